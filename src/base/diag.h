@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MPL-2.0
+// diag.h - the list of what is wrong: collected, never acted upon, printed once.
+//
+// Whoever finds a problem adds it and goes on looking, so that one run shows
+// all of them. A line reads FILE:LINE:COLUMN: error|warning: TEXT, as compilers
+// write it.
+
+#ifndef ZB_DIAG_H
+#define ZB_DIAG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+// Where in a file something stands. LINE and COLUMN count from 1, COLUMN in
+// bytes; 0 means "not a line of it". FILE is borrowed.
+typedef struct {
+    const char *file;
+    int line;
+    int column;
+} place_t;
+
+typedef enum { DIAG_ERROR, DIAG_WARNING } diag_level_t;
+
+typedef struct diag diag_t;
+
+diag_t *diag_new(void);
+
+// Add one problem; the text is formatted and copied at once. The same text at
+// the same place is kept only once.
+void diag_error(diag_t *self, place_t place, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void diag_warning(diag_t *self, place_t place, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+size_t diag_errors(const diag_t *self);
+size_t diag_warnings(const diag_t *self);
+
+// The I-th problem as its whole line without newline, NULL past the end.
+// Order: as added, but lines of one file ascend.
+const char *diag_text(diag_t *self, size_t i, diag_level_t *level);
+
+void diag_print(diag_t *self, FILE *out);
+void diag_destroy(diag_t **self_p);
+
+#endif

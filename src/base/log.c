@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: MPL-2.0
+// log.c - see log.h.
+//
+// One mutex, no thread. A reader of standard error that has stopped reading
+// must not stop a route: a line that finds no room is dropped and counted.
+
+#include "base/log.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+enum {
+    LINE_MAX_BYTES = 4000, // below PIPE_BUF: a line is written whole or not at all
+    TABLE_SIZE = 64,       // distinct lines that are watched for repeats
+    WINDOW_MS = 1000,      // how long repeats are held back; doubles while a storm lasts
+    WINDOW_MAX_MS = 60000,
+    WAIT_MS = 100, // for a slow reader of standard error
+};
+
+static const struct {
+    const char *name;
+    int priority; // syslog(3)'s
+} levels[] = {
+    [LOG_LEVEL_ERROR] = { "error", LOG_ERR },   [LOG_LEVEL_WARNING] = { "warning", LOG_WARNING },
+    [LOG_LEVEL_NOTICE] = { "notice", LOG_NOTICE }, [LOG_LEVEL_INFO] = { "info", LOG_INFO },
+    [LOG_LEVEL_DEBUG] = { "debug", LOG_DEBUG }, [LOG_LEVEL_TRACE] = { "trace", LOG_DEBUG },
+};
+
+// A line that was written a moment ago. Free when TEXT is NULL.
+typedef struct {
+    char *text;
+    log_level_t level;
+    int64_t start_ms; // of the window
+    int64_t last_ms;  // when it was last said
+    int64_t window_ms;
+    uint64_t held;
+} repeat_t;
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic int current_level = LOG_LEVEL_NOTICE;
+static bool to_syslog;
+static bool with_prefix; // <N>, for the journal
+static bool with_time;
+static bool reader_stuck;
+static uint64_t lost;
+static repeat_t table[TABLE_SIZE];
+
+// sd-daemon(3): JOURNAL_STREAM is DEVICE:INODE of the descriptor that is the journal.
+static bool
+is_journal(const struct stat *st)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    uintmax_t device, inode;
+    return stream && sscanf(stream, "%ju:%ju", &device, &inode) == 2 && device == st->st_dev && inode == st->st_ino;
+}
+
+// Somebody may read it: a terminal, a file, a pipe, or a socket as the journal
+// is one. /dev/null and a closed descriptor are nobody.
+static bool
+has_reader(const struct stat *st)
+{
+    return S_ISREG(st->st_mode) || S_ISFIFO(st->st_mode) || S_ISSOCK(st->st_mode) || isatty(STDERR_FILENO);
+}
+
+void
+log_open(log_target_t target, int facility, log_level_t level)
+{
+    struct stat st = { 0 };
+    bool open = fstat(STDERR_FILENO, &st) == 0;
+    log_flush();
+    pthread_mutex_lock(&mutex);
+    to_syslog = target == LOG_TARGET_SYSLOG || (target == LOG_TARGET_AUTO && !(open && has_reader(&st)));
+    with_prefix = open && is_journal(&st);
+    with_time = open && !with_prefix && (S_ISREG(st.st_mode) || isatty(STDERR_FILENO));
+    if (to_syslog)
+        openlog("zbroker", LOG_PID | LOG_NDELAY, facility);
+    pthread_mutex_unlock(&mutex);
+    log_set_level(level);
+}
+
+void
+log_set_level(log_level_t level)
+{
+    current_level = (int)level;
+}
+
+log_level_t
+log_level(void)
+{
+    return (log_level_t)current_level;
+}
+
+int
+log_level_find(const char *name)
+{
+    for (int i = 0; i <= LOG_LEVEL_TRACE; i++)
+        if (strcmp(levels[i].name, name) == 0)
+            return i;
+    return -1;
+}
+
+const char *
+log_level_name(log_level_t level)
+{
+    return levels[level].name;
+}
+
+// Is there room for one line? A plain file always says so.
+static bool
+stderr_is_ready(void)
+{
+    struct pollfd item = { .fd = STDERR_FILENO, .events = POLLOUT };
+    int ready = poll(&item, 1, reader_stuck ? 0 : WAIT_MS);
+    reader_stuck = ready == 0;
+    return ready != 0;
+}
+
+static void
+write_stderr(const char *bytes, size_t size)
+{
+    if (!stderr_is_ready()) {
+        lost++;
+        return;
+    }
+    while (size) {
+        ssize_t done = write(STDERR_FILENO, bytes, size);
+        if (done == -1 && errno != EINTR)
+            return;
+        if (done > 0) {
+            bytes += done;
+            size -= (size_t)done;
+        }
+    }
+}
+
+static void
+emit(log_level_t level, const char *text)
+{
+    if (to_syslog) {
+        syslog(levels[level].priority, "%s", text);
+        return;
+    }
+    text_t line = { 0 };
+    char now[32];
+    if (with_prefix)
+        text_add(&line, "<%d>", levels[level].priority);
+    if (with_time) {
+        clock_rfc3339(clock_wall_ns(), now);
+        text_add(&line, "%s ", now);
+    }
+    if (!with_prefix)
+        text_add(&line, "%s: ", levels[level].name);
+    text_add(&line, "%s\n", text);
+    uint64_t before = lost;
+    write_stderr(line.data, line.size);
+    if (before && lost == before) {
+        lost = 0;
+        text_clear(&line);
+        text_add(&line, "%swarning: log: lost %" PRIu64 " lines, standard error was not read\n", with_prefix ? "<4>" : "", before);
+        write_stderr(line.data, line.size);
+    }
+    text_free(&line);
+}
+
+static void
+emit_sum(repeat_t *entry)
+{
+    if (entry->held) {
+        text_t sum = { 0 };
+        text_add(&sum, "%s (repeated %" PRIu64 " time%s)", entry->text, entry->held, entry->held == 1 ? "" : "s");
+        emit(entry->level, sum.data);
+        text_free(&sum);
+    }
+    entry->held = 0;
+}
+
+static void
+forget(repeat_t *entry)
+{
+    emit_sum(entry);
+    free(entry->text);
+    *entry = (repeat_t){ 0 };
+}
+
+// Close the windows that are over. A line that is still being said gets a
+// longer one, so that a lasting storm costs a line a minute.
+static void
+sweep(int64_t now)
+{
+    for (size_t i = 0; i < TABLE_SIZE; i++) {
+        repeat_t *entry = &table[i];
+        if (!entry->text || now - entry->start_ms < entry->window_ms)
+            continue;
+        if (!entry->held || now - entry->last_ms >= WINDOW_MS) {
+            forget(entry);
+            continue;
+        }
+        emit_sum(entry);
+        entry->start_ms = now;
+        entry->window_ms = entry->window_ms * 2 < WINDOW_MAX_MS ? entry->window_ms * 2 : WINDOW_MAX_MS;
+    }
+}
+
+static repeat_t *
+find_repeat(log_level_t level, const char *text)
+{
+    for (size_t i = 0; i < TABLE_SIZE; i++)
+        if (table[i].text && table[i].level == level && strcmp(table[i].text, text) == 0)
+            return &table[i];
+    return NULL;
+}
+
+// A free place, or that of the line which was said longest ago.
+static repeat_t *
+free_place(void)
+{
+    repeat_t *oldest = &table[0];
+    for (size_t i = 0; i < TABLE_SIZE; i++) {
+        if (!table[i].text)
+            return &table[i];
+        if (table[i].last_ms < oldest->last_ms)
+            oldest = &table[i];
+    }
+    forget(oldest);
+    return oldest;
+}
+
+static void
+say(log_level_t level, const char *text)
+{
+    int64_t now = clock_mono_ms();
+    sweep(now);
+    repeat_t *entry = find_repeat(level, text);
+    if (entry) {
+        entry->held++;
+        entry->last_ms = now;
+        return;
+    }
+    emit(level, text);
+    *free_place() = (repeat_t){ .text = xstrdup(text), .level = level, .start_ms = now, .last_ms = now, .window_ms = WINDOW_MS };
+}
+
+void
+log_line(log_level_t level, const char *format, ...)
+{
+    if ((int)level > current_level)
+        return;
+    int saved = errno;
+    text_t raw = { 0 }, text = { 0 };
+    va_list args;
+    va_start(args, format);
+    text_vadd(&raw, format, args);
+    va_end(args);
+    text_shown(&text, raw.data, raw.size < LINE_MAX_BYTES ? raw.size : LINE_MAX_BYTES);
+    if (text.size > LINE_MAX_BYTES) {
+        text.size = LINE_MAX_BYTES;
+        text_add(&text, "...");
+    }
+    pthread_mutex_lock(&mutex);
+    say(level, text.data);
+    pthread_mutex_unlock(&mutex);
+    text_free(&raw);
+    text_free(&text);
+    errno = saved;
+}
+
+void
+log_tick(void)
+{
+    pthread_mutex_lock(&mutex);
+    sweep(clock_mono_ms());
+    pthread_mutex_unlock(&mutex);
+}
+
+void
+log_flush(void)
+{
+    pthread_mutex_lock(&mutex);
+    for (size_t i = 0; i < TABLE_SIZE; i++)
+        if (table[i].text)
+            forget(&table[i]);
+    pthread_mutex_unlock(&mutex);
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MPL-2.0
+// log.h - one event, one line, subject first: to standard error or syslog(3).
+//
+// On standard error a line carries a time only on a terminal or a plain file;
+// when standard error is the journal (JOURNAL_STREAM names its device), it
+// carries the <N> priority prefix of sd-daemon(3) instead. May be called from
+// any thread. Control characters in a line are escaped, so that nobody on the
+// network can write a second line or a terminal sequence. A line that repeats
+// at once is held back and summed up ("repeated 412 times").
+
+#ifndef ZB_LOG_H
+#define ZB_LOG_H
+
+#include <stdbool.h>
+
+typedef enum { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG, LOG_LEVEL_TRACE } log_level_t;
+typedef enum { LOG_TARGET_AUTO, LOG_TARGET_STDERR, LOG_TARGET_SYSLOG } log_target_t;
+
+// Until it is called, notice and above go to standard error. FACILITY is
+// syslog(3)'s number (LOG_DAEMON). May be called again at run time.
+void log_open(log_target_t target, int facility, log_level_t level);
+void log_set_level(log_level_t level);
+log_level_t log_level(void);
+
+// "info" to LOG_LEVEL_INFO and back; find says -1 for a word that is none.
+int log_level_find(const char *name);
+const char *log_level_name(log_level_t level);
+
+#define log_error(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warning(...) log_line(LOG_LEVEL_WARNING, __VA_ARGS__)
+#define log_notice(...) log_line(LOG_LEVEL_NOTICE, __VA_ARGS__)
+#define log_info(...) log_line(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...) log_line(LOG_LEVEL_DEBUG, __VA_ARGS__)
+#define log_trace(...) log_line(LOG_LEVEL_TRACE, __VA_ARGS__)
+
+void log_line(log_level_t level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// Write the sums that are due. The main loop calls it about once a second, or
+// the last "repeated" of a storm waits for the next line of the log.
+void log_tick(void);
+
+// Write what is held back now: before the process ends.
+void log_flush(void);
+
+#endif

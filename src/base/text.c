@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MPL-2.0
+// text.c - see text.h.
+
+#include "base/text.h"
+#include "base/mem.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Room for SIZE more bytes and the terminator.
+static void
+reserve(text_t *self, size_t size)
+{
+    size_t wanted = self->size + size + 1;
+    if (wanted > self->room) {
+        self->room = wanted < 64 ? 64 : wanted + wanted / 2;
+        self->data = xrealloc(self->data, self->room, 1);
+    }
+}
+
+void
+text_bytes(text_t *self, const void *bytes, size_t size)
+{
+    reserve(self, size);
+    if (size)
+        memcpy(self->data + self->size, bytes, size);
+    self->size += size;
+    self->data[self->size] = '\0';
+}
+
+void
+text_char(text_t *self, char byte)
+{
+    text_bytes(self, &byte, 1);
+}
+
+void
+text_vadd(text_t *self, const char *format, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    reserve(self, 128);
+    int size = vsnprintf(self->data + self->size, self->room - self->size, format, args);
+    if (size > 0 && (size_t)size >= self->room - self->size) {
+        reserve(self, (size_t)size);
+        vsnprintf(self->data + self->size, self->room - self->size, format, again);
+    }
+    va_end(again);
+    if (size > 0)
+        self->size += (size_t)size;
+    self->data[self->size] = '\0';
+}
+
+void
+text_add(text_t *self, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    text_vadd(self, format, args);
+    va_end(args);
+}
+
+void
+text_clear(text_t *self)
+{
+    reserve(self, 0);
+    self->size = 0;
+    self->data[0] = '\0';
+}
+
+// The leading bytes of RFC 3629's table: what may follow keeps overlong forms,
+// surrogates and code points past U+10FFFF out.
+static const struct {
+    uint8_t first, last, length, second_first, second_last;
+} sequences[] = {
+    { 0x00, 0x7f, 1, 0x00, 0x00 }, { 0xc2, 0xdf, 2, 0x80, 0xbf }, { 0xe0, 0xe0, 3, 0xa0, 0xbf },
+    { 0xe1, 0xec, 3, 0x80, 0xbf }, { 0xed, 0xed, 3, 0x80, 0x9f }, { 0xee, 0xef, 3, 0x80, 0xbf },
+    { 0xf0, 0xf0, 4, 0x90, 0xbf }, { 0xf1, 0xf3, 4, 0x80, 0xbf }, { 0xf4, 0xf4, 4, 0x80, 0x8f },
+};
+
+size_t
+text_utf8(const void *bytes, size_t size)
+{
+    const uint8_t *at = bytes;
+    for (size_t i = 0; size && i < sizeof sequences / sizeof *sequences; i++) {
+        if (at[0] < sequences[i].first || at[0] > sequences[i].last)
+            continue;
+        size_t length = sequences[i].length;
+        if (length > size)
+            return 0;
+        if (length > 1 && (at[1] < sequences[i].second_first || at[1] > sequences[i].second_last))
+            return 0;
+        for (size_t j = 2; j < length; j++)
+            if ((at[j] & 0xc0) != 0x80)
+                return 0;
+        return length;
+    }
+    return 0;
+}
+
+// C0, DEL, and C1 (U+0080 to U+009F), of which terminals understand some.
+static bool
+is_control(const uint8_t *at, size_t length)
+{
+    return (length == 1 && (*at < 0x20 || *at == 0x7f)) || (length == 2 && at[0] == 0xc2 && at[1] < 0xa0);
+}
+
+void
+text_shown(text_t *self, const void *bytes, size_t size)
+{
+    const uint8_t *at = bytes;
+    for (text_bytes(self, "", 0); size;) {
+        size_t length = text_utf8(at, size);
+        if (length && !is_control(at, length)) {
+            text_bytes(self, at, length);
+        } else {
+            length = length ? length : 1;
+            for (size_t i = 0; i < length; i++)
+                if (at[i] == '\n' || at[i] == '\r' || at[i] == '\t')
+                    text_add(self, "\\%c", at[i] == '\n' ? 'n' : at[i] == '\r' ? 'r' : 't');
+                else
+                    text_add(self, "\\x%02x", at[i]);
+        }
+        at += length;
+        size -= length;
+    }
+}
+
+char *
+text_take(text_t *self)
+{
+    reserve(self, 0);
+    char *data = self->data;
+    data[self->size] = '\0';
+    *self = (text_t){ 0 };
+    return data;
+}
+
+void
+text_free(text_t *self)
+{
+    free(self->data);
+    *self = (text_t){ 0 };
+}
