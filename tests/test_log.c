@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: MPL-2.0
+// Standard error is exchanged for a file, a pipe or /dev/null, and what the log
+// wrote there is read back.
+#include "base/log.h"
+#include "base/clock.h"
+#include "base/mem.h"
+
+#include "test.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <regex.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+static int real_stderr;
+static int other_end = -1;
+
+static void
+stderr_is(int fd)
+{
+    dup2(fd, STDERR_FILENO);
+    close(fd);
+}
+
+static void
+stderr_is_pipe(void)
+{
+    int ends[2];
+    CHECK(pipe(ends) == 0);
+    other_end = ends[0];
+    fcntl(other_end, F_SETFL, O_NONBLOCK);
+    stderr_is(ends[1]);
+}
+
+// Everything written so far. The caller frees it.
+static char *
+pipe_text(void)
+{
+    char *text = xcalloc(1 << 20, 1);
+    size_t size = 0;
+    ssize_t got;
+    while ((got = read(other_end, text + size, (1 << 20) - size - 1)) > 0)
+        size += (size_t)got;
+    return text;
+}
+
+static void
+stderr_back(void)
+{
+    log_flush();
+    dup2(real_stderr, STDERR_FILENO);
+    if (other_end != -1)
+        close(other_end);
+    other_end = -1;
+}
+
+static size_t
+count_of(const char *text, const char *part)
+{
+    size_t count = 0;
+    for (const char *at = text; (at = strstr(at, part)); at += strlen(part))
+        count++;
+    return count;
+}
+
+static void
+wait_ms(int64_t ms)
+{
+    for (int64_t end = clock_mono_ms() + ms; clock_mono_ms() < end;)
+        usleep(5000);
+}
+
+static void
+test_a_pipe_gets_plain_lines_of_the_wanted_levels(void)
+{
+    stderr_is_pipe();
+    log_open(LOG_TARGET_AUTO, LOG_DAEMON, LOG_LEVEL_INFO);
+    log_info("route %s: started", "prices");
+    log_debug("not this");
+    log_set_level(LOG_LEVEL_TRACE);
+    CHECK(log_level() == LOG_LEVEL_TRACE);
+    log_trace("this");
+    char *text = pipe_text();
+    CHECK_TEXT(text, "info: route prices: started\ntrace: this\n");
+    free(text);
+    stderr_back();
+}
+
+static void
+test_the_journal_gets_the_priority(void)
+{
+    struct stat st;
+    char stream[64];
+    stderr_is_pipe();
+    fstat(STDERR_FILENO, &st);
+    snprintf(stream, sizeof stream, "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
+    log_open(LOG_TARGET_AUTO, LOG_DAEMON, LOG_LEVEL_TRACE);
+    log_error("a");
+    log_warning("b");
+    log_notice("c");
+    log_info("d");
+    log_debug("e");
+    log_trace("f");
+    char *text = pipe_text();
+    CHECK_TEXT(text, "<3>a\n<4>b\n<5>c\n<6>d\n<7>e\n<7>f\n");
+    free(text);
+    setenv("JOURNAL_STREAM", "1:1", 1);
+    log_open(LOG_TARGET_AUTO, LOG_DAEMON, LOG_LEVEL_TRACE);
+    log_error("somebody else's stream");
+    text = pipe_text();
+    CHECK_TEXT(text, "error: somebody else's stream\n");
+    free(text);
+    unsetenv("JOURNAL_STREAM");
+    stderr_back();
+}
+
+static void
+test_a_file_gets_the_time(void)
+{
+    char path[] = "/tmp/zbroker-test-log.XXXXXX", line[256] = "";
+    int fd = mkstemp(path);
+    stderr_is(dup(fd));
+    log_open(LOG_TARGET_AUTO, LOG_DAEMON, LOG_LEVEL_INFO);
+    log_notice("x");
+    CHECK(pread(fd, line, sizeof line - 1, 0) > 0);
+    regex_t pattern;
+    regcomp(&pattern, "^20[0-9][0-9]-[0-9-]{5}T[0-9:]{8}\\.[0-9]{3}Z notice: x\n$", REG_EXTENDED | REG_NOSUB);
+    CHECK(regexec(&pattern, line, 0, NULL, 0) == 0);
+    regfree(&pattern);
+    close(fd);
+    unlink(path);
+    stderr_back();
+}
+
+static void
+test_without_a_reader_nothing_goes_to_stderr(void)
+{
+    // What goes to syslog(3) then cannot be seen from here; that nothing reaches the descriptor can.
+    int null = open("/dev/null", O_WRONLY);
+    stderr_is(null);
+    log_open(LOG_TARGET_AUTO, LOG_USER, LOG_LEVEL_ERROR);
+    stderr_is_pipe();
+    log_info("below the level, so that syslog stays clean");
+    log_set_level(LOG_LEVEL_TRACE);
+    log_trace("zbroker's unit test");
+    char *text = pipe_text();
+    CHECK_TEXT(text, "");
+    free(text);
+    log_open(LOG_TARGET_STDERR, LOG_USER, LOG_LEVEL_INFO);
+    log_info("asked for");
+    text = pipe_text();
+    CHECK_TEXT(text, "info: asked for\n");
+    free(text);
+    stderr_back();
+}
+
+static void
+test_nobody_can_forge_a_line(void)
+{
+    stderr_is_pipe();
+    log_open(LOG_TARGET_STDERR, LOG_DAEMON, LOG_LEVEL_INFO);
+    log_info("user \"%s\" refused", "x\nerror: all is lost\x1b[2J\r\xff");
+    char *text = pipe_text();
+    CHECK_TEXT(text, "info: user \"x\\nerror: all is lost\\x1b[2J\\r\\xff\" refused\n");
+    free(text);
+    stderr_back();
+}
+
+static void
+test_a_long_line_is_cut(void)
+{
+    char *longer = xcalloc(100001, 1);
+    memset(longer, '\1', 100000);
+    stderr_is_pipe();
+    log_open(LOG_TARGET_STDERR, LOG_DAEMON, LOG_LEVEL_INFO);
+    log_info("%s", longer);
+    char *text = pipe_text();
+    size_t size = strlen(text);
+    CHECK(size > 1000 && size <= 4096 && strcmp(text + size - 4, "...\n") == 0);
+    free(text);
+    free(longer);
+    stderr_back();
+}
+
+static void
+test_repeats_are_summed_up_for_each_line(void)
+{
+    stderr_is_pipe();
+    log_open(LOG_TARGET_STDERR, LOG_DAEMON, LOG_LEVEL_INFO);
+    for (int i = 0; i < 413; i++) {
+        log_warning("one");
+        if (i < 2)
+            log_warning("two");
+    }
+    char *text = pipe_text();
+    CHECK_TEXT(text, "warning: one\nwarning: two\n");
+    free(text);
+    log_flush();
+    text = pipe_text();
+    CHECK_TEXT(text, "warning: one (repeated 412 times)\nwarning: two (repeated 1 time)\n");
+    free(text);
+    log_warning("one");
+    text = pipe_text();
+    CHECK_TEXT(text, "warning: one\n");
+    free(text);
+    stderr_back();
+}
+
+static void
+test_the_tick_writes_sums_that_are_due(void)
+{
+    stderr_is_pipe();
+    log_open(LOG_TARGET_STDERR, LOG_DAEMON, LOG_LEVEL_INFO);
+    log_warning("again");
+    log_warning("again");
+    log_tick();
+    char *text = pipe_text();
+    CHECK_TEXT(text, "warning: again\n");
+    free(text);
+    wait_ms(1050);
+    log_tick();
+    log_warning("again");
+    text = pipe_text();
+    CHECK_TEXT(text, "warning: again (repeated 1 time)\nwarning: again\n");
+    free(text);
+    stderr_back();
+}
+
+static void
+test_a_lasting_storm_costs_ever_fewer_lines(void)
+{
+    stderr_is_pipe();
+    log_open(LOG_TARGET_STDERR, LOG_DAEMON, LOG_LEVEL_INFO);
+    for (int64_t end = clock_mono_ms() + 3500; clock_mono_ms() < end; usleep(10000))
+        log_warning("storm");
+    char *text = pipe_text();
+    CHECK(count_of(text, "\n") == 3 && count_of(text, "repeated") == 2); // at 0, 1 and 3 seconds
+    free(text);
+    stderr_back();
+}
+
+static void
+test_many_distinct_lines_lose_nothing(void)
+{
+    stderr_is_pipe();
+    log_open(LOG_TARGET_STDERR, LOG_DAEMON, LOG_LEVEL_INFO);
+    for (int i = 0; i < 500; i++)
+        for (int j = 0; j <= i % 3; j++)
+            log_info("line %d", i);
+    log_flush();
+    char *text = pipe_text();
+    CHECK(count_of(text, "\n") == 500 + 333 && count_of(text, "repeated 1 time)") == 167 && count_of(text, "repeated 2 times)") == 166);
+    free(text);
+    stderr_back();
+}
+
+static void *
+write_lines(void *arg)
+{
+    for (int i = 0; i < 200; i++)
+        log_info("thread %s line %d end", (const char *)arg, i);
+    return NULL;
+}
+
+static void
+test_lines_of_threads_stay_whole(void)
+{
+    static char names[][2] = { "a", "b", "c", "d" };
+    pthread_t threads[4];
+    stderr_is_pipe();
+    log_open(LOG_TARGET_STDERR, LOG_DAEMON, LOG_LEVEL_INFO);
+    for (int i = 0; i < 4; i++)
+        pthread_create(&threads[i], NULL, write_lines, names[i]);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    char *text = pipe_text(), *save = NULL;
+    size_t lines = 0;
+    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save), lines++)
+        CHECK(strncmp(line, "info: thread ", 13) == 0 && strcmp(line + strlen(line) - 4, " end") == 0);
+    CHECK(lines == 800);
+    free(text);
+    stderr_back();
+}
+
+static void
+test_a_stuck_reader_stops_nobody_and_the_loss_is_counted(void)
+{
+    stderr_is_pipe();
+    log_open(LOG_TARGET_STDERR, LOG_DAEMON, LOG_LEVEL_INFO);
+    int64_t start = clock_mono_ms();
+    for (int i = 0; i < 10000; i++)
+        log_info("a line that nobody reads, and which is long enough to fill a pipe soon: %d", i);
+    CHECK(clock_mono_ms() - start < 3000);
+    char *text = pipe_text();
+    size_t written = count_of(text, "\n");
+    CHECK(written > 100 && written < 10000);
+    free(text);
+    log_info("read again");
+    text = pipe_text();
+    char expected[200];
+    snprintf(expected, sizeof expected, "info: read again\nwarning: log: lost %zu lines, standard error was not read\n", 10000 - written);
+    CHECK_TEXT(text, expected);
+    free(text);
+    stderr_back();
+}
+
+static void
+test_levels_have_names(void)
+{
+    CHECK(log_level_find("error") == LOG_LEVEL_ERROR && log_level_find("trace") == LOG_LEVEL_TRACE);
+    CHECK(log_level_find("") == -1 && log_level_find("Error") == -1 && log_level_find("verbose") == -1);
+    for (int i = LOG_LEVEL_ERROR; i <= LOG_LEVEL_TRACE; i++)
+        CHECK(log_level_find(log_level_name((log_level_t)i)) == i);
+}
+
+int
+main(void)
+{
+    real_stderr = dup(STDERR_FILENO);
+    RUN(test_a_pipe_gets_plain_lines_of_the_wanted_levels);
+    RUN(test_the_journal_gets_the_priority);
+    RUN(test_a_file_gets_the_time);
+    RUN(test_without_a_reader_nothing_goes_to_stderr);
+    RUN(test_nobody_can_forge_a_line);
+    RUN(test_a_long_line_is_cut);
+    RUN(test_repeats_are_summed_up_for_each_line);
+    RUN(test_the_tick_writes_sums_that_are_due);
+    RUN(test_a_lasting_storm_costs_ever_fewer_lines);
+    RUN(test_many_distinct_lines_lose_nothing);
+    RUN(test_lines_of_threads_stay_whole);
+    RUN(test_a_stuck_reader_stops_nobody_and_the_loss_is_counted);
+    RUN(test_levels_have_names);
+    return test_done();
+}
