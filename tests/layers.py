@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The order of the rooms, and what every source file owes its reader."""
+
+import os
+import re
+
+import zb
+
+ROOMS = ["base", "conf", "flow", "guard", "admin"]
+MAY_USE = {room: ROOMS[:i + 1] for i, room in enumerate(ROOMS)}
+MAY_USE["bench"] = ["base", "bench"]
+MAY_USE["."] = ROOMS + ["bench"]  # the mains
+
+SOURCES = (".c", ".h", ".py", ".sh", ".rb", ".js", ".css", ".html", ".in", ".am", ".ac", ".ini", ".supp")
+NOT_OURS = {"build", "build-aux", "autom4te.cache", ".git", "seeds", "corpus"}
+NOT_WRITTEN_BY_HAND = {"Makefile.in", "config.h.in"}
+SOMEBODY_ELSES = (".min.js", ".min.css")  # with their own licence
+
+
+def files(top, endings):
+    for path, folders, names in os.walk(os.path.join(zb.SRCDIR, top)):
+        # A folder with a Makefile of its own is somebody's build.
+        folders[:] = sorted(f for f in folders if f not in NOT_OURS and not os.path.exists(os.path.join(path, f, "config.status")))
+        for name in sorted(names):
+            if name.endswith(endings) and name not in NOT_WRITTEN_BY_HAND and not name.endswith(SOMEBODY_ELSES):
+                yield os.path.relpath(os.path.join(path, name), zb.SRCDIR)
+
+
+def includes(path):
+    """(line, header) of every #include \"...\"."""
+    for number, line in enumerate(zb.read(os.path.join(zb.SRCDIR, path)).splitlines(), 1):
+        found = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
+        if found:
+            yield number, found.group(1)
+
+
+def room_of(path):
+    parts = os.path.relpath(path, "src").split(os.sep)
+    return parts[0] if len(parts) > 1 else "."
+
+
+def test_rooms_include_earlier_rooms_only():
+    wrong, seen = [], 0
+    for path in files("src", (".c", ".h")):
+        allowed = MAY_USE[room_of(path)]
+        for line, header in includes(path):
+            seen += 1
+            if header.split("/")[0] not in allowed:
+                wrong.append(f"{path}:{line}: {room_of(path)} must not include {header}")
+    assert seen > 20, "found hardly any #include: is ZB_SRCDIR right?"
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_two_modules_include_each_other():
+    graph = {}
+    for path in files("src", (".c", ".h")):
+        module = os.path.splitext(os.path.relpath(path, "src"))[0]
+        if path.endswith(".h"):
+            graph[module] = {os.path.splitext(header)[0] for _, header in includes(path)} - {module}
+
+    def visit(module, way):
+        assert module not in way, " -> ".join(way[way.index(module):] + [module])
+        for other in graph.get(module, ()):
+            visit(other, way + [module])
+
+    for module in graph:
+        visit(module, [])
+
+
+def test_flow_speaks_libzmq_only():
+    wrong = [path for path in files("src/flow", (".c", ".h")) if re.search(r"#\s*include\s+<czmq", zb.read(os.path.join(zb.SRCDIR, path)))]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_source_file_says_its_licence():
+    bare, seen = [], 0
+    for path in files(".", SOURCES):
+        seen += 1
+        head = zb.read(os.path.join(zb.SRCDIR, path)).split("\n")[:3]
+        if not any("SPDX-License-Identifier: MPL-2.0" in line for line in head):
+            bare.append(path)
+    assert seen > 20
+    assert not bare, "no SPDX line: " + ", ".join(bare)
+
+
+def test_the_makefile_lists_every_source_file():
+    makefile = zb.read(os.path.join(zb.SRCDIR, "Makefile.am"))
+    missing = [path for path in files("src", (".c", ".h")) if not re.search(r"(^|\s)" + re.escape(path) + r"(\s|$)", makefile)]
+    missing += [path for path in files("tests", (".c",)) if os.path.splitext(path)[0] not in makefile]
+    missing += [path for path in files("tests", (".py",)) if os.path.dirname(path) == "tests" and path not in makefile]
+    assert not missing, "not in Makefile.am: " + ", ".join(missing)
+
+
+zb.main()

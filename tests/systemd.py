@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The units: valid for systemd, and shut tight."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import zb
+
+BEST = 1.5  # systemd-analyze security: 0 is perfect, 10 unprotected
+
+
+def unit(name):
+    """A copy of the built unit that runs the built program."""
+    if not shutil.which("systemd-analyze"):
+        raise zb.Skip("no systemd-analyze")
+    text = zb.read(os.path.join(zb.BUILDDIR, "systemd", name))
+    assert "@" not in re.sub(r"^#.*", "", text, flags=re.M), "something was not filled in"
+    text = re.sub(r"^(Exec\w+=)/\S*/zbroker ", rf"\1{zb.BUILDDIR}/zbroker ", text, flags=re.M)
+    return zb.write(os.path.join(zb.folder(), name), text)
+
+
+def analyze(*args):
+    return subprocess.run(["systemd-analyze", *args], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30)
+
+
+def test_the_service_passes_verify():
+    result = analyze("verify", "--man=no", unit("zbroker.service"))
+    assert result.returncode == 0 and not result.stdout.strip(), result.stdout
+
+
+def test_the_socket_passes_verify():
+    path = unit("zbroker.socket")
+    service = unit("zbroker.service")
+    shutil.move(service, os.path.dirname(path))
+    result = analyze("verify", "--man=no", path)
+    assert result.returncode == 0 and not result.stdout.strip(), result.stdout
+
+
+def test_the_service_is_shut_tight():
+    result = analyze("security", "--offline=true", "--no-pager", unit("zbroker.service"))
+    score = re.search(r"exposure level for zbroker.service: ([0-9.]+)", result.stdout)
+    assert score, result.stdout
+    assert float(score.group(1)) <= BEST, result.stdout
+
+
+def test_a_reload_checks_the_file_first():
+    text = zb.read(unit("zbroker.service"))
+    reloads = re.findall(r"^ExecReload=(.*)$", text, re.M)
+    assert len(reloads) == 2 and "/zbroker -t -c " in reloads[0] and reloads[1].endswith("kill -HUP $MAINPID"), reloads
+    assert re.search(r"^RestartPreventExitStatus=1 2$", text, re.M)
+    assert re.search(r"^Type=notify$", text, re.M)
+
+
+def test_the_account_and_the_folders_are_known_words():
+    for tool, name in (("systemd-sysusers", "sysusers.d"), ("systemd-tmpfiles", "tmpfiles.d")):
+        if not shutil.which(tool):
+            raise zb.Skip(f"no {tool}")
+        root = zb.folder()
+        os.makedirs(os.path.join(root, "etc"))
+        zb.write(os.path.join(root, "etc/passwd"), "root:x:0:0::/:/bin/sh\nzbroker:x:999:999::/:/bin/sh\n")
+        zb.write(os.path.join(root, "etc/group"), "root:x:0:\nzbroker:x:999:\n")
+        path = os.path.join(zb.BUILDDIR, "systemd", name, "zbroker.conf")
+        command = [tool, f"--root={root}"] + (["--dry-run"] if "sysusers" in tool else ["--create"]) + [path]
+        result = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30)
+        assert "nvalid" not in result.stdout and "nknown" not in result.stdout, result.stdout
+
+
+zb.main()

@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: MPL-2.0
+"""zb - what the black-box tests share: a daemon on a leash, and TAP.
+
+    import zb
+
+    def test_a_streamer_forwards():
+        port_in, port_out = zb.free_ports(2)
+        with zb.Daemon(f'''
+    [route jobs]
+    type = streamer
+    frontend_bind = tcp://127.0.0.1:{port_in}
+    backend_bind = tcp://127.0.0.1:{port_out}
+    ''') as daemon:
+            ...
+            assert daemon.stop() == 0, daemon.log()
+
+    zb.main()
+
+Tests are the functions test_* of the calling module, in the order in which they
+are written. Names on the command line choose some of them. Each one has LIMIT
+seconds (@zb.limit(120) for another one), and whatever it has started is killed
+after it. ZB_SLOW multiplies every limit, for sanitizers and slow machines.
+
+ZB_BUILDDIR and ZB_SRCDIR say where programs and sources are (`make check' sets
+them); ZB_DAEMON is the command that is run in place of ZB_BUILDDIR/zbroker.
+"""
+
+import atexit
+import ctypes
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+SRCDIR = os.environ.get("ZB_SRCDIR", os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILDDIR = os.environ.get("ZB_BUILDDIR", os.path.join(SRCDIR, "build"))
+SLOW = float(os.environ.get("ZB_SLOW", "1"))
+LIMIT = 60
+
+_processes = []
+_folders = []
+
+
+class Skip(Exception):
+    """Raise it to skip a test, with the reason."""
+
+
+# --- places ---------------------------------------------------------------------------------------------------------
+
+def program(name):
+    """The command, as a list, that runs one of our programs."""
+    if name == "zbroker" and os.environ.get("ZB_DAEMON"):
+        return shlex.split(os.environ["ZB_DAEMON"])
+    return [os.path.join(BUILDDIR, name)]
+
+
+def folder():
+    """A new folder that is removed after the test. Its path is short enough for ipc endpoints."""
+    path = tempfile.mkdtemp(prefix="zb-", dir="/tmp")
+    _folders.append(path)
+    return path
+
+
+def write(path, text, mode=0o644):
+    """Write a file, text or bytes, and return its path."""
+    with open(path, "wb") as out:
+        out.write(text if isinstance(text, bytes) else text.encode())
+    os.chmod(path, mode)
+    return path
+
+
+def read(path):
+    with open(path, errors="replace") as text:
+        return text.read()
+
+
+def free_ports(count):
+    """COUNT tcp ports nobody listens on; held together while they are looked for, so that they differ.
+
+    They come from below the range for outgoing connections, so that no client gets one by chance."""
+    held, pid = [], os.getpid()
+    try:
+        port = 10000 + (pid * 97 + int(time.time() * 1000)) % 20000
+        while len(held) < count:
+            port = port + 1 if port < 31000 else 10000
+            candidate = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            try:
+                candidate.bind(("0.0.0.0", port))
+                held.append(candidate)
+            except OSError:
+                candidate.close()
+        return [each.getsockname()[1] for each in held]
+    finally:
+        for each in held:
+            each.close()
+
+
+def free_port():
+    return free_ports(1)[0]
+
+
+# --- waiting and measuring --------------------------------------------------------------------------------------------
+
+def wait_until(condition, seconds=10, what=None):
+    """Call CONDITION until it returns something true, and return that; AssertionError after SECONDS."""
+    end = time.monotonic() + seconds * SLOW
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {seconds * SLOW:g} s in vain for {what or condition}")
+        time.sleep(0.01)
+
+
+def accepts(endpoint):
+    """Does somebody listen at tcp://HOST:PORT or ipc://PATH?"""
+    try:
+        if endpoint.startswith("ipc://"):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+                path = endpoint[len("ipc://"):]
+                client.connect("\0" + path[1:] if path.startswith("@") else path)
+        else:
+            host, port = endpoint[len("tcp://"):].rsplit(":", 1)
+            socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
+        return True
+    except OSError:
+        return False
+
+
+def cpu_seconds(pid):
+    """User and system time of a process so far."""
+    fields = read(f"/proc/{pid}/stat").rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def rss(pid):
+    """Resident memory of a process in bytes."""
+    return int(re.search(r"^VmRSS:\s+(\d+)", read(f"/proc/{pid}/status"), re.M).group(1)) * 1024
+
+
+def fds(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def threads(pid):
+    return len(os.listdir(f"/proc/{pid}/task"))
+
+
+# --- processes --------------------------------------------------------------------------------------------------------
+
+_libc = ctypes.CDLL(None)
+
+
+def _die_with_parent():
+    PR_SET_PDEATHSIG = 1
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def spawn(command, **options):
+    """subprocess.Popen of something that never survives the test."""
+    process = subprocess.Popen(command, preexec_fn=_die_with_parent, **options)
+    _processes.append(process)
+    return process
+
+
+def run(*args, name="zbroker", stdin="", seconds=20, **options):
+    """Run one of our programs to its end: .returncode, .stdout, .stderr as text."""
+    return subprocess.run(program(name) + [str(arg) for arg in args], input=stdin, text=True, errors="replace",
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds * SLOW, **options)
+
+
+class Daemon:
+    """A running zbroker. INI is the text of its file, or the path of one.
+
+    Unless the text has a `control' of its own, the control socket is in the daemon's folder (.folder, .control).
+    READY is what to wait for: a regular expression for the log, an endpoint (tcp://..., ipc://...), or None."""
+
+    def __init__(self, ini, *args, ready=r"\bready\b", seconds=10, folder=None, env=None, wrap=(), **options):
+        self.folder = folder or globals()["folder"]()
+        self.file = ini if "\n" not in ini else write(os.path.join(self.folder, "zbroker.ini"), ini)
+        self.control = os.path.join(self.folder, "control.sock")
+        self.args = [str(arg) for arg in args]
+        own = re.search(r"^control\s*=\s*(\S*)", read(self.file), re.M)
+        if own:
+            self.control = own.group(1)
+        else:
+            self.args += ["-o", f"zbroker.control={self.control}"]
+        self.log_file = os.path.join(self.folder, f"log.{time.monotonic_ns()}")
+        with open(self.log_file, "wb") as log:
+            self.process = spawn(list(wrap) + program("zbroker") + ["-c", self.file] + self.args,
+                                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                 env=dict(os.environ, **(env or {})), **options)
+        self.pid = self.process.pid
+        if ready:
+            self.wait_ready(ready, seconds)
+
+    def wait_ready(self, ready=r"\bready\b", seconds=10):
+        is_endpoint = re.match(r"(tcp|ipc)://", ready)
+
+        def come():
+            if self.process.poll() is not None:
+                raise AssertionError(f"zbroker ended with {self.process.returncode}:\n{self.log()}")
+            return accepts(ready) if is_endpoint else re.search(ready, self.log())
+
+        wait_until(come, seconds, f"a daemon that is ready ({ready}); its log:\n{self.log()}")
+
+    def log(self):
+        """Everything it has written to standard output and standard error."""
+        return read(self.log_file)
+
+    def wait_log(self, pattern, seconds=10):
+        """Wait for a line of the log and return the match."""
+        return wait_until(lambda: re.search(pattern, self.log(), re.M), seconds, f"{pattern!r} in the log")
+
+    def send(self, number):
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    def running(self):
+        return self.process.poll() is None
+
+    def ctl(self, *args, seconds=10):
+        """Run zbrokerctl against this daemon."""
+        return run("-s", self.control, *args, name="zbrokerctl", seconds=seconds)
+
+    def wait(self, seconds=20):
+        """Wait for its end and return the exit code (negative: the signal)."""
+        return self.process.wait(seconds * SLOW)
+
+    def stop(self, number=signal.SIGTERM, seconds=20):
+        """Ask it to stop; return the exit code."""
+        if self.running():
+            self.send(number)
+        return self.wait(seconds)
+
+    def kill(self):
+        if self.running():
+            self.process.kill()
+            self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind:
+            print(*("# " + line for line in self.log().splitlines()[-30:]), sep="\n")
+        self.kill()
+
+
+# --- TAP --------------------------------------------------------------------------------------------------------------
+
+def limit(seconds):
+    """How long a test may take."""
+    def mark(function):
+        function.zb_limit = seconds
+        return function
+    return mark
+
+
+def clean():
+    """Kill what the test has started and remove its folders."""
+    while _processes:
+        process = _processes.pop()
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    while _folders:
+        shutil.rmtree(_folders.pop(), ignore_errors=True)
+
+
+atexit.register(clean)
+
+
+class TooLong(BaseException):
+    """Not an Exception, so that no test swallows it."""
+
+
+def _too_long(number, frame):
+    raise TooLong()
+
+
+def _result(function):
+    """None: passed; Skip: skipped; text: what went wrong."""
+    seconds = getattr(function, "zb_limit", LIMIT) * SLOW
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        function()
+        return None
+    except Skip as skip:
+        return skip
+    except TooLong:
+        return f"took longer than {seconds:g} s\n{traceback.format_exc()}"
+    except Exception:
+        return traceback.format_exc()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        clean()
+
+
+def main(tests=None):
+    """Run the tests, print TAP, exit. TESTS is a list of functions, or of (name, function)."""
+    if tests is None:
+        module = sys.modules["__main__"]
+        tests = [value for name, value in vars(module).items() if name.startswith("test_") and callable(value)]
+    tests = [test if isinstance(test, tuple) else (test.__name__, test) for test in tests]
+    wanted = sys.argv[1:]
+    signal.signal(signal.SIGALRM, _too_long)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
+    tests = [(name, function) for name, function in tests if not wanted or name in wanted]
+    failed = 0
+    print(f"1..{len(tests)}", flush=True)
+    for number, (name, function) in enumerate(tests, 1):
+        result = _result(function)
+        if isinstance(result, Skip):
+            print(f"ok {number} - {name} # SKIP {result}", flush=True)
+        elif result is None:
+            print(f"ok {number} - {name}", flush=True)
+        else:
+            failed += 1
+            print(*("# " + line for line in result.splitlines()), sep="\n")
+            print(f"not ok {number} - {name}", flush=True)
+    if not tests:
+        failed = 1
+        print("Bail out! no such test")
+    sys.exit(1 if failed else 0)
