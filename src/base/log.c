@@ -58,6 +58,9 @@ static bool with_time;
 static bool reader_stuck;
 static uint64_t lost;
 static repeat_t table[TABLE_SIZE];
+static void (*observer)(log_level_t level, const char *text, void *arg);
+static void *observer_arg;
+static _Atomic bool observed;
 
 // sd-daemon(3): JOURNAL_STREAM is DEVICE:INODE of the descriptor that is the journal.
 static bool
@@ -148,8 +151,16 @@ write_stderr(const char *bytes, size_t size)
 }
 
 static void
+tell_observer(log_level_t level, const char *text)
+{
+    if (observer && level <= LOG_LEVEL_INFO)
+        observer(level, text, observer_arg);
+}
+
+static void
 emit(log_level_t level, const char *text)
 {
+    tell_observer(level, text);
     if (to_syslog) {
         syslog(levels[level].priority, "%s", text);
         return;
@@ -257,7 +268,8 @@ say(log_level_t level, const char *text)
 void
 log_line(log_level_t level, const char *format, ...)
 {
-    if ((int)level > current_level)
+    bool wanted = (int)level <= current_level;
+    if (!wanted && !(observed && level <= LOG_LEVEL_INFO))
         return;
     int saved = errno;
     text_t raw = { 0 }, text = { 0 };
@@ -271,11 +283,24 @@ log_line(log_level_t level, const char *format, ...)
         text_add(&text, "...");
     }
     pthread_mutex_lock(&mutex);
-    say(level, text.data);
+    if (wanted)
+        say(level, text.data);
+    else
+        tell_observer(level, text.data);
     pthread_mutex_unlock(&mutex);
     text_free(&raw);
     text_free(&text);
     errno = saved;
+}
+
+void
+log_observe(void (*fn)(log_level_t level, const char *text, void *arg), void *arg)
+{
+    pthread_mutex_lock(&mutex);
+    observer = fn;
+    observer_arg = arg;
+    observed = fn != NULL;
+    pthread_mutex_unlock(&mutex);
 }
 
 void

@@ -35,6 +35,11 @@ const char *log_level_name(log_level_t level);
 
 void log_line(log_level_t level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+// FN sees every line of info and above, also those that the level keeps out of
+// the log, as they are written (repeats summed up). It is called under the
+// log's lock, in any thread, and must not log. NULL: nobody.
+void log_observe(void (*fn)(log_level_t level, const char *text, void *arg), void *arg);
+
 // Write the sums that are due. The main loop calls it about once a second, or
 // the last "repeated" of a storm waits for the next line of the log.
 void log_tick(void);

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MPL-2.0
+// events.h - the last lines of the log, kept for the status page: what happened
+// to a route lately. Fed by the log's observer from any thread; read by the main
+// thread.
+
+#ifndef ZB_EVENTS_H
+#define ZB_EVENTS_H
+
+#include "base/log.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+    int64_t wall_ns;
+    log_level_t level;
+    char text[240]; // cut there
+} event_t;
+
+// Begin to collect. May be called again.
+void events_start(void);
+
+// The last events about ROUTE ("route NAME: ..."; NULL: all), the newest first: how many were written to AT.
+size_t events_of(const char *route, event_t *at, size_t room);
+
+#endif
