@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MPL-2.0
+// clients.h - who is connected, as text and as JSON. What a peer has chosen
+// itself (its user name) is escaped: never a control character to a terminal.
+
+#ifndef ZB_CLIENTS_H
+#define ZB_CLIENTS_H
+
+#include "admin/broker.h"
+#include "base/json.h"
+#include "base/text.h"
+
+// "clients": an array, the oldest first, at most MAX of them (0: all). ROUTE NULL: of every route.
+void clients_write(json_t *json, const broker_t *broker, const char *route, size_t max);
+void clients_print(text_t *out, const broker_t *broker, const char *route);
+
+#endif

@@ -1,0 +1,606 @@
+// SPDX-License-Identifier: MPL-2.0
+// stats.c - see stats.h.
+
+#include "admin/stats.h"
+#include "admin/clients.h"
+#include "admin/events.h"
+#include "base/clock.h"
+#include "base/mem.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { WINDOW_SECONDS = 60, HISTORY_SHORT = 60, CLIENTS_SHOWN = 200, EVENTS_SHOWN = 20 };
+
+// --- numbers -----------------------------------------------------------------
+
+uint64_t
+stats_counter(const broker_route_t *route, const counter_t *counter)
+{
+    uint64_t now = counter_get(counter);
+    if (!route->cleared)
+        return now;
+    ptrdiff_t offset = (const char *)counter - (const char *)route->counters;
+    const counter_t *base = (const counter_t *)(const void *)((const char *)route->cleared + offset);
+    uint64_t before = counter_get(base);
+    return now > before ? now - before : 0;
+}
+
+bool
+stats_has_side(const broker_route_t *route, side_t side)
+{
+    return route->conf->sides[side].type != -1;
+}
+
+uint64_t
+stats_dropped(const broker_route_t *route)
+{
+    uint64_t total = 0;
+    for (int i = 0; i < DROP_REASONS; i++)
+        total += STATS(route, dropped[i]);
+    return total;
+}
+
+static int64_t
+spell_ns(const side_counters_t *side)
+{
+    uint64_t since = counter_get(&side->blocked_since_ns);
+    int64_t spell = since ? clock_mono_ns() - (int64_t)since : 0;
+    return spell > 0 ? spell : 0;
+}
+
+double
+stats_blocked_total(const broker_route_t *route, side_t side)
+{
+    const side_counters_t *counters = &route->counters->sides[side];
+    return ((double)counter_get(&counters->blocked_ns) + (double)spell_ns(counters)) / 1e9;
+}
+
+double
+stats_blocked_seconds(const broker_route_t *route, side_t side)
+{
+    double before = route->cleared ? (double)counter_get(&route->cleared->sides[side].blocked_ns) / 1e9 : 0;
+    double seconds = stats_blocked_total(route, side) - before;
+    return seconds > 0 ? seconds : 0;
+}
+
+bool
+stats_blocked(const broker_route_t *route, blocked_t *blocked)
+{
+    int64_t longest = 0;
+    for (int side = 0; side < SIDES && route->state == ROUTE_RUNNING; side++) {
+        int64_t spell = spell_ns(&route->counters->sides[side]);
+        if (side == SIDE_CAPTURE || spell <= longest)
+            continue;
+        longest = spell;
+        blocked->side = (side_t)side;
+    }
+    blocked->seconds = (double)longest / 1e9;
+    blocked->since_wall_ns = clock_wall_ns() - longest;
+    return blocked->seconds >= STATS_PROBLEM_SECONDS;
+}
+
+const char *
+stats_endpoint(const broker_route_t *route, side_t side, size_t i, bool *connected)
+{
+    if (route->route)
+        return route_endpoint(route->route, side, i, connected);
+    const side_conf_t *conf = &route->conf->sides[side];
+    if (i >= conf->endpoint_count)
+        return NULL;
+    *connected = conf->endpoints[i].connect;
+    return conf->endpoints[i].at.text;
+}
+
+const char *
+stats_shown_value(const setting_t *setting)
+{
+    static const char secret[] = "password";
+    size_t length = strlen(setting->key), tail = strlen(secret);
+    bool hidden = length >= tail && strcmp(setting->key + length - tail, secret) == 0;
+    return hidden && *setting->value ? "***" : setting->value;
+}
+
+const char *
+stats_libzmq_version(void)
+{
+    static char text[40];
+    int major, minor, patch;
+    zmq_version(&major, &minor, &patch);
+    snprintf(text, sizeof text, "%d.%d.%d", major, minor, patch);
+    return text;
+}
+
+const char *
+stats_czmq_version(void)
+{
+    static char text[40];
+    int major, minor, patch;
+    zsys_version(&major, &minor, &patch);
+    snprintf(text, sizeof text, "%d.%d.%d", major, minor, patch);
+    return text;
+}
+
+static int64_t
+count_fds(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    if (!folder)
+        return 0;
+    int64_t count = -3; // ".", ".." and the folder itself
+    while (readdir(folder))
+        count++;
+    closedir(folder);
+    return count;
+}
+
+void
+process_read(process_t *process)
+{
+    *process = (process_t){ 0 };
+    struct timespec cpu;
+    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu) == 0)
+        process->cpu_seconds = (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9;
+    FILE *file = fopen("/proc/self/statm", "re");
+    long long pages = 0;
+    if (file && fscanf(file, "%*d %lld", &pages) == 1)
+        process->rss_bytes = pages * sysconf(_SC_PAGESIZE);
+    if (file)
+        fclose(file);
+    process->open_fds = count_fds();
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+        process->max_fds = limit.rlim_cur > INT64_MAX ? INT64_MAX : (int64_t)limit.rlim_cur;
+}
+
+// --- the last minute -----------------------------------------------------------
+
+// What is counted over the last minute, per route.
+enum { TREND_DROPPED, TREND_CAPTURE, TREND_HANDSHAKES, TRENDS };
+
+typedef struct trend {
+    struct trend *next;
+    char name[ROUTE_NAME_MAX + 1];
+    uint64_t totals[WINDOW_SECONDS][TRENDS]; // a ring, by the second
+    unsigned samples;
+    bool seen;
+} trend_t;
+
+static trend_t *trends;
+
+static void
+read_totals(const broker_route_t *route, uint64_t totals[TRENDS])
+{
+    memset(totals, 0, sizeof(uint64_t) * TRENDS);
+    for (int i = 0; i < DROP_REASONS; i++)
+        totals[TREND_DROPPED] += counter_get(&route->counters->dropped[i]);
+    totals[TREND_CAPTURE] = counter_get(&route->counters->capture_dropped);
+    for (int side = 0; side < SIDES; side++)
+        for (int i = 0; i < HANDSHAKE_REASONS; i++)
+            totals[TREND_HANDSHAKES] += counter_get(&route->counters->sides[side].handshake_failures[i]);
+}
+
+static trend_t *
+find_trend(const char *name)
+{
+    for (trend_t *trend = trends; trend; trend = trend->next)
+        if (strcmp(trend->name, name) == 0)
+            return trend;
+    return NULL;
+}
+
+static void
+sample(const broker_route_t *route)
+{
+    trend_t *trend = find_trend(route->conf->name);
+    if (!trend) {
+        trend = xcalloc(1, sizeof *trend);
+        snprintf(trend->name, sizeof trend->name, "%s", route->conf->name);
+        trend->next = trends;
+        trends = trend;
+    }
+    trend->seen = true;
+    read_totals(route, trend->totals[trend->samples++ % WINDOW_SECONDS]);
+}
+
+static void
+forget_removed_routes(void)
+{
+    for (trend_t **link = &trends; *link;) {
+        trend_t *trend = *link;
+        if (trend->seen) {
+            trend->seen = false;
+            link = &trend->next;
+        } else {
+            *link = trend->next;
+            free(trend);
+        }
+    }
+}
+
+void
+stats_tick(const broker_t *broker)
+{
+    static int64_t last_ms;
+    int64_t now = clock_mono_ms();
+    if (last_ms && now - last_ms < 900) // control and HTTP both have a timer
+        return;
+    last_ms = now;
+    broker_route_t route;
+    for (size_t i = 0; broker_at(broker, i, &route); i++)
+        sample(&route);
+    forget_removed_routes();
+}
+
+// How much each trend has grown over the last minute.
+static void
+read_growth(const broker_route_t *route, uint64_t growth[TRENDS])
+{
+    uint64_t now[TRENDS];
+    read_totals(route, now);
+    memset(growth, 0, sizeof now);
+    const trend_t *trend = find_trend(route->conf->name);
+    if (!trend || !trend->samples)
+        return;
+    const uint64_t *before = trend->totals[trend->samples < WINDOW_SECONDS ? 0 : trend->samples % WINDOW_SECONDS];
+    for (int i = 0; i < TRENDS; i++)
+        growth[i] = now[i] > before[i] ? now[i] - before[i] : 0;
+}
+
+// --- problems --------------------------------------------------------------------
+
+const char *
+problem_level_name(problem_level_t level)
+{
+    static const char *const names[] = { [PROBLEM_ERROR] = "error", [PROBLEM_WARNING] = "warning", [PROBLEM_INFO] = "info" };
+    return names[level];
+}
+
+typedef struct {
+    problem_t *at;
+    size_t count;
+} problems_t;
+
+static void problem(problems_t *self, problem_level_t level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static void
+problem(problems_t *self, problem_level_t level, const char *format, ...)
+{
+    if (self->count == PROBLEMS_MAX)
+        return;
+    problem_t *added = &self->at[self->count++];
+    added->level = level;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(added->text, sizeof added->text, format, args);
+    va_end(args);
+}
+
+// The peers of inproc and multicast endpoints have no descriptor: nobody can count them.
+static bool
+peers_are_visible(const side_conf_t *side)
+{
+    for (size_t i = 0; i < side->endpoint_count; i++)
+        switch (side->endpoints[i].at.transport) {
+        case TRANSPORT_INPROC:
+        case TRANSPORT_PGM:
+        case TRANSPORT_EPGM:
+        case TRANSPORT_NORM:
+            return false;
+        default:
+            break;
+        }
+    return side->endpoint_count > 0;
+}
+
+static bool
+is_lonely(const broker_route_t *route, side_t side)
+{
+    return peers_are_visible(&route->conf->sides[side]) && counter_get(&route->counters->sides[side].connections) == 0;
+}
+
+static void
+running_problems(problems_t *self, const broker_route_t *route)
+{
+    blocked_t blocked;
+    bool waits = stats_blocked(route, &blocked);
+    if (waits && is_lonely(route, blocked.side))
+        problem(self, PROBLEM_ERROR, "blocked: nothing is connected to the %s, messages wait since %.0f s", side_name(blocked.side), blocked.seconds);
+    else if (waits)
+        problem(self, PROBLEM_ERROR, "blocked: the %s takes no messages since %.0f s", side_name(blocked.side), blocked.seconds);
+    else if (route->blocked_share > 0.5)
+        problem(self, PROBLEM_WARNING, "blocked %.0f %% of the last minute", route->blocked_share * 100);
+    for (int side = SIDE_FRONTEND; side <= SIDE_BACKEND; side++)
+        if (is_lonely(route, (side_t)side) && !(waits && blocked.side == (side_t)side))
+            problem(self, PROBLEM_INFO, "nothing is connected to the %s", side_name((side_t)side));
+}
+
+static void
+minute_problems(problems_t *self, const broker_route_t *route)
+{
+    static const struct {
+        const char *one, *many;
+    } words[TRENDS] = {
+        [TREND_DROPPED] = { "message was dropped", "messages were dropped" },
+        [TREND_CAPTURE] = { "message was missed by the capture", "messages were missed by the capture" },
+        [TREND_HANDSHAKES] = { "connection was refused", "connections were refused" },
+    };
+    uint64_t growth[TRENDS];
+    read_growth(route, growth);
+    for (int i = 0; i < TRENDS; i++)
+        if (growth[i])
+            problem(self, PROBLEM_WARNING, "%" PRIu64 " %s in the last minute", growth[i], growth[i] == 1 ? words[i].one : words[i].many);
+}
+
+static int
+worse_first(const void *a, const void *b)
+{
+    return (int)((const problem_t *)a)->level - (int)((const problem_t *)b)->level;
+}
+
+size_t
+stats_problems(const broker_route_t *route, problem_t problems[PROBLEMS_MAX])
+{
+    problems_t self = { .at = problems };
+    switch (route->state) {
+    case ROUTE_FAILED:
+        problem(&self, PROBLEM_ERROR, "failed: %s", route->failure && *route->failure ? route->failure : "no reason known");
+        break;
+    case ROUTE_PAUSED:
+        problem(&self, PROBLEM_INFO, "paused: nothing is read or sent");
+        break;
+    case ROUTE_DRAINING:
+        problem(&self, PROBLEM_INFO, "draining: nothing new is read");
+        break;
+    case ROUTE_DISABLED:
+        problem(&self, PROBLEM_INFO, "disabled: nobody can connect");
+        break;
+    default:
+        running_problems(&self, route);
+    }
+    minute_problems(&self, route);
+    qsort(problems, self.count, sizeof *problems, worse_first);
+    return self.count;
+}
+
+// --- JSON --------------------------------------------------------------------------
+
+static void
+json_time(json_t *json, const char *key, int64_t wall_ns)
+{
+    char text[32];
+    clock_rfc3339(wall_ns, text);
+    json_string(json, key, text);
+}
+
+// Durations and rates are told to the millisecond, not to the last bit.
+static void
+json_rounded(json_t *json, const char *key, double value)
+{
+    json_real(json, key, (double)(int64_t)(value * 1000 + 0.5) / 1000);
+}
+
+void
+stats_status(json_t *json, const broker_t *broker)
+{
+    broker_status_t status;
+    process_t process;
+    char hostname[HOST_NAME_MAX + 1] = "";
+    int64_t now = clock_wall_ns();
+    broker_status(broker, &status);
+    process_read(&process);
+    gethostname(hostname, sizeof hostname - 1);
+    json_string(json, "name", "zbroker");
+    json_string(json, "version", PACKAGE_VERSION);
+    json_string(json, "libzmq", stats_libzmq_version());
+    json_string(json, "czmq", stats_czmq_version());
+    json_string(json, "hostname", hostname);
+    json_int(json, "pid", getpid());
+    json_time(json, "time", now);
+    json_time(json, "started", status.started_wall_ns);
+    json_rounded(json, "uptime_seconds", (double)(now - status.started_wall_ns) / 1e9);
+    json_string(json, "config_file", broker_conf(broker)->file);
+    json_object(json, "last_reload");
+    json_bool(json, "ok", status.reload_ok);
+    json_time(json, "time", status.reload_wall_ns);
+    json_object_end(json);
+    json_object(json, "reloads");
+    json_uint(json, "success", status.reloads_success);
+    json_uint(json, "failure", status.reloads_failure);
+    json_object_end(json);
+    json_bool(json, "stopping", status.stopping);
+    json_rounded(json, "cpu_seconds", process.cpu_seconds);
+    json_int(json, "rss_bytes", process.rss_bytes);
+    json_int(json, "open_fds", process.open_fds);
+    json_int(json, "max_fds", process.max_fds);
+}
+
+static void
+write_endpoints(json_t *json, const broker_route_t *route, side_t side)
+{
+    const char *endpoint;
+    bool connected = false;
+    json_array(json, "endpoints");
+    for (size_t i = 0; (endpoint = stats_endpoint(route, side, i, &connected)); i++)
+        json_string(json, NULL, endpoint);
+    json_array_end(json);
+    json_array(json, "connects");
+    for (size_t i = 0; (endpoint = stats_endpoint(route, side, i, &connected)); i++)
+        if (connected)
+            json_string(json, NULL, endpoint);
+    json_array_end(json);
+}
+
+static const char *
+security_name(security_t security)
+{
+    static const char *const names[] = {
+        [SECURITY_UNSET] = "none", [SECURITY_NONE] = "none",     [SECURITY_PLAIN] = "plain",
+        [SECURITY_CURVE] = "curve", [SECURITY_GSSAPI] = "gssapi",
+    };
+    return names[security];
+}
+
+static void
+write_side(json_t *json, const broker_route_t *route, side_t side)
+{
+    const side_conf_t *conf = &route->conf->sides[side];
+    if (!stats_has_side(route, side)) {
+        json_null(json, side_name(side));
+        return;
+    }
+    json_object(json, side_name(side));
+    json_string(json, "socket", socket_type_name(conf->type));
+    json_string(json, "security", security_name(conf->security.mechanism));
+    write_endpoints(json, route, side);
+    json_uint(json, "connections", counter_get(&route->counters->sides[side].connections));
+    json_uint(json, "connections_accepted", STATS(route, sides[side].accepted));
+    json_uint(json, "disconnections", STATS(route, sides[side].disconnections));
+    json_uint(json, "messages_received", STATS(route, sides[side].messages_received));
+    json_uint(json, "messages_sent", STATS(route, sides[side].messages_sent));
+    json_uint(json, "received_bytes", STATS(route, sides[side].received_bytes));
+    json_uint(json, "sent_bytes", STATS(route, sides[side].sent_bytes));
+    json_rounded(json, "blocked_seconds", stats_blocked_seconds(route, side));
+    json_object(json, "handshake_failures");
+    for (int i = 0; i < HANDSHAKE_REASONS; i++)
+        json_uint(json, handshake_reason_name((handshake_reason_t)i), STATS(route, sides[side].handshake_failures[i]));
+    json_object_end(json);
+    json_object(json, "auth");
+    json_uint(json, "success", STATS(route, sides[side].auth_success));
+    json_uint(json, "failure", STATS(route, sides[side].auth_failure));
+    json_object_end(json);
+    json_object_end(json);
+}
+
+static void
+write_state(json_t *json, const broker_route_t *route)
+{
+    blocked_t blocked;
+    problem_t problems[PROBLEMS_MAX];
+    json_string(json, "state", route_state_name(route->state));
+    json_string(json, "failure", route->state == ROUTE_FAILED ? route->failure : NULL);
+    json_rounded(json, "uptime_seconds", (double)(clock_wall_ns() - route->started_wall_ns) / 1e9);
+    if (stats_blocked(route, &blocked)) {
+        json_object(json, "blocked");
+        json_string(json, "side", side_name(blocked.side));
+        json_time(json, "since", blocked.since_wall_ns);
+        json_rounded(json, "seconds", blocked.seconds);
+        json_object_end(json);
+    } else {
+        json_null(json, "blocked");
+    }
+    json_array(json, "problems");
+    size_t count = stats_problems(route, problems);
+    for (size_t i = 0; i < count; i++) {
+        json_object(json, NULL);
+        json_string(json, "level", problem_level_name(problems[i].level));
+        json_string(json, "text", problems[i].text);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
+static void
+write_rates(json_t *json, const broker_route_t *route)
+{
+    json_object(json, "rates");
+    json_rounded(json, "in_1s", route->rate_in_1s);
+    json_rounded(json, "out_1s", route->rate_out_1s);
+    json_rounded(json, "in_60s", route->rate_in_60s);
+    json_rounded(json, "out_60s", route->rate_out_60s);
+    json_rounded(json, "bytes_in_1s", route->bytes_in_1s);
+    json_rounded(json, "bytes_out_1s", route->bytes_out_1s);
+    json_object_end(json);
+}
+
+static void
+write_history(json_t *json, const broker_route_t *route, stats_depth_t depth)
+{
+    uint32_t count = route->history_count;
+    uint32_t skipped = depth == STATS_HISTORY && count > HISTORY_SHORT ? count - HISTORY_SHORT : 0;
+    json_array(json, "history");
+    for (uint32_t i = skipped; i < count; i++)
+        json_uint(json, NULL, route->history[i]);
+    json_array_end(json);
+}
+
+// The histogram, not cumulative: how many messages had at most LE bytes and more than the LE before.
+static void
+write_sizes(json_t *json, const broker_route_t *route)
+{
+    json_array(json, "message_size_bytes");
+    for (unsigned i = 0; i < SIZE_BUCKETS; i++) {
+        json_object(json, NULL);
+        if (i + 1 < SIZE_BUCKETS)
+            json_uint(json, "le", size_bucket_limit(i));
+        else
+            json_null(json, "le");
+        json_uint(json, "count", STATS(route, sizes[i]));
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
+void
+stats_settings(json_t *json, const char *key, const settings_t *settings)
+{
+    json_array(json, key);
+    for (size_t i = 0; i < settings->count; i++) {
+        json_object(json, NULL);
+        json_string(json, "key", settings->at[i].key);
+        json_string(json, "value", stats_shown_value(&settings->at[i]));
+        json_bool(json, "default", settings->at[i].is_default);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
+static void
+write_events(json_t *json, const char *route)
+{
+    event_t events[EVENTS_SHOWN];
+    size_t count = events_of(route, events, EVENTS_SHOWN);
+    json_array(json, "events");
+    for (size_t i = 0; i < count; i++) {
+        json_object(json, NULL);
+        json_time(json, "time", events[i].wall_ns);
+        json_string(json, "level", log_level_name(events[i].level));
+        json_string(json, "text", events[i].text);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
+void
+stats_route(json_t *json, const broker_t *broker, const broker_route_t *route, stats_depth_t depth)
+{
+    json_object(json, NULL);
+    json_string(json, "name", route->conf->name);
+    json_string(json, "type", route->conf->pattern->name);
+    json_string(json, "engine", route->conf->engine == ENGINE_ZBROKER ? "zbroker" : "zmq_proxy");
+    write_state(json, route);
+    for (int side = 0; side < SIDES; side++)
+        write_side(json, route, (side_t)side);
+    write_rates(json, route);
+    if (depth != STATS_PLAIN)
+        write_history(json, route, depth);
+    json_rounded(json, "blocked_share", route->blocked_share);
+    json_object(json, "dropped");
+    for (int i = 0; i < DROP_REASONS; i++)
+        json_uint(json, drop_reason_name((drop_reason_t)i), STATS(route, dropped[i]));
+    json_object_end(json);
+    json_uint(json, "capture_dropped", STATS(route, capture_dropped));
+    json_uint(json, "subscriptions", counter_get(&route->counters->subscriptions));
+    write_sizes(json, route);
+    if (depth == STATS_DETAIL) {
+        stats_settings(json, "options", &route->conf->settings);
+        clients_write(json, broker, route->conf->name, CLIENTS_SHOWN);
+        write_events(json, route->conf->name);
+    }
+    json_object_end(json);
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MPL-2.0
+// stats.h - one place that turns what the broker knows into numbers and JSON:
+// control, HTTP, metrics and the page all ask here. doc/api.md names the fields.
+
+#ifndef ZB_STATS_H
+#define ZB_STATS_H
+
+#include "admin/broker.h"
+#include "base/json.h"
+
+#define STATS_PROBLEM_SECONDS 0.1 // a side that could not be sent to for less is not worth a word
+
+// A counter of COUNTERS as `show stats` tells it: less what `clear counters` has put aside.
+uint64_t stats_counter(const broker_route_t *route, const counter_t *counter);
+#define STATS(route, field) stats_counter((route), &(route)->counters->field)
+
+// Seconds a side could not be sent to, the spell that lasts included: since the
+// start, or since `clear counters`.
+double stats_blocked_total(const broker_route_t *route, side_t side);
+double stats_blocked_seconds(const broker_route_t *route, side_t side);
+
+// Of a running route: the side that takes nothing now, longest first. False: none.
+typedef struct {
+    side_t side;
+    int64_t since_wall_ns;
+    double seconds;
+} blocked_t;
+bool stats_blocked(const broker_route_t *route, blocked_t *blocked);
+
+bool stats_has_side(const broker_route_t *route, side_t side);
+uint64_t stats_dropped(const broker_route_t *route); // by all reasons, not the capture's
+
+// What is wrong with a route, in words, the worst first.
+typedef enum { PROBLEM_ERROR, PROBLEM_WARNING, PROBLEM_INFO } problem_level_t;
+typedef struct {
+    problem_level_t level;
+    char text[300];
+} problem_t;
+#define PROBLEMS_MAX 8
+size_t stats_problems(const broker_route_t *route, problem_t problems[PROBLEMS_MAX]);
+const char *problem_level_name(problem_level_t level);
+
+// Call once a second: remembers what was dropped, for "in the last minute".
+void stats_tick(const broker_t *broker);
+
+// An endpoint of a side as bound, or as configured while the route has no sockets; NULL past the end.
+const char *stats_endpoint(const broker_route_t *route, side_t side, size_t i, bool *connected);
+
+// The value of a key as anybody may see it: passwords are not.
+const char *stats_shown_value(const setting_t *setting);
+
+const char *stats_czmq_version(void);   // of the library that runs, "4.2.1"
+const char *stats_libzmq_version(void);
+
+typedef struct {
+    double cpu_seconds;
+    int64_t rss_bytes;
+    int64_t open_fds, max_fds;
+} process_t;
+void process_read(process_t *process); // proc(5), getrusage(2)
+
+// The fields of /api/v1/status, into an object that is open.
+void stats_status(json_t *json, const broker_t *broker);
+
+// One route as an object of its own. How much:
+typedef enum {
+    STATS_PLAIN,   // for the control socket: no history
+    STATS_HISTORY, // and the last minute
+    STATS_DETAIL,  // and the last quarter of an hour, options, clients, events
+} stats_depth_t;
+void stats_route(json_t *json, const broker_t *broker, const broker_route_t *route, stats_depth_t depth);
+
+// "options": every key of a section as it runs.
+void stats_settings(json_t *json, const char *key, const settings_t *settings);
+
+#endif
