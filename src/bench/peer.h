@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MPL-2.0
+// peer.h - one client of the load, in a process of its own: its socket, and how
+// it sends and receives a message. What it does with them is in stream.h and
+// request.h. It says on the board what happened.
+
+#ifndef ZB_BENCH_PEER_H
+#define ZB_BENCH_PEER_H
+
+#include "bench/board.h"
+#include "bench/options.h"
+#include "bench/payload.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <zmq.h>
+
+// How long anybody blocks before looking at the phase again, how often a mark is
+// sent while connections are made, and which part of a saturated load is timed:
+// reading the clock for every message would be a good part of it.
+enum { PEER_LOOK_MS = 50, PEER_MARK_MS = 5, PEER_SAMPLE = 16 };
+
+// Where the socket goes: endpoints ('@' before one: bind) are shared out among
+// the clients of a side; with ALL, every client takes each of them.
+typedef struct {
+    const char *const *endpoint;
+    size_t count;
+    bool all;
+} place_list_t;
+
+typedef struct {
+    const options_t *options;
+    board_t *board;
+    slot_t *slot;
+    size_t index; // on its side
+    place_list_t where;
+    payload_t *payload;
+    void *context;
+    void *socket;
+    bool envelope; // an empty frame stands before what we send, as REP wants it
+} peer_t;
+
+// A context and a socket of TYPE. The process must not have used libzmq before.
+// On failure the slot says why, and peer_failed is true.
+void peer_open(peer_t *self, int type);
+int peer_reopen(peer_t *self, int type); // a new socket for the old one; -1 as above
+bool peer_failed(const peer_t *self);
+void peer_close(peer_t *self);
+
+// Say DONE, and wait for END.
+void peer_done(peer_t *self);
+
+// Send a whole message. 0, or -1 with errno if its first frame was not taken.
+int peer_send(peer_t *self, const stamp_t *stamp, int flags);
+
+// Receive a whole message into STAMP. 1; 0 if it is not as it was sent (with
+// --verify to the last byte); -1 with errno if there is none.
+int peer_receive(peer_t *self, stamp_t *stamp, int flags);
+
+// How many of --messages are PRODUCER's.
+uint64_t peer_quota(const options_t *options, size_t producer);
+
+// Only one process writes a slot's counters: no locked instruction needed.
+static inline void
+peer_count(atomic_uint_fast64_t *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+void peer_sleep_ms(int ms);
+
+#endif

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MPL-2.0
+// request.h - the patterns with replies: reqrep, dealer, and pair with a window.
+// Clients keep up to --outstanding requests under way and measure the round
+// trip; services send back what comes, as it came.
+
+#ifndef ZB_BENCH_REQUEST_H
+#define ZB_BENCH_REQUEST_H
+
+#include "bench/peer.h"
+
+// SELF is filled in up to WHERE; return when the board says END.
+void request_client(peer_t *self);
+void request_service(peer_t *self);
+
+// The socket type of the services: ZMQ_REP, ZMQ_ROUTER, ….
+int request_service_type(const options_t *options);
+
+#endif
