@@ -27,8 +27,9 @@ test_commas_and_nesting(void)
     json_int(&json, NULL, INT64_MIN);
     json_array_end(&json);
     json_object_end(&json);
-    CHECK_TEXT(text.data, "{\"routes\":[{\"n\":0,\"blocked\":null},{\"n\":-1,\"blocked\":null}],\"empty\":{},\"ok\":true,"
-                          "\"list\":[18446744073709551615,-9223372036854775808]}");
+    CHECK_TEXT(text.data,
+               "{\"routes\":[{\"n\":0,\"blocked\":null},{\"n\":-1,\"blocked\":null}],\"empty\":{},\"ok\":true,"
+               "\"list\":[18446744073709551615,-9223372036854775808]}");
     text_free(&text);
 }
 

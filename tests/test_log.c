@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 // Standard error is exchanged for a file, a pipe or /dev/null, and what the log
 // wrote there is read back.
-#include "base/log.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 #include "test.h"
@@ -252,7 +252,8 @@ test_many_distinct_lines_lose_nothing(void)
             log_info("line %d", i);
     log_flush();
     char *text = pipe_text();
-    CHECK(count_of(text, "\n") == 500 + 333 && count_of(text, "repeated 1 time)") == 167 && count_of(text, "repeated 2 times)") == 166);
+    CHECK(count_of(text, "\n") == 500 + 333 && count_of(text, "repeated 1 time)") == 167 &&
+          count_of(text, "repeated 2 times)") == 166);
     free(text);
     stderr_back();
 }
@@ -301,7 +302,8 @@ test_a_stuck_reader_stops_nobody_and_the_loss_is_counted(void)
     log_info("read again");
     text = pipe_text();
     char expected[200];
-    snprintf(expected, sizeof expected, "info: read again\nwarning: log: lost %zu lines, standard error was not read\n", 10000 - written);
+    snprintf(expected, sizeof expected, "info: read again\nwarning: log: lost %zu lines, standard error was not read\n",
+             10000 - written);
     CHECK_TEXT(text, expected);
     free(text);
     stderr_back();

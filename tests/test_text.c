@@ -65,10 +65,23 @@ test_utf8_is_what_rfc_3629_allows(void)
         const char *bytes;
         size_t size, length;
     } cases[] = {
-        { "a", 1, 1 }, { "\xc3\xa4", 2, 2 }, { "\xe2\x82\xac", 3, 3 }, { "\xf0\x9f\x90\x8d", 4, 4 },
-        { "", 0, 0 }, { "\x80", 1, 0 }, { "\xc0\x80", 2, 0 }, { "\xc1\xbf", 2, 0 }, { "\xe0\x9f\xbf", 3, 0 },
-        { "\xed\xa0\x80", 3, 0 }, { "\xf0\x8f\xbf\xbf", 4, 0 }, { "\xf4\x90\x80\x80", 4, 0 }, { "\xf5\x80\x80\x80", 4, 0 },
-        { "\xe2\x82\xac", 2, 0 }, { "\xc3", 1, 0 }, { "\xe2\x28\xac", 3, 0 }, { "\xe2\x82\x28", 3, 0 },
+        { "a", 1, 1 },
+        { "\xc3\xa4", 2, 2 },
+        { "\xe2\x82\xac", 3, 3 },
+        { "\xf0\x9f\x90\x8d", 4, 4 },
+        { "", 0, 0 },
+        { "\x80", 1, 0 },
+        { "\xc0\x80", 2, 0 },
+        { "\xc1\xbf", 2, 0 },
+        { "\xe0\x9f\xbf", 3, 0 },
+        { "\xed\xa0\x80", 3, 0 },
+        { "\xf0\x8f\xbf\xbf", 4, 0 },
+        { "\xf4\x90\x80\x80", 4, 0 },
+        { "\xf5\x80\x80\x80", 4, 0 },
+        { "\xe2\x82\xac", 2, 0 },
+        { "\xc3", 1, 0 },
+        { "\xe2\x28\xac", 3, 0 },
+        { "\xe2\x82\x28", 3, 0 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         CHECK(text_utf8(cases[i].bytes, cases[i].size) == cases[i].length);

@@ -35,9 +35,9 @@ static const struct {
     const char *name;
     int priority; // syslog(3)'s
 } levels[] = {
-    [LOG_LEVEL_ERROR] = { "error", LOG_ERR },   [LOG_LEVEL_WARNING] = { "warning", LOG_WARNING },
+    [LOG_LEVEL_ERROR] = { "error", LOG_ERR },      [LOG_LEVEL_WARNING] = { "warning", LOG_WARNING },
     [LOG_LEVEL_NOTICE] = { "notice", LOG_NOTICE }, [LOG_LEVEL_INFO] = { "info", LOG_INFO },
-    [LOG_LEVEL_DEBUG] = { "debug", LOG_DEBUG }, [LOG_LEVEL_TRACE] = { "trace", LOG_DEBUG },
+    [LOG_LEVEL_DEBUG] = { "debug", LOG_DEBUG },    [LOG_LEVEL_TRACE] = { "trace", LOG_DEBUG },
 };
 
 // A line that was written a moment ago. Free when TEXT is NULL.
@@ -181,7 +181,8 @@ emit(log_level_t level, const char *text)
     if (before && lost == before) {
         lost = 0;
         text_clear(&line);
-        text_add(&line, "%swarning: log: lost %" PRIu64 " lines, standard error was not read\n", with_prefix ? "<4>" : "", before);
+        text_add(&line, "%swarning: log: lost %" PRIu64 " lines, standard error was not read\n",
+                 with_prefix ? "<4>" : "", before);
         write_stderr(line.data, line.size);
     }
     text_free(&line);
@@ -262,7 +263,8 @@ say(log_level_t level, const char *text)
         return;
     }
     emit(level, text);
-    *free_place() = (repeat_t){ .text = xstrdup(text), .level = level, .start_ms = now, .last_ms = now, .window_ms = WINDOW_MS };
+    *free_place() =
+        (repeat_t){ .text = xstrdup(text), .level = level, .start_ms = now, .last_ms = now, .window_ms = WINDOW_MS };
 }
 
 void
