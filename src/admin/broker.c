@@ -1,0 +1,1004 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "admin/broker.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "conf/suggest.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SECONDS 60 // of history
+
+// What the rates are made of.
+typedef struct {
+    uint64_t in, out, in_bytes, out_bytes, blocked_ns;
+} sample_t;
+
+typedef struct {
+    route_conf_t *conf;
+    route_t *route;        // NULL while disabled or failed
+    counters_t *counters;  // of this route_t: each generation has one writer
+    counters_t past;       // of those that are gone
+    counters_t total;      // made for whoever asks
+    counters_t cleared;
+    route_state_t mode;    // running, paused, draining, disabled, failed: wanted
+    char *failure;
+    bool opening_later;    // the one before must be gone first
+    int64_t started_wall_ns;
+    sample_t samples[SECONDS + 1];
+    unsigned sample_count, newest;
+    uint32_t history[SECONDS];
+} slot_t;
+
+// A route on its way out: disabled, removed, replaced, or stopped.
+typedef struct retired {
+    struct retired *next;
+    route_t *route;
+    route_conf_t *conf;    // ours, unless the slot goes on with it
+    bool owns_conf;
+    counters_t *counters;
+    char *name;
+    const char *why;
+} retired_t;
+
+struct broker {
+    zloop_t *loop;
+    const broker_setup_t *setup;
+    conf_t *conf;          // its routes are in the slots
+    slot_t **slots;
+    size_t count, room;
+    retired_t *retired;
+    broker_status_t status;
+    int tick;
+};
+
+// --- counters ------------------------------------------------------------------
+
+// counters_t is nothing but counter_t, one after another.
+static void
+add_counters(counters_t *to, const counters_t *from)
+{
+    counter_t *sum = (counter_t *) to;
+    const counter_t *part = (const counter_t *) from;
+    for (size_t i = 0; i < sizeof *to / sizeof(counter_t); i++)
+        counter_add(&sum[i], counter_get(&part[i]));
+}
+
+static bool
+belongs_to(const retired_t *retired, const slot_t *slot)
+{
+    return strcmp(retired->name, slot->conf->name) == 0;
+}
+
+static const counters_t *
+total(const broker_t *self, slot_t *slot)
+{
+    memset(&slot->total, 0, sizeof slot->total);
+    add_counters(&slot->total, &slot->past);
+    for (const retired_t *i = self->retired; i; i = i->next)
+        if (belongs_to(i, slot))
+            add_counters(&slot->total, i->counters);
+    for (int side = 0; side < SIDES; side++) // when it is blocked is told by the one that runs
+        counter_set(&slot->total.sides[side].blocked_since_ns, 0);
+    if (slot->counters)
+        add_counters(&slot->total, slot->counters);
+    return &slot->total;
+}
+
+// --- slots -----------------------------------------------------------------------
+
+static slot_t *
+find_slot(const broker_t *self, const char *name)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (strcmp(self->slots[i]->conf->name, name) == 0)
+            return self->slots[i];
+    return NULL;
+}
+
+static slot_t *
+add_slot(broker_t *self, route_conf_t *conf)
+{
+    mem_grow(self->slots, self->count, self->room);
+    slot_t *slot = self->slots[self->count++] = xcalloc(1, sizeof *slot);
+    slot->conf = conf;
+    return slot;
+}
+
+static void
+free_slot(slot_t *slot)
+{
+    route_conf_destroy(&slot->conf);
+    free(slot->counters);
+    free(slot->failure);
+    free(slot);
+}
+
+static void
+remove_slot(broker_t *self, slot_t *slot)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (self->slots[i] == slot) {
+            memmove(&self->slots[i], &self->slots[i + 1], (self->count - i - 1) * sizeof *self->slots);
+            self->count--;
+            return;
+        }
+}
+
+static void
+describe(const route_t *route, text_t *out)
+{
+    for (side_t side = 0; side < SIDES; side++) {
+        bool connected;
+        const char *endpoint;
+        for (size_t i = 0; (endpoint = route_endpoint(route, side, i, &connected)); i++)
+            text_add(out, "%s%s %s%s", out->size ? ", " : "", side_name(side), connected ? ">" : "", endpoint);
+    }
+}
+
+// Give the route its thread, in the state it had.
+static int
+run_slot(slot_t *slot, const char *event)
+{
+    if (route_run(slot->route) == -1) {
+        log_error("route %s: cannot start its thread: %s", slot->conf->name, strerror(errno));
+        return -1;
+    }
+    slot->started_wall_ns = clock_wall_ns();
+    if (slot->mode == ROUTE_PAUSED)
+        route_pause(slot->route);
+    else if (slot->mode == ROUTE_DRAINING)
+        route_drain(slot->route);
+    else
+        slot->mode = ROUTE_RUNNING;
+    text_t where = { 0 };
+    describe(slot->route, &where);
+    log_notice("route %s: %s, %s", slot->conf->name, event, where.data ? where.data : "");
+    text_free(&where);
+    return 0;
+}
+
+static void
+fail_slot(slot_t *slot, diag_t *diag)
+{
+    diag_level_t level;
+    const char *reason = diag_text(diag, 0, &level);
+    slot->mode = ROUTE_FAILED;
+    free(slot->failure);
+    slot->failure = xstrdup(reason ? reason : "unknown reason");
+    log_error("route %s: failed: %s", slot->conf->name, slot->failure);
+}
+
+static route_t *
+open_route(broker_t *self, const route_conf_t *conf, listeners_t *listeners, counters_t **counters, diag_t *diag)
+{
+    *counters = xcalloc(1, sizeof **counters);
+    route_t *route = route_open(conf, listeners, &self->setup->services, *counters, diag);
+    if (!route) {
+        free(*counters);
+        *counters = NULL;
+    }
+    return route;
+}
+
+// Bind, open and run a slot that has nothing yet.
+static int
+bring_up(broker_t *self, slot_t *slot, const char *event, diag_t *diag)
+{
+    listeners_t listeners = { 0 };
+    if (listeners_bind(&listeners, slot->conf, &self->setup->services, diag) == 0)
+        slot->route = open_route(self, slot->conf, &listeners, &slot->counters, diag);
+    listeners_close(&listeners, false);
+    if (!slot->route || run_slot(slot, event) == -1) {
+        fail_slot(slot, diag);
+        return -1;
+    }
+    free(slot->failure);
+    slot->failure = NULL;
+    return 0;
+}
+
+// --- routes that go ----------------------------------------------------------------
+
+static void
+unlink_retired(broker_t *self, retired_t *retired)
+{
+    for (retired_t **at = &self->retired; *at; at = &(*at)->next)
+        if (*at == retired) {
+            *at = retired->next;
+            return;
+        }
+}
+
+static void
+log_leftover(const retired_t *retired, const route_leftover_t *left)
+{
+    if (left->undelivered || left->unanswered)
+        log_warning("route %s: %s with %" PRIu64 " messages undelivered and %" PRIu64 " requests unanswered", retired->name,
+                    retired->why, left->undelivered, left->unanswered);
+    else
+        log_notice("route %s: %s, nothing left", retired->name, retired->why);
+}
+
+static void
+open_later(broker_t *self, slot_t *slot)
+{
+    slot->opening_later = false;
+    diag_t *diag = diag_new();
+    bring_up(self, slot, "started again", diag);
+    diag_destroy(&diag);
+}
+
+static void
+bury(broker_t *self, retired_t *retired)
+{
+    route_leftover_t left;
+    unlink_retired(self, retired);
+    route_close(&retired->route, &left);
+    log_leftover(retired, &left);
+    slot_t *slot = find_slot(self, retired->name);
+    if (slot)
+        add_counters(&slot->past, retired->counters);
+    free(retired->counters);
+    if (retired->owns_conf)
+        route_conf_destroy(&retired->conf);
+    free(retired->name);
+    free(retired);
+    if (slot && slot->opening_later)
+        open_later(self, slot);
+}
+
+static int
+on_finished(zloop_t *loop, zmq_pollitem_t *item, void *arg)
+{
+    broker_t *self = arg;
+    zloop_poller_end(loop, item);
+    for (retired_t *i = self->retired, *next; i; i = next) {
+        next = i->next;
+        if (route_finished_fd(i->route) == item->fd) {
+            bury(self, i);
+            break;
+        }
+    }
+    return self->status.stopping && broker_stopped(self) ? -1 : 0;
+}
+
+// CONF is given up with the route if OWNS_CONF; else the slot keeps it.
+static void
+retire(broker_t *self, slot_t *slot, const char *why, bool owns_conf)
+{
+    retired_t *retired = xcalloc(1, sizeof *retired);
+    *retired = (retired_t) { .next = self->retired, .route = slot->route, .conf = slot->conf, .owns_conf = owns_conf };
+    retired->counters = slot->counters;
+    retired->name = xstrdup(slot->conf->name);
+    retired->why = why;
+    self->retired = retired;
+    slot->route = NULL;
+    slot->counters = NULL;
+    route_finish(retired->route, self->conf->drain_timeout_ms, false);
+    zmq_pollitem_t item = { .fd = route_finished_fd(retired->route), .events = ZMQ_POLLIN };
+    zloop_poller(self->loop, &item, on_finished, self);
+}
+
+// --- rates -------------------------------------------------------------------------
+
+static sample_t
+sample(const counters_t *counters)
+{
+    const side_counters_t *front = &counters->sides[SIDE_FRONTEND], *ingress = &counters->sides[SIDE_INGRESS];
+    const side_counters_t *back = &counters->sides[SIDE_BACKEND];
+    sample_t now = { .in = counter_get(&front->messages_received) + counter_get(&ingress->messages_received),
+                     .in_bytes = counter_get(&front->received_bytes) + counter_get(&ingress->received_bytes),
+                     .out = counter_get(&back->messages_sent),
+                     .out_bytes = counter_get(&back->sent_bytes) };
+    for (int side = 0; side < SIDES; side++) {
+        uint64_t since = counter_get(&counters->sides[side].blocked_since_ns);
+        now.blocked_ns += counter_get(&counters->sides[side].blocked_ns);
+        if (since)
+            now.blocked_ns += (uint64_t) clock_mono_ns() - since;
+    }
+    return now;
+}
+
+static int
+on_second(zloop_t *loop, int timer, void *arg)
+{
+    (void) loop;
+    (void) timer;
+    broker_t *self = arg;
+    for (size_t i = 0; i < self->count; i++) {
+        slot_t *slot = self->slots[i];
+        sample_t now = sample(total(self, slot)), *before = &slot->samples[slot->newest];
+        uint32_t rate = slot->sample_count ? (uint32_t) (now.in - before->in) : 0;
+        slot->newest = (slot->newest + 1) % (SECONDS + 1);
+        slot->samples[slot->newest] = now;
+        if (slot->sample_count < SECONDS + 1)
+            slot->sample_count++;
+        memmove(slot->history, slot->history + 1, (SECONDS - 1) * sizeof *slot->history);
+        slot->history[SECONDS - 1] = rate;
+    }
+    return 0;
+}
+
+static const sample_t *
+sample_before(const slot_t *slot, unsigned seconds)
+{
+    return &slot->samples[(slot->newest + SECONDS + 1 - seconds) % (SECONDS + 1)];
+}
+
+static void
+fill_rates(const slot_t *slot, broker_route_t *out)
+{
+    unsigned span = slot->sample_count ? slot->sample_count - 1 : 0;
+    if (span == 0)
+        return;
+    const sample_t *now = &slot->samples[slot->newest], *one = sample_before(slot, 1), *all = sample_before(slot, span);
+    out->rate_in_1s = (double) (now->in - one->in);
+    out->rate_out_1s = (double) (now->out - one->out);
+    out->bytes_in_1s = (double) (now->in_bytes - one->in_bytes);
+    out->bytes_out_1s = (double) (now->out_bytes - one->out_bytes);
+    out->rate_in_60s = (double) (now->in - all->in) / span;
+    out->rate_out_60s = (double) (now->out - all->out) / span;
+    out->blocked_share = (double) (now->blocked_ns - all->blocked_ns) / 1e9 / span;
+    if (out->blocked_share > 1)
+        out->blocked_share = 1;
+    out->history_count = span < SECONDS ? span : SECONDS;
+    out->history = slot->history + SECONDS - out->history_count;
+}
+
+// --- looking -------------------------------------------------------------------------
+
+static route_state_t
+state_of(const broker_t *self, const slot_t *slot)
+{
+    if (slot->mode == ROUTE_DISABLED || slot->opening_later)
+        for (const retired_t *i = self->retired; i; i = i->next)
+            if (belongs_to(i, slot))
+                return ROUTE_DRAINING;
+    if (slot->mode == ROUTE_RUNNING && self->status.stopping)
+        return ROUTE_DRAINING;
+    return slot->mode;
+}
+
+static void
+fill(broker_t *self, slot_t *slot, broker_route_t *out)
+{
+    *out = (broker_route_t) { .conf = slot->conf, .route = slot->route, .cleared = &slot->cleared };
+    out->state = state_of(self, slot);
+    out->failure = slot->mode == ROUTE_FAILED && slot->failure ? slot->failure : "";
+    out->counters = total(self, slot);
+    out->started_wall_ns = slot->started_wall_ns;
+    fill_rates(slot, out);
+}
+
+size_t
+broker_count(const broker_t *self)
+{
+    return self->count;
+}
+
+bool
+broker_at(broker_t *self, size_t i, broker_route_t *route)
+{
+    if (i >= self->count)
+        return false;
+    fill(self, self->slots[i], route);
+    return true;
+}
+
+bool
+broker_find(broker_t *self, const char *name, broker_route_t *route)
+{
+    slot_t *slot = find_slot(self, name);
+    if (slot)
+        fill(self, slot, route);
+    return slot != NULL;
+}
+
+void
+broker_status(const broker_t *self, broker_status_t *status)
+{
+    *status = self->status;
+}
+
+const conf_t *
+broker_conf(const broker_t *self)
+{
+    return self->conf;
+}
+
+watch_t *
+broker_watch(const broker_t *self)
+{
+    return self->setup->services.watch;
+}
+
+static slot_t *
+ask_slot(broker_t *self, const char *name, text_t *error)
+{
+    slot_t *slot = find_slot(self, name);
+    if (slot)
+        return slot;
+    suggest_t near = suggest_for(name);
+    for (size_t i = 0; i < self->count; i++)
+        suggest_offer(&near, self->slots[i]->conf->name);
+    text_add(error, "no route %s", name);
+    if (near.best[0])
+        text_add(error, "; did you mean %s?", near.best);
+    return NULL;
+}
+
+// --- verbs ---------------------------------------------------------------------------
+
+static int
+refuse(text_t *error, const slot_t *slot, const char *why)
+{
+    text_add(error, "route %s %s", slot->conf->name, why);
+    return -1;
+}
+
+static int
+set_mode(slot_t *slot, route_state_t mode, void (*tell)(route_t *), text_t *error)
+{
+    if (!slot->route)
+        return refuse(error, slot, slot->mode == ROUTE_FAILED ? "has failed; enable it to try again" : "is disabled; enable it first");
+    if (slot->conf->engine == ENGINE_ZMQ_PROXY && mode != ROUTE_RUNNING)
+        return refuse(error, slot, "runs zmq_proxy, which cannot be paused or drained");
+    if (slot->mode == mode)
+        return 0;
+    slot->mode = mode;
+    tell(slot->route);
+    log_notice("route %s: %s", slot->conf->name, route_state_name(mode));
+    return 0;
+}
+
+static int
+do_pause(broker_t *self, slot_t *slot, text_t *error)
+{
+    (void) self;
+    return set_mode(slot, ROUTE_PAUSED, route_pause, error);
+}
+
+static int
+do_resume(broker_t *self, slot_t *slot, text_t *error)
+{
+    (void) self;
+    return set_mode(slot, ROUTE_RUNNING, route_resume, error);
+}
+
+static int
+do_drain(broker_t *self, slot_t *slot, text_t *error)
+{
+    (void) self;
+    return set_mode(slot, ROUTE_DRAINING, route_drain, error);
+}
+
+static int
+do_disable(broker_t *self, slot_t *slot, text_t *error)
+{
+    (void) error;
+    if (slot->route)
+        retire(self, slot, "disabled", false);
+    slot->mode = ROUTE_DISABLED;
+    slot->opening_later = false;
+    return 0;
+}
+
+static bool
+is_leaving(const broker_t *self, const slot_t *slot)
+{
+    for (const retired_t *i = self->retired; i; i = i->next)
+        if (belongs_to(i, slot))
+            return true;
+    return false;
+}
+
+static int
+do_enable(broker_t *self, slot_t *slot, text_t *error)
+{
+    if (slot->route)
+        return 0;
+    slot->mode = ROUTE_RUNNING;
+    if (is_leaving(self, slot)) {
+        slot->opening_later = true; // as soon as what is draining has gone
+        return 0;
+    }
+    diag_t *diag = diag_new();
+    int rc = bring_up(self, slot, "enabled", diag);
+    if (rc == -1)
+        text_add(error, "route %s: %s", slot->conf->name, slot->failure);
+    diag_destroy(&diag);
+    return rc;
+}
+
+static int (*const verbs[])(broker_t *self, slot_t *slot, text_t *error) = {
+    [VERB_PAUSE] = do_pause,     [VERB_RESUME] = do_resume, [VERB_DRAIN] = do_drain,
+    [VERB_DISABLE] = do_disable, [VERB_ENABLE] = do_enable,
+};
+
+int
+broker_verb(broker_t *self, verb_t verb, const char *route, text_t *error)
+{
+    slot_t *slot = ask_slot(self, route, error);
+    if (!slot)
+        return -1;
+    if (self->status.stopping)
+        return refuse(error, slot, "is stopping with the process");
+    return verbs[verb](self, slot, error);
+}
+
+static void
+clear(broker_t *self, slot_t *slot)
+{
+    memcpy(&slot->cleared, total(self, slot), sizeof slot->cleared);
+}
+
+int
+broker_clear(broker_t *self, const char *route, text_t *error)
+{
+    slot_t *slot = route ? ask_slot(self, route, error) : NULL;
+    if (route && !slot)
+        return -1;
+    for (size_t i = 0; i < self->count; i++)
+        if (!slot || self->slots[i] == slot)
+            clear(self, self->slots[i]);
+    return 0;
+}
+
+int
+broker_kick(broker_t *self, const char *route, const char *client, text_t *error)
+{
+    if (!ask_slot(self, route, error))
+        return -1;
+    char *end;
+    unsigned long long id = strtoull(client, &end, 10);
+    if (*client && *client != '-' && !*end && watch_kick(broker_watch(self), route, id) == 0) {
+        log_notice("route %s: client %llu kicked", route, id);
+        return 0;
+    }
+    text_add(error, "route %s has no client %s", route, client);
+    return -1;
+}
+
+// --- reload ----------------------------------------------------------------------------
+
+// What one step of a plan has made ready before anything old is given up.
+typedef struct {
+    listeners_t listeners;
+    route_t *route;
+    counters_t *counters;
+    bool later; // its binds belong to libzmq (inproc, …): the old route must go first
+} ready_t;
+
+static bool
+binds_without_descriptor(const route_conf_t *conf)
+{
+    for (side_t side = 0; side < SIDES; side++)
+        for (size_t i = 0; i < conf->sides[side].endpoint_count; i++) {
+            const endpoint_conf_t *endpoint = &conf->sides[side].endpoints[i];
+            if (!endpoint->connect && endpoint->at.transport != TRANSPORT_TCP && endpoint->at.transport != TRANSPORT_IPC)
+                return true;
+        }
+    return false;
+}
+
+// An endpoint may move from one route to another: the listener goes along.
+static void
+share_all(broker_t *self, listeners_t *shared)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (self->slots[i]->route)
+            route_share_listeners(self->slots[i]->route, shared);
+}
+
+static void
+keep_wanted(listeners_t *from, listeners_t *to, const route_conf_t *conf)
+{
+    for (side_t side = 0; side < SIDES; side++)
+        for (size_t i = 0; i < conf->sides[side].endpoint_count; i++) {
+            const endpoint_conf_t *endpoint = &conf->sides[side].endpoints[i];
+            listener_t *listener = endpoint->connect ? NULL : listeners_take(from, endpoint->at.text);
+            if (listener)
+                listeners_add(to, listener, side);
+        }
+}
+
+// The listeners that the running route of this name has already need not be given to it again.
+static void
+leave_out_own(const slot_t *slot, listeners_t *listeners)
+{
+    listeners_t own = { 0 };
+    route_share_listeners(slot->route, &own);
+    for (size_t i = 0; i < own.count; i++) {
+        listener_t *twin = listeners_take(listeners, listener_wanted(own.at[i]));
+        listener_close(&twin, false);
+    }
+    listeners_close(&own, false);
+}
+
+static int
+make_ready(broker_t *self, const plan_step_t *step, ready_t *ready, diag_t *diag)
+{
+    if (step->action == PLAN_KEEP || step->action == PLAN_STOP)
+        return 0;
+    slot_t *slot = step->running ? find_slot(self, step->running->name) : NULL;
+    if (slot && !slot->route)
+        return 0; // disabled or failed: stays so, with the new configuration
+    listeners_t shared = { 0 };
+    share_all(self, &shared);
+    keep_wanted(&shared, &ready->listeners, step->wanted);
+    listeners_close(&shared, false);
+    if (listeners_bind(&ready->listeners, step->wanted, &self->setup->services, diag) == -1)
+        return -1;
+    if (step->action == PLAN_CHANGE) {
+        leave_out_own(slot, &ready->listeners);
+        return 0;
+    }
+    ready->later = step->action == PLAN_REPLACE && binds_without_descriptor(step->wanted);
+    if (ready->later)
+        return 0;
+    ready->route = open_route(self, step->wanted, &ready->listeners, &ready->counters, diag);
+    return ready->route ? 0 : -1;
+}
+
+static void
+undo(ready_t *ready)
+{
+    route_close(&ready->route, NULL);
+    listeners_close(&ready->listeners, false);
+    free(ready->counters);
+}
+
+static void
+adopt_conf(slot_t *slot, conf_t *wanted)
+{
+    char name[ROUTE_NAME_MAX + 1];
+    memcpy(name, slot->conf->name, sizeof name);
+    slot->conf = conf_take(wanted, name);
+}
+
+static void
+do_start(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *ready)
+{
+    slot_t *slot = add_slot(self, conf_take(wanted, step->wanted->name));
+    slot->route = ready->route;
+    slot->counters = ready->counters;
+    run_slot(slot, "started");
+}
+
+static void
+do_stop(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *ready)
+{
+    (void) wanted;
+    (void) ready;
+    slot_t *slot = find_slot(self, step->running->name);
+    bool had_route = slot->route;
+    if (had_route)
+        retire(self, slot, "removed", true);
+    remove_slot(self, slot);
+    if (had_route)
+        slot->conf = NULL; // the retired one has it
+    free_slot(slot);
+}
+
+static void
+do_replace(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *ready)
+{
+    slot_t *slot = find_slot(self, step->running->name);
+    route_conf_t *old = slot->conf;
+    bool had_route = slot->route;
+    if (had_route)
+        retire(self, slot, "re-created", true);
+    adopt_conf(slot, wanted);
+    if (!had_route) {
+        route_conf_destroy(&old);
+        if (slot->mode == ROUTE_FAILED)
+            open_later(self, slot);
+        return;
+    }
+    slot->opening_later = ready->later;
+    if (ready->later)
+        return;
+    slot->route = ready->route;
+    slot->counters = ready->counters;
+    run_slot(slot, "re-created");
+}
+
+static void
+do_change(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *ready)
+{
+    slot_t *slot = find_slot(self, step->running->name);
+    route_conf_t *old = slot->conf;
+    diag_t *diag = diag_new();
+    adopt_conf(slot, wanted);
+    if (slot->route && route_change(slot->route, slot->conf, &ready->listeners, diag) == -1)
+        for (size_t i = 0; diag_text(diag, i, &(diag_level_t) { 0 }); i++)
+            log_error("route %s: %s", slot->conf->name, diag_text(diag, i, &(diag_level_t) { 0 }));
+    diag_destroy(&diag);
+    route_conf_destroy(&old);
+}
+
+// Its text did not change; its place in the file may have.
+static void
+do_keep(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *ready)
+{
+    (void) self;
+    (void) wanted;
+    (void) step;
+    (void) ready;
+}
+
+static void (*const actions[])(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *ready) = {
+    [PLAN_KEEP] = do_keep,   [PLAN_CHANGE] = do_change, [PLAN_REPLACE] = do_replace,
+    [PLAN_START] = do_start, [PLAN_STOP] = do_stop,
+};
+
+static plan_t *
+make_plan(broker_t *self, const conf_t *wanted)
+{
+    const route_conf_t **running = xcalloc(self->count + 1, sizeof *running);
+    for (size_t i = 0; i < self->count; i++)
+        running[i] = self->slots[i]->conf;
+    plan_t *plan = plan_make(wanted, &self->conf->settings, running, self->count);
+    free(running);
+    return plan;
+}
+
+static void
+answer_problems(diag_t *diag, text_t *answer)
+{
+    diag_level_t level;
+    for (size_t i = 0; diag_text(diag, i, &level); i++)
+        text_add(answer, "%s\n", diag_text(diag, i, &level));
+}
+
+static void
+log_lines(const text_t *text, log_level_t level)
+{
+    const char *line = text->data ? text->data : "";
+    while (*line) {
+        size_t length = strcspn(line, "\n");
+        log_line(level, "reloaded: %.*s", (int) length, line);
+        line += length + (line[length] == '\n');
+    }
+}
+
+static void
+take_over(broker_t *self, conf_t **wanted_p, plan_t *plan, ready_t *ready)
+{
+    conf_t *wanted = *wanted_p;
+    for (size_t i = 0; i < plan->count; i++)
+        actions[plan->steps[i].action](self, wanted, &plan->steps[i], &ready[i]);
+    for (size_t i = 0; i < plan->count; i++)
+        listeners_close(&ready[i].listeners, false);
+    if (self->setup->applied)
+        self->setup->applied(self->setup->applied_arg, wanted);
+    conf_destroy(&self->conf);
+    self->conf = wanted;
+    *wanted_p = NULL;
+}
+
+static int
+apply(broker_t *self, conf_t **wanted_p, plan_t *plan, diag_t *diag)
+{
+    ready_t *ready = xcalloc(plan->count + 1, sizeof *ready);
+    int rc = 0;
+    for (size_t i = 0; i < plan->count; i++)
+        if (make_ready(self, &plan->steps[i], &ready[i], diag) == -1)
+            rc = -1;
+    if (rc == 0)
+        take_over(self, wanted_p, plan, ready);
+    else
+        for (size_t i = 0; i < plan->count; i++)
+            undo(&ready[i]);
+    free(ready);
+    return rc;
+}
+
+static void
+note_reload(broker_t *self, bool ok)
+{
+    self->status.reload_ok = ok;
+    if (ok) {
+        self->status.reloads_success++;
+        self->status.reload_wall_ns = clock_wall_ns();
+    } else
+        self->status.reloads_failure++;
+}
+
+static conf_t *
+read_file(broker_t *self, const char *file, diag_t *diag)
+{
+    const broker_setup_t *setup = self->setup;
+    conf_t *wanted = conf_load(file, setup->overrides, setup->override_count, diag);
+    if (wanted && setup->guard && setup->guard(setup->guard_arg, wanted, false, diag) == -1)
+        conf_destroy(&wanted);
+    return wanted;
+}
+
+int
+broker_reload(broker_t *self, text_t *answer)
+{
+    if (self->status.stopping) {
+        text_add(answer, "the process is stopping\n");
+        return -1;
+    }
+    diag_t *diag = diag_new();
+    conf_t *wanted = read_file(self, self->conf->file, diag);
+    plan_t *plan = wanted ? make_plan(self, wanted) : NULL;
+    text_t lines = { 0 };
+    if (plan)
+        plan_print(plan, &lines);
+    bool ok = plan && (!self->setup->guard || self->setup->guard(self->setup->guard_arg, wanted, true, diag) == 0)
+              && apply(self, &wanted, plan, diag) == 0;
+    if (ok) {
+        text_add(answer, "%s", lines.data ? lines.data : "");
+        log_lines(&lines, LOG_LEVEL_NOTICE);
+    } else {
+        answer_problems(diag, answer);
+        for (size_t i = 0; diag_text(diag, i, &(diag_level_t) { 0 }); i++)
+            log_error("reload refused: %s", diag_text(diag, i, &(diag_level_t) { 0 }));
+    }
+    note_reload(self, ok);
+    text_free(&lines);
+    plan_destroy(&plan);
+    conf_destroy(&wanted);
+    diag_destroy(&diag);
+    return ok ? 0 : -1;
+}
+
+int
+broker_plan(broker_t *self, const char *file, text_t *answer)
+{
+    diag_t *diag = diag_new();
+    conf_t *wanted = read_file(self, file ? file : self->conf->file, diag);
+    if (wanted) {
+        plan_t *plan = make_plan(self, wanted);
+        plan_print(plan, answer);
+        plan_destroy(&plan);
+    } else
+        answer_problems(diag, answer);
+    int rc = wanted ? 0 : -1;
+    conf_destroy(&wanted);
+    diag_destroy(&diag);
+    return rc;
+}
+
+// --- life ------------------------------------------------------------------------------
+
+broker_t *
+broker_new(zloop_t *loop, conf_t **conf_p, const broker_setup_t *setup)
+{
+    broker_t *self = xcalloc(1, sizeof *self);
+    self->loop = loop;
+    self->setup = setup;
+    self->conf = *conf_p;
+    *conf_p = NULL;
+    self->status.started_wall_ns = self->status.reload_wall_ns = clock_wall_ns();
+    self->status.reload_ok = true;
+    self->tick = -1;
+    return self;
+}
+
+// All routes bind before any runs: a start that fails has not moved a message.
+int
+broker_start(broker_t *self, diag_t *diag)
+{
+    int rc = 0;
+    while (self->conf->route_count > 0) {
+        slot_t *slot = add_slot(self, conf_take(self->conf, self->conf->routes[0]->name));
+        listeners_t listeners = { 0 };
+        if (listeners_bind(&listeners, slot->conf, &self->setup->services, diag) == 0)
+            slot->route = open_route(self, slot->conf, &listeners, &slot->counters, diag);
+        listeners_close(&listeners, false);
+        if (!slot->route)
+            rc = -1;
+    }
+    for (size_t i = 0; i < self->count && rc == 0; i++)
+        rc = run_slot(self->slots[i], "started");
+    if (rc == 0)
+        self->tick = zloop_timer(self->loop, 1000, 0, on_second, self);
+    return rc;
+}
+
+static void
+hurry(broker_t *self)
+{
+    for (retired_t *i = self->retired; i; i = i->next)
+        route_finish(i->route, 0, true);
+}
+
+void
+broker_stop(broker_t *self)
+{
+    if (self->status.stopping) {
+        log_notice("stopping at once");
+        hurry(self);
+        return;
+    }
+    self->status.stopping = true;
+    log_notice("stopping, draining for at most %" PRId64 " ms", self->conf->drain_timeout_ms);
+    for (size_t i = 0; i < self->count; i++)
+        if (self->slots[i]->route)
+            route_stop_accepting(self->slots[i]->route);
+    for (size_t i = 0; i < self->count; i++)
+        if (self->slots[i]->route)
+            retire(self, self->slots[i], "stopped", false);
+}
+
+bool
+broker_stopped(const broker_t *self)
+{
+    return self->status.stopping && !self->retired;
+}
+
+bool
+broker_draining(const broker_t *self)
+{
+    return self->retired;
+}
+
+int64_t
+broker_age_ms(broker_t *self)
+{
+    int64_t oldest = 0;
+    for (size_t i = 0; i < self->count; i++) {
+        int64_t age = self->slots[i]->route ? route_age_ms(self->slots[i]->route) : 0;
+        oldest = age > oldest ? age : oldest;
+    }
+    return oldest;
+}
+
+static void
+log_side(const char *route, side_t side, const side_counters_t *counters)
+{
+    log_notice("route %s: %s messages_received=%" PRIu64 " messages_sent=%" PRIu64 " received_bytes=%" PRIu64
+               " sent_bytes=%" PRIu64 " connections=%" PRIu64,
+               route, side_name(side), counter_get(&counters->messages_received), counter_get(&counters->messages_sent),
+               counter_get(&counters->received_bytes), counter_get(&counters->sent_bytes), counter_get(&counters->connections));
+}
+
+void
+broker_log_state(broker_t *self)
+{
+    broker_route_t route;
+    for (size_t i = 0; broker_at(self, i, &route); i++) {
+        text_t drops = { 0 };
+        for (int reason = 0; reason < DROP_REASONS; reason++)
+            text_add(&drops, " %s=%" PRIu64, drop_reason_name((drop_reason_t) reason), counter_get(&route.counters->dropped[reason]));
+        log_notice("route %s: %s type=%s dropped:%s", route.conf->name, route_state_name(route.state),
+                   route.conf->pattern->name, drops.data);
+        text_free(&drops);
+        for (side_t side = 0; side < SIDES; side++)
+            if (route.conf->sides[side].type != -1)
+                log_side(route.conf->name, side, &route.counters->sides[side]);
+    }
+}
+
+void
+broker_destroy(broker_t **self_p)
+{
+    broker_t *self = *self_p;
+    if (!self)
+        return;
+    if (self->tick != -1)
+        zloop_timer_end(self->loop, self->tick);
+    hurry(self);
+    while (self->retired)
+        bury(self, self->retired);
+    for (size_t i = 0; i < self->count; i++) {
+        slot_t *slot = self->slots[i];
+        if (slot->route) {
+            route_finish(slot->route, 0, true);
+            route_close(&slot->route, NULL);
+        }
+        free_slot(slot);
+    }
+    free(self->slots);
+    conf_destroy(&self->conf);
+    free(self);
+    *self_p = NULL;
+}

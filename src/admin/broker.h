@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MPL-2.0
+// broker.h - the set of routes: applies plans, keeps states, answers what the
+// control socket, HTTP and the log ask. Main thread only.
+
+#ifndef ZB_BROKER_H
+#define ZB_BROKER_H
+
+#include "base/text.h"
+#include "conf/conf.h"
+#include "conf/plan.h"
+#include "flow/route.h"
+
+#include <czmq.h>
+
+typedef struct broker broker_t;
+
+// One route as the outside sees it; also while it has no sockets (disabled,
+// failed). Everything in it is borrowed until the next call of the broker.
+typedef struct {
+    const route_conf_t *conf;
+    route_state_t state;
+    const char *failure;            // "" unless failed
+    route_t *route;                 // NULL while disabled or failed
+    const counters_t *counters;     // since the process started, over all re-creations
+    const counters_t *cleared;      // base line of `clear counters`
+    int64_t started_wall_ns;
+    double rate_in_1s, rate_out_1s, rate_in_60s, rate_out_60s; // messages a second: frontend and ingress in, backend out
+    double bytes_in_1s, bytes_out_1s;
+    double blocked_share;           // 0..1 of the last 60 s
+    const uint32_t *history;        // last 60 seconds of messages a second, oldest first
+    uint32_t history_count;
+} broker_route_t;
+
+typedef struct {
+    int64_t started_wall_ns;
+    int64_t reload_wall_ns;         // of the last successful (re)load
+    uint64_t reloads_success, reloads_failure;
+    bool reload_ok;                 // the last one
+    bool stopping;
+} broker_status_t;
+
+size_t broker_count(const broker_t *self);
+bool broker_at(broker_t *self, size_t i, broker_route_t *route);  // in the file's order
+bool broker_find(broker_t *self, const char *name, broker_route_t *route);
+void broker_status(const broker_t *self, broker_status_t *status);
+const conf_t *broker_conf(const broker_t *self);                  // of [zbroker]; its routes are the broker's own
+watch_t *broker_watch(const broker_t *self);
+
+// Verbs. 0, or -1 with the reason in ERROR ("no route price; did you mean prices?").
+typedef enum { VERB_PAUSE, VERB_RESUME, VERB_DRAIN, VERB_DISABLE, VERB_ENABLE } verb_t;
+int broker_verb(broker_t *self, verb_t verb, const char *route, text_t *error);
+int broker_clear(broker_t *self, const char *route, text_t *error); // NULL: every route
+int broker_kick(broker_t *self, const char *route, const char *client, text_t *error);
+
+// Read the file again and apply it: all or nothing. ANSWER gets one line a
+// change, or every problem of the file. 0 or -1.
+int broker_reload(broker_t *self, text_t *answer);
+// What a reload of FILE (NULL: ours) would do, without doing it.
+int broker_plan(broker_t *self, const char *file, text_t *answer);
+
+void broker_stop(broker_t *self); // begin to stop; again: at once
+
+// --- for main ------------------------------------------------------------------
+
+typedef struct {
+    char *const *overrides; // -o, for every reload
+    size_t override_count;
+    route_services_t services;
+    // Check and take over what the guard needs of these routes; COMMIT false: only check. 0 or -1. May be NULL.
+    int (*guard)(void *arg, const conf_t *conf, bool commit, diag_t *diag);
+    void *guard_arg;
+    // The process's own keys changed (log_level, …); called after a reload. May be NULL.
+    void (*applied)(void *arg, const conf_t *conf);
+    void *applied_arg;
+} broker_setup_t;
+
+// Takes CONF. SETUP is borrowed for good.
+broker_t *broker_new(zloop_t *loop, conf_t **conf_p, const broker_setup_t *setup);
+int broker_start(broker_t *self, diag_t *diag);   // -1: nothing is left behind
+bool broker_stopped(const broker_t *self);        // every route is gone: leave the loop
+bool broker_draining(const broker_t *self);
+int64_t broker_age_ms(broker_t *self);            // the oldest unanswered sign of life of a route's thread
+void broker_log_state(broker_t *self);            // SIGUSR2
+void broker_destroy(broker_t **self_p);
+
+#endif

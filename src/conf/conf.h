@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MPL-2.0
+// conf.h - the checked configuration: text in, typed routes out. No socket is
+// opened here (see flow/route.h) and nothing here changes after the check.
+
+#ifndef ZB_CONF_H
+#define ZB_CONF_H
+
+#include "base/diag.h"
+#include "base/log.h"
+#include "conf/endpoint.h"
+#include "conf/pattern.h"
+#include "conf/sockopt.h"
+
+#include <stdio.h>
+#include <sys/types.h>
+
+#define ROUTE_NAME_MAX 40
+#define CONF_CONTROL_DEFAULT "/run/zbroker/control.sock"
+
+// What a change of a key at reload takes; the man page says the same of each key.
+typedef enum { RELOAD_LIVE, RELOAD_ROUTE, RELOAD_RESTART } reload_t;
+
+// One effective key of a section as text, defaults filled in: what -T prints,
+// what `show config` shows and what a reload compares. Lists repeat the key.
+typedef struct {
+    char *key;
+    char *value;      // canonical
+    reload_t reload;
+    bool is_default;
+} setting_t;
+
+typedef struct {
+    setting_t *at;
+    size_t count, room;
+} settings_t;
+
+typedef struct {
+    endpoint_t at;
+    bool connect;
+    place_t place;
+} endpoint_conf_t;
+
+typedef struct {
+    const sockopt_t *option;
+    sockopt_value_t value;
+    place_t place;    // {0}: a default of ours
+} option_conf_t;
+
+typedef enum { SECURITY_UNSET, SECURITY_NONE, SECURITY_PLAIN, SECURITY_CURVE, SECURITY_GSSAPI } security_t;
+
+// Who may come in. Paths are as written, relative ones to the file's folder resolved.
+typedef struct {
+    security_t mechanism;
+    place_t place;
+    char *server_cert, *client_certs; // client_certs: a folder, or "any"
+    char *client_cert, *peer_cert;
+    char *users;
+    char *allow, *deny;               // comma-separated CIDR, checked (conf/cidr.h)
+    char *acl;
+    char *gssapi_principal, *gssapi_service_principal;
+    bool gssapi_plaintext, gssapi_unsafe_zap;
+    char *plain_username, *plain_password; // connecting sides
+} security_conf_t;
+
+typedef struct {
+    int type;                         // ZMQ_XSUB, …; -1: the route has no such side
+    endpoint_conf_t *endpoints;
+    size_t endpoint_count;
+    option_conf_t *options;           // only what must be set: differs from libzmq's own default
+    size_t option_count;
+    int64_t linger_ms;                // -1: auto, what is left of drain_timeout
+    bool nodrop;                      // xpub_nodrop asked for by the user (flow sets the option by itself)
+    bool mandatory;                   // router_mandatory in force
+    security_conf_t security;
+    mode_t ipc_mode;
+    gid_t ipc_group;                  // (gid_t)-1: unchanged
+    int64_t max_clients;              // 0: no limit of this side's own
+    int64_t max_subscriptions;        // per client
+    int64_t max_topic;                // bytes
+    int64_t stall_timeout_ms;
+} side_conf_t;
+
+typedef enum { ENGINE_ZBROKER, ENGINE_ZMQ_PROXY } engine_t;
+
+typedef struct {
+    char name[ROUTE_NAME_MAX + 1];
+    place_t place;
+    const pattern_t *pattern;
+    flow_t flow;                      // resolved, also for custom
+    engine_t engine;
+    side_conf_t sides[SIDES];         // capture: type ZMQ_PUB or ZMQ_PUSH, -1 without endpoints
+    bool capture_envelope;
+    int64_t batch_us, batch_min;      // 0: off
+    int64_t cpu;                      // pin the route's thread; -1: not
+    int64_t queue_bytes;              // 0: off. HWM = queue_bytes / size seen
+    settings_t settings;
+} route_conf_t;
+
+typedef struct {
+    char *file;                       // as given
+    log_level_t log_level;
+    log_target_t log_target;
+    int syslog_facility;
+    int io_threads;
+    int max_sockets;
+    char *control;                    // path, NULL: off
+    mode_t control_mode;
+    gid_t control_group;              // (gid_t)-1: unchanged
+    char *http;                       // "127.0.0.1:9640", NULL: off
+    char http_host[256];
+    int http_port;
+    int64_t drain_timeout_ms;
+    int64_t max_clients;              // of the process; 0: what the descriptor limit allows
+    route_conf_t **routes;
+    size_t route_count;
+    settings_t settings;              // of [zbroker]
+} conf_t;
+
+// Read FILE ("-": standard input) and what it includes, apply the COUNT -o
+// OVERRIDES ("SECTION.KEY=VALUE"), check everything. Every problem goes to DIAG.
+// Returns NULL if there was an error; warnings do not fail.
+conf_t *conf_load(const char *file, char *const overrides[], size_t count, diag_t *diag);
+
+// As conf_load, from memory: for tests, fuzzers and the control socket.
+conf_t *conf_load_text(const char *name, const char *text, size_t size, diag_t *diag);
+
+// The effective configuration as a valid INI file; the dump of a dump is identical.
+void conf_dump(const conf_t *self, FILE *out);
+void conf_dump_route(const route_conf_t *route, FILE *out);
+
+const route_conf_t *conf_route(const conf_t *self, const char *name); // NULL: none
+size_t conf_endpoints(const conf_t *self);                            // of all routes, capture included
+
+// Take a route out: it is the caller's from now on.
+route_conf_t *conf_take(conf_t *self, const char *name);
+
+void route_conf_destroy(route_conf_t **self_p);
+void conf_destroy(conf_t **self_p);
+
+// Walk the table of keys (tests, man page): NULL past the end. SCOPE: "zbroker", "route", "side".
+typedef struct {
+    const char *scope;
+    const char *key;
+    reload_t reload;
+} key_info_t;
+bool conf_key_at(unsigned i, key_info_t *info);
+
+#endif

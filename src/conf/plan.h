@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MPL-2.0
+// plan.h - what a reload will do: a pure function of what runs and what is
+// wanted, comparing effective values. No socket, no clock, no side effect.
+
+#ifndef ZB_PLAN_H
+#define ZB_PLAN_H
+
+#include "base/text.h"
+#include "conf/conf.h"
+
+typedef enum {
+    PLAN_KEEP,     // untouched: no client notices
+    PLAN_CHANGE,   // live: endpoints, security, acl, limits, capture
+    PLAN_REPLACE,  // drained and re-created on its kept listening sockets
+    PLAN_START,
+    PLAN_STOP,
+} plan_action_t;
+
+typedef struct {
+    char *key;
+    char *old_value, *new_value; // NULL: it was / is not there
+    reload_t reload;
+} plan_change_t;
+
+typedef struct {
+    plan_action_t action;
+    const route_conf_t *running, *wanted; // borrowed; NULL with START, STOP
+    plan_change_t *changes;
+    size_t change_count;
+} plan_step_t;
+
+typedef struct {
+    plan_step_t *steps;                   // STOP first, then REPLACE, CHANGE, START, KEEP
+    size_t count;
+    plan_change_t *process;               // of [zbroker]: RELOAD_LIVE ones are applied, RELOAD_RESTART ones warned about
+    size_t process_count;
+} plan_t;
+
+plan_t *plan_make(const conf_t *wanted, const settings_t *running_process, const route_conf_t *const running[], size_t running_count);
+
+// One line a change, as the log has it: "route prices: backend_sndhwm 1000 -> 10000 (re-created)".
+// "nothing to do" for an empty plan.
+void plan_print(const plan_t *self, text_t *out);
+bool plan_is_empty(const plan_t *self); // nothing but KEEP
+void plan_destroy(plan_t **self_p);
+
+#endif

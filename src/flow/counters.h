@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MPL-2.0
+// counters.h - what a route counts. Each number has one writer (the route's
+// thread, or the watch thread for connections) and any number of readers:
+// relaxed atomics, no lock. Numbers only grow, over re-creations and reloads
+// of the route too; `clear counters` is a base line that the reader subtracts.
+
+#ifndef ZB_COUNTERS_H
+#define ZB_COUNTERS_H
+
+#include "conf/pattern.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+typedef _Atomic uint64_t counter_t;
+
+// Only for the one writer: no locked instruction.
+static inline void
+counter_add(counter_t *counter, uint64_t n)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static inline void
+counter_set(counter_t *counter, uint64_t n)
+{
+    atomic_store_explicit(counter, n, memory_order_relaxed);
+}
+
+static inline uint64_t
+counter_get(const counter_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+// Why a message was not delivered; the values of the label `reason`.
+typedef enum {
+    DROP_HWM,           // a subscriber's, or a client's, queue is full
+    DROP_UNDELIVERABLE, // a reply whose client is gone, or is of the process before
+    DROP_ACL,           // its publisher may not publish there
+    DROP_QUOTA,         // a subscription over a limit
+    DROP_STALLED,       // a stalled peer was cut
+    DROP_SHUTDOWN,      // still here when the drain ran out of time
+    DROP_REASONS,
+} drop_reason_t;
+
+typedef enum { HANDSHAKE_AUTH, HANDSHAKE_PROTOCOL, HANDSHAKE_OTHER, HANDSHAKE_REASONS } handshake_reason_t;
+
+const char *drop_reason_name(drop_reason_t reason);           // "hwm", "undeliverable", …
+const char *handshake_reason_name(handshake_reason_t reason); // "auth", "protocol", "other"
+
+// Message sizes by powers of four: at most 64 B, 256 B, … 16 MiB, and the rest.
+#define SIZE_BUCKETS 11
+uint64_t size_bucket_limit(unsigned bucket); // UINT64_MAX for the last
+
+static inline unsigned
+size_bucket(uint64_t bytes)
+{
+    if (bytes <= 64)
+        return 0;
+    unsigned bits = 64u - (unsigned) __builtin_clzll(bytes - 1); // 65..128 -> 7, 129..256 -> 8
+    unsigned bucket = (bits - 5) / 2;                           // 7, 8 -> 1; 9, 10 -> 2
+    return bucket < SIZE_BUCKETS - 1 ? bucket : SIZE_BUCKETS - 1;
+}
+
+typedef struct {
+    counter_t messages_received, messages_sent; // whole messages
+    counter_t received_bytes, sent_bytes;       // of all frames, as the client sent them
+    counter_t blocked_ns;                       // time it could not be sent to, finished spells
+    counter_t blocked_since_ns;                 // monotonic; 0: not blocked now
+    counter_t connections, accepted, disconnections; // by the watch thread
+    counter_t handshake_failures[HANDSHAKE_REASONS];
+    counter_t auth_success, auth_failure;       // by the guard thread
+} side_counters_t;
+
+typedef struct {
+    side_counters_t sides[SIDES];
+    counter_t dropped[DROP_REASONS];
+    counter_t capture_dropped;
+    counter_t sizes[SIZE_BUCKETS];
+    counter_t subscriptions;  // topics the backend asks for now
+} counters_t;
+
+#endif

@@ -1,0 +1,735 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "flow/forward.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+#define EPOCH_SIZE 8
+#define PATIENCE_NS INT64_C(100000000) // between two waits for slow subscribers
+#define LOOK_EVERY 64                  // passes between two looks at the capture under load
+
+// The events of a socket; reading them also empties its mailbox.
+static int
+events(const port_t *port)
+{
+    int ready = 0;
+    size_t size = sizeof ready;
+    zmq_getsockopt(port->socket, ZMQ_EVENTS, &ready, &size);
+    return ready;
+}
+
+bool
+forward_in_hand(const lane_t *lane)
+{
+    return lane->holding || lane->inside || lane->held.count > 0;
+}
+
+// --- counting ---------------------------------------------------------------
+
+static void
+count_received(const lane_t *lane, uint64_t messages, uint64_t bytes)
+{
+    counter_add(&lane->from->counters->messages_received, messages);
+    counter_add(&lane->from->counters->received_bytes, bytes);
+}
+
+static void
+count_sent(const lane_t *lane, uint64_t messages, uint64_t bytes)
+{
+    counter_add(&lane->to->counters->messages_sent, messages);
+    counter_add(&lane->to->counters->sent_bytes, bytes);
+}
+
+static void
+count_drop(forward_t *self, drop_reason_t reason)
+{
+    counter_add(&self->counters->dropped[reason], 1);
+}
+
+static void
+begin_blocked(const port_t *port)
+{
+    if (counter_get(&port->counters->blocked_since_ns) == 0)
+        counter_set(&port->counters->blocked_since_ns, (uint64_t) clock_mono_ns());
+}
+
+static void
+end_blocked(const port_t *port)
+{
+    uint64_t since = counter_get(&port->counters->blocked_since_ns);
+    if (since == 0)
+        return;
+    counter_add(&port->counters->blocked_ns, (uint64_t) clock_mono_ns() - since);
+    counter_set(&port->counters->blocked_since_ns, 0);
+}
+
+// --- routing ids of a queue -------------------------------------------------
+//
+// libzmq numbers its clients from the same start in every process, so a worker
+// that still holds a request from before a restart would answer a stranger. The
+// id that goes down carries this process's epoch; what comes up without is dropped.
+
+static void
+add_epoch(const forward_t *self, zmq_msg_t *id)
+{
+    zmq_msg_t marked;
+    size_t size = zmq_msg_size(id);
+    zmq_msg_init_size(&marked, size + EPOCH_SIZE);
+    memcpy(zmq_msg_data(&marked), zmq_msg_data(id), size);
+    memcpy((char *) zmq_msg_data(&marked) + size, self->epoch, EPOCH_SIZE);
+    zmq_msg_move(id, &marked);
+    zmq_msg_close(&marked);
+}
+
+static bool
+remove_epoch(const forward_t *self, zmq_msg_t *id)
+{
+    size_t size = zmq_msg_size(id);
+    if (size <= EPOCH_SIZE)
+        return false;
+    size -= EPOCH_SIZE;
+    if (memcmp((char *) zmq_msg_data(id) + size, self->epoch, EPOCH_SIZE) != 0)
+        return false;
+    zmq_msg_t plain;
+    zmq_msg_init_size(&plain, size);
+    memcpy(zmq_msg_data(&plain), zmq_msg_data(id), size);
+    zmq_msg_move(id, &plain);
+    zmq_msg_close(&plain);
+    return true;
+}
+
+// --- sending ----------------------------------------------------------------
+
+typedef enum { SENT, HELD, DROPPED } outcome_t;
+
+static void
+set_nodrop(const port_t *port, int on)
+{
+    zmq_setsockopt(port->socket, ZMQ_XPUB_NODROP, &on, sizeof on);
+}
+
+// A subscriber's queue is full. XPUB drops for it silently, and a loop that
+// reads eagerly makes that happen to healthy subscribers too; so the socket is
+// nodrop in truth. We wait one moment (ZMQ_SNDTIMEO) for whoever is merely
+// slower than a burst, and then let the full ones lose it, once they have not
+// moved no more than every PATIENCE_NS.
+static outcome_t
+send_lossy(forward_t *self, lane_t *lane, zmq_msg_t *part, int flags)
+{
+    int64_t now = clock_mono_ns();
+    if (now >= lane->patience_ns) {
+        if (zmq_msg_send(part, lane->to->socket, flags & ~ZMQ_DONTWAIT) != -1)
+            return SENT;
+        lane->patience_ns = now + PATIENCE_NS;
+    }
+    set_nodrop(lane->to, 0);
+    int rc = zmq_msg_send(part, lane->to->socket, flags);
+    set_nodrop(lane->to, 1);
+    count_drop(self, DROP_HWM);
+    return rc == -1 ? DROPPED : SENT;
+}
+
+// `to` did not take the part: for now (HELD), without some (SENT), or at all (DROPPED).
+static outcome_t
+refused(forward_t *self, lane_t *lane, zmq_msg_t *part, int flags)
+{
+    if (errno == EAGAIN && lane->to->lossy)
+        return send_lossy(self, lane, part, flags);
+    if (errno == EAGAIN && lane->kind != LANE_REPLY) {
+        begin_blocked(lane->to);
+        return HELD;
+    }
+    // A ROUTER says EAGAIN for this one client: the others must not wait for it.
+    count_drop(self, errno == EAGAIN ? DROP_HWM : DROP_UNDELIVERABLE);
+    return DROPPED;
+}
+
+static inline outcome_t
+send_part(forward_t *self, lane_t *lane, zmq_msg_t *part, int more)
+{
+    int flags = more ? ZMQ_DONTWAIT | ZMQ_SNDMORE : ZMQ_DONTWAIT;
+    if (__builtin_expect(zmq_msg_send(part, lane->to->socket, flags) != -1, 1))
+        return SENT;
+    return refused(self, lane, part, flags);
+}
+
+// The rest of a message that nobody will get. libzmq shows a message only once
+// it is whole, so its parts are all there.
+static void
+discard_rest(lane_t *lane)
+{
+    int more = zmq_msg_more(&lane->part);
+    while (more) {
+        int size = zmq_msg_recv(&lane->part, lane->from->socket, ZMQ_DONTWAIT);
+        if (size == -1)
+            break;
+        lane->bytes += (uint64_t) size;
+        more = zmq_msg_more(&lane->part);
+    }
+    lane->inside = false;
+}
+
+// --- plain messages: part by part -------------------------------------------
+
+// What is counted is written once a burst, not once a message.
+typedef struct {
+    uint64_t received, received_bytes;
+    uint64_t sent, sent_bytes;
+} tally_t;
+
+static void
+tally_up(forward_t *self, lane_t *lane, const tally_t *tally)
+{
+    if (tally->received)
+        count_received(lane, tally->received, tally->received_bytes);
+    if (tally->sent)
+        count_sent(lane, tally->sent, tally->sent_bytes);
+    if (lane->kind == LANE_REQUEST)
+        self->pending += (int64_t) tally->sent;
+}
+
+ALWAYS_INLINE void
+tally_received(forward_t *self, lane_t *lane, tally_t *tally)
+{
+    tally->received++;
+    tally->received_bytes += lane->bytes;
+    counter_add(&self->counters->sizes[size_bucket(lane->bytes)], 1);
+}
+
+// The message is over, sent or dropped.
+ALWAYS_INLINE void
+message_over(forward_t *self, lane_t *lane, lane_kind_t kind)
+{
+    if (kind == LANE_REPLY && self->pending > 0)
+        self->pending--;
+    lane->bytes = 0;
+}
+
+// Move parts until UP_TO messages are through, the source is empty or `to`
+// refuses. Starts anywhere in a message. Returns how many messages it took.
+ALWAYS_INLINE size_t
+stream(forward_t *self, lane_t *lane, lane_kind_t kind, size_t up_to)
+{
+    tally_t tally = { 0 };
+    size_t messages = 0;
+    zmq_msg_t *part = &lane->part;
+
+    while (messages < up_to) {
+        int size = zmq_msg_recv(part, lane->from->socket, ZMQ_DONTWAIT);
+        if (size == -1)
+            break;
+        int more = zmq_msg_more(part);
+        bool first = !lane->inside;
+        lane->inside = more;
+        outcome_t outcome = SENT;
+        bool routing_id = first && (kind == LANE_REQUEST || kind == LANE_REPLY);
+
+        if (!routing_id)
+            lane->bytes += (uint64_t) size;
+        else if (kind == LANE_REQUEST)
+            add_epoch(self, part);
+        else if (!remove_epoch(self, part)) {
+            count_drop(self, DROP_UNDELIVERABLE);
+            outcome = DROPPED;
+        }
+        if (!more)
+            tally_received(self, lane, &tally);
+        if (__builtin_expect(outcome == SENT, 1))
+            outcome = send_part(self, lane, part, more);
+        if (__builtin_expect(outcome == SENT, 1)) {
+            if (more)
+                continue;
+            tally.sent++;
+            tally.sent_bytes += lane->bytes;
+        } else if (outcome == HELD) {
+            lane->holding = true;
+            messages++;
+            break;
+        } else if (more) {
+            discard_rest(lane);
+            tally_received(self, lane, &tally);
+        }
+        message_over(self, lane, kind);
+        messages++;
+    }
+    tally_up(self, lane, &tally);
+    return messages;
+}
+
+// The kind is a constant in each: what a lane does not do costs it nothing.
+static size_t
+stream_plain(forward_t *self, lane_t *lane, size_t up_to)
+{
+    return stream(self, lane, LANE_PLAIN, up_to);
+}
+
+static size_t
+stream_requests(forward_t *self, lane_t *lane, size_t up_to)
+{
+    return stream(self, lane, LANE_REQUEST, up_to);
+}
+
+static size_t
+stream_replies(forward_t *self, lane_t *lane, size_t up_to)
+{
+    return stream(self, lane, LANE_REPLY, up_to);
+}
+
+// --- subscriptions ----------------------------------------------------------
+
+static void
+note_subscription(forward_t *self, zmq_msg_t *frame)
+{
+    const unsigned char *data = zmq_msg_data(frame);
+    size_t size = zmq_msg_size(frame);
+    if (size == 0 || data[0] > 1)
+        return;
+    if (data[0] == 1)
+        topics_add(self->topics, data + 1, size - 1);
+    else
+        topics_remove(self->topics, data + 1, size - 1);
+    counter_set(&self->counters->subscriptions, topics_count(self->topics));
+}
+
+// Up a forwarder go subscriptions, which are no messages and are not counted
+// as such. XSUB takes them always: its send queue has no limit.
+static size_t
+pass_subscriptions(forward_t *self, lane_t *lane, size_t up_to)
+{
+    size_t messages = 0;
+    for (; messages < up_to; messages++) {
+        if (zmq_msg_recv(&lane->part, lane->from->socket, ZMQ_DONTWAIT) == -1)
+            break;
+        int more = zmq_msg_more(&lane->part);
+        bool pass = true;
+        if (self->filter && self->filter->filters_subscriptions)
+            pass = self->filter->subscription(self->filter->arg, lane->from->socket, &lane->part);
+        if (!pass)
+            continue;
+        note_subscription(self, &lane->part);
+        zmq_msg_send(&lane->part, lane->to->socket, more ? ZMQ_DONTWAIT | ZMQ_SNDMORE : ZMQ_DONTWAIT);
+    }
+    return messages;
+}
+
+static size_t (*const movers[])(forward_t *self, lane_t *lane, size_t up_to) = {
+    [LANE_PLAIN] = stream_plain,
+    [LANE_REQUEST] = stream_requests,
+    [LANE_REPLY] = stream_replies,
+    [LANE_SUBSCRIPTIONS] = pass_subscriptions,
+};
+
+// --- whole messages: capture, taps, filters and the drain ---------------------
+
+static bool
+receive(lane_t *lane, message_t *message)
+{
+    message_clear(message);
+    message->hidden = lane->kind == LANE_REQUEST || lane->kind == LANE_REPLY;
+    int more;
+    do {
+        zmq_msg_t *frame = message_add(message);
+        int size = zmq_msg_recv(frame, lane->from->socket, ZMQ_DONTWAIT);
+        if (size == -1) {
+            message_clear(message);
+            return false;
+        }
+        more = zmq_msg_more(frame);
+        if (message->count > message->hidden)
+            message->bytes += (uint64_t) size;
+    } while (more);
+    return true;
+}
+
+// Is it to go on? What is refused here is counted and gone.
+static bool
+admit(forward_t *self, lane_t *lane, message_t *message)
+{
+    drop_reason_t reason = DROP_UNDELIVERABLE;
+    if (lane->kind == LANE_REPLY && !remove_epoch(self, &message->frames[0])) {
+        count_drop(self, reason);
+        message_over(self, lane, lane->kind);
+        return false;
+    }
+    if (lane->input && self->filter && self->filter->filters_messages
+        && !self->filter->message(self->filter->arg, &message->frames[0], &reason)) {
+        count_drop(self, reason);
+        return false;
+    }
+    return true;
+}
+
+static void
+show(forward_t *self, const lane_t *lane, message_t *message)
+{
+    self->seq++;
+    if (self->capture)
+        capture_offer(self->capture, lane->from->side, self->seq, message->frames, message->count);
+    for (size_t i = 0; i < self->tap_count; i++)
+        tap_offer(self->taps[i], lane->from->side, message->frames, message->count);
+}
+
+bool
+forward_take(forward_t *self, lane_t *lane, message_t *message)
+{
+    while (receive(lane, message)) {
+        count_received(lane, 1, message->bytes);
+        counter_add(&self->counters->sizes[size_bucket(message->bytes)], 1);
+        if (admit(self, lane, message)) {
+            if (self->observed)
+                show(self, lane, message);
+            if (lane->kind == LANE_REQUEST)
+                add_epoch(self, &message->frames[0]);
+            return true;
+        }
+        message_clear(message);
+    }
+    return false;
+}
+
+bool
+forward_deliver(forward_t *self, lane_t *lane, message_t *message)
+{
+    while (message->next < message->count) {
+        outcome_t outcome = send_part(self, lane, &message->frames[message->next], message->next + 1 < message->count);
+        if (outcome == HELD)
+            return false;
+        if (outcome == DROPPED) {
+            message_clear(message);
+            message_over(self, lane, lane->kind);
+            return true;
+        }
+        message->next++;
+    }
+    end_blocked(lane->to);
+    count_sent(lane, 1, message->bytes);
+    if (lane->kind == LANE_REQUEST)
+        self->pending++;
+    message_clear(message);
+    message_over(self, lane, lane->kind);
+    return true;
+}
+
+static size_t
+move_whole(forward_t *self, lane_t *lane, size_t up_to)
+{
+    size_t messages = 0;
+    while (messages < up_to && forward_take(self, lane, &lane->held)) {
+        messages++;
+        if (!forward_deliver(self, lane, &lane->held))
+            break;
+    }
+    return messages;
+}
+
+// --- one pass ---------------------------------------------------------------
+
+// The single part in hand, and the rest of its message.
+static bool
+settle_part(forward_t *self, lane_t *lane)
+{
+    if (lane->holding) {
+        int more = lane->inside;
+        outcome_t outcome = send_part(self, lane, &lane->part, more);
+        if (outcome == HELD)
+            return false;
+        lane->holding = false;
+        end_blocked(lane->to);
+        if (outcome == SENT && !more)
+            tally_up(self, lane, &(tally_t) { .sent = 1, .sent_bytes = lane->bytes });
+        if (outcome == DROPPED && more) {
+            tally_t tally = { 0 };
+            discard_rest(lane);
+            tally_received(self, lane, &tally);
+            tally_up(self, lane, &tally);
+        }
+        if (!lane->inside)
+            message_over(self, lane, lane->kind);
+    }
+    if (lane->inside)
+        movers[lane->kind](self, lane, 1);
+    return !lane->inside && !lane->holding;
+}
+
+bool
+forward_settle(forward_t *self, lane_t *lane)
+{
+    if ((lane->holding || lane->inside) && !settle_part(self, lane))
+        return false;
+    return lane->held.count == 0 || forward_deliver(self, lane, &lane->held);
+}
+
+// libzmq refuses only first parts, so what is held between two parts is the first of them.
+void
+forward_gather(forward_t *self, lane_t *lane)
+{
+    if (!lane->holding || !lane->inside)
+        return;
+    message_t *held = &lane->held;
+    held->hidden = lane->kind == LANE_REQUEST || lane->kind == LANE_REPLY;
+    zmq_msg_move(message_add(held), &lane->part);
+    held->bytes = lane->bytes;
+    int size;
+    do {
+        zmq_msg_t *frame = message_add(held);
+        size = zmq_msg_recv(frame, lane->from->socket, ZMQ_DONTWAIT);
+        if (size == -1)
+            break;
+        held->bytes += (uint64_t) size;
+    } while (zmq_msg_more(&held->frames[held->count - 1]));
+    lane->holding = lane->inside = false;
+    lane->bytes = 0;
+    count_received(lane, 1, held->bytes);
+    counter_add(&self->counters->sizes[size_bucket(held->bytes)], 1);
+}
+
+static size_t
+run_lane(forward_t *self, lane_t *lane)
+{
+    if (forward_in_hand(lane) && !forward_settle(self, lane))
+        return 0;
+    if (lane->stopped)
+        return 0;
+    if (self->observed && lane->kind != LANE_SUBSCRIPTIONS)
+        return move_whole(self, lane, FORWARD_BURST);
+    return movers[lane->kind](self, lane, FORWARD_BURST);
+}
+
+// A send also eats its socket's commands, so only a receive that came back empty
+// after the last send on a socket proves that nothing waits there. A lane that
+// moved something to a socket which was read before it asks for another pass.
+bool
+forward_pass(forward_t *self)
+{
+    bool again = false;
+    size_t most = 0;
+    for (size_t i = 0; i < self->lane_count; i++) {
+        lane_t *lane = &self->lanes[i];
+        size_t moved = run_lane(self, lane);
+        again |= moved == FORWARD_BURST || (moved > 0 && lane->answers);
+        most = moved > most ? moved : most;
+    }
+    if ((self->capture || self->tap_count) && ++self->passes % LOOK_EVERY == 0)
+        forward_observe(self);
+    self->moved = most;
+    return again;
+}
+
+// --- sleeping ---------------------------------------------------------------
+
+static bool
+reads_now(const port_t *port, const forward_t *self)
+{
+    for (size_t i = 0; i < self->lane_count; i++) {
+        const lane_t *lane = &self->lanes[i];
+        if (lane->from == port && !lane->stopped && !forward_in_hand(lane))
+            return true;
+    }
+    return false;
+}
+
+// May this blocked lane go on, although no descriptor will say so? Another
+// lane's send or receive on the same socket may have eaten the news.
+static bool
+news_was_eaten(const forward_t *self, const lane_t *lane)
+{
+    if (self->lane_count == 1)
+        return false;
+    int ready = events(lane->to);
+    return ready & ZMQ_POLLOUT || (ready & ZMQ_POLLIN && reads_now(lane->to, self));
+}
+
+// A socket that claims to be writable and is not: a short bounded send is the only way to wait.
+static bool
+push(forward_t *self, lane_t *lane)
+{
+    message_t *held = &lane->held;
+    zmq_msg_t *part = lane->holding ? &lane->part : &held->frames[held->next];
+    bool more = lane->holding ? lane->inside : held->next + 1 < held->count;
+    if (zmq_msg_send(part, lane->to->socket, more ? ZMQ_SNDMORE : 0) == -1)
+        return false;
+    if (!lane->holding) {
+        held->next++;
+        forward_deliver(self, lane, held);
+        return true;
+    }
+    lane->holding = false;
+    end_blocked(lane->to);
+    if (!more) {
+        tally_up(self, lane, &(tally_t) { .sent = 1, .sent_bytes = lane->bytes });
+        message_over(self, lane, lane->kind);
+    }
+    return true;
+}
+
+static void
+wait_for_descriptors(forward_t *self, int timeout_ms)
+{
+    if (poll(self->polled, (nfds_t) self->polled_count, timeout_ms) <= 0)
+        return;
+    for (size_t i = 1; i < self->polled_count; i++) {
+        if (!self->polled[i].revents)
+            continue;
+        port_t *port = self->polled_port[i];
+        if (port->side == SIDE_CAPTURE)
+            forward_observe(self);
+        else if (!reads_now(port, self))
+            events(port); // nobody receives there: empty its mailbox, or poll returns for ever
+    }
+}
+
+void
+forward_sleep(forward_t *self, int timeout_ms)
+{
+    bool blocked = false;
+    for (size_t i = 0; i < self->lane_count; i++) {
+        lane_t *lane = &self->lanes[i];
+        if (!lane->holding && lane->held.count == 0)
+            continue;
+        blocked = true;
+        if (lane->to->deceitful) {
+            push(self, lane);
+            return;
+        }
+        if (news_was_eaten(self, lane))
+            return;
+    }
+    if (self->batch_ns && !blocked && self->moved >= self->batch_min && self->moved < FORWARD_BURST) {
+        struct timespec nap = { 0, self->batch_ns };
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+        return;
+    }
+    wait_for_descriptors(self, timeout_ms);
+}
+
+// --- set-up -----------------------------------------------------------------
+
+static lane_kind_t
+kind_of(const port_t *from, const port_t *to)
+{
+    if (from->type == ZMQ_ROUTER && to->type == ZMQ_DEALER)
+        return LANE_REQUEST;
+    if (from->type == ZMQ_DEALER && to->type == ZMQ_ROUTER)
+        return LANE_REPLY;
+    if (from->type == ZMQ_XPUB && to->type == ZMQ_XSUB)
+        return LANE_SUBSCRIPTIONS;
+    return LANE_PLAIN;
+}
+
+static void
+add_lane(forward_t *self, side_t from, side_t to)
+{
+    lane_t *lane = &self->lanes[self->lane_count++];
+    *lane = (lane_t) { .from = &self->ports[from], .to = &self->ports[to] };
+    lane->kind = kind_of(lane->from, lane->to);
+    lane->input = lane->kind == LANE_PLAIN || lane->kind == LANE_REQUEST;
+    for (const lane_t *earlier = self->lanes; earlier < lane; earlier++)
+        lane->answers |= earlier->from == lane->to;
+    zmq_msg_init(&lane->part);
+}
+
+static void
+poll_port(forward_t *self, port_t *port)
+{
+    int fd;
+    size_t size = sizeof fd;
+    zmq_getsockopt(port->socket, ZMQ_FD, &fd, &size);
+    self->polled[self->polled_count] = (struct pollfd) { .fd = fd, .events = POLLIN };
+    self->polled_port[self->polled_count++] = port;
+}
+
+void
+forward_poll_ports(forward_t *self)
+{
+    self->polled_count = 1;
+    for (int side = 0; side < SIDES; side++)
+        if (self->ports[side].socket)
+            poll_port(self, &self->ports[side]);
+}
+
+void
+forward_init(forward_t *self, flow_t flow, int command_fd)
+{
+    if (flow & FLOW_DOWN)
+        add_lane(self, SIDE_FRONTEND, SIDE_BACKEND);
+    if (self->ports[SIDE_INGRESS].socket)
+        add_lane(self, SIDE_INGRESS, SIDE_BACKEND);
+    if (flow & FLOW_UP)
+        add_lane(self, SIDE_BACKEND, SIDE_FRONTEND);
+
+    self->polled[0] = (struct pollfd) { .fd = command_fd, .events = POLLIN };
+    forward_poll_ports(self);
+    forward_observe(self);
+}
+
+static void
+drop_tap(forward_t *self, size_t i)
+{
+    tap_release(&self->taps[i]);
+    self->taps[i] = self->taps[--self->tap_count];
+}
+
+// Numbering goes on from all that has passed unobserved.
+static uint64_t
+messages_so_far(const forward_t *self)
+{
+    uint64_t messages = 0;
+    for (int side = 0; side < SIDE_CAPTURE; side++)
+        messages += counter_get(&self->counters->sides[side].messages_received);
+    return messages;
+}
+
+void
+forward_observe(forward_t *self)
+{
+    for (size_t i = self->tap_count; i-- > 0;)
+        if (tap_abandoned(self->taps[i]))
+            drop_tap(self, i);
+    if (self->capture)
+        capture_look(self->capture);
+    bool was = self->observed;
+    self->observed = self->tap_count > 0 || (self->capture && capture_has_readers(self->capture))
+                     || (self->filter && self->filter->filters_messages);
+    if (self->observed && !was)
+        self->seq = messages_so_far(self);
+}
+
+void
+forward_add_tap(forward_t *self, tap_t *tap)
+{
+    if (self->tap_count == FORWARD_TAPS)
+        tap_release(&tap);
+    else
+        self->taps[self->tap_count++] = tap;
+    forward_observe(self);
+}
+
+void
+forward_stop_input(forward_t *self, bool stopped)
+{
+    for (size_t i = 0; i < self->lane_count; i++)
+        self->lanes[i].stopped = stopped && self->lanes[i].input;
+}
+
+void
+forward_stop_all(forward_t *self, bool stopped)
+{
+    for (size_t i = 0; i < self->lane_count; i++)
+        self->lanes[i].stopped = stopped;
+}
+
+void
+forward_close(forward_t *self)
+{
+    for (size_t i = 0; i < self->lane_count; i++) {
+        zmq_msg_close(&self->lanes[i].part);
+        message_free(&self->lanes[i].held);
+    }
+    while (self->tap_count > 0)
+        drop_tap(self, self->tap_count - 1);
+}

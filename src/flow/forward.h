@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MPL-2.0
+// forward.h - the message path: what runs per message, and how it sleeps.
+//
+// A port is one socket of a route, a lane one direction between two ports. The
+// loop is zmq_proxy(3)'s (bursts, both directions, capture) with what an
+// unattended service needs: it never blocks, never spins, and looks at its
+// commands between bursts. doc/design.md section 4 tells why it may sleep
+// straight after an EAGAIN.
+//
+// Everything here belongs to the route's thread.
+
+#ifndef ZB_FORWARD_H
+#define ZB_FORWARD_H
+
+#include "flow/capture.h"
+#include "flow/counters.h"
+#include "flow/filter.h"
+#include "flow/message.h"
+#include "flow/tap.h"
+#include "flow/topics.h"
+
+#include <poll.h>
+#include <stdbool.h>
+#include <zmq.h>
+
+#define FORWARD_BURST 1000 // messages a direction may move before the other has its turn
+#define FORWARD_TAPS 16    // readers of one route at a time
+
+typedef struct {
+    void *socket; // NULL: the route has no such side
+    int type;
+    side_t side;
+    side_counters_t *counters;
+    bool deceitful; // its POLLOUT does not tell whether the next message will be taken
+    bool lossy;   // a full subscriber loses messages instead of holding up the others
+} port_t;
+
+typedef enum {
+    LANE_PLAIN,         // as it comes
+    LANE_REQUEST,       // from a ROUTER: the epoch is added to the routing id
+    LANE_REPLY,         // to a ROUTER: the epoch is checked and taken off
+    LANE_SUBSCRIPTIONS, // from an XPUB: not messages
+} lane_kind_t;
+
+typedef struct lane {
+    lane_kind_t kind;
+    port_t *from, *to;
+    bool input;       // brings new messages in: stops first when the route drains
+    bool stopped;     // not read (paused, drained)
+    bool answers;     // its `to` is read by a lane before it
+
+    zmq_msg_t part;   // the part in hand
+    bool holding;     // …was refused by `to` and waits
+    bool inside;      // between two parts of a message
+    uint64_t bytes;   // of the message in hand
+    message_t held;   // a whole message in hand (observed routes)
+    int64_t patience_ns; // lossy: no more waiting for a slow subscriber before this time
+} lane_t;
+
+typedef struct {
+    port_t ports[SIDES];
+    lane_t lanes[3];
+    size_t lane_count;
+    counters_t *counters;
+
+    uint8_t epoch[8];
+    int64_t pending;  // requests forwarded, not answered yet
+
+    capture_t *capture;
+    filter_t *filter;
+    topics_t *topics;
+    tap_t *taps[FORWARD_TAPS];
+    size_t tap_count;
+    uint64_t seq;     // of observed messages
+    bool observed;    // capture, tap or message filter: whole messages are gathered
+
+    int64_t batch_ns;
+    size_t batch_min;
+    size_t moved;     // most messages of one lane in the last pass
+    unsigned passes;
+
+    struct pollfd polled[SIDES + 1]; // [0] is the command descriptor
+    port_t *polled_port[SIDES + 1];
+    size_t polled_count;
+} forward_t;
+
+// PORTS are filled in by the caller; lanes follow from FLOW and the socket types.
+void forward_init(forward_t *self, flow_t flow, int command_fd);
+void forward_close(forward_t *self); // what is in hand; sockets stay
+
+// One pass: every direction moves up to a burst. True if there may be more to do at once.
+bool forward_pass(forward_t *self);
+
+// Sleep until a socket or the command descriptor has news, or TIMEOUT_MS (-1: for ever).
+void forward_sleep(forward_t *self, int timeout_ms);
+
+// Call when taps, capture readers or the filter changed.
+void forward_observe(forward_t *self);
+void forward_add_tap(forward_t *self, tap_t *tap);
+
+// Directions that bring in new messages, or all, stop or go on.
+void forward_stop_input(forward_t *self, bool stopped);
+void forward_stop_all(forward_t *self, bool stopped);
+
+// A port appeared or went: look at its descriptor too, or no more.
+void forward_poll_ports(forward_t *self);
+
+// Whole messages, for the drain. take: the next one, filtered, counted and
+// observed; false: none there. pass: false: refused for now, keep it; else it is
+// gone (sent, or dropped and counted). settle: what the loop left in hand.
+bool forward_take(forward_t *self, lane_t *lane, message_t *message);
+bool forward_deliver(forward_t *self, lane_t *lane, message_t *message);
+bool forward_settle(forward_t *self, lane_t *lane);
+// A message whose first part is in hand, refused: make it a whole one, so that those behind it can be read.
+void forward_gather(forward_t *self, lane_t *lane);
+bool forward_in_hand(const lane_t *lane);
+
+#endif

@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "flow/listener.h"
+
+#include "base/mem.h"
+#include "flow/ipcpath.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <linux/filter.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zmq.h>
+
+struct listener {
+    char *wanted;
+    char *endpoint;
+    transport_t transport;
+    int fd;        // -1: libzmq's
+    char *path;    // of a filesystem ipc socket, else NULL
+    char *folder;  // made for a wildcard ipc socket
+    int lock;
+    bool bound;    // the file at `path` is ours
+    bool wildcard;
+    bool adopted;  // systemd made it
+    unsigned closed; // not accepting: closed_for_t
+    unsigned holders;
+    char *bound_as;
+    listener_t *next; // of all
+};
+
+// Every listener of the process, so that the watch thread can close them all when descriptors run short.
+static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
+static listener_t *all;
+static unsigned all_closed;
+static int backlog_cap;
+
+// --- tcp ---------------------------------------------------------------------
+
+static int64_t
+option_number(const side_conf_t *side, int option, int64_t otherwise)
+{
+    for (size_t i = 0; i < side->option_count; i++)
+        if (side->options[i].option->option == option)
+            return side->options[i].value.number;
+    return otherwise;
+}
+
+static int
+backlog(const side_conf_t *side)
+{
+    int wanted = (int) option_number(side, ZMQ_BACKLOG, 100);
+    return backlog_cap && wanted > backlog_cap ? backlog_cap : wanted;
+}
+
+static const char *
+option_text(const side_conf_t *side, int option)
+{
+    for (size_t i = 0; i < side->option_count; i++)
+        if (side->options[i].option->option == option)
+            return side->options[i].value.text;
+    return NULL;
+}
+
+static bool
+any_address(bool ipv6, struct sockaddr_storage *address, socklen_t *length)
+{
+    memset(address, 0, sizeof *address);
+    if (ipv6) {
+        struct sockaddr_in6 *any = (struct sockaddr_in6 *) address;
+        any->sin6_family = AF_INET6;
+        any->sin6_addr = in6addr_any;
+        *length = sizeof *any;
+    } else {
+        struct sockaddr_in *any = (struct sockaddr_in *) address;
+        any->sin_family = AF_INET;
+        any->sin_addr.s_addr = htonl(INADDR_ANY);
+        *length = sizeof *any;
+    }
+    return true;
+}
+
+static bool
+numeric_address(const char *host, struct sockaddr_storage *address, socklen_t *length)
+{
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_PASSIVE }, *found;
+    if (getaddrinfo(host, NULL, &hints, &found) != 0)
+        return false;
+    memcpy(address, found->ai_addr, found->ai_addrlen);
+    *length = found->ai_addrlen;
+    freeaddrinfo(found);
+    return true;
+}
+
+// An interface's first address, as zmq_tcp(7) has it.
+static bool
+interface_address(const char *name, bool ipv6, struct sockaddr_storage *address, socklen_t *length)
+{
+    struct ifaddrs *interfaces, *i;
+    if (getifaddrs(&interfaces) == -1)
+        return false;
+    for (i = interfaces; i; i = i->ifa_next)
+        if (i->ifa_addr && strcmp(i->ifa_name, name) == 0
+            && (i->ifa_addr->sa_family == AF_INET || (ipv6 && i->ifa_addr->sa_family == AF_INET6)))
+            break;
+    if (i) {
+        *length = i->ifa_addr->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+        memcpy(address, i->ifa_addr, *length);
+    }
+    freeifaddrs(interfaces);
+    return i != NULL;
+}
+
+static bool
+tcp_address(const endpoint_t *endpoint, bool ipv6, struct sockaddr_storage *address, socklen_t *length)
+{
+    bool found = strcmp(endpoint->host, "*") == 0 ? any_address(ipv6, address, length)
+                                                  : numeric_address(endpoint->host, address, length)
+                                                      || interface_address(endpoint->host, ipv6, address, length);
+    if (!found)
+        return false;
+    in_port_t port = htons((in_port_t) endpoint->port);
+    if (address->ss_family == AF_INET6)
+        ((struct sockaddr_in6 *) address)->sin6_port = port;
+    else
+        ((struct sockaddr_in *) address)->sin_port = port;
+    return true;
+}
+
+static void
+set_int(int fd, int level, int name, int64_t value)
+{
+    int number = (int) value;
+    setsockopt(fd, level, name, &number, sizeof number);
+}
+
+// What an accepted connection inherits, and what libzmq would have set before bind.
+static int
+tcp_options(int fd, const side_conf_t *side, int family)
+{
+    set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (family == AF_INET6)
+        set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+    int64_t sndbuf = option_number(side, ZMQ_SNDBUF, -1), rcvbuf = option_number(side, ZMQ_RCVBUF, -1);
+    if (sndbuf >= 0)
+        set_int(fd, SOL_SOCKET, SO_SNDBUF, sndbuf);
+    if (rcvbuf >= 0)
+        set_int(fd, SOL_SOCKET, SO_RCVBUF, rcvbuf);
+    int64_t tos = option_number(side, ZMQ_TOS, 0);
+    if (tos > 0)
+        set_int(fd, IPPROTO_IP, IP_TOS, tos);
+    if (tos > 0 && family == AF_INET6)
+        set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, tos);
+    const char *device = option_text(side, ZMQ_BINDTODEVICE);
+    return device ? setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t) strlen(device)) : 0;
+}
+
+static int
+open_tcp(listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, char *reason, size_t size)
+{
+    struct sockaddr_storage address;
+    socklen_t length;
+    bool ipv6 = option_number(side, ZMQ_IPV6, 0) != 0;
+    if (!tcp_address(endpoint, ipv6, &address, &length)) {
+        snprintf(reason, size, "no such address or interface here");
+        return -1;
+    }
+    self->fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (self->fd == -1 || tcp_options(self->fd, side, address.ss_family) == -1
+        || bind(self->fd, (struct sockaddr *) &address, length) == -1
+        || listen(self->fd, backlog(side)) == -1) {
+        snprintf(reason, size, "%s", strerror(errno));
+        return -1;
+    }
+    return 0;
+}
+
+// --- ipc ---------------------------------------------------------------------
+
+static int
+wildcard_path(listener_t *self, char *reason, size_t size)
+{
+    const char *tmp = getenv("TMPDIR");
+    self->folder = xasprintf("%s/zbroker-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    if (!mkdtemp(self->folder)) {
+        snprintf(reason, size, "cannot make a folder for it: %s", strerror(errno));
+        free(self->folder);
+        self->folder = NULL;
+        return -1;
+    }
+    self->path = xasprintf("%s/socket", self->folder);
+    return 0;
+}
+
+static char *
+aside(const listener_t *self)
+{
+    return xasprintf("%s.closed", self->path);
+}
+
+// A process that was killed while it did not accept left its socket there.
+static void
+clear_aside(const listener_t *self)
+{
+    char ignored[256];
+    char *name = aside(self);
+    ipcpath_clear(name, ignored, sizeof ignored);
+    free(name);
+}
+
+static int
+open_ipc(listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, char *reason, size_t size)
+{
+    const char *path = endpoint->path;
+    if (endpoint->wildcard) {
+        if (wildcard_path(self, reason, size) == -1)
+            return -1;
+        path = self->path;
+    } else if (path[0] != '@')
+        self->path = xstrdup(path);
+
+    if (self->path) {
+        self->lock = ipcpath_lock(path, reason, size);
+        if (self->lock == -1 || ipcpath_clear(path, reason, size) == -1)
+            return -1;
+        clear_aside(self);
+    }
+    self->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (self->fd == -1) {
+        snprintf(reason, size, "%s", strerror(errno));
+        return -1;
+    }
+    if (ipcpath_bind(self->fd, path, side->ipc_mode, side->ipc_group, reason, size) == -1)
+        return -1;
+    self->bound = self->path != NULL;
+    if (listen(self->fd, backlog(side)) == -1) {
+        snprintf(reason, size, "%s", strerror(errno));
+        return -1;
+    }
+    return 0;
+}
+
+// --- all ---------------------------------------------------------------------
+
+static void
+detach_filter(int fd)
+{
+    set_int(fd, SOL_SOCKET, SO_DETACH_FILTER, 0);
+}
+
+static void
+move_path(const listener_t *self, bool away)
+{
+    char *name = aside(self);
+    // It fails if somebody removed the file: then nobody can connect, which is what was wanted.
+    int rc = rename(away ? self->path : name, away ? name : self->path);
+    (void) rc;
+    free(name);
+}
+
+static void
+apply_closed(const listener_t *self)
+{
+    if (self->bound)
+        move_path(self, self->closed);
+    else if (self->transport == TRANSPORT_TCP && self->closed) {
+        struct sock_filter drop_all = BPF_STMT(BPF_RET | BPF_K, 0);
+        struct sock_fprog program = { .len = 1, .filter = &drop_all };
+        setsockopt(self->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+    } else if (self->transport == TRANSPORT_TCP)
+        detach_filter(self->fd);
+}
+
+static void
+set_closed(listener_t *self, unsigned closed)
+{
+    bool was = self->closed;
+    self->closed = closed;
+    if (self->fd != -1 && was != (bool) closed)
+        apply_closed(self);
+}
+
+void
+listener_accept(listener_t *self, closed_for_t reason, bool on)
+{
+    pthread_mutex_lock(&all_lock);
+    set_closed(self, on ? self->closed & ~(unsigned) reason : self->closed | reason);
+    pthread_mutex_unlock(&all_lock);
+}
+
+void
+listener_accept_all(closed_for_t reason, bool on)
+{
+    pthread_mutex_lock(&all_lock);
+    all_closed = on ? all_closed & ~(unsigned) reason : all_closed | reason;
+    for (listener_t *i = all; i; i = i->next)
+        set_closed(i, on ? i->closed & ~(unsigned) reason : i->closed | reason);
+    pthread_mutex_unlock(&all_lock);
+}
+
+void
+listener_backlog_cap(int backlog_most)
+{
+    backlog_cap = backlog_most;
+}
+
+static void
+enlist(listener_t *self)
+{
+    pthread_mutex_lock(&all_lock);
+    self->next = all;
+    all = self;
+    set_closed(self, all_closed);
+    pthread_mutex_unlock(&all_lock);
+}
+
+static void
+delist(listener_t *self)
+{
+    pthread_mutex_lock(&all_lock);
+    for (listener_t **at = &all; *at; at = &(*at)->next)
+        if (*at == self) {
+            *at = self->next;
+            break;
+        }
+    pthread_mutex_unlock(&all_lock);
+}
+
+static void
+adopt(listener_t *self, int fd)
+{
+    self->fd = fd;
+    self->adopted = true;
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    detach_filter(fd); // the process before may have stopped accepting on it
+}
+
+listener_t *
+listener_open(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, diag_t *diag)
+{
+    char reason[256] = "";
+    listener_t *self = xcalloc(1, sizeof *self);
+    self->wanted = xstrdup(endpoint->at.text);
+    self->transport = endpoint->at.transport;
+    self->wildcard = endpoint->at.wildcard;
+    self->holders = 1;
+    self->fd = self->lock = -1;
+
+    int rc = 0;
+    if (fd != -1)
+        adopt(self, fd);
+    else if (self->transport == TRANSPORT_TCP)
+        rc = open_tcp(self, &endpoint->at, side, reason, sizeof reason);
+    else if (self->transport == TRANSPORT_IPC)
+        rc = open_ipc(self, &endpoint->at, side, reason, sizeof reason);
+    enlist(self);
+    if (rc == 0)
+        return self;
+    diag_error(diag, endpoint->place, "cannot bind %s: %s", endpoint->at.text, reason);
+    listener_close(&self, false);
+    return NULL;
+}
+
+// What to hand to zmq_bind: libzmq resolves an ipc path even when it is given a descriptor.
+static char *
+bind_text(const listener_t *self)
+{
+    return self->path ? xasprintf("ipc://%s", self->path) : xstrdup(self->wanted);
+}
+
+int
+listener_give(listener_t *self, void *socket)
+{
+    int copy = -1;
+    if (self->fd != -1) {
+        copy = fcntl(self->fd, F_DUPFD_CLOEXEC, 3);
+        if (copy == -1 || zmq_setsockopt(socket, ZMQ_USE_FD, &copy, sizeof copy) == -1)
+            return -1;
+    }
+    char *text = bind_text(self);
+    int rc = zmq_bind(socket, text), error = zmq_errno();
+    free(text);
+    if (copy != -1) {
+        int none = -1;
+        zmq_setsockopt(socket, ZMQ_USE_FD, &none, sizeof none);
+        if (rc == -1)
+            close(copy);
+    }
+    if (rc == 0) {
+        char name[512];
+        size_t size = sizeof name;
+        zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, name, &size);
+        free(self->endpoint);
+        // "*" says more than libzmq's "0.0.0.0" or "[::]"; only a port that was free is news.
+        self->endpoint = xstrdup(self->wildcard ? name : self->wanted);
+        free(self->bound_as);
+        self->bound_as = xstrdup(name);
+    }
+    errno = error;
+    return rc;
+}
+
+const char *
+listener_endpoint(const listener_t *self)
+{
+    return self->endpoint ? self->endpoint : self->wanted;
+}
+
+const char *
+listener_bound_as(const listener_t *self)
+{
+    return self->bound_as ? self->bound_as : self->wanted;
+}
+
+const char *
+listener_wanted(const listener_t *self)
+{
+    return self->wanted;
+}
+
+int
+listener_fd(const listener_t *self)
+{
+    return self->fd;
+}
+
+static void
+remove_file(const listener_t *self)
+{
+    char *name = self->closed ? aside(self) : xstrdup(self->path);
+    unlink(name);
+    free(name);
+}
+
+listener_t *
+listener_share(listener_t *self)
+{
+    self->holders++;
+    return self;
+}
+
+void
+listener_close(listener_t **self_p, bool keep_file)
+{
+    listener_t *self = *self_p;
+    *self_p = NULL;
+    if (!self || --self->holders > 0)
+        return;
+    delist(self);
+    if (self->bound && !keep_file)
+        remove_file(self);
+    if (self->lock != -1)
+        ipcpath_unlock(self->path, &self->lock);
+    if (self->fd != -1)
+        close(self->fd);
+    if (self->folder)
+        rmdir(self->folder);
+    free(self->folder);
+    free(self->path);
+    free(self->bound_as);
+    free(self->endpoint);
+    free(self->wanted);
+    free(self);
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MPL-2.0
+// listener.h - a listening descriptor that is ours, not libzmq's: a route that
+// is closed and opened again keeps its queue of connects, and accepting can be
+// suspended. tcp and ipc only; other transports are bound by libzmq itself.
+//
+// ipc rules, because zmq_bind would delete a file or take over a living socket:
+// the path must be absent or a dead socket, a lock file PATH.lock is held while
+// we live, mode and group are set before the first accept, and the file goes
+// when the listener is closed.
+
+#ifndef ZB_LISTENER_H
+#define ZB_LISTENER_H
+
+#include "base/diag.h"
+#include "conf/conf.h"
+
+typedef struct listener listener_t;
+
+// Bind and listen, or take over FD (socket activation; -1: none). NULL with the
+// reason in DIAG at the endpoint's place.
+listener_t *listener_open(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, diag_t *diag);
+
+// Bind SOCKET to it (ZMQ_USE_FD on a duplicate; zmq_bind where there is no descriptor). 0, or -1 with zmq_errno.
+int listener_give(listener_t *self, void *socket);
+
+// Not accepting, for one reason or several at once: newcomers wait in the kernel
+// (tcp: a drop-all socket filter; ipc: the path is moved aside, so that connects
+// find nobody and come again). From any thread.
+typedef enum { CLOSED_FOR_DRAIN = 1, CLOSED_SIDE_FULL = 2, CLOSED_PROCESS_FULL = 4 } closed_for_t;
+void listener_accept(listener_t *self, closed_for_t reason, bool on);
+void listener_accept_all(closed_for_t reason, bool on); // every listener there is, and those to come
+
+// No listener asks for a longer queue of connects than this: what waits there is
+// accepted at once, whatever the limits say. 0: as configured.
+void listener_backlog_cap(int backlog);
+
+const char *listener_endpoint(const listener_t *self);  // as bound: a wildcard port is resolved (after listener_give for inproc &c)
+const char *listener_bound_as(const listener_t *self);   // what zmq_unbind wants to hear
+const char *listener_wanted(const listener_t *self);    // as configured, the key a reload finds it by
+int listener_fd(const listener_t *self);                // -1: libzmq's
+
+// One more holder.
+listener_t *listener_share(listener_t *self);
+
+// Give up one hold; the last one closes. The ipc file goes too, unless KEEP_FILE (the descriptor lives on in systemd's store).
+void listener_close(listener_t **self_p, bool keep_file);
+
+#endif

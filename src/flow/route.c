@@ -1,0 +1,850 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "flow/route.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "flow/drain.h"
+#include "flow/forward.h"
+#include "flow/proxy.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define STACK_BYTES (8u * 1024 * 1024) // libzmq's subscription trie recurses
+#define SLOW_SUBSCRIBER_MS 1           // how long a forwarder waits for one before it drops
+#define NODROP_PUSH_MS 10              // how long a nodrop send may keep the thread from its commands
+
+typedef enum { FINISH_NOT, FINISH_DRAIN, FINISH_AT_ONCE } finish_t;
+
+// A piece of work for the route's thread; the caller waits for it.
+typedef struct {
+    int (*run)(route_t *self, void *arg);
+    void *arg;
+    int result;
+} call_t;
+
+struct route {
+    const route_conf_t *conf;
+    const route_services_t *services;
+    counters_t *counters;
+    void *own_ctx;          // engine zmq_proxy
+    listeners_t listeners;
+    watch_side_t *watched[SIDES];
+
+    forward_t forward;      // the thread's, once it runs
+    bool cut_stalled;       // a stalled subscriber can hold up the others
+
+    pthread_t thread;
+    bool started;
+    int command, done;      // eventfds: there is something to do; the thread is over
+    _Atomic bool poked;
+    _Atomic int mode;       // ROUTE_RUNNING, ROUTE_PAUSED, ROUTE_DRAINING
+    _Atomic int finish;
+    _Atomic int64_t deadline_ms;
+    _Atomic bool over;
+    _Atomic uint64_t pong;
+    uint64_t ping;
+    int64_t ping_ms;
+
+    pthread_mutex_t lock;   // over what follows
+    pthread_cond_t called;
+    call_t *call;
+
+    drain_left_t left;
+};
+
+static const char *const states[ROUTE_STATES] = { "running", "paused", "draining", "disabled", "failed" };
+
+const char *
+route_state_name(route_state_t state)
+{
+    return states[state];
+}
+
+// --- listeners ---------------------------------------------------------------
+
+void
+listeners_add(listeners_t *self, listener_t *listener, side_t side)
+{
+    size_t room = self->room;
+    mem_grow(self->at, self->count, self->room);
+    if (room != self->room)
+        self->side = xrealloc(self->side, self->room, sizeof *self->side);
+    self->at[self->count] = listener;
+    self->side[self->count++] = side;
+}
+
+static listener_t *
+take_at(listeners_t *self, size_t i)
+{
+    listener_t *listener = self->at[i];
+    self->count--;
+    self->at[i] = self->at[self->count];
+    self->side[i] = self->side[self->count];
+    return listener;
+}
+
+static listener_t *
+find_listener(const listeners_t *self, const char *wanted, size_t *at)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (strcmp(listener_wanted(self->at[i]), wanted) == 0) {
+            *at = i;
+            return self->at[i];
+        }
+    return NULL;
+}
+
+listener_t *
+listeners_take(listeners_t *self, const char *wanted)
+{
+    size_t i;
+    return find_listener(self, wanted, &i) ? take_at(self, i) : NULL;
+}
+
+void
+listeners_close(listeners_t *self, bool keep_files)
+{
+    for (size_t i = 0; i < self->count; i++)
+        listener_close(&self->at[i], keep_files);
+    free(self->at);
+    free(self->side);
+    *self = (listeners_t) { 0 };
+}
+
+static void
+forget_new(listeners_t *self, size_t before)
+{
+    while (self->count > before)
+        listener_close(&self->at[--self->count], false);
+}
+
+int
+listeners_bind(listeners_t *kept, const route_conf_t *conf, const route_services_t *services, diag_t *diag)
+{
+    size_t before = kept->count, ignored;
+    bool failed = false;
+    for (side_t side = 0; side < SIDES; side++)
+        for (size_t i = 0; i < conf->sides[side].endpoint_count; i++) {
+            const endpoint_conf_t *endpoint = &conf->sides[side].endpoints[i];
+            if (endpoint->connect || find_listener(kept, endpoint->at.text, &ignored))
+                continue;
+            int fd = services->activated ? services->activated(services->arg, endpoint) : -1;
+            listener_t *listener = listener_open(endpoint, &conf->sides[side], fd, diag);
+            if (listener)
+                listeners_add(kept, listener, side);
+            else
+                failed = true;
+        }
+    if (failed)
+        forget_new(kept, before);
+    return failed ? -1 : 0;
+}
+
+// --- sockets -----------------------------------------------------------------
+
+static void
+on_full(watch_side_t *watched, bool full, void *arg)
+{
+    route_t *self = arg;
+    for (side_t side = 0; side < SIDES; side++) {
+        if (self->watched[side] != watched)
+            continue;
+        for (size_t i = 0; i < self->listeners.count; i++)
+            if (self->listeners.side[i] == side)
+                listener_accept(self->listeners.at[i], CLOSED_SIDE_FULL, !full);
+        log_warning("route %s: %s %s", self->conf->name, side_name(side),
+                    full ? "is full (max_clients): newcomers wait" : "has room again");
+    }
+}
+
+static int
+set_int(void *socket, int option, int value)
+{
+    return zmq_setsockopt(socket, option, &value, sizeof value);
+}
+
+static int
+set_options(void *socket, const side_conf_t *side, side_t which, diag_t *diag)
+{
+    int rc = 0;
+    for (size_t i = 0; i < side->option_count; i++) {
+        const option_conf_t *option = &side->options[i];
+        if (sockopt_set(option->option, socket, option->value) == -1) {
+            diag_error(diag, option->place, "%s_%s: %s", side_name(which), option->option->key, zmq_strerror(zmq_errno()));
+            rc = -1;
+        }
+    }
+    return rc;
+}
+
+// What the loop needs of a socket, whatever the file says.
+static void
+prepare(port_t *port, const side_conf_t *side)
+{
+    bool publishes = port->type == ZMQ_XPUB || port->type == ZMQ_PUB;
+    port->lossy = publishes && !side->nodrop && port->side != SIDE_CAPTURE;
+    port->deceitful = (publishes && side->nodrop) || (port->type == ZMQ_ROUTER && side->mandatory);
+    if (publishes)
+        set_int(port->socket, ZMQ_XPUB_NODROP, 1);
+    set_int(port->socket, ZMQ_SNDTIMEO, port->deceitful ? NODROP_PUSH_MS : SLOW_SUBSCRIBER_MS);
+    set_int(port->socket, ZMQ_LINGER, side->linger_ms >= 0 ? (int) side->linger_ms : 0);
+}
+
+// A capture's PUB is an XPUB, so that we know whether anybody listens.
+static int
+real_type(const route_t *self, side_t side)
+{
+    int type = self->conf->sides[side].type;
+    return side == SIDE_CAPTURE && type == ZMQ_PUB && !self->own_ctx ? ZMQ_XPUB : type;
+}
+
+static int
+open_endpoints(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
+{
+    const side_conf_t *conf = &self->conf->sides[side];
+    void *socket = self->forward.ports[side].socket;
+    int rc = 0;
+    for (size_t i = 0; i < conf->endpoint_count; i++) {
+        const endpoint_conf_t *endpoint = &conf->endpoints[i];
+        listener_t *listener = endpoint->connect ? NULL : listeners_take(listeners, endpoint->at.text);
+        if (listener)
+            listeners_add(&self->listeners, listener, side);
+        else if (!endpoint->connect)
+            continue; // live change: it is bound already
+        if ((listener ? listener_give(listener, socket) : zmq_connect(socket, endpoint->at.text)) == 0)
+            continue;
+        diag_error(diag, endpoint->place, "cannot %s %s: %s", listener ? "bind" : "connect", endpoint->at.text,
+                   zmq_strerror(zmq_errno()));
+        rc = -1;
+    }
+    return rc;
+}
+
+static int
+open_side(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
+{
+    const side_conf_t *conf = &self->conf->sides[side];
+    const route_services_t *services = self->services;
+    port_t *port = &self->forward.ports[side];
+    *port = (port_t) { .type = real_type(self, side), .side = side, .counters = &self->counters->sides[side] };
+    port->socket = zmq_socket(self->own_ctx ? self->own_ctx : services->ctx, port->type);
+    if (!port->socket) {
+        diag_error(diag, self->conf->place, "[route %s] no %s socket: %s", self->conf->name, side_name(side),
+                   zmq_strerror(zmq_errno()));
+        return -1;
+    }
+    if (set_options(port->socket, conf, side, diag) == -1)
+        return -1;
+    prepare(port, conf);
+    if (self->own_ctx)
+        return open_endpoints(self, side, listeners, diag);
+    if (services->secure && services->secure(services->arg, port->socket, self->conf, side, diag) == -1)
+        return -1;
+    self->watched[side] = watch_add(services->watch, port->socket, self->conf->name, side, port->counters);
+    if (self->watched[side] && conf->max_clients > 0)
+        watch_limit(self->watched[side], (size_t) conf->max_clients, on_full, self);
+    return open_endpoints(self, side, listeners, diag);
+}
+
+// Called by whoever has the sockets: the thread, or the opener after a failure.
+static void
+close_sockets(route_t *self, int64_t linger_ms)
+{
+    for (side_t side = 0; side < SIDES; side++) {
+        port_t *port = &self->forward.ports[side];
+        if (!port->socket)
+            continue;
+        int64_t own = self->conf->sides[side].linger_ms;
+        int64_t linger = side == SIDE_CAPTURE ? 0 : own >= 0 ? own : linger_ms;
+        set_int(port->socket, ZMQ_LINGER, (int) linger);
+        zmq_close(port->socket);
+        port->socket = NULL;
+    }
+}
+
+static void
+set_up_forwarding(route_t *self)
+{
+    forward_t *forward = &self->forward;
+    const route_conf_t *conf = self->conf;
+    const route_services_t *services = self->services;
+
+    forward->counters = self->counters;
+    memcpy(forward->epoch, &services->epoch, sizeof forward->epoch);
+    forward->topics = topics_new();
+    forward->batch_ns = conf->batch_us * 1000;
+    forward->batch_min = (size_t) conf->batch_min;
+    if (forward->ports[SIDE_CAPTURE].socket)
+        forward->capture = capture_new(forward->ports[SIDE_CAPTURE].socket, conf, self->counters);
+    if (services->filter_new)
+        forward->filter = services->filter_new(services->arg, conf, self->counters);
+    self->cut_stalled = conf->sides[SIDE_BACKEND].nodrop;
+    counter_set(&self->counters->subscriptions, 0);
+    forward_init(forward, conf->flow, self->command);
+}
+
+static void
+free_route(route_t *self)
+{
+    forward_close(&self->forward);
+    capture_free(&self->forward.capture);
+    topics_free(&self->forward.topics);
+    if (self->forward.filter)
+        self->services->filter_free(self->services->arg, &self->forward.filter);
+    listeners_close(&self->listeners, false);
+    if (self->own_ctx)
+        zmq_ctx_term(self->own_ctx);
+    if (self->command != -1)
+        close(self->command);
+    if (self->done != -1)
+        close(self->done);
+    pthread_mutex_destroy(&self->lock);
+    pthread_cond_destroy(&self->called);
+    free(self);
+}
+
+static void
+unwatch(route_t *self)
+{
+    for (side_t side = 0; side < SIDES; side++)
+        if (self->watched[side])
+            watch_remove(self->services->watch, &self->watched[side]);
+}
+
+route_t *
+route_open(const route_conf_t *conf, listeners_t *listeners, const route_services_t *services, counters_t *counters, diag_t *diag)
+{
+    route_t *self = xcalloc(1, sizeof *self);
+    self->conf = conf;
+    self->services = services;
+    self->counters = counters;
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_cond_init(&self->called, NULL);
+    self->command = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    self->done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (conf->engine == ENGINE_ZMQ_PROXY)
+        self->own_ctx = proxy_context(1);
+
+    bool failed = self->command == -1 || self->done == -1;
+    if (failed)
+        diag_error(diag, conf->place, "[route %s] out of file descriptors", conf->name);
+    for (side_t side = 0; side < SIDES && !failed; side++)
+        if (conf->sides[side].type != -1)
+            failed = open_side(self, side, listeners, diag) == -1;
+    if (!failed) {
+        set_up_forwarding(self);
+        return self;
+    }
+    // What it had of the listeners goes back: a reload that fails keeps the old state.
+    while (self->listeners.count > 0) {
+        side_t side = self->listeners.side[0];
+        listeners_add(listeners, take_at(&self->listeners, 0), side);
+    }
+    close_sockets(self, 0);
+    unwatch(self);
+    free_route(self);
+    return NULL;
+}
+
+// --- the thread --------------------------------------------------------------
+
+static bool
+hurry(void *arg)
+{
+    return atomic_load(&((route_t *) arg)->finish) == FINISH_AT_ONCE;
+}
+
+static void
+serve_call(route_t *self)
+{
+    pthread_mutex_lock(&self->lock);
+    call_t *call = self->call;
+    if (call) {
+        call->result = call->run(self, call->arg);
+        self->call = NULL;
+        pthread_cond_broadcast(&self->called);
+    }
+    pthread_mutex_unlock(&self->lock);
+}
+
+static void
+obey(route_t *self)
+{
+    uint64_t ignored;
+    ssize_t rc = read(self->command, &ignored, sizeof ignored);
+    (void) rc;
+    atomic_store(&self->poked, false);
+    atomic_fetch_add(&self->pong, 1);
+    serve_call(self);
+    int mode = atomic_load(&self->mode);
+    if (mode == ROUTE_PAUSED)
+        forward_stop_all(&self->forward, true);
+    else
+        forward_stop_input(&self->forward, mode == ROUTE_DRAINING);
+    forward_observe(&self->forward);
+}
+
+typedef struct {
+    route_t *route;
+    size_t cut;
+} stalled_t;
+
+static void
+cut_client(const client_t *client, void *arg)
+{
+    stalled_t *stalled = arg;
+    route_t *self = stalled->route;
+    if (client->side != SIDE_BACKEND || client->backlog_bytes <= 0)
+        return;
+    if (watch_kick(self->services->watch, self->conf->name, client->id) == -1)
+        return;
+    stalled->cut++;
+    log_warning("route %s: backend client %llu %s cut, stalled backlog_bytes=%lld", self->conf->name,
+                (unsigned long long) client->id, client->peer, (long long) client->backlog_bytes);
+    counter_add(&self->counters->dropped[DROP_STALLED], 1);
+}
+
+// With nodrop one stalled subscriber stops all: after stall_timeout whoever
+// leaves its bytes in the kernel is cut.
+static void
+look_for_stall(route_t *self)
+{
+    uint64_t since = counter_get(&self->counters->sides[SIDE_BACKEND].blocked_since_ns);
+    int64_t timeout_ms = self->conf->sides[SIDE_BACKEND].stall_timeout_ms;
+    if (since == 0 || timeout_ms <= 0 || clock_mono_ns() - (int64_t) since < timeout_ms * 1000000)
+        return;
+    stalled_t stalled = { .route = self };
+    watch_each(self->services->watch, self->conf->name, cut_client, &stalled);
+}
+
+static void
+pin(const route_conf_t *conf)
+{
+    if (conf->cpu < 0)
+        return;
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    CPU_SET((size_t) conf->cpu, &cpus);
+    int error = pthread_setaffinity_np(pthread_self(), sizeof cpus, &cpus);
+    if (error)
+        log_warning("route %s: cannot pin to cpu %d: %s", conf->name, (int) conf->cpu, strerror(error));
+}
+
+static void
+forward_until_finish(route_t *self)
+{
+    forward_t *forward = &self->forward;
+    while (atomic_load_explicit(&self->finish, memory_order_relaxed) == FINISH_NOT) {
+        if (atomic_load_explicit(&self->poked, memory_order_relaxed)) {
+            obey(self);
+            continue;
+        }
+        if (forward_pass(forward))
+            continue;
+        if (self->cut_stalled)
+            look_for_stall(self);
+        forward_sleep(forward, -1);
+    }
+}
+
+static void
+drain(route_t *self)
+{
+    drain_t how = { .hurry = hurry, .arg = self, .deadline_ms = atomic_load(&self->deadline_ms) };
+    for (size_t i = 0; i < self->forward.lane_count; i++) {
+        side_t side = self->forward.lanes[i].from->side;
+        if (self->forward.lanes[i].input)
+            how.inputs[side] = self->watched[side];
+    }
+    self->left = drain_run(&self->forward, &how);
+}
+
+static void *
+route_thread(void *arg)
+{
+    route_t *self = arg;
+    char name[16];
+    snprintf(name, sizeof name, "zb:%.12s", self->conf->name);
+    pthread_setname_np(pthread_self(), name);
+    pin(self->conf);
+    if (self->own_ctx) {
+        proxy_run(self->forward.ports[SIDE_FRONTEND].socket, self->forward.ports[SIDE_BACKEND].socket,
+                  self->forward.ports[SIDE_CAPTURE].socket);
+        close_sockets(self, 0);
+    } else {
+        forward_until_finish(self);
+        drain(self);
+        int64_t rest = atomic_load(&self->deadline_ms) - clock_mono_ms();
+        close_sockets(self, rest > 0 && !hurry(self) ? rest : 0);
+    }
+    pthread_mutex_lock(&self->lock);
+    atomic_store(&self->over, true);
+    pthread_mutex_unlock(&self->lock);
+    ssize_t rc = write(self->done, &(uint64_t) { 1 }, sizeof(uint64_t));
+    (void) rc;
+    return NULL;
+}
+
+int
+route_run(route_t *self)
+{
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    errno = pthread_create(&self->thread, &attributes, route_thread, self);
+    pthread_attr_destroy(&attributes);
+    self->started = errno == 0;
+    return self->started ? 0 : -1;
+}
+
+// --- commands ----------------------------------------------------------------
+
+static void
+poke(route_t *self)
+{
+    atomic_store(&self->poked, true);
+    ssize_t rc = write(self->command, &(uint64_t) { 1 }, sizeof(uint64_t));
+    (void) rc;
+}
+
+// Run it in the route's thread and wait; a route's loop answers within milliseconds.
+static int
+call_thread(route_t *self, int (*run)(route_t *self, void *arg), void *arg)
+{
+    if (!self->started || self->own_ctx)
+        return -1;
+    call_t call = { .run = run, .arg = arg, .result = -1 };
+    pthread_mutex_lock(&self->lock);
+    if (!atomic_load(&self->over) && atomic_load(&self->finish) == FINISH_NOT) {
+        self->call = &call;
+        poke(self);
+        while (self->call == &call)
+            pthread_cond_wait(&self->called, &self->lock);
+    }
+    pthread_mutex_unlock(&self->lock);
+    return call.result;
+}
+
+const route_conf_t *
+route_conf(const route_t *self)
+{
+    return self->conf;
+}
+
+counters_t *
+route_counters(const route_t *self)
+{
+    return self->counters;
+}
+
+route_state_t
+route_state(const route_t *self)
+{
+    return atomic_load(&((route_t *) self)->finish) != FINISH_NOT ? ROUTE_DRAINING
+                                                                  : (route_state_t) atomic_load(&((route_t *) self)->mode);
+}
+
+static void
+set_mode(route_t *self, route_state_t mode)
+{
+    atomic_store(&self->mode, (int) mode);
+    poke(self);
+}
+
+void
+route_pause(route_t *self)
+{
+    set_mode(self, ROUTE_PAUSED);
+}
+
+void
+route_resume(route_t *self)
+{
+    set_mode(self, ROUTE_RUNNING);
+}
+
+void
+route_drain(route_t *self)
+{
+    set_mode(self, ROUTE_DRAINING);
+}
+
+void
+route_finish(route_t *self, int64_t drain_ms, bool at_once)
+{
+    int64_t deadline = clock_mono_ms() + drain_ms;
+    if (atomic_load(&self->finish) == FINISH_NOT || deadline < atomic_load(&self->deadline_ms))
+        atomic_store(&self->deadline_ms, deadline);
+    atomic_store(&self->finish, at_once ? FINISH_AT_ONCE : FINISH_DRAIN);
+    if (self->own_ctx)
+        proxy_stop(self->own_ctx);
+    poke(self);
+}
+
+bool
+route_finished(const route_t *self)
+{
+    return !self->started || atomic_load(&((route_t *) self)->over);
+}
+
+int
+route_finished_fd(const route_t *self)
+{
+    return self->done;
+}
+
+void
+route_share_listeners(const route_t *self, listeners_t *shared)
+{
+    for (size_t i = 0; i < self->listeners.count; i++)
+        listeners_add(shared, listener_share(self->listeners.at[i]), self->listeners.side[i]);
+}
+
+void
+route_stop_accepting(route_t *self)
+{
+    for (size_t i = 0; i < self->listeners.count; i++)
+        if (self->listeners.side[i] == SIDE_FRONTEND || self->listeners.side[i] == SIDE_INGRESS)
+            listener_accept(self->listeners.at[i], CLOSED_FOR_DRAIN, false);
+}
+
+void
+route_close(route_t **self_p, route_leftover_t *leftover)
+{
+    route_t *self = *self_p;
+    if (!self)
+        return;
+    if (self->started)
+        pthread_join(self->thread, NULL);
+    else
+        close_sockets(self, 0);
+    unwatch(self);
+    if (leftover)
+        *leftover = (route_leftover_t) { self->left.undelivered, self->left.unanswered };
+    for (side_t side = 0; side < SIDES; side++)
+        counter_set(&self->counters->sides[side].blocked_since_ns, 0);
+    counter_set(&self->counters->subscriptions, 0);
+    free_route(self);
+    *self_p = NULL;
+}
+
+// --- live changes ------------------------------------------------------------
+
+typedef struct {
+    const route_conf_t *conf;
+    listeners_t *listeners;
+    diag_t *diag;
+} change_t;
+
+static bool
+wants(const side_conf_t *side, const char *text, bool connect)
+{
+    for (size_t i = 0; i < side->endpoint_count; i++)
+        if (side->endpoints[i].connect == connect && strcmp(side->endpoints[i].at.text, text) == 0)
+            return true;
+    return false;
+}
+
+static void
+drop_endpoints(route_t *self, side_t side, const side_conf_t *wanted)
+{
+    void *socket = self->forward.ports[side].socket;
+    const side_conf_t *had = &self->conf->sides[side];
+    for (size_t i = 0; i < had->endpoint_count; i++) {
+        const char *text = had->endpoints[i].at.text;
+        if (wants(wanted, text, had->endpoints[i].connect))
+            continue;
+        if (had->endpoints[i].connect) {
+            zmq_disconnect(socket, text);
+            continue;
+        }
+        listener_t *listener = listeners_take(&self->listeners, text);
+        if (!listener)
+            continue;
+        zmq_unbind(socket, listener_bound_as(listener));
+        listener_close(&listener, false);
+    }
+}
+
+// Connects that are there already must not be made twice.
+static int
+add_connects(route_t *self, side_t side, const side_conf_t *had, diag_t *diag)
+{
+    const side_conf_t *conf = &self->conf->sides[side];
+    int rc = 0;
+    for (size_t i = 0; i < conf->endpoint_count; i++) {
+        const endpoint_conf_t *endpoint = &conf->endpoints[i];
+        if (!endpoint->connect || wants(had, endpoint->at.text, true))
+            continue;
+        if (zmq_connect(self->forward.ports[side].socket, endpoint->at.text) == 0)
+            continue;
+        diag_error(diag, endpoint->place, "cannot connect %s: %s", endpoint->at.text, zmq_strerror(zmq_errno()));
+        rc = -1;
+    }
+    return rc;
+}
+
+static int
+add_binds(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
+{
+    const side_conf_t *conf = &self->conf->sides[side];
+    int rc = 0;
+    for (size_t i = 0; i < conf->endpoint_count; i++) {
+        const endpoint_conf_t *endpoint = &conf->endpoints[i];
+        listener_t *listener = endpoint->connect ? NULL : listeners_take(listeners, endpoint->at.text);
+        if (!listener)
+            continue;
+        listeners_add(&self->listeners, listener, side);
+        if (listener_give(listener, self->forward.ports[side].socket) == 0)
+            continue;
+        diag_error(diag, endpoint->place, "cannot bind %s: %s", endpoint->at.text, zmq_strerror(zmq_errno()));
+        rc = -1;
+    }
+    return rc;
+}
+
+static void
+close_capture(route_t *self)
+{
+    forward_t *forward = &self->forward;
+    capture_free(&forward->capture);
+    zmq_close(forward->ports[SIDE_CAPTURE].socket);
+    forward->ports[SIDE_CAPTURE].socket = NULL;
+    if (self->watched[SIDE_CAPTURE])
+        watch_remove(self->services->watch, &self->watched[SIDE_CAPTURE]);
+}
+
+// A capture comes and goes as a whole: nobody's messages depend on it.
+static int
+change_capture(route_t *self, change_t *change)
+{
+    forward_t *forward = &self->forward;
+    int rc = 0;
+    if (forward->ports[SIDE_CAPTURE].socket) {
+        drop_endpoints(self, SIDE_CAPTURE, &(side_conf_t) { .type = -1 });
+        close_capture(self);
+    }
+    if (change->conf->sides[SIDE_CAPTURE].type != -1) {
+        self->conf = change->conf;
+        rc = open_side(self, SIDE_CAPTURE, change->listeners, change->diag);
+        if (rc == 0)
+            forward->capture = capture_new(forward->ports[SIDE_CAPTURE].socket, change->conf, self->counters);
+    }
+    forward_poll_ports(forward);
+    return rc;
+}
+
+static bool
+same_capture(const route_conf_t *a, const route_conf_t *b)
+{
+    const side_conf_t *x = &a->sides[SIDE_CAPTURE], *y = &b->sides[SIDE_CAPTURE];
+    if (x->type != y->type || x->endpoint_count != y->endpoint_count || a->capture_envelope != b->capture_envelope)
+        return false;
+    for (size_t i = 0; i < x->endpoint_count; i++)
+        if (!wants(y, x->endpoints[i].at.text, x->endpoints[i].connect))
+            return false;
+    return true;
+}
+
+static int
+change_side(route_t *self, side_t side, const route_conf_t *had, change_t *change)
+{
+    drop_endpoints(self, side, &change->conf->sides[side]);
+    self->conf = change->conf;
+    int rc = add_binds(self, side, change->listeners, change->diag);
+    rc |= add_connects(self, side, &had->sides[side], change->diag);
+    if (self->watched[side])
+        watch_limit(self->watched[side], (size_t) change->conf->sides[side].max_clients, on_full, self);
+    self->conf = had;
+    return rc;
+}
+
+static int
+change_in_thread(route_t *self, void *arg)
+{
+    change_t *change = arg;
+    const route_conf_t *had = self->conf;
+    const route_services_t *services = self->services;
+    int rc = 0;
+    for (side_t side = 0; side < SIDE_CAPTURE; side++)
+        if (self->forward.ports[side].socket)
+            rc |= change_side(self, side, had, change);
+    if (!same_capture(had, change->conf))
+        rc |= change_capture(self, change);
+    self->conf = change->conf;
+    if (self->forward.filter)
+        services->filter_free(services->arg, &self->forward.filter);
+    if (services->filter_new)
+        self->forward.filter = services->filter_new(services->arg, self->conf, self->counters);
+    self->forward.batch_ns = self->conf->batch_us * 1000;
+    self->forward.batch_min = (size_t) self->conf->batch_min;
+    return rc;
+}
+
+int
+route_change(route_t *self, const route_conf_t *conf, listeners_t *listeners, diag_t *diag)
+{
+    change_t change = { conf, listeners, diag };
+    return call_thread(self, change_in_thread, &change);
+}
+
+// --- looking -----------------------------------------------------------------
+
+const char *
+route_endpoint(const route_t *self, side_t side, size_t i, bool *connected)
+{
+    const side_conf_t *conf = &self->conf->sides[side];
+    if (i >= conf->endpoint_count)
+        return NULL;
+    size_t at;
+    *connected = conf->endpoints[i].connect;
+    const listener_t *listener = *connected ? NULL : find_listener(&self->listeners, conf->endpoints[i].at.text, &at);
+    return listener ? listener_endpoint(listener) : conf->endpoints[i].at.text;
+}
+
+static int
+add_tap(route_t *self, void *arg)
+{
+    forward_add_tap(&self->forward, arg);
+    return 0;
+}
+
+void
+route_tap(route_t *self, tap_t *tap)
+{
+    if (call_thread(self, add_tap, tap) == -1)
+        tap_release(&tap);
+}
+
+void
+route_look(route_t *self)
+{
+    poke(self);
+}
+
+char **
+route_subscriptions(route_t *self, size_t *count, size_t max)
+{
+    return topics_list(self->forward.topics, count, max);
+}
+
+int64_t
+route_age_ms(route_t *self)
+{
+    if (self->own_ctx || route_finished(self) || atomic_load(&self->finish) != FINISH_NOT)
+        return 0;
+    if (self->ping_ms != 0 && atomic_load(&self->pong) == self->ping)
+        return clock_mono_ms() - self->ping_ms;
+    self->ping = atomic_load(&self->pong);
+    self->ping_ms = clock_mono_ms();
+    poke(self);
+    return 0;
+}

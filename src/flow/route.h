@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MPL-2.0
+// route.h - one running route: its sockets, its thread, its commands.
+//
+// Sockets are opened and bound in the caller's thread, so that a bad endpoint
+// fails here and now; from route_run on the route's thread owns them. Every
+// other call is for the main thread.
+
+#ifndef ZB_ROUTE_H
+#define ZB_ROUTE_H
+
+#include "base/diag.h"
+#include "conf/conf.h"
+#include "flow/counters.h"
+#include "flow/filter.h"
+#include "flow/listener.h"
+#include "flow/tap.h"
+#include "flow/watch.h"
+
+typedef enum { ROUTE_RUNNING, ROUTE_PAUSED, ROUTE_DRAINING, ROUTE_DISABLED, ROUTE_FAILED, ROUTE_STATES } route_state_t;
+
+const char *route_state_name(route_state_t state); // "running", …
+
+typedef struct route route_t;
+
+// What a route needs from the process. All borrowed, all outlive the route.
+typedef struct {
+    void *ctx;
+    watch_t *watch;
+    uint64_t epoch; // of this process: part of the routing ids of queues
+
+    // Called for each socket before its first bind or connect: sets keys, ZAP
+    // domain, manual mode. 0, or -1 with the reason in DIAG. May be NULL.
+    int (*secure)(void *arg, void *socket, const route_conf_t *conf, side_t side, diag_t *diag);
+    // The filter of a route, NULL for none; freed by filter_free in the route's last call. May be NULL.
+    filter_t *(*filter_new)(void *arg, const route_conf_t *conf, counters_t *counters);
+    void (*filter_free)(void *arg, filter_t **filter_p);
+    void *arg;
+
+    // A listening descriptor from systemd for ENDPOINT, or -1. May be NULL.
+    int (*activated)(void *arg, const endpoint_conf_t *endpoint);
+} route_services_t;
+
+// Listening sockets by side, while a route is being re-created.
+typedef struct {
+    listener_t **at;
+    side_t *side;
+    size_t count, room;
+} listeners_t;
+
+void listeners_add(listeners_t *self, listener_t *listener, side_t side);
+listener_t *listeners_take(listeners_t *self, const char *wanted); // NULL: none for that endpoint
+void listeners_close(listeners_t *self, bool keep_files);
+
+// Bind what CONF wants and is not in KEPT yet; what could not be bound is in
+// DIAG, and then KEPT is as before. 0 or -1.
+int listeners_bind(listeners_t *kept, const route_conf_t *conf, const route_services_t *services, diag_t *diag);
+
+// Open the sockets of CONF on the LISTENERS (emptied of what is used). CONF and
+// COUNTERS are borrowed and outlive the route. NULL with the reason in DIAG.
+route_t *route_open(const route_conf_t *conf, listeners_t *listeners, const route_services_t *services, counters_t *counters, diag_t *diag);
+
+// Start its thread: 0, or -1 with errno.
+int route_run(route_t *self);
+
+const route_conf_t *route_conf(const route_t *self);
+counters_t *route_counters(const route_t *self);
+route_state_t route_state(const route_t *self);
+
+// Go over to CONF while running: endpoints added or removed, limits, filter,
+// capture. What must be bound anew is in LISTENERS already. CONF replaces the
+// borrowed one. The calling thread waits for the route's. 0, or -1 with the
+// reason in DIAG (then some of it may be done: the caller re-creates the route).
+int route_change(route_t *self, const route_conf_t *conf, listeners_t *listeners, diag_t *diag);
+
+// Endpoints as bound, for show routes: NULL past the end.
+const char *route_endpoint(const route_t *self, side_t side, size_t i, bool *connected);
+
+void route_pause(route_t *self);
+void route_resume(route_t *self);   // also after route_drain without close
+void route_drain(route_t *self);    // nothing new is read; what was taken is delivered; stays so
+
+// Begin to end: lossless drain of at most DRAIN_MS, then the thread closes its
+// sockets and ends. With AT_ONCE only what a single pass can send. May be called again to hurry.
+void route_finish(route_t *self, int64_t drain_ms, bool at_once);
+void route_stop_accepting(route_t *self);          // newcomers to the input side wait for whoever comes next
+bool route_finished(const route_t *self);
+int route_finished_fd(const route_t *self);        // readable once it has
+
+typedef struct {
+    uint64_t undelivered;  // taken in, not sent on in time (also counted as dropped, reason shutdown)
+    uint64_t unanswered;   // queue: requests forwarded whose replies did not come
+} route_leftover_t;
+
+// Wait for the thread, free the route and drop its hold on its listeners: the
+// last one to do so closes them and removes their ipc files.
+void route_close(route_t **self_p, route_leftover_t *leftover);
+
+// A hold on each of its listeners, for the route that takes over: both accept
+// until this one has drained, and whom it still accepts it sends away at once.
+void route_share_listeners(const route_t *self, listeners_t *shared);
+
+void route_tap(route_t *self, tap_t *tap);         // takes a reference; released when the route ends or the reader has released
+void route_look(route_t *self);                    // a tap was released: stop copying for it
+char **route_subscriptions(route_t *self, size_t *count, size_t max); // topics (C-escaped), the caller frees both; forwarders only
+
+// Asks the thread for a sign of life and tells for how many milliseconds an
+// earlier question has gone unanswered: for the watchdog.
+int64_t route_age_ms(route_t *self);
+
+#endif

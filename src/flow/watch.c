@@ -1,0 +1,555 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "flow/watch.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#define ROUND_MS 1000 // the loop comes round at least this often
+
+#define EVENTS                                                                                                         \
+    (ZMQ_EVENT_CONNECTED | ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_MONITOR_STOPPED                     \
+     | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH    \
+     | ZMQ_EVENT_ACCEPT_FAILED)
+
+// One connection. The inode tells whether a descriptor number is still the
+// connection it was: libzmq may have closed it and the next one got its number.
+typedef struct {
+    uint64_t id;
+    int fd;
+    ino_t inode;
+    bool outgoing;
+    bool ambiguous; // several newcomers of one address: which of them is the user?
+    int64_t since_wall_ns;
+    char peer[128];
+    char *user;
+} peer_t;
+
+struct watch_side {
+    watch_t *watch;
+    watch_side_t *next;
+    void *monitor;      // our end of the PAIR
+    int monitor_fd;
+    char *route;
+    side_t side;
+    side_counters_t *counters;
+    peer_t *peers;
+    size_t count, room;
+    bool half_closed;
+    bool removed;       // its socket is closed
+    bool over;          // the last event was read: the watch thread frees it after its round
+    size_t limit;
+    bool full;
+    void (*on_full)(watch_side_t *side, bool full, void *arg);
+    void *arg;
+};
+
+struct watch {
+    void *ctx;
+    pthread_t thread;
+    pthread_mutex_t lock; // over all sides and peers
+    watch_side_t *sides;
+    uint64_t last_id;
+    unsigned last_name;
+    int epoll, wake;
+    _Atomic bool stopping;
+    _Atomic int64_t round_ms;
+};
+
+// --- peers -------------------------------------------------------------------
+
+static ino_t
+inode_of(int fd)
+{
+    struct stat there;
+    return fstat(fd, &there) == 0 && S_ISSOCK(there.st_mode) ? there.st_ino : 0;
+}
+
+static bool
+is_still(const peer_t *peer)
+{
+    return peer->inode != 0 && inode_of(peer->fd) == peer->inode;
+}
+
+static void
+name_inet(const struct sockaddr_storage *address, char *text, size_t size)
+{
+    char host[INET6_ADDRSTRLEN] = "?";
+    if (address->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *) address;
+        inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
+        snprintf(text, size, "%s:%u", host, ntohs(in->sin_port));
+        return;
+    }
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *) address;
+    if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
+        inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], host, sizeof host);
+        snprintf(text, size, "%s:%u", host, ntohs(in6->sin6_port));
+        return;
+    }
+    inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
+    snprintf(text, size, "[%s]:%u", host, ntohs(in6->sin6_port));
+}
+
+static void
+name_peer(int fd, char *text, size_t size)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    snprintf(text, size, "unknown");
+    if (getpeername(fd, (struct sockaddr *) &address, &length) == -1)
+        return;
+    if (address.ss_family == AF_INET || address.ss_family == AF_INET6) {
+        name_inet(&address, text, size);
+        return;
+    }
+    struct ucred who;
+    socklen_t who_size = sizeof who;
+    if (address.ss_family == AF_UNIX && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &who_size) == 0)
+        snprintf(text, size, "ipc uid %u pid %d", who.uid, who.pid);
+}
+
+static void
+count_connections(watch_side_t *side)
+{
+    counter_set(&side->counters->connections, side->count);
+    bool full = side->limit && side->count >= side->limit;
+    if (full == side->full)
+        return;
+    side->full = full;
+    if (side->on_full)
+        side->on_full(side, full, side->arg);
+}
+
+static void
+add_peer(watch_side_t *side, int fd, bool outgoing)
+{
+    mem_grow(side->peers, side->count, side->room);
+    peer_t *peer = &side->peers[side->count++];
+    *peer = (peer_t) { .id = ++side->watch->last_id, .fd = fd, .outgoing = outgoing, .since_wall_ns = clock_wall_ns() };
+    peer->inode = inode_of(fd);
+    name_peer(fd, peer->peer, sizeof peer->peer);
+    counter_add(&side->counters->accepted, 1);
+    count_connections(side);
+    if (side->half_closed && peer->inode)
+        shutdown(fd, SHUT_WR);
+    log_debug("route %s: %s client %llu %s %s", side->route, side_name(side->side), (unsigned long long) peer->id,
+              outgoing ? "reached" : "connected from", peer->peer);
+}
+
+static void
+remove_peer(watch_side_t *side, int fd)
+{
+    for (size_t i = 0; i < side->count; i++) {
+        if (side->peers[i].fd != fd)
+            continue;
+        log_debug("route %s: %s client %llu %s gone", side->route, side_name(side->side),
+                  (unsigned long long) side->peers[i].id, side->peers[i].peer);
+        free(side->peers[i].user);
+        memmove(&side->peers[i], &side->peers[i + 1], (side->count - i - 1) * sizeof side->peers[i]);
+        side->count--;
+        counter_add(&side->counters->disconnections, 1);
+        count_connections(side);
+        return;
+    }
+}
+
+// --- events ------------------------------------------------------------------
+
+static void
+handshake_failed(watch_side_t *side, handshake_reason_t reason, uint32_t value)
+{
+    counter_add(&side->counters->handshake_failures[reason], 1);
+    log_info("route %s: %s handshake failed reason=%s code=%u", side->route, side_name(side->side),
+             handshake_reason_name(reason), value);
+}
+
+static void
+on_event(watch_side_t *side, uint16_t event, uint32_t value)
+{
+    switch (event) {
+    case ZMQ_EVENT_ACCEPTED:
+        add_peer(side, (int) value, false);
+        break;
+    case ZMQ_EVENT_CONNECTED:
+        add_peer(side, (int) value, true);
+        break;
+    case ZMQ_EVENT_DISCONNECTED:
+        remove_peer(side, (int) value);
+        break;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+        handshake_failed(side, HANDSHAKE_AUTH, value);
+        break;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+        handshake_failed(side, HANDSHAKE_PROTOCOL, value);
+        break;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+        handshake_failed(side, HANDSHAKE_OTHER, value);
+        break;
+    case ZMQ_EVENT_ACCEPT_FAILED:
+        log_warning("route %s: %s cannot accept: %s", side->route, side_name(side->side), zmq_strerror((int) value));
+        break;
+    default:
+        break;
+    }
+}
+
+// One event is two frames, zmq_socket_monitor(3): 16 bit event, 32 bit value; endpoint. False: no more now.
+static bool
+read_event(watch_side_t *side, uint16_t *event)
+{
+    zmq_msg_t frame;
+    zmq_msg_init(&frame);
+    bool got = zmq_msg_recv(&frame, side->monitor, ZMQ_DONTWAIT) != -1;
+    if (got && zmq_msg_size(&frame) >= 6) {
+        uint32_t value;
+        const char *data = zmq_msg_data(&frame);
+        memcpy(event, data, sizeof *event);
+        memcpy(&value, data + sizeof *event, sizeof value);
+        on_event(side, *event, value);
+    }
+    while (got && zmq_msg_more(&frame) && zmq_msg_recv(&frame, side->monitor, ZMQ_DONTWAIT) != -1) {
+    }
+    zmq_msg_close(&frame);
+    return got;
+}
+
+static void
+free_side(watch_t *self, watch_side_t *side)
+{
+    for (watch_side_t **at = &self->sides; *at; at = &(*at)->next)
+        if (*at == side) {
+            *at = side->next;
+            break;
+        }
+    epoll_ctl(self->epoll, EPOLL_CTL_DEL, side->monitor_fd, NULL);
+    zmq_close(side->monitor);
+    while (side->count > 0)
+        remove_peer(side, side->peers[side->count - 1].fd);
+    free(side->peers);
+    free(side->route);
+    free(side);
+}
+
+// Edge-triggered: read until there is nothing, as zmq_getsockopt(3) asks of ZMQ_FD.
+static void
+read_events(watch_side_t *side)
+{
+    uint16_t event = 0;
+    while (!side->over && read_event(side, &event))
+        side->over = event == ZMQ_EVENT_MONITOR_STOPPED;
+}
+
+static void
+read_all(watch_t *self)
+{
+    uint64_t ignored;
+    ssize_t rc = read(self->wake, &ignored, sizeof ignored);
+    (void) rc;
+    for (watch_side_t *side = self->sides; side; side = side->next)
+        read_events(side);
+}
+
+static void
+sweep(watch_t *self)
+{
+    for (watch_side_t *side = self->sides, *next; side; side = next) {
+        next = side->next;
+        if (side->over)
+            free_side(self, side);
+    }
+}
+
+static void *
+watch_thread(void *arg)
+{
+    watch_t *self = arg;
+    struct epoll_event ready[64];
+    pthread_setname_np(pthread_self(), "zb:watch");
+    while (!atomic_load(&self->stopping)) {
+        int n = epoll_wait(self->epoll, ready, 64, ROUND_MS);
+        atomic_store(&self->round_ms, clock_mono_ms());
+        pthread_mutex_lock(&self->lock);
+        for (int i = 0; i < n; i++) {
+            if (ready[i].data.ptr)
+                read_events(ready[i].data.ptr);
+            else
+                read_all(self);
+        }
+        sweep(self);
+        pthread_mutex_unlock(&self->lock);
+    }
+    return NULL;
+}
+
+static void
+wake(watch_t *self)
+{
+    ssize_t rc = write(self->wake, &(uint64_t) { 1 }, sizeof(uint64_t));
+    (void) rc;
+}
+
+// --- for the others -----------------------------------------------------------
+
+watch_t *
+watch_new(void *ctx)
+{
+    watch_t *self = xcalloc(1, sizeof *self);
+    self->ctx = ctx;
+    self->round_ms = clock_mono_ms();
+    pthread_mutex_init(&self->lock, NULL);
+    self->epoll = epoll_create1(EPOLL_CLOEXEC);
+    self->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct epoll_event on_wake = { .events = EPOLLIN, .data.ptr = NULL };
+    if (self->epoll == -1 || self->wake == -1 || epoll_ctl(self->epoll, EPOLL_CTL_ADD, self->wake, &on_wake) == -1)
+        goto failed;
+    errno = pthread_create(&self->thread, NULL, watch_thread, self);
+    if (errno == 0)
+        return self;
+failed:
+    if (self->epoll != -1)
+        close(self->epoll);
+    if (self->wake != -1)
+        close(self->wake);
+    free(self);
+    return NULL;
+}
+
+static void *
+open_monitor(watch_t *self, void *socket)
+{
+    char name[64];
+    snprintf(name, sizeof name, "inproc://watch-%u", ++self->last_name);
+    if (zmq_socket_monitor(socket, name, EVENTS) == -1)
+        return NULL;
+    int zero = 0;
+    void *monitor = zmq_socket(self->ctx, ZMQ_PAIR);
+    if (!monitor)
+        return NULL;
+    zmq_setsockopt(monitor, ZMQ_LINGER, &zero, sizeof zero);
+    zmq_setsockopt(monitor, ZMQ_RCVHWM, &zero, sizeof zero);
+    if (zmq_connect(monitor, name) == 0)
+        return monitor;
+    zmq_close(monitor);
+    return NULL;
+}
+
+watch_side_t *
+watch_add(watch_t *self, void *socket, const char *route, side_t which, side_counters_t *counters)
+{
+    pthread_mutex_lock(&self->lock);
+    void *monitor = open_monitor(self, socket);
+    watch_side_t *side = NULL;
+    if (monitor) {
+        side = xcalloc(1, sizeof *side);
+        *side = (watch_side_t) { .watch = self, .monitor = monitor, .side = which, .counters = counters };
+        side->route = xstrdup(route);
+        size_t size = sizeof side->monitor_fd;
+        zmq_getsockopt(monitor, ZMQ_FD, &side->monitor_fd, &size);
+        side->next = self->sides;
+        self->sides = side;
+        struct epoll_event on_event_ready = { .events = EPOLLIN, .data.ptr = side };
+        epoll_ctl(self->epoll, EPOLL_CTL_ADD, side->monitor_fd, &on_event_ready);
+    }
+    pthread_mutex_unlock(&self->lock);
+    if (side)
+        wake(self); // what came before the descriptor was watched
+    return side;
+}
+
+void
+watch_remove(watch_t *self, watch_side_t **side_p)
+{
+    if (!*side_p)
+        return;
+    pthread_mutex_lock(&self->lock);
+    (*side_p)->removed = true;
+    (*side_p)->on_full = NULL;
+    pthread_mutex_unlock(&self->lock);
+    *side_p = NULL;
+}
+
+void
+watch_half_close(watch_side_t *side)
+{
+    pthread_mutex_lock(&side->watch->lock);
+    side->half_closed = true;
+    for (size_t i = 0; i < side->count; i++)
+        if (is_still(&side->peers[i]))
+            shutdown(side->peers[i].fd, SHUT_WR);
+    pthread_mutex_unlock(&side->watch->lock);
+}
+
+size_t
+watch_connections(const watch_side_t *side)
+{
+    return (size_t) counter_get(&side->counters->connections);
+}
+
+void
+watch_limit(watch_side_t *side, size_t limit, void (*on_full)(watch_side_t *side, bool full, void *arg), void *arg)
+{
+    pthread_mutex_lock(&side->watch->lock);
+    side->limit = limit;
+    side->on_full = on_full;
+    side->arg = arg;
+    count_connections(side);
+    pthread_mutex_unlock(&side->watch->lock);
+}
+
+static int
+by_id(const void *a, const void *b)
+{
+    const client_t *left = a, *right = b;
+    return left->id < right->id ? -1 : left->id > right->id;
+}
+
+static void
+fill_client(client_t *client, const watch_side_t *side, const peer_t *peer)
+{
+    *client = (client_t) { .id = peer->id, .side = side->side, .outgoing = peer->outgoing, .fd = peer->fd };
+    client->route = xstrdup(side->route);
+    client->since_wall_ns = peer->since_wall_ns;
+    snprintf(client->peer, sizeof client->peer, "%s", peer->peer);
+    snprintf(client->user, sizeof client->user, "%s", peer->user ? peer->user : "");
+    int waiting = 0;
+    client->backlog_bytes = is_still(peer) && ioctl(peer->fd, SIOCOUTQ, &waiting) == 0 ? waiting : -1;
+}
+
+void
+watch_each(watch_t *self, const char *route, void (*fn)(const client_t *client, void *arg), void *arg)
+{
+    client_t *clients = NULL;
+    size_t count = 0, room = 0;
+    pthread_mutex_lock(&self->lock);
+    for (watch_side_t *side = self->sides; side; side = side->next) {
+        if (side->removed || (route && strcmp(route, side->route) != 0))
+            continue;
+        for (size_t i = 0; i < side->count; i++) {
+            mem_grow(clients, count, room);
+            fill_client(&clients[count++], side, &side->peers[i]);
+        }
+    }
+    pthread_mutex_unlock(&self->lock);
+    if (count)
+        qsort(clients, count, sizeof *clients, by_id);
+    for (size_t i = 0; i < count; i++) {
+        fn(&clients[i], arg);
+        free((char *) clients[i].route);
+    }
+    free(clients);
+}
+
+static bool
+cut(const peer_t *peer)
+{
+    return is_still(peer) && shutdown(peer->fd, SHUT_RDWR) == 0;
+}
+
+int
+watch_kick(watch_t *self, const char *route, uint64_t id)
+{
+    int rc = -1;
+    pthread_mutex_lock(&self->lock);
+    for (watch_side_t *side = self->sides; side; side = side->next) {
+        if (strcmp(route, side->route) != 0)
+            continue;
+        for (size_t i = 0; i < side->count; i++)
+            if (side->peers[i].id == id && cut(&side->peers[i]))
+                rc = 0;
+    }
+    pthread_mutex_unlock(&self->lock);
+    return rc;
+}
+
+static bool
+comes_from(const peer_t *peer, const char *address)
+{
+    // "10.0.0.7:4711", "[::1]:4711"; ZAP's address has neither brackets nor port
+    const char *host = peer->peer[0] == '[' ? peer->peer + 1 : peer->peer;
+    size_t length = strlen(address);
+    return strncmp(host, address, length) == 0 && (host[length] == ':' || host[length] == ']');
+}
+
+void
+watch_user(watch_t *self, const char *route, side_t which, const char *address, const char *user)
+{
+    pthread_mutex_lock(&self->lock);
+    for (watch_side_t *side = self->sides; side; side = side->next) {
+        if (side->removed || side->side != which || strcmp(route, side->route) != 0)
+            continue;
+        read_events(side); // the newcomer itself may still be in the queue
+        peer_t *newcomer = NULL;
+        size_t newcomers = 0;
+        for (size_t i = 0; i < side->count; i++)
+            if (!side->peers[i].user && comes_from(&side->peers[i], address)) {
+                newcomers++;
+                newcomer = &side->peers[i];
+                newcomer->ambiguous = newcomers > 1 || newcomer->ambiguous;
+            }
+        if (newcomers == 1 && !newcomer->ambiguous)
+            newcomer->user = xstrdup(user);
+        break;
+    }
+    pthread_mutex_unlock(&self->lock);
+}
+
+size_t
+watch_kick_user(watch_t *self, const char *route, const char *user)
+{
+    size_t kicked = 0;
+    pthread_mutex_lock(&self->lock);
+    for (watch_side_t *side = self->sides; side; side = side->next) {
+        if (strcmp(route, side->route) != 0)
+            continue;
+        for (size_t i = 0; i < side->count; i++) {
+            const peer_t *peer = &side->peers[i];
+            if (!peer->user || strcmp(peer->user, user) == 0)
+                kicked += cut(peer);
+        }
+    }
+    pthread_mutex_unlock(&self->lock);
+    return kicked;
+}
+
+int64_t
+watch_age_ms(const watch_t *self)
+{
+    return clock_mono_ms() - atomic_load(&((watch_t *) self)->round_ms);
+}
+
+void
+watch_destroy(watch_t **self_p)
+{
+    watch_t *self = *self_p;
+    if (!self)
+        return;
+    atomic_store(&self->stopping, true);
+    wake(self);
+    pthread_join(self->thread, NULL);
+    while (self->sides)
+        free_side(self, self->sides);
+    close(self->epoll);
+    close(self->wake);
+    pthread_mutex_destroy(&self->lock);
+    free(self);
+    *self_p = NULL;
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MPL-2.0
+// watch.h - who is connected: one thread that reads every socket monitor of the
+// process (zmq_socket_monitor(3)) and does nothing else, because an unread
+// monitor stops libzmq's I/O thread after about a thousand events.
+//
+// inproc and multicast peers have no descriptor and do not appear.
+
+#ifndef ZB_WATCH_H
+#define ZB_WATCH_H
+
+#include "flow/counters.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct watch watch_t;
+typedef struct watch_side watch_side_t;
+
+typedef struct {
+    uint64_t id;              // never used twice
+    const char *route;        // borrowed until the call returns
+    side_t side;
+    char peer[128];           // "192.0.2.1:40312", "[::1]:40312", "ipc uid 1000 pid 4711"
+    char user[256];           // "" where not known
+    bool outgoing;            // we connected
+    int64_t since_wall_ns;
+    int fd;
+    int64_t backlog_bytes;    // SIOCOUTQ: what the peer has not taken yet; -1: unknown
+} client_t;
+
+// CTX is the process's context. NULL with errno if the thread cannot be started.
+watch_t *watch_new(void *ctx);
+
+// Watch SOCKET. Call from the thread that has the socket, before its first bind
+// or connect. COUNTERS outlive the watch_side. NULL with zmq_errno.
+watch_side_t *watch_add(watch_t *self, void *socket, const char *route, side_t side, side_counters_t *counters);
+
+// Call after the socket was closed; *SIDE_P is NULL after.
+void watch_remove(watch_t *self, watch_side_t **side_p);
+
+// shutdown (fd, SHUT_WR) on every accepted connection of the side, and on each
+// that is accepted from now on: libzmq's clients see the end, keep their queue
+// and connect again to whoever comes next.
+void watch_half_close(watch_side_t *side);
+size_t watch_connections(const watch_side_t *side);
+
+// At LIMIT connections (0: none) ON_FULL (side, true, arg) is called in the watch thread, below it again with false.
+void watch_limit(watch_side_t *side, size_t limit, void (*on_full)(watch_side_t *side, bool full, void *arg), void *arg);
+
+// Call FN for each client of ROUTE (NULL: of all), oldest first, from a copy: FN may call us.
+void watch_each(watch_t *self, const char *route, void (*fn)(const client_t *client, void *arg), void *arg);
+
+// Cut a client: 0, or -1 if ROUTE has no client of that id (any more).
+int watch_kick(watch_t *self, const char *route, uint64_t id);
+
+// A peer at ADDRESS (no port) of ROUTE.SIDE was let in as USER; the client list shows it where it is not ambiguous.
+void watch_user(watch_t *self, const char *route, side_t side, const char *address, const char *user);
+
+// Cut every client of USER, and those of ADDRESSES nobody can tell apart. Returns how many.
+size_t watch_kick_user(watch_t *self, const char *route, const char *user);
+
+// Milliseconds since the thread last came round its loop (it does so every second): for the watchdog.
+int64_t watch_age_ms(const watch_t *self);
+
+void watch_destroy(watch_t **self_p);
+
+#endif
