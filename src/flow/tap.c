@@ -100,6 +100,12 @@ tap_abandoned(const tap_t *self)
     return atomic_load_explicit(&self->abandoned, memory_order_relaxed);
 }
 
+bool
+tap_orphaned(const tap_t *self)
+{
+    return atomic_load_explicit(&self->references, memory_order_acquire) == 1;
+}
+
 static bool
 matches(const tap_t *self, zmq_msg_t *first)
 {
@@ -149,6 +155,9 @@ tap_release(tap_t **self_p)
     if (!self)
         return;
     atomic_store_explicit(&self->abandoned, true, memory_order_relaxed);
+    // So that the reader wakes and finds out.
+    ssize_t rc = write(self->fd, &(uint64_t) { 1 }, sizeof(uint64_t));
+    (void) rc;
     if (atomic_fetch_sub_explicit(&self->references, 1, memory_order_acq_rel) > 1)
         return;
     tap_message_t *message;

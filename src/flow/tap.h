@@ -39,6 +39,9 @@ void tap_offer(tap_t *self, side_t side, zmq_msg_t *frames, size_t count);
 // Has the reader released it?
 bool tap_abandoned(const tap_t *self);
 
+// Has the route let go of it? Then what waits is all there will be.
+bool tap_orphaned(const tap_t *self);
+
 // Reader and route each drop their reference.
 void tap_release(tap_t **self_p);
 

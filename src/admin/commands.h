@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MPL-2.0
+// commands.h - the table of control commands, and one line in, one answer out.
+// Knows no socket: control.h brings the lines and carries the answers away.
+//
+// A line is words between blanks. A word in double quotes may hold blanks and
+// the C escapes \" \\ \n \r \t \xNN, and is never a keyword. A last word `json`
+// asks for JSON, unless it is the argument of `format` or `topic`.
+
+#ifndef ZB_COMMANDS_H
+#define ZB_COMMANDS_H
+
+#include "admin/broker.h"
+#include "admin/tapping.h"
+#include "base/text.h"
+
+#include <stdbool.h>
+
+#define COMMAND_LINE_MAX 4096 // bytes, without the newline
+
+typedef enum {
+    COMMAND_DONE,   // ANSWER is whole
+    COMMAND_FAILED, // likewise; it says `error: ` or {"error": ...}
+    COMMAND_TAP,    // TAP says what to stream
+} command_result_t;
+
+// Run LINE. ANSWER gets lines that end in a newline, none of them blank. WHO is
+// named in the log when the command changes something.
+command_result_t commands_run(broker_t *broker, const char *line, size_t size, const char *who, text_t *answer,
+                              tapping_conf_t *tap);
+
+// One failure in the form that JSON asks for or not.
+void commands_refuse(text_t *answer, bool json, const char *text);
+
+// Walk the table, for completion, tests and the manual: false past the end.
+typedef struct {
+    const char *name, *arguments, *help;
+} command_info_t;
+bool command_at(unsigned i, command_info_t *info);
+
+#endif
