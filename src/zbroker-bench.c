@@ -158,11 +158,24 @@ run_rounds(bench_t *self)
     return rc;
 }
 
+static bool
+everybody_ran(const bench_t *self)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (self->subject[i].rounds == 0)
+            return false;
+    return true;
+}
+
 static int
 run(bench_t *self)
 {
     const options_t *options = &self->options;
-    if (line_up(self) == -1 || run_rounds(self) == -1)
+    if (line_up(self) == -1)
+        return EXIT_UNREACHABLE;
+    int rc = run_rounds(self);
+    // After ^C what is known is shown, provided that everybody had a turn.
+    if (rc == -1 && (!load_interrupted || !everybody_ran(self)))
         return EXIT_UNREACHABLE;
     report_heading(options);
     report_table(options, self->subject, self->count);
@@ -170,7 +183,7 @@ run(bench_t *self)
         report_ratios(&self->subject[self->base], self->subject, self->count);
     if (options->plot)
         report_plot(options, self->subject, self->count);
-    return self->faulty ? EXIT_FAULTY : EXIT_GOOD;
+    return rc == -1 ? EXIT_UNREACHABLE : self->faulty ? EXIT_FAULTY : EXIT_GOOD;
 }
 
 int

@@ -195,8 +195,20 @@ pause_ms(load_t *self, int64_t ms)
     return 0;
 }
 
-// Until everything sent has come, or nothing has for --settle. Without consumers of
-// ours only the producers can end.
+// How long nothing may happen before what is missing counts as lost: --settle, and
+// the time that a slow rate or an unanswered request takes by itself.
+static int64_t
+patience_ms(const options_t *options)
+{
+    int64_t patience = options->settle_ms;
+    if (options->rate)
+        patience += 2000 * options->producers / options->rate;
+    if (options->pattern->replies)
+        patience += options->timeout_ms * (options->retries + 1);
+    return patience;
+}
+
+// Until everything has been sent and has come, or nothing happens any more.
 static int
 wait_arrival(load_t *self)
 {
@@ -209,13 +221,12 @@ wait_arrival(load_t *self)
         bool sent = count_state(board, 0, board->producers, SLOT_DONE) == board->producers;
         if (sent && SUM(board, received) >= count_expected(self))
             return 0;
-        // Progress is anything that goes in or comes out, and a request that may yet be answered.
         uint64_t now = SUM(board, received) + SUM(board, sent) + count_moved(self);
-        if (now != before || (self->options->pattern->replies && !sent)) {
+        if (now != before) {
             before = now;
             since = clock_mono_ms();
         }
-        if (clock_mono_ms() - since > self->options->settle_ms)
+        if (clock_mono_ms() - since > patience_ms(self->options))
             return 0;
         peer_sleep_ms(TICK_MS);
     }
@@ -225,6 +236,17 @@ static void
 set_phase(load_t *self, phase_t phase)
 {
     atomic_store(&self->board->phase, phase);
+}
+
+static int64_t
+last_arrival(board_t *board)
+{
+    int64_t last = 0;
+    for (size_t i = 0; i < board->producers + board->consumers; i++) {
+        int64_t mine = (int64_t)atomic_load(&board->slot[i].last_ns);
+        last = mine > last ? mine : last;
+    }
+    return last;
 }
 
 // The measured part. With --messages it ends when the last message came.
@@ -246,13 +268,9 @@ measure(load_t *self, load_result_t *result)
     result->delivered = count_moved(self) - moved;
     proc_read(self->broker, &after);
     set_phase(self, PHASE_STOP);
-    for (size_t i = 0; options->messages && i < self->board->producers + self->board->consumers; i++) {
-        int64_t last = (int64_t)atomic_load(&self->board->slot[i].last_ns);
-        if (i == 0)
-            end = last;
-        else if (last > end)
-            end = last;
-    }
+    int64_t last = last_arrival(self->board);
+    if (options->messages && last)
+        end = last;
     result->seconds = end > start ? (double)(end - start) / 1e9 : 1e-9;
     proc_since(&before, &after, &result->broker);
     return options->messages ? 0 : wait_arrival(self);
@@ -285,6 +303,9 @@ add_up(load_t *self, load_result_t *result)
         hist_merge(&result->latency, &slot->latency);
     }
     result->expected = count_expected(self);
+    // A message that found no way out is no loss, but the run did not do what was asked.
+    if (options->messages && result->sent < (uint64_t)options->messages)
+        result->failed += (uint64_t)options->messages - result->sent;
     result->lost = result->expected > result->received ? result->expected - result->received : 0;
 }
 

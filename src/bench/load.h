@@ -25,7 +25,8 @@ typedef struct {
     uint64_t delivered; // in them: messages that came out, or replies
     uint64_t bytes;     // of these
 
-    // Of the messages sent in RUN, counted to the end:
+    // Of the messages sent in RUN, counted to the end. FAILED: requests given up, replies
+    // that could not be sent, and what --messages asked for and nobody would take.
     uint64_t sent, expected, received, lost, doubled, reordered, corrupt, retried, failed;
     hist_t latency;
 

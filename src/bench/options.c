@@ -53,7 +53,7 @@ static const row_t rows[] = {
     { "set", 0, LIST, AT(set), 0, 0, "KEY=VALUE", "a key for the route of that zbroker" },
     { "transport", 0, TEXT, AT(transport), 0, 0, "tcp|ipc", "of the brokers started here and of --direct (tcp)" },
     { "rounds", 'r', COUNT, AT(rounds), 1, 1000, "N", "measure so many times, in turn (1; 7 with --against)" },
-    { "producers", 'p', COUNT, AT(producers), 0, OPTIONS_CLIENTS, "N", "clients that send (1)" },
+    { "producers", 'p', COUNT, AT(producers), 1, OPTIONS_CLIENTS, "N", "clients that send (1)" },
     { "consumers", 'n', COUNT, AT(consumers), 0, OPTIONS_CLIENTS, "N", "clients that receive, or services (1)" },
     { "size", 's', BYTES, AT(size), PAYLOAD_STAMP, INT64_C(1) << 30, "BYTES", "of each frame, at least 16 (64)" },
     { "parts", 0, COUNT, AT(parts), 1, 1000, "N", "frames per message (1)" },
@@ -66,7 +66,7 @@ static const row_t rows[] = {
     { "duration", 'd', TIME, AT(duration_ms), 10, DAY_MS, "TIME", "measure for so long (5s)" },
     { "warmup", 0, TIME, AT(warmup_ms), 0, DAY_MS, "TIME", "and before that (500ms; 0 with --messages)" },
     { "wait", 0, TIME, AT(wait_ms), 1, DAY_MS, "TIME", "for connections and subscriptions (10s)" },
-    { "settle", 0, TIME, AT(settle_ms), 1, DAY_MS, "TIME", "what is not here so long after the last is lost (1s)" },
+    { "settle", 0, TIME, AT(settle_ms), 1, DAY_MS, "TIME", "what is not here so long after the last is lost (1s; 5s with --messages)" },
     { "verify", 0, FLAG, AT(verify), 0, 0, NULL, "check every byte also with --duration" },
     { "outstanding", 'o', COUNT, AT(outstanding), 0, 60000, "N", "requests under way per client (dealer: 64)" },
     { "timeout", 0, TIME, AT(timeout_ms), 1, DAY_MS, "TIME", "for a reply (5s)" },
@@ -220,8 +220,7 @@ set_defaults(options_t *self)
     self->name = "";
     self->duration_ms = self->timeout_ms = 5000;
     self->wait_ms = 10000;
-    self->settle_ms = 1000;
-    self->warmup_ms = self->sndhwm = self->rcvhwm = self->broker_hwm = self->outstanding = -1; // see settle_defaults
+    self->settle_ms = self->warmup_ms = self->sndhwm = self->rcvhwm = self->broker_hwm = self->outstanding = -1; // see settle_defaults
 }
 
 static void
@@ -229,6 +228,8 @@ settle_defaults(options_t *self)
 {
     if (self->warmup_ms == -1)
         self->warmup_ms = self->messages ? 0 : 500;
+    if (self->settle_ms == -1)
+        self->settle_ms = self->messages ? 5000 : 1000;
     if (self->rounds == 0)
         self->rounds = self->against.count ? 7 : 1;
     if (self->messages)
@@ -278,7 +279,7 @@ check_places(const options_t *self)
         return complain("--to and --from, --through, --direct and --zbroker exclude each other");
     if (places == 0 && self->against.count == 0)
         return complain("where to? give --to and --from, --through ROUTE, --direct, --zbroker PATH or --against zmq_proxy");
-    if (given && self->producers && !self->to.count)
+    if (given && !self->to.count)
         return complain("producers need --to ENDPOINT");
     if (given && self->consumers && !self->from.count)
         return complain("consumers need --from ENDPOINT");
@@ -305,8 +306,6 @@ check(const options_t *self)
         return complain("--service %s: not rep, router or dealer of a request pattern", self->service);
     if (self->service && self->pattern->producer == ZMQ_REQ && self->direct && strcmp(self->service, "dealer") == 0)
         return complain("a REQ client needs a broker before --service dealer");
-    if (self->producers + self->consumers == 0)
-        return complain("nobody to measure with");
     if (self->pattern->producer == ZMQ_PAIR && (self->producers > 1 || self->consumers > 1))
         return complain("pair is between one producer and one consumer");
     if (self->size < (int64_t)(PAYLOAD_STAMP + strlen(self->topic)))

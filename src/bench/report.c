@@ -266,11 +266,12 @@ static void
 print_ratio(const subject_t *base, const subject_t *subject, size_t field)
 {
     double *ratios = xcalloc(subject->rounds + 1, sizeof *ratios);
-    for (size_t i = 0; i < subject->rounds; i++) {
+    size_t rounds = subject->rounds < base->rounds ? subject->rounds : base->rounds;
+    for (size_t i = 0; i < rounds; i++) {
         const double *mine = (const double *)&subject->round[i], *others = (const double *)&base->round[i];
         ratios[i] = ratio(mine[field], others[field]);
     }
-    size_t known = sort_known(ratios, subject->rounds);
+    size_t known = sort_known(ratios, rounds);
     if (known)
         printf("  %5.2f (%4.2f to %5.2f)", report_median(ratios, known), ratios[0], ratios[known - 1]);
     else
