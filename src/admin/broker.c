@@ -585,25 +585,42 @@ binds_without_descriptor(const route_conf_t *conf)
     return false;
 }
 
-// An endpoint may move from one route to another: the listener goes along.
 static void
-share_all(broker_t *self, listeners_t *shared)
+share_others(broker_t *self, const slot_t *own, listeners_t *shared)
 {
     for (size_t i = 0; i < self->count; i++)
-        if (self->slots[i]->route)
+        if (self->slots[i] != own && self->slots[i]->route)
             route_share_listeners(self->slots[i]->route, shared);
 }
 
+// What CONF binds and somebody has bound already: the route's own, or that of
+// another route, for an endpoint may move from one route to another.
 static void
-keep_wanted(listeners_t *from, listeners_t *to, const route_conf_t *conf)
+keep_wanted(listeners_t *own, listeners_t *others, listeners_t *to, const route_conf_t *conf)
 {
     for (side_t side = 0; side < SIDES; side++)
         for (size_t i = 0; i < conf->sides[side].endpoint_count; i++) {
             const endpoint_conf_t *endpoint = &conf->sides[side].endpoints[i];
-            listener_t *listener = endpoint->connect ? NULL : listeners_take(from, endpoint->at.text);
+            if (endpoint->connect)
+                continue;
+            listener_t *listener = listeners_take(own, side, endpoint->at.text);
+            if (!listener)
+                listener = listeners_take_any(others, endpoint->at.text);
             if (listener)
                 listeners_add(to, listener, side);
         }
+}
+
+static void
+gather_listeners(broker_t *self, const slot_t *slot, const route_conf_t *wanted, listeners_t *to)
+{
+    listeners_t own = { 0 }, others = { 0 };
+    if (slot)
+        route_share_listeners(slot->route, &own);
+    share_others(self, slot, &others);
+    keep_wanted(&own, &others, to, wanted);
+    listeners_close(&own, false);
+    listeners_close(&others, false);
 }
 
 // The listeners that the running route of this name has already need not be given to it again.
@@ -613,7 +630,7 @@ leave_out_own(const slot_t *slot, listeners_t *listeners)
     listeners_t own = { 0 };
     route_share_listeners(slot->route, &own);
     for (size_t i = 0; i < own.count; i++) {
-        listener_t *twin = listeners_take(listeners, listener_wanted(own.at[i]));
+        listener_t *twin = listeners_take(listeners, own.side[i], listener_wanted(own.at[i]));
         listener_close(&twin, false);
     }
     listeners_close(&own, false);
@@ -627,10 +644,7 @@ make_ready(broker_t *self, const plan_step_t *step, ready_t *ready, diag_t *diag
     slot_t *slot = step->running ? find_slot(self, step->running->name) : NULL;
     if (slot && !slot->route)
         return 0; // disabled or failed: stays so, with the new configuration
-    listeners_t shared = { 0 };
-    share_all(self, &shared);
-    keep_wanted(&shared, &ready->listeners, step->wanted);
-    listeners_close(&shared, false);
+    gather_listeners(self, slot, step->wanted, &ready->listeners);
     if (listeners_bind(&ready->listeners, step->wanted, &self->setup->services, diag) == -1)
         return -1;
     if (step->action == PLAN_CHANGE) {

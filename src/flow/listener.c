@@ -415,6 +415,12 @@ listener_endpoint(const listener_t *self)
     return self->endpoint ? self->endpoint : self->wanted;
 }
 
+bool
+listener_is_wildcard(const listener_t *self)
+{
+    return self->wildcard;
+}
+
 const char *
 listener_bound_as(const listener_t *self)
 {

@@ -35,6 +35,7 @@ void listener_accept_all(closed_for_t reason, bool on); // every listener there 
 void listener_backlog_cap(int backlog);
 
 const char *listener_endpoint(const listener_t *self);  // as bound: a wildcard port is resolved (after listener_give for inproc &c)
+bool listener_is_wildcard(const listener_t *self);        // "tcp://*:*": the same text is not the same endpoint
 const char *listener_bound_as(const listener_t *self);   // what zmq_unbind wants to hear
 const char *listener_wanted(const listener_t *self);    // as configured, the key a reload finds it by
 int listener_fd(const listener_t *self);                // -1: libzmq's

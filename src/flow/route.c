@@ -92,10 +92,10 @@ take_at(listeners_t *self, size_t i)
 }
 
 static listener_t *
-find_listener(const listeners_t *self, const char *wanted, size_t *at)
+find_listener(const listeners_t *self, side_t side, const char *wanted, size_t *at)
 {
     for (size_t i = 0; i < self->count; i++)
-        if (strcmp(listener_wanted(self->at[i]), wanted) == 0) {
+        if (self->side[i] == side && strcmp(listener_wanted(self->at[i]), wanted) == 0) {
             *at = i;
             return self->at[i];
         }
@@ -103,10 +103,19 @@ find_listener(const listeners_t *self, const char *wanted, size_t *at)
 }
 
 listener_t *
-listeners_take(listeners_t *self, const char *wanted)
+listeners_take(listeners_t *self, side_t side, const char *wanted)
 {
     size_t i;
-    return find_listener(self, wanted, &i) ? take_at(self, i) : NULL;
+    return find_listener(self, side, wanted, &i) ? take_at(self, i) : NULL;
+}
+
+listener_t *
+listeners_take_any(listeners_t *self, const char *wanted)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (!listener_is_wildcard(self->at[i]) && strcmp(listener_wanted(self->at[i]), wanted) == 0)
+            return take_at(self, i);
+    return NULL;
 }
 
 void
@@ -134,7 +143,7 @@ listeners_bind(listeners_t *kept, const route_conf_t *conf, const route_services
     for (side_t side = 0; side < SIDES; side++)
         for (size_t i = 0; i < conf->sides[side].endpoint_count; i++) {
             const endpoint_conf_t *endpoint = &conf->sides[side].endpoints[i];
-            if (endpoint->connect || find_listener(kept, endpoint->at.text, &ignored))
+            if (endpoint->connect || find_listener(kept, side, endpoint->at.text, &ignored))
                 continue;
             int fd = services->activated ? services->activated(services->arg, endpoint) : -1;
             listener_t *listener = listener_open(endpoint, &conf->sides[side], fd, diag);
@@ -214,7 +223,7 @@ open_endpoints(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
     int rc = 0;
     for (size_t i = 0; i < conf->endpoint_count; i++) {
         const endpoint_conf_t *endpoint = &conf->endpoints[i];
-        listener_t *listener = endpoint->connect ? NULL : listeners_take(listeners, endpoint->at.text);
+        listener_t *listener = endpoint->connect ? NULL : listeners_take(listeners, side, endpoint->at.text);
         if (listener)
             listeners_add(&self->listeners, listener, side);
         else if (!endpoint->connect)
@@ -666,7 +675,7 @@ drop_endpoints(route_t *self, side_t side, const side_conf_t *wanted)
             zmq_disconnect(socket, text);
             continue;
         }
-        listener_t *listener = listeners_take(&self->listeners, text);
+        listener_t *listener = listeners_take(&self->listeners, side, text);
         if (!listener)
             continue;
         zmq_unbind(socket, listener_bound_as(listener));
@@ -699,7 +708,7 @@ add_binds(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
     int rc = 0;
     for (size_t i = 0; i < conf->endpoint_count; i++) {
         const endpoint_conf_t *endpoint = &conf->endpoints[i];
-        listener_t *listener = endpoint->connect ? NULL : listeners_take(listeners, endpoint->at.text);
+        listener_t *listener = endpoint->connect ? NULL : listeners_take(listeners, side, endpoint->at.text);
         if (!listener)
             continue;
         listeners_add(&self->listeners, listener, side);
@@ -806,7 +815,7 @@ route_endpoint(const route_t *self, side_t side, size_t i, bool *connected)
         return NULL;
     size_t at;
     *connected = conf->endpoints[i].connect;
-    const listener_t *listener = *connected ? NULL : find_listener(&self->listeners, conf->endpoints[i].at.text, &at);
+    const listener_t *listener = *connected ? NULL : find_listener(&self->listeners, side, conf->endpoints[i].at.text, &at);
     return listener ? listener_endpoint(listener) : conf->endpoints[i].at.text;
 }
 

@@ -48,7 +48,8 @@ typedef struct {
 } listeners_t;
 
 void listeners_add(listeners_t *self, listener_t *listener, side_t side);
-listener_t *listeners_take(listeners_t *self, const char *wanted); // NULL: none for that endpoint
+listener_t *listeners_take(listeners_t *self, side_t side, const char *wanted); // NULL: none for that endpoint
+listener_t *listeners_take_any(listeners_t *self, const char *wanted);          // of whichever side; never a wildcard's
 void listeners_close(listeners_t *self, bool keep_files);
 
 // Bind what CONF wants and is not in KEPT yet; what could not be bound is in

@@ -273,7 +273,7 @@ sweep(watch_t *self)
 {
     for (watch_side_t *side = self->sides, *next; side; side = next) {
         next = side->next;
-        if (side->over)
+        if (side->over && side->removed)
             free_side(self, side);
     }
 }
@@ -378,12 +378,18 @@ watch_add(watch_t *self, void *socket, const char *route, side_t which, side_cou
 void
 watch_remove(watch_t *self, watch_side_t **side_p)
 {
-    if (!*side_p)
+    static side_counters_t nobodys; // whoever is still connected has been counted as gone
+    watch_side_t *side = *side_p;
+    if (!side)
         return;
     pthread_mutex_lock(&self->lock);
-    (*side_p)->removed = true;
-    (*side_p)->on_full = NULL;
+    side->removed = true;
+    side->on_full = NULL;
+    counter_set(&side->counters->connections, 0);
+    counter_add(&side->counters->disconnections, side->count);
+    side->counters = &nobodys;
     pthread_mutex_unlock(&self->lock);
+    wake(self);
     *side_p = NULL;
 }
 

@@ -33,7 +33,7 @@ typedef struct {
 watch_t *watch_new(void *ctx);
 
 // Watch SOCKET. Call from the thread that has the socket, before its first bind
-// or connect. COUNTERS outlive the watch_side. NULL with zmq_errno.
+// or connect. COUNTERS live until watch_remove. NULL with zmq_errno.
 watch_side_t *watch_add(watch_t *self, void *socket, const char *route, side_t side, side_counters_t *counters);
 
 // Call after the socket was closed; *SIDE_P is NULL after.

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: MPL-2.0
+// zbroker(8) - options, wiring, exit code.
+#include "admin/broker.h"
+#include "base/clock.h"
+#include "base/diag.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "conf/conf.h"
+#include "flow/listener.h"
+#include "flow/watch.h"
+
+#include <czmq.h>
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+enum { EXIT_OK, EXIT_CONF, EXIT_USAGE, EXIT_RUN };
+
+typedef enum { MODE_RUN, MODE_TEST, MODE_DUMP } run_mode_t;
+
+typedef struct {
+    const char *file;
+    run_mode_t mode;
+    char **overrides;
+    size_t override_count, override_room;
+} options_t;
+
+static const char usage[] = "usage: zbroker [-c FILE] [-t | -T] [-l LEVEL] [-o SECTION.KEY=VALUE]... [-V] [-h]\n"
+                            "\n"
+                            "  -c, --config FILE      read FILE (- is standard input) instead of " SYSCONFDIR "/zbroker.ini\n"
+                            "  -t, --test             check the configuration and say what is wrong with it\n"
+                            "  -T, --dump             check, and print the effective configuration\n"
+                            "  -l, --log-level LEVEL  error, warning, notice, info, debug or trace\n"
+                            "  -o SECTION.KEY=VALUE   override one key of the file\n"
+                            "  -V, --version          versions and capabilities\n"
+                            "  -h, --help             this\n"
+                            "\n"
+                            "See zbroker(8) and zbroker.ini(5).\n";
+
+// --- options -----------------------------------------------------------------
+
+static const char *const capabilities[] = { "curve", "gssapi", "pgm", "norm", "tipc", "draft" };
+
+static void
+print_version(void)
+{
+    int major, minor, patch;
+    zmq_version(&major, &minor, &patch);
+    printf("zbroker %s (libzmq %d.%d.%d, czmq %d.%d.%d)", VERSION, major, minor, patch, CZMQ_VERSION_MAJOR,
+           CZMQ_VERSION_MINOR, CZMQ_VERSION_PATCH);
+    for (size_t i = 0; i < sizeof capabilities / sizeof *capabilities; i++)
+        printf(" %c%s", zmq_has(capabilities[i]) ? '+' : '-', capabilities[i]);
+    putchar('\n');
+}
+
+static void
+add_override(options_t *self, char *override)
+{
+    mem_grow(self->overrides, self->override_count, self->override_room);
+    self->overrides[self->override_count++] = override;
+}
+
+static _Noreturn void
+wrong_usage(const char *what, const char *word)
+{
+    if (what)
+        fprintf(stderr, "zbroker: %s: %s\n", what, word);
+    fprintf(stderr, "Try zbroker --help.\n");
+    exit(EXIT_USAGE);
+}
+
+static void
+parse_options(options_t *self, int argc, char **argv)
+{
+    static const struct option longs[] = {
+        { "config", required_argument, NULL, 'c' },    { "test", no_argument, NULL, 't' },
+        { "dump", no_argument, NULL, 'T' },            { "log-level", required_argument, NULL, 'l' },
+        { "version", no_argument, NULL, 'V' },         { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    int c;
+    while ((c = getopt_long(argc, argv, "c:tTl:o:Vh", longs, NULL)) != -1)
+        switch (c) {
+        case 'c':
+            self->file = optarg;
+            break;
+        case 't':
+            self->mode = MODE_TEST;
+            break;
+        case 'T':
+            self->mode = MODE_DUMP;
+            break;
+        case 'l':
+            if (log_level_find(optarg) == -1)
+                wrong_usage("no such log level", optarg);
+            add_override(self, xasprintf("zbroker.log_level=%s", optarg));
+            break;
+        case 'o':
+            if (!strchr(optarg, '='))
+                wrong_usage("-o wants SECTION.KEY=VALUE", optarg);
+            add_override(self, xstrdup(optarg));
+            break;
+        case 'V':
+            print_version();
+            exit(EXIT_OK);
+        case 'h':
+            fputs(usage, stdout);
+            exit(EXIT_OK);
+        default:
+            wrong_usage(NULL, NULL);
+        }
+    if (optind < argc)
+        wrong_usage("takes no arguments", argv[optind]);
+}
+
+// --- the process's surroundings -------------------------------------------------
+
+static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR2 };
+
+// Blocked before any thread exists, so that every thread has them blocked and
+// only the loop's descriptor tells of them.
+static int
+open_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaddset(&set, signals[i]);
+    signal(SIGPIPE, SIG_IGN);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+// czmq takes over SIGINT and SIGTERM at its first socket, logs to standard
+// output and lets ZSYS_* variables change its sockets: none of it in a daemon.
+static void
+tame_czmq(void)
+{
+    static const char *const variables[] = { "ZSYS_IO_THREADS", "ZSYS_THREAD_SCHED_POLICY", "ZSYS_THREAD_PRIORITY",
+                                             "ZSYS_MAX_SOCKETS", "ZSYS_MAX_MSGSZ", "ZSYS_LINGER", "ZSYS_SNDHWM",
+                                             "ZSYS_RCVHWM", "ZSYS_PIPEHWM", "ZSYS_IPV6", "ZSYS_LOGSTREAM",
+                                             "ZSYS_LOGIDENT", "ZSYS_LOGSENDER", "ZSYS_AUTO_USE_FD", "ZSYS_ZERO_COPY_RECV" };
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
+        unsetenv(variables[i]);
+    setenv("ZSYS_SIGHANDLER", "false", 1);
+    zsys_handler_set(NULL);
+}
+
+// libzmq numbers the clients of a ROUTER by rand() and never seeds it.
+static uint64_t
+seed(void)
+{
+    struct {
+        unsigned seed;
+        uint64_t epoch;
+    } random;
+    if (getrandom(&random, sizeof random, 0) != sizeof random) {
+        random.seed = (unsigned) (clock_mono_ns() ^ getpid());
+        random.epoch = (uint64_t) clock_wall_ns();
+    }
+    srand(random.seed);
+    return random.epoch;
+}
+
+// As many descriptors as the administrator allows, for every client is one.
+static uint64_t
+raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
+        return 1024;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur;
+}
+
+// --- the daemon ------------------------------------------------------------------
+
+typedef struct {
+    zloop_t *loop;
+    void *ctx;
+    watch_t *watch;
+    broker_t *broker;
+    broker_setup_t setup;
+    int signals;
+} daemon_t;
+
+static void
+reload(daemon_t *self)
+{
+    text_t answer = { 0 };
+    broker_reload(self->broker, &answer);
+    text_free(&answer);
+}
+
+static int
+on_signal(zloop_t *loop, zmq_pollitem_t *item, void *arg)
+{
+    (void) loop;
+    daemon_t *self = arg;
+    struct signalfd_siginfo info;
+    while (read(item->fd, &info, sizeof info) == sizeof info) {
+        if (info.ssi_signo == SIGHUP)
+            reload(self);
+        else if (info.ssi_signo == SIGUSR2)
+            broker_log_state(self->broker);
+        else
+            broker_stop(self->broker);
+    }
+    return broker_stopped(self->broker) ? -1 : 0;
+}
+
+static void
+on_applied(void *arg, const conf_t *conf)
+{
+    (void) arg;
+    log_set_level(conf->log_level);
+}
+
+// Each route's sockets come with a monitor at both ends, which max_sockets does not count.
+static void *
+open_context(const conf_t *conf)
+{
+    void *ctx = zmq_ctx_new();
+    if (!ctx)
+        return NULL;
+    zmq_ctx_set(ctx, ZMQ_IO_THREADS, conf->io_threads);
+    int sockets = 3 * conf->max_sockets + 64, most = zmq_ctx_get(ctx, ZMQ_SOCKET_LIMIT);
+    zmq_ctx_set(ctx, ZMQ_MAX_SOCKETS, sockets < most ? sockets : most);
+    return ctx;
+}
+
+static int
+start(daemon_t *self, conf_t **conf_p, diag_t *diag)
+{
+    self->ctx = open_context(*conf_p);
+    self->watch = self->ctx ? watch_new(self->ctx) : NULL;
+    if (!self->watch) {
+        diag_error(diag, (place_t) { .file = "zbroker" }, "cannot start: %s", strerror(errno));
+        return -1;
+    }
+    self->setup.services.ctx = self->ctx;
+    self->setup.services.watch = self->watch;
+    self->setup.applied = on_applied;
+    self->loop = zloop_new();
+    zloop_set_nonstop(self->loop, true);
+    self->broker = broker_new(self->loop, conf_p, &self->setup);
+    if (broker_start(self->broker, diag) == -1)
+        return -1;
+    zmq_pollitem_t item = { .fd = self->signals, .events = ZMQ_POLLIN };
+    zloop_poller(self->loop, &item, on_signal, self);
+    return 0;
+}
+
+static void
+stop(daemon_t *self)
+{
+    broker_destroy(&self->broker);
+    zloop_destroy(&self->loop);
+    if (self->ctx)
+        zmq_ctx_shutdown(self->ctx);
+    watch_destroy(&self->watch);
+    if (self->ctx)
+        zmq_ctx_term(self->ctx);
+    log_flush();
+}
+
+static int
+run(const options_t *options, conf_t **conf_p, diag_t *diag)
+{
+    daemon_t self = { .signals = open_signals() };
+    tame_czmq();
+    self.setup.overrides = options->overrides;
+    self.setup.override_count = options->override_count;
+    self.setup.services.epoch = seed();
+    log_open((*conf_p)->log_target, (*conf_p)->syslog_facility, (*conf_p)->log_level);
+    raise_descriptor_limit();
+
+    int status = EXIT_OK;
+    if (start(&self, conf_p, diag) == -1) {
+        diag_print(diag, stderr);
+        status = EXIT_RUN;
+    } else {
+        log_notice("zbroker %s ready, %zu routes", VERSION, broker_count(self.broker));
+        zloop_start(self.loop);
+        log_notice("zbroker stopped");
+    }
+    stop(&self);
+    return status;
+}
+
+static int
+check(const options_t *options, const conf_t *conf)
+{
+    size_t endpoints = conf_endpoints(conf);
+    if (options->mode == MODE_DUMP)
+        conf_dump(conf, stdout);
+    else
+        printf("%s is valid: %zu route%s, %zu endpoint%s\n", options->file, conf->route_count,
+               conf->route_count == 1 ? "" : "s", endpoints, endpoints == 1 ? "" : "s");
+    return fflush(stdout) == 0 ? EXIT_OK : EXIT_RUN;
+}
+
+int
+main(int argc, char **argv)
+{
+    options_t options = { .file = SYSCONFDIR "/zbroker.ini" };
+    parse_options(&options, argc, argv);
+    diag_t *diag = diag_new();
+    conf_t *conf = conf_load(options.file, options.overrides, options.override_count, diag);
+    diag_print(diag, stderr);
+
+    int status = EXIT_CONF;
+    if (conf && options.mode != MODE_RUN)
+        status = check(&options, conf);
+    else if (conf) {
+        diag_destroy(&diag);
+        diag = diag_new();
+        status = run(&options, &conf, diag);
+    }
+    conf_destroy(&conf);
+    diag_destroy(&diag);
+    for (size_t i = 0; i < options.override_count; i++)
+        free(options.overrides[i]);
+    free(options.overrides);
+    return status;
+}
