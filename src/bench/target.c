@@ -101,25 +101,40 @@ target_named(const char *what)
     return (target_t){ .name = what, .kind = TARGET_COMMAND, .command = what };
 }
 
-// Two free tcp ports of the loopback. Both are held until both are known, so
-// they differ; whoever takes one before our broker does makes the run fail.
+// A port nobody listens on, of those that no outgoing connection gets by chance: a
+// client that knocks at such a port while nobody is there may end up talking to itself.
+static int
+hold_port(unsigned *port)
+{
+    for (unsigned tries = 0; tries < 1000; tries++) {
+        *port = *port < 31000 ? *port + 1 : 10000;
+        struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                       .sin_port = htons((uint16_t)*port) };
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd == -1)
+            return -1;
+        if (bind(fd, (struct sockaddr *)&address, sizeof address) == 0)
+            return fd;
+        close(fd);
+    }
+    return -1;
+}
+
+// Two of them, different because both are held until both are known. Whoever takes
+// one before our broker does makes the run fail.
 static int
 pick_ports(target_t *self)
 {
-    int held[2] = { -1, -1 }, rc = 0;
+    unsigned port = 10000 + (unsigned)(getpid() * 97 + clock_mono_ms()) % 20000;
+    int held[2];
     for (int i = 0; i < 2; i++) {
-        struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-        socklen_t size = sizeof address;
-        held[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (held[i] == -1 || bind(held[i], (struct sockaddr *)&address, size) == -1 ||
-            getsockname(held[i], (struct sockaddr *)&address, &size) == -1)
-            rc = -1;
-        snprintf(self->endpoint[i], sizeof self->endpoint[i], "tcp://127.0.0.1:%d", ntohs(address.sin_port));
+        held[i] = hold_port(&port);
+        snprintf(self->endpoint[i], sizeof self->endpoint[i], "tcp://127.0.0.1:%u", port);
     }
     for (int i = 0; i < 2; i++)
         if (held[i] != -1)
             close(held[i]);
-    return rc;
+    return held[0] == -1 || held[1] == -1 ? -1 : 0;
 }
 
 static int
