@@ -1,0 +1,608 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "guard/acl.h"
+
+#include "base/mem.h"
+#include "guard/file.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LINE_BYTES = 4096, LEVELS_MAX = 200 };
+
+typedef enum { LEVEL_TEXT, LEVEL_ANY, LEVEL_REST, LEVEL_USER, LEVEL_CLIENT } level_kind_t;
+
+typedef struct {
+    level_kind_t kind;
+    char *text; // of LEVEL_TEXT, owned
+    size_t size;
+} level_t;
+
+typedef struct {
+    unsigned access;
+    level_t *levels;
+    size_t count;
+} rule_t;
+
+typedef struct {
+    rule_t *at;
+    size_t count, room;
+} rules_t;
+
+typedef struct {
+    char *user;
+    rules_t rules;
+} section_t;
+
+struct acl {
+    rules_t nobody, patterns;
+    section_t *users; // sorted by name once parsed
+    size_t count, room;
+};
+
+struct acl_view {
+    rules_t rules;
+};
+
+// --- parsing --------------------------------------------------------------------
+
+static level_t
+text_level(const char *text, size_t size)
+{
+    return (level_t) { .kind = LEVEL_TEXT, .text = xstrndup(text, size), .size = size };
+}
+
+static void
+free_rule(rule_t *rule)
+{
+    for (size_t i = 0; i < rule->count; i++)
+        free(rule->levels[i].text);
+    free(rule->levels);
+}
+
+static void
+free_rules(rules_t *rules)
+{
+    for (size_t i = 0; i < rules->count; i++)
+        free_rule(&rules->at[i]);
+    free(rules->at);
+}
+
+static void
+add_rule(rules_t *rules, rule_t rule)
+{
+    mem_grow(rules->at, rules->count, rules->room);
+    rules->at[rules->count++] = rule;
+}
+
+// One level of a pattern. NULL, or what is wrong with it.
+static const char *
+read_level(const char *text, size_t size, bool is_pattern, bool last, level_t *level)
+{
+    static const struct {
+        const char *word;
+        level_kind_t kind;
+        bool only_patterns;
+    } special[] = {
+        {"+", LEVEL_ANY, false}, {"#", LEVEL_REST, false}, {"%u", LEVEL_USER, true}, {"%c", LEVEL_CLIENT, true}};
+    *level = (level_t) {0};
+    for (size_t i = 0; i < sizeof special / sizeof *special; i++) {
+        if (special[i].only_patterns && !is_pattern)
+            continue;
+        if (strlen(special[i].word) == size && memcmp(special[i].word, text, size) == 0) {
+            level->kind = special[i].kind;
+            return level->kind == LEVEL_REST && !last ? "# is only for the end of a pattern" : NULL;
+        }
+        if (memmem(text, size, special[i].word, strlen(special[i].word)))
+            return "+, #, %u and %c stand for a whole level, alone between two /";
+    }
+    *level = text_level(text, size);
+    return NULL;
+}
+
+static int
+read_rule(rule_t *rule, const char *text, bool is_pattern, place_t place, diag_t *diag)
+{
+    for (const char *at = text;;) {
+        size_t size = strcspn(at, "/");
+        level_t level;
+        const char *fault = rule->count == LEVELS_MAX ? "too many levels"
+                                                      : read_level(at, size, is_pattern, at[size] == '\0', &level);
+        if (fault) {
+            place.column += (int) (at - text);
+            diag_error(diag, place, "%s", fault);
+            free_rule(rule);
+            return -1;
+        }
+        rule->levels = xrealloc(rule->levels, rule->count + 1, sizeof *rule->levels);
+        rule->levels[rule->count++] = level;
+        if (at[size] == '\0')
+            return 0;
+        at += size + 1;
+    }
+}
+
+static const struct {
+    const char *word;
+    unsigned access;
+} accesses[] = {
+    {"read", ACL_READ}, {"write", ACL_WRITE}, {"readwrite", ACL_READ | ACL_WRITE}, {"deny", ACL_DENY}};
+
+static void
+take_rule(rules_t *rules, char *line, char *text, bool is_pattern, place_t place, diag_t *diag)
+{
+    rule_t rule = { .access = ACL_READ | ACL_WRITE };
+    size_t size = strcspn(text, " \t");
+    for (size_t i = 0; i < sizeof accesses / sizeof *accesses; i++)
+        if (strlen(accesses[i].word) == size && memcmp(accesses[i].word, text, size) == 0) {
+            rule.access = accesses[i].access;
+            text += size;
+            text += strspn(text, " \t");
+            break;
+        }
+    place.column = (int) (text - line) + 1;
+    if (*text == '\0')
+        diag_error(diag, place, "the topic is missing");
+    else if (read_rule(&rule, text, is_pattern, place, diag) == 0)
+        add_rule(rules, rule);
+}
+
+static section_t *
+open_section(acl_t *self, const char *user)
+{
+    for (size_t i = self->count; i-- > 0;)
+        if (strcmp(self->users[i].user, user) == 0)
+            return &self->users[i];
+    mem_grow(self->users, self->count, self->room);
+    self->users[self->count] = (section_t) { .user = xstrdup(user) };
+    return &self->users[self->count++];
+}
+
+typedef struct {
+    acl_t *acl;
+    size_t current; // index of the section + 1; 0: for those without a name
+} parser_t;
+
+static void
+take_line(parser_t *self, char *line, place_t place, diag_t *diag)
+{
+    size_t size = strlen(line);
+    while (size > 0 && strchr(" \t\r", line[size - 1]))
+        line[--size] = '\0';
+    char *text = line + strspn(line, " \t");
+    if (*text == '\0' || *text == '#')
+        return;
+    place.column = (int) (text - line) + 1;
+    size_t length = strcspn(text, " \t");
+    char *rest = text + length + strspn(text + length, " \t");
+    text[length] = '\0';
+    if (strcmp(text, "user") == 0 && *rest)
+        self->current = (size_t) (open_section(self->acl, rest) - self->acl->users) + 1;
+    else if (strcmp(text, "user") == 0)
+        diag_error(diag, place, "the user's name is missing");
+    else if (strcmp(text, "topic") == 0)
+        take_rule(self->current ? &self->acl->users[self->current - 1].rules : &self->acl->nobody, line, rest, false,
+                  place, diag);
+    else if (strcmp(text, "pattern") == 0)
+        take_rule(&self->acl->patterns, line, rest, true, place, diag);
+    else
+        diag_error(diag, place, "%s: expected user, topic or pattern", text);
+}
+
+static int
+compare_sections(const void *a, const void *b)
+{
+    return strcmp(((const section_t *) a)->user, ((const section_t *) b)->user);
+}
+
+acl_t *
+acl_parse(const char *file, const char *text, size_t size, diag_t *diag)
+{
+    parser_t parser = { .acl = xcalloc(1, sizeof *parser.acl) };
+    size_t errors = diag_errors(diag);
+    char line[LINE_BYTES + 1];
+    for (int number = 1; size > 0; number++) {
+        const char *end = memchr(text, '\n', size);
+        size_t length = end ? (size_t) (end - text) : size;
+        place_t place = { file, number, 1 };
+        if (length > LINE_BYTES)
+            diag_error(diag, place, "line too long");
+        else if (memchr(text, '\0', length))
+            diag_error(diag, place, "a NUL byte");
+        else {
+            memcpy(line, text, length);
+            line[length] = '\0';
+            take_line(&parser, line, place, diag);
+        }
+        text += length + (end != NULL);
+        size -= length + (end != NULL);
+    }
+    acl_t *self = parser.acl;
+    if (self->count > 1)
+        qsort(self->users, self->count, sizeof *self->users, compare_sections);
+    if (diag_errors(diag) > errors)
+        acl_free(&self);
+    return self;
+}
+
+acl_t *
+acl_load(const char *file, diag_t *diag)
+{
+    size_t size;
+    char *text = file_read(file, ACL_FILE_MAX, &size, diag);
+    acl_t *self = text ? acl_parse(file, text, size, diag) : NULL;
+    free(text);
+    return self;
+}
+
+void
+acl_free(acl_t **self_p)
+{
+    acl_t *self = *self_p;
+    if (!self)
+        return;
+    free_rules(&self->nobody);
+    free_rules(&self->patterns);
+    for (size_t i = 0; i < self->count; i++) {
+        free(self->users[i].user);
+        free_rules(&self->users[i].rules);
+    }
+    free(self->users);
+    free(self);
+    *self_p = NULL;
+}
+
+// --- what one client may do -------------------------------------------------------
+
+// %u and %c in a deny line, for a name that is no single level: deny from there on.
+static bool
+substitute(const char *name, unsigned access, level_t *level, bool *rest)
+{
+    if (*name && !strpbrk(name, "+#/")) {
+        *level = text_level(name, strlen(name));
+        return true;
+    }
+    if (!*name || access != ACL_DENY)
+        return false;
+    *level = (level_t) { .kind = LEVEL_REST };
+    *rest = true;
+    return true;
+}
+
+static void
+copy_rule(rules_t *rules, const rule_t *from, const char *user, const char *client)
+{
+    rule_t rule = { .access = from->access, .levels = xcalloc(from->count, sizeof *rule.levels) };
+    bool rest = false, fits = true;
+    for (size_t i = 0; i < from->count && fits && !rest; i++) {
+        const level_t *level = &from->levels[i];
+        level_t *to = &rule.levels[rule.count];
+        if (level->kind == LEVEL_USER)
+            fits = substitute(user, from->access, to, &rest);
+        else if (level->kind == LEVEL_CLIENT)
+            fits = substitute(client, from->access, to, &rest);
+        else
+            *to = level->kind == LEVEL_TEXT ? text_level(level->text, level->size) : (level_t) { .kind = level->kind };
+        rule.count += fits;
+    }
+    if (fits)
+        add_rule(rules, rule);
+    else
+        free_rule(&rule);
+}
+
+acl_view_t *
+acl_view(const acl_t *self, const char *user, const char *client)
+{
+    acl_view_t *view = xcalloc(1, sizeof *view);
+    const rules_t *own = *user ? NULL : &self->nobody;
+    section_t key = { .user = (char *) (uintptr_t) user };
+    if (*user && self->count) {
+        const section_t *found = bsearch(&key, self->users, self->count, sizeof *self->users, compare_sections);
+        own = found ? &found->rules : NULL;
+    }
+    for (size_t i = 0; own && i < own->count; i++)
+        copy_rule(&view->rules, &own->at[i], "", "");
+    for (size_t i = 0; i < self->patterns.count; i++)
+        copy_rule(&view->rules, &self->patterns.at[i], user, client);
+    return view;
+}
+
+static bool
+same_rule(const rule_t *a, const rule_t *b)
+{
+    if (a->access != b->access || a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++) {
+        const level_t *left = &a->levels[i], *right = &b->levels[i];
+        if (left->kind != right->kind || left->size != right->size
+            || (left->size > 0 && memcmp(left->text, right->text, left->size) != 0))
+            return false;
+    }
+    return true;
+}
+
+bool
+acl_view_same(const acl_view_t *a, const acl_view_t *b)
+{
+    if (a->rules.count != b->rules.count)
+        return false;
+    for (size_t i = 0; i < a->rules.count; i++)
+        if (!same_rule(&a->rules.at[i], &b->rules.at[i]))
+            return false;
+    return true;
+}
+
+void
+acl_view_free(acl_view_t **self_p)
+{
+    if (!*self_p)
+        return;
+    free_rules(&(*self_p)->rules);
+    free(*self_p);
+    *self_p = NULL;
+}
+
+// --- one topic --------------------------------------------------------------------
+
+static bool
+matches(const rule_t *rule, const char *topic, size_t size)
+{
+    const char *end = topic + size;
+    for (size_t i = 0; i < rule->count; i++) {
+        const level_t *level = &rule->levels[i];
+        if (level->kind == LEVEL_REST)
+            return true;
+        const char *slash = memchr(topic, '/', (size_t) (end - topic));
+        size_t length = (size_t) ((slash ? slash : end) - topic);
+        if (level->kind == LEVEL_TEXT
+            && (level->size != length || (length > 0 && memcmp(level->text, topic, length) != 0)))
+            return false;
+        if (!slash)
+            return i + 1 == rule->count || (i + 2 == rule->count && rule->levels[i + 1].kind == LEVEL_REST);
+        topic = slash + 1;
+    }
+    return false;
+}
+
+bool
+acl_may(const acl_view_t *self, acl_access_t access, const void *topic, size_t size)
+{
+    bool allowed = false;
+    const char *text = size ? topic : "";
+    for (size_t i = 0; i < self->rules.count; i++) {
+        const rule_t *rule = &self->rules.at[i];
+        if (!(rule->access & (access | ACL_DENY)) || (allowed && rule->access != ACL_DENY))
+            continue;
+        if (!matches(rule, text, size))
+            continue;
+        if (rule->access == ACL_DENY)
+            return false;
+        allowed = true;
+    }
+    return allowed;
+}
+
+// --- covers -----------------------------------------------------------------------
+
+// What a rule says about the topics that start with a prefix.
+typedef enum {
+    SHAPE_NONE, // nothing: it is about others
+    SHAPE_TREE, // all that start with head
+    SHAPE_ONE,  // head alone
+    SHAPE_SOME, // some of those that start with head: a + is open
+} shape_kind_t;
+
+typedef struct {
+    shape_kind_t kind;
+    char *head;
+    size_t size, room;
+} shape_t;
+
+static void
+append(shape_t *shape, const char *text, size_t size)
+{
+    if (shape->size + size > shape->room) {
+        shape->room = (shape->size + size) * 2 + 16;
+        shape->head = xrealloc(shape->head, shape->room, 1);
+    }
+    if (size)
+        memcpy(shape->head + shape->size, text, size);
+    shape->size += size;
+}
+
+static bool
+starts_with(const char *text, size_t size, const char *start, size_t start_size)
+{
+    return start_size <= size && (start_size == 0 || memcmp(text, start, start_size) == 0);
+}
+
+// Is the level of a + that begins at SHAPE's end told by PREFIX? Then append it.
+static bool
+append_told(shape_t *shape, const char *prefix, size_t size)
+{
+    if (!starts_with(prefix, size, shape->head, shape->size))
+        return false;
+    const char *at = prefix + shape->size;
+    const char *slash = memchr(at, '/', size - shape->size);
+    if (slash)
+        append(shape, at, (size_t) (slash - at));
+    return slash != NULL;
+}
+
+static void
+shape_of(const rule_t *rule, const char *prefix, size_t size, shape_t *shape)
+{
+    shape->kind = SHAPE_ONE;
+    shape->size = 0;
+    for (size_t i = 0; i < rule->count && shape->kind == SHAPE_ONE; i++) {
+        const level_t *level = &rule->levels[i];
+        if (level->kind == LEVEL_REST)
+            shape->kind = SHAPE_TREE;
+        else if (level->kind == LEVEL_TEXT)
+            append(shape, level->text, level->size);
+        else if (i + 1 == rule->count || !append_told(shape, prefix, size))
+            shape->kind = SHAPE_SOME;
+        if (shape->kind == SHAPE_ONE && i + 1 < rule->count)
+            append(shape, "/", 1);
+    }
+    // One is a start of the other, or they have nothing in common.
+    bool within = starts_with(prefix, size, shape->head, shape->size);
+    bool around = starts_with(shape->head, shape->size, prefix, size);
+    if (!around && (!within || shape->kind == SHAPE_ONE))
+        shape->kind = SHAPE_NONE;
+}
+
+static void
+emit(acl_cover_t *cover, const char *bytes, size_t size, bool checked)
+{
+    mem_grow(cover->at, cover->count, cover->room);
+    acl_prefix_t *to = &cover->at[cover->count++];
+    *to = (acl_prefix_t) { .bytes = xcalloc(1, size + 1), .size = size, .checked = checked };
+    if (size)
+        memcpy(to->bytes, bytes, size);
+}
+
+static void
+shorten(acl_cover_t *cover, size_t count)
+{
+    while (cover->count > count)
+        free(cover->at[--cover->count].bytes);
+}
+
+// The denying lines that touch what starts with the prefix in hand.
+typedef struct {
+    shape_t *at;
+    size_t count;
+} denials_t;
+
+typedef struct {
+    acl_cover_t *cover;
+    size_t limit;
+    shape_t path; // the prefix in hand
+} carving_t;
+
+static bool
+touches(const shape_t *denial, const shape_t *path)
+{
+    return starts_with(denial->head, denial->size, path->head, path->size)
+           || (denial->kind == SHAPE_TREE && starts_with(path->head, path->size, denial->head, denial->size));
+}
+
+// All that starts with the path but what DENIALS take away. A topic that is
+// itself the start of a denied one cannot be told from it and is left out.
+static bool
+carve(carving_t *self, const denials_t *denials)
+{
+    shape_t *left = xcalloc(denials->count + 1, sizeof *left);
+    size_t count = 0;
+    bool gone = false, well = true;
+    for (size_t i = 0; i < denials->count; i++) {
+        if (!touches(&denials->at[i], &self->path))
+            continue;
+        gone = gone || (denials->at[i].kind == SHAPE_TREE && denials->at[i].size <= self->path.size);
+        left[count++] = denials->at[i];
+    }
+    if (!gone && count == 0) {
+        emit(self->cover, self->path.head, self->path.size, false);
+        well = self->cover->count <= self->limit;
+    }
+    for (int byte = 0; byte < 256 && !gone && count > 0 && well; byte++) {
+        char next = (char) byte;
+        append(&self->path, &next, 1);
+        well = carve(self, &(denials_t) { left, count });
+        self->path.size--;
+    }
+    free(left);
+    return well;
+}
+
+static void
+cover_tree(const acl_view_t *self, const char *bytes, size_t size, acl_cover_t *cover)
+{
+    denials_t denials = { xcalloc(self->rules.count + 1, sizeof *denials.at), 0 };
+    size_t before = cover->count;
+    bool open = false, gone = false;
+    for (size_t i = 0; i < self->rules.count; i++) {
+        shape_t *shape = &denials.at[denials.count];
+        if (self->rules.at[i].access != ACL_DENY)
+            continue;
+        shape_of(&self->rules.at[i], bytes, size, shape);
+        gone = gone || (shape->kind == SHAPE_TREE && shape->size <= size);
+        open = open || shape->kind == SHAPE_SOME;
+        denials.count += shape->kind == SHAPE_TREE || shape->kind == SHAPE_ONE;
+    }
+    carving_t carving = { .cover = cover, .limit = ACL_COVER_MAX };
+    append(&carving.path, bytes, size);
+    if (!gone && !open && !carve(&carving, &denials))
+        open = true;
+    if (open) {
+        shorten(cover, before);
+        if (!gone)
+            emit(cover, bytes, size, true);
+    }
+    for (size_t i = 0; i <= self->rules.count; i++)
+        free(denials.at[i].head);
+    free(denials.at);
+    free(carving.path.head);
+}
+
+static bool
+is_covered(const acl_cover_t *cover, const acl_prefix_t *prefix)
+{
+    for (size_t i = 0; i < cover->count; i++)
+        if (!cover->at[i].checked
+            && starts_with((char *) prefix->bytes, prefix->size, (char *) cover->at[i].bytes, cover->at[i].size))
+            return true;
+    return false;
+}
+
+// A checked prefix costs a look per message: only where no other has it.
+static void
+drop_needless(acl_cover_t *cover)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < cover->count; i++) {
+        if (cover->at[i].checked && is_covered(cover, &cover->at[i]))
+            free(cover->at[i].bytes);
+        else
+            cover->at[kept++] = cover->at[i];
+    }
+    cover->count = kept;
+}
+
+void
+acl_cover(const acl_view_t *self, const void *prefix, size_t size, acl_cover_t *cover)
+{
+    shape_t shape = {0};
+    const char *text = size ? prefix : "";
+    for (size_t i = 0; i < self->rules.count; i++) {
+        const rule_t *rule = &self->rules.at[i];
+        if (!(rule->access & ACL_READ))
+            continue;
+        shape_of(rule, text, size, &shape);
+        const char *bytes = shape.size > size ? shape.head : text;
+        size_t length = shape.size > size ? shape.size : size;
+        if (shape.kind == SHAPE_TREE)
+            cover_tree(self, bytes, length, cover);
+        else if (shape.kind == SHAPE_SOME)
+            emit(cover, bytes, length, true);
+        else if (shape.kind == SHAPE_ONE && acl_may(self, ACL_READ, shape.head, shape.size))
+            emit(cover, shape.head, shape.size, true);
+        if (cover->count > ACL_COVER_MAX) {
+            acl_cover_free(cover);
+            emit(cover, text, size, true);
+            break;
+        }
+    }
+    free(shape.head);
+    drop_needless(cover);
+}
+
+void
+acl_cover_free(acl_cover_t *cover)
+{
+    shorten(cover, 0);
+    free(cover->at);
+    *cover = (acl_cover_t) {0};
+}

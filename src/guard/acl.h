@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MPL-2.0
+// acl.h - who may publish and read which topics, in the grammar of mosquitto's
+// acl_file:
+//
+//   topic [read|write|readwrite|deny] PATTERN     before any user line: for those without a name
+//   user NAME                                     topic lines up to the next user line are NAME's
+//   pattern [read|write|readwrite|deny] PATTERN   for everybody; %u is the user, %c the client's routing id
+//
+// A topic is the first frame of a message, its levels are parted by '/'. In a
+// PATTERN + is one level and # the rest, the parent included. What nothing
+// allows is denied; deny wins. A name that is itself +, # or holds a / never
+// fits an allowing pattern with %u.
+
+#ifndef ZB_ACL_H
+#define ZB_ACL_H
+
+#include "base/diag.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define ACL_FILE_MAX (16 * 1024 * 1024)
+
+typedef enum { ACL_READ = 1, ACL_WRITE = 2, ACL_DENY = 4 } acl_access_t;
+
+typedef struct acl acl_t;
+
+// Every problem of the text goes to DIAG, at FILE. NULL if there was an error.
+acl_t *acl_parse(const char *file, const char *text, size_t size, diag_t *diag);
+acl_t *acl_load(const char *file, diag_t *diag);
+void acl_free(acl_t **self_p);
+
+// What one client may do: a copy, the acl may go. USER and CLIENT "" where there is none.
+typedef struct acl_view acl_view_t;
+acl_view_t *acl_view(const acl_t *self, const char *user, const char *client);
+bool acl_view_same(const acl_view_t *a, const acl_view_t *b);
+void acl_view_free(acl_view_t **self_p);
+
+// May it ACCESS (ACL_READ or ACL_WRITE) TOPIC?
+bool acl_may(const acl_view_t *self, acl_access_t access, const void *topic, size_t size);
+
+// ZeroMQ subscribes to prefixes of bytes, rights are about levels. A cover is
+// the set of prefixes that gives a client who asks for PREFIX what it may read
+// of it and, where that can be said with prefixes, nothing else. Where it can't
+// (a topic without #, a + that PREFIX leaves open) a prefix is marked as checked:
+// then each message must be asked for with acl_may before it goes there.
+#define ACL_COVER_MAX 16384
+
+typedef struct {
+    unsigned char *bytes;
+    size_t size;
+    bool checked;
+} acl_prefix_t;
+
+typedef struct {
+    acl_prefix_t *at;
+    size_t count, room;
+} acl_cover_t;
+
+void acl_cover(const acl_view_t *self, const void *prefix, size_t size, acl_cover_t *cover);
+void acl_cover_free(acl_cover_t *cover);
+
+#endif

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "guard/file.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char *
+read_all(int fd, const char *file, size_t max, size_t *size, diag_t *diag)
+{
+    size_t room = 4096;
+    char *text = xcalloc(1, room);
+    for (*size = 0;;) {
+        ssize_t got = read(fd, text + *size, room - *size - 1);
+        if (got == 0)
+            break;
+        if (got == -1 && errno != EINTR) {
+            diag_error(diag, (place_t) { file, 0, 0 }, "cannot read: %s", strerror(errno));
+            free(text);
+            return NULL;
+        }
+        *size += got > 0 ? (size_t) got : 0;
+        if (*size > max) {
+            diag_error(diag, (place_t) { file, 0, 0 }, "larger than %zu bytes", max);
+            free(text);
+            return NULL;
+        }
+        if (*size + 1 == room)
+            text = xrealloc(text, room *= 2, 1);
+    }
+    text[*size] = '\0';
+    return text;
+}
+
+char *
+file_read(const char *file, size_t max, size_t *size, diag_t *diag)
+{
+    struct stat st;
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd == -1 || fstat(fd, &st) == -1) {
+        diag_error(diag, (place_t) { file, 0, 0 }, "cannot open: %s", strerror(errno));
+        if (fd != -1)
+            close(fd);
+        return NULL;
+    }
+    char *text = NULL;
+    if (S_ISREG(st.st_mode))
+        text = read_all(fd, file, max, size, diag);
+    else
+        diag_error(diag, (place_t) { file, 0, 0 }, "not a regular file");
+    close(fd);
+    return text;
+}
