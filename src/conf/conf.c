@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "conf/conf.h"
+#include "base/mem.h"
+#include "conf/check.h"
+#include "conf/raw.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static conf_t *
+load(const char *file, const char *text, size_t size, char *const overrides[], size_t count, diag_t *diag)
+{
+    size_t errors = diag_errors(diag);
+    raw_t raw;
+    raw_read(&raw, file, text, size, overrides, count, diag);
+    conf_t *self = xcalloc(1, sizeof *self);
+    self->file = xstrdup(file);
+    // Of a file that cannot be read there is nothing more to say.
+    if (raw.readable)
+        check_all(self, &raw, diag);
+    raw_free(&raw);
+    if (diag_errors(diag) > errors)
+        conf_destroy(&self);
+    return self;
+}
+
+conf_t *
+conf_load(const char *file, char *const overrides[], size_t count, diag_t *diag)
+{
+    return load(file, NULL, 0, overrides, count, diag);
+}
+
+conf_t *
+conf_load_text(const char *name, const char *text, size_t size, diag_t *diag)
+{
+    return load(name, text, size, NULL, 0, diag);
+}
+
+static void
+dump_settings(const settings_t *settings, FILE *out)
+{
+    for (size_t i = 0; i < settings->count; i++)
+        fprintf(out, "%s =%s%s\n", settings->at[i].key, *settings->at[i].value ? " " : "", settings->at[i].value);
+}
+
+void
+conf_dump_route(const route_conf_t *route, FILE *out)
+{
+    fprintf(out, "[route %s]\n", route->name);
+    dump_settings(&route->settings, out);
+}
+
+void
+conf_dump(const conf_t *self, FILE *out)
+{
+    fprintf(out, "[zbroker]\n");
+    dump_settings(&self->settings, out);
+    for (size_t i = 0; i < self->route_count; i++) {
+        fprintf(out, "\n");
+        conf_dump_route(self->routes[i], out);
+    }
+}
+
+const route_conf_t *
+conf_route(const conf_t *self, const char *name)
+{
+    for (size_t i = 0; i < self->route_count; i++)
+        if (strcmp(self->routes[i]->name, name) == 0)
+            return self->routes[i];
+    return NULL;
+}
+
+size_t
+conf_endpoints(const conf_t *self)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < self->route_count; i++)
+        for (size_t side = 0; side < SIDES; side++)
+            count += self->routes[i]->sides[side].endpoint_count;
+    return count;
+}
+
+route_conf_t *
+conf_take(conf_t *self, const char *name)
+{
+    for (size_t i = 0; i < self->route_count; i++) {
+        route_conf_t *route = self->routes[i];
+        if (strcmp(route->name, name) != 0)
+            continue;
+        memmove(&self->routes[i], &self->routes[i + 1], (self->route_count - i - 1) * sizeof *self->routes);
+        self->route_count--;
+        return route;
+    }
+    return NULL;
+}
+
+static void
+free_settings(settings_t *settings)
+{
+    for (size_t i = 0; i < settings->count; i++) {
+        free(settings->at[i].key);
+        free(settings->at[i].value);
+    }
+    free(settings->at);
+}
+
+static void
+free_security(security_conf_t *security)
+{
+    free(security->server_cert);
+    free(security->client_certs);
+    free(security->client_cert);
+    free(security->peer_cert);
+    free(security->users);
+    free(security->allow);
+    free(security->deny);
+    free(security->acl);
+    free(security->gssapi_principal);
+    free(security->gssapi_service_principal);
+    free(security->plain_username);
+    if (security->plain_password)
+        explicit_bzero(security->plain_password, strlen(security->plain_password));
+    free(security->plain_password);
+}
+
+static void
+free_side(side_conf_t *side)
+{
+    for (size_t i = 0; i < side->option_count; i++) {
+        sockopt_kind_t kind = side->options[i].option->kind;
+        if (kind == SOCKOPT_TEXT || kind == SOCKOPT_BYTES)
+            free(side->options[i].value.text);
+    }
+    free(side->options);
+    free(side->endpoints);
+    free_security(&side->security);
+}
+
+void
+route_conf_destroy(route_conf_t **self_p)
+{
+    route_conf_t *self = *self_p;
+    if (!self)
+        return;
+    for (size_t side = 0; side < SIDES; side++)
+        free_side(&self->sides[side]);
+    free_settings(&self->settings);
+    free(self);
+    *self_p = NULL;
+}
+
+void
+conf_destroy(conf_t **self_p)
+{
+    conf_t *self = *self_p;
+    if (!self)
+        return;
+    for (size_t i = 0; i < self->route_count; i++)
+        route_conf_destroy(&self->routes[i]);
+    free_settings(&self->settings);
+    free(self->routes);
+    free(self->file);
+    free(self->control);
+    free(self->http);
+    free(self);
+    *self_p = NULL;
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "conf/pattern.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <strings.h>
+
+#include <zmq.h>
+
+// zmq.h hides the draft types where the library was built without them; the
+// numbers are part of its ABI.
+enum { T_SERVER = 12, T_CLIENT, T_RADIO, T_DISH, T_GATHER, T_SCATTER, T_DGRAM, T_PEER, T_CHANNEL };
+
+enum { SENDS = 1, RECEIVES = 2, DRAFT = 4 };
+
+typedef struct {
+    const char *name;
+    int type;
+    unsigned can;
+    const char *refusal; // why no route can have it; NULL: it can
+} socket_type_t;
+
+// The first row of a number is its name of today, later ones are old names.
+static const socket_type_t socket_types[] = {
+    {"PAIR", ZMQ_PAIR, SENDS | RECEIVES, NULL},
+    {"PUB", ZMQ_PUB, SENDS, NULL},
+    {"SUB", ZMQ_SUB, RECEIVES, NULL},
+    {"REQ", ZMQ_REQ, SENDS | RECEIVES, "a REQ socket has to wait for each reply and cannot be proxied, DEALER can"},
+    {"REP", ZMQ_REP, SENDS | RECEIVES, "a REP socket has to answer each request first and cannot be proxied, ROUTER can"},
+    {"DEALER", ZMQ_DEALER, SENDS | RECEIVES, NULL},
+    {"ROUTER", ZMQ_ROUTER, SENDS | RECEIVES, NULL},
+    {"PULL", ZMQ_PULL, RECEIVES, NULL},
+    {"PUSH", ZMQ_PUSH, SENDS, NULL},
+    {"XPUB", ZMQ_XPUB, SENDS | RECEIVES, NULL},
+    {"XSUB", ZMQ_XSUB, SENDS | RECEIVES, NULL},
+    {"STREAM", ZMQ_STREAM, SENDS | RECEIVES, NULL},
+    {"SERVER", T_SERVER, SENDS | RECEIVES | DRAFT, "a SERVER message forgets its sender on the way through and cannot be proxied, ROUTER can"},
+    {"CLIENT", T_CLIENT, SENDS | RECEIVES | DRAFT, NULL},
+    {"RADIO", T_RADIO, SENDS | DRAFT, "RADIO needs the group of each message and cannot be proxied, PUB can"},
+    {"DISH", T_DISH, RECEIVES | DRAFT, "DISH has to join each group by name and cannot be proxied, SUB can"},
+    {"GATHER", T_GATHER, RECEIVES | DRAFT, NULL},
+    {"SCATTER", T_SCATTER, SENDS | DRAFT, NULL},
+    {"DGRAM", T_DGRAM, SENDS | RECEIVES | DRAFT, "DGRAM speaks udp only, which no route can"},
+    {"PEER", T_PEER, SENDS | RECEIVES | DRAFT, "a PEER message forgets its sender on the way through and cannot be proxied, ROUTER can"},
+    {"CHANNEL", T_CHANNEL, SENDS | RECEIVES | DRAFT, NULL},
+    {"XREQ", ZMQ_DEALER, SENDS | RECEIVES, NULL},
+    {"XREP", ZMQ_ROUTER, SENDS | RECEIVES, NULL},
+};
+
+static const pattern_t patterns[] = {
+    // name       frontend     backend      flow        ingress  draft
+    {"forwarder", ZMQ_XSUB,    ZMQ_XPUB,    FLOW_BOTH,  true,    false},
+    {"queue",     ZMQ_ROUTER,  ZMQ_DEALER,  FLOW_BOTH,  false,   false},
+    {"streamer",  ZMQ_PULL,    ZMQ_PUSH,    FLOW_DOWN,  false,   false},
+    {"pair",      ZMQ_PAIR,    ZMQ_PAIR,    FLOW_BOTH,  false,   false},
+    {"pipeline",  T_GATHER,    T_SCATTER,   FLOW_DOWN,  false,   true},
+    {"custom",    -1,          -1,          FLOW_BOTH,  false,   false},
+};
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+const char *
+side_name(side_t side)
+{
+    static const char *const names[SIDES] = {"frontend", "backend", "ingress", "capture"};
+    return side < SIDES ? names[side] : "";
+}
+
+const pattern_t *
+pattern_at(unsigned i)
+{
+    return i < COUNT(patterns) ? &patterns[i] : NULL;
+}
+
+const pattern_t *
+pattern_find(const char *name)
+{
+    for (size_t i = 0; i < COUNT(patterns); i++)
+        if (strcasecmp(patterns[i].name, name) == 0)
+            return &patterns[i];
+    return NULL;
+}
+
+const char *
+socket_type_at(unsigned i)
+{
+    return i < COUNT(socket_types) ? socket_types[i].name : NULL;
+}
+
+int
+socket_type_find(const char *name)
+{
+    for (size_t i = 0; i < COUNT(socket_types); i++)
+        if (strcasecmp(socket_types[i].name, name) == 0)
+            return socket_types[i].type;
+    return -1;
+}
+
+static const socket_type_t *
+row_of(int type)
+{
+    static const socket_type_t unknown = {"?", -1, 0, "unknown socket type"};
+    for (size_t i = 0; i < COUNT(socket_types); i++)
+        if (socket_types[i].type == type)
+            return &socket_types[i];
+    return &unknown;
+}
+
+const char *
+socket_type_name(int type)
+{
+    return row_of(type)->name;
+}
+
+bool
+socket_type_sends(int type)
+{
+    return row_of(type)->can & SENDS;
+}
+
+bool
+socket_type_receives(int type)
+{
+    return row_of(type)->can & RECEIVES;
+}
+
+bool
+socket_type_is_draft(int type)
+{
+    return row_of(type)->can & DRAFT;
+}
+
+// Both take the first frame as the address of a peer of their own.
+static bool
+addresses_peers(int type)
+{
+    return type == ZMQ_ROUTER || type == ZMQ_STREAM;
+}
+
+static bool
+speaks_both_ways(int type)
+{
+    return socket_type_sends(type) && socket_type_receives(type);
+}
+
+// XPUB hands out subscriptions and XSUB lives from them: the other side has to
+// take part in both directions.
+static bool
+subscriptions_get_lost(int type, int other)
+{
+    return (type == ZMQ_XPUB || type == ZMQ_XSUB) && !speaks_both_ways(other);
+}
+
+const char *
+pattern_refusal(int frontend, int backend)
+{
+    if (row_of(frontend)->refusal)
+        return row_of(frontend)->refusal;
+    if (row_of(backend)->refusal)
+        return row_of(backend)->refusal;
+    if (addresses_peers(frontend) && addresses_peers(backend))
+        return "a routing id of one side means nothing to the other";
+    if (subscriptions_get_lost(frontend, backend) || subscriptions_get_lost(backend, frontend))
+        return "subscriptions have no way through; use SUB or PUB, or XSUB with XPUB";
+    if (pattern_flow(frontend, backend) == 0)
+        return "neither side can send what the other receives";
+    return NULL;
+}
+
+flow_t
+pattern_flow(int frontend, int backend)
+{
+    unsigned flow = 0;
+    if (row_of(frontend)->refusal || row_of(backend)->refusal)
+        return 0;
+    if (addresses_peers(frontend) && addresses_peers(backend))
+        return 0;
+    if (subscriptions_get_lost(frontend, backend) || subscriptions_get_lost(backend, frontend))
+        return 0;
+    if (socket_type_receives(frontend) && socket_type_sends(backend))
+        flow |= FLOW_DOWN;
+    if (socket_type_receives(backend) && socket_type_sends(frontend))
+        flow |= FLOW_UP;
+    return (flow_t)flow;
+}

@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "conf/sockopt.h"
+#include "base/mem.h"
+#include "conf/units.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <zmq.h>
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+// The draft types by number, see socket_types in pattern.c.
+#define ON_SERVER ON(12)
+#define ON_CLIENT ON(13)
+#define ON_PEER ON(19)
+#define ON_ANY 0x1fffffu
+#define ON_ZMTP (ON_ANY & ~ON(ZMQ_STREAM))
+#define ON_PUBLISHER (ON(ZMQ_PUB) | ON(ZMQ_XPUB))
+
+#define LIVE SOCKOPT_LIVE
+#define DRAFT SOCKOPT_DRAFT
+#define NUMBER(name) SOCKOPT_NUMBER_##name
+
+// Ranges are the intersection of what 4.3.4 and 4.3.5 take, narrower only where
+// a value could do nothing but harm.
+// clang-format off
+static const sockopt_t sockopts[] = {
+    // key                      libzmq                          kind             min  max        sockets         flags  initial
+    {"affinity",                ZMQ_AFFINITY,                   SOCKOPT_UINT64,  0,   INT64_MAX, ON_ANY,         0,     "0"},
+    {"backlog",                 ZMQ_BACKLOG,                    SOCKOPT_INT,     0,   INT_MAX,   ON_ANY,         0,     "100"},
+    {"bindtodevice",            ZMQ_BINDTODEVICE,               SOCKOPT_TEXT,    1,   15,        ON_ANY,         0,     ""},
+    {"busy_poll",               NUMBER(BUSY_POLL),              SOCKOPT_INT,     0,   INT_MAX,   ON_ANY,         DRAFT, "0"},
+    {"conflate",                ZMQ_CONFLATE,                   SOCKOPT_BOOL,    0,   1,         ON(ZMQ_PULL) | ON(ZMQ_PUSH) | ON(ZMQ_SUB) | ON(ZMQ_PUB) | ON(ZMQ_DEALER), 0, "no"},
+    {"connect_routing_id",      ZMQ_CONNECT_ROUTING_ID,         SOCKOPT_BYTES,   1,   255,       ON(ZMQ_ROUTER) | ON(ZMQ_STREAM), 0, ""},
+    {"connect_timeout",         ZMQ_CONNECT_TIMEOUT,            SOCKOPT_MS,      0,   INT_MAX,   ON_ANY,         0,     "0"},
+    {"disconnect_msg",          NUMBER(DISCONNECT_MSG),         SOCKOPT_BYTES,   1,   4096,      ON(ZMQ_ROUTER) | ON_SERVER | ON_PEER, DRAFT, ""},
+    {"gssapi_principal_nametype", ZMQ_GSSAPI_PRINCIPAL_NAMETYPE, SOCKOPT_INT,    0,   2,         ON_ZMTP,        0,     "0"},
+    {"gssapi_service_principal_nametype", ZMQ_GSSAPI_SERVICE_PRINCIPAL_NAMETYPE, SOCKOPT_INT, 0, 2, ON_ZMTP,     0,     "0"},
+    {"handshake_ivl",           ZMQ_HANDSHAKE_IVL,              SOCKOPT_MS,      0,   INT_MAX,   ON_ZMTP,        0,     "30s"},
+    {"heartbeat_ivl",           ZMQ_HEARTBEAT_IVL,              SOCKOPT_MS,      0,   INT_MAX,   ON_ZMTP,        0,     "0"},
+    {"heartbeat_timeout",       ZMQ_HEARTBEAT_TIMEOUT,          SOCKOPT_MS,      0,   INT_MAX,   ON_ZMTP,        0,     "-1"},
+    {"heartbeat_ttl",           ZMQ_HEARTBEAT_TTL,              SOCKOPT_MS,      0,   6553599,   ON_ZMTP,        0,     "0"},
+    {"hello_msg",               NUMBER(HELLO_MSG),              SOCKOPT_BYTES,   1,   4096,      ON(ZMQ_ROUTER) | ON(ZMQ_DEALER) | ON_CLIENT | ON_SERVER | ON_PEER, DRAFT, ""},
+    {"hiccup_msg",              NUMBER(HICCUP_MSG),             SOCKOPT_BYTES,   1,   4096,      ON(ZMQ_DEALER) | ON_CLIENT | ON_PEER, DRAFT, ""},
+    {"immediate",               ZMQ_IMMEDIATE,                  SOCKOPT_BOOL,    0,   1,         ON_ANY,         0,     "no"},
+    {"in_batch_size",           NUMBER(IN_BATCH_SIZE),          SOCKOPT_SIZE,    1,   INT_MAX,   ON_ANY,         DRAFT, "8k"},
+    {"invert_matching",         ZMQ_INVERT_MATCHING,            SOCKOPT_BOOL,    0,   1,         ON_PUBLISHER | ON(ZMQ_SUB), 0, "no"},
+    {"ipv6",                    ZMQ_IPV6,                       SOCKOPT_BOOL,    0,   1,         ON_ANY,         0,     "no"},
+    {"linger",                  ZMQ_LINGER,                     SOCKOPT_MS,      0,   INT_MAX,   ON_ANY,         LIVE | SOCKOPT_AUTO, "-1"},
+    {"maxmsgsize",              ZMQ_MAXMSGSIZE,                 SOCKOPT_SIZE64,  -1,  INT64_MAX, ON_ANY,         0,     "-1"},
+    {"metadata",                NUMBER(METADATA),               SOCKOPT_TEXT,    4,   4096,      ON_ZMTP,        DRAFT | SOCKOPT_LIST, ""},
+    {"multicast_hops",          ZMQ_MULTICAST_HOPS,             SOCKOPT_INT,     1,   255,       ON_ANY,         0,     "1"},
+    {"multicast_loop",          NUMBER(MULTICAST_LOOP),         SOCKOPT_BOOL,    0,   1,         ON_ANY,         DRAFT, "yes"},
+    {"multicast_maxtpdu",       ZMQ_MULTICAST_MAXTPDU,          SOCKOPT_SIZE,    1,   65535,     ON_ANY,         0,     "1500"},
+    {"norm_block_size",         NUMBER(NORM_BLOCK_SIZE),        SOCKOPT_INT,     1,   255,       ON_ANY,         DRAFT, "16"},
+    {"norm_buffer_size",        NUMBER(NORM_BUFFER_SIZE),       SOCKOPT_INT,     1,   INT_MAX,   ON_ANY,         DRAFT, "2048"},
+    {"norm_mode",               NUMBER(NORM_MODE),              SOCKOPT_INT,     0,   4,         ON_ANY,         DRAFT, "1"},
+    {"norm_num_autoparity",     NUMBER(NORM_NUM_AUTOPARITY),    SOCKOPT_INT,     0,   254,       ON_ANY,         DRAFT, "0"},
+    {"norm_num_parity",         NUMBER(NORM_NUM_PARITY),        SOCKOPT_INT,     0,   254,       ON_ANY,         DRAFT, "4"},
+    {"norm_push",               NUMBER(NORM_PUSH),              SOCKOPT_BOOL,    0,   1,         ON_ANY,         DRAFT, "no"},
+    {"norm_segment_size",       NUMBER(NORM_SEGMENT_SIZE),      SOCKOPT_INT,     1,   65535,     ON_ANY,         DRAFT, "1400"},
+    {"norm_unicast_nack",       NUMBER(NORM_UNICAST_NACK),      SOCKOPT_BOOL,    0,   1,         ON_ANY,         DRAFT, "no"},
+    {"only_first_subscribe",    NUMBER(ONLY_FIRST_SUBSCRIBE),   SOCKOPT_BOOL,    0,   1,         ON(ZMQ_XPUB) | ON(ZMQ_XSUB), DRAFT, "no"},
+    {"out_batch_size",          NUMBER(OUT_BATCH_SIZE),         SOCKOPT_SIZE,    1,   INT_MAX,   ON_ANY,         DRAFT, "8k"},
+    {"priority",                NUMBER(PRIORITY),               SOCKOPT_INT,     0,   INT_MAX,   ON_ANY,         DRAFT, "0"},
+    {"probe_router",            ZMQ_PROBE_ROUTER,               SOCKOPT_BOOL,    0,   1,         ON(ZMQ_ROUTER) | ON(ZMQ_DEALER), 0, "no"},
+    {"rate",                    ZMQ_RATE,                       SOCKOPT_INT,     1,   INT_MAX,   ON_ANY,         0,     "100"},
+    {"rcvbuf",                  ZMQ_RCVBUF,                     SOCKOPT_SIZE,    -1,  INT_MAX,   ON_ANY,         0,     "-1"},
+    {"rcvhwm",                  ZMQ_RCVHWM,                     SOCKOPT_INT,     0,   INT_MAX,   ON_ANY,         0,     "1000"},
+    {"reconnect_ivl",           ZMQ_RECONNECT_IVL,              SOCKOPT_MS,      -1,  INT_MAX,   ON_ANY,         0,     "100ms"},
+    {"reconnect_ivl_max",       ZMQ_RECONNECT_IVL_MAX,          SOCKOPT_MS,      0,   INT_MAX,   ON_ANY,         0,     "0"},
+    {"reconnect_stop",          NUMBER(RECONNECT_STOP),         SOCKOPT_INT,     0,   7,         ON_ANY,         DRAFT, "0"},
+    {"recovery_ivl",            ZMQ_RECOVERY_IVL,               SOCKOPT_MS,      0,   INT_MAX,   ON_ANY,         0,     "10s"},
+    {"router_handover",         ZMQ_ROUTER_HANDOVER,            SOCKOPT_BOOL,    0,   1,         ON(ZMQ_ROUTER), LIVE,  "no"},
+    {"router_mandatory",        ZMQ_ROUTER_MANDATORY,           SOCKOPT_BOOL,    0,   1,         ON(ZMQ_ROUTER), 0,     "no"},
+    {"router_notify",           NUMBER(ROUTER_NOTIFY),          SOCKOPT_INT,     0,   3,         ON(ZMQ_ROUTER), DRAFT, "0"},
+    {"routing_id",              ZMQ_ROUTING_ID,                 SOCKOPT_BYTES,   1,   255,       ON(ZMQ_ROUTER) | ON(ZMQ_DEALER), 0, ""},
+    {"sndbuf",                  ZMQ_SNDBUF,                     SOCKOPT_SIZE,    -1,  INT_MAX,   ON_ANY,         0,     "-1"},
+    {"sndhwm",                  ZMQ_SNDHWM,                     SOCKOPT_INT,     0,   INT_MAX,   ON_ANY,         0,     "1000"},
+    {"socks_proxy",             ZMQ_SOCKS_PROXY,                SOCKOPT_TEXT,    1,   255,       ON_ANY,         0,     ""},
+    {"socks_username",          NUMBER(SOCKS_USERNAME),         SOCKOPT_TEXT,    1,   255,       ON_ANY,         DRAFT, ""},
+    {"stream_notify",           ZMQ_STREAM_NOTIFY,              SOCKOPT_BOOL,    0,   1,         ON(ZMQ_STREAM), 0,     "yes"},
+    {"subscribe",               ZMQ_SUBSCRIBE,                  SOCKOPT_BYTES,   0,   4096,      ON(ZMQ_SUB),    SOCKOPT_LIST, ""},
+    {"tcp_keepalive",           ZMQ_TCP_KEEPALIVE,              SOCKOPT_SWITCH,  -1,  1,         ON_ANY,         0,     "-1"},
+    {"tcp_keepalive_cnt",       ZMQ_TCP_KEEPALIVE_CNT,          SOCKOPT_INT,     -1,  127,       ON_ANY,         0,     "-1"},
+    {"tcp_keepalive_idle",      ZMQ_TCP_KEEPALIVE_IDLE,         SOCKOPT_SECONDS, -1,  32767,     ON_ANY,         0,     "-1"},
+    {"tcp_keepalive_intvl",     ZMQ_TCP_KEEPALIVE_INTVL,        SOCKOPT_SECONDS, -1,  32767,     ON_ANY,         0,     "-1"},
+    {"tcp_maxrt",               ZMQ_TCP_MAXRT,                  SOCKOPT_MS,      0,   INT_MAX,   ON_ANY,         0,     "0"},
+    {"tos",                     ZMQ_TOS,                        SOCKOPT_INT,     0,   255,       ON_ANY,         0,     "0"},
+    {"wss_hostname",            NUMBER(WSS_HOSTNAME),           SOCKOPT_TEXT,    1,   255,       ON_ANY,         DRAFT, ""},
+    {"wss_trust_system",        NUMBER(WSS_TRUST_SYSTEM),       SOCKOPT_BOOL,    0,   1,         ON_ANY,         DRAFT, "no"},
+    {"xpub_nodrop",             ZMQ_XPUB_NODROP,                SOCKOPT_BOOL,    0,   1,         ON_PUBLISHER,   0,     "no"},
+    {"xpub_verbose",            ZMQ_XPUB_VERBOSE,               SOCKOPT_BOOL,    0,   1,         ON(ZMQ_XPUB),   0,     "no"},
+    {"xpub_verboser",           ZMQ_XPUB_VERBOSER,              SOCKOPT_BOOL,    0,   1,         ON(ZMQ_XPUB),   0,     "no"},
+    {"xpub_welcome_msg",        ZMQ_XPUB_WELCOME_MSG,           SOCKOPT_BYTES,   1,   4096,      ON(ZMQ_XPUB),   0,     ""},
+    {"xsub_verbose_unsubscribe", NUMBER(XSUB_VERBOSE_UNSUBSCRIBE), SOCKOPT_BOOL, 0,   1,         ON(ZMQ_XSUB),   DRAFT, "no"},
+};
+
+static const sockopt_old_t old_names[] = {
+    {"connect_rid",             "connect_routing_id", NULL,     false},
+    {"delay_attach_on_connect", "immediate",          NULL,     false},
+    {"fail_unroutable",         "router_mandatory",   NULL,     false},
+    {"hwm",                     "sndhwm",             "rcvhwm", false},
+    {"identity",                "routing_id",         NULL,     false},
+    {"ipv4only",                "ipv6",               NULL,     true},
+    {"router_behavior",         "router_mandatory",   NULL,     false},
+};
+
+static const struct {
+    const char *key, *reason;
+} refused[] = {
+    {"curve_publickey",     "keys are read from certificate files: client_cert, server_cert"},
+    {"curve_secretkey",     "keys are read from certificate files: client_cert, server_cert"},
+    {"curve_server",        "write security = curve"},
+    {"curve_serverkey",     "keys are read from certificate files: peer_cert"},
+    {"gssapi_server",       "write security = gssapi"},
+    {"ipc_filter_gid",      "deprecated by libzmq; use ipc_mode and ipc_group"},
+    {"ipc_filter_pid",      "deprecated by libzmq; use ipc_mode and ipc_group"},
+    {"ipc_filter_uid",      "deprecated by libzmq; use ipc_mode and ipc_group"},
+    {"loopback_fastpath",   "does nothing outside Windows"},
+    {"plain_password",      "a password does not belong into this file; write plain_password_file"},
+    {"plain_server",        "write security = plain"},
+    {"rcvtimeo",            "a route never waits in a receive"},
+    {"req_correlate",       "only REQ has it, and REQ cannot be proxied"},
+    {"req_relaxed",         "only REQ has it, and REQ cannot be proxied"},
+    {"router_raw",          "deprecated by libzmq; use a custom route with a STREAM side"},
+    {"sndtimeo",            "a route never waits in a send"},
+    {"socks_password",      "a password does not belong into this file, and libzmq reads it from nowhere else"},
+    {"tcp_accept_filter",   "deprecated by libzmq; use allow and deny"},
+    {"unsubscribe",         "leave out the subscribe line instead"},
+    {"use_fd",              "listening descriptors are handed over by systemd or kept by zbroker itself"},
+    {"vmci_buffer_max_size", "zbroker has no vmci transport"},
+    {"vmci_buffer_min_size", "zbroker has no vmci transport"},
+    {"vmci_buffer_size",    "zbroker has no vmci transport"},
+    {"vmci_connect_timeout", "zbroker has no vmci transport"},
+    {"wss_cert_pem",        "a certificate has several lines, a value has one"},
+    {"wss_key_pem",         "a key does not belong into this file"},
+    {"wss_trust_pem",       "a certificate has several lines, a value has one"},
+    {"xpub_manual",         "zbroker sets it by itself where acl or quotas need it"},
+    {"xpub_manual_last_value", "zbroker sets it by itself where acl or quotas need it"},
+    {"zap_domain",          "zbroker answers for itself; the domain is the name of the route"},
+    {"zap_enforce_domain",  "it is always on"},
+};
+// clang-format on
+
+const sockopt_t *
+sockopt_at(unsigned i)
+{
+    return i < COUNT(sockopts) ? &sockopts[i] : NULL;
+}
+
+const sockopt_old_t *
+sockopt_old_at(unsigned i)
+{
+    return i < COUNT(old_names) ? &old_names[i] : NULL;
+}
+
+const sockopt_old_t *
+sockopt_old_find(const char *key)
+{
+    for (size_t i = 0; i < COUNT(old_names); i++)
+        if (strcmp(old_names[i].old, key) == 0)
+            return &old_names[i];
+    return NULL;
+}
+
+const sockopt_t *
+sockopt_find(const char *key)
+{
+    const sockopt_old_t *old = sockopt_old_find(key);
+    if (old)
+        key = old->key;
+    for (size_t i = 0; i < COUNT(sockopts); i++)
+        if (strcmp(sockopts[i].key, key) == 0)
+            return &sockopts[i];
+    return NULL;
+}
+
+const char *
+sockopt_refusal_at(unsigned i, const char **reason)
+{
+    if (i >= COUNT(refused))
+        return NULL;
+    *reason = refused[i].reason;
+    return refused[i].key;
+}
+
+const char *
+sockopt_refusal(const char *key)
+{
+    for (size_t i = 0; i < COUNT(refused); i++)
+        if (strcmp(refused[i].key, key) == 0)
+            return refused[i].reason;
+    return NULL;
+}
+
+static bool
+is_text(const sockopt_t *option)
+{
+    return option->kind == SOCKOPT_TEXT || option->kind == SOCKOPT_BYTES;
+}
+
+static int
+parse_text(const sockopt_t *option, const char *text, sockopt_value_t *value, char *reason, size_t size)
+{
+    size_t length = strlen(text);
+    // Empty is "not set", except where the empty string is a value.
+    if (length > 0 && (length < (size_t)option->min || length > (size_t)option->max)) {
+        snprintf(reason, size, "%zu bytes are too %s, %" PRId64 " to %" PRId64, length,
+                 length > (size_t)option->max ? "many" : "few", option->min, option->max);
+        return -1;
+    }
+    // libzmq asserts less than it assumes here: a property needs a name, "X-" first.
+    if (option->option == SOCKOPT_NUMBER_METADATA && length > 0 &&
+        (strncmp(text, "X-", 2) != 0 || !strchr(text, ':') || strchr(text, ':') == text + 2)) {
+        snprintf(reason, size, "\"%s\" is not X-NAME:VALUE", text);
+        return -1;
+    }
+    value->text = xstrdup(text);
+    return 0;
+}
+
+// The number behind TEXT in libzmq's unit: NULL, or what it is not.
+static const char *
+parse_number(const sockopt_t *option, const char *text, int64_t *number)
+{
+    bool yes;
+    switch (option->kind) {
+    case SOCKOPT_SWITCH:
+        if (strcmp(text, "-1") == 0) {
+            *number = -1;
+            return NULL;
+        }
+        // fall through
+    case SOCKOPT_BOOL:
+        if (units_switch(text, &yes) == -1)
+            return "yes or no";
+        *number = yes;
+        return NULL;
+    case SOCKOPT_MS:
+        return units_time(text, 1, number) == -1 ? "a time such as 500ms, 10s, 5m or 1h" : NULL;
+    case SOCKOPT_SECONDS:
+        if (units_time(text, 1000, number) == -1)
+            return "a time such as 10s, 5m or 1h";
+        if (*number == -1)
+            return NULL;
+        if (*number % 1000)
+            return "a whole number of seconds";
+        *number /= 1000;
+        return NULL;
+    case SOCKOPT_SIZE:
+    case SOCKOPT_SIZE64:
+        return units_size(text, number) == -1 ? "a size such as 4096, 64k, 16M or 1G" : NULL;
+    default:
+        return units_number(text, number) == -1 ? "a number" : NULL;
+    }
+}
+
+// NUMBER as it is written: with its unit, booleans as words.
+static void
+print_number(const sockopt_t *option, int64_t number, char text[UNITS_TEXT])
+{
+    switch (option->kind) {
+    case SOCKOPT_SWITCH:
+    case SOCKOPT_BOOL:
+        snprintf(text, UNITS_TEXT, "%s", number < 0 ? "-1" : number ? "yes" : "no");
+        break;
+    case SOCKOPT_MS:
+        units_print_time(number, text);
+        break;
+    case SOCKOPT_SECONDS:
+        units_print_time(number > 0 ? number * 1000 : number, text);
+        break;
+    case SOCKOPT_SIZE:
+    case SOCKOPT_SIZE64:
+        units_print_size(number, text);
+        break;
+    default:
+        snprintf(text, UNITS_TEXT, "%" PRId64, number);
+    }
+}
+
+// Ends of a range are shown bare: 2147483647, not 2147483647ms.
+int
+sockopt_parse(const sockopt_t *option, const char *text, sockopt_value_t *value, char *reason, size_t size)
+{
+    *reason = '\0';
+    if (is_text(option))
+        return parse_text(option, text, value, reason, size);
+    const char *not_a = parse_number(option, text, &value->number);
+    if (not_a) {
+        if (*text)
+            snprintf(reason, size, "\"%s\" is not %s", text, not_a);
+        else
+            snprintf(reason, size, "the value is missing, %s", not_a);
+        return -1;
+    }
+    if (value->number >= option->min && value->number <= option->max)
+        return 0;
+    snprintf(reason, size, "\"%s\" is out of range, %" PRId64 " to %" PRId64, text, option->min, option->max);
+    return -1;
+}
+
+char *
+sockopt_print(const sockopt_t *option, sockopt_value_t value)
+{
+    if (is_text(option))
+        return xstrdup(value.text);
+    char text[UNITS_TEXT];
+    print_number(option, value.number, text);
+    return xstrdup(text);
+}
+
+int
+sockopt_set(const sockopt_t *option, void *socket, sockopt_value_t value)
+{
+    if (is_text(option))
+        return zmq_setsockopt(socket, option->option, value.text, strlen(value.text));
+    if (option->kind == SOCKOPT_INT64 || option->kind == SOCKOPT_SIZE64)
+        return zmq_setsockopt(socket, option->option, &value.number, sizeof value.number);
+    if (option->kind == SOCKOPT_UINT64) {
+        uint64_t number = (uint64_t)value.number;
+        return zmq_setsockopt(socket, option->option, &number, sizeof number);
+    }
+    int number = (int)value.number;
+    return zmq_setsockopt(socket, option->option, &number, sizeof number);
+}
+
+static int
+first_type(uint32_t sockets)
+{
+    return __builtin_ctz(sockets);
+}
+
+static bool
+probe(const sockopt_t *option)
+{
+    char text[] = "X-a:b", reason[128];
+    sockopt_value_t value = {.text = text};
+    if (!is_text(option) && sockopt_parse(option, option->initial, &value, reason, sizeof reason) == -1)
+        value.number = option->max;
+    void *ctx = zmq_ctx_new();
+    void *socket = ctx ? zmq_socket(ctx, first_type(option->sockets)) : NULL;
+    bool works = socket && sockopt_set(option, socket, value) == 0;
+    if (socket) {
+        int now = 0;
+        zmq_setsockopt(socket, ZMQ_LINGER, &now, sizeof now);
+        zmq_close(socket);
+    }
+    if (ctx)
+        zmq_ctx_term(ctx);
+    return works;
+}
+
+bool
+sockopt_works(const sockopt_t *option)
+{
+    static signed char known[COUNT(sockopts)]; // 0: not asked yet
+    signed char *answer = &known[option - sockopts];
+    if (!*answer)
+        *answer = probe(option) ? 1 : -1;
+    return *answer > 0;
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "conf/units.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+typedef struct {
+    const char *name;
+    int64_t factor;
+} unit_t;
+
+static const unit_t times[] = {{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
+static const unit_t sizes[] = {{"G", 1 << 30}, {"M", 1 << 20}, {"k", 1 << 10}, {"K", 1 << 10}, {NULL, 0}};
+
+// strtoll alone would take leading blanks and a lone sign.
+static const char *
+read_number(const char *text, int base, int64_t *value)
+{
+    const char *digits = text + (*text == '-' || *text == '+');
+    if (!isdigit((unsigned char)*digits))
+        return NULL;
+    errno = 0;
+    char *end;
+    *value = strtoll(text, &end, base);
+    return errno ? NULL : end;
+}
+
+int
+units_number(const char *text, int64_t *value)
+{
+    const char *digits = text + (*text == '-' || *text == '+');
+    bool hex = digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X');
+    if (hex && !isxdigit((unsigned char)digits[2]))
+        return -1;
+    const char *end = read_number(text, hex ? 16 : 10, value);
+    return end && !*end ? 0 : -1;
+}
+
+static int
+read_with_unit(const char *text, const unit_t *units, int64_t bare, int64_t *value)
+{
+    int64_t number;
+    const char *end = read_number(text, 10, &number);
+    if (!end)
+        return -1;
+    int64_t factor = *end ? 0 : bare;
+    for (const unit_t *unit = units; *end && unit->name; unit++)
+        if (strcmp(end, unit->name) == 0)
+            factor = unit->factor;
+    // -1 is libzmq's "none" or "for ever" and has no unit.
+    if (number == -1 && !*end)
+        factor = 1;
+    return factor && !__builtin_mul_overflow(number, factor, value) ? 0 : -1;
+}
+
+int
+units_time(const char *text, int64_t bare_unit_ms, int64_t *ms)
+{
+    return read_with_unit(text, times, bare_unit_ms, ms);
+}
+
+int
+units_size(const char *text, int64_t *bytes)
+{
+    return read_with_unit(text, sizes, 1, bytes);
+}
+
+int
+units_switch(const char *text, bool *value)
+{
+    static const char *const words[][2] = {{"no", "yes"}, {"false", "true"}, {"off", "on"}, {"0", "1"}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        for (int j = 0; j < 2; j++)
+            if (strcasecmp(text, words[i][j]) == 0) {
+                *value = j;
+                return 0;
+            }
+    return -1;
+}
+
+int
+units_mode(const char *text, int64_t *mode)
+{
+    const char *end = read_number(text, 8, mode);
+    return end && !*end && *mode >= 0 && *mode <= 0777 && *text != '+' ? 0 : -1;
+}
+
+static void
+print_with_unit(int64_t value, const unit_t *units, const char *smallest, char text[UNITS_TEXT])
+{
+    for (const unit_t *unit = units; unit->name; unit++)
+        if (value > 0 && unit->factor > 1 && value % unit->factor == 0) {
+            snprintf(text, UNITS_TEXT, "%" PRId64 "%s", value / unit->factor, unit->name);
+            return;
+        }
+    snprintf(text, UNITS_TEXT, "%" PRId64 "%s", value, value > 0 ? smallest : "");
+}
+
+void
+units_print_time(int64_t ms, char text[UNITS_TEXT])
+{
+    print_with_unit(ms, times, "ms", text);
+}
+
+void
+units_print_size(int64_t bytes, char text[UNITS_TEXT])
+{
+    print_with_unit(bytes, sizes, "", text);
+}

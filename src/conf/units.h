@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MPL-2.0
+// units.h - numbers as people write them: 10s, 16M, yes. What is printed is
+// canonical, the shortest form that is exact: reading it gives the same number.
+
+#ifndef ZB_UNITS_H
+#define ZB_UNITS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define UNITS_TEXT 32 // bytes that any of the print functions needs
+
+// Each returns 0, or -1 when TEXT is not of that kind or beyond 64 bits.
+int units_number(const char *text, int64_t *value);                     // decimal or 0x…, with a sign
+int units_time(const char *text, int64_t bare_unit_ms, int64_t *ms);    // ms s m h; a bare number counts BARE_UNIT_MS each
+int units_size(const char *text, int64_t *bytes);                       // k M G (K too), 1024 each step
+int units_switch(const char *text, bool *value);                        // yes/no true/false on/off 1/0, any case
+int units_mode(const char *text, int64_t *mode);                        // octal, 0 to 0777
+
+void units_print_time(int64_t ms, char text[UNITS_TEXT]);
+void units_print_size(int64_t bytes, char text[UNITS_TEXT]);
+
+#endif
