@@ -32,7 +32,7 @@ write_one(const client_t *client, void *arg)
 }
 
 void
-clients_write(json_t *json, const broker_t *broker, const char *route, size_t max)
+clients_write(json_t *json, broker_t *broker, const char *route, size_t max)
 {
     writing_t writing = { .json = json, .max = max };
     watch_t *watch = broker_watch(broker);
@@ -66,7 +66,7 @@ print_one(const client_t *client, void *arg)
 }
 
 void
-clients_print(text_t *out, const broker_t *broker, const char *route)
+clients_print(text_t *out, broker_t *broker, const char *route)
 {
     static const column_t columns[] = {
         { "ID", 1 }, { "ROUTE", 0 }, { "SIDE", 0 }, { "PEER", 0 }, { "USER", 0 }, { "CONNECTED_AT", 0 }, { "BACKLOG_BYTES", 1 },

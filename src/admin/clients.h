@@ -10,7 +10,7 @@
 #include "base/text.h"
 
 // "clients": an array, the oldest first, at most MAX of them (0: all). ROUTE NULL: of every route.
-void clients_write(json_t *json, const broker_t *broker, const char *route, size_t max);
-void clients_print(text_t *out, const broker_t *broker, const char *route);
+void clients_write(json_t *json, broker_t *broker, const char *route, size_t max);
+void clients_print(text_t *out, broker_t *broker, const char *route);
 
 #endif

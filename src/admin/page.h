@@ -26,6 +26,6 @@ extern const page_asset_t page_assets[];
 const page_asset_t *page_find(const char *path); // NULL: no such file
 
 // index.html with every {{name}} filled in, for HTML escaped, and a row for each route.
-void page_write(const broker_t *broker, text_t *out);
+void page_write(broker_t *broker, text_t *out);
 
 #endif

@@ -224,7 +224,7 @@ forget_removed_routes(void)
 }
 
 void
-stats_tick(const broker_t *broker)
+stats_tick(broker_t *broker)
 {
     static int64_t last_ms;
     int64_t now = clock_mono_ms();
@@ -386,7 +386,7 @@ json_rounded(json_t *json, const char *key, double value)
 }
 
 void
-stats_status(json_t *json, const broker_t *broker)
+stats_status(json_t *json, broker_t *broker)
 {
     broker_status_t status;
     process_t process;
@@ -577,7 +577,7 @@ write_events(json_t *json, const char *route)
 }
 
 void
-stats_route(json_t *json, const broker_t *broker, const broker_route_t *route, stats_depth_t depth)
+stats_route(json_t *json, broker_t *broker, const broker_route_t *route, stats_depth_t depth)
 {
     json_object(json, NULL);
     json_string(json, "name", route->conf->name);

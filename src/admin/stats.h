@@ -41,7 +41,7 @@ size_t stats_problems(const broker_route_t *route, problem_t problems[PROBLEMS_M
 const char *problem_level_name(problem_level_t level);
 
 // Call once a second: remembers what was dropped, for "in the last minute".
-void stats_tick(const broker_t *broker);
+void stats_tick(broker_t *broker);
 
 // An endpoint of a side as bound, or as configured while the route has no sockets; NULL past the end.
 const char *stats_endpoint(const broker_route_t *route, side_t side, size_t i, bool *connected);
@@ -60,7 +60,7 @@ typedef struct {
 void process_read(process_t *process); // proc(5), getrusage(2)
 
 // The fields of /api/v1/status, into an object that is open.
-void stats_status(json_t *json, const broker_t *broker);
+void stats_status(json_t *json, broker_t *broker);
 
 // One route as an object of its own. How much:
 typedef enum {
@@ -68,7 +68,7 @@ typedef enum {
     STATS_HISTORY, // and the last minute
     STATS_DETAIL,  // and the last quarter of an hour, options, clients, events
 } stats_depth_t;
-void stats_route(json_t *json, const broker_t *broker, const broker_route_t *route, stats_depth_t depth);
+void stats_route(json_t *json, broker_t *broker, const broker_route_t *route, stats_depth_t depth);
 
 // "options": every key of a section as it runs.
 void stats_settings(json_t *json, const char *key, const settings_t *settings);

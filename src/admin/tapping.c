@@ -226,7 +226,7 @@ tapping_new(broker_t *broker, tapping_conf_t *conf, text_t *error)
         memset(&conf->prefix, 0, sizeof conf->prefix);
         if (self->epoll != -1 && attach(self, &route))
             return self;
-        text_add(error, "route %s: %s", route.conf->name, errno == ENOSPC ? "no room for another tap" : strerror(errno));
+        text_add(error, "route %s: %s", self->conf.route, errno == ENOSPC ? "no room for another tap" : strerror(errno));
         tapping_destroy(&self);
     }
     return NULL;
@@ -236,6 +236,12 @@ int
 tapping_fd(const tapping_t *self)
 {
     return self->epoll;
+}
+
+bool
+tapping_is_endless(const tapping_t *self)
+{
+    return !self->conf.count;
 }
 
 bool

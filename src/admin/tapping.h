@@ -33,8 +33,9 @@ typedef struct tapping tapping_t;
 // Takes what CONF holds. NULL with the reason in ERROR.
 tapping_t *tapping_new(broker_t *broker, tapping_conf_t *conf, text_t *error);
 
-// Readable when there is something to write. Changes with tapping_follow; -1: the route has no sockets now.
+// Readable when there is something to write.
 int tapping_fd(const tapping_t *self);
+bool tapping_is_endless(const tapping_t *self); // no count was given
 
 // Look whether the route is still the one that is tapped. False: it is gone for good.
 bool tapping_follow(tapping_t *self);

@@ -1,0 +1,585 @@
+// SPDX-License-Identifier: MPL-2.0
+// control.c - see control.h.
+//
+// One epoll descriptor of our own holds the listener, the clients and their
+// taps, and only that one is in the zloop: hundreds of clients that come and go
+// do not make it build its poll set anew.
+
+#include "admin/control.h"
+#include "admin/commands.h"
+#include "admin/stats.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "flow/ipcpath.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    EVENTS_MAX = 64,          // a turn
+    ACCEPTS_MAX = 32,         // a turn
+    INPUT_MAX = COMMAND_LINE_MAX + 2, // with CR LF
+    TAP_OUTPUT_MAX = 64 * 1024, // that waits for the client, before the tap itself has to
+    IDLE_MS = 1000,           // who has been silent for less does not make room for others
+    TICK_MS = 500,
+};
+
+typedef struct session session_t;
+
+// What an epoll event is about.
+typedef enum { SOURCE_LISTENER, SOURCE_CLIENT, SOURCE_TAP } source_kind_t;
+typedef struct {
+    source_kind_t kind;
+    session_t *client;
+} event_source_t;
+
+struct session {
+    session_t *next, *previous;
+    event_source_t source, tap_source;
+    int fd;
+    bool dead;       // freed when the turn is over
+    bool ended;      // has shut its side down: closed when all is sent
+    bool tap_waits;  // its tap is not polled: the output is full
+    uint32_t events; // as registered
+    char input[INPUT_MAX];
+    size_t input_size;
+    text_t output;
+    size_t sent;
+    int64_t progress_ms; // when the socket last took something, or a command came
+    tapping_t *tapping;
+    char who[128];
+};
+
+struct control {
+    zloop_t *loop;
+    broker_t *broker;
+    char *path;
+    int lock, listener, epoll, timer;
+    event_source_t source;
+    bool resting; // out of descriptors: not accepting until the next tick
+    session_t *clients, *dead;
+    size_t count;
+};
+
+// --- clients -----------------------------------------------------------------------
+
+static void
+watch_fd(control_t *self, int operation, int fd, uint32_t events, event_source_t *source)
+{
+    struct epoll_event event = { .events = events, .data.ptr = source };
+    epoll_ctl(self->epoll, operation, fd, &event);
+}
+
+static void
+end_tap(control_t *self, session_t *client)
+{
+    if (!client->tapping)
+        return;
+    if (!client->tap_waits)
+        epoll_ctl(self->epoll, EPOLL_CTL_DEL, tapping_fd(client->tapping), NULL);
+    client->tap_waits = false;
+    tapping_destroy(&client->tapping);
+}
+
+// Its memory stays until the turn is over: another event may still name it.
+static void
+drop(control_t *self, session_t *client)
+{
+    if (client->dead)
+        return;
+    client->dead = true;
+    end_tap(self, client);
+    close(client->fd);
+    *(client->previous ? &client->previous->next : &self->clients) = client->next;
+    if (client->next)
+        client->next->previous = client->previous;
+    client->next = self->dead;
+    self->dead = client;
+    self->count--;
+}
+
+static void
+bury(control_t *self)
+{
+    while (self->dead) {
+        session_t *client = self->dead;
+        self->dead = client->next;
+        text_free(&client->output);
+        free(client);
+    }
+}
+
+static size_t
+waiting(const session_t *client)
+{
+    return client->output.size - client->sent;
+}
+
+// Send what the socket takes. What it does not take waits for EPOLLOUT.
+static void
+flush(control_t *self, session_t *client)
+{
+    while (!client->dead && waiting(client)) {
+        ssize_t done = send(client->fd, client->output.data + client->sent, waiting(client), MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (done > 0) {
+            client->sent += (size_t)done;
+            client->progress_ms = clock_mono_ms();
+        } else if (done == -1 && errno == EINTR) {
+            continue;
+        } else if (done == -1 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            break;
+        } else {
+            drop(self, client);
+        }
+    }
+    if (client->dead || waiting(client))
+        return;
+    client->sent = 0;
+    if (client->output.room > TAP_OUTPUT_MAX * 2)
+        text_free(&client->output); // a long answer does not hold its memory for ever
+    else if (client->output.data)
+        text_clear(&client->output);
+}
+
+// --- commands ----------------------------------------------------------------------
+
+static void
+finish_tap(control_t *self, session_t *client)
+{
+    tapping_finish(client->tapping, &client->output);
+    text_char(&client->output, '\n');
+    end_tap(self, client);
+}
+
+static void
+begin_tap(control_t *self, session_t *client, tapping_conf_t *conf)
+{
+    text_t error = { 0 };
+    bool json = conf->json;
+    client->tapping = tapping_new(self->broker, conf, &error);
+    if (client->tapping) {
+        watch_fd(self, EPOLL_CTL_ADD, tapping_fd(client->tapping), EPOLLIN, &client->tap_source);
+        return;
+    }
+    tapping_conf_free(conf);
+    commands_refuse(&client->output, json, error.data);
+    text_char(&client->output, '\n');
+    text_free(&error);
+}
+
+static void
+run_line(control_t *self, session_t *client, const char *line, size_t size)
+{
+    tapping_conf_t tap = { 0 };
+    if (size && line[size - 1] == '\r')
+        size--;
+    client->progress_ms = clock_mono_ms();
+    if (commands_run(self->broker, line, size, client->who, &client->output, &tap) == COMMAND_TAP)
+        begin_tap(self, client, &tap);
+    else
+        text_char(&client->output, '\n');
+}
+
+// Run the lines that have come in, one at a time: the next one when the answer
+// to the last one is out.
+static void
+run_lines(control_t *self, session_t *client)
+{
+    while (!client->dead && !client->tapping && !waiting(client)) {
+        char *end = memchr(client->input, '\n', client->input_size);
+        if (!end)
+            break;
+        size_t size = (size_t)(end - client->input);
+        run_line(self, client, client->input, size);
+        client->input_size -= size + 1;
+        memmove(client->input, end + 1, client->input_size);
+        flush(self, client);
+    }
+}
+
+static bool
+line_is_too_long(const session_t *client)
+{
+    const char *end = memchr(client->input, '\n', client->input_size);
+    size_t size = end ? (size_t)(end - client->input) : client->input_size;
+    size -= size && client->input[size - 1] == '\r';
+    return size > COMMAND_LINE_MAX;
+}
+
+static void
+refuse_long_line(control_t *self, session_t *client)
+{
+    commands_refuse(&client->output, false, "line too long");
+    text_char(&client->output, '\n');
+    client->input_size = 0;
+    client->ended = true;
+    // A close with unread input would reset the connection and take the answer with it.
+    char rest[4096];
+    while (recv(client->fd, rest, sizeof rest, MSG_DONTWAIT) > 0)
+        ;
+    flush(self, client);
+}
+
+// The peer has no more to say: what it asked is answered first, also a last
+// line without newline. A tap without end ends here.
+static void
+see_end(control_t *self, session_t *client)
+{
+    client->ended = true;
+    if (client->input_size && client->input_size < sizeof client->input && client->input[client->input_size - 1] != '\n')
+        client->input[client->input_size++] = '\n';
+    if (client->tapping && tapping_is_endless(client->tapping))
+        finish_tap(self, client);
+}
+
+// A line while a tap runs ends the tap; unless it is empty, it is then run as usual.
+static void
+see_line_in_tap(control_t *self, session_t *client)
+{
+    finish_tap(self, client);
+    if (client->input[0] == '\n')
+        memmove(client->input, client->input + 1, --client->input_size);
+}
+
+static void
+read_input(control_t *self, session_t *client)
+{
+    ssize_t got = recv(client->fd, client->input + client->input_size, sizeof client->input - client->input_size, MSG_DONTWAIT);
+    if (got == -1 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+        return;
+    if (got == -1) {
+        drop(self, client);
+        return;
+    }
+    if (got == 0) {
+        see_end(self, client);
+        return;
+    }
+    client->input_size += (size_t)got;
+    if (client->tapping && memchr(client->input, '\n', client->input_size))
+        see_line_in_tap(self, client);
+}
+
+static void
+read_tap(control_t *self, session_t *client)
+{
+    if (!client->tapping || waiting(client) >= TAP_OUTPUT_MAX)
+        return;
+    if (client->sent) { // so that the limit is one of what waits
+        memmove(client->output.data, client->output.data + client->sent, waiting(client));
+        client->output.size -= client->sent;
+        client->sent = 0;
+    }
+    bool goes_on = tapping_write(client->tapping, &client->output, TAP_OUTPUT_MAX) && tapping_follow(client->tapping);
+    if (!goes_on)
+        finish_tap(self, client);
+}
+
+// Send, then run what waits for that, then part if that was all.
+static void
+advance(control_t *self, session_t *client)
+{
+    flush(self, client);
+    run_lines(self, client);
+    if (client->dead || client->tapping || waiting(client))
+        return;
+    if (line_is_too_long(client))
+        refuse_long_line(self, client);
+    if (!client->dead && client->ended && !waiting(client))
+        drop(self, client);
+}
+
+// Poll for what we can use: no input while an answer waits, no tap while its output is full.
+static void
+settle(control_t *self, session_t *client)
+{
+    if (client->dead)
+        return;
+    bool full = client->tapping && waiting(client) >= TAP_OUTPUT_MAX;
+    if (client->tapping && full != client->tap_waits) {
+        watch_fd(self, full ? EPOLL_CTL_DEL : EPOLL_CTL_ADD, tapping_fd(client->tapping), EPOLLIN, &client->tap_source);
+        client->tap_waits = full;
+    }
+    bool reads = !client->ended && client->input_size < sizeof client->input && (client->tapping || !waiting(client));
+    uint32_t events = (reads ? EPOLLIN : 0) | (waiting(client) ? EPOLLOUT : 0);
+    if (events != client->events) {
+        watch_fd(self, EPOLL_CTL_MOD, client->fd, events, &client->source);
+        client->events = events;
+    }
+}
+
+static void
+serve(control_t *self, session_t *client, uint32_t events)
+{
+    if (events & (EPOLLERR | EPOLLHUP) && !(events & EPOLLIN)) {
+        drop(self, client); // nobody is there to read the rest
+        return;
+    }
+    if (events & EPOLLIN)
+        read_input(self, client);
+    if (!client->dead)
+        advance(self, client);
+}
+
+// --- coming and going ----------------------------------------------------------------
+
+static bool
+read_peer(int fd, char *who, size_t size)
+{
+    struct ucred peer;
+    socklen_t length = sizeof peer;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == -1 || length != sizeof peer)
+        return false;
+    snprintf(who, size, "uid=%u gid=%u pid=%d", (unsigned)peer.uid, (unsigned)peer.gid, (int)peer.pid);
+    return true;
+}
+
+// The client that has been idle longest, not counting those that read a tap.
+static session_t *
+idlest(const control_t *self)
+{
+    session_t *found = NULL;
+    int64_t limit = clock_mono_ms() - IDLE_MS;
+    for (session_t *client = self->clients; client; client = client->next)
+        if (!client->tapping && client->progress_ms < limit) {
+            found = client;
+            limit = client->progress_ms;
+        }
+    return found;
+}
+
+static void
+refuse_newcomer(int fd)
+{
+    static const char text[] = "error: too many control clients\n\n";
+    send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+    close(fd);
+}
+
+static void
+admit(control_t *self, int fd)
+{
+    if (self->count >= CONTROL_CLIENTS_MAX) {
+        session_t *idle = idlest(self);
+        if (!idle) {
+            refuse_newcomer(fd);
+            return;
+        }
+        drop(self, idle);
+    }
+    session_t *client = xcalloc(1, sizeof *client);
+    if (!read_peer(fd, client->who, sizeof client->who)) {
+        log_warning("control: a client whose uid the kernel does not tell was refused");
+        free(client);
+        close(fd);
+        return;
+    }
+    client->fd = fd;
+    client->source = (event_source_t){ SOURCE_CLIENT, client };
+    client->tap_source = (event_source_t){ SOURCE_TAP, client };
+    client->progress_ms = clock_mono_ms();
+    client->events = EPOLLIN;
+    client->next = self->clients;
+    if (self->clients)
+        self->clients->previous = client;
+    self->clients = client;
+    self->count++;
+    watch_fd(self, EPOLL_CTL_ADD, fd, EPOLLIN, &client->source);
+    log_debug("control: client %s", client->who);
+}
+
+static void
+rest(control_t *self, bool resting)
+{
+    self->resting = resting;
+    watch_fd(self, EPOLL_CTL_MOD, self->listener, resting ? 0 : EPOLLIN, &self->source);
+}
+
+static void
+accept_clients(control_t *self)
+{
+    for (int i = 0; i < ACCEPTS_MAX; i++) {
+        int fd = accept4(self->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd == -1 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
+            log_warning("control: cannot accept: %s", strerror(errno));
+            rest(self, true);
+        }
+        if (fd == -1)
+            return;
+        admit(self, fd);
+    }
+}
+
+static int
+on_events(zloop_t *loop, zmq_pollitem_t *item, void *arg)
+{
+    (void)loop;
+    (void)item;
+    control_t *self = arg;
+    struct epoll_event events[EVENTS_MAX];
+    int count = epoll_wait(self->epoll, events, EVENTS_MAX, 0);
+    for (int i = 0; i < count; i++) {
+        event_source_t *source = events[i].data.ptr;
+        session_t *client = source->client;
+        if (source->kind == SOURCE_LISTENER) {
+            accept_clients(self);
+        } else if (!client->dead) {
+            if (source->kind == SOURCE_TAP) {
+                read_tap(self, client);
+                advance(self, client);
+            } else {
+                serve(self, client, events[i].events);
+            }
+            settle(self, client);
+        }
+    }
+    bury(self);
+    return 0;
+}
+
+static bool
+is_stuck(const session_t *client, int64_t now)
+{
+    return waiting(client) && now - client->progress_ms > (client->tapping ? CONTROL_TAP_STALL_MS : CONTROL_STALL_MS);
+}
+
+static int
+on_tick(zloop_t *loop, int timer, void *arg)
+{
+    (void)loop;
+    (void)timer;
+    control_t *self = arg;
+    int64_t now = clock_mono_ms();
+    stats_tick(self->broker);
+    if (self->resting)
+        rest(self, false);
+    for (session_t *client = self->clients, *next; client; client = next) {
+        next = client->next;
+        if (client->tapping) {
+            read_tap(self, client);
+            advance(self, client);
+        }
+        if (!client->dead && is_stuck(client, now)) {
+            log_notice("control: client %s does not read, cut", client->who);
+            drop(self, client);
+        }
+        settle(self, client);
+    }
+    bury(self);
+    return 0;
+}
+
+// --- the socket ----------------------------------------------------------------------
+
+static int
+open_socket(control_t *self, mode_t mode, gid_t group, char *reason, size_t size)
+{
+    self->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (self->listener == -1) {
+        snprintf(reason, size, "%s", strerror(errno));
+        return -1;
+    }
+    if (ipcpath_bind(self->listener, self->path, mode, group, reason, size) == -1)
+        return -1;
+    if (listen(self->listener, SOMAXCONN) == -1) {
+        snprintf(reason, size, "%s", strerror(errno));
+        unlink(self->path);
+        return -1;
+    }
+    return 0;
+}
+
+// /run/zbroker is the unit's to make; started by hand it may be missing.
+static void
+make_folder(const char *path)
+{
+    char *folder = xstrdup(path);
+    char *slash = strrchr(folder, '/');
+    if (slash && slash != folder) {
+        *slash = '\0';
+        if (mkdir(folder, 0755) == 0)
+            log_info("control: made %s", folder);
+    }
+    free(folder);
+}
+
+control_t *
+control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_t group, diag_t *diag)
+{
+    char reason[256] = "";
+    control_t *self = xcalloc(1, sizeof *self);
+    *self = (control_t){ .loop = loop, .broker = broker, .path = xstrdup(path), .lock = -1, .listener = -1, .epoll = -1, .timer = -1 };
+    self->source = (event_source_t){ SOURCE_LISTENER, NULL };
+    make_folder(path);
+    self->lock = ipcpath_lock(path, reason, sizeof reason);
+    if (self->lock == -1 || ipcpath_clear(path, reason, sizeof reason) == -1 || open_socket(self, mode, group, reason, sizeof reason) == -1) {
+        diag_error(diag, (place_t){ 0 }, "control %s: %s", path, reason);
+        if (self->listener != -1)
+            close(self->listener);
+        self->listener = -1; // nothing of ours is at PATH
+        control_destroy(&self);
+        return NULL;
+    }
+    self->epoll = epoll_create1(EPOLL_CLOEXEC);
+    watch_fd(self, EPOLL_CTL_ADD, self->listener, EPOLLIN, &self->source);
+    zmq_pollitem_t item = { .fd = self->epoll, .events = ZMQ_POLLIN };
+    if (self->epoll == -1 || zloop_poller(loop, &item, on_events, self) == -1) {
+        diag_error(diag, (place_t){ 0 }, "control %s: %s", path, strerror(errno));
+        control_destroy(&self);
+        return NULL;
+    }
+    self->timer = zloop_timer(loop, TICK_MS, 0, on_tick, self);
+    return self;
+}
+
+int
+control_chmod(control_t *self, mode_t mode, gid_t group)
+{
+    if (group != (gid_t)-1 && chown(self->path, (uid_t)-1, group) == -1)
+        return -1;
+    return chmod(self->path, mode);
+}
+
+size_t
+control_clients(const control_t *self)
+{
+    return self->count;
+}
+
+void
+control_destroy(control_t **self_p)
+{
+    control_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    while (self->clients) {
+        session_t *client = self->clients;
+        if (client->tapping)
+            finish_tap(self, client);
+        flush(self, client);
+        drop(self, client);
+    }
+    bury(self);
+    if (self->timer != -1)
+        zloop_timer_end(self->loop, self->timer);
+    if (self->epoll != -1) {
+        zmq_pollitem_t item = { .fd = self->epoll, .events = ZMQ_POLLIN };
+        zloop_poller_end(self->loop, &item);
+        close(self->epoll);
+    }
+    if (self->listener != -1) {
+        unlink(self->path);
+        close(self->listener);
+    }
+    if (self->lock != -1)
+        ipcpath_unlock(self->path, &self->lock);
+    free(self->path);
+    free(self);
+}

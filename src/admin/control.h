@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MPL-2.0
+// control.h - the control socket: a UNIX stream socket in the main thread's
+// loop. One command a line in, text out, a blank line ends the answer.
+//
+// Nobody is ever waited for. A line has at most 4,096 bytes; a client is read
+// again when it has taken its last answer; one that takes nothing for
+// CONTROL_STALL_MS is cut; where CONTROL_CLIENTS_MAX are connected, the one
+// that has been idle longest makes room. Peers are known by SO_PEERCRED
+// (unix(7)); who may connect is the mode and the group of the file.
+
+#ifndef ZB_CONTROL_H
+#define ZB_CONTROL_H
+
+#include "admin/broker.h"
+#include "base/diag.h"
+
+#include <czmq.h>
+
+#define CONTROL_CLIENTS_MAX 256
+#define CONTROL_STALL_MS 10000
+#define CONTROL_TAP_STALL_MS 60000 // somebody may be reading a page of it
+
+typedef struct control control_t;
+
+// Listen at PATH by the rules of flow/ipcpath.h, GROUP (gid_t)-1 for the
+// process's own. Everything else is borrowed. NULL with the reason in DIAG.
+control_t *control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_t group, diag_t *diag);
+
+// Mode and group of a running socket, after a reload. 0, or -1 with errno.
+int control_chmod(control_t *self, mode_t mode, gid_t group);
+
+size_t control_clients(const control_t *self);
+
+// What can be sent without waiting is sent; the socket goes.
+void control_destroy(control_t **self_p);
+
+#endif
