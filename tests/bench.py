@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: MPL-2.0
+"""zbroker-bench: that it counts right, notices every fault, and leaves nothing behind."""
+
+import glob
+import json
+import os
+import re
+import signal
+import sys
+import time
+
+import zb
+
+# A broker with a fault: every 100th message is lost, sent twice, spoilt, or swapped with the next one.
+FAULTY = r'''
+import sys, zmq
+fault, to, where = sys.argv[1:4]
+context = zmq.Context()
+pull, push = context.socket(zmq.PULL), context.socket(zmq.PUSH)
+pull.bind(to)
+push.bind(where)
+number, held = 0, None
+while True:
+    parts = pull.recv_multipart()
+    if parts[0][2] >> 4 == 3: # a message that counts
+        number += 1
+        if number % 100 == 0:
+            if fault == "lose":
+                continue
+            if fault == "double":
+                push.send_multipart(parts)
+            if fault == "spoil":
+                parts[-1] = parts[-1][:-1] + bytes([parts[-1][-1] ^ 1])
+            if fault == "cut":
+                parts[-1] = parts[-1][:-1]
+            if fault == "swap":
+                held = parts
+                continue
+    push.send_multipart(parts)
+    if held:
+        push.send_multipart(held)
+        held = None
+'''
+
+
+def bench(*args, seconds=40):
+    return zb.run("-q", *args, name="zbroker-bench", seconds=seconds)
+
+
+def against_zmq_proxy(*args):
+    """One round of a load, checked to the last byte, through zmq_proxy."""
+    ran = bench(*args, "--against", "zmq_proxy", "--rounds", "1", "--warmup", "0", "-m", "5000")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "0 lost, 0 doubled, 0 reordered, 0 corrupt" in ran.stdout, ran.stdout
+    return ran.stdout
+
+
+def faults(fault):
+    script = zb.write(os.path.join(zb.folder(), "faulty.py"), FAULTY)
+    ran = bench("pushpull", "--against", f"{sys.executable} {script} {fault} {{to}} {{from}}", "--rounds", "1", "-m", "1000",
+                "--settle", "0.5", "--parts", "2", "--wait", "20")
+    counts = re.findall(r"(\d+) lost, (\d+) doubled, (\d+) reordered, (\d+) corrupt", ran.stdout)
+    assert len(counts) == 2, ran.stdout + ran.stderr
+    return ran.returncode, [int(count) for count in counts[0]]
+
+
+def test_every_pattern_goes_through_zmq_proxy_unharmed():
+    for pattern in ("pubsub --nodrop", "pushpull", "reqrep", "dealer", "pair", "pair -o 8"):
+        against_zmq_proxy(*pattern.split())
+
+
+def test_many_clients_and_parts_with_empty_frames():
+    out = against_zmq_proxy("pushpull", "-p", "4", "-n", "3", "--parts", "3", "--empty", "--transport", "ipc", "--each")
+    sent = [int(number) for number in re.findall(r"producer \d: (\d+) sent", out)]
+    got = [int(number) for number in re.findall(r"consumer \d: 0 sent, (\d+) received", out)]
+    assert sent[:4] == [1250] * 4 and sum(got[:3]) == 5000, out
+
+
+def test_topics_shared_out_reach_each_subscriber_once():
+    out = against_zmq_proxy("pubsub", "--nodrop", "-n", "3", "-p", "2", "--topics", "10", "--split-topics", "--topic", "a/", "--each")
+    got = [int(number) for number in re.findall(r"consumer \d: 0 sent, (\d+) received", out)]
+    assert sorted(got[:3]) == [1500, 1500, 2000], out
+
+
+def test_services_of_each_kind_answer():
+    for service in ("rep", "router", "dealer"):
+        against_zmq_proxy("dealer", "--service", service, "-p", "2", "-n", "2")
+
+
+def test_peers_without_broker():
+    for pattern in ("pubsub", "pushpull", "dealer", "reqrep"):
+        ran = bench(pattern, "--direct", "--nodrop", "-p", "2", "-n", "2", "-m", "2000")
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_czmq_zproxy_is_a_reference_too():
+    ran = bench("pushpull", "--against", "zproxy", "--rounds", "1", "-m", "2000")
+    assert ran.returncode == 0 and "ratios to zproxy" in ran.stdout, ran.stdout + ran.stderr
+
+
+def test_lost_messages_are_counted():
+    assert faults("lose") == (1, [10, 0, 0, 0])
+
+
+def test_doubled_messages_are_counted():
+    assert faults("double") == (1, [0, 10, 0, 0])
+
+
+def test_swapped_messages_are_counted():
+    # The last one has nobody to be swapped with.
+    assert faults("swap") == (1, [1, 0, 9, 0])
+
+
+def test_spoilt_messages_are_counted():
+    assert faults("spoil") == (1, [10, 0, 0, 10])
+    assert faults("cut") == (1, [10, 0, 0, 10])
+
+
+def test_what_a_publisher_drops_is_counted_as_lost():
+    ran = bench("pubsub", "--direct", "-m", "200k", "--sndhwm", "10", "--rcvhwm", "10", "--settle", "0.5")
+    assert ran.returncode == 1 and re.search(r"[1-9]\d* lost", ran.stdout), ran.stdout + ran.stderr
+
+
+def test_a_missing_broker_is_exit_3():
+    port = zb.free_port()
+    for pattern in ("pushpull", "dealer", "pubsub"):
+        ran = bench(pattern, "--to", f"tcp://127.0.0.1:{port}", "--from", f"tcp://127.0.0.1:{port}", "--wait", "0.3")
+        assert ran.returncode == 3 and "is a broker there" in ran.stderr, ran.stdout + ran.stderr
+
+
+def test_a_reference_that_ends_is_exit_3():
+    ran = bench("pushpull", "--against", "false", "--wait", "0.3")
+    assert ran.returncode == 3 and "false ended with status 1" in ran.stderr, ran.stderr
+
+
+def test_wrong_usage_is_exit_2():
+    for args in (["pushpull"], ["--direct"], ["pigeon", "--direct"], ["pushpull", "--direct", "--size", "1"]):
+        assert bench(*args).returncode == 2, args
+    assert bench("--help").returncode == 0 and bench("--version").returncode == 0
+
+
+def test_a_stall_shows_in_the_latencies_of_all_it_held_up():
+    # 1,000 messages a second for 2 s; the broker sleeps for 0.5 s of them. Whoever only timed what was
+    # sent after the stall would see it once; here a fifth of the messages waited 0.1 s or longer.
+    file = os.path.join(zb.folder(), "out.json")
+    port_in, port_out = zb.free_ports(2)
+    broker = zb.spawn(zb.program("zbroker-bench") + ["--serve", "proxy", "pushpull", "--to", f"tcp://127.0.0.1:{port_in}",
+                                                    "--from", f"tcp://127.0.0.1:{port_out}"])
+    zb.wait_until(lambda: zb.accepts(f"tcp://127.0.0.1:{port_out}"), 10, "a broker")
+    start = zb.cpu_seconds(broker.pid)
+    load = zb.spawn(zb.program("zbroker-bench") + ["pushpull", "-q", "--to", f"tcp://127.0.0.1:{port_in}", "--from",
+                    f"tcp://127.0.0.1:{port_out}", "--rate", "1000", "-d", "2", "--warmup", "0", "--json", file, "--pid",
+                    str(broker.pid)], stdout=-1)
+    zb.wait_until(lambda: zb.cpu_seconds(broker.pid) >= start + 0.02, 20, "a broker at work")
+    broker.send_signal(signal.SIGSTOP)
+    time.sleep(0.5)  # the stall itself
+    broker.send_signal(signal.SIGCONT)
+    assert load.wait(20) == 0
+    result = json.loads(zb.read(file))
+    latency = result["latency_ns"]
+    assert latency["max"] > 400e6, latency
+    assert latency["p90"] > 100e6, latency
+    assert result["lost"] == 0 and result["broker"]["cpu_ns"] > 0, result
+
+
+def test_json_has_a_line_per_measurement():
+    file = os.path.join(zb.folder(), "out.json")
+    ran = bench("pushpull", "--direct", "--against", "zmq_proxy", "--rounds", "2", "-d", "0.2", "--warmup", "0.1", "--json", file,
+                "--rate", "2000", "--name", 'a "name"')
+    assert ran.returncode == 0, ran.stderr
+    lines = [json.loads(line) for line in zb.read(file).splitlines()]
+    assert [(line["subject"], line["round"]) for line in lines[:3]] == [("direct", 1), ("zmq_proxy", 1), ("the same again", 1)]
+    assert len(lines) == 6
+    for line in lines:
+        assert line["name"] == 'a "name"' and line["load"]["pattern"] == "pushpull"
+        assert 1500 < line["messages_per_second"] < 2500, line
+        assert line["latency_ns"]["p50"] <= line["latency_ns"]["p99"] <= line["latency_ns"]["max"]
+        assert (line["broker"] is None) == (line["subject"] == "direct")
+    assert sum(thread["cpu_ns"] for thread in lines[1]["broker"]["threads"]) == lines[1]["broker"]["cpu_ns"]
+
+
+def test_requests_are_retried_when_the_service_comes_late():
+    port_in, port_out = zb.free_ports(2)
+    ends = ["--to", f"tcp://127.0.0.1:{port_in}", "--from", f"tcp://127.0.0.1:{port_out}"]
+    zb.spawn(zb.program("zbroker-bench") + ["--serve", "proxy", "reqrep"] + ends)
+    service = zb.spawn(zb.program("zbroker-bench") + ["--serve", "rep", "-w", "2", "--from", ends[3]], stdout=-1, text=True)
+    load = zb.spawn(zb.program("zbroker-bench") + ["reqrep", "-q", "-n", "0", "-m", "400", "--rate", "200", "--timeout", "0.3",
+                                                  "--retries", "20"] + ends, stdout=-1, text=True)
+    zb.wait_until(lambda: children_of(load.pid), 10, "clients")
+    # The service goes away for a while, with the requests that it had.
+    time.sleep(0.5)
+    service.kill()
+    service.wait()
+    time.sleep(0.5)
+    zb.spawn(zb.program("zbroker-bench") + ["--serve", "rep", "--from", ends[3]])
+    out = load.communicate(timeout=30)[0]
+    assert load.returncode == 0 and "400 received of 400: 0 lost" in out and "retried, 0 failed" in out, out
+
+
+def children_of(pid):
+    return [int(child) for child in zb.read(f"/proc/{pid}/task/{pid}/children").split()]
+
+
+def left_folders():
+    return set(glob.glob("/tmp/zbroker-bench.*"))
+
+
+def test_nobody_survives_the_program():
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        before = left_folders()
+        load = zb.spawn(zb.program("zbroker-bench") + ["pushpull", "-q", "--against", "zmq_proxy", "--transport", "ipc", "-n", "3"],
+                        stdout=-1, stderr=-1)
+        children = zb.wait_until(lambda: len(children_of(load.pid)) == 5 and children_of(load.pid), 10, "broker and clients")
+        load.send_signal(number)
+        code = load.wait(10)
+        assert code == (-9 if number == signal.SIGKILL else 3), code
+        zb.wait_until(lambda: not any(os.path.exists(f"/proc/{child}/exe") for child in children), 5, "their end")
+        if number == signal.SIGKILL:
+            for folder in left_folders() - before:
+                for name in os.listdir(folder):
+                    os.unlink(os.path.join(folder, name))
+                os.rmdir(folder)
+        assert left_folders() <= before
+
+
+def test_paced_clients_and_idle_services_do_not_spin():
+    load = zb.spawn(zb.program("zbroker-bench") + ["dealer", "-q", "--direct", "--rate", "100", "-d", "2"], stdout=-1, stderr=-1)
+    clients = zb.wait_until(lambda: len(children_of(load.pid)) == 2 and children_of(load.pid), 10, "clients")
+    start = zb.wait_until(lambda: [zb.cpu_seconds(pid) for pid in clients], 5)
+    time.sleep(1)
+    used = [zb.cpu_seconds(pid) - before for pid, before in zip(clients, start)]
+    assert max(used) < 0.2 * zb.SLOW, used
+    assert load.wait(10) == 0
+
+
+def daemon_or_skip():
+    if not os.access(zb.program("zbroker")[0], os.X_OK):
+        raise zb.Skip("no zbroker in this build")
+
+
+def test_a_route_of_a_running_zbroker_is_found_by_its_name():
+    daemon_or_skip()
+    port_in, port_out = zb.free_ports(2)
+    with zb.Daemon(f"[route jobs]\ntype = streamer\nsecurity = none\n"
+                   f"frontend_bind = tcp://*:{port_in}\nbackend_bind = tcp://127.0.0.1:{port_out}\n") as daemon:
+        ran = bench("pushpull", "--through", "jobs", "-c", daemon.file, "-m", "5000", "-p", "2", "-n", "2")
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        ran = bench("pushpull", "--through", "none", "-c", daemon.file)
+        assert ran.returncode == 3 and "there is no route none" in ran.stderr, ran.stderr
+
+
+def test_a_zbroker_is_started_and_compared():
+    daemon_or_skip()
+    for pattern in ("pushpull", "pubsub --nodrop", "dealer", "pair"):
+        ran = bench(*pattern.split(), "--zbroker", zb.program("zbroker")[0], "--against", "zmq_proxy", "--rounds", "1", "-m", "5000")
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        assert re.search(r"^zbroker +\d", ran.stdout, re.M), ran.stdout
+
+
+zb.main()
