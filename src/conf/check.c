@@ -495,6 +495,26 @@ resolve_linger(route_conf_t *route, side_conf_t *side, const char *prefix, const
     add_setting(&route->settings, prefix, option->key, text, RELOAD_LIVE, side->linger_ms < 0);
 }
 
+static bool
+is_multicast(transport_t transport)
+{
+    return transport == TRANSPORT_PGM || transport == TRANSPORT_EPGM || transport == TRANSPORT_NORM;
+}
+
+// What only some transport or mechanism reads is left out of the dump of sides without it.
+static bool
+is_idle(const sockopt_t *option, const side_conf_t *side)
+{
+    static const char *const multicast[] = {"multicast_", "norm_", "rate", "recovery_ivl"};
+    bool has_multicast = false, for_multicast = false;
+    for (size_t i = 0; i < side->endpoint_count; i++)
+        has_multicast |= is_multicast(side->endpoints[i].at.transport);
+    for (size_t i = 0; i < sizeof multicast / sizeof *multicast; i++)
+        for_multicast |= strncmp(option->key, multicast[i], strlen(multicast[i])) == 0;
+    bool for_gssapi = strncmp(option->key, "gssapi_", 7) == 0;
+    return (for_multicast && !has_multicast) || (for_gssapi && side->security.mechanism != SECURITY_GSSAPI);
+}
+
 static void
 resolve_option(const check_t *self, size_t which, size_t attribute)
 {
@@ -507,6 +527,8 @@ resolve_option(const check_t *self, size_t which, size_t attribute)
     bool needed;
     const char *text = own_default(self, option, side, &needed);
     const slot_t *slot = written(self, which, attribute, needed);
+    if (!slot && is_idle(option, side))
+        return;
     if (option->flags & SOCKOPT_LIST) {
         resolve_list_option(route, side, prefix, option, slot);
         return;
@@ -648,12 +670,6 @@ count_endpoints(const side_conf_t *side, bool connect)
     for (size_t i = 0; i < side->endpoint_count; i++)
         count += side->endpoints[i].connect == connect;
     return count;
-}
-
-static bool
-is_multicast(transport_t transport)
-{
-    return transport == TRANSPORT_PGM || transport == TRANSPORT_EPGM || transport == TRANSPORT_NORM;
 }
 
 // The line that an endpoint came from, to name its key.

@@ -75,7 +75,7 @@ static const sockopt_t sockopts[] = {
     {"reconnect_ivl_max",       ZMQ_RECONNECT_IVL_MAX,          SOCKOPT_MS,      0,   INT_MAX,   ON_ANY,         0,     "0"},
     {"reconnect_stop",          NUMBER(RECONNECT_STOP),         SOCKOPT_INT,     0,   7,         ON_ANY,         DRAFT, "0"},
     {"recovery_ivl",            ZMQ_RECOVERY_IVL,               SOCKOPT_MS,      0,   INT_MAX,   ON_ANY,         0,     "10s"},
-    {"router_handover",         ZMQ_ROUTER_HANDOVER,            SOCKOPT_BOOL,    0,   1,         ON(ZMQ_ROUTER), LIVE,  "no"},
+    {"router_handover",         ZMQ_ROUTER_HANDOVER,            SOCKOPT_BOOL,    0,   1,         ON(ZMQ_ROUTER), 0,     "no"},
     {"router_mandatory",        ZMQ_ROUTER_MANDATORY,           SOCKOPT_BOOL,    0,   1,         ON(ZMQ_ROUTER), 0,     "no"},
     {"router_notify",           NUMBER(ROUTER_NOTIFY),          SOCKOPT_INT,     0,   3,         ON(ZMQ_ROUTER), DRAFT, "0"},
     {"routing_id",              ZMQ_ROUTING_ID,                 SOCKOPT_BYTES,   1,   255,       ON(ZMQ_ROUTER) | ON(ZMQ_DEALER), 0, ""},
