@@ -186,16 +186,15 @@ run(bench_t *self)
     return rc == -1 ? EXIT_UNREACHABLE : self->faulty ? EXIT_FAULTY : EXIT_GOOD;
 }
 
-int
-main(int argc, char **argv)
+static int
+bench(bench_t *self, int argc, char **argv)
 {
     bool done;
-    bench_t *self = xcalloc(1, sizeof *self);
+    const options_t *options = &self->options;
     if (options_parse(&self->options, argc, argv, &done) == -1)
         return EXIT_USAGE;
     if (done)
         return EXIT_GOOD;
-    const options_t *options = &self->options;
     if (options->serve && strstr(options->serve, "proxy"))
         return target_serve(options);
 
@@ -203,7 +202,14 @@ main(int argc, char **argv)
     struct sigaction action = { .sa_handler = on_signal };
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    int status = options->serve ? load_serve(options) : run(self);
+    return options->serve ? load_serve(options) : run(self);
+}
+
+int
+main(int argc, char **argv)
+{
+    bench_t *self = xcalloc(1, sizeof *self);
+    int status = bench(self, argc, argv);
     for (size_t i = 0; i < self->count; i++)
         free(self->subject[i].round);
     free(self);
