@@ -103,7 +103,7 @@ as_share(text_t *out, double value)
 static void
 as_seconds(text_t *out, double value)
 {
-    text_add(out, "%.1f s", value);
+    text_add(out, "%.*f s", value > 0 ? 1 : 0, value);
 }
 
 static void
@@ -441,9 +441,8 @@ static void
 write_spark_line(const view_t *view, text_t *out)
 {
     spark_t spark = spark_of(view->route);
-    double top = spark.most ? spark.most : 1;
-    for (uint32_t i = 0; i < spark.count; i++)
-        text_add(out, "%c%.1f %.1f", i ? 'L' : 'M', spark_x(&spark, i), 31 - spark.at[i] * 29 / top);
+    for (uint32_t i = 0; spark.most && i < spark.count; i++)
+        text_add(out, "%c%.1f %.1f", i ? 'L' : 'M', spark_x(&spark, i), 31 - spark.at[i] * 29.0 / spark.most);
 }
 
 static void
@@ -451,7 +450,7 @@ write_spark_area(const view_t *view, text_t *out)
 {
     spark_t spark = spark_of(view->route);
     write_spark_line(view, out);
-    if (spark.count)
+    if (spark.most)
         text_add(out, "L%d 31.5L%.1f 31.5Z", SPARK_WIDTH, spark_x(&spark, 0));
 }
 
@@ -535,7 +534,7 @@ write_field(const view_t *view, const char *name, size_t size, text_t *out)
             fields[i].format(out, fields[i].number(view));
         return;
     }
-    assert(!"index.html has a placeholder that no row of the table knows");
+    assert(false); // index.html has a placeholder that no row of the table knows
 }
 
 static void

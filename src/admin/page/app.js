@@ -55,7 +55,7 @@ const formats = {
   rate: n => n >= 100 || Number.isInteger(n) ? n.toFixed(0) : n.toFixed(1),
   bytes,
   duration,
-  seconds: n => n.toFixed(1) + ' s',
+  seconds: n => n.toFixed(n ? 1 : 0) + ' s',
   share: n => (n * 100).toFixed(n && n < 0.9995 ? 1 : 0) + ' %',
 };
 const compact = n => n >= 1e6 ? +(n / 1e6).toFixed(1) + ' M' : n >= 1e4 ? +(n / 1e3).toFixed(1) + ' k' : String(+n.toFixed(1));
@@ -149,8 +149,8 @@ function say(text) {
 }
 
 const SVG = 'http://www.w3.org/2000/svg';
-const icons = { copy: 'M5.5 5.5V3A1.5 1.5 0 0 1 7 1.5h6A1.5 1.5 0 0 1 14.5 3v6A1.5 1.5 0 0 1 13 10.5h-2.500M3 5.500h6A1.500 1.500 0 0 1 10.500 7v6A1.500 1.500 0 0 1 9 14.500H3A1.500 1.500 0 0 1 1.500 13V7A1.500 1.500 0 0 1 3 5.500Z',
-  done: 'M2.500 8.500l3.500 3.500 7.500-8' };
+const icons = { copy: 'M5.5 5.5V3A1.5 1.5 0 0 1 7 1.5h6A1.5 1.5 0 0 1 14.5 3v6A1.5 1.5 0 0 1 13 10.5h-2.5M3 5.5h6A1.5 1.5 0 0 1 10.5 7v6A1.5 1.5 0 0 1 9 14.5H3A1.5 1.5 0 0 1 1.5 13V7A1.5 1.5 0 0 1 3 5.5Z',
+  done: 'M2.5 8.5l3.5 3.5 7.5-8' };
 
 function icon(name) {
   const svg = document.createElementNS(SVG, 'svg'), path = document.createElementNS(SVG, 'path');
@@ -200,8 +200,8 @@ function endpointItems(route) {
 // The path of a sparkline, 120 x 32; page.c draws the same.
 function sparkPaths(history) {
   const points = history.slice(-60), top = Math.max(1, ...points), first = 60 - points.length;
-  const line = points.map((n, i) => `${i ? 'L' : 'M'}${((first + i) * 120 / 59).toFixed(1)} ${(31 - n * 29 / top).toFixed(1)}`).join('');
-  return { line, area: points.length ? `${line}L120 31.5L${(first * 120 / 59).toFixed(1)} 31.5Z` : '', most: points.length ? Math.max(...points) : 0 };
+  const line = !points.some(n => n) ? '' : points.map((n, i) => `${i ? 'L' : 'M'}${((first + i) * 120 / 59).toFixed(1)} ${(31 - n * 29 / top).toFixed(1)}`).join('');
+  return { line, area: line ? `${line}L120 31.5L${(first * 120 / 59).toFixed(1)} 31.5Z` : '', most: points.length ? Math.max(...points) : 0 };
 }
 
 class Row {
@@ -462,7 +462,7 @@ function showOptions(row, list, body, more) {
   setText(more, detail.allOptions ? 'only what the file says' : `and ${list.length - set.length} defaults`);
   more.hidden = list.length === set.length;
   row.when('options', [shown, detail.allOptions], body, () => shown.length ? shown.map(option => make('tr', null,
-    make('th', { scope: 'row', class: option.default ? '' : 'set' }, option.key), make('td', { class: 'mono' }, option.value))) : none(2, 'Everything is at its default.'));
+    make('th', { scope: 'row', class: option.default ? '' : 'set' }, option.key), make('td', { class: 'mono value' }, option.value))) : none(2, 'Everything is at its default.'));
 }
 
 // --- chart ---------------------------------------------------------------------------------------------------------------
@@ -485,10 +485,10 @@ function makeChart() {
   const axis = { stroke: colour('--quiet'), font: '11px ' + colour('--sans'), grid: { stroke: colour('--line'), width: 1 }, ticks: { show: false } };
   const line = (stroke, fill) => ({ stroke, fill, width: 1.5, spanGaps: true, points: { show: false } });
   detail.chart = new uPlot({
-    width: chart.clientWidth || 300, height: 172, legend: { show: false },
+    width: chart.clientWidth || 300, height: 178, legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
     scales: { x: { time: true }, y: { range: (plot, min, max) => [0, Math.max(1, max * 1.1)] } },
-    axes: [{ ...axis, space: 70, values: (plot, ticks) => ticks.map(tick => new Date(tick * 1000).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', hour12: false })) },
+    axes: [{ ...axis, size: 26, space: 70, values: (plot, ticks) => ticks.map(tick => new Date(tick * 1000).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', hour12: false })) },
       { ...axis, size: 52, space: 34, values: (plot, ticks) => ticks.map(compact) }],
     series: [{}, line(colour('--accent'), colour('--accent-soft')), line(colour('--second'))],
     hooks: { setCursor: [plot => {
@@ -498,7 +498,7 @@ function makeChart() {
       setText(legend.children[1], 'out' + (at ? told(plot.data[2][i]) : ''));
     }] },
   }, chartData(open), chart);
-  detail.watch = new ResizeObserver(() => detail.chart && chart.clientWidth && detail.chart.setSize({ width: chart.clientWidth - 6, height: 172 }));
+  detail.watch = new ResizeObserver(() => detail.chart && chart.clientWidth && detail.chart.setSize({ width: chart.clientWidth - 6, height: 178 }));
   detail.watch.observe(chart);
 }
 
