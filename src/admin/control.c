@@ -186,23 +186,6 @@ run_line(control_t *self, session_t *client, const char *line, size_t size)
         text_char(&client->output, '\n');
 }
 
-// Run the lines that have come in, one at a time: the next one when the answer
-// to the last one is out.
-static void
-run_lines(control_t *self, session_t *client)
-{
-    while (!client->dead && !client->tapping && !waiting(client)) {
-        char *end = memchr(client->input, '\n', client->input_size);
-        if (!end)
-            break;
-        size_t size = (size_t)(end - client->input);
-        run_line(self, client, client->input, size);
-        client->input_size -= size + 1;
-        memmove(client->input, end + 1, client->input_size);
-        flush(self, client);
-    }
-}
-
 static bool
 line_is_too_long(const session_t *client)
 {
@@ -210,6 +193,23 @@ line_is_too_long(const session_t *client)
     size_t size = end ? (size_t)(end - client->input) : client->input_size;
     size -= size && client->input[size - 1] == '\r';
     return size > COMMAND_LINE_MAX;
+}
+
+// Run the lines that have come in, one at a time: the next one when the answer
+// to the last one is out.
+static void
+run_lines(control_t *self, session_t *client)
+{
+    while (!client->dead && !client->tapping && !waiting(client)) {
+        char *end = memchr(client->input, '\n', client->input_size);
+        if (!end || line_is_too_long(client))
+            break;
+        size_t size = (size_t)(end - client->input);
+        run_line(self, client, client->input, size);
+        client->input_size -= size + 1;
+        memmove(client->input, end + 1, client->input_size);
+        flush(self, client);
+    }
 }
 
 static void

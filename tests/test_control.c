@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: MPL-2.0
+// test_control.c - the commands and the socket they come through, with a broker
+// that has no sockets.
+
+#include "admin/commands.h"
+#include "admin/control.h"
+#include "admin/stats.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "fake_broker.h"
+#include "test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static const char ini[] = "[route prices]\n"
+                          "type = forwarder\n"
+                          "frontend_bind = tcp://127.0.0.1:15555\n"
+                          "backend_bind = tcp://127.0.0.1:15556\n"
+                          "[route jobs]\n"
+                          "type = streamer\n"
+                          "frontend_bind = tcp://127.0.0.1:15557\n"
+                          "backend_bind = tcp://127.0.0.1:15558\n"
+                          "backend_connect = tcp://127.0.0.1:15559\n";
+
+static broker_t *broker;
+
+// --- commands without a socket --------------------------------------------------------
+
+static char answered[1 << 20];
+
+static const char *
+ask(const char *line)
+{
+    text_t answer = { 0 };
+    tapping_conf_t tap = { 0 };
+    text_bytes(&answer, "", 0);
+    command_result_t result = commands_run(broker, line, strlen(line), "uid=0", &answer, &tap);
+    if (result == COMMAND_TAP)
+        text_add(&answer, "tap %s %zu %d %d", tap.route, tap.prefix.size, (int)tap.count, (int)tap.format);
+    tapping_conf_free(&tap);
+    snprintf(answered, sizeof answered, "%s", answer.data);
+    text_free(&answer);
+    return answered;
+}
+
+static bool
+says(const char *line, const char *part)
+{
+    bool found = strstr(ask(line), part) != NULL;
+    if (!found)
+        printf("# %s: no \"%s\" in: %s\n", line, part, answered);
+    return found;
+}
+
+static void
+test_every_command_of_the_table_is_known_and_has_help(void)
+{
+    command_info_t info;
+    unsigned i;
+    for (i = 0; command_at(i, &info); i++) {
+        CHECK(*info.name && *info.help);
+        ask(info.name);
+        CHECK(!strstr(answered, "unknown command"));
+    }
+    CHECK(i == 19);
+    CHECK(says("help", "show stats [ROUTE]"));
+}
+
+static void
+test_an_unknown_word_gets_a_suggestion(void)
+{
+    CHECK_TEXT(ask("pasue prices"), "error: unknown command pasue prices; did you mean pause?\n");
+    CHECK_TEXT(ask("show rotues"), "error: unknown command show rotues; did you mean show routes?\n");
+    CHECK_TEXT(ask("pause price"), "error: no route price\n");
+    CHECK_TEXT(ask("show stats price"), "error: no route price; did you mean prices?\n");
+    CHECK_TEXT(ask("set log_level inof"), "error: no log level inof; did you mean info?\n");
+    CHECK_TEXT(ask("tap prices tpoic x"), "error: unknown word tpoic; did you mean topic?\n");
+    CHECK_TEXT(ask("record prices /tmp/x"), "error: not there yet: this version can neither record nor replay\n");
+}
+
+static void
+test_arguments_are_counted(void)
+{
+    CHECK_TEXT(ask("pause"), "error: usage: pause ROUTE\n");
+    CHECK_TEXT(ask("pause prices jobs"), "error: usage: pause ROUTE\n");
+    CHECK_TEXT(ask("kick prices"), "error: usage: kick ROUTE CLIENT\n");
+    CHECK_TEXT(ask(""), "error: no command; `help' lists them\n");
+    CHECK_TEXT(ask("a b c d e f g h i j k l m n o p q r"), "error: too many words\n");
+    CHECK_TEXT(ask("pause json"), "{\"error\":\"usage: pause ROUTE\"}\n");
+}
+
+static void
+test_verbs_reach_the_broker(void)
+{
+    text_clear(&broker->calls);
+    broker->stops = 0;
+    CHECK_TEXT(ask("pause prices"), "route prices: paused\n");
+    CHECK_TEXT(ask("  resume \t prices json "), "{\"ok\":true}\n");
+    CHECK_TEXT(ask("drain prices"), "route prices: draining\n");
+    CHECK_TEXT(ask("disable prices"), "route prices: disabled\n");
+    CHECK_TEXT(ask("enable \"prices\""), "route prices: running\n");
+    CHECK_TEXT(ask("kick prices 7"), "route prices: client 7 cut\n");
+    CHECK_TEXT(ask("kick prices 8 json"), "{\"error\":\"route prices has no client 8\"}\n");
+    CHECK_TEXT(broker->calls.data, "pause prices\nresume prices\ndrain prices\ndisable prices\nenable prices\nkick prices 7\nkick prices 8\n");
+    CHECK_TEXT(ask("stop"), "stopping\n");
+    CHECK(broker->stops == 1);
+}
+
+static void
+test_a_failed_reload_lists_every_problem_and_no_blank_line(void)
+{
+    CHECK_TEXT(ask("reload"), "route prices: started\n");
+    CHECK_TEXT(ask("reload json"), "{\"ok\":true,\"changes\":[\"route prices: started\"]}\n");
+    broker->refuses_reload = true;
+    CHECK_TEXT(ask("reload"), "error: not reloaded, nothing was changed\nfake.ini:1:1: error: one\nfake.ini:2:1: error: two\n");
+    CHECK_TEXT(ask("reload json"), "{\"error\":\"not reloaded, nothing was changed\",\"problems\":[\"fake.ini:1:1: error: one\",\"fake.ini:2:1: error: two\"]}\n");
+    broker->refuses_reload = false;
+    CHECK_TEXT(ask("show plan /tmp/x.ini"), "plan of /tmp/x.ini\n");
+    CHECK_TEXT(ask("show plan json"), "{\"ok\":true,\"plan\":[\"plan of fake.ini\"]}\n");
+    CHECK(says("show plan x.ini", "error: FILE must be an absolute path"));
+}
+
+static void
+test_json_is_not_asked_for_by_an_argument(void)
+{
+    CHECK_TEXT(ask("tap prices format json"), "tap prices 0 0 2");
+    CHECK_TEXT(ask("tap prices topic json"), "tap prices 4 0 0");
+    CHECK_TEXT(ask("tap prices json"), "tap prices 0 0 2");
+    CHECK_TEXT(ask("tap prices topic \"a b\" count 5 format hex"), "tap prices 3 5 1");
+    CHECK_TEXT(ask("tap prices topic \\x00\\n"), "tap prices 2 0 0");
+    CHECK(says("tap prices topic \\q", "error: topic \\q"));
+    CHECK(says("tap prices count 0", "error: count 0"));
+    CHECK(says("tap prices count -1", "error: count -1"));
+    CHECK(says("tap prices format xml", "error: format xml"));
+    CHECK(says("tap prices topic", "error: topic what?"));
+    CHECK(says("pause \"json\"", "error: no route json"));
+    CHECK(says("pause \"prices", "error: a closing quote is missing"));
+}
+
+static void
+test_clear_counters_is_a_base_line(void)
+{
+    counters_t *counters = &broker->routes[0].counters;
+    counter_set(&counters->sides[SIDE_FRONTEND].messages_received, 1000);
+    counter_set(&counters->dropped[DROP_HWM], 7);
+    CHECK(says("show stats prices json", "\"messages_received\":1000"));
+    CHECK(says("show stats prices json", "\"dropped\":{\"hwm\":7,"));
+    CHECK_TEXT(ask("clear counters prices"), "route prices: counters cleared\n");
+    CHECK(says("show stats prices json", "\"dropped\":{\"hwm\":0,"));
+    CHECK(!strstr(answered, "1000"));
+    counter_add(&counters->sides[SIDE_FRONTEND].messages_received, 5);
+    CHECK(says("show stats json", "\"messages_received\":5"));
+    CHECK_TEXT(ask("clear counters"), "counters cleared\n");
+    CHECK(says("clear counters nothing", "error: no route nothing"));
+}
+
+static void
+test_a_blocked_route_says_side_and_since_when(void)
+{
+    counter_t *since = &broker->routes[0].counters.sides[SIDE_BACKEND].blocked_since_ns;
+    CHECK(says("show routes json", "\"blocked\":null"));
+    counter_set(since, (uint64_t)clock_mono_ns() - 5000000000u);
+    CHECK(says("show routes json", "\"blocked\":{\"side\":\"backend\",\"since\":\"20"));
+    CHECK(says("show routes", "blocked: nothing is connected to the backend, messages wait since 5 s"));
+    counter_set(&broker->routes[0].counters.sides[SIDE_BACKEND].connections, 1);
+    CHECK(says("status", "error: route prices: blocked: the backend takes no messages since 5 s"));
+    CHECK(strncmp(answered, "zbroker ", 8) == 0);
+    CHECK(says("show stats json", "\"blocked_seconds\":5"));
+    broker->routes[0].state = ROUTE_PAUSED;
+    CHECK(says("show routes json", "\"state\":\"paused\",\"failure\":null"));
+    CHECK(!strstr(answered, "\"side\""));
+    broker->routes[0].state = ROUTE_FAILED;
+    broker->routes[0].failure = "\033[31mbad";
+    CHECK(says("show routes", "failed: \\x1b[31mbad"));
+    broker->routes[0].state = ROUTE_RUNNING;
+    counter_set(since, 0);
+}
+
+static size_t
+cells(const char *line)
+{
+    size_t count = 0;
+    for (bool blank = true; *line && *line != '\n'; line++) {
+        count += blank && *line != ' ';
+        blank = *line == ' ';
+    }
+    return count;
+}
+
+static void
+test_tables_have_a_header_and_a_cell_in_every_column(void)
+{
+    static const char *const lines[] = { "show stats", "show routes" };
+    for (size_t i = 0; i < 2; i++) {
+        broker->routes[0].state = broker->routes[1].state = ROUTE_PAUSED; // its problem is one
+        const char *header = ask(lines[i]);
+        const char *first = strchr(header, '\n') + 1, *second = strchr(first, '\n') + 1;
+        CHECK(strncmp(header, "ROUTE ", 6) == 0);
+        CHECK(strncmp(first, "prices ", 7) == 0);
+        CHECK(strncmp(second, "jobs ", 5) == 0);
+        // The last column of show routes is a sentence.
+        CHECK(i == 1 ? cells(first) >= cells(header) : cells(first) == cells(header));
+        CHECK(cells(first) == cells(second));
+        broker->routes[0].state = broker->routes[1].state = ROUTE_RUNNING;
+    }
+    CHECK(says("show clients", "ID  ROUTE  SIDE  PEER  USER  CONNECTED_AT  BACKLOG_BYTES\n"));
+    CHECK(says("show clients json", "{\"clients\":[]}"));
+    CHECK(says("show subscriptions", "ROUTE  TOPIC\n"));
+    CHECK(says("show config", "[zbroker]\n"));
+    CHECK(says("show config jobs", "[route jobs]\n"));
+    CHECK(!strstr(answered, "[zbroker]"));
+    CHECK(!strstr(answered, "\n\n"));
+    CHECK(says("show config json", "\"routes\":[{\"name\":\"prices\",\"options\":[{\"key\":"));
+}
+
+// --- the socket ---------------------------------------------------------------------------
+
+static zloop_t *loop;
+static char folder[64], path[100];
+
+// Let the loop run for a few turns: what is ready is handled.
+static int
+end_turns(zloop_t *ending, int timer, void *arg)
+{
+    (void)ending, (void)timer, (void)arg;
+    return -1;
+}
+
+static void
+turn(void)
+{
+    zloop_timer(loop, 5, 1, end_turns, NULL);
+    zloop_start(loop);
+}
+
+static int
+client(void)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) == -1) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static void
+say(int fd, const char *text)
+{
+    CHECK(send(fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text));
+}
+
+// What FD gets until COUNT blank lines have come, or its end.
+static const char *
+hear(int fd, int count)
+{
+    size_t size = 0;
+    for (int turns = 0; turns < 400 && count > 0; turns++) {
+        turn();
+        ssize_t got;
+        while (size < sizeof answered - 1 && (got = recv(fd, answered + size, sizeof answered - 1 - size, 0)) > 0)
+            size += (size_t)got;
+        answered[size] = '\0';
+        int blank = 0;
+        for (const char *at = answered; (at = strstr(at, "\n\n")); at++)
+            blank++;
+        if (blank >= count || got == 0)
+            break;
+    }
+    answered[size] = '\0';
+    return answered;
+}
+
+// True once the other end has closed.
+static bool
+closed(int fd)
+{
+    char byte;
+    for (int turns = 0; turns < 200; turns++) {
+        turn();
+        ssize_t got;
+        while ((got = recv(fd, &byte, 1, 0)) == 1)
+            ;
+        if (got == 0 || (got == -1 && errno != EAGAIN))
+            return true;
+    }
+    return false;
+}
+
+static control_t *
+open_control(void)
+{
+    diag_t *diag = diag_new();
+    control_t *control = control_new(loop, broker, path, 0640, (gid_t)-1, diag);
+    CHECK(fake_diag_is_empty(diag));
+    diag_destroy(&diag);
+    return control;
+}
+
+static void
+test_a_connection_takes_many_commands(void)
+{
+    control_t *control = open_control();
+    struct stat st;
+    CHECK(stat(path, &st) == 0 && (st.st_mode & 07777) == 0640);
+    int fd = client();
+    say(fd, "pause prices\r\nresume prices\nshow sta");
+    CHECK_TEXT(hear(fd, 2), "route prices: paused\n\nroute prices: running\n\n");
+    say(fd, "ts nothing\n");
+    CHECK_TEXT(hear(fd, 1), "error: no route nothing\n\n");
+    say(fd, "pause jobs"); // no newline: its end is the end
+    shutdown(fd, SHUT_WR);
+    CHECK_TEXT(hear(fd, 1), "route jobs: paused\n\n");
+    CHECK(closed(fd));
+    CHECK(control_clients(control) == 0);
+    close(fd);
+    control_destroy(&control);
+    CHECK(access(path, F_OK) == -1);
+}
+
+static void
+test_a_line_of_4096_bytes_is_taken_and_a_longer_one_is_not(void)
+{
+    control_t *control = open_control();
+    for (int extra = 0; extra < 3; extra++) {
+        char *line = xcalloc(20000, 1);
+        int fd = client();
+        memset(line, 'x', extra == 2 ? 19000 : (size_t)(4096 + extra));
+        if (extra < 2)
+            strcat(line, "\n");
+        say(fd, line);
+        hear(fd, 1);
+        CHECK(strncmp(answered, extra ? "error: line too long\n\n" : "error: unknown command xxx", 22) == 0);
+        if (extra)
+            CHECK(closed(fd));
+        close(fd);
+        free(line);
+    }
+    control_destroy(&control);
+}
+
+static void
+test_a_client_that_does_not_read_holds_up_nobody(void)
+{
+    control_t *control = open_control();
+    int deaf = client(), other = client(), sent = 0;
+    // More than the socket's buffers hold: it is not read again until it takes its answers.
+    for (int i = 0; i < 20000; i++)
+        sent += send(deaf, "show config json\n", 17, MSG_NOSIGNAL) == 17;
+    CHECK(sent > 10);
+    turn();
+    int64_t before = clock_mono_ms();
+    say(other, "pause jobs\n");
+    CHECK_TEXT(hear(other, 1), "route jobs: paused\n\n");
+    CHECK(clock_mono_ms() - before < 100);
+    CHECK(control_clients(control) == 2);
+    close(deaf);
+    close(other);
+    control_destroy(&control);
+}
+
+static void
+test_an_idle_client_makes_room_where_too_many_are(void)
+{
+    control_t *control = open_control();
+    int fds[CONTROL_CLIENTS_MAX + 1];
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        fds[i] = client();
+        turn();
+    }
+    while (control_clients(control) < CONTROL_CLIENTS_MAX)
+        turn();
+    say(fds[0], "pause jobs\n");
+    CHECK_TEXT(hear(fds[0], 1), "route jobs: paused\n\n");
+    for (int64_t end = clock_mono_ms() + 1100; clock_mono_ms() < end;) // they must have been silent for a second
+        turn();
+    say(fds[0], "pause jobs\n");
+    hear(fds[0], 1);
+    fds[CONTROL_CLIENTS_MAX] = client();
+    say(fds[CONTROL_CLIENTS_MAX], "resume jobs\n");
+    CHECK_TEXT(hear(fds[CONTROL_CLIENTS_MAX], 1), "route jobs: running\n\n");
+    CHECK(control_clients(control) == CONTROL_CLIENTS_MAX);
+    say(fds[0], "pause jobs\n"); // it was not the idlest
+    CHECK_TEXT(hear(fds[0], 1), "route jobs: paused\n\n");
+    for (int i = 0; i <= CONTROL_CLIENTS_MAX; i++)
+        close(fds[i]);
+    control_destroy(&control);
+}
+
+static void
+check_refused(const char *part)
+{
+    diag_t *diag = diag_new();
+    control_t *control = control_new(loop, broker, path, 0640, (gid_t)-1, diag);
+    CHECK(!control);
+    CHECK(diag_errors(diag) == 1);
+    CHECK(diag_errors(diag) && strstr(diag_text(diag, 0, NULL), part));
+    control_destroy(&control);
+    diag_destroy(&diag);
+}
+
+static void
+test_what_is_in_the_way_is_left_alone(void)
+{
+    struct stat st;
+    int file = open(path, O_CREAT | O_WRONLY, 0600);
+    close(file);
+    check_refused("not a socket");
+    CHECK(stat(path, &st) == 0 && S_ISREG(st.st_mode));
+    unlink(path);
+
+    control_t *living = open_control();
+    check_refused("in use");
+    int fd = client(); // it has survived that
+    say(fd, "pause jobs\n");
+    CHECK_TEXT(hear(fd, 1), "route jobs: paused\n\n");
+    close(fd);
+    control_destroy(&living);
+
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    int dead = socket(AF_UNIX, SOCK_STREAM, 0);
+    CHECK(bind(dead, (struct sockaddr *)&address, sizeof address) == 0);
+    close(dead);
+    control_t *control = open_control();
+    CHECK(control);
+    control_destroy(&control);
+}
+
+int
+main(void)
+{
+    snprintf(folder, sizeof folder, "/tmp/zb-control-XXXXXX");
+    if (!mkdtemp(folder))
+        return EXIT_FAILURE;
+    snprintf(path, sizeof path, "%s/control.sock", folder);
+    log_set_level(LOG_LEVEL_ERROR);
+    zsys_handler_set(NULL);
+    loop = zloop_new();
+    zloop_set_nonstop(loop, true);
+    broker = fake_broker_new(ini);
+
+    RUN(test_every_command_of_the_table_is_known_and_has_help);
+    RUN(test_an_unknown_word_gets_a_suggestion);
+    RUN(test_arguments_are_counted);
+    RUN(test_verbs_reach_the_broker);
+    RUN(test_a_failed_reload_lists_every_problem_and_no_blank_line);
+    RUN(test_json_is_not_asked_for_by_an_argument);
+    RUN(test_clear_counters_is_a_base_line);
+    RUN(test_a_blocked_route_says_side_and_since_when);
+    RUN(test_tables_have_a_header_and_a_cell_in_every_column);
+    RUN(test_a_connection_takes_many_commands);
+    RUN(test_a_line_of_4096_bytes_is_taken_and_a_longer_one_is_not);
+    RUN(test_a_client_that_does_not_read_holds_up_nobody);
+    RUN(test_an_idle_client_makes_room_where_too_many_are);
+    RUN(test_what_is_in_the_way_is_left_alone);
+
+    fake_broker_destroy(&broker);
+    zloop_destroy(&loop);
+    rmdir(folder);
+    return test_done();
+}
