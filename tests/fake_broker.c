@@ -155,3 +155,9 @@ broker_stop(broker_t *self)
 {
     self->stops++;
 }
+
+bool
+broker_stopped(const broker_t *self)
+{
+    return self->stops > 0;
+}

@@ -416,6 +416,15 @@ accept_clients(control_t *self)
     }
 }
 
+// `stop' with no route that has anything to finish: nobody else would end the loop.
+static bool
+is_over(const control_t *self)
+{
+    broker_status_t status;
+    broker_status(self->broker, &status);
+    return status.stopping && broker_stopped(self->broker);
+}
+
 static int
 on_events(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 {
@@ -440,7 +449,7 @@ on_events(zloop_t *loop, zmq_pollitem_t *item, void *arg)
         }
     }
     bury(self);
-    return 0;
+    return is_over(self) ? -1 : 0;
 }
 
 static bool
