@@ -168,6 +168,19 @@ offer_attributes(suggest_t *suggest, const char *prefix)
     }
 }
 
+// A key that is known, but not in this section.
+static const char *
+other_home(const char *key, raw_kind_t kind)
+{
+    target_t target = find_target(key);
+    bool of_route = target.route_row || target.attribute < ATTRIBUTES;
+    if (kind != RAW_PROCESS && key_find(SCOPE_PROCESS, key))
+        return "[zbroker]";
+    if (kind == RAW_PROCESS && of_route)
+        return target.layer == ANY_SIDE && !target.route_row ? "[defaults] or a [route NAME]" : "a [route NAME] section";
+    return NULL;
+}
+
 static void
 unknown_key(const check_t *self, const raw_item_t *item)
 {
@@ -187,12 +200,13 @@ unknown_key(const check_t *self, const raw_item_t *item)
             offer_attributes(&suggest, prefix);
     }
     const char *base;
-    if (split_side(item->key, &base) == ANY_SIDE && (strcmp(base, "bind") == 0 || strcmp(base, "connect") == 0) && kind == RAW_ROUTE)
+    const char *home = other_home(item->key, kind);
+    if (home)
+        complain_key(self, item, "belongs into %s", home);
+    else if (split_side(item->key, &base) == ANY_SIDE && (strcmp(base, "bind") == 0 || strcmp(base, "connect") == 0) && kind == RAW_ROUTE)
         complain_key(self, item, "which side? Write frontend_%s or backend_%s", base, base);
     else if (*suggest.best)
         complain_key(self, item, "unknown key; did you mean %s?", suggest.best);
-    else if (kind == RAW_DEFAULTS && split_side(item->key, &base) != ANY_SIDE && find_attribute(base) < ATTRIBUTES)
-        complain_key(self, item, "a default is for all sides; write %s", base);
     else
         complain_key(self, item, "unknown key");
 }
@@ -318,7 +332,8 @@ take_item(const check_t *self, slots_t *slots, const raw_item_t *item)
         return;
     }
     if (in_defaults && (target.route_row || (target.attribute < ATTRIBUTES && target.layer != ANY_SIDE))) {
-        if (target.route_row)
+        bool of_route = target.route_row || (target.attribute < ROWS_MAX && (row_of(target.attribute)->flags & KEY_SIDED));
+        if (of_route)
             complain_key(self, item, "belongs into a [route NAME] section");
         else
             complain_key(self, item, "a default is for all sides; write %s", target.base);
@@ -559,29 +574,66 @@ resolve_option(const check_t *self, size_t which, size_t attribute)
         free(value.text);
 }
 
-// allow and deny: the lines add up.
+static const char *
+mechanism_name(security_t mechanism)
+{
+    static const char *const names[] = {"none", "none", "plain", "curve", "gssapi"};
+    return names[mechanism];
+}
+
+// What each mechanism wants from whom.
+static const struct {
+    const char *key;
+    security_t mechanism;
+    bool bound;                // on a side with a bind, else on one with a connect
+    size_t offset;
+    const char *use;
+} needs[] = {
+    {"users", SECURITY_PLAIN, true, offsetof(security_conf_t, users), "the file of NAME:HASH lines"},
+    {"plain_username", SECURITY_PLAIN, false, offsetof(security_conf_t, plain_username), "our name at the server"},
+    {"plain_password_file", SECURITY_PLAIN, false, offsetof(security_conf_t, plain_password), "the file with our password"},
+    {"server_cert", SECURITY_CURVE, true, offsetof(security_conf_t, server_cert), "our certificate"},
+    {"client_certs", SECURITY_CURVE, true, offsetof(security_conf_t, client_certs), "the folder of the certificates let in, or any"},
+    {"client_cert", SECURITY_CURVE, false, offsetof(security_conf_t, client_cert), "our certificate"},
+    {"peer_cert", SECURITY_CURVE, false, offsetof(security_conf_t, peer_cert), "the certificate of the server"},
+    {"gssapi_principal", SECURITY_GSSAPI, true, offsetof(security_conf_t, gssapi_principal), "our principal"},
+    {"gssapi_service_principal", SECURITY_GSSAPI, false, offsetof(security_conf_t, gssapi_service_principal), "the server's principal"},
+};
+
+// allow and deny: the lines add up, and each network is a line of the dump.
 static void
-join_cidr(const slot_t *slot, key_value_t *value)
+resolve_cidr(const check_t *self, size_t which, const key_row_t *row, const slot_t *slot)
 {
     text_t all = {0};
     for (size_t i = 0; slot && i < slot->count; i++)
         if (slot->at[i].value.text)
             text_add(&all, "%s%s", all.size ? ", " : "", slot->at[i].value.text);
-    value->text = all.size ? text_take(&all) : NULL;
+    if (!all.size)
+        return;
+    key_value_t value = {.text = all.data};
+    key_store(row, &value, &self->route->sides[which]);
+    for (char *rest = all.data, *one; (one = strsep(&rest, ","));)
+        add_setting(&self->route->settings, side_name((side_t)which), row->key, xstrdup(one + (*one == ' ')), row->reload, false);
     text_free(&all);
 }
 
 // Is a row worth a line? Only what this side can use.
 static bool
-is_of_use(const key_row_t *row, const side_conf_t *side, const slot_t *slot)
+is_of_use(const check_t *self, const key_row_t *row, const side_conf_t *side, const slot_t *slot)
 {
+    // Subscriptions are what only our own loop looks at.
+    if (self->proxied && row->sockets)
+        return false;
     bool ipc = false;
     for (size_t i = 0; i < side->endpoint_count; i++)
         ipc |= !side->endpoints[i].connect && side->endpoints[i].at.transport == TRANSPORT_IPC;
     if (strncmp(row->key, "ipc_", 4) == 0)
         return ipc;
-    if (strncmp(row->key, "gssapi_", 7) == 0)
-        return side->security.mechanism == SECURITY_GSSAPI;
+    if (strncmp(row->key, "gssapi_", 7) == 0 && side->security.mechanism != SECURITY_GSSAPI)
+        return false;
+    for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
+        if (strcmp(needs[i].key, row->key) == 0 && needs[i].mechanism != side->security.mechanism)
+            return false;
     return !(row->flags & KEY_UNSET_OK) || slot;
 }
 
@@ -597,17 +649,22 @@ resolve_row(const check_t *self, size_t which, size_t attribute)
     key_value_t value = {0};
     char reason[128];
     size_t offset;
-    if (row->kind == KEY_CIDR)
-        join_cidr(slot, &value);
-    else if (slot)
+    if (row->kind == KEY_CIDR) {
+        resolve_cidr(self, which, row, slot);
+        return;
+    }
+    if (slot)
         value = slot->at[0].value;
     else
         key_parse(row, row->initial, "/", &value, reason, sizeof reason, &offset);
-    if (slot || strcmp(row->key, "security") != 0)
+    bool of_use = is_of_use(self, row, side, slot);
+    // Security that nobody asked for is UNSET, though it is shown as none.
+    bool unasked = !slot && strcmp(row->key, "security") == 0;
+    if ((of_use || !slot) && !unasked)
         key_store(row, &value, side);
-    if (is_of_use(row, side, slot))
+    if (of_use)
         add_setting(&route->settings, side_name((side_t)which), row->key, key_print(row, &value), row->reload, !slot);
-    if (!slot || row->kind == KEY_CIDR)
+    if (!slot)
         free(value.text);
 }
 
@@ -683,16 +740,17 @@ endpoint_item(const check_t *self, size_t which, const endpoint_conf_t *endpoint
     return slot->at[0].item;
 }
 
+#define SUBSCRIBING (ON(ZMQ_PUB) | ON(ZMQ_SUB) | ON(ZMQ_XPUB) | ON(ZMQ_XSUB))
+
 static void
 check_transports(const check_t *self, size_t which)
 {
     const side_conf_t *side = &self->route->sides[which];
-    uint32_t subscribing = ON(ZMQ_PUB) | ON(ZMQ_SUB) | ON(ZMQ_XPUB) | ON(ZMQ_XSUB);
     for (size_t i = 0; i < side->endpoint_count; i++) {
         const endpoint_conf_t *endpoint = &side->endpoints[i];
         const raw_item_t *item = endpoint_item(self, which, endpoint);
         const char *transport = transport_name(endpoint->at.transport);
-        if (is_multicast(endpoint->at.transport) && !(subscribing & ON(side->type)))
+        if (is_multicast(endpoint->at.transport) && !(SUBSCRIBING & ON(side->type)))
             complain_value(self, item, "%s carries PUB, SUB, XPUB and XSUB only, this is a %s socket", transport, socket_type_name(side->type));
         else if (side->type == ZMQ_STREAM && endpoint->at.transport != TRANSPORT_TCP)
             complain_value(self, item, "a STREAM socket has tcp endpoints only");
@@ -711,7 +769,7 @@ list_types(uint32_t sockets, text_t *out)
 {
     for (int type = 0; type <= 20; type++)
         if (sockets & ON(type))
-            text_add(out, "%s%s", out->size ? ", " : "", socket_type_name(type));
+            text_add(out, "%s%s", out->size ? " or " : "", socket_type_name(type));
 }
 
 // A SIDE_key has to fit that side; a key without a side has to fit one at least.
@@ -729,7 +787,7 @@ check_fit(const check_t *self, size_t layer, size_t attribute)
     list_types(fits, &wanted);
     list_types(have, &present);
     for (size_t i = 0; i < slot->count; i++)
-        complain_key(self, slot->at[i].item, "does not fit a %s socket, only %s", present.data, wanted.data);
+        complain_key(self, slot->at[i].item, "does not fit %s, only %s", present.data, wanted.data);
     text_free(&wanted);
     text_free(&present);
 }
@@ -755,32 +813,6 @@ check_absent_side(const check_t *self, size_t which)
 // --- security ------------------------------------------------------------------------
 
 static const char *
-mechanism_name(security_t mechanism)
-{
-    static const char *const names[] = {"none", "none", "plain", "curve", "gssapi"};
-    return names[mechanism];
-}
-
-// What each mechanism wants from whom.
-static const struct {
-    const char *key;
-    security_t mechanism;
-    bool bound;                // on a side with a bind, else on one with a connect
-    size_t offset;
-    const char *use;
-} needs[] = {
-    {"users", SECURITY_PLAIN, true, offsetof(security_conf_t, users), "the file of NAME:HASH lines"},
-    {"plain_username", SECURITY_PLAIN, false, offsetof(security_conf_t, plain_username), "our name at the server"},
-    {"plain_password_file", SECURITY_PLAIN, false, offsetof(security_conf_t, plain_password), "the file with our password"},
-    {"server_cert", SECURITY_CURVE, true, offsetof(security_conf_t, server_cert), "our certificate"},
-    {"client_certs", SECURITY_CURVE, true, offsetof(security_conf_t, client_certs), "the folder of the certificates let in, or any"},
-    {"client_cert", SECURITY_CURVE, false, offsetof(security_conf_t, client_cert), "our certificate"},
-    {"peer_cert", SECURITY_CURVE, false, offsetof(security_conf_t, peer_cert), "the certificate of the server"},
-    {"gssapi_principal", SECURITY_GSSAPI, true, offsetof(security_conf_t, gssapi_principal), "our principal"},
-    {"gssapi_service_principal", SECURITY_GSSAPI, false, offsetof(security_conf_t, gssapi_service_principal), "the server's principal"},
-};
-
-static const char *
 security_text(const side_conf_t *side, size_t offset)
 {
     const char *text;
@@ -801,7 +833,9 @@ check_needs(const check_t *self, size_t which, const raw_item_t *security)
         for (size_t j = 0; j < self->section->count; j++) {
             const char *base;
             size_t layer = split_side(self->section->items[j].key, &base);
-            is_written |= (layer == which || layer == ANY_SIDE) && strcmp(base, needs[i].key) == 0 && *self->section->items[j].value;
+            is_written |= (layer == which || layer == ANY_SIDE) && *self->section->items[j].value &&
+                          (strcmp(base, needs[i].key) == 0 ||
+                           (strcmp(base, "plain_password") == 0 && strcmp(needs[i].key, "plain_password_file") == 0));
         }
         if ((text && *text) || (is_written && !written_row(self, which, needs[i].key)))
             continue;
@@ -809,43 +843,6 @@ check_needs(const check_t *self, size_t which, const raw_item_t *security)
                    "[%s] %s: is missing for the %s, security = %s needs %s", self->section->name, needs[i].key, side_name((side_t)which),
                    mechanism_name(side->security.mechanism), needs[i].use);
     }
-}
-
-// Keys that only one mechanism reads are a false sense of safety with another.
-static void
-check_unused(const check_t *self, size_t layer, const char *key, security_t mechanism)
-{
-    const slot_t *slot = &self->own->side[layer][find_attribute(key)];
-    if (!slot->count || !slot->at[0].value.text)
-        return;
-    for (size_t i = 0; i < SIDES; i++)
-        if ((layer == ANY_SIDE || layer == i) && self->route->sides[i].type >= 0 && self->route->sides[i].security.mechanism == mechanism)
-            return;
-    // A mechanism that could not be read is the fault already reported.
-    for (size_t i = 0; i < self->section->count; i++) {
-        const char *base;
-        split_side(self->section->items[i].key, &base);
-        if (strcmp(base, "security") == 0 && !written_row(self, layer == ANY_SIDE ? SIDE_FRONTEND : layer, "security"))
-            return;
-    }
-    complain_key(self, slot->at[0].item, "has no effect without security = %s", mechanism_name(mechanism));
-}
-
-static void
-check_open_bind(const check_t *self, size_t which, const endpoint_conf_t *endpoint)
-{
-    const raw_item_t *item = endpoint_item(self, which, endpoint);
-    security_t mechanism = self->route->sides[which].security.mechanism;
-    if (endpoint->at.loopback || (endpoint->connect && !is_multicast(endpoint->at.transport)))
-        return;
-    if (is_multicast(endpoint->at.transport) && mechanism > SECURITY_NONE)
-        complain_value(self, item, "%s has no security; it cannot be %s", transport_name(endpoint->at.transport), mechanism_name(mechanism));
-    else if (mechanism == SECURITY_UNSET)
-        complain_value(self, item, "%s is open to the network and nothing says who may come in; add \"security = none\", or plain, curve or gssapi",
-                       endpoint->at.text);
-    else if (mechanism == SECURITY_NONE)
-        diag_warning(self->diag, endpoint->place, "[%s] %s: %s is open to the network (security = none)", self->section->name, item->key,
-                     endpoint->at.text);
 }
 
 // Was a security line there that could not be read? Then nothing follows from its absence.
@@ -860,6 +857,42 @@ security_is_wrong(const check_t *self, size_t which)
             return self->route->sides[which].security.mechanism == SECURITY_UNSET;
     }
     return false;
+}
+
+// Keys that only one mechanism reads are a false sense of safety with another.
+static void
+check_unused(const check_t *self, size_t layer, const char *key, security_t mechanism)
+{
+    const slot_t *slot = &self->own->side[layer][find_attribute(key)];
+    if (!slot->count || !slot->at[0].value.text)
+        return;
+    for (size_t i = 0; i < SIDES; i++)
+        if ((layer == ANY_SIDE || layer == i) && self->route->sides[i].type >= 0 && self->route->sides[i].security.mechanism == mechanism)
+            return;
+    // A mechanism that could not be read is the fault already reported.
+    for (size_t i = 0; i < SIDES; i++)
+        if ((layer == ANY_SIDE || layer == i) && self->route->sides[i].type >= 0 && security_is_wrong(self, i))
+            return;
+    complain_key(self, slot->at[0].item, "has no effect without security = %s", mechanism_name(mechanism));
+}
+
+static void
+check_open_bind(const check_t *self, size_t which, const endpoint_conf_t *endpoint)
+{
+    const raw_item_t *item = endpoint_item(self, which, endpoint);
+    security_t mechanism = self->route->sides[which].security.mechanism;
+    if (endpoint->at.loopback || (endpoint->connect && !is_multicast(endpoint->at.transport)))
+        return;
+    if (is_multicast(endpoint->at.transport) && !(SUBSCRIBING & ON(self->route->sides[which].type)))
+        return;
+    if (is_multicast(endpoint->at.transport) && mechanism > SECURITY_NONE)
+        complain_value(self, item, "%s has no security; it cannot be %s", transport_name(endpoint->at.transport), mechanism_name(mechanism));
+    else if (mechanism == SECURITY_UNSET)
+        complain_value(self, item, "%s is open to the network and nothing says who may come in; add \"security = none\", or plain, curve or gssapi",
+                       endpoint->at.text);
+    else if (mechanism == SECURITY_NONE)
+        diag_warning(self->diag, endpoint->place, "[%s] %s: %s is open to the network (security = none)", self->section->name, item->key,
+                     endpoint->at.text);
 }
 
 static void
@@ -1016,7 +1049,7 @@ resolve_types(const check_t *self)
         text_t all = {0};
         list_patterns(&all);
         if (!has_item(self, "type"))
-            diag_error(self->diag, route->place, "[%s] type: is missing, %s", self->section->name, all.data);
+            diag_error(self->diag, route->place, "[%s] type: is missing; it is one of %s", self->section->name, all.data);
         text_free(&all);
         return false;
     }
@@ -1318,6 +1351,7 @@ check_all(conf_t *conf, const raw_t *raw, diag_t *diag)
     check_inproc(conf, bound, count, diag);
     check_max_sockets(conf, diag);
     free(bound);
-    if (raw->count == 2)
+    // With an error there may be one that could not be read.
+    if (raw->count == 2 && diag_errors(diag) == 0)
         diag_warning(diag, (place_t){raw->sections[0].place.file, 1, 1}, "there is no [route NAME] section, nothing will be forwarded");
 }

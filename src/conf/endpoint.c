@@ -170,7 +170,7 @@ read_port(const parse_t *self, const char *at, size_t length, bool local, int *p
         return local ? 0 : fail(self, at, "a free port can be bound, not connected to; write a number");
     if (!digits && length < sizeof text)
         return fail(self, at, "\"%s\" is not a port, 1 to 65535", text);
-    if (!digits || units_number(text, &number) == -1 || number < 1 || number > 65535)
+    if (!digits || units_number(text, &number) != 0 || number < 1 || number > 65535)
         return fail(self, at, "port %.*s is out of range, 1 to 65535", (int)(length > 20 ? 20 : length), at);
     *port = (int)number;
     return 0;
@@ -352,7 +352,7 @@ parse_multicast(const parse_t *self, const char *rest)
     int64_t id;
     char number[12];
     if (comma && (!copy(number, sizeof number, rest, (size_t)(comma - rest)) || !isdigit((unsigned char)*rest) ||
-                  units_number(number, &id) == -1 || id < 1 || id > UINT32_MAX))
+                  units_number(number, &id) != 0 || id < 1 || id > UINT32_MAX))
         return fail(self, rest, "the id is 1 to 4294967295");
     const char *interface = comma ? comma + 1 : rest;
     if (comma && group == rest)
@@ -388,7 +388,7 @@ is_number_list(const char *at, const char *separators)
         size_t digits = strspn(at, "0123456789");
         char number[12];
         int64_t value;
-        if (digits == 0 || !copy(number, sizeof number, at, digits) || units_number(number, &value) == -1 || value > UINT32_MAX)
+        if (digits == 0 || !copy(number, sizeof number, at, digits) || units_number(number, &value) != 0 || value > UINT32_MAX)
             return false;
         at += digits;
         if (*at++ != *separators)

@@ -45,6 +45,7 @@ static const key_word_t mechanisms[] = {
 #define ROUTE(member) FIELD(route_conf_t, member)
 #define SIDE(member) FIELD(side_conf_t, member)
 #define BY_HAND 0, 0
+#define TEXT_MAX 4000 // with any key before it still a line
 #define SUBSCRIBED (ON(ZMQ_XPUB) | ON(ZMQ_PUB))
 
 // clang-format off
@@ -77,11 +78,11 @@ static const key_row_t rows[] = {
     {SCOPE_SIDE,    "bind",              KEY_ENDPOINT,  BY_HAND,                     0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_LIST | KEY_SIDED, 0},
     {SCOPE_SIDE,    "connect",           KEY_ENDPOINT,  BY_HAND,                     0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_LIST | KEY_SIDED, 0},
     {SCOPE_SIDE,    "security",          KEY_WORD,      SIDE(security.mechanism),    0,  0,        "none",   mechanisms, RELOAD_ROUTE,  0, 0},
-    {SCOPE_SIDE,    "server_cert",       KEY_PATH,      SIDE(security.server_cert),  1,  PATH_MAX, "",       NULL,      RELOAD_ROUTE,   KEY_UNSET_OK, 0},
-    {SCOPE_SIDE,    "client_certs",      KEY_PATH,      SIDE(security.client_certs), 1,  PATH_MAX, "",       NULL,      RELOAD_LIVE,    KEY_UNSET_OK, 0},
-    {SCOPE_SIDE,    "client_cert",       KEY_PATH,      SIDE(security.client_cert),  1,  PATH_MAX, "",       NULL,      RELOAD_ROUTE,   KEY_UNSET_OK, 0},
-    {SCOPE_SIDE,    "peer_cert",         KEY_PATH,      SIDE(security.peer_cert),    1,  PATH_MAX, "",       NULL,      RELOAD_ROUTE,   KEY_UNSET_OK, 0},
-    {SCOPE_SIDE,    "users",             KEY_PATH,      SIDE(security.users),        1,  PATH_MAX, "",       NULL,      RELOAD_LIVE,    KEY_UNSET_OK, 0},
+    {SCOPE_SIDE,    "server_cert",       KEY_PATH,      SIDE(security.server_cert),  1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,   KEY_UNSET_OK, 0},
+    {SCOPE_SIDE,    "client_certs",      KEY_PATH,      SIDE(security.client_certs), 1,  TEXT_MAX, "",       NULL,      RELOAD_LIVE,    KEY_UNSET_OK, 0},
+    {SCOPE_SIDE,    "client_cert",       KEY_PATH,      SIDE(security.client_cert),  1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,   KEY_UNSET_OK, 0},
+    {SCOPE_SIDE,    "peer_cert",         KEY_PATH,      SIDE(security.peer_cert),    1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,   KEY_UNSET_OK, 0},
+    {SCOPE_SIDE,    "users",             KEY_PATH,      SIDE(security.users),        1,  TEXT_MAX, "",       NULL,      RELOAD_LIVE,    KEY_UNSET_OK, 0},
     {SCOPE_SIDE,    "plain_username",    KEY_TEXT,      SIDE(security.plain_username), 1, 255,     "",       NULL,      RELOAD_ROUTE,   KEY_UNSET_OK, 0},
     {SCOPE_SIDE,    "plain_password_file", KEY_SECRET_FILE, SIDE(security.plain_password), 1, 255, "",       NULL,      RELOAD_ROUTE,   KEY_UNSET_OK, 0},
     {SCOPE_SIDE,    "gssapi_principal",  KEY_TEXT,      SIDE(security.gssapi_principal), 1, 255,   "",       NULL,      RELOAD_ROUTE,   KEY_UNSET_OK, 0},
@@ -90,7 +91,7 @@ static const key_row_t rows[] = {
     {SCOPE_SIDE,    "gssapi_unsafe_zap", KEY_BOOL,      SIDE(security.gssapi_unsafe_zap), 0, 1,    "no",     NULL,      RELOAD_ROUTE,   0, 0},
     {SCOPE_SIDE,    "allow",             KEY_CIDR,      SIDE(security.allow),        0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_LIST | KEY_UNSET_OK, 0},
     {SCOPE_SIDE,    "deny",              KEY_CIDR,      SIDE(security.deny),         0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_LIST | KEY_UNSET_OK, 0},
-    {SCOPE_SIDE,    "acl",               KEY_PATH,      SIDE(security.acl),          1,  PATH_MAX, "",       NULL,      RELOAD_LIVE,    KEY_UNSET_OK, 0},
+    {SCOPE_SIDE,    "acl",               KEY_PATH,      SIDE(security.acl),          1,  TEXT_MAX, "",       NULL,      RELOAD_LIVE,    KEY_UNSET_OK, 0},
     {SCOPE_SIDE,    "ipc_mode",          KEY_MODE,      SIDE(ipc_mode),              0,  0777,     "0660",   NULL,      RELOAD_ROUTE,   0, 0},
     {SCOPE_SIDE,    "ipc_group",         KEY_GROUP,     SIDE(ipc_group),             0,  0,        "",       NULL,      RELOAD_ROUTE,   KEY_UNSET_OK, 0},
     {SCOPE_SIDE,    "max_clients",       KEY_NUMBER,    SIDE(max_clients),           0,  INT_MAX,  "0",      NULL,      RELOAD_LIVE,    0, 0},
@@ -343,9 +344,13 @@ parse_number(const key_row_t *row, const char *text, key_value_t *value, const c
                                          : units_number(text, &value->number);
     if (result == -1)
         return fail(at, "\"%s\" is not a %s%s", text, names[row->kind].is, names[row->kind].example);
-    if (value->number < row->min || value->number > row->max)
-        return fail(at, "\"%s\" is out of range, %" PRId64 " to %" PRId64, text, row->min, row->max);
-    return 0;
+    if (result == 0 && value->number >= row->min && value->number <= row->max)
+        return 0;
+    void (*print)(int64_t, char[UNITS_TEXT]) = row->kind == KEY_TIME ? units_print_time : row->kind == KEY_SIZE ? units_print_size : NULL;
+    char from[UNITS_TEXT], to[UNITS_TEXT];
+    units_print_end(row->min, print, from);
+    units_print_end(row->max, print, to);
+    return fail(at, "\"%s\" is out of range, %s to %s", text, from, to);
 }
 
 int

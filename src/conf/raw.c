@@ -233,11 +233,13 @@ done:
 }
 
 static void
-include(load_t *load, const char *value, const char *folder, place_t place, const nesting_t *nesting)
+include(load_t *load, const char *value, const char *file, place_t place, const nesting_t *nesting)
 {
     if (!*value)
         return;
-    char *pattern = *value == '/' ? xstrdup(value) : xasprintf("%s/%s", folder, value);
+    // As the user would name it from where he stands: relative to the file as it was given.
+    const char *slash = strrchr(file, '/');
+    char *pattern = *value == '/' || !slash ? xstrdup(value) : xasprintf("%.*s%s", (int)(slash + 1 - file), file, value);
     bool magic = strpbrk(pattern, "*?[");
     glob_t found = {0};
     // A name with a bracket in it that exists is a name.
@@ -272,7 +274,7 @@ read_text(load_t *load, const char *file, const char *text, size_t size, const n
                      (raw_item_t){.key = xstrdup(entry->key), .value = xstrdup(entry->value), .key_place = entry->key_place,
                                   .value_place = entry->value_place, .folder = folder});
             if (section == 0 && strcmp(entry->key, "include") == 0 && !load->includes_overridden)
-                include(load, entry->value, folder, entry->value_place, nesting);
+                include(load, entry->value, file, entry->value_place, nesting);
         }
     }
     ini_free(&ini);
@@ -390,11 +392,9 @@ static void
 read_overridden_includes(load_t *load)
 {
     static const char prefix[] = "zbroker.include=";
-    char *folder = folder_of("-");
     for (size_t i = 0; i < load->override_count; i++)
         if (strncmp(load->overrides[i], prefix, sizeof prefix - 1) == 0)
-            include(load, load->overrides[i] + sizeof prefix - 1, folder, (place_t){"-o", (int)i + 1, (int)sizeof prefix}, NULL);
-    free(folder);
+            include(load, load->overrides[i] + sizeof prefix - 1, "-", (place_t){"-o", (int)i + 1, (int)sizeof prefix}, NULL);
 }
 
 void

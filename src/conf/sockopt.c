@@ -25,6 +25,7 @@
 #define DRAFT SOCKOPT_DRAFT
 #define NUMBER(name) SOCKOPT_NUMBER_##name
 
+// Texts are short enough to be a line of a file with any key before them.
 // Ranges are the intersection of what 4.3.4 and 4.3.5 take, narrower only where
 // a value could do nothing but harm.
 // clang-format off
@@ -37,22 +38,22 @@ static const sockopt_t sockopts[] = {
     {"conflate",                ZMQ_CONFLATE,                   SOCKOPT_BOOL,    0,   1,         ON(ZMQ_PULL) | ON(ZMQ_PUSH) | ON(ZMQ_SUB) | ON(ZMQ_PUB) | ON(ZMQ_DEALER), 0, "no"},
     {"connect_routing_id",      ZMQ_CONNECT_ROUTING_ID,         SOCKOPT_BYTES,   1,   255,       ON(ZMQ_ROUTER) | ON(ZMQ_STREAM), 0, ""},
     {"connect_timeout",         ZMQ_CONNECT_TIMEOUT,            SOCKOPT_MS,      0,   INT_MAX,   ON_ANY,         0,     "0"},
-    {"disconnect_msg",          NUMBER(DISCONNECT_MSG),         SOCKOPT_BYTES,   1,   4096,      ON(ZMQ_ROUTER) | ON_SERVER | ON_PEER, DRAFT, ""},
+    {"disconnect_msg",          NUMBER(DISCONNECT_MSG),         SOCKOPT_BYTES,   1,   4000,      ON(ZMQ_ROUTER) | ON_SERVER | ON_PEER, DRAFT, ""},
     {"gssapi_principal_nametype", ZMQ_GSSAPI_PRINCIPAL_NAMETYPE, SOCKOPT_INT,    0,   2,         ON_ZMTP,        0,     "0"},
     {"gssapi_service_principal_nametype", ZMQ_GSSAPI_SERVICE_PRINCIPAL_NAMETYPE, SOCKOPT_INT, 0, 2, ON_ZMTP,     0,     "0"},
     {"handshake_ivl",           ZMQ_HANDSHAKE_IVL,              SOCKOPT_MS,      0,   INT_MAX,   ON_ZMTP,        0,     "30s"},
     {"heartbeat_ivl",           ZMQ_HEARTBEAT_IVL,              SOCKOPT_MS,      0,   INT_MAX,   ON_ZMTP,        0,     "0"},
     {"heartbeat_timeout",       ZMQ_HEARTBEAT_TIMEOUT,          SOCKOPT_MS,      0,   INT_MAX,   ON_ZMTP,        0,     "-1"},
     {"heartbeat_ttl",           ZMQ_HEARTBEAT_TTL,              SOCKOPT_MS,      0,   6553599,   ON_ZMTP,        0,     "0"},
-    {"hello_msg",               NUMBER(HELLO_MSG),              SOCKOPT_BYTES,   1,   4096,      ON(ZMQ_ROUTER) | ON(ZMQ_DEALER) | ON_CLIENT | ON_SERVER | ON_PEER, DRAFT, ""},
-    {"hiccup_msg",              NUMBER(HICCUP_MSG),             SOCKOPT_BYTES,   1,   4096,      ON(ZMQ_DEALER) | ON_CLIENT | ON_PEER, DRAFT, ""},
+    {"hello_msg",               NUMBER(HELLO_MSG),              SOCKOPT_BYTES,   1,   4000,      ON(ZMQ_ROUTER) | ON(ZMQ_DEALER) | ON_CLIENT | ON_SERVER | ON_PEER, DRAFT, ""},
+    {"hiccup_msg",              NUMBER(HICCUP_MSG),             SOCKOPT_BYTES,   1,   4000,      ON(ZMQ_DEALER) | ON_CLIENT | ON_PEER, DRAFT, ""},
     {"immediate",               ZMQ_IMMEDIATE,                  SOCKOPT_BOOL,    0,   1,         ON_ANY,         0,     "no"},
     {"in_batch_size",           NUMBER(IN_BATCH_SIZE),          SOCKOPT_SIZE,    1,   INT_MAX,   ON_ANY,         DRAFT, "8k"},
     {"invert_matching",         ZMQ_INVERT_MATCHING,            SOCKOPT_BOOL,    0,   1,         ON_PUBLISHER | ON(ZMQ_SUB), 0, "no"},
     {"ipv6",                    ZMQ_IPV6,                       SOCKOPT_BOOL,    0,   1,         ON_ANY,         0,     "no"},
     {"linger",                  ZMQ_LINGER,                     SOCKOPT_MS,      0,   INT_MAX,   ON_ANY,         LIVE | SOCKOPT_AUTO, "-1"},
     {"maxmsgsize",              ZMQ_MAXMSGSIZE,                 SOCKOPT_SIZE64,  -1,  INT64_MAX, ON_ANY,         0,     "-1"},
-    {"metadata",                NUMBER(METADATA),               SOCKOPT_TEXT,    4,   4096,      ON_ZMTP,        DRAFT | SOCKOPT_LIST, ""},
+    {"metadata",                NUMBER(METADATA),               SOCKOPT_TEXT,    4,   4000,      ON_ZMTP,        DRAFT | SOCKOPT_LIST, ""},
     {"multicast_hops",          ZMQ_MULTICAST_HOPS,             SOCKOPT_INT,     1,   255,       ON_ANY,         0,     "1"},
     {"multicast_loop",          NUMBER(MULTICAST_LOOP),         SOCKOPT_BOOL,    0,   1,         ON_ANY,         DRAFT, "yes"},
     {"multicast_maxtpdu",       ZMQ_MULTICAST_MAXTPDU,          SOCKOPT_SIZE,    1,   65535,     ON_ANY,         0,     "1500"},
@@ -84,7 +85,7 @@ static const sockopt_t sockopts[] = {
     {"socks_proxy",             ZMQ_SOCKS_PROXY,                SOCKOPT_TEXT,    1,   255,       ON_ANY,         0,     ""},
     {"socks_username",          NUMBER(SOCKS_USERNAME),         SOCKOPT_TEXT,    1,   255,       ON_ANY,         DRAFT, ""},
     {"stream_notify",           ZMQ_STREAM_NOTIFY,              SOCKOPT_BOOL,    0,   1,         ON(ZMQ_STREAM), 0,     "yes"},
-    {"subscribe",               ZMQ_SUBSCRIBE,                  SOCKOPT_BYTES,   0,   4096,      ON(ZMQ_SUB),    SOCKOPT_LIST, ""},
+    {"subscribe",               ZMQ_SUBSCRIBE,                  SOCKOPT_BYTES,   0,   4000,      ON(ZMQ_SUB),    SOCKOPT_LIST, ""},
     {"tcp_keepalive",           ZMQ_TCP_KEEPALIVE,              SOCKOPT_SWITCH,  -1,  1,         ON_ANY,         0,     "-1"},
     {"tcp_keepalive_cnt",       ZMQ_TCP_KEEPALIVE_CNT,          SOCKOPT_INT,     -1,  127,       ON_ANY,         0,     "-1"},
     {"tcp_keepalive_idle",      ZMQ_TCP_KEEPALIVE_IDLE,         SOCKOPT_SECONDS, -1,  32767,     ON_ANY,         0,     "-1"},
@@ -96,7 +97,7 @@ static const sockopt_t sockopts[] = {
     {"xpub_nodrop",             ZMQ_XPUB_NODROP,                SOCKOPT_BOOL,    0,   1,         ON_PUBLISHER,   0,     "no"},
     {"xpub_verbose",            ZMQ_XPUB_VERBOSE,               SOCKOPT_BOOL,    0,   1,         ON(ZMQ_XPUB),   0,     "no"},
     {"xpub_verboser",           ZMQ_XPUB_VERBOSER,              SOCKOPT_BOOL,    0,   1,         ON(ZMQ_XPUB),   0,     "no"},
-    {"xpub_welcome_msg",        ZMQ_XPUB_WELCOME_MSG,           SOCKOPT_BYTES,   1,   4096,      ON(ZMQ_XPUB),   0,     ""},
+    {"xpub_welcome_msg",        ZMQ_XPUB_WELCOME_MSG,           SOCKOPT_BYTES,   1,   4000,      ON(ZMQ_XPUB),   0,     ""},
     {"xsub_verbose_unsubscribe", NUMBER(XSUB_VERBOSE_UNSUBSCRIBE), SOCKOPT_BOOL, 0,   1,         ON(ZMQ_XSUB),   DRAFT, "no"},
 };
 
@@ -224,11 +225,21 @@ parse_text(const sockopt_t *option, const char *text, sockopt_value_t *value, ch
     return 0;
 }
 
-// The number behind TEXT in libzmq's unit: NULL, or what it is not.
+static const char beyond[] = "";
+
+// What a units function said: NULL, KIND if it is not that, or beyond.
+static const char *
+judge(int result, const char *kind)
+{
+    return result == 0 ? NULL : result == UNITS_BEYOND ? beyond : kind;
+}
+
+// The number behind TEXT in libzmq's unit: NULL, or what it is not, or beyond.
 static const char *
 parse_number(const sockopt_t *option, const char *text, int64_t *number)
 {
     bool yes;
+    const char *not_a;
     switch (option->kind) {
     case SOCKOPT_SWITCH:
         if (strcmp(text, "-1") == 0) {
@@ -242,21 +253,20 @@ parse_number(const sockopt_t *option, const char *text, int64_t *number)
         *number = yes;
         return NULL;
     case SOCKOPT_MS:
-        return units_time(text, 1, number) == -1 ? "a time such as 500ms, 10s, 5m or 1h" : NULL;
+        return judge(units_time(text, 1, number), "a time such as 500ms, 10s, 5m or 1h");
     case SOCKOPT_SECONDS:
-        if (units_time(text, 1000, number) == -1)
-            return "a time such as 10s, 5m or 1h";
-        if (*number == -1)
-            return NULL;
+        not_a = judge(units_time(text, 1000, number), "a time such as 10s, 5m or 1h");
+        if (not_a || *number == -1)
+            return not_a;
         if (*number % 1000)
             return "a whole number of seconds";
         *number /= 1000;
         return NULL;
     case SOCKOPT_SIZE:
     case SOCKOPT_SIZE64:
-        return units_size(text, number) == -1 ? "a size such as 4096, 64k, 16M or 1G" : NULL;
+        return judge(units_size(text, number), "a size such as 4096, 64k, 16M or 1G");
     default:
-        return units_number(text, number) == -1 ? "a number" : NULL;
+        return judge(units_number(text, number), "a number");
     }
 }
 
@@ -284,7 +294,27 @@ print_number(const sockopt_t *option, int64_t number, char text[UNITS_TEXT])
     }
 }
 
-// Ends of a range are shown bare: 2147483647, not 2147483647ms.
+static void
+print_seconds(int64_t seconds, char text[UNITS_TEXT])
+{
+    snprintf(text, UNITS_TEXT, "%" PRId64 "%s", seconds, seconds > 0 ? "s" : "");
+}
+
+static void (*printer_of(const sockopt_t *option))(int64_t, char[UNITS_TEXT])
+{
+    switch (option->kind) {
+    case SOCKOPT_MS:
+        return units_print_time;
+    case SOCKOPT_SECONDS:
+        return print_seconds;
+    case SOCKOPT_SIZE:
+    case SOCKOPT_SIZE64:
+        return units_print_size;
+    default:
+        return NULL;
+    }
+}
+
 int
 sockopt_parse(const sockopt_t *option, const char *text, sockopt_value_t *value, char *reason, size_t size)
 {
@@ -292,16 +322,19 @@ sockopt_parse(const sockopt_t *option, const char *text, sockopt_value_t *value,
     if (is_text(option))
         return parse_text(option, text, value, reason, size);
     const char *not_a = parse_number(option, text, &value->number);
-    if (not_a) {
+    if (not_a && not_a != beyond) {
         if (*text)
             snprintf(reason, size, "\"%s\" is not %s", text, not_a);
         else
             snprintf(reason, size, "the value is missing, %s", not_a);
         return -1;
     }
-    if (value->number >= option->min && value->number <= option->max)
+    if (!not_a && value->number >= option->min && value->number <= option->max)
         return 0;
-    snprintf(reason, size, "\"%s\" is out of range, %" PRId64 " to %" PRId64, text, option->min, option->max);
+    char from[UNITS_TEXT], to[UNITS_TEXT];
+    units_print_end(option->min, printer_of(option), from);
+    units_print_end(option->max, printer_of(option), to);
+    snprintf(reason, size, "\"%s\" is out of range, %s to %s", text, from, to);
     return -1;
 }
 

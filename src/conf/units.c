@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@ static const unit_t sizes[] = {{"G", 1 << 30}, {"M", 1 << 20}, {"k", 1 << 10}, {
 
 // strtoll alone would take leading blanks and a lone sign.
 static const char *
-read_number(const char *text, int base, int64_t *value)
+read_number(const char *text, int base, int64_t *value, bool *beyond)
 {
     const char *digits = text + (*text == '-' || *text == '+');
     if (!isdigit((unsigned char)*digits))
@@ -27,7 +28,8 @@ read_number(const char *text, int base, int64_t *value)
     errno = 0;
     char *end;
     *value = strtoll(text, &end, base);
-    return errno ? NULL : end;
+    *beyond = errno == ERANGE;
+    return end;
 }
 
 int
@@ -37,15 +39,17 @@ units_number(const char *text, int64_t *value)
     bool hex = digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X');
     if (hex && !isxdigit((unsigned char)digits[2]))
         return -1;
-    const char *end = read_number(text, hex ? 16 : 10, value);
-    return end && !*end ? 0 : -1;
+    bool beyond;
+    const char *end = read_number(text, hex ? 16 : 10, value, &beyond);
+    return !end || *end ? -1 : beyond ? UNITS_BEYOND : 0;
 }
 
 static int
 read_with_unit(const char *text, const unit_t *units, int64_t bare, int64_t *value)
 {
     int64_t number;
-    const char *end = read_number(text, 10, &number);
+    bool beyond;
+    const char *end = read_number(text, 10, &number, &beyond);
     if (!end)
         return -1;
     int64_t factor = *end ? 0 : bare;
@@ -55,7 +59,9 @@ read_with_unit(const char *text, const unit_t *units, int64_t bare, int64_t *val
     // -1 is libzmq's "none" or "for ever" and has no unit.
     if (number == -1 && !*end)
         factor = 1;
-    return factor && !__builtin_mul_overflow(number, factor, value) ? 0 : -1;
+    if (!factor)
+        return -1;
+    return beyond || __builtin_mul_overflow(number, factor, value) ? UNITS_BEYOND : 0;
 }
 
 int
@@ -86,7 +92,8 @@ units_switch(const char *text, bool *value)
 int
 units_mode(const char *text, int64_t *mode)
 {
-    const char *end = read_number(text, 8, mode);
+    bool beyond;
+    const char *end = read_number(text, 8, mode, &beyond);
     return end && !*end && *mode >= 0 && *mode <= 0777 && *text != '+' ? 0 : -1;
 }
 
@@ -111,4 +118,13 @@ void
 units_print_size(int64_t bytes, char text[UNITS_TEXT])
 {
     print_with_unit(bytes, sizes, "", text);
+}
+
+void
+units_print_end(int64_t number, void (*print)(int64_t, char[UNITS_TEXT]), char text[UNITS_TEXT])
+{
+    if (print && number != INT_MAX && number != INT64_MAX)
+        print(number, text);
+    else
+        snprintf(text, UNITS_TEXT, "%" PRId64, number);
 }

@@ -11,7 +11,9 @@
 
 #define UNITS_TEXT 32 // bytes that any of the print functions needs
 
-// Each returns 0, or -1 when TEXT is not of that kind or beyond 64 bits.
+#define UNITS_BEYOND (-2)
+
+// Each returns 0, -1 when TEXT is not of that kind, or UNITS_BEYOND when it is, but does not fit 64 bits.
 int units_number(const char *text, int64_t *value);                     // decimal or 0x…, with a sign
 int units_time(const char *text, int64_t bare_unit_ms, int64_t *ms);    // ms s m h; a bare number counts BARE_UNIT_MS each
 int units_size(const char *text, int64_t *bytes);                       // k M G (K too), 1024 each step
@@ -20,5 +22,8 @@ int units_mode(const char *text, int64_t *mode);                        // octal
 
 void units_print_time(int64_t ms, char text[UNITS_TEXT]);
 void units_print_size(int64_t bytes, char text[UNITS_TEXT]);
+
+// The end of a range, for a message: INT_MAX is shown bare, it is nobody's 2147483647ms.
+void units_print_end(int64_t number, void (*print)(int64_t, char[UNITS_TEXT]), char text[UNITS_TEXT]);
 
 #endif
