@@ -183,10 +183,11 @@ read_file(const char *path, bool secret, size_t *size, cert_fault_t *fault)
     else if (secret && (st.st_mode & 077))
         fail(fault, 0, "others may read the secret key: chmod 600");
     else {
-        text = xcalloc(1, CERT_FILE_MAX + 2);
+        size_t room = (size_t) st.st_size;
+        text = xcalloc(1, room + 1);
         *size = 0;
         ssize_t got;
-        while (*size <= CERT_FILE_MAX && (got = read(fd, text + *size, CERT_FILE_MAX + 1 - *size)) != 0) {
+        while (*size < room && (got = read(fd, text + *size, room - *size)) != 0) {
             if (got == -1 && errno == EINTR)
                 continue;
             if (got == -1) {
@@ -211,7 +212,7 @@ load(cert_t *self, const char *path, bool secret, cert_fault_t *fault)
     if (!text)
         return -1;
     int rc = cert_parse(self, text, size, fault);
-    sodium_memzero(text, CERT_FILE_MAX + 2);
+    sodium_memzero(text, size);
     free(text);
     return rc;
 }

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MPL-2.0
+// bag.h - byte strings, each with how often it is in. The hash is keyed, so
+// that nobody on the network can choose strings that collide.
+
+#ifndef ZB_BAG_H
+#define ZB_BAG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+    uint64_t hash; // 0: free
+    uint32_t size;
+    uint32_t times;
+    void *value; // the owner's
+    char bytes[];
+} bag_item_t;
+
+typedef struct {
+    bag_item_t **slots;
+    size_t count, room; // room is a power of two
+} bag_t;
+
+bag_item_t *bag_find(const bag_t *self, const void *bytes, size_t size); // NULL: not in
+
+// Put it in once more, take it out once: how often it is in then. Taking what is not in is 0.
+// The item is freed when the last is taken; its value is then no longer reachable.
+uint32_t bag_put(bag_t *self, const void *bytes, size_t size);
+uint32_t bag_take(bag_t *self, const void *bytes, size_t size);
+
+// Walk: the I-th slot below room, NULL where it is free.
+#define bag_slot(self, i) ((self)->slots[i])
+void bag_free(bag_t *self);
+
+#endif

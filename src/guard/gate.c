@@ -1,0 +1,763 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "guard/gate.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "guard/bag.h"
+
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <zmq.h>
+
+enum {
+    IGNORED_MAX = 1000,  // a client may be over its quota by so many subscriptions, or by the quota
+    REMEMBERED_MAX = 1000, // denials that were logged; then they are forgotten
+    WRITERS_MAX = 4096,
+    INSTALLED_MAX = 65536, // prefixes in the XPUB's table for one client
+    TOPIC_MAX = 65536,
+};
+
+// One connection that subscribes. Its metadata is alive as long as PIN, so its
+// address in memory names it.
+typedef struct client {
+    struct client *next;
+    zmq_msg_t pin;
+    const void *key;
+    size_t key_size;
+    int fd;      // -1: none to be seen (inproc)
+    ino_t inode; // of its connection, 0: not alive any more
+    char address[64];
+    char user[256];
+    char id[64];
+    bag_t asked;     // topics, as asked for and taken in
+    bag_t ignored;   // topics, over a quota or denied
+    bag_t installed; // prefixes in the XPUB's table, with how many of the asked need them
+    acl_view_t *view;
+    uint64_t generation;
+    bool said_quota, said_cut;
+} client_t;
+
+// A checked prefix and who has it.
+typedef struct {
+    client_t **clients;
+    size_t count, room;
+} holders_t;
+
+typedef struct {
+    acl_view_t *view;
+    uint64_t generation;
+} writer_t;
+
+struct gate {
+    filter_t filter;
+    const route_conf_t *conf;
+    char route[ROUTE_NAME_MAX + 1]; // CONF may go before us
+    void *socket;                   // the XPUB, once it was seen
+    counters_t *counters;
+    gate_rights_t rights;
+    side_t from, xpub; // SIDES: none
+    bool manual, by_address, verbose, verboser; // as the user set them
+    bool out_of_step; // the XPUB may name the wrong peer
+
+    client_t *clients;
+    bag_t index; // key -> client_t
+    size_t count, sweep_at;
+    bag_t refs, ignored; // topics, by how many connections
+
+    bag_t checked; // prefix -> holders_t
+    unsigned lengths[TOPIC_MAX / 32]; // a bit for each length of a checked prefix
+    size_t longest;
+
+    bag_t writers, denied;
+    size_t denials;
+};
+
+// --- what a route needs ---------------------------------------------------------
+
+static side_t
+xpub_side(const route_conf_t *conf)
+{
+    for (side_t side = 0; side < SIDE_CAPTURE; side++)
+        if (conf->sides[side].type == ZMQ_XPUB)
+            return side;
+    return SIDES;
+}
+
+static bool
+has_acl(const route_conf_t *conf, side_t side)
+{
+    return side < SIDES && conf->sides[side].security.acl && *conf->sides[side].security.acl;
+}
+
+static side_t
+input_side(const route_conf_t *conf)
+{
+    if (has_acl(conf, SIDE_FRONTEND) && conf->sides[SIDE_FRONTEND].type != ZMQ_XPUB)
+        return SIDE_FRONTEND;
+    if (conf->sides[SIDE_INGRESS].type != -1 && has_acl(conf, SIDE_INGRESS))
+        return SIDE_INGRESS;
+    return has_acl(conf, SIDE_BACKEND) && conf->sides[SIDE_BACKEND].type != ZMQ_XPUB ? SIDE_BACKEND : SIDES;
+}
+
+gate_mode_t
+gate_mode(const route_conf_t *conf, side_t side)
+{
+    const side_conf_t *at = &conf->sides[side];
+    if (conf->engine == ENGINE_ZMQ_PROXY || side != xpub_side(conf))
+        return GATE_OPEN;
+    if (has_acl(conf, side))
+        return GATE_MANUAL;
+    return at->max_subscriptions > 0 || at->max_topic > 0 ? GATE_COUNTS : GATE_OPEN;
+}
+
+static bool
+has_option(const side_conf_t *side, const char *key)
+{
+    for (size_t i = 0; i < side->option_count; i++)
+        if (strcmp(side->options[i].option->key, key) == 0 && side->options[i].value.number != 0)
+            return true;
+    return false;
+}
+
+static bool
+connects(const side_conf_t *side)
+{
+    for (size_t i = 0; i < side->endpoint_count; i++)
+        if (side->endpoints[i].connect)
+            return true;
+    return false;
+}
+
+// --- connections ------------------------------------------------------------------
+
+static ino_t
+inode_of(int fd)
+{
+    struct stat there;
+    return fd != -1 && fstat(fd, &there) == 0 && S_ISSOCK(there.st_mode) ? there.st_ino : 0;
+}
+
+// Is FD now a connection to ADDRESS? By the time we read its message it may be
+// closed and the number somebody else's.
+static bool
+leads_to(int fd, const char *address)
+{
+    struct sockaddr_storage peer;
+    socklen_t size = sizeof peer;
+    char host[NI_MAXHOST];
+    if (getpeername(fd, (struct sockaddr *) &peer, &size) == -1)
+        return false;
+    if (peer.ss_family == AF_UNIX)
+        return strncmp(address, "localhost", 9) == 0;
+    return getnameinfo((struct sockaddr *) &peer, size, host, sizeof host, NULL, 0, NI_NUMERICHOST) == 0
+           && strcmp(host, address) == 0;
+}
+
+static bool
+is_alive(const client_t *client)
+{
+    return client->fd == -1 || (client->inode != 0 && inode_of(client->fd) == client->inode);
+}
+
+// End a connection at once: nothing more reaches the peer, who comes back.
+static void
+cut(client_t *client)
+{
+    if (client->fd != -1 && is_alive(client))
+        shutdown(client->fd, SHUT_RDWR);
+    client->inode = 0;
+}
+
+static const char *
+shown_address(const client_t *client)
+{
+    static const char mapped[] = "::ffff:";
+    if (strncmp(client->address, mapped, sizeof mapped - 1) == 0 && strchr(client->address, '.'))
+        return client->address + sizeof mapped - 1;
+    return client->fd == -1 && !*client->address ? "inproc" : strncmp(client->address, "localhost", 9) == 0 ? "ipc"
+                                                                                                     : client->address;
+}
+
+static void
+copy_property(zmq_msg_t *frame, const char *name, char *to, size_t room)
+{
+    const char *text = zmq_msg_gets(frame, name);
+    snprintf(to, room, "%s", text ? text : "");
+}
+
+static void free_client(gate_t *self, client_t *client);
+
+// Forget who has gone: at most as often as the number of clients doubles.
+static void
+sweep(gate_t *self)
+{
+    for (client_t **at = &self->clients; *at;) {
+        client_t *client = *at;
+        if (is_alive(client)) {
+            at = &client->next;
+            continue;
+        }
+        *at = client->next;
+        bag_take(&self->index, client->key, client->key_size);
+        free_client(self, client);
+        self->count--;
+    }
+    self->sweep_at = self->count * 2 + 64;
+}
+
+// Where we connect, the peer stays the same over its connections.
+static void
+look_at_connection(client_t *client, zmq_msg_t *frame)
+{
+    client->fd = zmq_msg_get(frame, ZMQ_SRCFD);
+    client->inode = leads_to(client->fd, client->address) ? inode_of(client->fd) : 0;
+}
+
+static client_t *
+add_client(gate_t *self, zmq_msg_t *frame, const void *key, size_t key_size)
+{
+    client_t *client = xcalloc(1, sizeof *client);
+    if (self->count >= self->sweep_at)
+        sweep(self);
+    zmq_msg_init(&client->pin);
+    zmq_msg_copy(&client->pin, frame);
+    copy_property(frame, "Peer-Address", client->address, sizeof client->address);
+    copy_property(frame, "User-Id", client->user, sizeof client->user);
+    copy_property(frame, "Routing-Id", client->id, sizeof client->id);
+    look_at_connection(client, frame);
+    client->key_size = key_size;
+    bag_put(&self->index, key, key_size);
+    bag_item_t *item = bag_find(&self->index, key, key_size);
+    item->value = client;
+    client->key = item->bytes;
+    client->next = self->clients;
+    self->clients = client;
+    self->count++;
+    return client;
+}
+
+// Who sent FRAME? NULL: libzmq did, for one who has left.
+static client_t *
+find_client(gate_t *self, zmq_msg_t *frame)
+{
+    const char *address = zmq_msg_gets(frame, "Peer-Address");
+    const void *key = &address;
+    size_t size = sizeof address;
+    if (!address || self->by_address) {
+        key = address ? address : "";
+        size = address ? strlen(address) : 0;
+    }
+    const bag_item_t *item = bag_find(&self->index, key, size);
+    if (!item)
+        return add_client(self, frame, key, size);
+    if (self->by_address)
+        look_at_connection(item->value, frame);
+    return item->value;
+}
+
+// --- rights -------------------------------------------------------------------------
+
+// What a client may read stays what it was when it came; when that has changed it must come again.
+static bool
+has_valid_view(gate_t *self, client_t *client)
+{
+    uint64_t generation = self->rights.generation(self->rights.arg);
+    if (client->view && client->generation == generation)
+        return true;
+    acl_view_t *view = self->rights.view(self->rights.arg, self->route, self->xpub, client->user, client->id);
+    bool same = view && (!client->view || acl_view_same(client->view, view));
+    if (same) {
+        acl_view_free(&client->view);
+        client->view = view;
+        client->generation = generation;
+    } else {
+        acl_view_free(&view);
+    }
+    return same;
+}
+
+static void
+remember_length(gate_t *self, size_t size)
+{
+    if (size >= TOPIC_MAX)
+        return;
+    self->lengths[size / 32] |= 1u << size % 32;
+    if (size > self->longest)
+        self->longest = size;
+}
+
+static void
+hold(gate_t *self, client_t *client, const acl_prefix_t *prefix)
+{
+    bag_item_t *item = bag_find(&self->checked, prefix->bytes, prefix->size);
+    if (!item) {
+        bag_put(&self->checked, prefix->bytes, prefix->size);
+        item = bag_find(&self->checked, prefix->bytes, prefix->size);
+        item->value = xcalloc(1, sizeof(holders_t));
+        remember_length(self, prefix->size);
+    }
+    holders_t *holders = item->value;
+    for (size_t i = 0; i < holders->count; i++)
+        if (holders->clients[i] == client)
+            return;
+    mem_grow(holders->clients, holders->count, holders->room);
+    holders->clients[holders->count++] = client;
+}
+
+static void
+let_go(gate_t *self, const client_t *client, const void *bytes, size_t size)
+{
+    bag_item_t *item = bag_find(&self->checked, bytes, size);
+    if (!item)
+        return;
+    holders_t *holders = item->value;
+    for (size_t i = holders->count; i-- > 0;)
+        if (holders->clients[i] == client)
+            holders->clients[i] = holders->clients[--holders->count];
+    if (holders->count > 0)
+        return;
+    free(holders->clients);
+    free(holders);
+    bag_take(&self->checked, bytes, size);
+}
+
+static void
+free_client(gate_t *self, client_t *client)
+{
+    for (size_t i = 0; i < client->installed.room; i++) {
+        const bag_item_t *item = bag_slot(&client->installed, i);
+        if (item)
+            let_go(self, client, item->bytes, item->size);
+    }
+    zmq_msg_close(&client->pin);
+    bag_free(&client->asked);
+    bag_free(&client->ignored);
+    bag_free(&client->installed);
+    acl_view_free(&client->view);
+    free(client);
+}
+
+static bool
+denied_before(gate_t *self, const char *user, const void *topic, size_t size)
+{
+    text_t key = {0};
+    if (self->denials++ >= REMEMBERED_MAX) {
+        bag_free(&self->denied);
+        self->denials = 0;
+    }
+    text_bytes(&key, user, strlen(user) + 1);
+    text_bytes(&key, topic, size);
+    bool before = bag_put(&self->denied, key.data, key.size) > 1;
+    self->denials -= before;
+    text_free(&key);
+    return before;
+}
+
+static void
+say_denied(gate_t *self, const char *user, const char *who, const char *what, const void *topic, size_t size)
+{
+    char key[600];
+    text_t shown = {0};
+    snprintf(key, sizeof key, "%s\n%s\n%s", user, who, what);
+    if (denied_before(self, key, topic, size))
+        return;
+    text_shown(&shown, topic, size < 100 ? size : 100);
+    log_warning("acl: route %s: %s%s%s may not %s \"%s\"", self->route, *user ? "user " : who, user,
+                *user ? "" : " without a user", what, shown.data ? shown.data : "");
+    text_free(&shown);
+}
+
+// --- subscriptions ------------------------------------------------------------------
+
+// Enter what CLIENT, whose frame was just read from XPUB, may see of TOPIC.
+static bool
+install(gate_t *self, client_t *client, void *xpub, const void *topic, size_t size)
+{
+    acl_cover_t cover = {0};
+    if (!has_valid_view(self, client)) {
+        cut(client);
+        return false;
+    }
+    if (!is_alive(client))
+        return false;
+    acl_cover(client->view, topic, size, &cover);
+    size_t entered = 0;
+    for (size_t i = 0; i < cover.count; i++) {
+        const acl_prefix_t *prefix = &cover.at[i];
+        // Who cannot be shut out in time gets only what is certain.
+        if (prefix->checked && client->fd == -1)
+            continue;
+        entered++;
+        if (prefix->checked)
+            hold(self, client, prefix);
+        if (bag_put(&client->installed, prefix->bytes, prefix->size) == 1)
+            zmq_setsockopt(xpub, ZMQ_SUBSCRIBE, prefix->bytes, prefix->size);
+    }
+    acl_cover_free(&cover);
+    if (entered == 0)
+        say_denied(self, client->user, shown_address(client), "read", topic, size);
+    return entered > 0;
+}
+
+static void
+uninstall(gate_t *self, client_t *client, void *xpub, const void *topic, size_t size)
+{
+    acl_cover_t cover = {0};
+    if (!client->view || !is_alive(client))
+        return;
+    acl_cover(client->view, topic, size, &cover);
+    for (size_t i = 0; i < cover.count; i++) {
+        const acl_prefix_t *prefix = &cover.at[i];
+        if (!bag_find(&client->installed, prefix->bytes, prefix->size)
+            || bag_take(&client->installed, prefix->bytes, prefix->size) > 0)
+            continue;
+        if (prefix->checked)
+            let_go(self, client, prefix->bytes, prefix->size);
+        zmq_setsockopt(xpub, ZMQ_UNSUBSCRIBE, prefix->bytes, prefix->size);
+    }
+    acl_cover_free(&cover);
+}
+
+static void
+say_quota(gate_t *self, client_t *client, const char *key, int64_t limit, size_t topic_size)
+{
+    counter_add(&self->counters->dropped[DROP_QUOTA], 1);
+    if (!client->said_quota)
+        log_warning("quota: route %s: %s%s%s: a subscription of %zu bytes ignored, %s = %lld", self->route,
+                    shown_address(client), *client->user ? " user " : "", client->user, topic_size, key,
+                    (long long) limit);
+    client->said_quota = true;
+}
+
+// libzmq has entered what we ignore: one who goes on and on is cut.
+static void
+cut_if_stubborn(gate_t *self, client_t *client)
+{
+    int64_t limit = self->conf->sides[self->xpub].max_subscriptions;
+    if ((int64_t) client->ignored.count <= (limit > IGNORED_MAX ? limit : IGNORED_MAX))
+        return;
+    if (!client->said_cut)
+        log_warning("quota: route %s: %s%s%s: cut, %zu subscriptions over the limit", self->route,
+                    shown_address(client), *client->user ? " user " : "", client->user, client->ignored.count);
+    client->said_cut = true;
+    cut(client);
+}
+
+static bool
+is_over_quota(gate_t *self, client_t *client, size_t size)
+{
+    const side_conf_t *conf = &self->conf->sides[self->xpub];
+    if (conf->max_topic > 0 && (int64_t) size > conf->max_topic)
+        say_quota(self, client, "max_topic", conf->max_topic, size);
+    else if ((conf->max_subscriptions > 0 && (int64_t) client->asked.count >= conf->max_subscriptions)
+             || client->installed.count >= INSTALLED_MAX)
+        say_quota(self, client, "max_subscriptions", conf->max_subscriptions, size);
+    else
+        return false;
+    return true;
+}
+
+static void
+ignore(gate_t *self, client_t *client, const void *topic, size_t size)
+{
+    bag_put(&client->ignored, topic, size);
+    bag_put(&self->ignored, topic, size);
+    cut_if_stubborn(self, client);
+}
+
+static bool
+subscribed(gate_t *self, client_t *client, void *xpub, const void *topic, size_t size)
+{
+    if (bag_find(&client->asked, topic, size))
+        return self->verbose;
+    if (bag_find(&client->ignored, topic, size))
+        return false;
+    if (is_over_quota(self, client, size) || (self->manual && !install(self, client, xpub, topic, size))) {
+        ignore(self, client, topic, size);
+        return false;
+    }
+    bag_put(&client->asked, topic, size);
+    return bag_put(&self->refs, topic, size) == 1 || self->verbose;
+}
+
+static bool
+unsubscribed(gate_t *self, client_t *client, void *xpub, const void *topic, size_t size)
+{
+    if (bag_find(&client->ignored, topic, size)) {
+        bag_take(&client->ignored, topic, size);
+        bag_take(&self->ignored, topic, size);
+        return false;
+    }
+    if (!bag_find(&client->asked, topic, size))
+        return false;
+    bag_take(&client->asked, topic, size);
+    if (self->manual)
+        uninstall(self, client, xpub, topic, size);
+    return bag_take(&self->refs, topic, size) == 0 || self->verboser;
+}
+
+// One of those who asked for TOPIC has left; which, libzmq does not say. That of
+// an ignored one is taken first: then at worst the frontend brings a topic too long.
+static bool
+left(gate_t *self, const void *topic, size_t size)
+{
+    const bag_item_t *local = bag_find(&self->index, "", 0); // peers over inproc carry no address either
+    if (local)
+        bag_take(&((client_t *) local->value)->asked, topic, size);
+    if (bag_find(&self->ignored, topic, size)) {
+        bag_take(&self->ignored, topic, size);
+        return false;
+    }
+    if (!bag_find(&self->refs, topic, size))
+        return false;
+    return bag_take(&self->refs, topic, size) == 0 || self->verboser;
+}
+
+// Each message in the XPUB's queue that is no subscription makes it name the
+// peers that follow wrongly (one too far), until the queue is empty.
+static void
+look_for_step(gate_t *self, void *xpub)
+{
+    int events = 0;
+    size_t size = sizeof events;
+    zmq_getsockopt(xpub, ZMQ_EVENTS, &events, &size);
+    self->out_of_step = (events & ZMQ_POLLIN) != 0;
+}
+
+// A message from a subscriber. With rights, readers do not write.
+static bool
+spoke(gate_t *self, client_t *client, void *xpub, zmq_msg_t *frame)
+{
+    if (!self->manual)
+        return true;
+    say_denied(self, client->user, shown_address(client), "send upwards", zmq_msg_data(frame), zmq_msg_size(frame));
+    counter_add(&self->counters->dropped[DROP_ACL], 1);
+    cut(client);
+    self->out_of_step = true;
+    look_for_step(self, xpub);
+    return false;
+}
+
+static bool
+on_subscription(void *arg, void *xpub, zmq_msg_t *frame)
+{
+    gate_t *self = arg;
+    const unsigned char *data = zmq_msg_data(frame);
+    size_t size = zmq_msg_size(frame);
+    self->socket = xpub;
+    bool has_sender = zmq_msg_gets(frame, "Peer-Address") != NULL;
+    bool is_plain = size == 0 || data[0] > 1;
+    if (!has_sender && !is_plain && data[0] == 0)
+        return left(self, data + 1, size - 1);
+    client_t *client = find_client(self, frame);
+    if (is_plain)
+        return spoke(self, client, xpub, frame);
+    if (self->out_of_step) {
+        cut(client); // it comes again, and then we know it
+        look_for_step(self, xpub);
+    }
+    return data[0] ? subscribed(self, client, xpub, data + 1, size - 1)
+                   : unsubscribed(self, client, xpub, data + 1, size - 1);
+}
+
+// --- messages -----------------------------------------------------------------------
+
+static const acl_view_t *
+writer_view(gate_t *self, zmq_msg_t *first, const char *user)
+{
+    const char *id = zmq_msg_gets(first, "Routing-Id");
+    uint64_t generation = self->rights.generation(self->rights.arg);
+    text_t key = {0};
+    text_bytes(&key, user, strlen(user) + 1);
+    text_bytes(&key, id ? id : "", id ? strlen(id) : 0);
+    bag_item_t *item = bag_find(&self->writers, key.data, key.size);
+    if (!item) {
+        bag_put(&self->writers, key.data, key.size);
+        item = bag_find(&self->writers, key.data, key.size);
+        item->value = xcalloc(1, sizeof(writer_t));
+    }
+    writer_t *writer = item->value;
+    if (!writer->view || writer->generation != generation) {
+        acl_view_free(&writer->view);
+        writer->view = self->rights.view(self->rights.arg, self->route, self->from, user, id ? id : "");
+        writer->generation = generation;
+    }
+    text_free(&key);
+    return writer->view;
+}
+
+static void
+forget_writers(gate_t *self)
+{
+    for (size_t i = 0; i < self->writers.room; i++) {
+        bag_item_t *item = bag_slot(&self->writers, i);
+        if (!item)
+            continue;
+        writer_t *writer = item->value;
+        acl_view_free(&writer->view);
+        free(writer);
+    }
+    bag_free(&self->writers);
+}
+
+static bool
+may_publish(gate_t *self, zmq_msg_t *first, const void *topic, size_t size)
+{
+    const char *user = zmq_msg_gets(first, "User-Id");
+    if (self->writers.count >= WRITERS_MAX)
+        forget_writers(self);
+    const acl_view_t *view = writer_view(self, first, user ? user : "");
+    if (!view || acl_may(view, ACL_WRITE, topic, size))
+        return true;
+    const char *address = zmq_msg_gets(first, "Peer-Address");
+    say_denied(self, user ? user : "", address ? address : "inproc", "publish", topic, size);
+    return false;
+}
+
+// Shut out those of the prefix's holders who may not see TOPIC.
+static void
+check_holders(gate_t *self, holders_t *holders, const void *topic, size_t size)
+{
+    for (size_t i = 0; i < holders->count; i++) {
+        client_t *client = holders->clients[i];
+        if (client->inode == 0 || acl_may(client->view, ACL_READ, topic, size))
+            continue;
+        if (is_alive(client)) {
+            text_t shown = {0};
+            text_shown(&shown, topic, size < 100 ? size : 100);
+            log_warning("acl: route %s: %s%s%s: cut before \"%s\", which it may not read and its subscription takes in",
+                        self->route, shown_address(client), *client->user ? " user " : "", client->user,
+                        shown.data ? shown.data : "");
+            text_free(&shown);
+        }
+        cut(client);
+    }
+}
+
+static void
+check_readers(gate_t *self, const void *topic, size_t size)
+{
+    size_t longest = size < self->longest ? size : self->longest;
+    for (size_t length = 0; length <= longest; length++) {
+        if (!(self->lengths[length / 32] & 1u << length % 32))
+            continue;
+        const bag_item_t *item = bag_find(&self->checked, topic, length);
+        if (item)
+            check_holders(self, item->value, topic, size);
+    }
+}
+
+static bool
+on_message(void *arg, zmq_msg_t *first, drop_reason_t *reason)
+{
+    gate_t *self = arg;
+    const void *topic = zmq_msg_data(first);
+    size_t size = zmq_msg_size(first);
+    if (self->from != SIDES && !may_publish(self, first, topic, size)) {
+        *reason = DROP_ACL;
+        return false;
+    }
+    if (self->checked.count > 0)
+        check_readers(self, topic, size);
+    return true;
+}
+
+// --- life -----------------------------------------------------------------------------
+
+static void
+take_conf(gate_t *self, const route_conf_t *conf, counters_t *counters)
+{
+    self->conf = conf;
+    snprintf(self->route, sizeof self->route, "%s", conf->name);
+    self->counters = counters;
+    self->from = input_side(conf);
+    self->xpub = xpub_side(conf);
+    self->manual = self->xpub != SIDES && gate_mode(conf, self->xpub) == GATE_MANUAL;
+    bool counts = self->xpub != SIDES && gate_mode(conf, self->xpub) != GATE_OPEN;
+    self->by_address = counts && connects(&conf->sides[self->xpub]);
+    self->verboser = counts && has_option(&conf->sides[self->xpub], "xpub_verboser");
+    self->verbose = self->verboser || (counts && has_option(&conf->sides[self->xpub], "xpub_verbose"));
+    self->filter = (filter_t) { .message = on_message,
+                                .subscription = on_subscription,
+                                .arg = self,
+                                .filters_messages = self->from != SIDES || self->manual,
+                                .filters_subscriptions = counts };
+}
+
+gate_t *
+gate_new(const route_conf_t *conf, counters_t *counters, gate_rights_t rights)
+{
+    gate_t *self = xcalloc(1, sizeof *self);
+    self->rights = rights;
+    self->sweep_at = 64;
+    take_conf(self, conf, counters);
+    if (conf->engine == ENGINE_ZMQ_PROXY || (!self->filter.filters_messages && !self->filter.filters_subscriptions))
+        gate_free(&self);
+    return self;
+}
+
+filter_t *
+gate_filter(gate_t *self)
+{
+    return &self->filter;
+}
+
+const char *
+gate_route(const gate_t *self)
+{
+    return self->route;
+}
+
+void *
+gate_socket(const gate_t *self)
+{
+    return self->socket;
+}
+
+void
+gate_cut(gate_t *self)
+{
+    for (client_t *client = self->clients; client; client = client->next)
+        cut(client);
+}
+
+bool
+gate_resume(gate_t *self, const route_conf_t *conf, counters_t *counters)
+{
+    bool manual = self->manual, counts = self->filter.filters_subscriptions;
+    take_conf(self, conf, counters);
+    return self->manual == manual && self->filter.filters_subscriptions == counts;
+}
+
+void
+gate_free(gate_t **self_p)
+{
+    gate_t *self = *self_p;
+    if (!self)
+        return;
+    while (self->clients) {
+        client_t *client = self->clients;
+        self->clients = client->next;
+        free_client(self, client);
+    }
+    for (size_t i = 0; i < self->checked.room; i++) {
+        bag_item_t *item = bag_slot(&self->checked, i);
+        if (!item)
+            continue;
+        free(((holders_t *) item->value)->clients);
+        free(item->value);
+    }
+    forget_writers(self);
+    bag_free(&self->checked);
+    bag_free(&self->index);
+    bag_free(&self->refs);
+    bag_free(&self->ignored);
+    bag_free(&self->denied);
+    free(self);
+    *self_p = NULL;
+}

@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "guard/policy.h"
+
+#include "base/mem.h"
+#include "guard/cert.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zmq.h>
+
+// A file or folder that several sides name is read once.
+typedef enum { SOURCE_KEYS, SOURCE_USERS, SOURCE_ACL } source_kind_t;
+
+typedef struct {
+    source_kind_t kind;
+    char *path;
+    keyset_t keys;
+    users_t *users;
+    acl_t *acl;
+} source_t;
+
+struct policy {
+    entry_t *entries;
+    size_t count, room;
+    source_t **sources;
+    size_t source_count, source_room;
+};
+
+typedef struct {
+    policy_t *policy;
+    diag_t *diag;
+    void (*damaged)(void *arg, const char *file, int line, const char *text);
+    void *arg;
+} loader_t;
+
+bool
+side_is_server(const side_conf_t *side)
+{
+    for (size_t i = 0; i < side->endpoint_count; i++)
+        if (!side->endpoints[i].connect)
+            return true;
+    return false;
+}
+
+static bool
+side_is_client(const side_conf_t *side)
+{
+    for (size_t i = 0; i < side->endpoint_count; i++)
+        if (side->endpoints[i].connect)
+            return true;
+    return false;
+}
+
+// --- keys -----------------------------------------------------------------------
+
+// The keys are curve points of people we chose: their first bytes are as good as a hash.
+static size_t
+slot_of(const keyset_t *self, const uint8_t key[32])
+{
+    uint64_t hash;
+    memcpy(&hash, key, sizeof hash);
+    size_t i = (size_t) hash & (self->room - 1);
+    while (self->slots[i].user && memcmp(self->slots[i].key, key, 32) != 0)
+        i = (i + 1) & (self->room - 1);
+    return i;
+}
+
+const char *
+keyset_find(const keyset_t *self, const uint8_t key[32])
+{
+    return self->room ? self->slots[slot_of(self, key)].user : NULL;
+}
+
+static void
+keyset_grow(keyset_t *self)
+{
+    keyset_t bigger = { .count = self->count, .room = self->room ? self->room * 2 : 64 };
+    bigger.slots = xcalloc(bigger.room, sizeof *bigger.slots);
+    for (size_t i = 0; i < self->room; i++)
+        if (self->slots[i].user)
+            bigger.slots[slot_of(&bigger, self->slots[i].key)] = self->slots[i];
+    free(self->slots);
+    *self = bigger;
+}
+
+// The user who has KEY already, or NULL: added.
+static const char *
+keyset_add(keyset_t *self, const uint8_t key[32], const char *user)
+{
+    if (self->count * 2 >= self->room)
+        keyset_grow(self);
+    client_key_t *slot = &self->slots[slot_of(self, key)];
+    if (slot->user)
+        return slot->user;
+    memcpy(slot->key, key, 32);
+    slot->user = xstrdup(user);
+    self->count++;
+    return NULL;
+}
+
+static void
+keyset_free(keyset_t *self)
+{
+    for (size_t i = 0; i < self->room; i++)
+        free(self->slots[i].user);
+    free(self->slots);
+    *self = (keyset_t) {0};
+}
+
+// Editors' and others' files, and secret parts, do not name a client.
+static bool
+is_certificate_name(const char *name)
+{
+    size_t size = strlen(name);
+    if (*name == '.' || size == 0 || name[size - 1] == '~')
+        return false;
+    return !(size > 7 && strcmp(name + size - 7, "_secret") == 0);
+}
+
+static int
+is_candidate(const struct dirent *entry)
+{
+    return is_certificate_name(entry->d_name) && entry->d_type != DT_DIR;
+}
+
+static void
+add_certificate(const loader_t *self, keyset_t *keys, const char *path)
+{
+    cert_t cert;
+    cert_fault_t fault = {0};
+    char user[CERT_NAME_MAX + 1];
+    if (cert_load_public(&cert, path, &fault) == 0) {
+        cert_user(&cert, path, user);
+        const char *other = users_name_fault(user, strlen(user)) ? "" : keyset_add(keys, cert.public_key, user);
+        if (other && *other)
+            snprintf(fault.text, sizeof fault.text, "has the same key as %.100s, who came first", other);
+        else if (other)
+            snprintf(fault.text, sizeof fault.text, "its name is not one for a user");
+    }
+    if (*fault.text && self->damaged)
+        self->damaged(self->arg, path, fault.line, fault.text);
+}
+
+static void
+load_keys(const loader_t *self, source_t *source, place_t place)
+{
+    struct dirent **names;
+    int count = scandir(source->path, &names, is_candidate, alphasort);
+    if (count == -1) {
+        diag_error(self->diag, place, "client_certs: cannot read %s: %s", source->path, strerror(errno));
+        return;
+    }
+    text_t path = {0};
+    for (int i = 0; i < count; i++) {
+        text_clear(&path);
+        text_add(&path, "%s/%s", source->path, names[i]->d_name);
+        add_certificate(self, &source->keys, path.data);
+        free(names[i]);
+    }
+    text_free(&path);
+    free(names);
+}
+
+// --- files ----------------------------------------------------------------------
+
+static source_t *
+use_source(const loader_t *self, source_kind_t kind, const char *path, place_t place)
+{
+    policy_t *policy = self->policy;
+    for (size_t i = 0; i < policy->source_count; i++)
+        if (policy->sources[i]->kind == kind && strcmp(policy->sources[i]->path, path) == 0)
+            return policy->sources[i];
+    source_t *source = xcalloc(1, sizeof *source);
+    source->kind = kind;
+    source->path = xstrdup(path);
+    mem_grow(policy->sources, policy->source_count, policy->source_room);
+    policy->sources[policy->source_count++] = source;
+    if (kind == SOURCE_KEYS)
+        load_keys(self, source, place);
+    else if (kind == SOURCE_USERS)
+        source->users = users_load(source->path, self->diag);
+    else
+        source->acl = acl_load(source->path, self->diag);
+    return source;
+}
+
+static void
+load_networks(const loader_t *self, cidrs_t *to, const char *key, const char *text, place_t place)
+{
+    char reason[200];
+    size_t offset;
+    if (text && *text && cidr_parse(to, text, reason, sizeof reason, &offset) == -1)
+        diag_error(self->diag, place, "%s: %s", key, reason);
+}
+
+// --- one side --------------------------------------------------------------------
+
+static const zap_mechanism_t mechanisms[] = {
+    [SECURITY_UNSET] = ZAP_NULL, [SECURITY_NONE] = ZAP_NULL,     [SECURITY_PLAIN] = ZAP_PLAIN,
+    [SECURITY_CURVE] = ZAP_CURVE, [SECURITY_GSSAPI] = ZAP_GSSAPI,
+};
+
+// Where the security of a side is said, or at least the route.
+static place_t
+place_of(const route_conf_t *route, side_t side)
+{
+    place_t place = route->sides[side].security.place;
+    return place.file ? place : route->place;
+}
+
+static void
+need(const loader_t *self, place_t place, const route_conf_t *route, side_t side, const char *key, const char *value)
+{
+    if (!value || !*value)
+        diag_error(self->diag, place, "[route %s] %s: security needs %s", route->name, side_name(side), key);
+}
+
+static void
+try_cert(const loader_t *self, const char *path, bool secret, place_t place, const char *key)
+{
+    cert_t cert;
+    cert_fault_t fault;
+    if (!path || !*path)
+        return;
+    if ((secret ? cert_load_secret(&cert, path, &fault) : cert_load_public(&cert, path, &fault)) == -1)
+        diag_error(self->diag, fault.line > 0 ? (place_t) { path, fault.line, 0 } : place, "%s: %s: %s", key, path,
+                   fault.text);
+    else
+        cert_wipe(&cert);
+}
+
+static void
+check_curve(const loader_t *self, const route_conf_t *route, side_t side, bool server)
+{
+    const security_conf_t *security = &route->sides[side].security;
+    place_t place = place_of(route, side);
+    if (server) {
+        need(self, place, route, side, "server_cert", security->server_cert);
+        need(self, place, route, side, "client_certs", security->client_certs);
+        try_cert(self, security->server_cert, true, place, "server_cert");
+        return;
+    }
+    need(self, place, route, side, "client_cert", security->client_cert);
+    need(self, place, route, side, "peer_cert", security->peer_cert);
+    try_cert(self, security->client_cert, true, place, "client_cert");
+    try_cert(self, security->peer_cert, false, place, "peer_cert");
+}
+
+// Up to and including 4.3.5 a GSSAPI server goes on after our no.
+static bool
+gssapi_heeds_zap(void)
+{
+    int major, minor, patch;
+    zmq_version(&major, &minor, &patch);
+    return ZMQ_MAKE_VERSION(major, minor, patch) > ZMQ_MAKE_VERSION(4, 3, 5);
+}
+
+static void
+check_gssapi(const loader_t *self, const route_conf_t *route, side_t side, bool server)
+{
+    const security_conf_t *security = &route->sides[side].security;
+    if (!zmq_has("gssapi"))
+        diag_error(self->diag, place_of(route, side), "[route %s] %s: this libzmq has no GSSAPI", route->name,
+                   side_name(side));
+    else if (server && !security->gssapi_unsafe_zap && !gssapi_heeds_zap())
+        diag_error(self->diag, place_of(route, side),
+                   "[route %s] %s: this libzmq lets GSSAPI clients in that were refused; "
+                   "gssapi_unsafe_zap = yes takes every client of the realm",
+                   route->name, side_name(side));
+}
+
+// Where rights can be kept: by each message that comes in, or by each subscription.
+static bool
+knows_topics(int type)
+{
+    return type == ZMQ_XSUB || type == ZMQ_SUB || type == ZMQ_PULL || type == ZMQ_XPUB;
+}
+
+static void
+check_side(const loader_t *self, const route_conf_t *route, side_t side, zap_mechanism_t mechanism, bool server)
+{
+    const side_conf_t *conf = &route->sides[side];
+    const security_conf_t *security = &conf->security;
+    bool guarded = mechanism != ZAP_NULL || security->allow || security->deny || security->acl;
+    if (guarded && route->engine == ENGINE_ZMQ_PROXY)
+        diag_error(self->diag, place_of(route, side), "[route %s] %s: engine = zmq_proxy cannot have security, allow, deny or acl",
+                   route->name, side_name(side));
+    if (mechanism != ZAP_NULL && server && side_is_client(conf))
+        diag_error(self->diag, place_of(route, side),
+                   "[route %s] %s: with %s a side can bind or connect, not both: a socket is either server or client",
+                   route->name, side_name(side), zap_mechanism_name(mechanism));
+    if (security->acl && *security->acl && !knows_topics(conf->type) && side != SIDE_CAPTURE)
+        diag_error(self->diag, place_of(route, side),
+                   "[route %s] %s: acl needs a socket that knows topics (XSUB, SUB, PULL or XPUB), not %s", route->name,
+                   side_name(side), socket_type_name(conf->type));
+    if (mechanism == ZAP_CURVE && !zmq_has("curve"))
+        diag_error(self->diag, place_of(route, side), "[route %s] %s: this libzmq has no CURVE", route->name, side_name(side));
+    else if (mechanism == ZAP_CURVE)
+        check_curve(self, route, side, server);
+    if (mechanism == ZAP_GSSAPI)
+        check_gssapi(self, route, side, server);
+    if (mechanism == ZAP_PLAIN && server)
+        need(self, place_of(route, side), route, side, "users", security->users);
+    if (mechanism == ZAP_PLAIN && !server)
+        need(self, place_of(route, side), route, side, "plain_username", security->plain_username);
+}
+
+static void
+load_side(const loader_t *self, const guard_route_t *route, side_t side)
+{
+    const side_conf_t *conf = &route->conf->sides[side];
+    const security_conf_t *security = &conf->security;
+    policy_t *policy = self->policy;
+    place_t place = place_of(route->conf, side);
+    entry_t entry = { .side = side, .mechanism = mechanisms[security->mechanism], .server = side_is_server(conf) };
+    snprintf(entry.route, sizeof entry.route, "%s", route->conf->name);
+    snprintf(entry.domain, sizeof entry.domain, "%s.%s", route->conf->name, side_name(side));
+    entry.counters = route->counters ? &route->counters->sides[side] : NULL;
+    check_side(self, route->conf, side, entry.mechanism, entry.server);
+    if (entry.server && entry.mechanism == ZAP_CURVE && security->client_certs) {
+        entry.any_key = strcmp(security->client_certs, "any") == 0;
+        if (!entry.any_key)
+            entry.keys = &use_source(self, SOURCE_KEYS, security->client_certs, place)->keys;
+    }
+    if (entry.server && entry.mechanism == ZAP_PLAIN && security->users && *security->users)
+        entry.users = use_source(self, SOURCE_USERS, security->users, place)->users;
+    if (security->acl && *security->acl)
+        entry.acl = use_source(self, SOURCE_ACL, security->acl, place)->acl;
+    load_networks(self, &entry.allow, "allow", security->allow, place);
+    load_networks(self, &entry.deny, "deny", security->deny, place);
+    mem_grow(policy->entries, policy->count, policy->room);
+    policy->entries[policy->count++] = entry;
+}
+
+static int
+compare_entries(const void *a, const void *b)
+{
+    return strcmp(((const entry_t *) a)->domain, ((const entry_t *) b)->domain);
+}
+
+policy_t *
+policy_load(const guard_route_t routes[], size_t count, diag_t *diag,
+            void (*damaged)(void *arg, const char *file, int line, const char *text), void *arg)
+{
+    policy_t *self = xcalloc(1, sizeof *self);
+    loader_t loader = { self, diag, damaged, arg };
+    size_t errors = diag_errors(diag);
+    for (size_t i = 0; i < count; i++)
+        for (side_t side = 0; side < SIDES; side++)
+            if (routes[i].conf->sides[side].type != -1)
+                load_side(&loader, &routes[i], side);
+    if (self->count > 1)
+        qsort(self->entries, self->count, sizeof *self->entries, compare_entries);
+    if (diag_errors(diag) > errors)
+        policy_free(&self);
+    return self;
+}
+
+const entry_t *
+policy_find(const policy_t *self, const void *domain, size_t size)
+{
+    entry_t key;
+    if (size >= sizeof key.domain || !self->count)
+        return NULL;
+    memcpy(key.domain, domain, size);
+    key.domain[size] = '\0';
+    return strlen(key.domain) == size
+               ? bsearch(&key, self->entries, self->count, sizeof *self->entries, compare_entries)
+               : NULL;
+}
+
+const entry_t *
+policy_side(const policy_t *self, const char *route, side_t side)
+{
+    char domain[sizeof ((entry_t *) 0)->domain];
+    int size = snprintf(domain, sizeof domain, "%s.%s", route, side_name(side));
+    return policy_find(self, domain, (size_t) size);
+}
+
+const entry_t *
+policy_at(const policy_t *self, size_t i)
+{
+    return i < self->count ? &self->entries[i] : NULL;
+}
+
+void
+policy_free(policy_t **self_p)
+{
+    policy_t *self = *self_p;
+    if (!self)
+        return;
+    for (size_t i = 0; i < self->count; i++) {
+        cidr_free(&self->entries[i].allow);
+        cidr_free(&self->entries[i].deny);
+    }
+    for (size_t i = 0; i < self->source_count; i++) {
+        source_t *source = self->sources[i];
+        keyset_free(&source->keys);
+        users_free(&source->users);
+        acl_free(&source->acl);
+        free(source->path);
+        free(source);
+    }
+    free(self->entries);
+    free(self->sources);
+    free(self);
+    *self_p = NULL;
+}
+
+bool
+entry_admits(const entry_t *self, const char *address)
+{
+    // A peer over ipc has no address: who may use the file decides.
+    if (strncmp(address, "localhost:", 10) == 0 || !*address)
+        return true;
+    if (cidr_match(&self->deny, address))
+        return false;
+    return self->allow.count == 0 || cidr_match(&self->allow, address);
+}

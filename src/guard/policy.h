@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MPL-2.0
+// policy.h - all that decides who may come in, read from files once and never
+// changed after: certificates, users, rights and addresses of every side of
+// every route. A reload makes a new one.
+
+#ifndef ZB_POLICY_H
+#define ZB_POLICY_H
+
+#include "base/diag.h"
+#include "conf/cidr.h"
+#include "conf/conf.h"
+#include "flow/counters.h"
+#include "guard/acl.h"
+#include "guard/guard.h"
+#include "guard/users.h"
+#include "guard/zap.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// The public keys of a folder, by key.
+typedef struct {
+    uint8_t key[32];
+    char *user; // NULL: a free slot
+} client_key_t;
+
+typedef struct {
+    client_key_t *slots;
+    size_t count, room; // room is a power of two
+} keyset_t;
+
+const char *keyset_find(const keyset_t *self, const uint8_t key[32]); // the user, NULL: unknown
+
+// What one side of one route asks of those who come.
+typedef struct {
+    char domain[ROUTE_NAME_MAX + 16]; // "prices.frontend"
+    char route[ROUTE_NAME_MAX + 1];
+    side_t side;
+    zap_mechanism_t mechanism;
+    bool server;                      // they come to us; else we go to them and nobody is let in or kept out here
+    bool any_key;
+    const keyset_t *keys;             // NULL unless CURVE with a folder
+    const users_t *users;             // NULL unless PLAIN
+    const acl_t *acl;                 // NULL: everything is allowed
+    cidrs_t allow, deny;
+    side_counters_t *counters;        // may be NULL
+} entry_t;
+
+typedef struct policy policy_t;
+
+// Read what the routes name. Every problem goes to DIAG; NULL if there was an
+// error. What is wrong with single certificates of a folder goes to DAMAGED (may
+// be NULL) as "FILE:LINE: TEXT" and is no error.
+policy_t *policy_load(const guard_route_t routes[], size_t count, diag_t *diag,
+                      void (*damaged)(void *arg, const char *file, int line, const char *text), void *arg);
+
+const entry_t *policy_find(const policy_t *self, const void *domain, size_t size); // NULL: no such side
+const entry_t *policy_side(const policy_t *self, const char *route, side_t side);
+const entry_t *policy_at(const policy_t *self, size_t i); // NULL past the end
+void policy_free(policy_t **self_p);
+
+// May a peer at ADDRESS ("192.0.2.7"; of ipc: "localhost:…") come to this side?
+bool entry_admits(const entry_t *self, const char *address);
+
+// A side is a server if it has a bound endpoint.
+bool side_is_server(const side_conf_t *side);
+
+#endif

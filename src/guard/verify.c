@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "guard/verify.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum {
+    QUEUE_MAX = 64,
+    REMEMBERED = 1024,  // right passwords; a newer one takes the place of an older
+    ADDRESSES = 1024,   // buckets of the limit; two addresses may share one
+    TRIES = 20,         // at once, and then
+    TRY_EVERY_MS = 500, // one
+    PASSWORD_BYTES = 256,
+};
+
+typedef struct {
+    void *ticket;
+    char *hash; // "" for nobody
+    char password[PASSWORD_BYTES];
+    size_t size;
+    bool right;
+} job_t;
+
+typedef struct {
+    unsigned char sum[crypto_generichash_BYTES];
+    bool used;
+} memory_t;
+
+typedef struct {
+    int64_t since_ms;
+    int tries;
+} bucket_t;
+
+struct verify {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t more;
+    job_t *waiting[QUEUE_MAX];
+    size_t first, count;
+    job_t *done[QUEUE_MAX * 2];
+    size_t done_first, done_count;
+    size_t open; // asked and not taken yet
+    bool stopping;
+    int fd;
+
+    // Only the asker's thread:
+    bucket_t buckets[ADDRESSES];
+
+    memory_t remembered[REMEMBERED]; // under the lock
+    unsigned char key[crypto_generichash_KEYBYTES];
+    unsigned char address_key[crypto_shorthash_KEYBYTES];
+    char nobody[crypto_pwhash_STRBYTES]; // a hash that no password fits; only the thread's
+};
+
+static void
+free_job(job_t *job)
+{
+    free(job->hash);
+    sodium_memzero(job, sizeof *job);
+    free(job);
+}
+
+// --- what was right once -----------------------------------------------------------
+
+static void
+sum_up(const verify_t *self, const char *hash, const void *password, size_t size, unsigned char sum[])
+{
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, self->key, sizeof self->key, crypto_generichash_BYTES);
+    crypto_generichash_update(&state, (const unsigned char *) hash, strlen(hash) + 1);
+    crypto_generichash_update(&state, password, size);
+    crypto_generichash_final(&state, sum, crypto_generichash_BYTES);
+    sodium_memzero(&state, sizeof state);
+}
+
+static memory_t *
+memory_of(verify_t *self, const unsigned char sum[])
+{
+    uint32_t place;
+    memcpy(&place, sum, sizeof place);
+    return &self->remembered[place % REMEMBERED];
+}
+
+static bool
+remembers(verify_t *self, const char *hash, const void *password, size_t size)
+{
+    unsigned char sum[crypto_generichash_BYTES];
+    sum_up(self, hash, password, size, sum);
+    pthread_mutex_lock(&self->lock);
+    const memory_t *memory = memory_of(self, sum);
+    bool known = memory->used && sodium_memcmp(memory->sum, sum, sizeof sum) == 0;
+    pthread_mutex_unlock(&self->lock);
+    return known;
+}
+
+static void
+remember(verify_t *self, const job_t *job)
+{
+    unsigned char sum[crypto_generichash_BYTES];
+    sum_up(self, job->hash, job->password, job->size, sum);
+    pthread_mutex_lock(&self->lock);
+    memory_t *memory = memory_of(self, sum);
+    memcpy(memory->sum, sum, sizeof sum);
+    memory->used = true;
+    pthread_mutex_unlock(&self->lock);
+}
+
+// --- the limit ----------------------------------------------------------------------
+
+static bool
+may_try(verify_t *self, const char *address)
+{
+    uint64_t hash;
+    crypto_shorthash((unsigned char *) &hash, (const unsigned char *) address, strlen(address), self->address_key);
+    bucket_t *bucket = &self->buckets[hash % ADDRESSES];
+    int64_t now = clock_mono_ms();
+    int64_t back = (now - bucket->since_ms) / TRY_EVERY_MS;
+    if (back >= bucket->tries) {
+        *bucket = (bucket_t) { .since_ms = now };
+    } else {
+        bucket->tries -= (int) back;
+        bucket->since_ms += back * TRY_EVERY_MS;
+    }
+    if (bucket->tries >= TRIES)
+        return false;
+    bucket->tries++;
+    return true;
+}
+
+// --- the thread ---------------------------------------------------------------------
+
+static void
+finish(verify_t *self, job_t *job)
+{
+    uint64_t one = 1;
+    pthread_mutex_lock(&self->lock);
+    self->done[(self->done_first + self->done_count++) % (QUEUE_MAX * 2)] = job;
+    pthread_mutex_unlock(&self->lock);
+    ssize_t rc = write(self->fd, &one, sizeof one);
+    (void) rc; // the counter cannot overflow
+}
+
+static job_t *
+next_job(verify_t *self)
+{
+    job_t *job = NULL;
+    pthread_mutex_lock(&self->lock);
+    while (!self->count && !self->stopping)
+        pthread_cond_wait(&self->more, &self->lock);
+    if (!self->stopping) {
+        job = self->waiting[self->first];
+        self->first = (self->first + 1) % QUEUE_MAX;
+        self->count--;
+    }
+    pthread_mutex_unlock(&self->lock);
+    return job;
+}
+
+// A name that is not there must cost as much as one that is.
+static const char *
+nobodys_hash(verify_t *self)
+{
+    char secret[32];
+    randombytes_buf(secret, sizeof secret);
+    if (!*self->nobody
+        && crypto_pwhash_str(self->nobody, secret, sizeof secret, crypto_pwhash_OPSLIMIT_INTERACTIVE,
+                             crypto_pwhash_MEMLIMIT_INTERACTIVE)
+               == -1)
+        *self->nobody = '\0';
+    return self->nobody;
+}
+
+static void *
+work(void *arg)
+{
+    verify_t *self = arg;
+    job_t *job;
+    while ((job = next_job(self))) {
+        const char *hash = *job->hash ? job->hash : nobodys_hash(self);
+        job->right = crypto_pwhash_str_verify(hash, job->password, job->size) == 0 && *job->hash;
+        if (job->right)
+            remember(self, job);
+        sodium_memzero(job->password, sizeof job->password);
+        finish(self, job);
+    }
+    return NULL;
+}
+
+// --- the asker ----------------------------------------------------------------------
+
+verify_t *
+verify_new(void)
+{
+    verify_t *self = xcalloc(1, sizeof *self);
+    randombytes_buf(self->key, sizeof self->key);
+    randombytes_buf(self->address_key, sizeof self->address_key);
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_cond_init(&self->more, NULL);
+    self->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int error = self->fd == -1 ? errno : pthread_create(&self->thread, NULL, work, self);
+    if (error) {
+        if (self->fd != -1)
+            close(self->fd);
+        free(self);
+        errno = error;
+        return NULL;
+    }
+    return self;
+}
+
+static bool
+enqueue(verify_t *self, job_t *job)
+{
+    pthread_mutex_lock(&self->lock);
+    bool room = self->open < QUEUE_MAX;
+    if (room) {
+        self->waiting[(self->first + self->count++) % QUEUE_MAX] = job;
+        self->open++;
+        pthread_cond_signal(&self->more);
+    }
+    pthread_mutex_unlock(&self->lock);
+    return room;
+}
+
+verify_answer_t
+verify_ask(verify_t *self, void *ticket, const char *address, const char *hash, const void *password, size_t size)
+{
+    if (hash && size < PASSWORD_BYTES && remembers(self, hash, password, size))
+        return VERIFY_RIGHT;
+    if (!may_try(self, address))
+        return VERIFY_LIMITED;
+    job_t *job = xcalloc(1, sizeof *job);
+    bool fits = hash && size < PASSWORD_BYTES;
+    *job = (job_t) { .ticket = ticket, .hash = xstrdup(fits ? hash : ""), .size = fits ? size : 0 };
+    if (job->size)
+        memcpy(job->password, password, job->size);
+    if (enqueue(self, job))
+        return VERIFY_QUEUED;
+    free_job(job);
+    return VERIFY_BUSY;
+}
+
+int
+verify_fd(const verify_t *self)
+{
+    return self->fd;
+}
+
+bool
+verify_take(verify_t *self, verify_result_t *result)
+{
+    uint64_t count;
+    job_t *job = NULL;
+    ssize_t rc = read(self->fd, &count, sizeof count); // first: what comes after sets it again
+    (void) rc;
+    pthread_mutex_lock(&self->lock);
+    if (self->done_count > 0) {
+        job = self->done[self->done_first];
+        self->done_first = (self->done_first + 1) % (QUEUE_MAX * 2);
+        self->done_count--;
+        self->open--;
+    }
+    pthread_mutex_unlock(&self->lock);
+    if (!job)
+        return false;
+    *result = (verify_result_t) { .ticket = job->ticket, .hash = job->hash, .right = job->right };
+    job->hash = NULL;
+    free_job(job);
+    return true;
+}
+
+void
+verify_destroy(verify_t **self_p, void (*forget)(void *ticket))
+{
+    verify_t *self = *self_p;
+    if (!self)
+        return;
+    pthread_mutex_lock(&self->lock);
+    self->stopping = true;
+    pthread_cond_signal(&self->more);
+    pthread_mutex_unlock(&self->lock);
+    pthread_join(self->thread, NULL);
+    for (; self->count > 0; self->count--, self->first = (self->first + 1) % QUEUE_MAX) {
+        forget(self->waiting[self->first]->ticket);
+        free_job(self->waiting[self->first]);
+    }
+    for (; self->done_count > 0; self->done_count--, self->done_first = (self->done_first + 1) % (QUEUE_MAX * 2)) {
+        forget(self->done[self->done_first]->ticket);
+        free_job(self->done[self->done_first]);
+    }
+    close(self->fd);
+    pthread_mutex_destroy(&self->lock);
+    pthread_cond_destroy(&self->more);
+    sodium_memzero(self, sizeof *self);
+    free(self);
+    *self_p = NULL;
+}
