@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MPL-2.0
+// http.h - the status page, /metrics and /api/v1 over libmicrohttpd, in the main
+// thread's loop: no thread of its own, nothing here touches the message path.
+//
+// Read only: GET and HEAD. A Host that is not ours is refused (DNS rebinding):
+// ours are IP addresses, localhost and this machine's name. At most
+// HTTP_CONNECTIONS_MAX at a time, newcomers wait in the kernel's queue; a
+// request has HTTP_REQUEST_MS to arrive and HTTP_ANSWER_MS to be taken.
+
+#ifndef ZB_HTTP_H
+#define ZB_HTTP_H
+
+#include "admin/broker.h"
+#include "base/diag.h"
+
+#include <czmq.h>
+
+#define HTTP_CONNECTIONS_MAX 64
+#define HTTP_REQUEST_MS 10000
+#define HTTP_ANSWER_MS 30000
+#define HTTP_MEMORY (16 * 1024) // of a request: line and headers
+
+typedef struct http http_t;
+
+// HOST is a name, an address (brackets allowed) or "*"; PORT 0: any. Everything
+// is borrowed. NULL with the reason in DIAG, also where zbroker was built
+// without libmicrohttpd.
+http_t *http_new(zloop_t *loop, broker_t *broker, const char *host, int port, diag_t *diag);
+
+int http_port(const http_t *self); // as bound
+void http_destroy(http_t **self_p);
+
+#endif

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: MPL-2.0
+// metrics.c - see metrics.h.
+
+#include "admin/metrics.h"
+#include "admin/stats.h"
+
+#include <string.h>
+
+typedef struct metric metric_t;
+
+typedef struct {
+    text_t *out;
+    broker_t *broker;
+    broker_status_t status;
+    process_t process;
+    const metric_t *metric;
+} writer_t;
+
+struct metric {
+    const char *name, *type, *help;
+    void (*write)(writer_t *writer);
+    // For those that are a plain counter of a route or a side:
+    size_t offset;
+    unsigned sides; // which sides have it
+};
+
+// --- samples ---------------------------------------------------------------------------
+
+// Label values are escaped as the format asks: \\, \" and \n.
+static void
+put_label(text_t *out, const char *name, const char *value, bool first)
+{
+    text_add(out, "%c%s=\"", first ? '{' : ',', name);
+    for (; *value; value++)
+        if (*value == '\n')
+            text_add(out, "\\n");
+        else if (*value == '"' || *value == '\\')
+            text_add(out, "\\%c", *value);
+        else
+            text_char(out, *value);
+    text_char(out, '"');
+}
+
+typedef struct {
+    const char *name, *value;
+} label_t;
+
+static void
+put_name(const writer_t *writer, const char *suffix, const label_t *labels, size_t count)
+{
+    text_add(writer->out, "%s%s", writer->metric->name, suffix);
+    for (size_t i = 0; i < count; i++)
+        put_label(writer->out, labels[i].name, labels[i].value, i == 0);
+    text_add(writer->out, count ? "} " : " ");
+}
+
+static void
+put_uint(const writer_t *writer, const char *suffix, const label_t *labels, size_t count, uint64_t value)
+{
+    put_name(writer, suffix, labels, count);
+    text_add(writer->out, "%" PRIu64 "\n", value);
+}
+
+static void
+put_real(const writer_t *writer, const label_t *labels, size_t count, double value)
+{
+    put_name(writer, "", labels, count);
+    text_add(writer->out, "%.9g\n", value);
+}
+
+#define LABELS(...) (const label_t[]){ __VA_ARGS__ }, sizeof((const label_t[]){ __VA_ARGS__ }) / sizeof(label_t)
+
+// Call FN for each route; the loop that most families are.
+#define EACH_ROUTE(writer, route) \
+    broker_route_t route; \
+    for (size_t route##_i = 0; broker_at((writer)->broker, route##_i, &route); route##_i++)
+
+#define SIDE(side) (1u << (side))
+#define TRAFFIC (SIDE(SIDE_FRONTEND) | SIDE(SIDE_BACKEND) | SIDE(SIDE_INGRESS) | SIDE(SIDE_CAPTURE))
+
+static const counter_t *
+counter_in(const void *base, size_t offset)
+{
+    return (const counter_t *)(const void *)((const char *)base + offset);
+}
+
+// A counter of every side that the route has.
+static void
+write_side_counter(writer_t *writer)
+{
+    EACH_ROUTE(writer, route)
+    for (int side = 0; side < SIDES; side++)
+        if (stats_has_side(&route, (side_t)side) && writer->metric->sides & SIDE(side))
+            put_uint(writer, "", LABELS({ "route", route.conf->name }, { "side", side_name((side_t)side) }),
+                     counter_get(counter_in(&route.counters->sides[side], writer->metric->offset)));
+}
+
+static void
+write_route_counter(writer_t *writer)
+{
+    EACH_ROUTE(writer, route)
+    put_uint(writer, "", LABELS({ "route", route.conf->name }), counter_get(counter_in(route.counters, writer->metric->offset)));
+}
+
+// --- families ----------------------------------------------------------------------------
+
+static void
+write_build_info(writer_t *writer)
+{
+    put_uint(writer, "", LABELS({ "version", PACKAGE_VERSION }, { "libzmq", stats_libzmq_version() }, { "czmq", stats_czmq_version() }), 1);
+}
+
+static void
+write_state(writer_t *writer)
+{
+    EACH_ROUTE(writer, route)
+    for (int state = 0; state < ROUTE_STATES; state++)
+        put_uint(writer, "", LABELS({ "route", route.conf->name }, { "state", route_state_name((route_state_t)state) }),
+                 route.state == (route_state_t)state);
+}
+
+static void
+write_up(writer_t *writer)
+{
+    EACH_ROUTE(writer, route)
+    put_uint(writer, "", LABELS({ "route", route.conf->name }, { "type", route.conf->pattern->name }), route.state == ROUTE_RUNNING);
+}
+
+static void
+write_dropped(writer_t *writer)
+{
+    EACH_ROUTE(writer, route)
+    for (int reason = 0; reason < DROP_REASONS; reason++)
+        put_uint(writer, "", LABELS({ "route", route.conf->name }, { "reason", drop_reason_name((drop_reason_t)reason) }),
+                 counter_get(&route.counters->dropped[reason]));
+}
+
+static void
+write_blocked(writer_t *writer)
+{
+    EACH_ROUTE(writer, route)
+    for (int side = 0; side < SIDES; side++)
+        if (stats_has_side(&route, (side_t)side) && writer->metric->sides & SIDE(side))
+            put_real(writer, LABELS({ "route", route.conf->name }, { "side", side_name((side_t)side) }),
+                     stats_blocked_total(&route, (side_t)side));
+}
+
+// Counted when a message comes in, whichever side it comes from: so the sum is what all sides received.
+static void
+write_sizes(writer_t *writer)
+{
+    EACH_ROUTE(writer, route)
+    {
+        uint64_t count = 0, sum = 0;
+        for (unsigned i = 0; i < SIZE_BUCKETS; i++) {
+            char limit[24] = "+Inf";
+            if (i + 1 < SIZE_BUCKETS)
+                snprintf(limit, sizeof limit, "%" PRIu64, size_bucket_limit(i));
+            count += counter_get(&route.counters->sizes[i]);
+            put_uint(writer, "_bucket", LABELS({ "route", route.conf->name }, { "le", limit }), count);
+        }
+        for (int side = 0; side < SIDES; side++)
+            sum += counter_get(&route.counters->sides[side].received_bytes);
+        put_uint(writer, "_sum", LABELS({ "route", route.conf->name }), sum);
+        put_uint(writer, "_count", LABELS({ "route", route.conf->name }), count);
+    }
+}
+
+static void
+write_handshakes(writer_t *writer)
+{
+    EACH_ROUTE(writer, route)
+    for (int side = 0; side < SIDES; side++)
+        for (int reason = 0; reason < HANDSHAKE_REASONS && stats_has_side(&route, (side_t)side); reason++)
+            put_uint(writer, "",
+                     LABELS({ "route", route.conf->name }, { "side", side_name((side_t)side) },
+                            { "reason", handshake_reason_name((handshake_reason_t)reason) }),
+                     counter_get(&route.counters->sides[side].handshake_failures[reason]));
+}
+
+static void
+write_auth(writer_t *writer)
+{
+    EACH_ROUTE(writer, route)
+    for (int side = 0; side < SIDES; side++) {
+        if (!stats_has_side(&route, (side_t)side))
+            continue;
+        const side_counters_t *counters = &route.counters->sides[side];
+        label_t labels[] = { { "route", route.conf->name }, { "side", side_name((side_t)side) }, { "result", "success" } };
+        put_uint(writer, "", labels, 3, counter_get(&counters->auth_success));
+        labels[2].value = "failure";
+        put_uint(writer, "", labels, 3, counter_get(&counters->auth_failure));
+    }
+}
+
+static void
+write_reloads(writer_t *writer)
+{
+    put_uint(writer, "", LABELS({ "result", "success" }), writer->status.reloads_success);
+    put_uint(writer, "", LABELS({ "result", "failure" }), writer->status.reloads_failure);
+}
+
+static void
+write_reload_ok(writer_t *writer)
+{
+    put_uint(writer, "", NULL, 0, writer->status.reload_ok);
+}
+
+// Seconds to the millisecond; %g would round them away.
+static void
+put_time(const writer_t *writer, int64_t wall_ns)
+{
+    put_name(writer, "", NULL, 0);
+    text_add(writer->out, "%" PRId64 ".%03d\n", wall_ns / 1000000000, (int)(wall_ns / 1000000 % 1000));
+}
+
+static void
+write_reload_time(writer_t *writer)
+{
+    put_time(writer, writer->status.reload_wall_ns);
+}
+
+static void
+write_start_time(writer_t *writer)
+{
+    put_time(writer, writer->status.started_wall_ns);
+}
+
+static void
+write_cpu(writer_t *writer)
+{
+    put_real(writer, NULL, 0, writer->process.cpu_seconds);
+}
+
+static void
+write_rss(writer_t *writer)
+{
+    put_uint(writer, "", NULL, 0, (uint64_t)writer->process.rss_bytes);
+}
+
+static void
+write_open_fds(writer_t *writer)
+{
+    put_uint(writer, "", NULL, 0, (uint64_t)writer->process.open_fds);
+}
+
+static void
+write_max_fds(writer_t *writer)
+{
+    put_uint(writer, "", NULL, 0, (uint64_t)writer->process.max_fds);
+}
+
+#define OF_SIDE(member, which) write_side_counter, offsetof(side_counters_t, member), which
+#define OF_ROUTE(member) write_route_counter, offsetof(counters_t, member), 0
+
+static const metric_t metrics[] = {
+    { "zbroker_build_info", "gauge", "Versions of zbroker and of the libraries it runs with; always 1.", write_build_info, 0, 0 },
+    { "zbroker_route_state", "gauge", "1 for the state a route is in, 0 for the others.", write_state, 0, 0 },
+    { "zbroker_route_up", "gauge", "1 while a route is running, 0 in any other state.", write_up, 0, 0 },
+    { "zbroker_messages_received_total", "counter", "Whole messages received from a side.", OF_SIDE(messages_received, TRAFFIC) },
+    { "zbroker_messages_sent_total", "counter", "Whole messages sent to a side.", OF_SIDE(messages_sent, TRAFFIC) },
+    { "zbroker_received_bytes_total", "counter", "Payload bytes of all frames received from a side.", OF_SIDE(received_bytes, TRAFFIC) },
+    { "zbroker_sent_bytes_total", "counter", "Payload bytes of all frames sent to a side.", OF_SIDE(sent_bytes, TRAFFIC) },
+    { "zbroker_messages_dropped_total", "counter", "Messages that were not delivered, by reason.", write_dropped, 0, 0 },
+    { "zbroker_capture_dropped_total", "counter", "Messages that the capture had no room for.", OF_ROUTE(capture_dropped) },
+    { "zbroker_blocked_seconds_total", "counter", "Time a side took no messages while some waited for it.", write_blocked, 0, TRAFFIC & ~SIDE(SIDE_CAPTURE) },
+    { "zbroker_message_size_bytes", "histogram", "Payload size of the messages received from all sides.", write_sizes, 0, 0 },
+    { "zbroker_connections", "gauge", "Peers connected to a side now, where the transport has connections.", OF_SIDE(connections, TRAFFIC) },
+    { "zbroker_connections_accepted_total", "counter", "Connections made to or by a side.", OF_SIDE(accepted, TRAFFIC) },
+    { "zbroker_disconnections_total", "counter", "Connections of a side that ended.", OF_SIDE(disconnections, TRAFFIC) },
+    { "zbroker_handshake_failures_total", "counter", "Connections that failed before the first message, by reason.", write_handshakes, 0, 0 },
+    { "zbroker_auth_total", "counter", "Decisions about peers that asked to be let in.", write_auth, 0, 0 },
+    { "zbroker_subscriptions", "gauge", "Topics that the subscribers of a route ask for now.", OF_ROUTE(subscriptions) },
+    { "zbroker_config_reloads_total", "counter", "Reloads of the configuration, by result.", write_reloads, 0, 0 },
+    { "zbroker_config_last_reload_successful", "gauge", "1 if the last reload worked, 0 if the old configuration stayed.", write_reload_ok, 0, 0 },
+    { "zbroker_config_last_reload_success_timestamp_seconds", "gauge", "When the configuration that runs was loaded, since the epoch.", write_reload_time, 0, 0 },
+    { "process_cpu_seconds_total", "counter", "User and system time of the process.", write_cpu, 0, 0 },
+    { "process_resident_memory_bytes", "gauge", "Memory of the process in use.", write_rss, 0, 0 },
+    { "process_open_fds", "gauge", "Open file descriptors.", write_open_fds, 0, 0 },
+    { "process_max_fds", "gauge", "File descriptors the process may open.", write_max_fds, 0, 0 },
+    { "process_start_time_seconds", "gauge", "When the process started, since the epoch.", write_start_time, 0, 0 },
+};
+
+bool
+metric_at(unsigned i, metric_info_t *info)
+{
+    if (i >= sizeof metrics / sizeof *metrics)
+        return false;
+    *info = (metric_info_t){ metrics[i].name, metrics[i].type, metrics[i].help };
+    return true;
+}
+
+void
+metrics_write(broker_t *broker, text_t *out)
+{
+    writer_t writer = { .out = out, .broker = broker };
+    broker_status(broker, &writer.status);
+    process_read(&writer.process);
+    for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++) {
+        writer.metric = &metrics[i];
+        text_add(out, "# HELP %s %s\n# TYPE %s %s\n", metrics[i].name, metrics[i].help, metrics[i].name, metrics[i].type);
+        metrics[i].write(&writer);
+    }
+}
