@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 // zbroker(8) - options, wiring, exit code.
 #include "admin/broker.h"
+#include "admin/control.h"
+#include "admin/events.h"
+#include "admin/http.h"
 #include "base/clock.h"
 #include "base/diag.h"
 #include "base/log.h"
@@ -8,6 +11,7 @@
 #include "conf/conf.h"
 #include "flow/listener.h"
 #include "flow/watch.h"
+#include "guard/guard.h"
 
 #include <czmq.h>
 #include <errno.h>
@@ -34,7 +38,7 @@ typedef struct {
 
 static const char usage[] = "usage: zbroker [-c FILE] [-t | -T] [-l LEVEL] [-o SECTION.KEY=VALUE]... [-V] [-h]\n"
                             "\n"
-                            "  -c, --config FILE      read FILE (- is standard input) instead of " SYSCONFDIR "/zbroker.ini\n"
+                            "  -c, --config FILE      read FILE (- is standard input) instead of " ZB_SYSCONFDIR "/zbroker.ini\n"
                             "  -t, --test             check the configuration and say what is wrong with it\n"
                             "  -T, --dump             check, and print the effective configuration\n"
                             "  -l, --log-level LEVEL  error, warning, notice, info, debug or trace\n"
@@ -53,7 +57,7 @@ print_version(void)
 {
     int major, minor, patch;
     zmq_version(&major, &minor, &patch);
-    printf("zbroker %s (libzmq %d.%d.%d, czmq %d.%d.%d)", VERSION, major, minor, patch, CZMQ_VERSION_MAJOR,
+    printf("zbroker %s (libzmq %d.%d.%d, czmq %d.%d.%d)", PACKAGE_VERSION, major, minor, patch, CZMQ_VERSION_MAJOR,
            CZMQ_VERSION_MINOR, CZMQ_VERSION_PATCH);
     for (size_t i = 0; i < sizeof capabilities / sizeof *capabilities; i++)
         printf(" %c%s", zmq_has(capabilities[i]) ? '+' : '-', capabilities[i]);
@@ -188,7 +192,10 @@ typedef struct {
     zloop_t *loop;
     void *ctx;
     watch_t *watch;
+    guard_t *guard;
     broker_t *broker;
+    control_t *control;
+    http_t *http;
     broker_setup_t setup;
     int signals;
 } daemon_t;
@@ -221,8 +228,10 @@ on_signal(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 static void
 on_applied(void *arg, const conf_t *conf)
 {
-    (void) arg;
+    daemon_t *self = arg;
     log_set_level(conf->log_level);
+    if (self->control && control_chmod(self->control, conf->control_mode, conf->control_group) == -1)
+        log_warning("control: cannot change mode or group: %s", strerror(errno));
 }
 
 // Each route's sockets come with a monitor at both ends, which max_sockets does not count.
@@ -239,21 +248,40 @@ open_context(const conf_t *conf)
 }
 
 static int
+open_admin(daemon_t *self, diag_t *diag)
+{
+    const conf_t *conf = broker_conf(self->broker);
+    if (conf->control)
+        self->control = control_new(self->loop, self->broker, conf->control, conf->control_mode, conf->control_group, diag);
+    if (conf->http)
+        self->http = http_new(self->loop, self->broker, conf->http_host, conf->http_port, diag);
+    return (conf->control && !self->control) || (conf->http && !self->http) ? -1 : 0;
+}
+
+static int
 start(daemon_t *self, conf_t **conf_p, diag_t *diag)
 {
     self->ctx = open_context(*conf_p);
     self->watch = self->ctx ? watch_new(self->ctx) : NULL;
-    if (!self->watch) {
+    self->guard = self->watch ? guard_new(self->ctx, self->watch) : NULL;
+    if (!self->guard) {
         diag_error(diag, (place_t) { .file = "zbroker" }, "cannot start: %s", strerror(errno));
         return -1;
     }
-    self->setup.services.ctx = self->ctx;
-    self->setup.services.watch = self->watch;
+    self->setup.guard = self->guard;
+    self->setup.services = (route_services_t) { .ctx = self->ctx,
+                                                .watch = self->watch,
+                                                .epoch = self->setup.services.epoch,
+                                                .secure = guard_secure,
+                                                .filter_new = guard_filter_new,
+                                                .filter_free = guard_filter_free,
+                                                .arg = self->guard };
     self->setup.applied = on_applied;
+    self->setup.applied_arg = self;
     self->loop = zloop_new();
     zloop_set_nonstop(self->loop, true);
     self->broker = broker_new(self->loop, conf_p, &self->setup);
-    if (broker_start(self->broker, diag) == -1)
+    if (open_admin(self, diag) == -1 || broker_start(self->broker, diag) == -1)
         return -1;
     zmq_pollitem_t item = { .fd = self->signals, .events = ZMQ_POLLIN };
     zloop_poller(self->loop, &item, on_signal, self);
@@ -263,10 +291,13 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
 static void
 stop(daemon_t *self)
 {
+    control_destroy(&self->control);
+    http_destroy(&self->http);
     broker_destroy(&self->broker);
     zloop_destroy(&self->loop);
     if (self->ctx)
         zmq_ctx_shutdown(self->ctx);
+    guard_destroy(&self->guard);
     watch_destroy(&self->watch);
     if (self->ctx)
         zmq_ctx_term(self->ctx);
@@ -281,6 +312,7 @@ run(const options_t *options, conf_t **conf_p, diag_t *diag)
     self.setup.overrides = options->overrides;
     self.setup.override_count = options->override_count;
     self.setup.services.epoch = seed();
+    events_start();
     log_open((*conf_p)->log_target, (*conf_p)->syslog_facility, (*conf_p)->log_level);
     raise_descriptor_limit();
 
@@ -289,7 +321,7 @@ run(const options_t *options, conf_t **conf_p, diag_t *diag)
         diag_print(diag, stderr);
         status = EXIT_RUN;
     } else {
-        log_notice("zbroker %s ready, %zu routes", VERSION, broker_count(self.broker));
+        log_notice("zbroker %s ready, %zu routes", PACKAGE_VERSION, broker_count(self.broker));
         zloop_start(self.loop);
         log_notice("zbroker stopped");
     }
@@ -312,10 +344,12 @@ check(const options_t *options, const conf_t *conf)
 int
 main(int argc, char **argv)
 {
-    options_t options = { .file = SYSCONFDIR "/zbroker.ini" };
+    options_t options = { .file = ZB_SYSCONFDIR "/zbroker.ini" };
     parse_options(&options, argc, argv);
     diag_t *diag = diag_new();
     conf_t *conf = conf_load(options.file, options.overrides, options.override_count, diag);
+    if (conf && options.mode != MODE_RUN && guard_check(conf, diag) == -1)
+        conf_destroy(&conf);
     diag_print(diag, stderr);
 
     int status = EXIT_CONF;

@@ -44,6 +44,13 @@ typedef struct retired {
     const char *why;
 } retired_t;
 
+// Logins outlive the routes they were for: the guard's thread counts them here.
+typedef struct logins {
+    struct logins *next;
+    counters_t counters;
+    char name[ROUTE_NAME_MAX + 1];
+} logins_t;
+
 struct broker {
     zloop_t *loop;
     const broker_setup_t *setup;
@@ -51,6 +58,7 @@ struct broker {
     slot_t **slots;
     size_t count, room;
     retired_t *retired;
+    logins_t *logins;
     broker_status_t status;
     int tick;
 };
@@ -67,6 +75,19 @@ add_counters(counters_t *to, const counters_t *from)
         counter_add(&sum[i], counter_get(&part[i]));
 }
 
+static counters_t *
+logins_of(broker_t *self, const char *route)
+{
+    for (logins_t *i = self->logins; i; i = i->next)
+        if (strcmp(i->name, route) == 0)
+            return &i->counters;
+    logins_t *logins = xcalloc(1, sizeof *logins);
+    memcpy(logins->name, route, strlen(route) + 1);
+    logins->next = self->logins;
+    self->logins = logins;
+    return &logins->counters;
+}
+
 static bool
 belongs_to(const retired_t *retired, const slot_t *slot)
 {
@@ -74,9 +95,10 @@ belongs_to(const retired_t *retired, const slot_t *slot)
 }
 
 static const counters_t *
-total(const broker_t *self, slot_t *slot)
+total(broker_t *self, slot_t *slot)
 {
     memset(&slot->total, 0, sizeof slot->total);
+    add_counters(&slot->total, logins_of(self, slot->conf->name));
     add_counters(&slot->total, &slot->past);
     for (const retired_t *i = self->retired; i; i = i->next)
         if (belongs_to(i, slot))
@@ -823,12 +845,39 @@ note_reload(broker_t *self, bool ok)
         self->status.reloads_failure++;
 }
 
+// The guard knows these routes from now on.
+static int
+tell_guard(broker_t *self, const route_conf_t *const *confs, size_t count, diag_t *diag)
+{
+    if (!self->setup->guard)
+        return 0;
+    guard_route_t *routes = xcalloc(count + 1, sizeof *routes);
+    for (size_t i = 0; i < count; i++)
+        routes[i] = (guard_route_t) { .conf = confs[i], .counters = logins_of(self, confs[i]->name) };
+    int rc = guard_load(self->setup->guard, routes, count, diag);
+    free(routes);
+    return rc;
+}
+
+static int
+tell_guard_again(broker_t *self)
+{
+    const route_conf_t **confs = xcalloc(self->count + 1, sizeof *confs);
+    diag_t *diag = diag_new();
+    for (size_t i = 0; i < self->count; i++)
+        confs[i] = self->slots[i]->conf;
+    int rc = tell_guard(self, confs, self->count, diag);
+    diag_destroy(&diag);
+    free(confs);
+    return rc;
+}
+
 static conf_t *
 read_file(broker_t *self, const char *file, diag_t *diag)
 {
     const broker_setup_t *setup = self->setup;
     conf_t *wanted = conf_load(file, setup->overrides, setup->override_count, diag);
-    if (wanted && setup->guard && setup->guard(setup->guard_arg, wanted, false, diag) == -1)
+    if (wanted && setup->guard && guard_check(wanted, diag) == -1)
         conf_destroy(&wanted);
     return wanted;
 }
@@ -846,8 +895,11 @@ broker_reload(broker_t *self, text_t *answer)
     text_t lines = { 0 };
     if (plan)
         plan_print(plan, &lines);
-    bool ok = plan && (!self->setup->guard || self->setup->guard(self->setup->guard_arg, wanted, true, diag) == 0)
-              && apply(self, &wanted, plan, diag) == 0;
+    const route_conf_t *const *confs = wanted ? (const route_conf_t *const *) wanted->routes : NULL;
+    bool told = plan && tell_guard(self, confs, wanted->route_count, diag) == 0;
+    bool ok = told && apply(self, &wanted, plan, diag) == 0;
+    if (told && !ok)
+        tell_guard_again(self);
     if (ok) {
         text_add(answer, "%s", lines.data ? lines.data : "");
         log_lines(&lines, LOG_LEVEL_NOTICE);
@@ -901,16 +953,18 @@ broker_new(zloop_t *loop, conf_t **conf_p, const broker_setup_t *setup)
 int
 broker_start(broker_t *self, diag_t *diag)
 {
-    int rc = 0;
-    while (self->conf->route_count > 0) {
+    bool failed = false;
+    int rc = tell_guard(self, (const route_conf_t *const *) self->conf->routes, self->conf->route_count, diag);
+    while (rc == 0 && self->conf->route_count > 0) {
         slot_t *slot = add_slot(self, conf_take(self->conf, self->conf->routes[0]->name));
         listeners_t listeners = { 0 };
         if (listeners_bind(&listeners, slot->conf, &self->setup->services, diag) == 0)
             slot->route = open_route(self, slot->conf, &listeners, &slot->counters, diag);
         listeners_close(&listeners, false);
-        if (!slot->route)
-            rc = -1;
+        failed |= !slot->route;
     }
+    if (failed)
+        rc = -1;
     for (size_t i = 0; i < self->count && rc == 0; i++)
         rc = run_slot(self->slots[i], "started");
     if (rc == 0)
@@ -1012,6 +1066,11 @@ broker_destroy(broker_t **self_p)
         free_slot(slot);
     }
     free(self->slots);
+    while (self->logins) {
+        logins_t *next = self->logins->next;
+        free(self->logins);
+        self->logins = next;
+    }
     conf_destroy(&self->conf);
     free(self);
     *self_p = NULL;

@@ -9,6 +9,7 @@
 #include "conf/conf.h"
 #include "conf/plan.h"
 #include "flow/route.h"
+#include "guard/guard.h"
 
 #include <czmq.h>
 
@@ -66,9 +67,7 @@ typedef struct {
     char *const *overrides; // -o, for every reload
     size_t override_count;
     route_services_t services;
-    // Check and take over what the guard needs of these routes; COMMIT false: only check. 0 or -1. May be NULL.
-    int (*guard)(void *arg, const conf_t *conf, bool commit, diag_t *diag);
-    void *guard_arg;
+    guard_t *guard;         // is told of every change before the routes are. NULL: nobody is asked
     // The process's own keys changed (log_level, …); called after a reload. May be NULL.
     void (*applied)(void *arg, const conf_t *conf);
     void *applied_arg;
