@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MPL-2.0
+// service.h - what systemd wants to hear from a service, sd_notify(3), by hand:
+// one datagram each to the socket that NOTIFY_SOCKET names, a path or, with
+// '@', an abstract name. Without NOTIFY_SOCKET every call does nothing.
+
+#ifndef ZB_SERVICE_H
+#define ZB_SERVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// Read NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, and take them out of the
+// environment. Call once, first.
+void service_open(void);
+bool service_is_watched(void); // somebody listens
+
+void service_ready(void);
+void service_reloading(void);  // with MONOTONIC_USEC, as Type=notify-reload wants it; service_ready follows
+void service_stopping(void);
+void service_status(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void service_extend(int64_t usec); // EXTEND_TIMEOUT_USEC: this long from now
+
+// How often systemd wants to hear of us, 0: never. Half of WATCHDOG_USEC is when to call service_alive.
+int64_t service_watchdog_usec(void);
+void service_alive(void);
+
+// The descriptor store: FD stays with systemd, under NAME, while the process is
+// exchanged. NAME: no ':' and no control character, at most 255 bytes. 0, or -1
+// with errno.
+int service_store(int fd, const char *name);
+int service_unstore(const char *name);
+
+void service_close(void);
+
+#endif
