@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 // zbroker(8) - options, wiring, exit code.
+#include "admin/activation.h"
 #include "admin/broker.h"
 #include "admin/control.h"
 #include "admin/events.h"
 #include "admin/http.h"
+#include "admin/service.h"
 #include "base/clock.h"
 #include "base/diag.h"
 #include "base/log.h"
@@ -196,6 +198,7 @@ typedef struct {
     broker_t *broker;
     control_t *control;
     http_t *http;
+    activation_t *activation;
     broker_setup_t setup;
     int signals;
 } daemon_t;
@@ -219,8 +222,10 @@ on_signal(zloop_t *loop, zmq_pollitem_t *item, void *arg)
             reload(self);
         else if (info.ssi_signo == SIGUSR2)
             broker_log_state(self->broker);
-        else
+        else {
+            service_stopping();
             broker_stop(self->broker);
+        }
     }
     return broker_stopped(self->broker) ? -1 : 0;
 }
@@ -233,6 +238,97 @@ on_applied(void *arg, const conf_t *conf)
     if (self->control && control_chmod(self->control, conf->control_mode, conf->control_group) == -1)
         log_warning("control: cannot change mode or group: %s", strerror(errno));
 }
+
+// --- systemd ---------------------------------------------------------------------
+
+// The kernel goes on taking connects on it while no process runs.
+static void
+keep_listening(void *arg, const endpoint_conf_t *endpoint, int fd)
+{
+    (void) arg;
+    char name[256];
+    activation_name(endpoint, name);
+    service_store(fd, name);
+}
+
+static void
+tell_status(daemon_t *self)
+{
+    broker_route_t route;
+    uint64_t clients = 0;
+    double rate = 0;
+    for (size_t i = 0; broker_at(self->broker, i, &route); i++) {
+        rate += route.rate_in_1s;
+        for (int side = 0; side < SIDES; side++)
+            clients += counter_get(&route.counters->sides[side].connections);
+    }
+    service_status("%s%zu routes, %llu clients, %.0f messages/s", broker_draining(self->broker) ? "draining; " : "",
+                   broker_count(self->broker), (unsigned long long) clients, rate);
+}
+
+static int
+on_second(zloop_t *loop, int timer, void *arg)
+{
+    (void) loop;
+    (void) timer;
+    daemon_t *self = arg;
+    broker_status_t status;
+    broker_status(self->broker, &status);
+    if (service_is_watched())
+        tell_status(self);
+    if (status.stopping)
+        service_extend(5000000);
+    log_flush();
+    return 0;
+}
+
+// Alive means that every thread answers, not only this one.
+static int
+on_watchdog(zloop_t *loop, int timer, void *arg)
+{
+    (void) loop;
+    (void) timer;
+    daemon_t *self = arg;
+    int64_t most_ms = service_watchdog_usec() / 2000, routes_ms = broker_age_ms(self->broker);
+    // The two come round once a second by themselves.
+    int64_t others_ms = watch_age_ms(self->watch), guard_ms = guard_age_ms(self->guard);
+    if (guard_ms > others_ms)
+        others_ms = guard_ms;
+    if (routes_ms < most_ms && others_ms < most_ms + 1000)
+        service_alive();
+    else
+        log_error("watchdog: a thread has not answered for %lld ms",
+                  (long long) (routes_ms > others_ms ? routes_ms : others_ms));
+    return 0;
+}
+
+// A route that is gone from the file left it in the store, or a socket unit does not fit the file.
+static void
+report_unused_descriptors(const activation_t *activation)
+{
+    const char *name;
+    text_t address = { 0 };
+    for (size_t i = 0; activation_left(activation, i, &name, &address) != -1; i++) {
+        log_warning("socket activation: no route binds %s (%s)", address.data ? address.data : "?", name);
+        service_unstore(name);
+        text_clear(&address);
+    }
+    text_free(&address);
+}
+
+static void
+begin_service(daemon_t *self)
+{
+    report_unused_descriptors(self->activation);
+    service_ready();
+    tell_status(self);
+    zloop_timer(self->loop, 1000, 0, on_second, self);
+    int64_t interval_ms = service_watchdog_usec() / 1000;
+    if (interval_ms > 0)
+        zloop_timer(self->loop, (size_t) (interval_ms / 4 > 0 ? interval_ms / 4 : 1), 0, on_watchdog, self);
+}
+
+// --- start and stop ----------------------------------------------------------------
 
 // Each route's sockets come with a monitor at both ends, which max_sockets does not count.
 static void *
@@ -275,7 +371,10 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
                                                 .secure = guard_secure,
                                                 .filter_new = guard_filter_new,
                                                 .filter_free = guard_filter_free,
-                                                .arg = self->guard };
+                                                .arg = self->guard,
+                                                .activated = activation_take,
+                                                .listening = keep_listening,
+                                                .service_arg = self->activation };
     self->setup.applied = on_applied;
     self->setup.applied_arg = self;
     self->loop = zloop_new();
@@ -293,6 +392,7 @@ stop(daemon_t *self)
 {
     control_destroy(&self->control);
     http_destroy(&self->http);
+    activation_destroy(&self->activation);
     broker_destroy(&self->broker);
     zloop_destroy(&self->loop);
     if (self->ctx)
@@ -309,6 +409,8 @@ run(const options_t *options, conf_t **conf_p, diag_t *diag)
 {
     daemon_t self = { .signals = open_signals() };
     tame_czmq();
+    service_open();
+    self.activation = activation_new();
     self.setup.overrides = options->overrides;
     self.setup.override_count = options->override_count;
     self.setup.services.epoch = seed();
@@ -322,6 +424,7 @@ run(const options_t *options, conf_t **conf_p, diag_t *diag)
         status = EXIT_RUN;
     } else {
         log_notice("zbroker %s ready, %zu routes", PACKAGE_VERSION, broker_count(self.broker));
+        begin_service(&self);
         zloop_start(self.loop);
         log_notice("zbroker stopped");
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "admin/broker.h"
 
+#include "admin/service.h"
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -889,6 +891,7 @@ broker_reload(broker_t *self, text_t *answer)
         text_add(answer, "the process is stopping\n");
         return -1;
     }
+    service_reloading();
     diag_t *diag = diag_new();
     conf_t *wanted = read_file(self, self->conf->file, diag);
     plan_t *plan = wanted ? make_plan(self, wanted) : NULL;
@@ -909,6 +912,7 @@ broker_reload(broker_t *self, text_t *answer)
             log_error("reload refused: %s", diag_text(diag, i, &(diag_level_t) { 0 }));
     }
     note_reload(self, ok);
+    service_ready();
     text_free(&lines);
     plan_destroy(&plan);
     conf_destroy(&wanted);

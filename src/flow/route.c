@@ -145,12 +145,15 @@ listeners_bind(listeners_t *kept, const route_conf_t *conf, const route_services
             const endpoint_conf_t *endpoint = &conf->sides[side].endpoints[i];
             if (endpoint->connect || find_listener(kept, side, endpoint->at.text, &ignored))
                 continue;
-            int fd = services->activated ? services->activated(services->arg, endpoint) : -1;
+            int fd = services->activated ? services->activated(services->service_arg, endpoint) : -1;
             listener_t *listener = listener_open(endpoint, &conf->sides[side], fd, diag);
-            if (listener)
-                listeners_add(kept, listener, side);
-            else
+            if (!listener) {
                 failed = true;
+                continue;
+            }
+            listeners_add(kept, listener, side);
+            if (services->listening && endpoint->at.transport == TRANSPORT_TCP)
+                services->listening(services->service_arg, endpoint, listener_fd(listener));
         }
     if (failed)
         forget_new(kept, before);

@@ -38,6 +38,9 @@ typedef struct {
 
     // A listening descriptor from systemd for ENDPOINT, or -1. May be NULL.
     int (*activated)(void *arg, const endpoint_conf_t *endpoint);
+    // A listening tcp descriptor is there: it may be kept for the next process. May be NULL.
+    void (*listening)(void *arg, const endpoint_conf_t *endpoint, int fd);
+    void *service_arg; // of these two
 } route_services_t;
 
 // Listening sockets by side, while a route is being re-created.
