@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Stopping and starting again under load: what a client has handed to its socket arrives, once."""
+
+import collections
+import os
+import struct
+import threading
+import time
+
+import zmq
+import zb
+
+RUNS = int(os.environ.get("ZB_STOP_RUNS", "3"))
+PRODUCERS = 4
+RATE = 5000  # messages a second of each
+
+
+class Producer(threading.Thread):
+    """Sends numbered messages at RATE until told to stop. Its socket keeps what it could not send."""
+
+    def __init__(self, context, endpoint, number, size):
+        super().__init__(daemon=True)
+        self.socket = context.socket(zmq.PUSH)
+        self.socket.sndhwm = 0
+        self.socket.reconnect_ivl = 20
+        self.socket.connect(endpoint)
+        self.number, self.size, self.sent, self.stopping = number, size, 0, False
+
+    def run(self):
+        start, padding = time.monotonic(), b"x" * (self.size - 8)
+        while not self.stopping:
+            due = int((time.monotonic() - start) * RATE)
+            while self.sent < due:
+                self.socket.send(struct.pack("<II", self.number, self.sent) + padding)
+                self.sent += 1
+            time.sleep(0.001)
+
+
+class Consumer(threading.Thread):
+    """Counts what arrives; with PAUSE it is slower than the producers, so that a backlog grows."""
+
+    def __init__(self, context, endpoint, pause=0.0):
+        super().__init__(daemon=True)
+        self.socket = context.socket(zmq.PULL)
+        self.socket.rcvtimeo = 100
+        self.socket.reconnect_ivl = 20
+        self.socket.rcvhwm = 100 if pause else 1000
+        self.socket.connect(endpoint)
+        self.pause, self.next, self.wrong, self.total = pause, collections.Counter(), [], 0
+        self.stopping = False
+
+    def run(self):
+        while not self.stopping:
+            try:
+                producer, number = struct.unpack("<II", self.socket.recv()[:8])
+            except zmq.Again:
+                continue
+            if number != self.next[producer]:
+                self.wrong.append((producer, self.next[producer], number))
+            self.next[producer] = number + 1
+            self.total += 1
+            if self.pause and self.total % 100 == 0:
+                time.sleep(self.pause)
+
+
+def restart_under_load(frontend, backend, size, pause):
+    """Returns what was sent, what came, and what came out of turn (lost, doubled or out of order)."""
+    folder = zb.folder()
+    ini = zb.write(os.path.join(folder, "zbroker.ini"), f"""
+[zbroker]
+drain_timeout = 20s
+[route jobs]
+type = streamer
+frontend_bind = {frontend}
+backend_bind = {backend}
+""")
+    context = zmq.Context()
+    with zb.Daemon(ini, folder=folder) as daemon:
+        producers = [Producer(context, frontend, i, size) for i in range(PRODUCERS)]
+        consumer = Consumer(context, backend, pause)
+        for thread in producers + [consumer]:
+            thread.start()
+        zb.wait_until(lambda: consumer.total > RATE // 2, 20)
+        status = daemon.stop(seconds=30)
+        log = daemon.log()
+    assert status == 0, log
+    with zb.Daemon(ini, folder=folder):
+        before = consumer.total
+        zb.wait_until(lambda: consumer.total > before + 1000, 20)
+        for producer in producers:
+            producer.stopping = True
+        for producer in producers:
+            producer.join()
+        consumer.pause = 0
+        sent = sum(producer.sent for producer in producers)
+        try:
+            zb.wait_until(lambda: consumer.total >= sent, 10)
+        except AssertionError:
+            pass
+        consumer.stopping = True
+        consumer.join()
+        for thread in producers + [consumer]:
+            thread.socket.close(0)
+    context.term()
+    return sent, consumer.total, consumer.wrong, log
+
+
+def check(transport, size=200, pause=0.0):
+    for _ in range(RUNS):
+        if transport == "tcp":
+            one, two = zb.free_ports(2)
+            frontend, backend = f"tcp://127.0.0.1:{one}", f"tcp://127.0.0.1:{two}"
+        else:
+            folder = zb.folder()
+            frontend, backend = f"ipc://{folder}/in", f"ipc://{folder}/out"
+        sent, received, wrong, log = restart_under_load(frontend, backend, size, pause)
+        assert (received, wrong) == (sent, []), f"{sent} sent, {received} received, {wrong[:5]}\n{log}"
+
+
+@zb.limit(60 * RUNS)
+def test_a_restarted_streamer_loses_and_doubles_nothing_over_tcp():
+    check("tcp")
+
+
+@zb.limit(60 * RUNS)
+def test_a_restarted_streamer_loses_and_doubles_nothing_over_ipc():
+    check("ipc")
+
+
+@zb.limit(60 * RUNS)
+def test_a_restarted_streamer_with_a_backlog_loses_and_doubles_nothing():
+    check("tcp", size=1000, pause=0.02)
+
+
+zb.main()
