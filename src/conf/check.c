@@ -398,12 +398,16 @@ static const struct {
 static bool
 host_has_ipv6(void)
 {
+    // Asked once: a reload must not re-create every route because an interface came up.
+    static int known = -1;
+    if (known >= 0)
+        return known;
     // The file is empty, or absent, where IPv6 is off.
     FILE *file = fopen("/proc/net/if_inet6", "r");
-    bool has = file && getc(file) != EOF;
+    known = file && getc(file) != EOF;
     if (file)
         fclose(file);
-    return has;
+    return known;
 }
 
 static bool

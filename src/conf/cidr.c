@@ -4,7 +4,6 @@
 #include "conf/units.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,7 +62,7 @@ read_one(const char *word, cidr_t *net, char *reason, size_t size)
         return -1;
     }
     int64_t most = family == 4 ? 32 : 128, bits = most;
-    if (slash && (!isdigit((unsigned char)*slash) || units_number(slash, &bits) != 0 || bits > most)) {
+    if (slash && (!*slash || slash[strspn(slash, "0123456789")] || units_number(slash, &bits) != 0 || bits > most)) {
         snprintf(reason, size, "\"%s\": the prefix length is 0 to %d", word, (int)most);
         return -1;
     }

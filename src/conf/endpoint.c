@@ -346,7 +346,7 @@ parse_multicast(const parse_t *self, const char *rest)
     endpoint_t *endpoint = self->endpoint;
     const char *group = strchr(rest, ';');
     group = group ? group + 1 : rest;
-    const char *comma = memchr(rest, ',', (size_t)(group - rest ? group - rest : (ptrdiff_t)strlen(rest)));
+    const char *comma = memchr(rest, ',', group > rest ? (size_t)(group - rest) : strlen(rest));
     if (comma && endpoint->transport != TRANSPORT_NORM)
         return fail(self, rest, "only norm has an id before the interface");
     int64_t id;
