@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "guard/acl.h"
+
+#include "test.h"
+
+#include <string.h>
+
+static acl_t *
+parse(const char *text)
+{
+    diag_t *diag = diag_new();
+    acl_t *acl = acl_parse("acl", text, strlen(text), diag);
+    diag_print(diag, stdout);
+    diag_destroy(&diag);
+    return acl;
+}
+
+static bool
+may(const char *rules, const char *user, acl_access_t access, const char *topic)
+{
+    acl_t *acl = parse(rules);
+    acl_view_t *view = acl_view(acl, user, "");
+    bool allowed = acl_may(view, access, topic, strlen(topic));
+    acl_view_free(&view);
+    acl_free(&acl);
+    return allowed;
+}
+
+// Which of the prefixes that USER is given for PREFIX take in TOPIC: 'n' none, 'c' only checked ones, 'y' others.
+static char
+gets(const char *rules, const char *user, const char *prefix, const char *topic)
+{
+    acl_t *acl = parse(rules);
+    acl_view_t *view = acl_view(acl, user, "");
+    acl_cover_t cover = {0};
+    char result = 'n';
+    acl_cover(view, prefix, strlen(prefix), &cover);
+    for (size_t i = 0; i < cover.count; i++) {
+        const acl_prefix_t *at = &cover.at[i];
+        if (at->size > strlen(topic) || memcmp(at->bytes, topic, at->size) != 0)
+            continue;
+        if (!at->checked || result == 'n')
+            result = at->checked ? 'c' : 'y';
+    }
+    acl_cover_free(&cover);
+    acl_view_free(&view);
+    acl_free(&acl);
+    return result;
+}
+
+static void
+what_nothing_allows_is_denied(void)
+{
+    CHECK(!may("", "alice", ACL_READ, "a"));
+    CHECK(!may("user bob\ntopic a\n", "alice", ACL_READ, "a"));
+    CHECK(may("user alice\ntopic a\n", "alice", ACL_READ, "a"));
+    CHECK(may("user alice\ntopic a\n", "alice", ACL_WRITE, "a"));
+    CHECK(!may("user alice\ntopic read a\n", "alice", ACL_WRITE, "a"));
+    CHECK(!may("user alice\ntopic write a\n", "alice", ACL_READ, "a"));
+    CHECK(may("user alice\ntopic readwrite a b\n", "alice", ACL_READ, "a b"));
+}
+
+static void
+deny_wins_wherever_it_stands(void)
+{
+    CHECK(!may("user a\ntopic deny x/secret\ntopic x/#\n", "a", ACL_READ, "x/secret"));
+    CHECK(!may("user a\ntopic x/#\ntopic deny x/secret\n", "a", ACL_WRITE, "x/secret"));
+    CHECK(may("user a\ntopic x/#\ntopic deny x/secret\n", "a", ACL_READ, "x/secrets"));
+    CHECK(!may("user a\ntopic #\npattern deny x/#\n", "a", ACL_READ, "x/y/z"));
+}
+
+static void
+levels_are_matched_as_mosquitto_does(void)
+{
+    CHECK(may("topic a/+/c", "", ACL_READ, "a/b/c"));
+    CHECK(may("topic a/+/c", "", ACL_READ, "a//c"));
+    CHECK(!may("topic a/+/c", "", ACL_READ, "a/b/d/c"));
+    CHECK(!may("topic a/+", "", ACL_READ, "a"));
+    CHECK(may("topic a/#", "", ACL_READ, "a"));
+    CHECK(may("topic a/#", "", ACL_READ, "a/"));
+    CHECK(!may("topic a/#", "", ACL_READ, "ab"));
+    CHECK(may("topic #", "", ACL_READ, ""));
+    CHECK(may("topic +", "", ACL_READ, ""));
+    CHECK(!may("topic +", "", ACL_READ, "a/b"));
+}
+
+static void
+topics_before_a_user_are_for_those_without_a_name(void)
+{
+    CHECK(may("topic a\nuser alice\ntopic b\n", "", ACL_READ, "a"));
+    CHECK(!may("topic a\nuser alice\ntopic b\n", "alice", ACL_READ, "a"));
+    CHECK(may("user alice\ntopic a\nuser bob\ntopic b\nuser alice\ntopic c\n", "alice", ACL_READ, "c"));
+    CHECK(may("user alice\ntopic a\nuser bob\ntopic b\nuser alice\ntopic c\n", "alice", ACL_READ, "a"));
+}
+
+static void
+patterns_know_the_user_and_nothing_widens_them(void)
+{
+    CHECK(may("pattern home/%u/#", "alice", ACL_READ, "home/alice/x"));
+    CHECK(!may("pattern home/%u/#", "alice", ACL_READ, "home/bob/x"));
+    CHECK(!may("pattern home/%u/#", "+", ACL_READ, "home/bob/x"));
+    CHECK(!may("pattern home/%u/#", "#", ACL_READ, "home/bob/x"));
+    CHECK(!may("pattern home/%u/#", "bob/x", ACL_READ, "home/bob/x/y"));
+    CHECK(!may("pattern home/%u/#", "", ACL_READ, "home//x"));
+    CHECK(!may("pattern %u/#", "a/b", ACL_READ, "a/b/c"));
+    CHECK(!may("pattern %c", "alice", ACL_READ, "alice"));
+    // A name that fits no level must not slip through what denies.
+    CHECK(!may("pattern deny home/%u/#\npattern #", "a/b", ACL_READ, "home/a/b/x"));
+}
+
+static void
+every_problem_is_reported_where_it_is(void)
+{
+    static const struct {
+        const char *text;
+        int errors;
+        const char *first;
+    } cases[] = {
+        {"topic a/#/b\n", 1, "f:1:9: error: # is only for the end of a pattern"},
+        {"topic a+\n", 1, "f:1:7: error: +, #, %u and %c stand for a whole level, alone between two /"},
+        {"pattern x%u\n", 1, "f:1:9: error: +, #, %u and %c stand for a whole level, alone between two /"},
+        {"topic read\n", 1, "f:1:11: error: the topic is missing"},
+        {"user\n", 1, "f:1:1: error: the user's name is missing"},
+        {"grant a\n\n  what b\n", 2, "f:1:1: error: grant: expected user, topic or pattern"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        diag_t *diag = diag_new();
+        diag_level_t level;
+        CHECK(acl_parse("f", cases[i].text, strlen(cases[i].text), diag) == NULL);
+        CHECK((int) diag_errors(diag) == cases[i].errors);
+        CHECK_TEXT(diag_text(diag, 0, &level), cases[i].first);
+        diag_destroy(&diag);
+    }
+}
+
+static void
+percent_is_an_ordinary_byte_in_a_topic_line(void)
+{
+    CHECK(may("topic home/%u/x", "", ACL_READ, "home/%u/x"));
+}
+
+static void
+a_wide_subscription_gives_what_is_allowed_of_it(void)
+{
+    const char *rules = "user a\ntopic read news/#\n";
+    CHECK(gets(rules, "a", "", "news/sport") == 'y');
+    CHECK(gets(rules, "a", "", "other") == 'n');
+    CHECK(gets(rules, "a", "ne", "news/sport") == 'y');
+    CHECK(gets(rules, "a", "news/s", "news/sport") == 'y');
+    CHECK(gets(rules, "a", "news/s", "news/art") == 'n');
+    CHECK(gets(rules, "a", "newspaper", "newspaper") == 'n');
+    CHECK(gets(rules, "a", "", "newspaper") == 'n');
+    CHECK(gets(rules, "b", "", "news/sport") == 'n');
+}
+
+static void
+what_is_denied_below_a_subscription_is_cut_out(void)
+{
+    const char *rules = "user a\ntopic read #\ntopic deny news/secret/#\n";
+    CHECK(gets(rules, "a", "", "news/sport") == 'y');
+    CHECK(gets(rules, "a", "", "news/secret/x") == 'n');
+    CHECK(gets(rules, "a", "news/", "news/secret/x") == 'n');
+    CHECK(gets(rules, "a", "news/", "news/secrets") == 'y');
+    CHECK(gets(rules, "a", "news/secret/", "news/secret/x") == 'n');
+    CHECK(gets(rules, "a", "news/secret/x", "news/secret/x") == 'n');
+    CHECK(gets(rules, "a", "other", "other") == 'y');
+    // One topic out of a tree: itself, and nothing that only starts like it.
+    rules = "user a\ntopic read #\ntopic deny news/secret\n";
+    CHECK(gets(rules, "a", "", "news/secret") == 'n');
+    CHECK(gets(rules, "a", "", "news/secretary") == 'y');
+}
+
+static void
+what_prefixes_cannot_say_is_checked(void)
+{
+    CHECK(gets("user a\ntopic read ok\n", "a", "", "ok") == 'c');
+    CHECK(gets("user a\ntopic read ok\n", "a", "ok", "ok") == 'c');
+    CHECK(gets("user a\ntopic read ok\n", "a", "okay", "okay") == 'n');
+    CHECK(gets("user a\ntopic read ok\ntopic read #\n", "a", "", "ok") == 'y');
+    CHECK(gets("user a\ntopic read s/+/t\n", "a", "s/", "s/1/t") == 'c');
+    CHECK(gets("user a\ntopic read s/+/#\n", "a", "s/1/", "s/1/t") == 'y');
+    CHECK(gets("user a\ntopic read s/+/#\n", "a", "s/1/", "s/2/t") == 'n');
+    CHECK(gets("user a\ntopic read #\ntopic deny +/secret\n", "a", "", "x/secret") == 'c');
+    CHECK(gets("user a\ntopic read #\ntopic deny +/secret\n", "a", "x/", "x/secret") == 'n');
+    CHECK(gets("user a\ntopic read #\ntopic deny +/secret\n", "a", "x/", "x/other") == 'y');
+}
+
+// All rules of a small world against all topics of it: what an unchecked prefix
+// takes in may be read, and a checked one is needed for nothing that a tree gives.
+static void
+no_cover_leaks(void)
+{
+    static const char *const rules[] = {
+        "read #", "read a/#", "read a", "read a/b", "read +/b", "read a/+", "read a/+/#", "read +/b/#", "deny a/b/#", "deny a/b",
+        "deny +/b", "deny a/+", "deny #", "deny a", "deny b/#", "write #"};
+    static const char *const topics[] = {"", "a", "b", "ab", "a/", "a/b", "a/bc", "a/b/", "a/b/c", "b/b", "b/b/c", "b/", "/b", "a/c",
+                                         "a/c/b", "aa/b"};
+    size_t leaks = 0, count = sizeof rules / sizeof *rules, seen = 0;
+    for (size_t i = 0; i < count * count; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "topic %s\ntopic %s\n", rules[i / count], rules[i % count]);
+        acl_t *acl = parse(text);
+        acl_view_t *view = acl_view(acl, "", "");
+        for (size_t p = 0; p < sizeof topics / sizeof *topics; p++) {
+            acl_cover_t cover = {0};
+            acl_cover(view, topics[p], strlen(topics[p]), &cover);
+            for (size_t c = 0; c < cover.count; c++)
+                for (size_t t = 0; t < sizeof topics / sizeof *topics; t++) {
+                    const acl_prefix_t *at = &cover.at[c];
+                    size_t size = strlen(topics[t]);
+                    bool takes_in = at->size <= size && memcmp(at->bytes, topics[t], at->size) == 0;
+                    seen += takes_in;
+                    leaks += takes_in && !at->checked && !acl_may(view, ACL_READ, topics[t], size);
+                    leaks += takes_in && strncmp(topics[t], topics[p], strlen(topics[p])) != 0;
+                }
+            acl_cover_free(&cover);
+        }
+        acl_view_free(&view);
+        acl_free(&acl);
+    }
+    CHECK(leaks == 0);
+    CHECK(seen > 1000);
+}
+
+static void
+the_same_rights_are_the_same(void)
+{
+    acl_t *a = parse("user x\ntopic read a/+/#\nuser y\ntopic b\n"), *b = parse("user y\ntopic c\nuser x\ntopic read a/+/#\n");
+    acl_view_t *ax = acl_view(a, "x", ""), *bx = acl_view(b, "x", ""), *ay = acl_view(a, "y", ""), *by = acl_view(b, "y", "");
+    CHECK(acl_view_same(ax, bx));
+    CHECK(!acl_view_same(ay, by));
+    acl_view_free(&ax);
+    acl_view_free(&bx);
+    acl_view_free(&ay);
+    acl_view_free(&by);
+    acl_free(&a);
+    acl_free(&b);
+}
+
+int
+main(void)
+{
+    RUN(what_nothing_allows_is_denied);
+    RUN(deny_wins_wherever_it_stands);
+    RUN(levels_are_matched_as_mosquitto_does);
+    RUN(topics_before_a_user_are_for_those_without_a_name);
+    RUN(patterns_know_the_user_and_nothing_widens_them);
+    RUN(every_problem_is_reported_where_it_is);
+    RUN(percent_is_an_ordinary_byte_in_a_topic_line);
+    RUN(a_wide_subscription_gives_what_is_allowed_of_it);
+    RUN(what_is_denied_below_a_subscription_is_cut_out);
+    RUN(what_prefixes_cannot_say_is_checked);
+    RUN(no_cover_leaks);
+    RUN(the_same_rights_are_the_same);
+    return test_done();
+}
