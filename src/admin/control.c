@@ -195,14 +195,37 @@ line_is_too_long(const session_t *client)
     return size > COMMAND_LINE_MAX;
 }
 
+// An empty line ends a tap; one without end, any line does. A command behind a
+// tap that has a count waits for it.
+static bool
+ends_tap(const session_t *client)
+{
+    return client->input[0] == '\n' || tapping_is_endless(client->tapping);
+}
+
+static void
+see_line_in_tap(control_t *self, session_t *client)
+{
+    finish_tap(self, client);
+    if (client->input[0] == '\n')
+        memmove(client->input, client->input + 1, --client->input_size);
+}
+
 // Run the lines that have come in, one at a time: the next one when the answer
 // to the last one is out.
 static void
 run_lines(control_t *self, session_t *client)
 {
-    while (!client->dead && !client->tapping && !waiting(client)) {
-        char *end = memchr(client->input, '\n', client->input_size);
-        if (!end || line_is_too_long(client))
+    char *end;
+    while (!client->dead && (end = memchr(client->input, '\n', client->input_size))) {
+        if (client->tapping && !ends_tap(client))
+            break;
+        if (client->tapping) {
+            see_line_in_tap(self, client);
+            flush(self, client);
+            continue;
+        }
+        if (waiting(client) || line_is_too_long(client))
             break;
         size_t size = (size_t)(end - client->input);
         run_line(self, client, client->input, size);
@@ -238,15 +261,6 @@ see_end(control_t *self, session_t *client)
         finish_tap(self, client);
 }
 
-// A line while a tap runs ends the tap; unless it is empty, it is then run as usual.
-static void
-see_line_in_tap(control_t *self, session_t *client)
-{
-    finish_tap(self, client);
-    if (client->input[0] == '\n')
-        memmove(client->input, client->input + 1, --client->input_size);
-}
-
 static void
 read_input(control_t *self, session_t *client)
 {
@@ -262,8 +276,6 @@ read_input(control_t *self, session_t *client)
         return;
     }
     client->input_size += (size_t)got;
-    if (client->tapping && memchr(client->input, '\n', client->input_size))
-        see_line_in_tap(self, client);
 }
 
 static void

@@ -308,7 +308,7 @@ tapping_finish(tapping_t *self, text_t *out)
     // With a count the answer ends at the last message shown; what came after is nobody's loss.
     for (size_t i = 0; i < self->source_count && !is_full(self); i++) {
         tap_message_t *message;
-        int budget = 8 * BATCH; // a tap's whole ring; the route may be filling it again
+        int budget = 16 * BATCH; // more than a tap holds; the route may be filling it again
         while (!is_full(self) && budget-- > 0 && (message = take(self, &self->sources[i]))) {
             tapping_print(message, self->seq, self->conf.format, out);
             tap_message_free(&message);

@@ -1,0 +1,451 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The control socket of a running daemon: the protocol, exact counts, states, clients, taps."""
+
+import json
+import os
+import socket
+import stat
+import statistics
+import subprocess
+import time
+
+import zb
+import zmq
+
+
+class Control:
+    """A connection to the control socket."""
+
+    def __init__(self, daemon, timeout=10):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.settimeout(timeout * zb.SLOW)
+        self.socket.connect(daemon.control)
+        self.file = self.socket.makefile("rb")
+
+    def send(self, line):
+        self.socket.sendall(line if isinstance(line, bytes) else line.encode() + b"\n")
+
+    def line(self):
+        """The next line, None at the end of the connection."""
+        line = self.file.readline()
+        return line.decode()[:-1] if line else None
+
+    def answer(self):
+        lines = []
+        while True:
+            line = self.line()
+            if line is None:
+                raise AssertionError(f"the connection ended after {lines!r}")
+            if not line:
+                return "\n".join(lines)
+            lines.append(line)
+
+    def ask(self, line):
+        self.send(line)
+        return self.answer()
+
+    def json(self, line):
+        return json.loads(self.ask(line + " json"))
+
+    def route(self, name):
+        return next(each for each in self.json("show stats")["routes"] if each["name"] == name)
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def streamer(ports, more=""):
+    return f"""
+[route jobs]
+type = streamer
+frontend_bind = tcp://127.0.0.1:{ports[0]}
+backend_bind = tcp://127.0.0.1:{ports[1]}
+{more}
+"""
+
+
+def connected(context, kind, port, **options):
+    peer = context.socket(kind)
+    peer.linger = 0
+    for name, value in options.items():
+        setattr(peer, name, value)
+    peer.connect(f"tcp://127.0.0.1:{port}")
+    return peer
+
+
+def wait_connections(control, name, frontend, backend):
+    def there():
+        route = control.route(name)
+        return route["frontend"]["connections"] == frontend and route["backend"]["connections"] == backend
+    zb.wait_until(there, what=f"{frontend} and {backend} connections of {name}")
+
+
+def test_text_and_json_of_every_question():
+    ports = zb.free_ports(2)
+    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control:
+        for question in ["help", "status", "show routes", "show stats", "show stats jobs", "show clients", "show clients jobs",
+                         "show subscriptions", "show subscriptions jobs", "show config", "show config jobs", "show plan"]:
+            text = control.ask(question)
+            assert text and not text.startswith("error: "), (question, text)
+            answer = control.json(question)
+            assert isinstance(answer, dict) and "error" not in answer, (question, answer)
+        for question in ["show stats nix", "pause nix", "kick jobs 99999", "tap nix", "record jobs /tmp/x", "nix", ""]:
+            assert control.ask(question).startswith("error: "), question
+            if question:
+                assert list(control.json(question)) == ["error"], question
+        route = control.json("show routes")["routes"][0]
+        assert route["name"] == "jobs" and route["type"] == "streamer" and route["state"] == "running" and route["blocked"] is None
+        assert route["frontend"]["endpoints"] == [f"tcp://127.0.0.1:{ports[0]}"]
+
+
+def test_who_may_connect_is_the_mode_of_the_file():
+    ports, folder = zb.free_ports(2), zb.folder()
+    path = os.path.join(folder, "c.sock")
+    with zb.Daemon(f"[zbroker]\ncontrol = {path}\ncontrol_mode = 0600\n" + streamer(ports)) as daemon:
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+        assert stat.S_ISSOCK(os.stat(path).st_mode)
+        with Control(daemon) as control:
+            assert control.ask("pause jobs") == "route jobs: paused"
+        daemon.wait_log(rf"control: pause jobs by uid={os.getuid()} ")
+        assert daemon.stop() == 0
+    assert not os.path.exists(path)
+
+
+def test_a_daemon_leaves_what_is_not_its_own():
+    ports, folder = zb.free_ports(2), zb.folder()
+    path = zb.write(os.path.join(folder, "c.sock"), "precious")
+    ini = zb.write(os.path.join(folder, "z.ini"), f"[zbroker]\ncontrol = {path}\n" + streamer(ports))
+    result = zb.run("-c", ini)
+    assert result.returncode == 3, result
+    assert path in result.stderr, result.stderr
+    assert zb.read(path) == "precious"
+    os.unlink(path)
+    with zb.Daemon(ini) as daemon:
+        second = zb.run("-c", ini, "-o", f"route jobs.frontend_bind=tcp://127.0.0.1:{zb.free_port()}",
+                        "-o", f"route jobs.backend_bind=tcp://127.0.0.1:{zb.free_port()}")
+        assert second.returncode == 3 and path in second.stderr, second
+        with Control(daemon) as control:
+            assert control.ask("status").startswith("zbroker ")
+        daemon.kill()
+    with zb.Daemon(ini) as daemon, Control(daemon) as control:  # what the killed one has left is no obstacle
+        assert control.ask("status").startswith("zbroker ")
+
+
+def test_counts_are_exact_and_cleared():
+    ports, count = zb.free_ports(2), 5000
+    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control, zmq.Context() as context:
+        push, pull = connected(context, zmq.PUSH, ports[0]), connected(context, zmq.PULL, ports[1])
+        for i in range(count):
+            push.send_multipart([b"k" * (i % 7), b"x" * 10])
+        for _ in range(count):
+            pull.recv_multipart()
+        size = sum(i % 7 + 10 for i in range(count))
+        route = zb.wait_until(lambda: (r := control.route("jobs"))["backend"]["messages_sent"] == count and r)
+        assert route["frontend"]["messages_received"] == count
+        assert route["frontend"]["received_bytes"] == route["backend"]["sent_bytes"] == size
+        assert route["backend"]["messages_received"] == route["frontend"]["messages_sent"] == 0
+        assert sum(bucket["count"] for bucket in route["message_size_bytes"]) == count
+        assert not any(route["dropped"].values())
+        assert control.ask("clear counters jobs") == "route jobs: counters cleared"
+        route = control.route("jobs")
+        assert route["frontend"]["messages_received"] == 0 and route["backend"]["sent_bytes"] == 0
+        assert route["frontend"]["connections"] == 1, "what is now is not cleared"
+        push.send(b"one")
+        pull.recv()
+        zb.wait_until(lambda: control.route("jobs")["backend"]["messages_sent"] == 1)
+        push.close()
+        pull.close()
+
+
+def test_states_and_blocked():
+    ports = zb.free_ports(2)
+    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control, zmq.Context() as context:
+        assert control.ask("pause jobs") == "route jobs: paused"
+        assert control.ask("pause jobs") == "route jobs: paused", "a command that changes nothing is fine"
+        assert control.route("jobs")["state"] == "paused"
+        assert control.json("resume jobs") == {"ok": True}
+        assert control.ask("resume jobs") == "route jobs: running"
+        push = connected(context, zmq.PUSH, ports[0], sndhwm=10)
+        for _ in range(50):
+            push.send(b"x")
+        blocked = zb.wait_until(lambda: control.route("jobs")["blocked"])
+        assert blocked["side"] == "backend" and blocked["since"].endswith("Z")
+        assert "blocked: nothing is connected to the backend" in control.ask("status")
+        pull = connected(context, zmq.PULL, ports[1])
+        for _ in range(50):
+            pull.recv()
+        zb.wait_until(lambda: control.route("jobs")["blocked"] is None)
+        assert control.route("jobs")["backend"]["blocked_seconds"] > 0
+        assert control.ask("disable jobs") == "route jobs: disabled"
+        zb.wait_until(lambda: control.route("jobs")["state"] == "disabled")
+        zb.wait_until(lambda: not zb.accepts(f"tcp://127.0.0.1:{ports[0]}"))
+        assert control.ask("tap jobs").startswith("error: route jobs is disabled")
+        assert control.ask("enable jobs") == "route jobs: running"
+        assert zb.accepts(f"tcp://127.0.0.1:{ports[0]}")
+        push.close()
+        pull.close()
+
+
+def test_clients_are_listed_and_kicked():
+    ports = zb.free_ports(2)
+    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control, zmq.Context() as context:
+        push = connected(context, zmq.PUSH, ports[0])
+        wait_connections(control, "jobs", 1, 0)
+        clients = control.json("show clients")["clients"]
+        assert len(clients) == 1
+        assert list(clients[0]) == ["id", "route", "side", "peer", "user", "connected_at", "backlog_bytes"]
+        assert clients[0]["route"] == "jobs" and clients[0]["side"] == "frontend" and clients[0]["peer"].startswith("127.0.0.1:")
+        first = control.ask("show clients jobs").splitlines()[1].split()[0]
+        assert first == str(clients[0]["id"])
+        assert control.ask(f"kick jobs {first}") == f"route jobs: client {first} cut"
+        zb.wait_until(lambda: [c["id"] for c in control.json("show clients")["clients"]] not in ([], [clients[0]["id"]]),
+                      what="the client to come back with another id")
+        assert control.ask(f"kick jobs {first}").startswith("error: ")
+        push.close()
+
+
+def test_subscriptions_are_escaped():
+    ports = zb.free_ports(2)
+    ini = f"""
+[route prices]
+type = forwarder
+frontend_bind = tcp://127.0.0.1:{ports[0]}
+backend_bind = tcp://127.0.0.1:{ports[1]}
+"""
+    with zb.Daemon(ini) as daemon, Control(daemon) as control, zmq.Context() as context:
+        sub = connected(context, zmq.SUB, ports[1])
+        sub.subscribe(b"eur\n\x1b[31m")
+        zb.wait_until(lambda: control.route("prices")["subscriptions"] == 1)
+        text = control.ask("show subscriptions prices")
+        assert "\x1b" not in text and len(text.splitlines()) == 2 and "eur" in text, text
+        assert control.json("show subscriptions")["subscriptions"][0]["route"] == "prices"
+        sub.close()
+
+
+def test_long_lines_and_silent_readers():
+    ports = zb.free_ports(2)
+    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as other:
+        with Control(daemon) as control:
+            control.send(b"x" * 4096 + b"\n")
+            assert control.answer().startswith("error: unknown command")
+            control.send(b"y" * 4097 + b"\n")
+            assert control.answer() == "error: line too long"
+            assert control.line() is None
+        with Control(daemon) as control:
+            control.send(b"status\r\nstatus\n")
+            assert control.answer().startswith("zbroker ") and control.answer().startswith("zbroker ")
+            control.send(b"sta\0tus\n")
+            assert control.answer().startswith("error: ")
+        deaf = Control(daemon)
+        deaf.socket.setblocking(False)
+        try:
+            while True:
+                deaf.socket.send(b"show config\n" * 1000)
+        except BlockingIOError:
+            pass
+        assert other.ask("status").startswith("zbroker ")
+        # It is cut in the end, and until then costs nothing.
+        before = zb.rss(daemon.pid)
+        daemon.wait_log(r"does not read, cut", 15)
+        assert zb.rss(daemon.pid) < before + (8 << 20)
+        deaf.close()
+
+
+def test_hundreds_of_clients():
+    ports = zb.free_ports(2)
+    with zb.Daemon(streamer(ports)) as daemon:
+        clients = [Control(daemon) for _ in range(250)]
+        for client in clients:
+            client.send("show stats jobs")
+        for client in clients:
+            assert "jobs" in client.answer()
+        for client in clients:
+            client.close()
+        with Control(daemon) as control:
+            assert control.ask("status").startswith("zbroker ")
+
+
+def test_answers_come_at_once_with_a_stuck_consumer():
+    ports = zb.free_ports(2)
+    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control, zmq.Context() as context:
+        push = connected(context, zmq.PUSH, ports[0], sndhwm=10)
+        stuck = connected(context, zmq.PULL, ports[1], rcvhwm=1)
+        try:
+            for _ in range(200000):
+                push.send(b"x" * 1000, zmq.DONTWAIT)
+        except zmq.Again:
+            pass
+        times = []
+        for _ in range(20):
+            before = time.monotonic()
+            control.ask("show stats")
+            times.append(time.monotonic() - before)
+        assert statistics.median(times) < 0.1 * zb.SLOW, times
+        push.close()
+        stuck.close()
+
+
+# --- tap ----------------------------------------------------------------------------------------
+
+def test_tap_forms():
+    ports = zb.free_ports(2)
+    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control, zmq.Context() as context:
+        push, pull = connected(context, zmq.PUSH, ports[0]), connected(context, zmq.PULL, ports[1])
+        wait_connections(control, "jobs", 1, 1)
+        forms = {form: Control(daemon) for form in ("line", "hex", "json")}
+        for form, tap in forms.items():
+            tap.send(f"tap jobs count 2 format {form}")
+        whole = Control(daemon)
+        whole.send("tap jobs count 2 json")
+        topic = Control(daemon)
+        topic.send(r"tap jobs topic a\x00 count 1")
+        until_taps(control, push, pull)
+        push.send_multipart([b"a\0", b'say "hi"\n\x1b\xff'])
+        push.send_multipart([b"hi", b""])
+        answers = {form: [line for line in tap.answer().splitlines()] for form, tap in forms.items()}
+        assert answers["line"][-1] == answers["hex"][-1] == answers["json"][-1] == "missed 0"
+        assert answers["line"][:2] == [r'1 frontend "a\x00" "say \"hi\"\n\x1b\xff"', '2 frontend "hi" ""'], answers["line"]
+        assert answers["hex"][:2] == ["1 frontend 6100 7361792022686922" + "0a1bff", "2 frontend 6869 -"], answers["hex"]
+        first, second = (json.loads(line) for line in answers["json"][:2])
+        assert list(second) == ["seq", "time", "side", "frames"]
+        assert second["frames"] == ["hi", ""] and second["side"] == "frontend" and second["seq"] == 2
+        assert first["frames"] == ["a\0", {"hex": "7361792022686922" + "0a1bff"}]
+        assert json.loads(whole.answer().splitlines()[-1]) == {"missed": 0}
+        assert topic.answer().splitlines()[0].startswith(r'1 frontend "a\x00"')
+        # The connection goes on after it.
+        assert forms["line"].ask("status").startswith("zbroker ")
+        for tap in [*forms.values(), whole, topic]:
+            tap.close()
+        push.close()
+        pull.close()
+
+
+def until_taps(control, push, pull):
+    """Taps are in place once their connections have been served: a question on another one comes after them."""
+    control.ask("status")
+    control.ask("status")
+
+
+def test_a_line_ends_a_tap():
+    ports = zb.free_ports(2)
+    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control:
+        control.send("tap jobs")
+        control.send(b"\n")
+        assert control.answer() == "missed 0"
+        control.send("tap jobs")
+        control.send("pause jobs")
+        assert control.answer() == "missed 0"
+        assert control.answer() == "route jobs: paused"
+        control.send(b"tap jobs count 1\nstatus\n")  # that waits
+        with Control(daemon) as other:
+            other.ask("status")
+        control.send(b"\n")
+        control.close()
+    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control:
+        control.send("tap jobs")
+        control.socket.shutdown(socket.SHUT_WR)
+        assert control.answer() == "missed 0"
+        assert control.line() is None
+
+
+def test_a_tap_follows_its_route():
+    ports = zb.free_ports(2)
+    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control, Control(daemon) as tap, zmq.Context() as context:
+        push, pull = connected(context, zmq.PUSH, ports[0]), connected(context, zmq.PULL, ports[1])
+        tap.send("tap jobs count 2")
+        wait_connections(control, "jobs", 1, 1)
+        push.send(b"before")
+        assert tap.line() == '1 frontend "before"'
+        control.ask("disable jobs")
+        zb.wait_until(lambda: control.route("jobs")["state"] == "disabled")
+        control.ask("enable jobs")
+        wait_connections(control, "jobs", 1, 1)
+        time.sleep(1)  # it looks for its route twice a second
+        push.send(b"after")
+        assert tap.line() == '2 frontend "after"'
+        assert tap.line() == "missed 0"
+        push.close()
+        pull.close()
+
+
+@zb.limit(90)
+def test_slow_taps_lose_and_the_route_does_not():
+    ports, count = zb.free_ports(2), 60000
+    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control, zmq.Context() as context:
+        push = connected(context, zmq.PUSH, ports[0], sndhwm=0)
+        pull = connected(context, zmq.PULL, ports[1], rcvhwm=0)
+        slow = Control(daemon, 30)
+        slow.send("tap jobs")
+        wait_connections(control, "jobs", 1, 1)
+        for _ in range(count):
+            push.send(b"x" * 100)
+        for _ in range(count):
+            assert pull.poll(20000 * zb.SLOW)
+            pull.recv()
+        assert control.route("jobs")["dropped"] == dict.fromkeys(control.route("jobs")["dropped"], 0)
+        slow.send(b"\n")
+        seen, last, missed = 0, 0, None
+        while missed is None:
+            line = slow.line()
+            if line.startswith("missed "):
+                missed = int(line.split()[1])
+            else:
+                number = int(line.split()[0])
+                assert number > last
+                seen, last = seen + 1, number
+        assert missed > 0, "the test has not slowed it down"
+        assert seen + missed == count, (seen, missed)
+        slow.close()
+        push.close()
+        pull.close()
+
+
+def test_taps_are_limited():
+    ports = zb.free_ports(2)
+    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control:
+        taps = [Control(daemon) for _ in range(16)]
+        for tap in taps:
+            tap.send("tap jobs")
+        control.ask("status")
+        assert control.ask("tap jobs") == "error: route jobs: no room for another tap"
+        for tap in taps:
+            tap.close()
+        control.ask("status")
+
+        def one_more():
+            control.send("tap jobs")
+            control.send(b"\n")
+            answer = control.answer()
+            if answer.startswith("error: "):
+                control.answer()  # of the empty line
+            return answer == "missed 0"
+        zb.wait_until(one_more)
+
+
+def test_stop_answers_and_ends_taps():
+    ports = zb.free_ports(2)
+    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control, Control(daemon) as tap:
+        tap.send("tap jobs")
+        control.ask("status")
+        assert control.ask("stop") == "stopping"
+        assert tap.answer() == "missed 0"
+        assert daemon.wait() == 0
+
+
+def test_stop_without_a_route():
+    with zb.Daemon("[zbroker]\n") as daemon, Control(daemon) as control:
+        assert control.ask("show routes").startswith("ROUTE ")
+        assert control.json("show routes") == {"routes": []}
+        assert control.ask("stop") == "stopping"
+        assert daemon.wait() == 0
+
+
+if __name__ == "__main__":
+    zb.main()
