@@ -360,6 +360,12 @@ read_answer(int fd, answer_t *self)
             self->told = true;
             interrupted = 0;
         }
+        struct pollfd items[] = { { .fd = fd, .events = POLLIN }, { .fd = STDOUT_FILENO } };
+        poll(items, 2, -1);
+        if (items[1].revents & POLLERR)
+            exit(EXIT_FAILED); // nobody reads us any more: `| head'
+        if (!items[0].revents)
+            continue;
         ssize_t got = recv(fd, block, sizeof block, 0);
         if (got == -1 && errno == EINTR)
             continue;
@@ -367,7 +373,7 @@ read_answer(int fd, answer_t *self)
             lost();
         bool over = take(self, block, (size_t)got);
         if (fflush(stdout) == EOF)
-            exit(EXIT_FAILED); // nobody reads us: `| head`
+            exit(EXIT_FAILED);
         if (over)
             return;
     }
