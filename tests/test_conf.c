@@ -3,9 +3,9 @@
 // tests/conf/wrong say exactly what their .err says, and a thousand damaged
 // ones never crash and always name a line.
 
-#include "conf/conf.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "conf/conf.h"
 #include "conf/keys.h"
 #include "test.h"
 
@@ -39,7 +39,7 @@ read_whole(const char *path)
     FILE *file = fopen(path, "r");
     text_t text = { 0 };
     for (int c; file && (c = getc(file)) != EOF;)
-        text_char(&text, (char) c);
+        text_char(&text, (char)c);
     if (file)
         fclose(file);
     text_add(&text, "%s", "");
@@ -127,12 +127,12 @@ expected_errors(const char *name)
 {
     int major, minor, patch;
     zmq_version(&major, &minor, &patch);
-    char *path = xasprintf("%.*s.err", (int) (strlen(name) - 4), name);
+    char *path = xasprintf("%.*s.err", (int)(strlen(name) - 4), name);
     char *raw = read_whole(path);
     text_t text = { 0 };
     char *rest = raw, *mark;
     while ((mark = strstr(rest, "@LIBZMQ@"))) {
-        text_add(&text, "%.*s%d.%d.%d", (int) (mark - rest), rest, major, minor, patch);
+        text_add(&text, "%.*s%d.%d.%d", (int)(mark - rest), rest, major, minor, patch);
         rest = mark + strlen("@LIBZMQ@");
     }
     text_add(&text, "%s", rest);
@@ -250,7 +250,7 @@ next_random(uint32_t below)
 static char *
 damage(const char *text, size_t *size)
 {
-    size_t at = next_random((uint32_t) *size), start = at, end = at;
+    size_t at = next_random((uint32_t)*size), start = at, end = at;
     while (start > 0 && text[start - 1] != '\n')
         start--;
     while (end < *size && text[end] != '\n')
@@ -275,7 +275,7 @@ damage(const char *text, size_t *size)
         used = *size - (end - at);
         break;
     case 3: // a bit
-        out[at] ^= (char) (1u << next_random(8));
+        out[at] ^= (char)(1u << next_random(8));
         break;
     case 4: // a byte
         out[at] = "=[];# \t\n\r\0*:/-x9"[next_random(16)];
@@ -293,8 +293,8 @@ names_a_line(const char *problem)
     const char *colon = strchr(problem, ':');
     int line, column;
     char level[16];
-    return colon && sscanf(colon, ":%d:%d: %15[a-z]:", &line, &column, level) == 3 && line > 0 && column > 0
-           && (strcmp(level, "error") == 0 || strcmp(level, "warning") == 0);
+    return colon && sscanf(colon, ":%d:%d: %15[a-z]:", &line, &column, level) == 3 && line > 0 && column > 0 &&
+           (strcmp(level, "error") == 0 || strcmp(level, "warning") == 0);
 }
 
 static void
@@ -309,7 +309,7 @@ damaged_files_never_crash_and_errors_name_a_line(void)
         stat(files.gl_pathv[i], &status);
         char *text = read_whole(files.gl_pathv[i]);
         for (unsigned round = 0; round < 150 && status.st_size > 0; round++) {
-            size_t size = (size_t) status.st_size;
+            size_t size = (size_t)status.st_size;
             char *bad = damage(text, &size);
             for (unsigned more = next_random(3); more && size; more--) {
                 char *worse = damage(bad, &size);
@@ -336,13 +336,15 @@ damaged_files_never_crash_and_errors_name_a_line(void)
 // --- defaults --------------------------------------------------------------------
 
 #define QUEUE "[route a]\ntype = queue\nfrontend_bind = tcp://127.0.0.1:5001\nbackend_bind = ipc:///tmp/b\n"
-#define FORWARDER "[route a]\ntype = forwarder\nfrontend_bind = tcp://127.0.0.1:5001\nbackend_bind = tcp://127.0.0.1:5002\n"
+#define FORWARDER                                                                                                      \
+    "[route a]\ntype = forwarder\nfrontend_bind = tcp://127.0.0.1:5001\nbackend_bind = tcp://127.0.0.1:5002\n"
 
 static void
 defaults_are_those_of_an_unattended_service(void)
 {
     conf_t *conf = good(FORWARDER);
-    const side_conf_t *frontend = &conf->routes[0]->sides[SIDE_FRONTEND], *backend = &conf->routes[0]->sides[SIDE_BACKEND];
+    const side_conf_t *frontend = &conf->routes[0]->sides[SIDE_FRONTEND],
+                      *backend = &conf->routes[0]->sides[SIDE_BACKEND];
     CHECK(option(frontend, "maxmsgsize")->value.number == 16 << 20);
     CHECK(option(backend, "maxmsgsize")->value.number == 4096);
     CHECK(option(frontend, "sndhwm")->value.number == 0);
@@ -361,8 +363,9 @@ defaults_are_those_of_an_unattended_service(void)
     CHECK(backend->max_subscriptions == 10000 && backend->max_topic == 256 && backend->stall_timeout_ms == 10000);
     CHECK(conf->routes[0]->sides[SIDE_CAPTURE].type == -1 && conf->routes[0]->sides[SIDE_INGRESS].type == -1);
     CHECK(frontend->security.mechanism == SECURITY_UNSET);
-    CHECK(conf->drain_timeout_ms == 10000 && conf->io_threads == 1 && conf->max_sockets == 1023 && conf->control_mode == 0660);
-    CHECK(conf->control_group == (gid_t) -1 && !conf->http && frontend->ipc_group == (gid_t) -1);
+    CHECK(conf->drain_timeout_ms == 10000 && conf->io_threads == 1 && conf->max_sockets == 1023 &&
+          conf->control_mode == 0660);
+    CHECK(conf->control_group == (gid_t)-1 && !conf->http && frontend->ipc_group == (gid_t)-1);
     CHECK_TEXT(conf->control, "/run/zbroker/control.sock");
     CHECK_TEXT(setting(&conf->settings, "http"), "");
     CHECK_TEXT(setting(&conf->routes[0]->settings, "frontend_linger"), "auto");
@@ -372,7 +375,9 @@ defaults_are_those_of_an_unattended_service(void)
 static void
 options_that_have_libzmqs_own_value_are_not_set(void)
 {
-    conf_t *conf = good(QUEUE "frontend_sndhwm = 1000\nbackend_backlog = 100\nbackend_handshake_ivl = 30s\nbackend_heartbeat_ivl = 0\n");
+    conf_t *conf =
+        good(QUEUE
+             "frontend_sndhwm = 1000\nbackend_backlog = 100\nbackend_handshake_ivl = 30s\nbackend_heartbeat_ivl = 0\n");
     CHECK(!option(&conf->routes[0]->sides[SIDE_FRONTEND], "sndhwm"));
     CHECK(!option(&conf->routes[0]->sides[SIDE_BACKEND], "backlog"));
     CHECK(!option(&conf->routes[0]->sides[SIDE_BACKEND], "handshake_ivl"));
@@ -414,7 +419,8 @@ the_nearest_value_wins(void)
 static void
 old_spellings_mean_the_same(void)
 {
-    conf_t *conf = good(QUEUE "hwm = 5\nbackend_identity = me\nipv4only = yes\ndelay_attach_on_connect = 1\nfail_unroutable = no\n");
+    conf_t *conf = good(
+        QUEUE "hwm = 5\nbackend_identity = me\nipv4only = yes\ndelay_attach_on_connect = 1\nfail_unroutable = no\n");
     const side_conf_t *backend = &conf->routes[0]->sides[SIDE_BACKEND];
     CHECK(option(backend, "sndhwm")->value.number == 5 && option(backend, "rcvhwm")->value.number == 5);
     CHECK_TEXT(option(backend, "routing_id")->value.text, "me");
@@ -432,7 +438,8 @@ nodrop_is_a_flag_and_linger_a_number_not_options(void)
 {
     conf_t *conf = good(FORWARDER "xpub_nodrop = yes\nlinger = 3s\nbackend_linger = auto\n");
     CHECK(conf->routes[0]->sides[SIDE_BACKEND].nodrop && !option(&conf->routes[0]->sides[SIDE_BACKEND], "xpub_nodrop"));
-    CHECK(conf->routes[0]->sides[SIDE_FRONTEND].linger_ms == 3000 && conf->routes[0]->sides[SIDE_BACKEND].linger_ms == -1);
+    CHECK(conf->routes[0]->sides[SIDE_FRONTEND].linger_ms == 3000 &&
+          conf->routes[0]->sides[SIDE_BACKEND].linger_ms == -1);
     CHECK(!option(&conf->routes[0]->sides[SIDE_FRONTEND], "linger"));
     conf_destroy(&conf);
 }
@@ -443,19 +450,25 @@ static void
 a_bind_beyond_loopback_needs_a_security_line(void)
 {
     check_says("[route prices]\ntype = forwarder\nfrontend_bind = tcp://127.0.0.1:1\nbackend_bind = tcp://*:5556\n",
-               "x.ini:4:16: error: [route prices] backend_bind: tcp://*:5556 is open to the network and nothing says who may come in; "
+               "x.ini:4:16: error: [route prices] backend_bind: tcp://*:5556 is open to the network and nothing says "
+               "who may come in; "
                "add \"security = none\", or plain, curve or gssapi\n");
-    check_says("[route prices]\ntype = forwarder\nfrontend_bind = tcp://127.0.0.1:1\nbackend_bind = tcp://*:5556\nsecurity = none\n",
-               "x.ini:4:16: warning: [route prices] backend_bind: tcp://*:5556 is open to the network (security = none)\n");
+    check_says(
+        "[route prices]\ntype = forwarder\nfrontend_bind = tcp://127.0.0.1:1\nbackend_bind = tcp://*:5556\nsecurity = "
+        "none\n",
+        "x.ini:4:16: warning: [route prices] backend_bind: tcp://*:5556 is open to the network (security = none)\n");
     check_says(QUEUE, "");
 }
 
 static void
 security_is_inherited_by_the_sides(void)
 {
-    conf_t *conf = good("[route a]\ntype = queue\nsecurity = plain\nusers = /u\nfrontend_bind = tcp://*:1\nbackend_bind = tcp://*:2\n"
-                        "backend_security = curve\nbackend_server_cert = s.cert\nclient_certs = any\nallow = 10.0.0.0/8\nallow = ::1\n");
-    const security_conf_t *frontend = &conf->routes[0]->sides[SIDE_FRONTEND].security, *backend = &conf->routes[0]->sides[SIDE_BACKEND].security;
+    conf_t *conf = good(
+        "[route a]\ntype = queue\nsecurity = plain\nusers = /u\nfrontend_bind = tcp://*:1\nbackend_bind = tcp://*:2\n"
+        "backend_security = curve\nbackend_server_cert = s.cert\nclient_certs = any\nallow = 10.0.0.0/8\nallow = "
+        "::1\n");
+    const security_conf_t *frontend = &conf->routes[0]->sides[SIDE_FRONTEND].security,
+                          *backend = &conf->routes[0]->sides[SIDE_BACKEND].security;
     CHECK(frontend->mechanism == SECURITY_PLAIN && backend->mechanism == SECURITY_CURVE);
     CHECK_TEXT(frontend->users, "/u");
     CHECK(!backend->users && !frontend->server_cert);
@@ -472,7 +485,8 @@ a_password_is_read_from_its_file_and_printed_nowhere(void)
     int fd = mkstemp(path);
     CHECK(fd != -1 && write(fd, "sesame\nsecond line\n", 19) == 19);
     close(fd);
-    char *text = xasprintf("[route a]\ntype = queue\nfrontend_bind = tcp://127.0.0.1:1\nbackend_connect = tcp://far:2\nbackend_security = plain\n"
+    char *text = xasprintf("[route a]\ntype = queue\nfrontend_bind = tcp://127.0.0.1:1\nbackend_connect = "
+                           "tcp://far:2\nbackend_security = plain\n"
                            "backend_plain_username = me\nbackend_plain_password_file = %s\n",
                            path);
     conf_t *conf = good(text);
@@ -482,7 +496,10 @@ a_password_is_read_from_its_file_and_printed_nowhere(void)
     free(dumped);
     conf_destroy(&conf);
     CHECK(chmod(path, 0640) == 0);
-    char *said, *expected = xasprintf("x.ini:7:31: error: [route a] backend_plain_password_file: %s is open to others, mode 0640; make it 0600\n", path);
+    char *said,
+        *expected = xasprintf(
+            "x.ini:7:31: error: [route a] backend_plain_password_file: %s is open to others, mode 0640; make it 0600\n",
+            path);
     conf = load_text(text, &said);
     CHECK(!conf);
     CHECK_TEXT(said, expected);
@@ -497,8 +514,13 @@ a_password_is_read_from_its_file_and_printed_nowhere(void)
 static void
 overrides_replace_what_the_file_says(void)
 {
-    char *overrides[] = { "zbroker.log_level=debug", "route pair.frontend_bind=tcp://127.0.0.1:1", "route pair.frontend_bind=tcp://127.0.0.1:2",
-                          "route q.1-a_B.hwm=4", "defaults.tos=8", "zbroker.io_threads=3", "zbroker.io_threads=4" };
+    char *overrides[] = { "zbroker.log_level=debug",
+                          "route pair.frontend_bind=tcp://127.0.0.1:1",
+                          "route pair.frontend_bind=tcp://127.0.0.1:2",
+                          "route q.1-a_B.hwm=4",
+                          "defaults.tos=8",
+                          "zbroker.io_threads=3",
+                          "zbroker.io_threads=4" };
     enter("valid");
     diag_t *diag = diag_new();
     conf_t *conf = conf_load("types.ini", overrides, sizeof overrides / sizeof *overrides, diag);
@@ -518,18 +540,21 @@ overrides_replace_what_the_file_says(void)
 static void
 wrong_overrides_are_named_by_number_and_column(void)
 {
-    char *overrides[] = { "zbroker.log_level=debg", "route par.tos=1", "foo", "zbroker.sndhwm=1", "route pair.frontend_bind=", "zbroker.x=a\nb" };
+    char *overrides[] = { "zbroker.log_level=debg", "route par.tos=1",           "foo",
+                          "zbroker.sndhwm=1",       "route pair.frontend_bind=", "zbroker.x=a\nb" };
     enter("valid");
     diag_t *diag = diag_new();
     conf_t *conf = conf_load("types.ini", overrides, sizeof overrides / sizeof *overrides, diag);
     char *said = problems(diag);
     CHECK(!conf);
-    CHECK_TEXT(said, "-o:1:19: error: [zbroker] log_level: unknown value \"debg\"; did you mean debug?\n"
-                     "-o:2:1: error: [route par]: no such section; did you mean [route pair]?\n"
-                     "-o:3:1: error: \"foo\" is not SECTION.KEY=VALUE\n"
-                     "-o:4:9: error: [zbroker] sndhwm: belongs into [defaults] or a [route NAME]\n"
-                     "-o:6:12: error: a control character\n"
-                     "types.ini:60:2: error: [route pair]: the frontend has no endpoint, add frontend_bind or frontend_connect\n");
+    CHECK_TEXT(
+        said,
+        "-o:1:19: error: [zbroker] log_level: unknown value \"debg\"; did you mean debug?\n"
+        "-o:2:1: error: [route par]: no such section; did you mean [route pair]?\n"
+        "-o:3:1: error: \"foo\" is not SECTION.KEY=VALUE\n"
+        "-o:4:9: error: [zbroker] sndhwm: belongs into [defaults] or a [route NAME]\n"
+        "-o:6:12: error: a control character\n"
+        "types.ini:60:2: error: [route pair]: the frontend has no endpoint, add frontend_bind or frontend_connect\n");
     free(said);
     diag_destroy(&diag);
 }
@@ -538,8 +563,10 @@ static void
 a_file_that_cannot_be_read_is_the_only_problem(void)
 {
     static const char *const files[] = { "/nonexistent/zbroker.ini", "/" };
-    static const char *const said[] = { "/nonexistent/zbroker.ini:1:1: error: cannot read /nonexistent/zbroker.ini: No such file or directory",
-                                        "/:1:1: error: cannot read /: it is a folder" };
+    static const char *const said[] = {
+        "/nonexistent/zbroker.ini:1:1: error: cannot read /nonexistent/zbroker.ini: No such file or directory",
+        "/:1:1: error: cannot read /: it is a folder"
+    };
     for (size_t i = 0; i < 2; i++) {
         diag_t *diag = diag_new();
         CHECK(!conf_load(files[i], NULL, 0, diag));
@@ -597,7 +624,7 @@ check_manual_entry(const char *manual, const char *key, const char *reload)
     const char *list_end = strstr(at + 1, "\n.El");
     if (!end || (list_end && list_end < end))
         end = list_end;
-    char *entry = xstrndup(at, (size_t) (end - at));
+    char *entry = xstrndup(at, (size_t)(end - at));
     char *wanted = xasprintf("Reload: %s.", reload);
     if (!strstr(entry, wanted) || !strstr(entry, "Default")) {
         printf("# zbroker.ini.5: %s lacks \"%s\" or its default\n", key, wanted);
@@ -623,7 +650,8 @@ the_manual_has_every_key(void)
         free(key);
     }
     for (unsigned i = 0; sockopt_at(i); i++)
-        check_manual_entry(manual, sockopt_at(i)->key, words[sockopt_at(i)->flags & SOCKOPT_LIVE ? RELOAD_LIVE : RELOAD_ROUTE]);
+        check_manual_entry(manual, sockopt_at(i)->key,
+                           words[sockopt_at(i)->flags & SOCKOPT_LIVE ? RELOAD_LIVE : RELOAD_ROUTE]);
     for (unsigned i = 0; sockopt_old_at(i); i++)
         CHECK(strstr(manual, sockopt_old_at(i)->old));
     for (unsigned i = 0; pattern_at(i); i++)
@@ -640,7 +668,7 @@ every_default_of_the_table_is_a_value_of_its_key(void)
 {
     const key_row_t *row;
     for (int scope = SCOPE_PROCESS; scope <= SCOPE_SIDE; scope++)
-        for (unsigned i = 0; (row = key_at((key_scope_t) scope, i)); i++) {
+        for (unsigned i = 0; (row = key_at((key_scope_t)scope, i)); i++) {
             key_value_t value;
             char reason[256];
             size_t offset;

@@ -153,7 +153,8 @@ a_unix_path_has_107_bytes(void)
 static void
 texts_of_any_length_are_refused_not_cut(void)
 {
-    static const char *const starts[] = { "tcp://", "tcp://[", "ipc://", "inproc://", "ws://", "pgm://", "norm://", "tipc://{", "", "tcp://a:1;" };
+    static const char *const starts[] = { "tcp://", "tcp://[", "ipc://",   "inproc://", "ws://",
+                                          "pgm://", "norm://", "tipc://{", "",          "tcp://a:1;" };
     static char text[5000];
     for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
         for (size_t length = 20; length < sizeof text - 20; length += 97) {
@@ -164,7 +165,8 @@ texts_of_any_length_are_refused_not_cut(void)
             char reason[64];
             size_t offset;
             int rc = endpoint_parse(text, true, &endpoint, reason, sizeof reason, &offset);
-            CHECK(rc == 0 ? strlen(endpoint.text) < sizeof endpoint.text && strcmp(endpoint.text, text) == 0 : *reason && offset < strlen(text));
+            CHECK(rc == 0 ? strlen(endpoint.text) < sizeof endpoint.text && strcmp(endpoint.text, text) == 0
+                          : *reason && offset < strlen(text));
         }
 }
 
@@ -212,7 +214,8 @@ transports_of_the_library_are_known(void)
 static void
 libzmq_binds_what_the_parser_takes(void)
 {
-    static const char *const texts[] = { "tcp://127.0.0.1:*", "tcp://*:0", "tcp://lo:!", "ipc://*", "ipc://@zb-test-endpoint", "inproc://a b" };
+    static const char *const texts[] = { "tcp://127.0.0.1:*",       "tcp://*:0",   "tcp://lo:!", "ipc://*",
+                                         "ipc://@zb-test-endpoint", "inproc://a b" };
     void *ctx = zmq_ctx_new();
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         endpoint_t endpoint = parse(texts[i], false);

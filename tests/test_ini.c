@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "conf/ini.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "conf/ini.h"
 #include "test.h"
 
 static char *
@@ -116,11 +116,12 @@ what_is_no_line_of_ini_is_refused(void)
 static void
 lines_up_to_4096_bytes_arrive_whole(void)
 {
-    for (size_t length = 150; length <= INI_LINE_MAX + 2; length = length < INI_LINE_MAX - 2 ? length + (length < 260 ? 1 : 500) : length + 1) {
+    for (size_t length = 150; length <= INI_LINE_MAX + 2;
+         length = length < INI_LINE_MAX - 2 ? length + (length < 260 ? 1 : 500) : length + 1) {
         // More than inih's own buffer on every one of its builds.
         char *text = xcalloc(length + 16, 1), *value = xcalloc(length + 1, 1);
         memset(value, 'v', length - 4);
-        size_t size = (size_t) sprintf(text, "[a]\nx = %s\ny = 2\n", value);
+        size_t size = (size_t)sprintf(text, "[a]\nx = %s\ny = 2\n", value);
         char *expected = xasprintf("[a]x=%s|y=2|", value);
         char *said = xasprintf("f:2:4097: error: [a] the line has %zu bytes, at most 4096\n", length);
         bool fits = length <= INI_LINE_MAX;
@@ -142,7 +143,8 @@ long_names_are_whole_or_refused(void)
         snprintf(text, sizeof text, "[%s]\n%s = 1\n", name, name);
         char *expected = xasprintf("[%s]%s=1|", name, name);
         char *section = xasprintf("f:1:2: error: [%s]: the section name has %zu bytes, at most 49\n"
-                                  "f:2:1: error: %s: unknown key\n", name, length, name);
+                                  "f:2:1: error: %s: unknown key\n",
+                                  name, length, name);
         check(text, strlen(text), length <= 49 ? expected : "", length <= 49 ? "" : section);
         free(expected);
         free(section);

@@ -33,7 +33,7 @@ the_table_is_that_of_the_manual(void)
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         const pattern_t *pattern = pattern_find(expected[i].name);
         CHECK(pattern && pattern->frontend == expected[i].frontend && pattern->backend == expected[i].backend);
-        CHECK(pattern && (int) pattern->flow == expected[i].flow && pattern->ingress == (i == 0));
+        CHECK(pattern && (int)pattern->flow == expected[i].flow && pattern->ingress == (i == 0));
     }
     CHECK(pattern_find("custom") && pattern_find("QUEUE") && !pattern_find("device"));
 }
@@ -43,7 +43,8 @@ names_and_numbers_of_socket_types_agree(void)
 {
     for (int type = 0; type < TYPES; type++)
         CHECK(socket_type_find(socket_type_name(type)) == type);
-    CHECK(socket_type_find("xrep") == ZMQ_ROUTER && socket_type_find("XREQ") == ZMQ_DEALER && socket_type_find("Xsub") == ZMQ_XSUB);
+    CHECK(socket_type_find("xrep") == ZMQ_ROUTER && socket_type_find("XREQ") == ZMQ_DEALER &&
+          socket_type_find("Xsub") == ZMQ_XSUB);
     CHECK(socket_type_find("") == -1 && socket_type_find("SUBS") == -1);
     CHECK_TEXT(socket_type_name(ZMQ_ROUTER), "ROUTER");
     CHECK(socket_type_at(0) && !socket_type_at(1000));

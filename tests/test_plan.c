@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "conf/plan.h"
 #include "base/mem.h"
+#include "conf/plan.h"
 #include "test.h"
 
 #define HEAD "[zbroker]\nlog_level = info\n"
@@ -25,7 +25,7 @@ static void
 check_plan(const char *running, const char *wanted, const char *expected)
 {
     conf_t *old = load(running), *new = load(wanted);
-    plan_t *plan = plan_make(new, &old->settings, (const route_conf_t *const *) old->routes, old->route_count);
+    plan_t *plan = plan_make(new, &old->settings, (const route_conf_t *const *)old->routes, old->route_count);
     text_t text = { 0 };
     plan_print(plan, &text);
     CHECK_TEXT(text.data, expected);
@@ -48,7 +48,8 @@ the_same_values_are_nothing_to_do(void)
     check_plan(HEAD A B, HEAD A B, "nothing to do\n");
     check_plan("", "", "nothing to do\n");
     // However they are written, and in whatever order.
-    check_plan(A "backend_handshake_ivl = 5000ms\nbackend_linger = auto\n" B, "; c\n" B A "frontend_sndhwm = 0\n", "nothing to do\n");
+    check_plan(A "backend_handshake_ivl = 5000ms\nbackend_linger = auto\n" B, "; c\n" B A "frontend_sndhwm = 0\n",
+               "nothing to do\n");
     check_plan("[defaults]\nrcvhwm = 5\n" A, A "rcvhwm = 5\n", "nothing to do\n");
 }
 
@@ -56,19 +57,22 @@ static void
 an_option_re_creates_its_route_only(void)
 {
     check_plan(A B, A "backend_sndhwm = 10000\n" B, "route a: backend_sndhwm 1000 -> 10000 (re-created)\n");
-    check_plan("[defaults]\nrcvhwm = 5\n" A B "frontend_rcvhwm = 5\nbackend_rcvhwm = 5\n", A B "frontend_rcvhwm = 5\nbackend_rcvhwm = 5\n",
+    check_plan("[defaults]\nrcvhwm = 5\n" A B "frontend_rcvhwm = 5\nbackend_rcvhwm = 5\n",
+               A B "frontend_rcvhwm = 5\nbackend_rcvhwm = 5\n",
                "route a: frontend_rcvhwm 5 -> 1000 (re-created)\nroute a: backend_rcvhwm 5 -> 1000 (re-created)\n");
 }
 
 static void
 endpoints_and_limits_change_live(void)
 {
-    check_plan(A, A "frontend_bind = tcp://127.0.0.1:5009\n", "route a: frontend_bind added: tcp://127.0.0.1:5009 (live)\n");
+    check_plan(A, A "frontend_bind = tcp://127.0.0.1:5009\n",
+               "route a: frontend_bind added: tcp://127.0.0.1:5009 (live)\n");
     check_plan(A "backend_connect = tcp://x:1\n", A, "route a: backend_connect removed: tcp://x:1 (live)\n");
     check_plan(A "frontend_bind = tcp://127.0.0.1:6001\n", A "frontend_bind = tcp://127.0.0.1:6002\n",
                "route a: frontend_bind tcp://127.0.0.1:6001 -> tcp://127.0.0.1:6002 (live)\n");
     check_plan(A, A "backend_max_clients = 9\nlinger = 1s\nallow = ::1\n",
-               "route a: frontend_linger auto -> 1s (live)\nroute a: backend_max_clients 0 -> 9 (live)\nroute a: backend_linger auto -> 1s (live)\n"
+               "route a: frontend_linger auto -> 1s (live)\nroute a: backend_max_clients 0 -> 9 (live)\nroute a: "
+               "backend_linger auto -> 1s (live)\n"
                "route a: frontend_allow added: ::1 (live)\nroute a: backend_allow added: ::1 (live)\n");
     check_plan(A, A "acl = /a\n", "route a: frontend_acl added: /a (live)\nroute a: backend_acl added: /a (live)\n");
 }
@@ -109,10 +113,11 @@ steps_come_in_the_order_in_which_endpoints_get_free(void)
 {
     conf_t *old = load(A B "[route c]\ntype = pair\nfrontend_bind = ipc:///tmp/1\nbackend_bind = ipc:///tmp/2\n"
                            "[route z]\ntype = pair\nfrontend_bind = ipc:///tmp/3\nbackend_bind = ipc:///tmp/4\n");
-    conf_t *new = load("[route 0]\ntype = pair\nfrontend_bind = ipc:///tmp/1\nbackend_bind = ipc:///tmp/2\n" A "backend_max_clients = 5\n" B
+    conf_t *new = load("[route 0]\ntype = pair\nfrontend_bind = ipc:///tmp/1\nbackend_bind = ipc:///tmp/2\n" A
+                       "backend_max_clients = 5\n" B
                        "tos = 4\n[route z]\ntype = pair\nfrontend_bind = ipc:///tmp/3\nbackend_bind = ipc:///tmp/4\n");
     static const plan_action_t order[] = { PLAN_STOP, PLAN_REPLACE, PLAN_CHANGE, PLAN_START, PLAN_KEEP };
-    plan_t *plan = plan_make(new, &old->settings, (const route_conf_t *const *) old->routes, old->route_count);
+    plan_t *plan = plan_make(new, &old->settings, (const route_conf_t *const *)old->routes, old->route_count);
     CHECK(plan->count == 5);
     for (size_t i = 0; i < 5 && i < plan->count; i++)
         CHECK(plan->steps[i].action == order[i]);
@@ -125,7 +130,8 @@ static void
 keys_of_the_process_are_live_or_wait_for_a_restart(void)
 {
     check_plan(HEAD A, "[zbroker]\nlog_level = debug\nio_threads = 4\nhttp = 127.0.0.1:9640\n" A,
-               "log_level info -> debug (live)\nio_threads 1 -> 4 (needs a restart)\nhttp unset -> 127.0.0.1:9640 (needs a restart)\n");
+               "log_level info -> debug (live)\nio_threads 1 -> 4 (needs a restart)\nhttp unset -> 127.0.0.1:9640 "
+               "(needs a restart)\n");
 }
 
 static void
@@ -136,7 +142,8 @@ another_password_in_the_same_file_is_a_change(void)
     FILE *file = fdopen(fd, "w");
     fprintf(file, "one\n");
     fflush(file);
-    char *text = xasprintf("[route a]\ntype = queue\nfrontend_bind = tcp://127.0.0.1:1\nbackend_connect = tcp://far:2\nbackend_security = plain\n"
+    char *text = xasprintf("[route a]\ntype = queue\nfrontend_bind = tcp://127.0.0.1:1\nbackend_connect = "
+                           "tcp://far:2\nbackend_security = plain\n"
                            "backend_plain_username = me\nbackend_plain_password_file = %s\n",
                            path);
     conf_t *old = load(text);
@@ -144,7 +151,7 @@ another_password_in_the_same_file_is_a_change(void)
     fprintf(file, "two\n");
     fclose(file);
     conf_t *new = load(text);
-    plan_t *plan = plan_make(new, &old->settings, (const route_conf_t *const *) old->routes, old->route_count);
+    plan_t *plan = plan_make(new, &old->settings, (const route_conf_t *const *)old->routes, old->route_count);
     text_t out = { 0 };
     plan_print(plan, &out);
     CHECK_TEXT(out.data, "route a: backend_plain_password_file old content -> new content (re-created)\n");

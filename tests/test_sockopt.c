@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "conf/sockopt.h"
 #include "conf/pattern.h"
+#include "conf/sockopt.h"
 #include "conf/suggest.h"
 #include "conf/units.h"
 #include "test.h"
@@ -85,13 +85,14 @@ initial_values_are_libzmqs(void)
         void *socket = zmq_socket(ctx, __builtin_ctz(option->sockets));
         int64_t wide = 0;
         int narrow = 0;
-        bool is_wide = option->kind == SOCKOPT_SIZE64 || option->kind == SOCKOPT_UINT64 || option->kind == SOCKOPT_INT64;
+        bool is_wide =
+            option->kind == SOCKOPT_SIZE64 || option->kind == SOCKOPT_UINT64 || option->kind == SOCKOPT_INT64;
         size_t size = is_wide ? sizeof wide : sizeof narrow;
-        int rc = zmq_getsockopt(socket, option->option, is_wide ? (void *) &wide : (void *) &narrow, &size);
+        int rc = zmq_getsockopt(socket, option->option, is_wide ? (void *)&wide : (void *)&narrow, &size);
         sockopt_value_t value;
         char reason[128];
-        if (rc == 0 && sockopt_parse(option, option->initial, &value, reason, sizeof reason) == 0
-            && value.number != (is_wide ? wide : narrow)) {
+        if (rc == 0 && sockopt_parse(option, option->initial, &value, reason, sizeof reason) == 0 &&
+            value.number != (is_wide ? wide : narrow)) {
             printf("# %s: table %s, library %" PRId64 "\n", option->key, option->initial, is_wide ? wide : narrow);
             test_ok = false;
         }
@@ -105,7 +106,8 @@ old_names_lead_to_new_ones(void)
 {
     for (unsigned i = 0; sockopt_old_at(i); i++) {
         const sockopt_old_t *old = sockopt_old_at(i);
-        CHECK(sockopt_old_find(old->old) == old && sockopt_find(old->key) && sockopt_find(old->old) == sockopt_find(old->key));
+        CHECK(sockopt_old_find(old->old) == old && sockopt_find(old->key) &&
+              sockopt_find(old->old) == sockopt_find(old->key));
         CHECK(!old->second || sockopt_find(old->second));
     }
     CHECK(!sockopt_find("ZMQ_LINGER") && !sockopt_find("") && !sockopt_old_find("sndhwm"));
@@ -162,12 +164,33 @@ static void
 wrong_values_have_a_reason(void)
 {
     static const char *const wrong[][2] = {
-        { "sndhwm", "" },          { "sndhwm", "ten" },        { "sndhwm", "10k" },      { "sndhwm", " 10" },     { "sndhwm", "-1" },
-        { "sndhwm", "2147483648" }, { "sndhwm", "0x" },        { "sndhwm", "--1" },      { "sndhwm", "1e3" },     { "handshake_ivl", "5 s" },
-        { "handshake_ivl", "s" },  { "handshake_ivl", "5S" },  { "handshake_ivl", "597h" }, { "handshake_ivl", "-1" }, { "maxmsgsize", "16MB" },
-        { "maxmsgsize", "9999999999G" }, { "maxmsgsize", "-2" }, { "rcvbuf", "3G" },       { "immediate", "2" },    { "immediate", "" },
-        { "tcp_keepalive", "2" },  { "tcp_keepalive_idle", "1500ms" }, { "metadata", "x:y" }, { "metadata", "X-x" }, { "heartbeat_ttl", "2h" },
-        { "sndhwm", "99999999999999999999999999" }, { "handshake_ivl", "9223372036854775807h" },
+        { "sndhwm", "" },
+        { "sndhwm", "ten" },
+        { "sndhwm", "10k" },
+        { "sndhwm", " 10" },
+        { "sndhwm", "-1" },
+        { "sndhwm", "2147483648" },
+        { "sndhwm", "0x" },
+        { "sndhwm", "--1" },
+        { "sndhwm", "1e3" },
+        { "handshake_ivl", "5 s" },
+        { "handshake_ivl", "s" },
+        { "handshake_ivl", "5S" },
+        { "handshake_ivl", "597h" },
+        { "handshake_ivl", "-1" },
+        { "maxmsgsize", "16MB" },
+        { "maxmsgsize", "9999999999G" },
+        { "maxmsgsize", "-2" },
+        { "rcvbuf", "3G" },
+        { "immediate", "2" },
+        { "immediate", "" },
+        { "tcp_keepalive", "2" },
+        { "tcp_keepalive_idle", "1500ms" },
+        { "metadata", "x:y" },
+        { "metadata", "X-x" },
+        { "heartbeat_ttl", "2h" },
+        { "sndhwm", "99999999999999999999999999" },
+        { "handshake_ivl", "9223372036854775807h" },
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         sockopt_value_t value = { 0 };
@@ -222,7 +245,8 @@ modes_are_octal(void)
     int64_t mode;
     CHECK(units_mode("0660", &mode) == 0 && mode == 0660);
     CHECK(units_mode("777", &mode) == 0 && mode == 0777);
-    CHECK(units_mode("1777", &mode) == -1 && units_mode("068", &mode) == -1 && units_mode("", &mode) == -1 && units_mode("-1", &mode) == -1);
+    CHECK(units_mode("1777", &mode) == -1 && units_mode("068", &mode) == -1 && units_mode("", &mode) == -1 &&
+          units_mode("-1", &mode) == -1);
 }
 
 int

@@ -23,12 +23,12 @@ enum { ANY_SIDE = SIDES, LAYERS = SIDES + 1 };
 
 typedef struct {
     const raw_item_t *item;
-    key_value_t value;       // of an option: number or text
-    size_t offset;           // in the value, of what a later complaint is about
+    key_value_t value; // of an option: number or text
+    size_t offset;     // in the value, of what a later complaint is about
 } given_t;
 
 typedef struct {
-    given_t *at;             // a scalar has one
+    given_t *at; // a scalar has one
     size_t count, room;
 } slot_t;
 
@@ -43,7 +43,7 @@ typedef struct {
     const raw_section_t *section;
     route_conf_t *route;
     slots_t *own, *defaults;
-    bool proxied;            // engine = zmq_proxy
+    bool proxied; // engine = zmq_proxy
 } check_t;
 
 static const sockopt_t *
@@ -105,7 +105,7 @@ complain(const check_t *self, const raw_item_t *item, place_t place, const char 
 {
     va_list args;
     va_start(args, format);
-    text_t text = {0};
+    text_t text = { 0 };
     text_vadd(&text, format, args);
     va_end(args);
     diag_error(self->diag, place, "[%s] %s: %s", self->section->name, item->key, text.data);
@@ -119,9 +119,9 @@ complain(const check_t *self, const raw_item_t *item, place_t place, const char 
 
 typedef struct {
     const key_row_t *route_row;
-    const char *base;         // the key without its side
-    size_t layer;             // a side_t, or ANY_SIDE
-    size_t attribute;         // ATTRIBUTES: none
+    const char *base; // the key without its side
+    size_t layer;     // a side_t, or ANY_SIDE
+    size_t attribute; // ATTRIBUTES: none
 } target_t;
 
 static size_t
@@ -142,7 +142,7 @@ split_side(const char *key, const char **base)
 static target_t
 find_target(const char *key)
 {
-    target_t target = {.route_row = key_find(SCOPE_ROUTE, key)};
+    target_t target = { .route_row = key_find(SCOPE_ROUTE, key) };
     target.layer = split_side(key, &target.base);
     target.attribute = target.route_row ? ATTRIBUTES : find_attribute(target.base);
     if (target.layer == ANY_SIDE && target.attribute < ROWS_MAX && (row_of(target.attribute)->flags & KEY_SIDED))
@@ -177,7 +177,8 @@ other_home(const char *key, raw_kind_t kind)
     if (kind != RAW_PROCESS && key_find(SCOPE_PROCESS, key))
         return "[zbroker]";
     if (kind == RAW_PROCESS && of_route)
-        return target.layer == ANY_SIDE && !target.route_row ? "[defaults] or a [route NAME]" : "a [route NAME] section";
+        return target.layer == ANY_SIDE && !target.route_row ? "[defaults] or a [route NAME]"
+                                                             : "a [route NAME] section";
     return NULL;
 }
 
@@ -203,7 +204,8 @@ unknown_key(const check_t *self, const raw_item_t *item)
     const char *home = other_home(item->key, kind);
     if (home)
         complain_key(self, item, "belongs into %s", home);
-    else if (split_side(item->key, &base) == ANY_SIDE && (strcmp(base, "bind") == 0 || strcmp(base, "connect") == 0) && kind == RAW_ROUTE)
+    else if (split_side(item->key, &base) == ANY_SIDE && (strcmp(base, "bind") == 0 || strcmp(base, "connect") == 0) &&
+             kind == RAW_ROUTE)
         complain_key(self, item, "which side? Write frontend_%s or backend_%s", base, base);
     else if (*suggest.best)
         complain_key(self, item, "unknown key; did you mean %s?", suggest.best);
@@ -219,7 +221,7 @@ free_slot(slot_t *slot)
     for (size_t i = 0; i < slot->count; i++)
         free(slot->at[i].value.text);
     free(slot->at);
-    *slot = (slot_t){0};
+    *slot = (slot_t){ 0 };
 }
 
 static void
@@ -262,7 +264,7 @@ parse_row(const check_t *self, const key_row_t *row, const raw_item_t *item, giv
 {
     char reason[512];
     size_t offset;
-    *given = (given_t){.item = item};
+    *given = (given_t){ .item = item };
     if (key_parse(row, item->value, item->folder, &given->value, reason, sizeof reason, &offset) == 0)
         return 0;
     complain(self, item, moved(item->value_place, offset), "%s", reason);
@@ -273,8 +275,8 @@ static int
 parse_option(const check_t *self, const sockopt_t *option, const raw_item_t *item, given_t *given)
 {
     char reason[512];
-    sockopt_value_t value = {0};
-    *given = (given_t){.item = item};
+    sockopt_value_t value = { 0 };
+    *given = (given_t){ .item = item };
     if ((option->flags & SOCKOPT_AUTO) && strcmp(item->value, "auto") == 0) {
         given->value.number = -1;
         return 0;
@@ -283,7 +285,8 @@ parse_option(const check_t *self, const sockopt_t *option, const raw_item_t *ite
         int major, minor, patch;
         zmq_version(&major, &minor, &patch);
         complain_key(self, item, "this libzmq, %d.%d.%d, does not have it%s", major, minor, patch,
-                     option->flags & SOCKOPT_DRAFT ? ": it is a draft option, and the library was built without them" : "");
+                     option->flags & SOCKOPT_DRAFT ? ": it is a draft option, and the library was built without them"
+                                                   : "");
         return -1;
     }
     if (sockopt_parse(option, item->value, &value, reason, sizeof reason) == -1) {
@@ -299,7 +302,8 @@ parse_option(const check_t *self, const sockopt_t *option, const raw_item_t *ite
 
 // The same value is put twice by "hwm": each slot owns its own.
 static void
-take_attribute(const check_t *self, slots_t *slots, size_t layer, size_t attribute, const raw_item_t *item, bool inverted)
+take_attribute(const check_t *self, slots_t *slots, size_t layer, size_t attribute, const raw_item_t *item,
+               bool inverted)
 {
     slot_t *slot = &slots->side[layer][attribute];
     given_t given;
@@ -332,7 +336,8 @@ take_item(const check_t *self, slots_t *slots, const raw_item_t *item)
         return;
     }
     if (in_defaults && (target.route_row || (target.attribute < ATTRIBUTES && target.layer != ANY_SIDE))) {
-        bool of_route = target.route_row || (target.attribute < ROWS_MAX && (row_of(target.attribute)->flags & KEY_SIDED));
+        bool of_route =
+            target.route_row || (target.attribute < ROWS_MAX && (row_of(target.attribute)->flags & KEY_SIDED));
         if (of_route)
             complain_key(self, item, "belongs into a [route NAME] section");
         else
@@ -356,18 +361,20 @@ static void
 add_setting(settings_t *settings, const char *prefix, const char *key, char *value, reload_t reload, bool is_default)
 {
     mem_grow(settings->at, settings->count, settings->room);
-    settings->at[settings->count++] = (setting_t){
-        .key = xasprintf("%s%s%s", prefix, *prefix ? "_" : "", key), .value = value, .reload = reload, .is_default = is_default};
+    settings->at[settings->count++] = (setting_t){ .key = xasprintf("%s%s%s", prefix, *prefix ? "_" : "", key),
+                                                   .value = value,
+                                                   .reload = reload,
+                                                   .is_default = is_default };
 }
 
 // --- the effective value of an attribute ----------------------------------------------
 
 typedef enum {
     ALWAYS,
-    ON_BOUND,       // the side has a bind
-    ON_TCP,         // the side has an endpoint over TCP
+    ON_BOUND, // the side has a bind
+    ON_TCP,   // the side has an endpoint over TCP
     ON_IPV6_HOST,
-    ON_OWN_LOOP,    // not with engine = zmq_proxy
+    ON_OWN_LOOP, // not with engine = zmq_proxy
 } condition_t;
 
 // Where our default is not libzmq's. A row with sockets is what that socket
@@ -378,21 +385,21 @@ static const struct {
     condition_t condition;
     uint32_t sockets;
 } own_defaults[] = {
-    {"backlog", "1024", ALWAYS, 0},
-    {"handshake_ivl", "5s", ALWAYS, 0},
-    {"heartbeat_ivl", "5s", ON_TCP, 0},
-    {"heartbeat_timeout", "15s", ALWAYS, 0},
-    {"heartbeat_ttl", "15s", ALWAYS, 0},
-    {"ipv6", "yes", ON_IPV6_HOST, 0},
-    {"maxmsgsize", "4k", ALWAYS, ON(ZMQ_XPUB) | ON(ZMQ_PUB)},
-    {"maxmsgsize", "16M", ON_BOUND, 0},
-    {"reconnect_ivl_max", "10s", ALWAYS, 0},
-    {"router_mandatory", "yes", ON_OWN_LOOP, 0},
-    {"sndhwm", "0", ALWAYS, ON(ZMQ_XSUB) | ON(ZMQ_SUB)},
-    {"tcp_keepalive", "yes", ON_TCP, 0},
-    {"tcp_keepalive_cnt", "5", ON_TCP, 0},
-    {"tcp_keepalive_idle", "60s", ON_TCP, 0},
-    {"tcp_keepalive_intvl", "10s", ON_TCP, 0},
+    { "backlog", "1024", ALWAYS, 0 },
+    { "handshake_ivl", "5s", ALWAYS, 0 },
+    { "heartbeat_ivl", "5s", ON_TCP, 0 },
+    { "heartbeat_timeout", "15s", ALWAYS, 0 },
+    { "heartbeat_ttl", "15s", ALWAYS, 0 },
+    { "ipv6", "yes", ON_IPV6_HOST, 0 },
+    { "maxmsgsize", "4k", ALWAYS, ON(ZMQ_XPUB) | ON(ZMQ_PUB) },
+    { "maxmsgsize", "16M", ON_BOUND, 0 },
+    { "reconnect_ivl_max", "10s", ALWAYS, 0 },
+    { "router_mandatory", "yes", ON_OWN_LOOP, 0 },
+    { "sndhwm", "0", ALWAYS, ON(ZMQ_XSUB) | ON(ZMQ_SUB) },
+    { "tcp_keepalive", "yes", ON_TCP, 0 },
+    { "tcp_keepalive_cnt", "5", ON_TCP, 0 },
+    { "tcp_keepalive_idle", "60s", ON_TCP, 0 },
+    { "tcp_keepalive_intvl", "10s", ON_TCP, 0 },
 };
 
 static bool
@@ -413,7 +420,8 @@ host_has_ipv6(void)
 static bool
 over_tcp(const endpoint_t *endpoint)
 {
-    return endpoint->transport == TRANSPORT_TCP || endpoint->transport == TRANSPORT_WS || endpoint->transport == TRANSPORT_WSS;
+    return endpoint->transport == TRANSPORT_TCP || endpoint->transport == TRANSPORT_WS ||
+           endpoint->transport == TRANSPORT_WSS;
 }
 
 static bool
@@ -449,8 +457,8 @@ own_default(const check_t *self, const sockopt_t *option, const side_conf_t *sid
 static const slot_t *
 written(const check_t *self, size_t side, size_t attribute, bool only_sided)
 {
-    const slot_t *candidates[] = {&self->own->side[side][attribute], &self->own->side[ANY_SIDE][attribute],
-                                  &self->defaults->side[ANY_SIDE][attribute]};
+    const slot_t *candidates[] = { &self->own->side[side][attribute], &self->own->side[ANY_SIDE][attribute],
+                                   &self->defaults->side[ANY_SIDE][attribute] };
     for (size_t i = 0; i < (only_sided ? 1 : 3); i++)
         if (candidates[i]->count)
             return candidates[i];
@@ -475,7 +483,7 @@ static void
 add_option(side_conf_t *side, const sockopt_t *option, sockopt_value_t value, place_t place)
 {
     side->options = xrealloc(side->options, side->option_count + 1, sizeof *side->options);
-    side->options[side->option_count++] = (option_conf_t){option, value, place};
+    side->options[side->option_count++] = (option_conf_t){ option, value, place };
 }
 
 static bool
@@ -489,18 +497,20 @@ static bool
 differs(const sockopt_t *option, sockopt_value_t value)
 {
     char reason[128];
-    sockopt_value_t initial = {0};
+    sockopt_value_t initial = { 0 };
     if (is_text(option))
         return *value.text;
     // An initial value that a file cannot say (heartbeat_timeout -1) is never the one given.
-    return sockopt_parse(option, option->initial, &initial, reason, sizeof reason) == -1 || initial.number != value.number;
+    return sockopt_parse(option, option->initial, &initial, reason, sizeof reason) == -1 ||
+           initial.number != value.number;
 }
 
 static void
-resolve_list_option(route_conf_t *route, side_conf_t *side, const char *prefix, const sockopt_t *option, const slot_t *slot)
+resolve_list_option(route_conf_t *route, side_conf_t *side, const char *prefix, const sockopt_t *option,
+                    const slot_t *slot)
 {
     for (size_t i = 0; slot && i < slot->count; i++) {
-        sockopt_value_t value = {.text = xstrdup(slot->at[i].value.text)};
+        sockopt_value_t value = { .text = xstrdup(slot->at[i].value.text) };
         add_option(side, option, value, slot->at[i].item->value_place);
         add_setting(&route->settings, prefix, option->key, xstrdup(value.text), RELOAD_ROUTE, false);
     }
@@ -510,7 +520,8 @@ static void
 resolve_linger(route_conf_t *route, side_conf_t *side, const char *prefix, const sockopt_t *option, const slot_t *slot)
 {
     side->linger_ms = slot ? slot->at[0].value.number : -1;
-    char *text = side->linger_ms < 0 ? xstrdup("auto") : sockopt_print(option, (sockopt_value_t){.number = side->linger_ms});
+    char *text =
+        side->linger_ms < 0 ? xstrdup("auto") : sockopt_print(option, (sockopt_value_t){ .number = side->linger_ms });
     add_setting(&route->settings, prefix, option->key, text, RELOAD_LIVE, side->linger_ms < 0);
 }
 
@@ -524,7 +535,7 @@ is_multicast(transport_t transport)
 static bool
 is_idle(const sockopt_t *option, const side_conf_t *side)
 {
-    static const char *const multicast[] = {"multicast_", "norm_", "rate", "recovery_ivl"};
+    static const char *const multicast[] = { "multicast_", "norm_", "rate", "recovery_ivl" };
     bool has_multicast = false, for_multicast = false;
     for (size_t i = 0; i < side->endpoint_count; i++)
         has_multicast |= is_multicast(side->endpoints[i].at.transport);
@@ -556,7 +567,7 @@ resolve_option(const check_t *self, size_t which, size_t attribute)
         resolve_linger(route, side, prefix, option, slot);
         return;
     }
-    sockopt_value_t value = {0};
+    sockopt_value_t value = { 0 };
     char reason[128];
     if (slot && is_text(option))
         value.text = xstrdup(slot->at[0].value.text);
@@ -571,7 +582,7 @@ resolve_option(const check_t *self, size_t which, size_t attribute)
     if (option->option == ZMQ_XPUB_NODROP)
         side->nodrop = value.number;
     else if (differs(option, value)) {
-        add_option(side, option, value, slot ? slot->at[0].item->value_place : (place_t){0});
+        add_option(side, option, value, slot ? slot->at[0].item->value_place : (place_t){ 0 });
         return;
     }
     if (is_text(option))
@@ -581,7 +592,7 @@ resolve_option(const check_t *self, size_t which, size_t attribute)
 static const char *
 mechanism_name(security_t mechanism)
 {
-    static const char *const names[] = {"none", "none", "plain", "curve", "gssapi"};
+    static const char *const names[] = { "none", "none", "plain", "curve", "gssapi" };
     return names[mechanism];
 }
 
@@ -589,35 +600,39 @@ mechanism_name(security_t mechanism)
 static const struct {
     const char *key;
     security_t mechanism;
-    bool bound;                // on a side with a bind, else on one with a connect
+    bool bound; // on a side with a bind, else on one with a connect
     size_t offset;
     const char *use;
 } needs[] = {
-    {"users", SECURITY_PLAIN, true, offsetof(security_conf_t, users), "the file of NAME:HASH lines"},
-    {"plain_username", SECURITY_PLAIN, false, offsetof(security_conf_t, plain_username), "our name at the server"},
-    {"plain_password_file", SECURITY_PLAIN, false, offsetof(security_conf_t, plain_password), "the file with our password"},
-    {"server_cert", SECURITY_CURVE, true, offsetof(security_conf_t, server_cert), "our certificate"},
-    {"client_certs", SECURITY_CURVE, true, offsetof(security_conf_t, client_certs), "the folder of the certificates let in, or any"},
-    {"client_cert", SECURITY_CURVE, false, offsetof(security_conf_t, client_cert), "our certificate"},
-    {"peer_cert", SECURITY_CURVE, false, offsetof(security_conf_t, peer_cert), "the certificate of the server"},
-    {"gssapi_principal", SECURITY_GSSAPI, true, offsetof(security_conf_t, gssapi_principal), "our principal"},
-    {"gssapi_service_principal", SECURITY_GSSAPI, false, offsetof(security_conf_t, gssapi_service_principal), "the server's principal"},
+    { "users", SECURITY_PLAIN, true, offsetof(security_conf_t, users), "the file of NAME:HASH lines" },
+    { "plain_username", SECURITY_PLAIN, false, offsetof(security_conf_t, plain_username), "our name at the server" },
+    { "plain_password_file", SECURITY_PLAIN, false, offsetof(security_conf_t, plain_password),
+      "the file with our password" },
+    { "server_cert", SECURITY_CURVE, true, offsetof(security_conf_t, server_cert), "our certificate" },
+    { "client_certs", SECURITY_CURVE, true, offsetof(security_conf_t, client_certs),
+      "the folder of the certificates let in, or any" },
+    { "client_cert", SECURITY_CURVE, false, offsetof(security_conf_t, client_cert), "our certificate" },
+    { "peer_cert", SECURITY_CURVE, false, offsetof(security_conf_t, peer_cert), "the certificate of the server" },
+    { "gssapi_principal", SECURITY_GSSAPI, true, offsetof(security_conf_t, gssapi_principal), "our principal" },
+    { "gssapi_service_principal", SECURITY_GSSAPI, false, offsetof(security_conf_t, gssapi_service_principal),
+      "the server's principal" },
 };
 
 // allow and deny: the lines add up, and each network is a line of the dump.
 static void
 resolve_cidr(const check_t *self, size_t which, const key_row_t *row, const slot_t *slot)
 {
-    text_t all = {0};
+    text_t all = { 0 };
     for (size_t i = 0; slot && i < slot->count; i++)
         if (slot->at[i].value.text)
             text_add(&all, "%s%s", all.size ? ", " : "", slot->at[i].value.text);
     if (!all.size)
         return;
-    key_value_t value = {.text = all.data};
+    key_value_t value = { .text = all.data };
     key_store(row, &value, &self->route->sides[which]);
     for (char *rest = all.data, *one; (one = strsep(&rest, ","));)
-        add_setting(&self->route->settings, side_name((side_t)which), row->key, xstrdup(one + (*one == ' ')), row->reload, false);
+        add_setting(&self->route->settings, side_name((side_t)which), row->key, xstrdup(one + (*one == ' ')),
+                    row->reload, false);
     text_free(&all);
 }
 
@@ -650,7 +665,7 @@ resolve_row(const check_t *self, size_t which, size_t attribute)
     if (!row || row->kind == KEY_ENDPOINT || !(attribute_sockets(attribute) & ON(side->type)))
         return;
     const slot_t *slot = written(self, which, attribute, false);
-    key_value_t value = {0};
+    key_value_t value = { 0 };
     char reason[128];
     size_t offset;
     if (row->kind == KEY_CIDR) {
@@ -678,7 +693,7 @@ static void
 add_endpoint(side_conf_t *side, const endpoint_t *at, bool connect, place_t place)
 {
     side->endpoints = xrealloc(side->endpoints, side->endpoint_count + 1, sizeof *side->endpoints);
-    side->endpoints[side->endpoint_count++] = (endpoint_conf_t){.at = *at, .connect = connect, .place = place};
+    side->endpoints[side->endpoint_count++] = (endpoint_conf_t){ .at = *at, .connect = connect, .place = place };
 }
 
 static void
@@ -714,7 +729,7 @@ take_endpoints(const check_t *self, size_t which)
 static bool
 has_endpoint_lines(const check_t *self, size_t which)
 {
-    static const char *const keys[] = {"bind", "connect"};
+    static const char *const keys[] = { "bind", "connect" };
     for (size_t i = 0; i < 2; i++) {
         const slot_t *slot = &self->own->side[which][find_attribute(keys[i])];
         for (size_t j = 0; j < slot->count; j++)
@@ -739,7 +754,8 @@ endpoint_item(const check_t *self, size_t which, const endpoint_conf_t *endpoint
 {
     const slot_t *slot = &self->own->side[which][find_attribute(endpoint->connect ? "connect" : "bind")];
     for (size_t i = 0; i < slot->count; i++)
-        if (slot->at[i].item->value_place.line == endpoint->place.line && slot->at[i].item->value_place.file == endpoint->place.file)
+        if (slot->at[i].item->value_place.line == endpoint->place.line &&
+            slot->at[i].item->value_place.file == endpoint->place.file)
             return slot->at[i].item;
     return slot->at[0].item;
 }
@@ -755,14 +771,17 @@ check_transports(const check_t *self, size_t which)
         const raw_item_t *item = endpoint_item(self, which, endpoint);
         const char *transport = transport_name(endpoint->at.transport);
         if (is_multicast(endpoint->at.transport) && !(SUBSCRIBING & ON(side->type)))
-            complain_value(self, item, "%s carries PUB, SUB, XPUB and XSUB only, this is a %s socket", transport, socket_type_name(side->type));
+            complain_value(self, item, "%s carries PUB, SUB, XPUB and XSUB only, this is a %s socket", transport,
+                           socket_type_name(side->type));
         else if (side->type == ZMQ_STREAM && endpoint->at.transport != TRANSPORT_TCP)
             complain_value(self, item, "a STREAM socket has tcp endpoints only");
         else if (self->proxied && endpoint->at.transport == TRANSPORT_INPROC)
-            complain_value(self, item, "engine = zmq_proxy runs in a context of its own, where no other route's inproc is");
+            complain_value(self, item,
+                           "engine = zmq_proxy runs in a context of its own, where no other route's inproc is");
         for (size_t j = 0; j < i && endpoint->connect; j++)
             if (side->endpoints[j].connect && strcmp(side->endpoints[j].at.text, endpoint->at.text) == 0)
-                diag_warning(self->diag, endpoint->place, "[%s] %s: %s is connected twice", self->section->name, item->key, endpoint->at.text);
+                diag_warning(self->diag, endpoint->place, "[%s] %s: %s is connected twice", self->section->name,
+                             item->key, endpoint->at.text);
     }
 }
 
@@ -787,7 +806,7 @@ check_fit(const check_t *self, size_t layer, size_t attribute)
             have |= ON(self->route->sides[i].type);
     if (!slot->count || !have || (have & fits))
         return;
-    text_t wanted = {0}, present = {0};
+    text_t wanted = { 0 }, present = { 0 };
     list_types(fits, &wanted);
     list_types(have, &present);
     for (size_t i = 0; i < slot->count; i++)
@@ -806,7 +825,8 @@ check_absent_side(const check_t *self, size_t which)
         const slot_t *slot = &self->own->side[which][i];
         for (size_t j = 0; j < slot->count; j++) {
             if (!possible)
-                complain_key(self, slot->at[j].item, "only a forwarder has an ingress, this is a %s", route->pattern->name);
+                complain_key(self, slot->at[j].item, "only a forwarder has an ingress, this is a %s",
+                             route->pattern->name);
             else if (!has_endpoint_lines(self, which))
                 complain_key(self, slot->at[j].item, "the route has no %s_bind or %s_connect", side_name((side_t)which),
                              side_name((side_t)which));
@@ -844,8 +864,8 @@ check_needs(const check_t *self, size_t which, const raw_item_t *security)
         if ((text && *text) || (is_written && !written_row(self, which, needs[i].key)))
             continue;
         diag_error(self->diag, self->section->kind == RAW_ROUTE ? self->route->place : security->value_place,
-                   "[%s] %s: is missing for the %s, security = %s needs %s", self->section->name, needs[i].key, side_name((side_t)which),
-                   mechanism_name(side->security.mechanism), needs[i].use);
+                   "[%s] %s: is missing for the %s, security = %s needs %s", self->section->name, needs[i].key,
+                   side_name((side_t)which), mechanism_name(side->security.mechanism), needs[i].use);
     }
 }
 
@@ -871,7 +891,8 @@ check_unused(const check_t *self, size_t layer, const char *key, security_t mech
     if (!slot->count || !slot->at[0].value.text)
         return;
     for (size_t i = 0; i < SIDES; i++)
-        if ((layer == ANY_SIDE || layer == i) && self->route->sides[i].type >= 0 && self->route->sides[i].security.mechanism == mechanism)
+        if ((layer == ANY_SIDE || layer == i) && self->route->sides[i].type >= 0 &&
+            self->route->sides[i].security.mechanism == mechanism)
             return;
     // A mechanism that could not be read is the fault already reported.
     for (size_t i = 0; i < SIDES; i++)
@@ -890,13 +911,16 @@ check_open_bind(const check_t *self, size_t which, const endpoint_conf_t *endpoi
     if (is_multicast(endpoint->at.transport) && !(SUBSCRIBING & ON(self->route->sides[which].type)))
         return;
     if (is_multicast(endpoint->at.transport) && mechanism > SECURITY_NONE)
-        complain_value(self, item, "%s has no security; it cannot be %s", transport_name(endpoint->at.transport), mechanism_name(mechanism));
+        complain_value(self, item, "%s has no security; it cannot be %s", transport_name(endpoint->at.transport),
+                       mechanism_name(mechanism));
     else if (mechanism == SECURITY_UNSET)
-        complain_value(self, item, "%s is open to the network and nothing says who may come in; add \"security = none\", or plain, curve or gssapi",
+        complain_value(self, item,
+                       "%s is open to the network and nothing says who may come in; add \"security = none\", or plain, "
+                       "curve or gssapi",
                        endpoint->at.text);
     else if (mechanism == SECURITY_NONE)
-        diag_warning(self->diag, endpoint->place, "[%s] %s: %s is open to the network (security = none)", self->section->name, item->key,
-                     endpoint->at.text);
+        diag_warning(self->diag, endpoint->place, "[%s] %s: %s is open to the network (security = none)",
+                     self->section->name, item->key, endpoint->at.text);
 }
 
 static void
@@ -934,21 +958,24 @@ check_combinations(const check_t *self, size_t which)
         tcp_binds += !side->endpoints[i].connect && side->endpoints[i].at.transport == TRANSPORT_TCP;
     const slot_t *slot = written_row(self, which, "handshake_ivl");
     if (slot && slot->at[0].value.number == 0 && tcp_binds && side->type != ZMQ_STREAM)
-        complain_value(self, slot->at[0].item, "0 would let strangers hold connections for ever; a bound tcp endpoint needs a limit");
+        complain_value(self, slot->at[0].item,
+                       "0 would let strangers hold connections for ever; a bound tcp endpoint needs a limit");
     item = written_item(self, which, "connect_routing_id");
     if (item && *item->value && (ON(side->type) & sockopt_find("connect_routing_id")->sockets) && connects != 1)
-        complain_key(self, item, "names the peer of one connect, and the %s has %zu", side_name((side_t)which), connects);
+        complain_key(self, item, "names the peer of one connect, and the %s has %zu", side_name((side_t)which),
+                     connects);
     if (side->type == ZMQ_SUB && !written_item(self, which, "subscribe"))
-        diag_warning(self->diag, self->route->place, "[%s]: a SUB socket without %s_subscribe receives nothing", self->section->name,
-                     side_name((side_t)which));
+        diag_warning(self->diag, self->route->place, "[%s]: a SUB socket without %s_subscribe receives nothing",
+                     self->section->name, side_name((side_t)which));
 }
 
 // What libzmq's own loop cannot do.
 static void
 check_proxied(const check_t *self)
 {
-    static const char *const rows_refused[] = {"allow", "deny", "acl", "max_clients", "max_subscriptions", "max_topic", "stall_timeout"};
-    static const char *const route_refused[] = {"batch_us", "batch_min", "queue_bytes", "capture_envelope"};
+    static const char *const rows_refused[] = { "allow",     "deny",         "acl", "max_clients", "max_subscriptions",
+                                                "max_topic", "stall_timeout" };
+    static const char *const route_refused[] = { "batch_us", "batch_min", "queue_bytes", "capture_envelope" };
     for (size_t i = 0; i < sizeof route_refused / sizeof *route_refused; i++) {
         const slot_t *slot = &self->own->route[key_find(SCOPE_ROUTE, route_refused[i]) - key_at(SCOPE_ROUTE, 0)];
         if (slot->count && slot->at[0].value.number)
@@ -967,7 +994,8 @@ check_proxied(const check_t *self)
     }
     const slot_t *capture = &self->own->route[key_find(SCOPE_ROUTE, "capture_type") - key_at(SCOPE_ROUTE, 0)];
     if (capture->count && capture->at[0].value.number == ZMQ_PUSH)
-        complain_value(self, capture->at[0].item, "engine = zmq_proxy stops for good at a full PUSH; only pub goes with it");
+        complain_value(self, capture->at[0].item,
+                       "engine = zmq_proxy stops for good at a full PUSH; only pub goes with it");
     for (size_t i = 0; i < self->route->sides[SIDE_INGRESS].endpoint_count; i++)
         complain_key(self, endpoint_item(self, SIDE_INGRESS, &self->route->sides[SIDE_INGRESS].endpoints[i]),
                      "engine = zmq_proxy has two sides only");
@@ -1012,7 +1040,7 @@ draft_reason(void)
 static bool
 resolve_custom(const check_t *self)
 {
-    static const char *const keys[] = {"frontend_type", "backend_type"};
+    static const char *const keys[] = { "frontend_type", "backend_type" };
     route_conf_t *route = self->route;
     bool known = true;
     for (size_t side = 0; side < 2; side++) {
@@ -1020,7 +1048,8 @@ resolve_custom(const check_t *self)
         if (given)
             route->sides[side].type = (int)given->value.number;
         else if (!has_item(self, keys[side]))
-            diag_error(self->diag, route->place, "[%s] %s: is missing, a custom route names both socket types", self->section->name, keys[side]);
+            diag_error(self->diag, route->place, "[%s] %s: is missing, a custom route names both socket types",
+                       self->section->name, keys[side]);
         known &= given != NULL;
     }
     if (!known)
@@ -1029,14 +1058,14 @@ resolve_custom(const check_t *self)
     if (refusal) {
         // Point at the one that is to blame, where it is one.
         bool backend = !pattern_refusal(route->sides[0].type, ZMQ_PAIR);
-        complain_value(self, route_given(self, keys[backend])->item, "%s and %s cannot be joined: %s", socket_type_name(route->sides[0].type),
-                       socket_type_name(route->sides[1].type), refusal);
+        complain_value(self, route_given(self, keys[backend])->item, "%s and %s cannot be joined: %s",
+                       socket_type_name(route->sides[0].type), socket_type_name(route->sides[1].type), refusal);
         return false;
     }
     for (size_t side = 0; side < 2; side++)
         if (socket_type_is_draft(route->sides[side].type) && !zmq_has("draft")) {
-            complain_value(self, route_given(self, keys[side])->item, "%s is a draft socket type, %s drafts", socket_type_name(route->sides[side].type),
-                           draft_reason());
+            complain_value(self, route_given(self, keys[side])->item, "%s is a draft socket type, %s drafts",
+                           socket_type_name(route->sides[side].type), draft_reason());
             known = false;
         }
     route->flow = pattern_flow(route->sides[0].type, route->sides[1].type);
@@ -1050,17 +1079,19 @@ resolve_types(const check_t *self)
     route_conf_t *route = self->route;
     const given_t *type = route_given(self, "type");
     if (!type) {
-        text_t all = {0};
+        text_t all = { 0 };
         list_patterns(&all);
         if (!has_item(self, "type"))
-            diag_error(self->diag, route->place, "[%s] type: is missing; it is one of %s", self->section->name, all.data);
+            diag_error(self->diag, route->place, "[%s] type: is missing; it is one of %s", self->section->name,
+                       all.data);
         text_free(&all);
         return false;
     }
     route->pattern = pattern_at((unsigned)type->value.number);
     if (route->pattern->draft && !zmq_has("draft")) {
         complain_value(self, type->item, "%s needs the draft sockets %s and %s, %s drafts", route->pattern->name,
-                       socket_type_name(route->pattern->frontend), socket_type_name(route->pattern->backend), draft_reason());
+                       socket_type_name(route->pattern->frontend), socket_type_name(route->pattern->backend),
+                       draft_reason());
         return false;
     }
     route->sides[SIDE_FRONTEND].type = route->pattern->frontend;
@@ -1068,10 +1099,11 @@ resolve_types(const check_t *self)
     route->flow = route->pattern->flow;
     if (route->pattern->frontend == -1)
         return resolve_custom(self);
-    static const char *const keys[] = {"frontend_type", "backend_type"};
+    static const char *const keys[] = { "frontend_type", "backend_type" };
     for (size_t i = 0; i < 2; i++)
         if (route_given(self, keys[i]))
-            complain_key(self, route_given(self, keys[i])->item, "only a custom route names its socket types, a %s has %s and %s", route->pattern->name,
+            complain_key(self, route_given(self, keys[i])->item,
+                         "only a custom route names its socket types, a %s has %s and %s", route->pattern->name,
                          socket_type_name(route->pattern->frontend), socket_type_name(route->pattern->backend));
     return true;
 }
@@ -1083,7 +1115,7 @@ resolve_route_rows(const check_t *self)
     const key_row_t *row;
     for (unsigned i = 0; (row = key_at(SCOPE_ROUTE, i)); i++) {
         const slot_t *slot = &self->own->route[i];
-        key_value_t value = {0};
+        key_value_t value = { 0 };
         char reason[128];
         size_t offset;
         if (row->kind == KEY_SOCKET_TYPE && route->pattern->frontend != -1)
@@ -1103,11 +1135,12 @@ resolve_side(const check_t *self, size_t which)
 {
     route_conf_t *route = self->route;
     side_conf_t *side = &route->sides[which];
-    static const char *const keys[] = {"bind", "connect"};
+    static const char *const keys[] = { "bind", "connect" };
     for (size_t connect = 0; connect < 2; connect++)
         for (size_t i = 0; i < side->endpoint_count; i++)
             if (side->endpoints[i].connect == connect)
-                add_setting(&route->settings, side_name((side_t)which), keys[connect], xstrdup(side->endpoints[i].at.text), RELOAD_LIVE, false);
+                add_setting(&route->settings, side_name((side_t)which), keys[connect],
+                            xstrdup(side->endpoints[i].at.text), RELOAD_LIVE, false);
     // Security first: what other rows are worth depends on it.
     for (size_t i = 0; i < ROWS_MAX; i++)
         resolve_row(self, which, i);
@@ -1124,8 +1157,9 @@ check_route(const check_t *self)
         take_endpoints(self, which);
     for (size_t which = 0; which < 2; which++)
         if (!has_endpoint_lines(self, which))
-            diag_error(self->diag, route->place, "[%s]: the %s has no endpoint, add %s_bind or %s_connect", self->section->name,
-                       side_name((side_t)which), side_name((side_t)which), side_name((side_t)which));
+            diag_error(self->diag, route->place, "[%s]: the %s has no endpoint, add %s_bind or %s_connect",
+                       self->section->name, side_name((side_t)which), side_name((side_t)which),
+                       side_name((side_t)which));
     if (!known)
         return;
     const given_t *capture_type = route_given(self, "capture_type");
@@ -1166,7 +1200,9 @@ load_route(conf_t *conf, const raw_section_t *section, slots_t *defaults, diag_t
         route->sides[which].linger_ms = -1;
         route->sides[which].ipc_group = (gid_t)-1;
     }
-    check_t self = {.diag = diag, .section = section, .route = route, .own = xcalloc(1, sizeof(slots_t)), .defaults = defaults};
+    check_t self = {
+        .diag = diag, .section = section, .route = route, .own = xcalloc(1, sizeof(slots_t)), .defaults = defaults
+    };
     for (size_t i = 0; i < section->count; i++)
         take_item(&self, self.own, &section->items[i]);
     const given_t *engine = route_given(&self, "engine");
@@ -1187,15 +1223,16 @@ split_http(conf_t *conf)
     const char *colon = strrchr(conf->http, ':');
     size_t length = (size_t)(colon - conf->http);
     bool brackets = conf->http[0] == '[';
-    snprintf(conf->http_host, sizeof conf->http_host, "%.*s", (int)(length - (brackets ? 2 : 0)), conf->http + brackets);
+    snprintf(conf->http_host, sizeof conf->http_host, "%.*s", (int)(length - (brackets ? 2 : 0)),
+             conf->http + brackets);
     conf->http_port = atoi(colon + 1);
 }
 
 static void
 load_process(conf_t *conf, const raw_section_t *section, diag_t *diag)
 {
-    check_t self = {.diag = diag, .section = section};
-    slot_t slots[ROWS_MAX] = {0};
+    check_t self = { .diag = diag, .section = section };
+    slot_t slots[ROWS_MAX] = { 0 };
     const key_row_t *row;
     for (size_t i = 0; i < section->count; i++) {
         const raw_item_t *item = &section->items[i];
@@ -1208,7 +1245,7 @@ load_process(conf_t *conf, const raw_section_t *section, diag_t *diag)
             put(&slots[row - key_at(SCOPE_PROCESS, 0)], given);
     }
     for (unsigned i = 0; (row = key_at(SCOPE_PROCESS, i)); i++) {
-        key_value_t value = {0};
+        key_value_t value = { 0 };
         char reason[128];
         size_t offset;
         if (row->kind == KEY_INCLUDE)
@@ -1225,7 +1262,8 @@ load_process(conf_t *conf, const raw_section_t *section, diag_t *diag)
             char *url = xasprintf("tcp://%s", strncmp(value.text, "localhost:", 10) == 0 ? "127.0.0.1:1" : value.text);
             endpoint_t endpoint;
             if (endpoint_parse(url, false, &endpoint, reason, sizeof reason, &offset) == 0 && !endpoint.loopback)
-                diag_warning(diag, slots[i].at[0].item->value_place, "[zbroker] http: %s is open to the network", value.text);
+                diag_warning(diag, slots[i].at[0].item->value_place, "[zbroker] http: %s is open to the network",
+                             value.text);
             free(url);
         }
     }
@@ -1276,7 +1314,7 @@ collect_bound(const conf_t *conf, const raw_t *raw, size_t *count)
                 if (endpoint->connect)
                     continue;
                 mem_grow(all, *count, room);
-                all[(*count)++] = (bound_t){conf->routes[i], (side_t)which, endpoint, order_of(raw, endpoint)};
+                all[(*count)++] = (bound_t){ conf->routes[i], (side_t)which, endpoint, order_of(raw, endpoint) };
             }
     if (*count)
         qsort(all, *count, sizeof *all, by_order);
@@ -1289,21 +1327,24 @@ check_clashes(const conf_t *conf, const bound_t *bound, size_t count, diag_t *di
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; j < i; j++)
             if (endpoint_clash(&bound[i].endpoint->at, &bound[j].endpoint->at)) {
-                diag_error(diag, bound[i].endpoint->place, "[route %s] %s_bind: %s is bound already, as %s by [route %s] %s_bind in %s:%d",
-                           bound[i].route->name, side_name(bound[i].side), bound[i].endpoint->at.text, bound[j].endpoint->at.text,
-                           bound[j].route->name, side_name(bound[j].side), bound[j].endpoint->place.file, bound[j].endpoint->place.line);
+                diag_error(diag, bound[i].endpoint->place,
+                           "[route %s] %s_bind: %s is bound already, as %s by [route %s] %s_bind in %s:%d",
+                           bound[i].route->name, side_name(bound[i].side), bound[i].endpoint->at.text,
+                           bound[j].endpoint->at.text, bound[j].route->name, side_name(bound[j].side),
+                           bound[j].endpoint->place.file, bound[j].endpoint->place.line);
                 break;
             }
-    endpoint_t http = {.transport = TRANSPORT_TCP, .port = conf->http_port};
-    snprintf(http.host, sizeof http.host, "%s", strcmp(conf->http_host, "localhost") == 0 ? "127.0.0.1" : conf->http_host);
+    endpoint_t http = { .transport = TRANSPORT_TCP, .port = conf->http_port };
+    snprintf(http.host, sizeof http.host, "%s",
+             strcmp(conf->http_host, "localhost") == 0 ? "127.0.0.1" : conf->http_host);
     for (size_t i = 0; i < count; i++) {
         const endpoint_t *at = &bound[i].endpoint->at;
         if (conf->http && conf->http_port && endpoint_clash(&http, at))
-            diag_error(diag, bound[i].endpoint->place, "[route %s] %s_bind: %s is taken by http = %s", bound[i].route->name,
-                       side_name(bound[i].side), at->text, conf->http);
+            diag_error(diag, bound[i].endpoint->place, "[route %s] %s_bind: %s is taken by http = %s",
+                       bound[i].route->name, side_name(bound[i].side), at->text, conf->http);
         if (conf->control && at->transport == TRANSPORT_IPC && strcmp(conf->control, at->path) == 0)
-            diag_error(diag, bound[i].endpoint->place, "[route %s] %s_bind: %s is the control socket", bound[i].route->name,
-                       side_name(bound[i].side), at->text);
+            diag_error(diag, bound[i].endpoint->place, "[route %s] %s_bind: %s is the control socket",
+                       bound[i].route->name, side_name(bound[i].side), at->text);
     }
 }
 
@@ -1319,8 +1360,8 @@ check_inproc(const conf_t *conf, const bound_t *bound, size_t count, diag_t *dia
                 for (size_t k = 0; k < count && !found; k++)
                     found = strcmp(bound[k].endpoint->at.text, endpoint->at.text) == 0;
                 if (!found)
-                    diag_warning(diag, endpoint->place, "[route %s] %s_connect: no route binds %s", conf->routes[i]->name,
-                                 side_name((side_t)which), endpoint->at.text);
+                    diag_warning(diag, endpoint->place, "[route %s] %s_connect: no route binds %s",
+                                 conf->routes[i]->name, side_name((side_t)which), endpoint->at.text);
             }
 }
 
@@ -1333,8 +1374,8 @@ check_max_sockets(const conf_t *conf, diag_t *diag)
         for (size_t which = 0; which < SIDES; which++)
             used += conf->routes[i]->sides[which].type >= 0;
         if (before <= conf->max_sockets && used > conf->max_sockets)
-            diag_error(diag, conf->routes[i]->place, "[route %s]: its sockets make %d, max_sockets is %d", conf->routes[i]->name, used,
-                       conf->max_sockets);
+            diag_error(diag, conf->routes[i]->place, "[route %s]: its sockets make %d, max_sockets is %d",
+                       conf->routes[i]->name, used, conf->max_sockets);
     }
 }
 
@@ -1342,7 +1383,7 @@ void
 check_all(conf_t *conf, const raw_t *raw, diag_t *diag)
 {
     slots_t *defaults = xcalloc(1, sizeof *defaults);
-    check_t self = {.diag = diag, .section = &raw->sections[1]};
+    check_t self = { .diag = diag, .section = &raw->sections[1] };
     load_process(conf, &raw->sections[0], diag);
     for (size_t i = 0; i < raw->sections[1].count; i++)
         take_item(&self, defaults, &raw->sections[1].items[i]);
@@ -1357,5 +1398,6 @@ check_all(conf_t *conf, const raw_t *raw, diag_t *diag)
     free(bound);
     // With an error there may be one that could not be read.
     if (raw->count == 2 && diag_errors(diag) == 0)
-        diag_warning(diag, (place_t){raw->sections[0].place.file, 1, 1}, "there is no [route NAME] section, nothing will be forwarded");
+        diag_warning(diag, (place_t){ raw->sections[0].place.file, 1, 1 },
+                     "there is no [route NAME] section, nothing will be forwarded");
 }

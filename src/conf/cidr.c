@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 
 static bool
 is_mapped(const uint8_t address[16])
@@ -41,7 +41,7 @@ static void
 clear_host_bits(cidr_t *net)
 {
     for (unsigned bit = net->bits; bit < 128; bit++)
-        net->address[bit / 8] &= (uint8_t)~(0x80u >> bit % 8);
+        net->address[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
 }
 
 static int
@@ -144,5 +144,5 @@ void
 cidr_free(cidrs_t *self)
 {
     free(self->at);
-    *self = (cidrs_t){0};
+    *self = (cidrs_t){ 0 };
 }

@@ -178,7 +178,8 @@ read_port(const parse_t *self, const char *at, size_t length, bool local, int *p
 
 // HOST:PORT up to END. LOCAL: ours, an address, interface or *; else a peer's.
 static int
-read_host_port(const parse_t *self, const char *at, const char *end, bool local, char host[256], int *port, bool *wildcard)
+read_host_port(const parse_t *self, const char *at, const char *end, bool local, char host[256], int *port,
+               bool *wildcard)
 {
     const char *colon = NULL;
     if (*at == '[') {
@@ -314,7 +315,8 @@ parse_ipc(const parse_t *self, const char *rest)
     if (length == 0 || strcmp(rest, "@") == 0)
         return fail(self, rest, "the path is missing");
     if (!copy(endpoint->path, sizeof endpoint->path, rest, length))
-        return fail(self, rest, "the path has %zu bytes, a UNIX socket's has at most %zu", length, sizeof endpoint->path - 1);
+        return fail(self, rest, "the path has %zu bytes, a UNIX socket's has at most %zu", length,
+                    sizeof endpoint->path - 1);
     endpoint->wildcard = strcmp(rest, "*") == 0;
     if (endpoint->wildcard && self->connect)
         return fail(self, rest, "* can be bound, not connected to; write a path");
@@ -375,8 +377,8 @@ parse_multicast(const parse_t *self, const char *rest)
         return fail(self, group, "\"%s\" is not a multicast address", endpoint->host);
     char target[300];
     print_host_port(target, sizeof target, endpoint->host, endpoint->port);
-    snprintf(endpoint->text, sizeof endpoint->text, "%s://%.*s%s", transport_name(endpoint->transport), (int)(group - rest), rest,
-             target);
+    snprintf(endpoint->text, sizeof endpoint->text, "%s://%.*s%s", transport_name(endpoint->transport),
+             (int)(group - rest), rest, target);
     return 0;
 }
 
@@ -388,7 +390,8 @@ is_number_list(const char *at, const char *separators)
         size_t digits = strspn(at, "0123456789");
         char number[12];
         int64_t value;
-        if (digits == 0 || !copy(number, sizeof number, at, digits) || units_number(number, &value) != 0 || value > UINT32_MAX)
+        if (digits == 0 || !copy(number, sizeof number, at, digits) || units_number(number, &value) != 0 ||
+            value > UINT32_MAX)
             return false;
         at += digits;
         if (*at++ != *separators)
@@ -423,15 +426,15 @@ parse_tipc(const parse_t *self, const char *rest)
 }
 
 static const transport_row_t transports[] = {
-    [TRANSPORT_TCP] = {"tcp", {NULL, NULL}, parse_tcp},
-    [TRANSPORT_IPC] = {"ipc", {"ipc", NULL}, parse_ipc},
-    [TRANSPORT_INPROC] = {"inproc", {NULL, NULL}, parse_inproc},
-    [TRANSPORT_PGM] = {"pgm", {"pgm", NULL}, parse_multicast},
-    [TRANSPORT_EPGM] = {"epgm", {"pgm", NULL}, parse_multicast},
-    [TRANSPORT_NORM] = {"norm", {"norm", NULL}, parse_multicast},
-    [TRANSPORT_TIPC] = {"tipc", {"tipc", NULL}, parse_tipc},
-    [TRANSPORT_WS] = {"ws", {"WS", "ws"}, parse_ws},
-    [TRANSPORT_WSS] = {"wss", {"WSS", "wss"}, parse_ws},
+    [TRANSPORT_TCP] = { "tcp", { NULL, NULL }, parse_tcp },
+    [TRANSPORT_IPC] = { "ipc", { "ipc", NULL }, parse_ipc },
+    [TRANSPORT_INPROC] = { "inproc", { NULL, NULL }, parse_inproc },
+    [TRANSPORT_PGM] = { "pgm", { "pgm", NULL }, parse_multicast },
+    [TRANSPORT_EPGM] = { "epgm", { "pgm", NULL }, parse_multicast },
+    [TRANSPORT_NORM] = { "norm", { "norm", NULL }, parse_multicast },
+    [TRANSPORT_TIPC] = { "tipc", { "tipc", NULL }, parse_tipc },
+    [TRANSPORT_WS] = { "ws", { "WS", "ws" }, parse_ws },
+    [TRANSPORT_WSS] = { "wss", { "WSS", "wss" }, parse_ws },
 };
 
 #define TRANSPORTS (sizeof transports / sizeof *transports)
@@ -466,8 +469,8 @@ unknown_transport(const parse_t *self, const char *name)
 int
 endpoint_parse(const char *text, bool connect, endpoint_t *endpoint, char *reason, size_t size, size_t *offset)
 {
-    *endpoint = (endpoint_t){0};
-    parse_t self = {text, connect, endpoint, reason, size, offset};
+    *endpoint = (endpoint_t){ 0 };
+    parse_t self = { text, connect, endpoint, reason, size, offset };
     *offset = 0;
     *reason = '\0';
     if (!*text)
@@ -494,7 +497,8 @@ endpoint_parse(const char *text, bool connect, endpoint_t *endpoint, char *reaso
 static bool
 on_ip(const endpoint_t *endpoint)
 {
-    return endpoint->transport == TRANSPORT_TCP || endpoint->transport == TRANSPORT_WS || endpoint->transport == TRANSPORT_WSS;
+    return endpoint->transport == TRANSPORT_TCP || endpoint->transport == TRANSPORT_WS ||
+           endpoint->transport == TRANSPORT_WSS;
 }
 
 // libzmq binds * and [::] for both families.

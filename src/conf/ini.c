@@ -17,10 +17,10 @@ typedef struct {
     ini_t *ini;
     diag_t *diag;
     const char *file;
-    const char *at, *end;      // what is left of the text
+    const char *at, *end; // what is left of the text
     int line;
-    size_t section;            // that keys go to, NO_SECTION: they are left out
-    bool homeless;             // a key before any section was reported
+    size_t section; // that keys go to, NO_SECTION: they are left out
+    bool homeless;  // a key before any section was reported
     bool any_section;
 } reader_t;
 
@@ -33,7 +33,7 @@ is_blank(char c)
 static place_t
 place(const reader_t *self, size_t offset)
 {
-    return (place_t){self->file, self->line, (int)offset + 1};
+    return (place_t){ self->file, self->line, (int)offset + 1 };
 }
 
 char *
@@ -85,14 +85,16 @@ read_section(reader_t *self, const char *line, char *out, size_t room)
     }
     const char *after = close + 1 + strspn(close + 1, " \t");
     if (*after && *after != ';' && *after != '#') {
-        diag_error(self->diag, place(self, (size_t)(after - line)), "unexpected \"%.40s\" after the section name", after);
+        diag_error(self->diag, place(self, (size_t)(after - line)), "unexpected \"%.40s\" after the section name",
+                   after);
         return;
     }
     size_t column = 1 + strspn(line + 1, " \t");
     char *name = section_name(line + 1, close);
     if (!*name || strlen(name) > INI_NAME_MAX) {
         if (*name)
-            diag_error(self->diag, place(self, column), "[%s]: the section name has %zu bytes, at most %d", name, strlen(name), INI_NAME_MAX);
+            diag_error(self->diag, place(self, column), "[%s]: the section name has %zu bytes, at most %d", name,
+                       strlen(name), INI_NAME_MAX);
         else
             diag_error(self->diag, place(self, 0), "the section name is missing");
         free(name);
@@ -101,7 +103,7 @@ read_section(reader_t *self, const char *line, char *out, size_t room)
     ini_t *ini = self->ini;
     mem_grow(ini->sections, ini->section_count, ini->section_room);
     self->section = ini->section_count++;
-    ini->sections[self->section] = (ini_section_t){.name = name, .place = place(self, column)};
+    ini->sections[self->section] = (ini_section_t){ .name = name, .place = place(self, column) };
     snprintf(out, room, "[%s]\n", name);
 }
 
@@ -140,7 +142,8 @@ read_entry(reader_t *self, char *line, char *out, size_t room)
     }
     for (size_t i = 0; i < length; i++)
         if (!is_key_char(line[i])) {
-            diag_error(self->diag, place(self, i), "%s\"%.*s\" is not a key: letters, digits and _", label, (int)(length > 60 ? 60 : length), line);
+            diag_error(self->diag, place(self, i), "%s\"%.*s\" is not a key: letters, digits and _", label,
+                       (int)(length > 60 ? 60 : length), line);
             return;
         }
     if (length > INI_NAME_MAX) {
@@ -148,7 +151,9 @@ read_entry(reader_t *self, char *line, char *out, size_t room)
         return;
     }
     if (!self->any_section && !self->homeless) {
-        diag_error(self->diag, place(self, 0), "%.*s: stands before any section; start with [zbroker], [defaults] or [route NAME]", (int)length, line);
+        diag_error(self->diag, place(self, 0),
+                   "%.*s: stands before any section; start with [zbroker], [defaults] or [route NAME]", (int)length,
+                   line);
         self->homeless = true;
     }
     if (self->section == NO_SECTION)
@@ -174,7 +179,8 @@ is_sound(reader_t *self, const char *line, size_t length)
     char label[80];
     section_label(self, label, sizeof label);
     if (length > INI_LINE_MAX) {
-        diag_error(self->diag, place(self, INI_LINE_MAX), "%sthe line has %zu bytes, at most %d", label, length, INI_LINE_MAX);
+        diag_error(self->diag, place(self, INI_LINE_MAX), "%sthe line has %zu bytes, at most %d", label, length,
+                   INI_LINE_MAX);
         return false;
     }
     for (size_t i = 0; i < length; i++) {
@@ -206,7 +212,8 @@ read_line(reader_t *self, const char *raw, size_t length, char *out, size_t room
         return;
     char label[80];
     if (indent > 0)
-        diag_error(self->diag, place(self, indent), "%sthe line is indented; there are no continuation lines, start in the first column",
+        diag_error(self->diag, place(self, indent),
+                   "%sthe line is indented; there are no continuation lines, start in the first column",
                    section_label(self, label, sizeof label));
     else if (*line == '[')
         read_section(self, line, out, room);
@@ -255,12 +262,14 @@ void
 ini_read(ini_t *self, const char *file, const char *text, size_t size, diag_t *diag)
 {
     static const char bom[3] = "\xef\xbb\xbf";
-    *self = (ini_t){0};
+    *self = (ini_t){ 0 };
     if (size >= sizeof bom && memcmp(text, bom, sizeof bom) == 0) {
         text += sizeof bom;
         size -= sizeof bom;
     }
-    reader_t reader = {.ini = self, .diag = diag, .file = file, .at = text, .end = text + size, .section = NO_SECTION};
+    reader_t reader = {
+        .ini = self, .diag = diag, .file = file, .at = text, .end = text + size, .section = NO_SECTION
+    };
     // The handler's result counts only for the return value; what matters is which entries arrived.
     if (size > 0)
         ini_parse_stream(next_line, &reader, deliver, self);
@@ -271,7 +280,8 @@ ini_read(ini_t *self, const char *file, const char *text, size_t size, diag_t *d
             self->entries[kept++] = *entry;
             continue;
         }
-        diag_error(diag, entry->key_place, "[%s] %s: the INI library cannot read this line", self->sections[entry->section].name, entry->key);
+        diag_error(diag, entry->key_place, "[%s] %s: the INI library cannot read this line",
+                   self->sections[entry->section].name, entry->key);
         free(entry->key);
         free(entry->value);
     }
@@ -289,5 +299,5 @@ ini_free(ini_t *self)
     }
     free(self->sections);
     free(self->entries);
-    *self = (ini_t){0};
+    *self = (ini_t){ 0 };
 }

@@ -22,16 +22,16 @@
 #define INI_NAME_MAX 49   // inih's own limit for sections and keys
 
 typedef struct {
-    char *name;      // blanks around it cut, runs of them one
-    place_t place;   // of the name
+    char *name;    // blanks around it cut, runs of them one
+    place_t place; // of the name
 } ini_section_t;
 
 typedef struct {
-    size_t section;  // index into sections
+    size_t section; // index into sections
     char *key;
-    char *value;     // never NULL, blanks around it and a " ;" comment cut
+    char *value; // never NULL, blanks around it and a " ;" comment cut
     place_t key_place, value_place;
-    bool seen;       // inih has delivered it
+    bool seen; // inih has delivered it
 } ini_entry_t;
 
 typedef struct {

@@ -23,24 +23,35 @@
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static const key_word_t levels[] = {
-    {"error", LOG_LEVEL_ERROR},   {"warning", LOG_LEVEL_WARNING}, {"notice", LOG_LEVEL_NOTICE},
-    {"info", LOG_LEVEL_INFO},     {"debug", LOG_LEVEL_DEBUG},     {"trace", LOG_LEVEL_TRACE},
-    {NULL, 0},
+    { "error", LOG_LEVEL_ERROR },
+    { "warning", LOG_LEVEL_WARNING },
+    { "notice", LOG_LEVEL_NOTICE },
+    { "info", LOG_LEVEL_INFO },
+    { "debug", LOG_LEVEL_DEBUG },
+    { "trace", LOG_LEVEL_TRACE },
+    { NULL, 0 },
 };
-static const key_word_t targets[] = {{"auto", LOG_TARGET_AUTO}, {"stderr", LOG_TARGET_STDERR}, {"syslog", LOG_TARGET_SYSLOG}, {NULL, 0}};
+static const key_word_t targets[] = {
+    { "auto", LOG_TARGET_AUTO }, { "stderr", LOG_TARGET_STDERR }, { "syslog", LOG_TARGET_SYSLOG }, { NULL, 0 }
+};
 static const key_word_t facilities[] = {
-    {"daemon", LOG_DAEMON}, {"user", LOG_USER},     {"auth", LOG_AUTH},     {"authpriv", LOG_AUTHPRIV}, {"cron", LOG_CRON},
-    {"ftp", LOG_FTP},       {"lpr", LOG_LPR},       {"mail", LOG_MAIL},     {"news", LOG_NEWS},         {"syslog", LOG_SYSLOG},
-    {"uucp", LOG_UUCP},     {"local0", LOG_LOCAL0}, {"local1", LOG_LOCAL1}, {"local2", LOG_LOCAL2},     {"local3", LOG_LOCAL3},
-    {"local4", LOG_LOCAL4}, {"local5", LOG_LOCAL5}, {"local6", LOG_LOCAL6}, {"local7", LOG_LOCAL7},     {NULL, 0},
+    { "daemon", LOG_DAEMON }, { "user", LOG_USER },     { "auth", LOG_AUTH },     { "authpriv", LOG_AUTHPRIV },
+    { "cron", LOG_CRON },     { "ftp", LOG_FTP },       { "lpr", LOG_LPR },       { "mail", LOG_MAIL },
+    { "news", LOG_NEWS },     { "syslog", LOG_SYSLOG }, { "uucp", LOG_UUCP },     { "local0", LOG_LOCAL0 },
+    { "local1", LOG_LOCAL1 }, { "local2", LOG_LOCAL2 }, { "local3", LOG_LOCAL3 }, { "local4", LOG_LOCAL4 },
+    { "local5", LOG_LOCAL5 }, { "local6", LOG_LOCAL6 }, { "local7", LOG_LOCAL7 }, { NULL, 0 },
 };
-static const key_word_t engines[] = {{"zbroker", ENGINE_ZBROKER}, {"zmq_proxy", ENGINE_ZMQ_PROXY}, {NULL, 0}};
-static const key_word_t capture_types[] = {{"pub", ZMQ_PUB}, {"push", ZMQ_PUSH}, {NULL, 0}};
+static const key_word_t engines[] = { { "zbroker", ENGINE_ZBROKER }, { "zmq_proxy", ENGINE_ZMQ_PROXY }, { NULL, 0 } };
+static const key_word_t capture_types[] = { { "pub", ZMQ_PUB }, { "push", ZMQ_PUSH }, { NULL, 0 } };
 static const key_word_t mechanisms[] = {
-    {"none", SECURITY_NONE}, {"plain", SECURITY_PLAIN}, {"curve", SECURITY_CURVE}, {"gssapi", SECURITY_GSSAPI}, {NULL, 0},
+    { "none", SECURITY_NONE },
+    { "plain", SECURITY_PLAIN },
+    { "curve", SECURITY_CURVE },
+    { "gssapi", SECURITY_GSSAPI },
+    { NULL, 0 },
 };
 
-#define FIELD(type, member) offsetof(type, member), sizeof ((type *)NULL)->member
+#define FIELD(type, member) offsetof(type, member), sizeof((type *)NULL)->member
 #define CONF(member) FIELD(conf_t, member)
 #define ROUTE(member) FIELD(route_conf_t, member)
 #define SIDE(member) FIELD(side_conf_t, member)
@@ -122,10 +133,10 @@ key_find(key_scope_t scope, const char *key)
 bool
 conf_key_at(unsigned i, key_info_t *info)
 {
-    static const char *const names[] = {"zbroker", "route", "side"};
+    static const char *const names[] = { "zbroker", "route", "side" };
     if (i >= COUNT(rows))
         return false;
-    *info = (key_info_t){names[rows[i].scope], rows[i].key, rows[i].reload};
+    *info = (key_info_t){ names[rows[i].scope], rows[i].key, rows[i].reload };
     return true;
 }
 
@@ -167,7 +178,7 @@ static int
 parse_word(const key_row_t *row, const char *text, key_value_t *value, const complaint_t *at)
 {
     suggest_t suggest = suggest_for(text);
-    text_t all = {0};
+    text_t all = { 0 };
     for (const key_word_t *word = row->words; word->name; word++) {
         if (strcasecmp(word->name, text) == 0) {
             value->number = word->number;
@@ -186,7 +197,7 @@ static int
 parse_pattern(const char *text, key_value_t *value, const complaint_t *at)
 {
     suggest_t suggest = suggest_for(text);
-    text_t all = {0};
+    text_t all = { 0 };
     const pattern_t *found = pattern_find(text);
     for (unsigned i = 0; pattern_at(i); i++) {
         if (pattern_at(i) == found)
@@ -296,8 +307,8 @@ parse_secret_file(const char *text, key_value_t *value, const complaint_t *at)
 static int
 parse_cidr(const char *text, key_value_t *value, const complaint_t *at)
 {
-    cidrs_t nets = {0};
-    text_t canonical = {0};
+    cidrs_t nets = { 0 };
+    text_t canonical = { 0 };
     int result = cidr_parse(&nets, text, at->reason, at->size, at->offset);
     cidr_print(&nets, &canonical);
     if (result == 0)
@@ -333,10 +344,10 @@ parse_number(const key_row_t *row, const char *text, key_value_t *value, const c
         const char *is;
         const char *example;
     } names[] = {
-        [KEY_NUMBER] = {"number", ""},
-        [KEY_TIME] = {"time", " such as 500ms, 10s, 5m or 1h"},
-        [KEY_SIZE] = {"size", " such as 4096, 64k, 16M or 1G"},
-        [KEY_MODE] = {"file mode", " such as 0660"},
+        [KEY_NUMBER] = { "number", "" },
+        [KEY_TIME] = { "time", " such as 500ms, 10s, 5m or 1h" },
+        [KEY_SIZE] = { "size", " such as 4096, 64k, 16M or 1G" },
+        [KEY_MODE] = { "file mode", " such as 0660" },
     };
     int result = row->kind == KEY_TIME   ? units_time(text, 1, &value->number)
                  : row->kind == KEY_SIZE ? units_size(text, &value->number)
@@ -346,7 +357,9 @@ parse_number(const key_row_t *row, const char *text, key_value_t *value, const c
         return fail(at, "\"%s\" is not a %s%s", text, names[row->kind].is, names[row->kind].example);
     if (result == 0 && value->number >= row->min && value->number <= row->max)
         return 0;
-    void (*print)(int64_t, char[UNITS_TEXT]) = row->kind == KEY_TIME ? units_print_time : row->kind == KEY_SIZE ? units_print_size : NULL;
+    void (*print)(int64_t, char[UNITS_TEXT]) = row->kind == KEY_TIME   ? units_print_time
+                                               : row->kind == KEY_SIZE ? units_print_size
+                                                                       : NULL;
     char from[UNITS_TEXT], to[UNITS_TEXT];
     units_print_end(row->min, print, from);
     units_print_end(row->max, print, to);
@@ -354,11 +367,12 @@ parse_number(const key_row_t *row, const char *text, key_value_t *value, const c
 }
 
 int
-key_parse(const key_row_t *row, const char *text, const char *folder, key_value_t *value, char *reason, size_t size, size_t *offset)
+key_parse(const key_row_t *row, const char *text, const char *folder, key_value_t *value, char *reason, size_t size,
+          size_t *offset)
 {
-    complaint_t at = {folder, reason, size, offset};
+    complaint_t at = { folder, reason, size, offset };
     bool yes;
-    *value = (key_value_t){0};
+    *value = (key_value_t){ 0 };
     *offset = 0;
     *reason = '\0';
     if (!*text) {

@@ -11,20 +11,20 @@
 typedef enum { SCOPE_PROCESS, SCOPE_ROUTE, SCOPE_SIDE } key_scope_t;
 
 typedef enum {
-    KEY_WORD,        // one of WORDS
+    KEY_WORD, // one of WORDS
     KEY_NUMBER,
-    KEY_TIME,        // milliseconds
-    KEY_SIZE,        // bytes
+    KEY_TIME, // milliseconds
+    KEY_SIZE, // bytes
     KEY_BOOL,
     KEY_MODE,        // file mode, octal
     KEY_GROUP,       // name or number of a group
     KEY_PATH,        // relative ones are resolved against the folder of the file
     KEY_SECRET_FILE, // a path whose first line is the value; the text itself is never printed
     KEY_TEXT,
-    KEY_CIDR,        // comma-separated networks
-    KEY_HTTP,        // HOST:PORT
+    KEY_CIDR, // comma-separated networks
+    KEY_HTTP, // HOST:PORT
     KEY_SOCKET_TYPE,
-    KEY_PATTERN,     // a route type
+    KEY_PATTERN, // a route type
     KEY_ENDPOINT,
     KEY_INCLUDE,
 } key_kind_t;
@@ -35,35 +35,37 @@ typedef struct {
 } key_word_t;
 
 enum {
-    KEY_LIST = 1,      // may be given several times
-    KEY_SIDED = 2,     // only as SIDE_key
-    KEY_UNSET_OK = 4,  // an empty value means: not set
+    KEY_LIST = 1,     // may be given several times
+    KEY_SIDED = 2,    // only as SIDE_key
+    KEY_UNSET_OK = 4, // an empty value means: not set
 };
 
 typedef struct {
     key_scope_t scope;
     const char *key;
     key_kind_t kind;
-    size_t offset, width;      // of the field in conf_t, route_conf_t or side_conf_t; width 0: stored by hand
+    size_t offset, width; // of the field in conf_t, route_conf_t or side_conf_t; width 0: stored by hand
     int64_t min, max;
-    const char *initial;       // "": not set
+    const char *initial; // "": not set
     const key_word_t *words;
     reload_t reload;
     unsigned flags;
-    uint32_t sockets;          // side: the socket types it fits; 0: all
+    uint32_t sockets; // side: the socket types it fits; 0: all
 } key_row_t;
 
 typedef struct {
     int64_t number;
-    char *text;                // owned
+    char *text; // owned
 } key_value_t;
 
-const key_row_t *key_at(key_scope_t scope, unsigned i); // NULL past the end; route and side rows in the order of the dump
+const key_row_t *key_at(key_scope_t scope,
+                        unsigned i); // NULL past the end; route and side rows in the order of the dump
 const key_row_t *key_find(key_scope_t scope, const char *key);
 
 // Parse TEXT; FOLDER is what relative paths start from. Returns 0, or -1 with
 // the REASON and the OFFSET of what is wrong.
-int key_parse(const key_row_t *row, const char *text, const char *folder, key_value_t *value, char *reason, size_t size, size_t *offset);
+int key_parse(const key_row_t *row, const char *text, const char *folder, key_value_t *value, char *reason, size_t size,
+              size_t *offset);
 
 char *key_print(const key_row_t *row, const key_value_t *value); // canonical, the caller frees
 void key_store(const key_row_t *row, const key_value_t *value, void *object);

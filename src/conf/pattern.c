@@ -22,39 +22,42 @@ typedef struct {
 
 // The first row of a number is its name of today, later ones are old names.
 static const socket_type_t socket_types[] = {
-    {"PAIR", ZMQ_PAIR, SENDS | RECEIVES, NULL},
-    {"PUB", ZMQ_PUB, SENDS, NULL},
-    {"SUB", ZMQ_SUB, RECEIVES, NULL},
-    {"REQ", ZMQ_REQ, SENDS | RECEIVES, "a REQ socket has to wait for each reply and cannot be proxied, DEALER can"},
-    {"REP", ZMQ_REP, SENDS | RECEIVES, "a REP socket has to answer each request first and cannot be proxied, ROUTER can"},
-    {"DEALER", ZMQ_DEALER, SENDS | RECEIVES, NULL},
-    {"ROUTER", ZMQ_ROUTER, SENDS | RECEIVES, NULL},
-    {"PULL", ZMQ_PULL, RECEIVES, NULL},
-    {"PUSH", ZMQ_PUSH, SENDS, NULL},
-    {"XPUB", ZMQ_XPUB, SENDS | RECEIVES, NULL},
-    {"XSUB", ZMQ_XSUB, SENDS | RECEIVES, NULL},
-    {"STREAM", ZMQ_STREAM, SENDS | RECEIVES, NULL},
-    {"SERVER", T_SERVER, SENDS | RECEIVES | DRAFT, "a SERVER message forgets its sender on the way through and cannot be proxied, ROUTER can"},
-    {"CLIENT", T_CLIENT, SENDS | RECEIVES | DRAFT, NULL},
-    {"RADIO", T_RADIO, SENDS | DRAFT, "RADIO needs the group of each message and cannot be proxied, PUB can"},
-    {"DISH", T_DISH, RECEIVES | DRAFT, "DISH has to join each group by name and cannot be proxied, SUB can"},
-    {"GATHER", T_GATHER, RECEIVES | DRAFT, NULL},
-    {"SCATTER", T_SCATTER, SENDS | DRAFT, NULL},
-    {"DGRAM", T_DGRAM, SENDS | RECEIVES | DRAFT, "DGRAM speaks udp only, which no route can"},
-    {"PEER", T_PEER, SENDS | RECEIVES | DRAFT, "a PEER message forgets its sender on the way through and cannot be proxied, ROUTER can"},
-    {"CHANNEL", T_CHANNEL, SENDS | RECEIVES | DRAFT, NULL},
-    {"XREQ", ZMQ_DEALER, SENDS | RECEIVES, NULL},
-    {"XREP", ZMQ_ROUTER, SENDS | RECEIVES, NULL},
+    { "PAIR", ZMQ_PAIR, SENDS | RECEIVES, NULL },
+    { "PUB", ZMQ_PUB, SENDS, NULL },
+    { "SUB", ZMQ_SUB, RECEIVES, NULL },
+    { "REQ", ZMQ_REQ, SENDS | RECEIVES, "a REQ socket has to wait for each reply and cannot be proxied, DEALER can" },
+    { "REP", ZMQ_REP, SENDS | RECEIVES,
+      "a REP socket has to answer each request first and cannot be proxied, ROUTER can" },
+    { "DEALER", ZMQ_DEALER, SENDS | RECEIVES, NULL },
+    { "ROUTER", ZMQ_ROUTER, SENDS | RECEIVES, NULL },
+    { "PULL", ZMQ_PULL, RECEIVES, NULL },
+    { "PUSH", ZMQ_PUSH, SENDS, NULL },
+    { "XPUB", ZMQ_XPUB, SENDS | RECEIVES, NULL },
+    { "XSUB", ZMQ_XSUB, SENDS | RECEIVES, NULL },
+    { "STREAM", ZMQ_STREAM, SENDS | RECEIVES, NULL },
+    { "SERVER", T_SERVER, SENDS | RECEIVES | DRAFT,
+      "a SERVER message forgets its sender on the way through and cannot be proxied, ROUTER can" },
+    { "CLIENT", T_CLIENT, SENDS | RECEIVES | DRAFT, NULL },
+    { "RADIO", T_RADIO, SENDS | DRAFT, "RADIO needs the group of each message and cannot be proxied, PUB can" },
+    { "DISH", T_DISH, RECEIVES | DRAFT, "DISH has to join each group by name and cannot be proxied, SUB can" },
+    { "GATHER", T_GATHER, RECEIVES | DRAFT, NULL },
+    { "SCATTER", T_SCATTER, SENDS | DRAFT, NULL },
+    { "DGRAM", T_DGRAM, SENDS | RECEIVES | DRAFT, "DGRAM speaks udp only, which no route can" },
+    { "PEER", T_PEER, SENDS | RECEIVES | DRAFT,
+      "a PEER message forgets its sender on the way through and cannot be proxied, ROUTER can" },
+    { "CHANNEL", T_CHANNEL, SENDS | RECEIVES | DRAFT, NULL },
+    { "XREQ", ZMQ_DEALER, SENDS | RECEIVES, NULL },
+    { "XREP", ZMQ_ROUTER, SENDS | RECEIVES, NULL },
 };
 
 static const pattern_t patterns[] = {
     // name       frontend     backend      flow        ingress  draft
-    {"forwarder", ZMQ_XSUB,    ZMQ_XPUB,    FLOW_BOTH,  true,    false},
-    {"queue",     ZMQ_ROUTER,  ZMQ_DEALER,  FLOW_BOTH,  false,   false},
-    {"streamer",  ZMQ_PULL,    ZMQ_PUSH,    FLOW_DOWN,  false,   false},
-    {"pair",      ZMQ_PAIR,    ZMQ_PAIR,    FLOW_BOTH,  false,   false},
-    {"pipeline",  T_GATHER,    T_SCATTER,   FLOW_DOWN,  false,   true},
-    {"custom",    -1,          -1,          FLOW_BOTH,  false,   false},
+    { "forwarder", ZMQ_XSUB, ZMQ_XPUB, FLOW_BOTH, true, false },
+    { "queue", ZMQ_ROUTER, ZMQ_DEALER, FLOW_BOTH, false, false },
+    { "streamer", ZMQ_PULL, ZMQ_PUSH, FLOW_DOWN, false, false },
+    { "pair", ZMQ_PAIR, ZMQ_PAIR, FLOW_BOTH, false, false },
+    { "pipeline", T_GATHER, T_SCATTER, FLOW_DOWN, false, true },
+    { "custom", -1, -1, FLOW_BOTH, false, false },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -62,7 +65,7 @@ static const pattern_t patterns[] = {
 const char *
 side_name(side_t side)
 {
-    static const char *const names[SIDES] = {"frontend", "backend", "ingress", "capture"};
+    static const char *const names[SIDES] = { "frontend", "backend", "ingress", "capture" };
     return side < SIDES ? names[side] : "";
 }
 
@@ -99,7 +102,7 @@ socket_type_find(const char *name)
 static const socket_type_t *
 row_of(int type)
 {
-    static const socket_type_t unknown = {"?", -1, 0, "unknown socket type"};
+    static const socket_type_t unknown = { "?", -1, 0, "unknown socket type" };
     for (size_t i = 0; i < COUNT(socket_types); i++)
         if (socket_types[i].type == type)
             return &socket_types[i];

@@ -128,7 +128,8 @@ compare_passwords(const route_conf_t *running, const route_conf_t *wanted, chang
 {
     reload_t most = RELOAD_LIVE;
     for (size_t side = 0; side < SIDES; side++) {
-        const char *old = running->sides[side].security.plain_password, *new = wanted->sides[side].security.plain_password;
+        const char *old = running->sides[side].security.plain_password,
+                   *new = wanted->sides[side].security.plain_password;
         if (!old || !new || same_text(old, new))
             continue;
         char *key = xasprintf("%s_plain_password_file", side_name((side_t)side));
@@ -143,13 +144,13 @@ static void
 add_step(plan_t *self, plan_action_t action, const route_conf_t *running, const route_conf_t *wanted, changes_t changes)
 {
     self->steps = xrealloc(self->steps, self->count + 1, sizeof *self->steps);
-    self->steps[self->count++] = (plan_step_t){action, running, wanted, changes.at, changes.count};
+    self->steps[self->count++] = (plan_step_t){ action, running, wanted, changes.at, changes.count };
 }
 
 static void
 plan_route(plan_t *self, const route_conf_t *running, const route_conf_t *wanted)
 {
-    changes_t changes = {0};
+    changes_t changes = { 0 };
     reload_t most = compare(&running->settings, &wanted->settings, &changes);
     most = heavier(most, compare_passwords(running, wanted, &changes));
     plan_action_t action = most != RELOAD_LIVE ? PLAN_REPLACE : changes.count ? PLAN_CHANGE : PLAN_KEEP;
@@ -160,7 +161,9 @@ plan_route(plan_t *self, const route_conf_t *running, const route_conf_t *wanted
 static int
 by_action(const void *left, const void *right)
 {
-    static const int rank[] = {[PLAN_STOP] = 0, [PLAN_REPLACE] = 1, [PLAN_CHANGE] = 2, [PLAN_START] = 3, [PLAN_KEEP] = 4};
+    static const int rank[] = {
+        [PLAN_STOP] = 0, [PLAN_REPLACE] = 1, [PLAN_CHANGE] = 2, [PLAN_START] = 3, [PLAN_KEEP] = 4
+    };
     const plan_step_t *a = left, *b = right;
     int difference = rank[a->action] - rank[b->action];
     const char *a_name = a->wanted ? a->wanted->name : a->running->name;
@@ -169,10 +172,11 @@ by_action(const void *left, const void *right)
 }
 
 plan_t *
-plan_make(const conf_t *wanted, const settings_t *running_process, const route_conf_t *const running[], size_t running_count)
+plan_make(const conf_t *wanted, const settings_t *running_process, const route_conf_t *const running[],
+          size_t running_count)
 {
     plan_t *self = xcalloc(1, sizeof *self);
-    changes_t process = {0}, none = {0};
+    changes_t process = { 0 }, none = { 0 };
     compare(running_process, &wanted->settings, &process);
     self->process = process.at;
     self->process_count = process.count;
@@ -200,7 +204,8 @@ print_change(const plan_change_t *change, const char *subject, const char *how, 
 {
     text_add(out, "%s%s ", subject, change->key);
     if (change->old_value && change->new_value)
-        text_add(out, "%s -> %s", *change->old_value ? change->old_value : "unset", *change->new_value ? change->new_value : "unset");
+        text_add(out, "%s -> %s", *change->old_value ? change->old_value : "unset",
+                 *change->new_value ? change->new_value : "unset");
     else if (change->new_value)
         text_add(out, "added: %s", change->new_value);
     else
@@ -211,7 +216,7 @@ print_change(const plan_change_t *change, const char *subject, const char *how, 
 static void
 print_step(const plan_step_t *step, text_t *out)
 {
-    static const char *const how[] = {[PLAN_CHANGE] = "live", [PLAN_REPLACE] = "re-created"};
+    static const char *const how[] = { [PLAN_CHANGE] = "live", [PLAN_REPLACE] = "re-created" };
     char *subject;
     switch (step->action) {
     case PLAN_START:

@@ -58,7 +58,7 @@ static size_t
 add_section(raw_t *raw, raw_kind_t kind, const char *name, place_t place)
 {
     mem_grow(raw->sections, raw->count, raw->room);
-    raw->sections[raw->count] = (raw_section_t){.kind = kind, .name = xstrdup(name), .place = place};
+    raw->sections[raw->count] = (raw_section_t){ .kind = kind, .name = xstrdup(name), .place = place };
     return raw->count++;
 }
 
@@ -93,7 +93,8 @@ check_route_name(const ini_section_t *section, diag_t *diag)
         }
     if (strlen(name) <= ROUTE_NAME_MAX)
         return true;
-    diag_error(diag, place, "[%s]: the route's name has %zu bytes, at most %d", section->name, strlen(name), ROUTE_NAME_MAX);
+    diag_error(diag, place, "[%s]: the route's name has %zu bytes, at most %d", section->name, strlen(name),
+               ROUTE_NAME_MAX);
     return false;
 }
 
@@ -107,7 +108,8 @@ unknown_section(place_t place, const char *name, diag_t *diag)
     suggest_offer(&suggest, "defaults");
     suggest_offer(&suggest, "route");
     if (strcmp(suggest.best, "route") == 0)
-        diag_error(diag, place, "[%s]: unknown section; did you mean [route%s]?", name, name[word] ? name + word : " NAME");
+        diag_error(diag, place, "[%s]: unknown section; did you mean [route%s]?", name,
+                   name[word] ? name + word : " NAME");
     else if (*suggest.best)
         diag_error(diag, place, "[%s]: unknown section; did you mean [%s]?", name, suggest.best);
     else
@@ -131,7 +133,8 @@ open_section(raw_t *raw, const ini_section_t *section, diag_t *diag)
         return UNKNOWN;
     if (found != UNKNOWN) {
         place_t first = raw->sections[found].place;
-        diag_error(diag, section->place, "[%s]: this route is there already, in %s:%d", section->name, first.file, first.line);
+        diag_error(diag, section->place, "[%s]: this route is there already, in %s:%d", section->name, first.file,
+                   first.line);
         return UNKNOWN;
     }
     return add_section(raw, RAW_ROUTE, section->name, section->place);
@@ -194,18 +197,19 @@ static void
 read_file(load_t *load, const char *file, const nesting_t *outer, place_t at)
 {
     bool standard_input = strcmp(file, "-") == 0;
-    place_t place = at.line ? at : (place_t){intern(file), 1, 1};
+    place_t place = at.line ? at : (place_t){ intern(file), 1, 1 };
     const char *label = at.line ? "[zbroker] include: " : "";
     // Nobody reads a pipe that an include names by mistake; the main file may be one.
     int fd = standard_input ? dup(STDIN_FILENO) : open(file, O_RDONLY | O_CLOEXEC | (at.line ? O_NONBLOCK : 0));
     struct stat status;
-    text_t content = {0};
+    text_t content = { 0 };
     if (fd == -1 || fstat(fd, &status) == -1) {
         diag_error(load->diag, place, "%scannot read %s: %s", label, file, strerror(errno));
         goto done;
     }
     if (S_ISDIR(status.st_mode) || (at.line && !S_ISREG(status.st_mode))) {
-        diag_error(load->diag, place, "%scannot read %s: it is %s", label, file, S_ISDIR(status.st_mode) ? "a folder" : "not a regular file");
+        diag_error(load->diag, place, "%scannot read %s: it is %s", label, file,
+                   S_ISDIR(status.st_mode) ? "a folder" : "not a regular file");
         goto done;
     }
     size_t depth = 0;
@@ -222,7 +226,7 @@ read_file(load_t *load, const char *file, const nesting_t *outer, place_t at)
         diag_error(load->diag, place, "%scannot read %s: %s", label, file, strerror(errno));
         goto done;
     }
-    nesting_t nesting = {outer, status.st_dev, status.st_ino};
+    nesting_t nesting = { outer, status.st_dev, status.st_ino };
     if (!at.line)
         load->raw->readable = true;
     read_text(load, file, content.data ? content.data : "", content.size, &nesting);
@@ -239,9 +243,10 @@ include(load_t *load, const char *value, const char *file, place_t place, const 
         return;
     // As the user would name it from where he stands: relative to the file as it was given.
     const char *slash = strrchr(file, '/');
-    char *pattern = *value == '/' || !slash ? xstrdup(value) : xasprintf("%.*s%s", (int)(slash + 1 - file), file, value);
+    char *pattern =
+        *value == '/' || !slash ? xstrdup(value) : xasprintf("%.*s%s", (int)(slash + 1 - file), file, value);
     bool magic = strpbrk(pattern, "*?[");
-    glob_t found = {0};
+    glob_t found = { 0 };
     // A name with a bracket in it that exists is a name.
     if (magic && access(pattern, F_OK) == -1) {
         int result = glob(pattern, 0, NULL, &found);
@@ -271,8 +276,11 @@ read_text(load_t *load, const char *file, const char *text, size_t size, const n
             if (section == UNKNOWN)
                 continue;
             add_item(load->raw, section,
-                     (raw_item_t){.key = xstrdup(entry->key), .value = xstrdup(entry->value), .key_place = entry->key_place,
-                                  .value_place = entry->value_place, .folder = folder});
+                     (raw_item_t){ .key = xstrdup(entry->key),
+                                   .value = xstrdup(entry->value),
+                                   .key_place = entry->key_place,
+                                   .value_place = entry->value_place,
+                                   .folder = folder });
             if (section == 0 && strcmp(entry->key, "include") == 0 && !load->includes_overridden)
                 include(load, entry->value, file, entry->value_place, nesting);
         }
@@ -284,7 +292,7 @@ read_text(load_t *load, const char *file, const char *text, size_t size, const n
 
 typedef struct {
     char *section, *key, *value;
-    place_t place;          // of the section, the key's and value's columns follow
+    place_t place; // of the section, the key's and value's columns follow
     int key_column, value_column;
 } override_t;
 
@@ -292,8 +300,8 @@ typedef struct {
 static int
 split_override(const char *text, size_t number, override_t *override, diag_t *diag)
 {
-    place_t place = {"-o", (int)number + 1, 1};
-    *override = (override_t){.place = place};
+    place_t place = { "-o", (int)number + 1, 1 };
+    *override = (override_t){ .place = place };
     const char *equals = strchr(text, '=');
     const char *dot = equals ? memrchr(text, '.', (size_t)(equals - text)) : NULL;
     if (!dot || dot == text || dot + 1 == equals) {
@@ -351,7 +359,8 @@ apply_override(load_t *load, const override_t *override, const char *folder)
         for (size_t i = 0; i < load->raw->count; i++)
             suggest_offer(&suggest, load->raw->sections[i].name);
         if (*suggest.best)
-            diag_error(load->diag, override->place, "[%s]: no such section; did you mean [%s]?", override->section, suggest.best);
+            diag_error(load->diag, override->place, "[%s]: no such section; did you mean [%s]?", override->section,
+                       suggest.best);
         else
             diag_error(load->diag, override->place, "[%s]: no such section", override->section);
         return;
@@ -361,8 +370,12 @@ apply_override(load_t *load, const override_t *override, const char *folder)
     key.column = override->key_column;
     value.column = override->value_column;
     add_item(load->raw, found,
-             (raw_item_t){.key = xstrdup(override->key), .value = xstrdup(override->value), .key_place = key, .value_place = value,
-                          .folder = folder, .override = true});
+             (raw_item_t){ .key = xstrdup(override->key),
+                           .value = xstrdup(override->value),
+                           .key_place = key,
+                           .value_place = value,
+                           .folder = folder,
+                           .override = true });
 }
 
 static void
@@ -394,23 +407,25 @@ read_overridden_includes(load_t *load)
     static const char prefix[] = "zbroker.include=";
     for (size_t i = 0; i < load->override_count; i++)
         if (strncmp(load->overrides[i], prefix, sizeof prefix - 1) == 0)
-            include(load, load->overrides[i] + sizeof prefix - 1, "-", (place_t){"-o", (int)i + 1, (int)sizeof prefix}, NULL);
+            include(load, load->overrides[i] + sizeof prefix - 1, "-",
+                    (place_t){ "-o", (int)i + 1, (int)sizeof prefix }, NULL);
 }
 
 void
-raw_read(raw_t *self, const char *file, const char *text, size_t size, char *const overrides[], size_t count, diag_t *diag)
+raw_read(raw_t *self, const char *file, const char *text, size_t size, char *const overrides[], size_t count,
+         diag_t *diag)
 {
-    *self = (raw_t){0};
-    place_t nowhere = {intern(file), 0, 0};
+    *self = (raw_t){ 0 };
+    place_t nowhere = { intern(file), 0, 0 };
     add_section(self, RAW_PROCESS, "zbroker", nowhere);
     add_section(self, RAW_DEFAULTS, "defaults", nowhere);
-    load_t load = {.raw = self, .diag = diag, .overrides = overrides, .override_count = count};
+    load_t load = { .raw = self, .diag = diag, .overrides = overrides, .override_count = count };
     find_include_overrides(&load);
     if (text) {
         self->readable = true;
         read_text(&load, file, text, size, NULL);
     } else
-        read_file(&load, file, NULL, (place_t){0});
+        read_file(&load, file, NULL, (place_t){ 0 });
     if (!self->readable)
         return;
     if (load.includes_overridden)
@@ -431,5 +446,5 @@ raw_free(raw_t *self)
         free(section->name);
     }
     free(self->sections);
-    *self = (raw_t){0};
+    *self = (raw_t){ 0 };
 }

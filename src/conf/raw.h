@@ -13,8 +13,8 @@
 typedef struct {
     char *key, *value;
     place_t key_place, value_place;
-    const char *folder;   // of the file, absolute: what relative paths start from
-    size_t order;         // of reading, over all files
+    const char *folder; // of the file, absolute: what relative paths start from
+    size_t order;       // of reading, over all files
     bool override;
 } raw_item_t;
 
@@ -22,7 +22,7 @@ typedef enum { RAW_PROCESS, RAW_DEFAULTS, RAW_ROUTE } raw_kind_t;
 
 typedef struct {
     raw_kind_t kind;
-    char *name;           // "zbroker", "defaults", "route prices"
+    char *name; // "zbroker", "defaults", "route prices"
     place_t place;
     raw_item_t *items;
     size_t count, room;
@@ -31,12 +31,13 @@ typedef struct {
 typedef struct {
     raw_section_t *sections; // the first two are always [zbroker] and [defaults]
     size_t count, room;
-    size_t items;            // over all sections
-    bool readable;           // the main file could be read
+    size_t items;  // over all sections
+    bool readable; // the main file could be read
 } raw_t;
 
 // TEXT of SIZE bytes is the content of FILE; NULL: read it. See conf_load.
-void raw_read(raw_t *self, const char *file, const char *text, size_t size, char *const overrides[], size_t count, diag_t *diag);
+void raw_read(raw_t *self, const char *file, const char *text, size_t size, char *const overrides[], size_t count,
+              diag_t *diag);
 void raw_free(raw_t *self);
 
 #endif

@@ -373,7 +373,7 @@ static bool
 probe(const sockopt_t *option)
 {
     char text[] = "X-a:b", reason[128];
-    sockopt_value_t value = {.text = text};
+    sockopt_value_t value = { .text = text };
     if (!is_text(option) && sockopt_parse(option, option->initial, &value, reason, sizeof reason) == -1)
         value.number = option->max;
     void *ctx = zmq_ctx_new();

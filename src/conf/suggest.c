@@ -40,7 +40,7 @@ suggest_distance(const char *a, const char *b)
 suggest_t
 suggest_for(const char *wrong)
 {
-    return (suggest_t){.wrong = wrong, .distance = UINT_MAX};
+    return (suggest_t){ .wrong = wrong, .distance = UINT_MAX };
 }
 
 void

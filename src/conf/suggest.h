@@ -12,7 +12,7 @@ unsigned suggest_distance(const char *a, const char *b);
 
 typedef struct {
     const char *wrong;
-    char best[80];     // "": nothing near enough yet
+    char best[80]; // "": nothing near enough yet
     unsigned distance;
 } suggest_t;
 

@@ -15,8 +15,8 @@ typedef struct {
     int64_t factor;
 } unit_t;
 
-static const unit_t times[] = {{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
-static const unit_t sizes[] = {{"G", 1 << 30}, {"M", 1 << 20}, {"k", 1 << 10}, {"K", 1 << 10}, {NULL, 0}};
+static const unit_t times[] = { { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 }, { NULL, 0 } };
+static const unit_t sizes[] = { { "G", 1 << 30 }, { "M", 1 << 20 }, { "k", 1 << 10 }, { "K", 1 << 10 }, { NULL, 0 } };
 
 // strtoll alone would take leading blanks and a lone sign.
 static const char *
@@ -79,7 +79,7 @@ units_size(const char *text, int64_t *bytes)
 int
 units_switch(const char *text, bool *value)
 {
-    static const char *const words[][2] = {{"no", "yes"}, {"false", "true"}, {"off", "on"}, {"0", "1"}};
+    static const char *const words[][2] = { { "no", "yes" }, { "false", "true" }, { "off", "on" }, { "0", "1" } };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         for (int j = 0; j < 2; j++)
             if (strcasecmp(text, words[i][j]) == 0) {

@@ -14,11 +14,11 @@
 #define UNITS_BEYOND (-2)
 
 // Each returns 0, -1 when TEXT is not of that kind, or UNITS_BEYOND when it is, but does not fit 64 bits.
-int units_number(const char *text, int64_t *value);                     // decimal or 0x…, with a sign
-int units_time(const char *text, int64_t bare_unit_ms, int64_t *ms);    // ms s m h; a bare number counts BARE_UNIT_MS each
-int units_size(const char *text, int64_t *bytes);                       // k M G (K too), 1024 each step
-int units_switch(const char *text, bool *value);                        // yes/no true/false on/off 1/0, any case
-int units_mode(const char *text, int64_t *mode);                        // octal, 0 to 0777
+int units_number(const char *text, int64_t *value);                  // decimal or 0x…, with a sign
+int units_time(const char *text, int64_t bare_unit_ms, int64_t *ms); // ms s m h; a bare number counts BARE_UNIT_MS each
+int units_size(const char *text, int64_t *bytes);                    // k M G (K too), 1024 each step
+int units_switch(const char *text, bool *value);                     // yes/no true/false on/off 1/0, any case
+int units_mode(const char *text, int64_t *mode);                     // octal, 0 to 0777
 
 void units_print_time(int64_t ms, char text[UNITS_TEXT]);
 void units_print_size(int64_t bytes, char text[UNITS_TEXT]);

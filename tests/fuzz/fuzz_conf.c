@@ -3,8 +3,8 @@
 // name a line, and what is accepted must dump to something that is accepted
 // and dumps to itself. Files are never included: see the first lines.
 
-#include "conf/conf.h"
 #include "base/mem.h"
+#include "conf/conf.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -3,9 +3,9 @@
 // is normalised once and for all, and clashes with itself unless it is a
 // wildcard; a refusal has a reason and a place within the text.
 
-#include "conf/endpoint.h"
 #include "base/mem.h"
 #include "conf/cidr.h"
+#include "conf/endpoint.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -24,7 +24,8 @@ try(const char *text, bool connect)
             abort();
         return;
     }
-    if (endpoint_parse(endpoint.text, connect, &again, reason, sizeof reason, &offset) == -1 || strcmp(endpoint.text, again.text) != 0)
+    if (endpoint_parse(endpoint.text, connect, &again, reason, sizeof reason, &offset) == -1 ||
+        strcmp(endpoint.text, again.text) != 0)
         abort();
     if (endpoint_clash(&endpoint, &again) == endpoint.wildcard)
         abort();
