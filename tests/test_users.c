@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "guard/users.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "guard/verify.h"
+
+#include "test.h"
+
+#include <poll.h>
+#include <sodium.h>
+
+#define HASH "$argon2id$v=19$m=65536,t=2,p=1$3qc1XAkw6nbsQsizcHGujw$9UUcr6mQ5//zKTAxRrnCo6UOTzc66H7+Fh9D8EV2A2w"
+
+static users_t *
+parse(const char *text, diag_t *diag)
+{
+    return users_parse("users", text, strlen(text), diag);
+}
+
+static void
+names_are_found_and_only_those(void)
+{
+    diag_t *diag = diag_new();
+    users_t *users = parse("# comment\n\nbob:" HASH "\nalice:" HASH "\r\nal:" HASH, diag);
+    CHECK(users != NULL && users_count(users) == 3);
+    CHECK(users_hash(users, "alice", 5) && strcmp(users_hash(users, "alice", 5), HASH) == 0);
+    CHECK(users_hash(users, "al", 2) != NULL);
+    CHECK(users_hash(users, "alic", 4) == NULL);
+    CHECK(users_hash(users, "alicex", 6) == NULL);
+    CHECK(users_hash(users, "alice\0x", 7) == NULL);
+    CHECK(users_hash(users, "", 0) == NULL);
+    users_free(&users);
+    CHECK((users = parse("", diag)) != NULL && users_count(users) == 0);
+    CHECK(users_hash(users, "alice", 5) == NULL);
+    users_free(&users);
+    diag_destroy(&diag);
+}
+
+static void
+every_bad_line_is_reported(void)
+{
+    diag_t *diag = diag_new();
+    diag_level_t level;
+    CHECK(parse("alice\nbob:password\n:" HASH "\ncarol:$argon2id$v=19$m=4194304,t=2,p=1$3qc1XAkw6nbsQsizcHGujw$9UUcr6mQ5//zKTAxRrnCo6\n"
+                "dave:" HASH "\ndave:" HASH "\n", diag) == NULL);
+    CHECK(diag_errors(diag) == 5);
+    CHECK_TEXT(diag_text(diag, 0, &level), "users:1:1: error: not NAME:HASH, as zbroker-keygen(1) writes it");
+    CHECK_TEXT(diag_text(diag, 1, &level), "users:2:5: error: user bob: not a password hash: make one with zbroker-keygen password");
+    CHECK_TEXT(diag_text(diag, 2, &level), "users:3:1: error: a name is missing");
+    CHECK_TEXT(diag_text(diag, 4, &level), "users:6:1: error: user dave is there twice, first in line 5");
+    diag_destroy(&diag);
+}
+
+static void
+a_line_we_make_is_a_line_we_read(void)
+{
+    diag_t *diag = diag_new();
+    char *line = users_line("alice", "wonderland");
+    users_t *users = parse(line, diag);
+    CHECK(users != NULL);
+    if (users)
+        CHECK(crypto_pwhash_str_verify(users_hash(users, "alice", 5), "wonderland", 10) == 0);
+    users_free(&users);
+    free(line);
+    diag_destroy(&diag);
+}
+
+// The result that comes next, as its ticket, negative when wrong; 0: none in ten seconds.
+static int
+next_result(verify_t *verify)
+{
+    verify_result_t result;
+    struct pollfd item = { .fd = verify_fd(verify), .events = POLLIN };
+    for (int64_t end = clock_mono_ms() + 10000; clock_mono_ms() < end; poll(&item, 1, 100))
+        if (verify_take(verify, &result)) {
+            int ticket = *(int *) result.ticket;
+            free(result.ticket);
+            free(result.hash);
+            return result.right ? ticket : -ticket;
+        }
+    return 0;
+}
+
+static int *
+ticket(int number)
+{
+    int *made = xcalloc(1, sizeof *made);
+    *made = number;
+    return made;
+}
+
+static void
+passwords_are_checked_in_order_and_remembered(void)
+{
+    verify_t *verify = verify_new();
+    char *line = users_line("a", "right");
+    const char *hash = strchr(line, ':') + 1;
+    CHECK(verify_ask(verify, ticket(1), "a", hash, "right", 5) == VERIFY_QUEUED);
+    CHECK(verify_ask(verify, ticket(2), "a", hash, "wrong", 5) == VERIFY_QUEUED);
+    CHECK(verify_ask(verify, ticket(3), "a", NULL, "right", 5) == VERIFY_QUEUED);
+    CHECK(next_result(verify) == 1);
+    CHECK(next_result(verify) == -2);
+    CHECK(next_result(verify) == -3);
+    CHECK(verify_ask(verify, NULL, "a", hash, "right", 5) == VERIFY_RIGHT);
+    int *again = ticket(4);
+    CHECK(verify_ask(verify, again, "a", hash, "wrong", 5) == VERIFY_QUEUED);
+    CHECK(next_result(verify) == -4);
+    verify_destroy(&verify, free);
+    free(line);
+}
+
+static void
+an_address_has_only_so_many_tries(void)
+{
+    verify_t *verify = verify_new();
+    int queued = 0, limited = 0;
+    for (int i = 0; i < 40; i++) {
+        int *mine = ticket(i + 1);
+        verify_answer_t answer = verify_ask(verify, mine, "192.0.2.1", NULL, "x", 1);
+        queued += answer == VERIFY_QUEUED;
+        limited += answer == VERIFY_LIMITED;
+        if (answer != VERIFY_QUEUED)
+            free(mine);
+    }
+    CHECK(queued == 20 && limited == 20);
+    int *other = ticket(99);
+    CHECK(verify_ask(verify, other, "192.0.2.2", NULL, "x", 1) == VERIFY_QUEUED);
+    verify_destroy(&verify, free);
+}
+
+static void
+the_queue_is_bounded(void)
+{
+    verify_t *verify = verify_new();
+    int queued = 0, busy = 0;
+    for (int i = 0; i < 200; i++) {
+        char address[20];
+        snprintf(address, sizeof address, "192.0.2.%d", i);
+        int *mine = ticket(i + 1);
+        verify_answer_t answer = verify_ask(verify, mine, address, NULL, "x", 1);
+        queued += answer == VERIFY_QUEUED;
+        busy += answer == VERIFY_BUSY;
+        if (answer != VERIFY_QUEUED)
+            free(mine);
+    }
+    CHECK(queued == 64);
+    CHECK(busy > 100);
+    verify_destroy(&verify, free);
+}
+
+int
+main(void)
+{
+    if (sodium_init() == -1)
+        return EXIT_FAILURE;
+    RUN(names_are_found_and_only_those);
+    RUN(every_bad_line_is_reported);
+    RUN(a_line_we_make_is_a_line_we_read);
+    RUN(passwords_are_checked_in_order_and_remembered);
+    RUN(an_address_has_only_so_many_tries);
+    RUN(the_queue_is_bounded);
+    return test_done();
+}
