@@ -121,6 +121,13 @@ def test_what_a_publisher_drops_is_counted_as_lost():
     assert ran.returncode == 1 and re.search(r"[1-9]\d* lost", ran.stdout), ran.stdout + ran.stderr
 
 
+def test_consumers_with_work_hold_up_the_producers():
+    file = os.path.join(zb.folder(), "out.json")
+    ran = bench("pushpull", "--direct", "-m", "3000", "--work", "200", "--sndhwm", "10", "--rcvhwm", "10", "--json", file)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert 100 < json.loads(zb.read(file))["messages_per_second"] <= 5100, ran.stdout
+
+
 def test_a_missing_broker_is_exit_3():
     port = zb.free_port()
     for pattern in ("pushpull", "dealer", "pubsub"):

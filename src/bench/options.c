@@ -68,6 +68,7 @@ static const row_t rows[] = {
     { "wait", 0, TIME, AT(wait_ms), 1, DAY_MS, "TIME", "for connections and subscriptions (10s)" },
     { "settle", 0, TIME, AT(settle_ms), 1, DAY_MS, "TIME", "what is not here so long after the last is lost (1s; 5s with --messages)" },
     { "verify", 0, FLAG, AT(verify), 0, 0, NULL, "check every byte also with --duration" },
+    { "work", 0, COUNT, AT(work_us), 0, 1000000, "US", "of CPU that a consumer or service needs per message (0)" },
     { "outstanding", 'o', COUNT, AT(outstanding), 0, 60000, "N", "requests under way per client (dealer: 64)" },
     { "timeout", 0, TIME, AT(timeout_ms), 1, DAY_MS, "TIME", "for a reply (5s)" },
     { "retries", 0, COUNT, AT(retries), 0, 1000, "N", "ask again so often (0)" },

@@ -40,6 +40,7 @@ typedef struct {
     int64_t messages;  // exactly so many of all producers; 0: for DURATION
     int64_t duration_ms, warmup_ms, wait_ms, settle_ms;
     bool verify;
+    int64_t work_us; // of CPU, by a consumer or service, for each message
     int64_t outstanding, retries, timeout_ms; // request patterns
     int64_t sndhwm, rcvhwm;                   // -1: libzmq's default
     bool nodrop;

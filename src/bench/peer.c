@@ -2,6 +2,8 @@
 
 #include "bench/peer.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +14,14 @@ peer_sleep_ms(int ms)
 {
     struct timespec time = { ms / 1000, ms % 1000 * 1000000L };
     nanosleep(&time, NULL);
+}
+
+void
+peer_work(const peer_t *self)
+{
+    if (self->options->work_us)
+        for (int64_t end = clock_mono_ns() + self->options->work_us * 1000; clock_mono_ns() < end;)
+            ;
 }
 
 static int

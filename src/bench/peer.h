@@ -68,4 +68,7 @@ peer_count(atomic_uint_fast64_t *counter)
 
 void peer_sleep_ms(int ms);
 
+// What --work asks for: be busy with a message, as a real consumer would be.
+void peer_work(const peer_t *self);
+
 #endif

@@ -164,6 +164,8 @@ report_heading(const options_t *options)
         printf(", %lld topics%s", (long long)options->topics, options->split_topics ? " shared out" : "");
     if (options->outstanding && options->pattern->replies)
         printf(", %lld outstanding", (long long)options->outstanding);
+    if (options->work_us)
+        printf(", %lld us of work", (long long)options->work_us);
     if (options->rate)
         printf(", %lld/s", (long long)options->rate);
     else
@@ -313,6 +315,7 @@ json_load(json_t *json, const options_t *options)
     json_int(json, "rate", options->rate);
     json_int(json, "messages", options->messages);
     json_int(json, "outstanding", options->outstanding);
+    json_int(json, "work_us", options->work_us);
     json_string(json, "transport", options->transport);
     json_bool(json, "nodrop", options->nodrop);
     json_object_end(json);

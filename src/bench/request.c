@@ -336,6 +336,7 @@ request_service(peer_t *self)
             continue;
         if (atomic_load_explicit(&self->slot->state, memory_order_relaxed) < SLOT_SYNCED)
             atomic_store(&self->slot->state, SLOT_SYNCED);
+        peer_work(self);
         if (echo(self, &frame))
             peer_count(&self->slot->moved);
     }

@@ -165,6 +165,7 @@ consume(peer_t *self)
         peer_count(&self->slot->moved);
         if (stamp.kind == PAYLOAD_DATA)
             note_data(self, &stamp, last);
+        peer_work(self);
     }
     free(last);
     free(seen);
