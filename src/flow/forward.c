@@ -213,14 +213,14 @@ message_over(forward_t *self, lane_t *lane, lane_kind_t kind)
 // Move parts until UP_TO messages are through, the source is empty or `to`
 // refuses. Starts anywhere in a message. Returns how many messages it took.
 ALWAYS_INLINE size_t
-stream(forward_t *self, lane_t *lane, lane_kind_t kind, size_t up_to)
+stream(forward_t *self, lane_t *lane, lane_kind_t kind, size_t up_to, int wait)
 {
     tally_t tally = { 0 };
     size_t messages = 0;
     zmq_msg_t *part = &lane->part;
 
     while (messages < up_to) {
-        int size = zmq_msg_recv(part, lane->from->socket, ZMQ_DONTWAIT);
+        int size = zmq_msg_recv(part, lane->from->socket, wait);
         if (size == -1)
             break;
         int more = zmq_msg_more(part);
@@ -265,19 +265,30 @@ stream(forward_t *self, lane_t *lane, lane_kind_t kind, size_t up_to)
 static size_t
 stream_plain(forward_t *self, lane_t *lane, size_t up_to)
 {
-    return stream(self, lane, LANE_PLAIN, up_to);
+    return stream(self, lane, LANE_PLAIN, up_to, ZMQ_DONTWAIT);
 }
 
 static size_t
 stream_requests(forward_t *self, lane_t *lane, size_t up_to)
 {
-    return stream(self, lane, LANE_REQUEST, up_to);
+    return stream(self, lane, LANE_REQUEST, up_to, ZMQ_DONTWAIT);
 }
 
 static size_t
 stream_replies(forward_t *self, lane_t *lane, size_t up_to)
 {
-    return stream(self, lane, LANE_REPLY, up_to);
+    return stream(self, lane, LANE_REPLY, up_to, ZMQ_DONTWAIT);
+}
+
+// A trickle: each message wakes the thread. To receive without waiting costs libzmq
+// two looks at its mailbox, one before the message and one to say that there is
+// no further one, and poll(2) is a third. A receive that waits (ZMQ_RCVTIMEO)
+// needs one. It is used where nothing else can come in, or only subscriptions,
+// and ends after FORWARD_TRICKLE messages or the time-out, to look at commands.
+static size_t
+trickle(forward_t *self, lane_t *lane)
+{
+    return stream(self, lane, LANE_PLAIN, FORWARD_TRICKLE, 0);
 }
 
 // --- subscriptions ----------------------------------------------------------
@@ -497,6 +508,8 @@ run_lane(forward_t *self, lane_t *lane)
         return 0;
     if (self->observed && lane->kind != LANE_SUBSCRIPTIONS)
         return move_whole(self, lane, FORWARD_BURST);
+    if (self->trickling && lane == &self->lanes[0])
+        return trickle(self, lane);
     return movers[lane->kind](self, lane, FORWARD_BURST);
 }
 
@@ -510,14 +523,17 @@ forward_pass(forward_t *self)
     size_t most = 0;
     for (size_t i = 0; i < self->lane_count; i++) {
         lane_t *lane = &self->lanes[i];
+        size_t limit = self->trickling && i == 0 ? FORWARD_TRICKLE : FORWARD_BURST;
         size_t moved = run_lane(self, lane);
-        again |= moved == FORWARD_BURST || (moved > 0 && lane->answers);
+        again |= moved == limit || (moved > 0 && lane->answers);
         most = moved > most ? moved : most;
     }
     if ((self->capture || self->tap_count) && ++self->passes % LOOK_EVERY == 0)
         forward_observe(self);
     self->moved = most;
-    return again;
+    // A few at once: more will trickle in. As many as that in one go: it is no trickle any more.
+    self->trickling = self->may_trickle && !again && most > 0 && most < FORWARD_TRICKLE;
+    return again || self->trickling;
 }
 
 // --- sleeping ---------------------------------------------------------------
@@ -662,6 +678,7 @@ forward_init(forward_t *self, flow_t flow, int command_fd)
     if (flow & FLOW_UP)
         add_lane(self, SIDE_BACKEND, SIDE_FRONTEND);
 
+    self->may_trickle = self->lanes[0].kind == LANE_PLAIN && (self->lane_count == 1 || (self->lane_count == 2 && self->lanes[1].kind == LANE_SUBSCRIPTIONS));
     self->polled[0] = (struct pollfd) { .fd = command_fd, .events = POLLIN };
     forward_poll_ports(self);
     forward_observe(self);

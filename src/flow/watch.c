@@ -23,6 +23,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#define IDLE_CALLS 3
 #define ROUND_MS 1000 // the loop comes round at least this often
 
 #define EVENTS                                                                                                         \
@@ -37,6 +38,8 @@ typedef struct {
     int fd;
     ino_t inode;
     bool outgoing;
+    bool half_closed;
+    unsigned idle;  // calls in a row without a byte to read
     bool ambiguous; // several newcomers of one address: which of them is the user?
     int64_t since_wall_ns;
     char peer[128];
@@ -149,8 +152,10 @@ add_peer(watch_side_t *side, int fd, bool outgoing)
     name_peer(fd, peer->peer, sizeof peer->peer);
     counter_add(&side->counters->accepted, 1);
     count_connections(side);
-    if (side->half_closed && peer->inode)
+    if (side->half_closed && peer->inode) {
+        peer->half_closed = true;
         shutdown(fd, SHUT_WR);
+    }
     log_debug("route %s: %s client %llu %s %s", side->route, side_name(side->side), (unsigned long long) peer->id,
               outgoing ? "reached" : "connected from", peer->peer);
 }
@@ -393,15 +398,32 @@ watch_remove(watch_t *self, watch_side_t **side_p)
     *side_p = NULL;
 }
 
-void
-watch_half_close(watch_side_t *side)
+static bool
+is_idle(peer_t *peer)
 {
+    int waiting = 0;
+    peer->idle = ioctl(peer->fd, SIOCINQ, &waiting) == 0 && waiting > 0 ? 0 : peer->idle + 1;
+    return peer->idle >= IDLE_CALLS;
+}
+
+size_t
+watch_half_close(watch_side_t *side, bool force)
+{
+    size_t left = 0;
     pthread_mutex_lock(&side->watch->lock);
     side->half_closed = true;
-    for (size_t i = 0; i < side->count; i++)
-        if (is_still(&side->peers[i]))
-            shutdown(side->peers[i].fd, SHUT_WR);
+    for (size_t i = 0; i < side->count; i++) {
+        peer_t *peer = &side->peers[i];
+        if (peer->half_closed || !is_still(peer))
+            continue;
+        if (is_idle(peer) || force) {
+            peer->half_closed = true;
+            shutdown(peer->fd, SHUT_WR);
+        } else
+            left++;
+    }
     pthread_mutex_unlock(&side->watch->lock);
+    return left;
 }
 
 size_t

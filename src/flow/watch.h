@@ -39,10 +39,13 @@ watch_side_t *watch_add(watch_t *self, void *socket, const char *route, side_t s
 // Call after the socket was closed; *SIDE_P is NULL after.
 void watch_remove(watch_t *self, watch_side_t **side_p);
 
-// shutdown (fd, SHUT_WR) on every accepted connection of the side, and on each
-// that is accepted from now on: libzmq's clients see the end, keep their queue
-// and connect again to whoever comes next.
-void watch_half_close(watch_side_t *side);
+// shutdown (fd, SHUT_WR) on the connections of the side, and on each that is
+// accepted from now on: libzmq's clients see the end, keep their queue and
+// connect again to whoever comes next. What a client could not write to a full
+// connection before it sees the end is lost, so only connections that had nothing
+// to read for three calls in a row are closed; with FORCE all are. Returns how
+// many are left. Call it every few milliseconds.
+size_t watch_half_close(watch_side_t *side, bool force);
 size_t watch_connections(const watch_side_t *side);
 
 // At LIMIT connections (0: none) ON_FULL (side, true, arg) is called in the watch thread, below it again with false.
