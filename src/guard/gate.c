@@ -63,6 +63,7 @@ struct gate {
     side_t from, xpub; // SIDES: none
     bool manual, by_address, verbose, verboser; // as the user set them
     bool out_of_step; // the XPUB may name the wrong peer
+    uint64_t generation; // of the rights the clients were last looked at with
 
     client_t *clients;
     bag_t index; // key -> client_t
@@ -279,6 +280,19 @@ has_valid_view(gate_t *self, client_t *client)
         acl_view_free(&view);
     }
     return same;
+}
+
+// Rights have changed: whose are others now must come again, before anything else passes.
+static void
+review(gate_t *self)
+{
+    uint64_t generation = self->rights.generation(self->rights.arg);
+    if (generation == self->generation)
+        return;
+    self->generation = generation;
+    for (client_t *client = self->clients; client && self->manual; client = client->next)
+        if (client->view && !has_valid_view(self, client))
+            cut(client);
 }
 
 static void
@@ -550,6 +564,7 @@ on_subscription(void *arg, void *xpub, zmq_msg_t *frame)
     const unsigned char *data = zmq_msg_data(frame);
     size_t size = zmq_msg_size(frame);
     self->socket = xpub;
+    review(self);
     bool has_sender = zmq_msg_gets(frame, "Peer-Address") != NULL;
     bool is_plain = size == 0 || data[0] > 1;
     if (!has_sender && !is_plain && data[0] == 0)
@@ -658,6 +673,7 @@ on_message(void *arg, zmq_msg_t *first, drop_reason_t *reason)
     gate_t *self = arg;
     const void *topic = zmq_msg_data(first);
     size_t size = zmq_msg_size(first);
+    review(self);
     if (self->from != SIDES && !may_publish(self, first, topic, size)) {
         *reason = DROP_ACL;
         return false;

@@ -27,6 +27,7 @@ typedef struct {
     char password[PASSWORD_BYTES];
     size_t size;
     bool right;
+    size_t bucket;
 } job_t;
 
 typedef struct {
@@ -115,12 +116,17 @@ remember(verify_t *self, const job_t *job)
 
 // --- the limit ----------------------------------------------------------------------
 
-static bool
-may_try(verify_t *self, const char *address)
+static size_t
+bucket_of(const verify_t *self, const char *address)
 {
     uint64_t hash;
     crypto_shorthash((unsigned char *) &hash, (const unsigned char *) address, strlen(address), self->address_key);
-    bucket_t *bucket = &self->buckets[hash % ADDRESSES];
+    return hash % ADDRESSES;
+}
+
+static bool
+may_try(bucket_t *bucket)
+{
     int64_t now = clock_mono_ms();
     int64_t back = (now - bucket->since_ms) / TRY_EVERY_MS;
     if (back >= bucket->tries) {
@@ -235,11 +241,12 @@ verify_ask(verify_t *self, void *ticket, const char *address, const char *hash, 
 {
     if (hash && size < PASSWORD_BYTES && remembers(self, hash, password, size))
         return VERIFY_RIGHT;
-    if (!may_try(self, address))
+    size_t bucket = bucket_of(self, address);
+    if (!may_try(&self->buckets[bucket]))
         return VERIFY_LIMITED;
     job_t *job = xcalloc(1, sizeof *job);
     bool fits = hash && size < PASSWORD_BYTES;
-    *job = (job_t) { .ticket = ticket, .hash = xstrdup(fits ? hash : ""), .size = fits ? size : 0 };
+    *job = (job_t) { .ticket = ticket, .hash = xstrdup(fits ? hash : ""), .size = fits ? size : 0, .bucket = bucket };
     if (job->size)
         memcpy(job->password, password, job->size);
     if (enqueue(self, job))
@@ -271,6 +278,9 @@ verify_take(verify_t *self, verify_result_t *result)
     pthread_mutex_unlock(&self->lock);
     if (!job)
         return false;
+    // A whole office behind one address may come at once, as long as it knows its passwords.
+    if (job->right && self->buckets[job->bucket].tries > 0)
+        self->buckets[job->bucket].tries--;
     *result = (verify_result_t) { .ticket = job->ticket, .hash = job->hash, .right = job->right };
     job->hash = NULL;
     free_job(job);
