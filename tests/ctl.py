@@ -104,7 +104,7 @@ def test_check_reload_says_what_a_reload_would_do():
         result = check()
         assert result.returncode == 1, result
         assert f"{file}:8:1: error: [route jobs] frontend_sndhvm: unknown key" in result.stderr, result.stderr
-        assert check("nothing.ini").returncode == 2
+        assert check("nothing.ini").returncode == 1
         result = daemon.ctl("reload")
         assert result.returncode == 1 and result.stderr.startswith("error: ") and "frontend_sndhvm" in result.stderr
 

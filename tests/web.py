@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: MPL-2.0
+"""HTTP of a running daemon: resources, refusals, limits, and that the message path does not notice."""
+
+import http.client
+import json
+import socket
+import threading
+import time
+
+import zb
+import zmq
+
+FORBIDDEN = {"access-control-allow-origin", "access-control-allow-methods", "server", "set-cookie"}
+
+
+class Site:
+    """A daemon with HTTP."""
+
+    def __init__(self, more="", host="127.0.0.1", routes=None):
+        ports = zb.free_ports(3)
+        self.port, self.front, self.back = ports
+        self.daemon = zb.Daemon(f"[zbroker]\nhttp = {host}:{self.port}\n{more}\n" + (f"""
+[route jobs]
+type = streamer
+frontend_bind = tcp://127.0.0.1:{self.front}
+backend_bind = tcp://127.0.0.1:{self.back}
+""" if routes is None else routes.format(front=self.front, back=self.back)))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *what):
+        self.daemon.__exit__(*what)
+
+    def connect(self):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20 * zb.SLOW)
+
+    def ask(self, path, method="GET", headers={}, body=None):
+        """status, headers (lower case), body"""
+        connection = self.connect()
+        try:
+            connection.request(method, path, body=body, headers=headers)
+            answer = connection.getresponse()
+            return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+        finally:
+            connection.close()
+
+    def json(self, path):
+        status, headers, body = self.ask(path)
+        assert status == 200 and headers["content-type"].startswith("application/json"), (status, headers)
+        return json.loads(body)
+
+    def raw(self, request, timeout=20):
+        """Send bytes as they are and return all that comes."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout * zb.SLOW) as peer:
+            peer.sendall(request)
+            answer = b""
+            while True:
+                try:
+                    block = peer.recv(65536)
+                except ConnectionResetError:
+                    return answer
+                if not block:
+                    return answer
+                answer += block
+
+
+RESOURCES = {
+    "/": "text/html; charset=utf-8",
+    "/app.js": "text/javascript; charset=utf-8",
+    "/app.css": "text/css; charset=utf-8",
+    "/favicon.svg": "image/svg+xml",
+    "/metrics": "text/plain; version=0.0.4; charset=utf-8",
+    "/api/v1/status": "application/json; charset=utf-8",
+    "/api/v1/routes": "application/json; charset=utf-8",
+    "/healthz": "text/plain; charset=utf-8",
+    "/readyz": "text/plain; charset=utf-8",
+}
+
+
+def test_resources_and_their_headers():
+    with Site() as site:
+        for path, kind in RESOURCES.items():
+            status, headers, body = site.ask(path)
+            assert status == 200 and body, path
+            assert headers["content-type"] == kind, (path, headers)
+            assert headers["x-content-type-options"] == "nosniff"
+            assert "default-src 'none'" in headers["content-security-policy"] and "unsafe" not in headers["content-security-policy"]
+            assert headers["cache-control"] in ("no-store", "no-cache")
+            assert path.startswith("/api") <= (headers["cache-control"] == "no-store")
+            assert not FORBIDDEN & set(headers), headers
+            head_status, head, nothing = site.ask(path, "HEAD")
+            assert head_status == 200 and nothing == b"" and head["content-type"] == kind
+            if path not in ("/", "/metrics", "/api/v1/status", "/api/v1/routes"):  # those grow while we ask
+                assert head["content-length"] == str(len(body))
+        for path in ("/nix", "/api/v1/", "/api/v1/routes/", "/metrics/x", "/../etc/passwd", "//", "/index.html"):
+            assert site.ask(path)[0] in (400, 404), path
+        assert site.ask("/metrics?x=y")[0] == 200
+
+
+def test_page_files_are_sent_when_they_have_changed():
+    with Site() as site:
+        status, headers, body = site.ask("/app.js")
+        status, again, nothing = site.ask("/app.js", headers={"If-None-Match": headers["etag"]})
+        assert status == 304 and not nothing and again["etag"] == headers["etag"]
+        assert site.ask("/app.js", headers={"If-None-Match": '"other"'})[2] == body
+
+
+def test_only_get_and_head():
+    with Site() as site:
+        for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"):
+            for path in ("/", "/metrics", "/nix"):
+                status, headers, body = site.ask(path, method, body=b"x=1" if method in ("POST", "PUT") else None)
+                assert status == 405 and headers["allow"] == "GET, HEAD", (method, path, status, headers)
+        assert site.ask("/healthz")[0] == 200
+
+
+def test_host_must_be_ours():
+    with Site() as site:
+        own = socket.gethostname()
+        for host in ("127.0.0.1", f"127.0.0.1:{site.port}", "localhost", "LOCALHOST:1", "[::1]", "[::1]:80", "192.0.2.1:9640", own, own + "."):
+            assert site.ask("/healthz", headers={"Host": host})[0] == 200, host
+        for host in ("evil.example", "evil.example:9640", "127.0.0.1.evil.example", "localhost.evil.example", "127.0.0.1:x", "[::1", "[::1]x", "", "a b"):
+            assert site.ask("/healthz", headers={"Host": host})[0] in (400, 421), host
+        assert site.ask("/", headers={"Host": "evil.example"})[0] == 421
+        assert b" 400 " in site.raw(b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n").split(b"\r\n")[0]
+        assert b" 200 " in site.raw(b"GET /healthz HTTP/1.0\r\n\r\n").split(b"\r\n")[0]
+
+
+def test_long_and_broken_requests():
+    with Site() as site:
+        assert site.ask("/healthz", headers={"X": "y" * 20000})[0] == 431
+        many = {f"X-{i}": "y" * 50 for i in range(1000)}
+        connection = site.connect()
+        try:
+            connection.putrequest("GET", "/healthz")
+            for name, value in many.items():
+                connection.putheader(name, value)
+            connection.endheaders()
+            assert connection.getresponse().status == 431
+        except (ConnectionResetError, BrokenPipeError):
+            pass  # it said so and closed before we had sent it all
+        finally:
+            connection.close()
+        assert site.ask("/" + "x" * 20000)[0] in (414, 431)
+        for junk in (b"\r\n\r\n\r\n", b"\x16\x03\x01\x02\x00", b"GET", b"GET / HTTP/9.9\r\nHost: localhost\r\n\r\n", b"GET  / \r\n\r\n", b"\0" * 100 + b"\r\n\r\n",
+                     b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n", b"GET / HTTP/1.1\nHost: localhost\nConnection: close\n\n"):
+            with socket.create_connection(("127.0.0.1", site.port), timeout=20) as peer:
+                peer.sendall(junk)
+                peer.shutdown(socket.SHUT_WR)
+                while peer.recv(65536):
+                    pass
+        assert site.ask("/healthz")[0] == 200 and site.daemon.running()
+
+
+def test_status_and_routes_have_the_documented_fields():
+    with Site() as site:
+        status = site.json("/api/v1/status")
+        assert list(status) == ["name", "version", "libzmq", "czmq", "hostname", "pid", "time", "started", "uptime_seconds", "config_file",
+                                "last_reload", "reloads", "stopping", "cpu_seconds", "rss_bytes", "open_fds", "max_fds"]
+        assert status["pid"] == site.daemon.pid and abs(status["open_fds"] - zb.fds(site.daemon.pid)) <= 2
+        assert abs(status["rss_bytes"] - zb.rss(site.daemon.pid)) < 4 << 20
+        (route,) = site.json("/api/v1/routes")["routes"]
+        for name in ["name", "type", "engine", "state", "failure", "uptime_seconds", "blocked", "problems", "frontend", "backend", "ingress",
+                     "capture", "rates", "history", "blocked_share", "dropped", "capture_dropped", "subscriptions"]:
+            assert name in route, name
+        assert "options" not in route
+        (detail,) = site.json("/api/v1/routes?route=jobs")["routes"]
+        assert {"options", "clients", "events"} <= set(detail)
+        assert any(event["text"].startswith("route jobs: started") for event in detail["events"]) or detail["events"] == []
+        assert {"key": "frontend_sndhwm", "value": "1000", "default": True} in detail["options"]
+        assert site.json("/api/v1/routes?route=nix")["routes"] == []
+
+
+def test_numbers_are_those_of_zbrokerctl():
+    with Site() as site, zmq.Context() as context:
+        push, pull = context.socket(zmq.PUSH), context.socket(zmq.PULL)
+        push.connect(f"tcp://127.0.0.1:{site.front}")
+        pull.connect(f"tcp://127.0.0.1:{site.back}")
+        get = lambda: site.json("/api/v1/routes")["routes"][0]
+        zb.wait_until(lambda: get()["history"])
+        for _ in range(100):
+            push.send(b"12345")
+            pull.recv()
+        zb.wait_until(lambda: get()["backend"]["messages_sent"] == 100)
+        theirs, ours = json.loads(site.daemon.ctl("-j", "show", "stats").stdout)["routes"][0], get()
+        for side in ("frontend", "backend"):
+            assert theirs[side] == ours[side]
+            assert theirs[side]["messages_received"] == ours[side]["messages_received"]
+            assert theirs[side]["sent_bytes"] == ours[side]["sent_bytes"]
+        zb.wait_until(lambda: sum(get()["history"]) == 100, what="the history to have them all")
+        push.close(0)
+        pull.close(0)
+
+
+def test_secrets_are_not_shown():
+    secret = zb.write(zb.folder() + "/password", "hunter2-hunter2\n", 0o600)
+    routes = f"""
+[route far]
+type = streamer
+frontend_bind = tcp://127.0.0.1:{{front}}
+backend_connect = tcp://127.0.0.1:{{back}}
+backend_security = plain
+backend_plain_username = joe
+backend_plain_password_file = {secret}
+"""
+    with Site(routes=routes) as site:
+        for path in ("/", "/api/v1/routes", "/api/v1/routes?route=far", "/metrics", "/api/v1/status"):
+            assert b"hunter2" not in site.ask(path)[2], path
+        assert "hunter2" not in site.daemon.ctl("show", "config").stdout
+
+
+def test_ready_says_no_when_stopping_and_health_goes_on():
+    with Site("drain_timeout = 20s") as site, zmq.Context() as context:
+        assert site.ask("/readyz")[0] == 200
+        push = context.socket(zmq.PUSH)
+        push.connect(f"tcp://127.0.0.1:{site.front}")
+        for _ in range(100):
+            push.send(b"x")  # nobody takes them: the drain has to wait
+        zb.wait_until(lambda: site.json("/api/v1/routes")["routes"][0]["frontend"]["messages_received"] > 0)
+        site.daemon.send(15)
+        status, headers, body = zb.wait_until(lambda: (answer := site.ask("/readyz"))[0] == 503 and answer)
+        assert b"stopping" in body
+        assert site.ask("/healthz")[0] == 200
+        assert site.json("/api/v1/status")["stopping"] is True
+        site.daemon.send(15)
+        assert site.daemon.wait() == 0
+        push.close(0)
+
+
+def test_connections_are_kept_alive():
+    with Site() as site:
+        connection = site.connect()
+        connection.connect()
+        first = connection.sock
+        for _ in range(20):
+            connection.request("GET", "/api/v1/status")
+            assert connection.getresponse().read()
+            assert connection.sock is first
+        connection.close()
+
+
+def test_ipv6_and_any_address():
+    for host in ("[::1]", "*"):
+        with Site(host=host) as site:
+            connection = http.client.HTTPConnection("::1", site.port, timeout=10)
+            connection.request("GET", "/healthz")
+            assert connection.getresponse().status == 200
+            connection.close()
+            if host == "*":
+                assert site.ask("/healthz")[0] == 200
+
+
+def test_an_address_in_use_is_said():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ports = zb.free_ports(2)
+        file = zb.write(zb.folder() + "/z.ini", f"[zbroker]\nhttp = 127.0.0.1:{port}\ncontrol = {zb.folder()}/c\n[route jobs]\ntype = streamer\n"
+                        f"frontend_bind = tcp://127.0.0.1:{ports[0]}\nbackend_bind = tcp://127.0.0.1:{ports[1]}\n")
+        result = zb.run("-c", file)
+        assert result.returncode == 3 and f"http 127.0.0.1:{port}: Address already in use" in result.stderr, result
+
+
+@zb.limit(90)
+def test_slow_clients_do_not_keep_others_out():
+    with Site() as site:
+        slow = [socket.create_connection(("127.0.0.1", site.port)) for _ in range(100)]
+        for each in slow:
+            each.sendall(b"GET / HTTP/1.1\r\nHost: loc")
+        before = time.monotonic()
+        for _ in range(5):
+            assert site.ask("/healthz")[0] == 200
+        assert time.monotonic() - before < 8 * zb.SLOW
+        assert zb.fds(site.daemon.pid) < 64 + 60
+        cpu = zb.cpu_seconds(site.daemon.pid)
+        # One byte now and then does not buy more time than the ten seconds.
+        dripping = slow[-1]
+        dripping.setblocking(True)
+        dripping.settimeout(1)
+        ended, end = False, time.monotonic() + 20 * zb.SLOW
+        while not ended and time.monotonic() < end:
+            try:
+                dripping.sendall(b"a")
+                ended = dripping.recv(1000) == b""
+            except socket.timeout:
+                pass
+            except OSError:
+                ended = True
+        assert ended
+        assert zb.cpu_seconds(site.daemon.pid) - cpu < 1 * zb.SLOW
+        for each in slow:
+            each.close()
+
+
+@zb.limit(120)
+def test_the_message_path_does_not_notice_requests():
+    with Site() as site, zmq.Context() as context:
+        push, pull = context.socket(zmq.PUSH), context.socket(zmq.PULL)
+        push.connect(f"tcp://127.0.0.1:{site.front}")
+        pull.connect(f"tcp://127.0.0.1:{site.back}")
+        slow = [socket.create_connection(("127.0.0.1", site.port)) for _ in range(30)]
+        for each in slow:
+            each.sendall(b"GET / HTTP/1.1\r\nX: ")
+        requests, failures = [0], []
+
+        def browse():
+            try:
+                connection = site.connect()
+                for _ in range(1250):
+                    connection.request("GET", "/api/v1/routes")
+                    assert connection.getresponse().read()
+                    requests[0] += 1
+                connection.close()
+            except Exception as problem:
+                failures.append(problem)
+
+        browsers = [threading.Thread(target=browse) for _ in range(4)]
+        for each in browsers:
+            each.start()
+        slowest = count = 0
+        while any(each.is_alive() for each in browsers):
+            before = time.monotonic()
+            push.send(b"x")
+            assert pull.poll(5000), "a message was held up"
+            pull.recv()
+            slowest, count = max(slowest, time.monotonic() - before), count + 1
+        assert not failures and requests[0] == 5000, (failures, requests)
+        assert slowest < 1 * zb.SLOW and count > 100, (slowest, count)
+        zb.wait_until(lambda: site.json("/api/v1/routes")["routes"][0]["backend"]["messages_sent"] == count)
+        for each in slow:
+            each.close()
+        push.close(0)
+        pull.close(0)
+
+
+if __name__ == "__main__":
+    zb.main()
