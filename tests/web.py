@@ -319,15 +319,16 @@ def test_the_message_path_does_not_notice_requests():
         browsers = [threading.Thread(target=browse) for _ in range(4)]
         for each in browsers:
             each.start()
-        slowest = count = 0
+        times = []
         while any(each.is_alive() for each in browsers):
             before = time.monotonic()
             push.send(b"x")
             assert pull.poll(5000), "a message was held up"
             pull.recv()
-            slowest, count = max(slowest, time.monotonic() - before), count + 1
+            times.append(time.monotonic() - before)
         assert not failures and requests[0] == 5000, (failures, requests)
-        assert slowest < 1 * zb.SLOW and count > 100, (slowest, count)
+        count = len(times)
+        assert count > 100 and sorted(times)[count * 99 // 100] < 0.5 * zb.SLOW, sorted(times)[-10:]
         zb.wait_until(lambda: site.json("/api/v1/routes")["routes"][0]["backend"]["messages_sent"] == count)
         for each in slow:
             each.close()
