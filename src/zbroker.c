@@ -11,13 +11,17 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
+#include "flow/accept.h"
 #include "flow/listener.h"
 #include "flow/watch.h"
 #include "guard/guard.h"
 
 #include <czmq.h>
+#include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +30,8 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
+
+#define RESERVE 64 // descriptors
 
 enum { EXIT_OK, EXIT_CONF, EXIT_USAGE, EXIT_RUN };
 
@@ -188,6 +194,19 @@ raise_descriptor_limit(void)
     return limit.rlim_cur;
 }
 
+// How many descriptors are open now: those of the process itself.
+static uint64_t
+open_descriptors(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    uint64_t count = 0;
+    while (folder && readdir(folder))
+        count++;
+    if (folder)
+        closedir(folder);
+    return count;
+}
+
 // --- the daemon ------------------------------------------------------------------
 
 typedef struct {
@@ -201,6 +220,8 @@ typedef struct {
     activation_t *activation;
     broker_setup_t setup;
     int signals;
+    uint64_t descriptors, reserve; // the limit, and what of it clients never get
+    uint64_t room;                 // for connections
 } daemon_t;
 
 static void
@@ -231,9 +252,49 @@ on_signal(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 }
 
 static void
+on_full(bool full, void *arg)
+{
+    (void) arg;
+    listener_accept_all(CLOSED_PROCESS_FULL, !full);
+    log_warning("the process %s", full ? "is full (max_clients): newcomers wait" : "has room for clients again");
+}
+
+static void
+limit_clients(daemon_t *self, const conf_t *conf)
+{
+    uint64_t wanted = (uint64_t) conf->max_clients;
+    if (wanted > self->room)
+        log_warning("max_clients = %" PRIu64 ", but the limit of %" PRIu64 " descriptors leaves room for %" PRIu64, wanted,
+                    self->descriptors, self->room);
+    watch_limit_all(self->watch, wanted && wanted < self->room ? wanted : self->room, on_full, self);
+}
+
+// Control and HTTP always answer: they have a reserve that no client gets.
+static void
+plan_descriptors(daemon_t *self)
+{
+    self->descriptors = raise_descriptor_limit();
+    if (self->descriptors > INT_MAX)
+        self->descriptors = INT_MAX;
+    self->reserve = self->descriptors / 4 < RESERVE ? self->descriptors / 4 : RESERVE;
+    accept_limit((int) (self->descriptors - self->reserve));
+    // Whoever waits in the kernel's queue comes in when the cap is reached already.
+    uint64_t backlog = self->descriptors / 32;
+    listener_backlog_cap(backlog ? (int) backlog : 1);
+}
+
+static void
+count_room(daemon_t *self)
+{
+    uint64_t taken = open_descriptors() + self->reserve;
+    self->room = taken < self->descriptors ? self->descriptors - taken : 1;
+}
+
+static void
 on_applied(void *arg, const conf_t *conf)
 {
     daemon_t *self = arg;
+    limit_clients(self, conf);
     log_set_level(conf->log_level);
     if (self->control && control_chmod(self->control, conf->control_mode, conf->control_group) == -1)
         log_warning("control: cannot change mode or group: %s", strerror(errno));
@@ -416,13 +477,15 @@ run(const options_t *options, conf_t **conf_p, diag_t *diag)
     self.setup.services.epoch = seed();
     events_start();
     log_open((*conf_p)->log_target, (*conf_p)->syslog_facility, (*conf_p)->log_level);
-    raise_descriptor_limit();
+    plan_descriptors(&self);
 
     int status = EXIT_OK;
     if (start(&self, conf_p, diag) == -1) {
         diag_print(diag, stderr);
         status = EXIT_RUN;
     } else {
+        count_room(&self);
+        limit_clients(&self, broker_conf(self.broker));
         log_notice("zbroker %s ready, %zu routes", PACKAGE_VERSION, broker_count(self.broker));
         begin_service(&self);
         zloop_start(self.loop);

@@ -56,6 +56,7 @@ struct watch_side {
     side_counters_t *counters;
     peer_t *peers;
     size_t count, room;
+    size_t in_total;    // of the count
     bool half_closed;
     bool removed;       // its socket is closed
     bool over;          // the last event was read: the watch thread frees it after its round
@@ -72,6 +73,10 @@ struct watch {
     watch_side_t *sides;
     uint64_t last_id;
     unsigned last_name;
+    size_t total, total_limit; // connections of all sides
+    bool total_full;
+    void (*on_total_full)(bool full, void *arg);
+    void *total_arg;
     int epoll, wake;
     _Atomic bool stopping;
     _Atomic int64_t round_ms;
@@ -131,8 +136,21 @@ name_peer(int fd, char *text, size_t size)
 }
 
 static void
+check_total(watch_t *self)
+{
+    bool full = self->total_limit && self->total >= self->total_limit;
+    if (full == self->total_full)
+        return;
+    self->total_full = full;
+    self->on_total_full(full, self->total_arg);
+}
+
+static void
 count_connections(watch_side_t *side)
 {
+    side->watch->total += side->count - side->in_total;
+    side->in_total = side->count;
+    check_total(side->watch);
     counter_set(&side->counters->connections, side->count);
     bool full = side->limit && side->count >= side->limit;
     if (full == side->full)
@@ -441,6 +459,17 @@ watch_limit(watch_side_t *side, size_t limit, void (*on_full)(watch_side_t *side
     side->arg = arg;
     count_connections(side);
     pthread_mutex_unlock(&side->watch->lock);
+}
+
+void
+watch_limit_all(watch_t *self, size_t limit, void (*on_full)(bool full, void *arg), void *arg)
+{
+    pthread_mutex_lock(&self->lock);
+    self->total_limit = limit;
+    self->on_total_full = on_full;
+    self->total_arg = arg;
+    check_total(self);
+    pthread_mutex_unlock(&self->lock);
 }
 
 static int

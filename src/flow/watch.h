@@ -51,6 +51,9 @@ size_t watch_connections(const watch_side_t *side);
 // At LIMIT connections (0: none) ON_FULL (side, true, arg) is called in the watch thread, below it again with false.
 void watch_limit(watch_side_t *side, size_t limit, void (*on_full)(watch_side_t *side, bool full, void *arg), void *arg);
 
+// The same for all connections of the process together.
+void watch_limit_all(watch_t *self, size_t limit, void (*on_full)(bool full, void *arg), void *arg);
+
 // Call FN for each client of ROUTE (NULL: of all), oldest first, from a copy: FN may call us.
 void watch_each(watch_t *self, const char *route, void (*fn)(const client_t *client, void *arg), void *arg);
 
