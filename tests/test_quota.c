@@ -71,6 +71,7 @@ open_house(house_t *self, const char *lines)
     if (!load(self) || listeners_bind(&listeners, conf, &self->services, self->diag) == -1)
         abort();
     self->route = route_open(conf, &listeners, &self->services, &self->counters, self->diag);
+    listeners_close(&listeners, false);
     if (!self->route || route_run(self->route) == -1)
         abort();
     snprintf(self->frontend, sizeof self->frontend, "%s", route_endpoint(self->route, SIDE_FRONTEND, 0, &connected));

@@ -128,6 +128,7 @@ start(house_t *self)
     if (!load(self) || listeners_bind(&listeners, conf, &self->services, self->diag) == -1)
         return false;
     self->route = route_open(conf, &listeners, &self->services, &self->counters, self->diag);
+    listeners_close(&listeners, false);
     diag_print(self->diag, stdout);
     return self->route && route_run(self->route) == 0;
 }
