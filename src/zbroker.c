@@ -339,7 +339,7 @@ on_second(zloop_t *loop, int timer, void *arg)
         tell_status(self);
     if (status.stopping)
         service_extend(5000000);
-    log_flush();
+    log_tick();
     return 0;
 }
 

@@ -396,13 +396,13 @@ obey(route_t *self)
     (void) rc;
     atomic_store(&self->poked, false);
     atomic_fetch_add(&self->pong, 1);
-    serve_call(self);
     int mode = atomic_load(&self->mode);
     if (mode == ROUTE_PAUSED)
         forward_stop_all(&self->forward, true);
     else
         forward_stop_input(&self->forward, mode == ROUTE_DRAINING);
     forward_observe(&self->forward);
+    serve_call(self);
 }
 
 typedef struct {
@@ -565,11 +565,20 @@ route_state(const route_t *self)
                                                                   : (route_state_t) atomic_load(&((route_t *) self)->mode);
 }
 
+static int
+nothing(route_t *self, void *arg)
+{
+    (void) self;
+    (void) arg;
+    return 0;
+}
+
+// Returns once the thread has obeyed: no message passes a paused route.
 static void
 set_mode(route_t *self, route_state_t mode)
 {
     atomic_store(&self->mode, (int) mode);
-    poke(self);
+    call_thread(self, nothing, NULL);
 }
 
 void
