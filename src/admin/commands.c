@@ -118,21 +118,6 @@ fail(request_t *request, const char *format, ...)
     va_end(args);
 }
 
-// "route prices: paused", or {"ok":true}.
-static void succeed(request_t *request, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void
-succeed(request_t *request, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    if (request->json)
-        text_add(request->out, "{\"ok\":true}\n");
-    else
-        text_vadd(request->out, format, args);
-    va_end(args);
-}
-
 // Append TEXT line by line, safe for a terminal, without blank lines: one would end the answer.
 static void
 put_lines(text_t *out, const char *text)
@@ -145,6 +130,21 @@ put_lines(text_t *out, const char *text)
         }
         text += length + (text[length] == '\n');
     }
+}
+
+// "route prices: paused", or {"ok":true}.
+static void succeed(request_t *request, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void
+succeed(request_t *request, const char *format, ...)
+{
+    text_t text = { 0 };
+    va_list args;
+    va_start(args, format);
+    text_vadd(&text, format, args);
+    va_end(args);
+    put_lines(request->out, request->json ? "{\"ok\":true}" : text.data);
+    text_free(&text);
 }
 
 static void
