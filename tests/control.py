@@ -128,8 +128,9 @@ def test_a_daemon_leaves_what_is_not_its_own():
     assert zb.read(path) == "precious"
     os.unlink(path)
     with zb.Daemon(ini) as daemon:
-        second = zb.run("-c", ini, "-o", f"route jobs.frontend_bind=tcp://127.0.0.1:{zb.free_port()}",
-                        "-o", f"route jobs.backend_bind=tcp://127.0.0.1:{zb.free_port()}")
+        others = zb.free_ports(2)
+        second = zb.run("-c", ini, "-o", f"route jobs.frontend_bind=tcp://127.0.0.1:{others[0]}",
+                        "-o", f"route jobs.backend_bind=tcp://127.0.0.1:{others[1]}")
         assert second.returncode == 3 and path in second.stderr, second
         with Control(daemon) as control:
             assert control.ask("status").startswith("zbroker ")

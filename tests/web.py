@@ -17,6 +17,7 @@ class Site:
     """A daemon with HTTP."""
 
     def __init__(self, more="", host="127.0.0.1", routes=None):
+        zb.need_http()
         ports = zb.free_ports(3)
         self.port, self.front, self.back = ports
         self.daemon = zb.Daemon(f"[zbroker]\nhttp = {host}:{self.port}\n{more}\n" + (f"""
@@ -252,6 +253,7 @@ def test_ipv6_and_any_address():
 
 
 def test_an_address_in_use_is_said():
+    zb.need_http()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -106,6 +106,13 @@ def free_port():
     return free_ports(1)[0]
 
 
+def need_http():
+    """Skip the test where zbroker is built without libmicrohttpd."""
+    makefile = os.path.join(BUILDDIR, "Makefile")
+    if os.path.exists(makefile) and "-DZB_HAVE_HTTP=1" not in read(makefile):
+        raise Skip("built without HTTP")
+
+
 # --- waiting and measuring --------------------------------------------------------------------------------------------
 
 def wait_until(condition, seconds=10, what=None):
