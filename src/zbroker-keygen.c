@@ -119,12 +119,12 @@ static int
 make_cert(const char *name, const cert_options_t *options)
 {
     cert_t cert = {0};
+    char user[CERT_NAME_MAX + 1];
     const char *base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
     if (!*base || strcmp(base, ".") == 0 || strcmp(base, "..") == 0)
         return usage("not the name of a file", name);
-    cert_user(&cert, name, cert.name);
-    if (options->name)
-        snprintf(cert.name, sizeof cert.name, "%s", options->name);
+    cert_user(&cert, name, user);
+    snprintf(cert.name, sizeof cert.name, "%s", options->name ? options->name : user);
     const char *fault = users_name_fault(cert.name, strlen(cert.name));
     if (fault || strchr(cert.name, '"'))
         return usage(fault ? fault : "a name holds a quote", name);

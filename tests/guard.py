@@ -1,0 +1,546 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Who comes in and who stays out, seen from outside: the daemon, zbroker-keygen and pyzmq's clients."""
+
+import os
+import re
+import signal
+import socket
+import stat
+import struct
+import time
+
+import zmq
+import zmq.auth
+import zmq.utils.monitor
+
+import zb
+
+context = zmq.Context()
+
+
+# --- helpers --------------------------------------------------------------------------------------------------------
+
+def keygen(*args, **options):
+    return zb.run(*args, name="zbroker-keygen", **options)
+
+
+def make_cert(folder, name):
+    result = keygen("cert", name, "-d", folder)
+    assert result.returncode == 0, result.stderr
+    return os.path.join(folder, name)
+
+
+def keys(path):
+    return zmq.auth.load_certificate(path + "_secret")
+
+
+class Client:
+    """A socket of pyzmq with its monitor."""
+
+    def __init__(self, kind, endpoint, cert=None, server=None, user=None, password=None, topics=()):
+        self.socket = context.socket(kind)
+        self.socket.linger = 0
+        self.socket.rcvtimeo = int(3000 * zb.SLOW)
+        self.socket.sndtimeo = int(3000 * zb.SLOW)
+        if cert:
+            self.socket.curve_publickey, self.socket.curve_secretkey = keys(cert)
+            self.socket.curve_serverkey = zmq.auth.load_certificate(server)[0]
+        if user is not None:
+            self.socket.plain_username = user.encode()
+            self.socket.plain_password = password.encode()
+        self.monitor = self.socket.get_monitor_socket()
+        self.monitor.rcvtimeo = int(5000 * zb.SLOW)
+        for topic in topics:
+            self.socket.subscribe(topic)
+        self.socket.connect(endpoint)
+
+    def event(self, *wanted):
+        """The first of the WANTED events; None if none comes in time."""
+        try:
+            while True:
+                event = zmq.utils.monitor.recv_monitor_message(self.monitor)["event"]
+                if event in wanted:
+                    return event
+        except zmq.Again:
+            return None
+
+    def is_in(self):
+        return self.event(zmq.EVENT_HANDSHAKE_SUCCEEDED, zmq.EVENT_HANDSHAKE_FAILED_AUTH, zmq.EVENT_DISCONNECTED,
+                          zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+                          ) == zmq.EVENT_HANDSHAKE_SUCCEEDED
+
+    def close(self):
+        self.socket.disable_monitor()
+        self.monitor.close(0)
+        self.socket.close(0)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.close()
+
+
+def is_in(*args, **options):
+    with Client(*args, **options) as client:
+        return client.is_in()
+
+
+def reload(daemon):
+    before = daemon.log().count("reload")
+    result = daemon.ctl("reload")
+    assert result.returncode == 0, result.stdout + result.stderr
+    return before
+
+
+def curve_house(folder, extra=""):
+    clients = os.path.join(folder, "clients")
+    os.mkdir(clients)
+    ports = zb.free_ports(2)
+    server = make_cert(folder, "server")
+    ini = f"""
+[route jobs]
+type = streamer
+frontend_bind = tcp://127.0.0.1:{ports[0]}
+backend_bind = tcp://127.0.0.1:{ports[1]}
+security = curve
+server_cert = {server}
+client_certs = {clients}
+{extra}
+"""
+    return ini, clients, server, f"tcp://127.0.0.1:{ports[0]}", f"tcp://127.0.0.1:{ports[1]}"
+
+
+# --- zbroker-keygen -------------------------------------------------------------------------------------------------
+
+def test_keygen_makes_a_pair_with_the_right_modes():
+    folder = zb.folder()
+    os.umask(0o077)
+    result = keygen("cert", "alice.cert", "-d", folder, "-m", "email=alice@example.com")
+    os.umask(0o022)
+    assert result.returncode == 0, result.stderr
+    path = os.path.join(folder, "alice.cert")
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o644
+    assert stat.S_IMODE(os.stat(path + "_secret").st_mode) == 0o600
+    public, secret = zmq.auth.load_certificate(path + "_secret")
+    assert zmq.auth.load_certificate(path) == (public, None)
+    assert zmq.curve_public(secret) == public
+    assert 'name = "alice"' in zb.read(path) and 'email = "alice@example.com"' in zb.read(path)
+    assert secret.decode() not in result.stdout + zb.read(path)
+
+
+def test_keygen_overwrites_nothing():
+    folder = zb.folder()
+    path = make_cert(folder, "a")
+    before = zb.read(path), zb.read(path + "_secret")
+    assert keygen("cert", "a", "-d", folder).returncode == 1
+    os.unlink(path)
+    assert keygen("cert", "a", "-d", folder).returncode == 1
+    assert not os.path.exists(path) and zb.read(path + "_secret") == before[1]
+    os.unlink(path + "_secret")
+    zb.write(path, before[0])
+    assert keygen("cert", "a", "-d", folder).returncode == 1
+    assert not os.path.exists(path + "_secret") and zb.read(path) == before[0]
+
+
+def test_keygen_says_what_is_wrong_by_its_exit_status():
+    folder = zb.folder()
+    for args in ([], ["nonsense"], ["cert"], ["cert", "a", "b"], ["cert", "a", "-m", "novalue"], ["password"],
+                 ["password", "a:b"], ["--check"], ["cert", "-x", "a"]):
+        assert keygen(*args, cwd=folder).returncode == 2, args
+    assert keygen("cert", "a", "-d", folder + "/nowhere").returncode == 1
+    assert keygen("password", "bob", stdin="").returncode == 1
+    assert keygen("password", "bob", stdin="\n").returncode == 1
+    assert keygen("--check", folder + "/nowhere").returncode == 1
+    for args in (["-h"], ["--help"], ["-V"]):
+        assert keygen(*args).returncode == 0
+    assert os.listdir(folder) == []
+
+
+def test_keygen_checks_what_it_made():
+    folder = zb.folder()
+    path = make_cert(folder, "a")
+    assert keygen("--check", path, path + "_secret").returncode == 0
+    users = zb.write(folder + "/users", keygen("password", "bob", stdin="secret\n").stdout)
+    assert keygen("--check", users).stdout == f"{users}: 1 user\n"
+    os.chmod(path + "_secret", 0o644)
+    result = keygen("--check", path)
+    assert result.returncode == 1 and "chmod 600" in result.stderr
+    assert keygen("--check", zb.write(folder + "/broken", "bob:secret\n")).returncode == 1
+
+
+# --- CURVE ----------------------------------------------------------------------------------------------------------
+
+def test_curve_lets_friends_through_and_strangers_not():
+    folder = zb.folder()
+    ini, clients, server, front, back = curve_house(folder)
+    alice, eve = make_cert(clients, "alice"), make_cert(folder, "eve")
+    with zb.Daemon(ini) as daemon:
+        with Client(zmq.PUSH, front, alice, server) as push, Client(zmq.PULL, back, alice, server) as pull:
+            push.socket.send(b"hello")
+            assert pull.socket.recv() == b"hello"
+        for end, kind in ((front, zmq.PUSH), (back, zmq.PULL)):
+            assert not is_in(kind, end, eve, server)
+            assert not is_in(kind, end, user="alice", password="x")
+        daemon.wait_log(r"auth: route jobs frontend: 127\.0\.0\.1 curve refused reason=unknown-key key=\S{40}$")
+        assert re.search(r"auth: route jobs frontend: 127\.0\.0\.1 curve admitted user=alice$", daemon.log(), re.M)
+        for path in (alice, eve, server):
+            assert keys(path)[1].decode() not in daemon.log()
+        assert daemon.stop() == 0
+
+
+def test_a_reload_lets_a_new_key_in_and_cuts_a_removed_one():
+    folder = zb.folder()
+    ini, clients, server, front, _ = curve_house(folder)
+    alice = make_cert(clients, "alice")
+    bob = make_cert(folder, "bob")
+    with zb.Daemon(ini) as daemon:
+        with Client(zmq.PUSH, front, alice, server) as friend:
+            assert friend.is_in()
+            assert not is_in(zmq.PUSH, front, bob, server)
+            os.rename(bob, os.path.join(clients, "bob"))
+            os.rename(bob + "_secret", os.path.join(clients, "bob_secret"))
+            bob = os.path.join(clients, "bob")
+            reload(daemon)
+            with Client(zmq.PUSH, front, bob, server) as other:
+                assert other.is_in()
+                os.rename(bob, os.path.join(folder, "bob"))
+                before = time.monotonic()
+                reload(daemon)
+                assert other.event(zmq.EVENT_DISCONNECTED)
+                assert time.monotonic() - before < 1 * zb.SLOW
+                assert not other.is_in()
+            friend.monitor.rcvtimeo = 100
+            assert friend.event(zmq.EVENT_DISCONNECTED) is None
+        assert daemon.stop() == 0
+
+
+def test_a_damaged_certificate_is_named_and_the_others_count():
+    folder = zb.folder()
+    ini, clients, server, front, _ = curve_house(folder)
+    alice = make_cert(clients, "alice")
+    zb.write(clients + "/broken.cert", "curve\n    public-key = \"nonsense\"\n")
+    with zb.Daemon(ini) as daemon:
+        assert re.search(r"^.*error.*clients/broken\.cert", daemon.log(), re.M)
+        assert is_in(zmq.PUSH, front, alice, server)
+        result = zb.run("-t", "-c", daemon.file)
+        assert result.returncode == 0 and "broken.cert" in result.stderr
+        assert daemon.stop() == 0
+
+
+def test_a_secret_that_is_not_secret_is_refused():
+    folder = zb.folder()
+    ini, *_, = curve_house(folder)
+    os.chmod(folder + "/server_secret", 0o640)
+    file = zb.write(folder + "/x.ini", ini)
+    for args in (["-t"], []):
+        result = zb.run(*args, "-c", file)
+        assert result.returncode == 1, (args, result)
+        assert "server_secret" in result.stderr and "error" in result.stderr
+
+
+@zb.limit(120)
+def test_many_changes_of_keys_hurt_no_friend_and_help_no_stranger():
+    folder = zb.folder()
+    ini, clients, server, front, back = curve_house(folder)
+    friend = make_cert(clients, "friend")
+    changing = [make_cert(folder, f"c{i}") for i in range(4)]
+    stranger = make_cert(folder, "stranger")
+    with zb.Daemon(ini) as daemon, Client(zmq.PULL, back, friend, server) as pull:
+        friends = [Client(zmq.PUSH, front, friend, server) for _ in range(40)]
+        try:
+            assert all(client.is_in() for client in friends)
+            for turn in range(40):
+                path = changing[turn % 4]
+                inside = os.path.join(clients, os.path.basename(path))
+                if os.path.exists(inside):
+                    os.unlink(inside)
+                else:
+                    zb.write(inside, zb.read(path))
+                reload(daemon)
+                if turn % 10 == 0:
+                    assert not is_in(zmq.PUSH, front, stranger, server)
+            for number, client in enumerate(friends):
+                client.socket.send(b"%d" % number)
+            got = sorted(int(pull.socket.recv()) for _ in friends)
+            assert got == list(range(len(friends)))
+        finally:
+            for client in friends:
+                client.close()
+        assert daemon.stop() == 0
+
+
+def test_a_connecting_side_shows_its_certificate():
+    folder = zb.folder()
+    ours, theirs = make_cert(folder, "ours"), make_cert(folder, "theirs")
+    port, inside = zb.free_ports(2)
+    server = context.socket(zmq.PULL)
+    server.linger, server.rcvtimeo = 0, 5000
+    server.curve_publickey, server.curve_secretkey = keys(theirs)
+    server.curve_server = 1
+    server.bind(f"tcp://127.0.0.1:{port}")
+    with zb.Daemon(f"""
+[route out]
+type = streamer
+frontend_bind = tcp://127.0.0.1:{inside}
+frontend_security = none
+backend_connect = tcp://127.0.0.1:{port}
+backend_security = curve
+backend_client_cert = {ours}
+backend_peer_cert = {theirs}
+""") as daemon:
+        with Client(zmq.PUSH, f"tcp://127.0.0.1:{inside}") as push:
+            push.socket.send(b"out")
+            assert server.recv() == b"out"
+        assert daemon.stop() == 0
+    server.close(0)
+
+
+# --- PLAIN, addresses, GSSAPI ---------------------------------------------------------------------------------------
+
+def test_plain_takes_the_password_that_keygen_hashed():
+    folder = zb.folder()
+    ports = zb.free_ports(2)
+    users = zb.write(folder + "/users", keygen("password", "alice", stdin="wonderland\n").stdout, 0o600)
+    with zb.Daemon(f"""
+[route jobs]
+type = streamer
+frontend_bind = tcp://127.0.0.1:{ports[0]}
+backend_bind = tcp://127.0.0.1:{ports[1]}
+security = plain
+users = {users}
+""") as daemon:
+        front = f"tcp://127.0.0.1:{ports[0]}"
+        assert is_in(zmq.PUSH, front, user="alice", password="wonderland")
+        assert not is_in(zmq.PUSH, front, user="alice", password="looking-glass")
+        assert not is_in(zmq.PUSH, front, user="mallory", password="wonderland")
+        daemon.wait_log(r"plain refused reason=unknown-user user=mallory$")
+        assert "wonderland" not in daemon.log() and "looking-glass" not in daemon.log()
+        assert daemon.stop() == 0
+
+
+def test_denied_addresses_stay_out_also_after_a_reload():
+    folder = zb.folder()
+    ports = zb.free_ports(2)
+    ini = f"""
+[route jobs]
+type = streamer
+frontend_bind = tcp://127.0.0.1:{ports[0]}
+backend_bind = tcp://127.0.0.1:{ports[1]}
+security = none
+"""
+    front = f"tcp://127.0.0.1:{ports[0]}"
+    file = zb.write(folder + "/zbroker.ini", ini)
+    with zb.Daemon(file, folder=folder) as daemon, Client(zmq.PUSH, front) as client:
+        assert client.is_in()
+        zb.write(file, ini + "deny = 127.0.0.0/8\n")
+        reload(daemon)
+        assert client.event(zmq.EVENT_DISCONNECTED)
+        assert not is_in(zmq.PUSH, front)
+        zb.write(file, ini + "allow = 127.0.0.1\n")
+        reload(daemon)
+        assert is_in(zmq.PUSH, front)
+        assert daemon.stop() == 0
+
+
+def test_gssapi_is_refused_where_libzmq_ignores_refusals():
+    if not zmq.has("gssapi") or zmq.zmq_version_info() > (4, 3, 5):
+        raise zb.Skip("this libzmq has none, or heeds them")
+    folder = zb.folder()
+    ini = """
+[route jobs]
+type = streamer
+frontend_bind = tcp://127.0.0.1:*
+backend_bind = tcp://127.0.0.1:*
+security = gssapi
+gssapi_principal = host
+"""
+    result = zb.run("-t", "-c", zb.write(folder + "/a.ini", ini))
+    assert result.returncode == 1 and "gssapi_unsafe_zap" in result.stderr, result.stderr
+    result = zb.run("-t", "-c", zb.write(folder + "/b.ini", ini + "gssapi_unsafe_zap = yes\n"))
+    assert result.returncode == 0, result.stderr
+
+
+# --- rights and quotas ----------------------------------------------------------------------------------------------
+
+def forwarder(folder, acl, names, extra=""):
+    ports = zb.free_ports(2)
+    lines = [keygen("password", name, stdin=name + "\n").stdout for name in names]
+    users = zb.write(folder + "/users", "".join(lines), 0o600)
+    file = zb.write(folder + "/acl", acl)
+    return f"""
+[route news]
+type = forwarder
+frontend_bind = tcp://127.0.0.1:{ports[0]}
+backend_bind = tcp://127.0.0.1:{ports[1]}
+security = plain
+users = {users}
+acl = {file}
+{extra}
+""", f"tcp://127.0.0.1:{ports[0]}", f"tcp://127.0.0.1:{ports[1]}"
+
+
+def publish_until(pub, subs, messages):
+    """Send a round of messages again and again until each of SUBS has got the last one; what each has got."""
+    got = {sub: [] for sub in subs}
+
+    def all_there():
+        for message in messages:
+            pub.socket.send_multipart([message, b"x"])
+        time.sleep(0.02)
+        for sub in subs:
+            try:
+                while True:
+                    got[sub].append(sub.socket.recv_multipart(zmq.NOBLOCK)[0])
+            except zmq.Again:
+                pass
+        return all(messages[-1] in got[sub] for sub in subs)
+
+    zb.wait_until(all_there, 10, "the last message everywhere")
+    return [set(got[sub]) for sub in subs]
+
+
+def test_rights_hold_for_readers_and_writers():
+    folder = zb.folder()
+    ini, front, back = forwarder(folder, """
+user root
+topic readwrite #
+user alice
+topic read news/#
+topic deny news/secret/#
+user bob
+topic write news/#
+pattern read end/#
+""", ("root", "alice", "bob"))
+    with zb.Daemon(ini) as daemon:
+        with Client(zmq.PUB, front, user="root", password="root") as root, \
+                Client(zmq.PUB, front, user="bob", password="bob") as bob, \
+                Client(zmq.SUB, back, user="alice", password="alice", topics=[b""]) as wide, \
+                Client(zmq.SUB, back, user="alice", password="alice", topics=[b"news/", b"end/"]) as narrow, \
+                Client(zmq.SUB, back, user="root", password="root", topics=[b""]) as every:
+            topics = [b"news/a", b"news/secret/b", b"other", b"newspaper", b"end/1"]
+            some, less, all_of_it = publish_until(root, [wide, narrow, every], topics)
+            assert some == {b"news/a", b"end/1"}, some
+            assert less == {b"news/a", b"end/1"}, less
+            assert all_of_it == set(topics), all_of_it
+            bob.socket.send_multipart([b"other/by bob", b"x"])
+            got, = publish_until(bob, [every], [b"news/by bob"])
+            assert b"other/by bob" not in got
+        daemon.wait_log(r"acl: route news: user bob may not publish \"other/by bob\"")
+        assert daemon.stop() == 0
+
+
+def test_an_exact_topic_never_brings_its_longer_neighbour():
+    folder = zb.folder()
+    ini, front, back = forwarder(folder, "user root\ntopic #\nuser alice\ntopic read ok\n", ("root", "alice"))
+    with zb.Daemon(ini) as daemon:
+        with Client(zmq.PUB, front, user="root", password="root") as root, \
+                Client(zmq.SUB, back, user="alice", password="alice", topics=[b"ok"]) as alice:
+            publish_until(root, [alice], [b"ok"])
+            for _ in range(5):
+                root.socket.send(b"okay")
+                root.socket.send(b"secret")
+                assert alice.event(zmq.EVENT_DISCONNECTED), "it must not wait for what it may not see"
+                got, = publish_until(root, [alice], [b"ok"])
+                assert got == {b"ok"}, got
+        assert daemon.stop() == 0
+
+
+def test_quotas_are_kept_and_said_once():
+    ports = zb.free_ports(2)
+    with zb.Daemon(f"""
+[route news]
+type = forwarder
+frontend_bind = tcp://127.0.0.1:{ports[0]}
+backend_bind = tcp://127.0.0.1:{ports[1]}
+max_subscriptions = 5
+max_topic = 20
+""") as daemon:
+        topics = [b"t%d" % i for i in range(9)]
+        with Client(zmq.SUB, f"tcp://127.0.0.1:{ports[1]}", topics=topics + [b"x" * 30]) as sub, \
+                Client(zmq.PUB, f"tcp://127.0.0.1:{ports[0]}") as pub:
+            got = set()
+
+            def five():
+                for topic in topics:
+                    pub.socket.send(topic)
+                time.sleep(0.02)
+                try:
+                    while True:
+                        got.add(sub.socket.recv(zmq.NOBLOCK))
+                except zmq.Again:
+                    pass
+                return len(got) >= 5
+
+            zb.wait_until(five)
+            for _ in range(5):
+                five()
+            assert len(got) == 5, got
+        assert daemon.log().count("quota: route news") == 1
+        assert daemon.stop() == 0
+
+
+@zb.limit(120)
+def test_subscribers_that_come_and_go_leave_the_daemon_alone():
+    ports = zb.free_ports(2)
+    back = ("127.0.0.1", ports[1])
+    greeting = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
+    ready = b"\x05READY" + b"\x0bSocket-Type" + struct.pack(">I", 3) + b"SUB"
+    hello = greeting + b"\x04" + bytes([len(ready)]) + ready
+    with zb.Daemon(f"""
+[route news]
+type = forwarder
+frontend_bind = tcp://127.0.0.1:{ports[0]}
+backend_bind = tcp://127.0.0.1:{ports[1]}
+""") as daemon, Client(zmq.PUB, f"tcp://127.0.0.1:{ports[0]}") as pub:
+        for turn in range(1500):
+            with socket.create_connection(back) as peer:
+                peer.sendall(hello + b"\x00\x03\x01ab" * 5 + b"\x00\x02\x00a" + b"\x00\x04uvwx")
+                for _ in range(5):
+                    pub.socket.send(b"abc")
+                if turn % 3 == 0:
+                    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with Client(zmq.SUB, f"tcp://127.0.0.1:{ports[1]}", topics=[b"end"]) as sub:
+            publish_until(pub, [sub], [b"end"])
+        assert daemon.stop() == 0
+
+
+# --- fail2ban -------------------------------------------------------------------------------------------------------
+
+def test_the_fail2ban_filter_finds_every_refusal_and_nothing_else():
+    text = zb.read(os.path.join(zb.SRCDIR, "contrib/fail2ban/filter.d/zbroker.conf"))
+    options = dict(re.findall(r"^(\w+) *= *(.*)$", text, re.M))
+    pattern = options["failregex"].replace("%(_prefix)s", options["_prefix"])
+    pattern = re.compile(pattern.replace("<ADDR>", r"(?P<ip>[0-9a-fA-F:.]+)"))
+    line = "auth: route prices frontend: 192.0.2.7 curve refused reason=unknown-key key=" + "x" * 40
+    for before in ("", "warning: ", "2026-11-21T04:31:19.123Z warning: ", "host zbroker[4711]: ", "zbroker[1]: "):
+        assert pattern.match(before + line).group("ip") == "192.0.2.7", before
+    assert pattern.match(line + " (repeated 12 times)")
+    assert pattern.match(line.replace("192.0.2.7", "2001:db8::1")).group("ip") == "2001:db8::1"
+    for other in ("auth: route prices frontend: 192.0.2.7 curve admitted user=alice",
+                  "auth: route p frontend: 192.0.2.7 plain refused reason=busy user=alice",
+                  "auth: route p frontend: ipc plain refused reason=bad-password user=alice",
+                  "x auth: route p frontend: 192.0.2.7 plain refused reason=bad-password user=alice"):
+        assert not pattern.match(other), other
+    # What a client calls itself cannot pass for a line of its own.
+    folder = zb.folder()
+    ports = zb.free_ports(2)
+    users = zb.write(folder + "/users", "", 0o600)
+    evil = "a\nauth: route jobs frontend: 198.51.100.1 plain refused reason=bad-password"
+    with zb.Daemon(f"""
+[route jobs]
+type = streamer
+frontend_bind = tcp://127.0.0.1:{ports[0]}
+backend_bind = tcp://127.0.0.1:{ports[1]}
+security = plain
+users = {users}
+""") as daemon:
+        assert not is_in(zmq.PUSH, f"tcp://127.0.0.1:{ports[0]}", user=evil, password="x")
+        daemon.wait_log("refused")
+        found = [match.group("ip") for match in map(pattern.match, daemon.log().splitlines()) if match]
+        assert found == ["127.0.0.1"], daemon.log()
+        assert daemon.stop() == 0
+
+
+if __name__ == "__main__":
+    zb.main()
