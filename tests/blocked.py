@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Nobody takes anything: the process rests, the others go on, control answers, and it stops in time."""
+
+import json
+import signal
+import socket
+import statistics
+import time
+
+import zmq
+import zb
+
+DRAIN = 1.0  # seconds
+
+
+class Peers:
+    def __init__(self):
+        self.context = zmq.Context()
+
+    def open(self, kind, endpoint, **options):
+        peer = self.context.socket(kind)
+        peer.linger = 0
+        peer.rcvtimeo = peer.sndtimeo = int(10000 * zb.SLOW)
+        for name, value in options.items():
+            setattr(peer, name, value)
+        if kind == zmq.SUB:
+            peer.subscribe = b""
+        peer.connect(endpoint)
+        return peer
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *ignored):
+        self.context.destroy(0)
+
+
+def fill(peer, size, seconds=5):
+    """Send until nothing is taken for a while. Returns how many messages that took."""
+    count, since = 0, time.monotonic()
+    end = since + seconds * zb.SLOW
+    message = b"x" * size
+    while time.monotonic() - since < 0.3 and time.monotonic() < end:
+        try:
+            peer.send(message, zmq.DONTWAIT)
+            count, since = count + 1, time.monotonic()
+        except zmq.Again:
+            time.sleep(0.01)
+    return count
+
+
+def answer_seconds(control):
+    before = time.monotonic()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(5 * zb.SLOW)
+        client.connect(control)
+        client.sendall(b"show stats\n")
+        answer = b""
+        while not answer.endswith(b"\n\n"):
+            answer += client.recv(65536) or b"closed\n\n"
+    assert b"closed" not in answer and not answer.startswith(b"error"), answer
+    return time.monotonic() - before
+
+
+def blocked_of(daemon, name):
+    return json.loads(daemon.ctl("-j", "show", "stats", name).stdout)["routes"][0]["blocked"]
+
+
+def check(kind, block, lines="", blocked="backend", others_go_on=True):
+    """A route of KIND that BLOCK (peers, frontend, backend) brings to a stop, beside one that works."""
+    front, back, tap, fine_front, fine_back = (f"tcp://127.0.0.1:{port}" for port in zb.free_ports(5))
+    ini = f"""
+[zbroker]
+drain_timeout = {DRAIN:g}s
+[route stuck]
+type = {kind}
+frontend_bind = {front}
+backend_bind = {back}
+{lines.replace("TAP", tap)}
+[route fine]
+type = streamer
+frontend_bind = {fine_front}
+backend_bind = {fine_back}
+"""
+    with zb.Daemon(ini) as daemon, Peers() as peers:
+        push, pull = peers.open(zmq.PUSH, fine_front), peers.open(zmq.PULL, fine_back)
+        push.send(b"hello")
+        pull.recv()
+        kept = block(peers, front, back, tap)  # its sockets live until the end
+        if blocked:
+            zb.wait_until(lambda: (blocked_of(daemon, "stuck") or {}).get("side") == blocked, what="the route says that it is blocked")
+        before, start = zb.cpu_seconds(daemon.pid), time.monotonic()
+        time.sleep(2)
+        spent = zb.cpu_seconds(daemon.pid) - before
+        assert spent < 0.01 * (time.monotonic() - start) * zb.SLOW + 0.005, f"{spent} s of processor time in 2 s"
+        assert statistics.median(answer_seconds(daemon.control) for _ in range(20)) < 0.1 * zb.SLOW
+        for i in range(1000):
+            push.send(b"%d" % i)
+        assert [pull.recv() for _ in range(1000)] == [b"%d" % i for i in range(1000)]
+        start = time.monotonic()
+        assert daemon.stop(signal.SIGTERM) == 0, daemon.log()
+        assert time.monotonic() - start < (DRAIN + 1) * zb.SLOW, f"{time.monotonic() - start} s\n{daemon.log()}"
+        del kept
+
+
+def no_worker(peers, front, back, tap):
+    producer = peers.open(zmq.PUSH, front)
+    assert fill(producer, 100) > 1000
+    return producer
+
+
+def stuck_worker(peers, front, back, tap):
+    worker = peers.open(zmq.PULL, back, rcvhwm=1, rcvbuf=4096)
+    producer = peers.open(zmq.PUSH, front)
+    fill(producer, 100000)
+    assert worker.recv() == b"x" * 100000
+    fill(producer, 100000)
+    return producer, worker
+
+
+def test_no_worker():
+    check("streamer", no_worker)
+
+
+def test_a_stuck_worker():
+    check("streamer", stuck_worker)
+
+
+def test_a_queue_without_a_service():
+    def block(peers, front, back, tap):
+        client = peers.open(zmq.DEALER, front)
+        assert fill(client, 100) > 1000
+        return client
+    check("queue", block)
+
+
+def test_a_queue_whose_service_is_stuck():
+    def block(peers, front, back, tap):
+        service = peers.open(zmq.DEALER, back, rcvhwm=1, rcvbuf=4096)
+        client = peers.open(zmq.DEALER, front)
+        fill(client, 100000)
+        return client, service
+    check("queue", block)
+
+
+def test_a_client_that_takes_no_answers():
+    def block(peers, front, back, tap):
+        service = peers.open(zmq.DEALER, back)
+        mute = peers.open(zmq.DEALER, front, rcvhwm=1, rcvbuf=4096)
+        asks = peers.open(zmq.DEALER, front)
+        mute.send(b"q")
+        mute_id = service.recv_multipart()[0]
+        for _ in range(3000):
+            service.send_multipart([mute_id, b"x" * 10000])
+        asks.send(b"q")
+        service.send_multipart(service.recv_multipart())
+        assert asks.recv() == b"q", "the others get theirs"
+        return service, mute, asks
+    check("queue", block, blocked=None)
+
+
+def test_a_pair_without_a_peer():
+    def block(peers, front, back, tap):
+        left = peers.open(zmq.PAIR, front)
+        assert fill(left, 100) > 1000
+        return left
+    check("pair", block)
+
+
+def test_a_stuck_subscriber():
+    def block(peers, front, back, tap):
+        stuck = peers.open(zmq.SUB, back, rcvhwm=1, rcvbuf=4096)
+        good, publisher = peers.open(zmq.SUB, back), peers.open(zmq.PUB, front, sndhwm=0)
+        while not good.poll(20) or not stuck.poll(20):
+            publisher.send(b"sync")
+        start = time.monotonic()
+        for i in range(1000):
+            publisher.send(b"%d" % i + b"x" * 20000)
+            while good.recv() == b"sync":
+                pass
+        assert time.monotonic() - start < 10 * zb.SLOW
+        return stuck, good, publisher
+    check("forwarder", block, blocked=None)
+
+
+def test_a_capture_push_without_a_reader():
+    def block(peers, front, back, tap):
+        push, pull = peers.open(zmq.PUSH, front), peers.open(zmq.PULL, back)
+        for i in range(3000):
+            push.send(b"%d" % i)
+            assert pull.recv() == b"%d" % i
+        return push, pull
+    check("streamer", block, "capture_bind = TAP\ncapture_type = push", blocked=None)
+
+
+def test_a_capture_whose_reader_is_stuck():
+    def block(peers, front, back, tap):
+        reader = peers.open(zmq.PULL, tap, rcvhwm=1, rcvbuf=4096)
+        push, pull = peers.open(zmq.PUSH, front), peers.open(zmq.PULL, back)
+        for i in range(3000):
+            push.send(b"x" * 10000)
+            pull.recv()
+        return reader, push, pull
+    check("streamer", block, "capture_bind = TAP\ncapture_type = push\ncapture_sndhwm = 10", blocked=None)
+
+
+def test_no_worker_while_a_capture_reads_along():
+    def block(peers, front, back, tap):
+        reader = peers.open(zmq.PULL, tap)
+        return reader, no_worker(peers, front, back, tap)
+    check("streamer", block, "capture_bind = TAP\ncapture_type = push")
+
+
+def test_a_stuck_subscriber_under_nodrop_is_cut():
+    front, back = (f"tcp://127.0.0.1:{port}" for port in zb.free_ports(2))
+    ini = f"""
+[route prices]
+type = forwarder
+frontend_bind = {front}
+backend_bind = {back}
+backend_xpub_nodrop = yes
+backend_stall_timeout = 500ms
+"""
+    with zb.Daemon(ini) as daemon, Peers() as peers:
+        stuck = peers.open(zmq.SUB, back, rcvhwm=1, rcvbuf=4096, reconnect_ivl=-1)
+        good, publisher = peers.open(zmq.SUB, back), peers.open(zmq.PUB, front, sndhwm=0)
+        while not good.poll(20) or not stuck.poll(20):
+            publisher.send(b"sync")
+        while good.poll(200):
+            good.recv()
+        for i in range(1000):
+            publisher.send(b"%d " % i + b"x" * 20000)
+        got = [int(good.recv().split()[0]) for _ in range(1000)]
+        assert got == list(range(1000)), "nothing is dropped"
+        route = json.loads(daemon.ctl("-j", "show", "stats").stdout)["routes"][0]
+        assert route["dropped"]["stalled"] == 1 and route["dropped"]["hwm"] == 0, route
+        daemon.wait_log(r"warning: route prices: .*stalled")
+        assert daemon.stop() == 0, daemon.log()
+
+
+zb.main()
