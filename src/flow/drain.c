@@ -202,9 +202,15 @@ static void
 wait_for_replies(queue_t *self)
 {
     forward_stop_input(self->forward, true);
+    forward_all_due(self->forward);
+    for (int side = 0; side < SIDES; side++)
+        if (self->how->inputs[side])
+            watch_turn_away(self->how->inputs[side]);
     while ((self->forward->pending > 0 || anything_in_hand(self)) && !time_is_over(self))
-        if (!forward_pass(self->forward))
+        if (!forward_pass(self->forward)) {
             tick(self);
+            forward_all_due(self->forward);
+        }
 }
 
 static bool
@@ -231,6 +237,9 @@ drain_run(forward_t *forward, const drain_t *how)
     } else {
         read_ahead(&self);
         half_close_all(&self);
+        wait_until_gone(&self);
+        // Who came in between is still heard.
+        how->leave(how->arg);
         wait_until_gone(&self);
     }
     send_the_rest(&self);

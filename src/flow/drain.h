@@ -19,6 +19,7 @@
 typedef struct {
     watch_side_t *inputs[SIDES];      // NULL: none there, or not watched
     bool (*hurry)(void *arg);         // asked all the time: a second signal came
+    void (*leave)(void *arg);         // the clients have gone: accept no more
     void *arg;
     int64_t deadline_ms;              // monotonic
 } drain_t;

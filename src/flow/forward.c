@@ -74,32 +74,40 @@ end_blocked(const port_t *port)
 // that still holds a request from before a restart would answer a stranger. The
 // id that goes down carries this process's epoch; what comes up without is dropped.
 
+// MARKED is initialised here.
 static void
-add_epoch(const forward_t *self, zmq_msg_t *id)
+add_epoch(const forward_t *self, zmq_msg_t *id, zmq_msg_t *marked)
 {
-    zmq_msg_t marked;
     size_t size = zmq_msg_size(id);
-    zmq_msg_init_size(&marked, size + EPOCH_SIZE);
-    memcpy(zmq_msg_data(&marked), zmq_msg_data(id), size);
-    memcpy((char *) zmq_msg_data(&marked) + size, self->epoch, EPOCH_SIZE);
-    zmq_msg_move(id, &marked);
-    zmq_msg_close(&marked);
+    zmq_msg_init_size(marked, size + EPOCH_SIZE);
+    char *data = zmq_msg_data(marked);
+    memcpy(data, zmq_msg_data(id), size);
+    memcpy(data + size, self->epoch, EPOCH_SIZE);
+}
+
+// PLAIN is initialised here if the epoch is ours; else false.
+static bool
+remove_epoch(const forward_t *self, zmq_msg_t *id, zmq_msg_t *plain)
+{
+    size_t size = zmq_msg_size(id);
+    const char *data = zmq_msg_data(id);
+    if (size <= EPOCH_SIZE || memcmp(data + size - EPOCH_SIZE, self->epoch, EPOCH_SIZE) != 0)
+        return false;
+    zmq_msg_init_size(plain, size - EPOCH_SIZE);
+    memcpy(zmq_msg_data(plain), data, size - EPOCH_SIZE);
+    return true;
 }
 
 static bool
-remove_epoch(const forward_t *self, zmq_msg_t *id)
+exchange_id(const forward_t *self, lane_kind_t kind, zmq_msg_t *id)
 {
-    size_t size = zmq_msg_size(id);
-    if (size <= EPOCH_SIZE)
+    zmq_msg_t other;
+    if (kind == LANE_REQUEST)
+        add_epoch(self, id, &other);
+    else if (!remove_epoch(self, id, &other))
         return false;
-    size -= EPOCH_SIZE;
-    if (memcmp((char *) zmq_msg_data(id) + size, self->epoch, EPOCH_SIZE) != 0)
-        return false;
-    zmq_msg_t plain;
-    zmq_msg_init_size(&plain, size);
-    memcpy(zmq_msg_data(&plain), zmq_msg_data(id), size);
-    zmq_msg_move(id, &plain);
-    zmq_msg_close(&plain);
+    zmq_msg_move(id, &other);
+    zmq_msg_close(&other);
     return true;
 }
 
@@ -228,19 +236,27 @@ stream(forward_t *self, lane_t *lane, lane_kind_t kind, size_t up_to, int wait)
         lane->inside = more;
         outcome_t outcome = SENT;
         bool routing_id = first && (kind == LANE_REQUEST || kind == LANE_REPLY);
+        zmq_msg_t id, *out = part;
 
-        if (!routing_id)
+        if (routing_id)
+            out = &id;
+        else
             lane->bytes += (uint64_t) size;
-        else if (kind == LANE_REQUEST)
-            add_epoch(self, part);
-        else if (!remove_epoch(self, part)) {
+        if (routing_id && kind == LANE_REQUEST)
+            add_epoch(self, part, &id);
+        else if (routing_id && !remove_epoch(self, part, &id)) {
             count_drop(self, DROP_UNDELIVERABLE);
             outcome = DROPPED;
         }
         if (!more)
             tally_received(self, lane, &tally);
-        if (__builtin_expect(outcome == SENT, 1))
-            outcome = send_part(self, lane, part, more);
+        if (__builtin_expect(outcome == SENT, 1)) {
+            outcome = send_part(self, lane, out, more);
+            if (routing_id && outcome == HELD)
+                zmq_msg_move(part, &id);
+            if (routing_id && outcome == DROPPED)
+                zmq_msg_close(&id);
+        }
         if (__builtin_expect(outcome == SENT, 1)) {
             if (more)
                 continue;
@@ -362,7 +378,7 @@ static bool
 admit(forward_t *self, lane_t *lane, message_t *message)
 {
     drop_reason_t reason = DROP_UNDELIVERABLE;
-    if (lane->kind == LANE_REPLY && !remove_epoch(self, &message->frames[0])) {
+    if (lane->kind == LANE_REPLY && !exchange_id(self, LANE_REPLY, &message->frames[0])) {
         count_drop(self, reason);
         message_over(self, lane, lane->kind);
         return false;
@@ -395,7 +411,7 @@ forward_take(forward_t *self, lane_t *lane, message_t *message)
             if (self->observed)
                 show(self, lane, message);
             if (lane->kind == LANE_REQUEST)
-                add_epoch(self, &message->frames[0]);
+                exchange_id(self, LANE_REQUEST, &message->frames[0]);
             return true;
         }
         message_clear(message);
@@ -513,9 +529,23 @@ run_lane(forward_t *self, lane_t *lane)
     return movers[lane->kind](self, lane, FORWARD_BURST);
 }
 
+static void
+make_due(forward_t *self, const port_t *read)
+{
+    for (size_t i = 0; i < self->lane_count; i++)
+        self->lanes[i].due |= self->lanes[i].from == read;
+}
+
+void
+forward_all_due(forward_t *self)
+{
+    for (size_t i = 0; i < self->lane_count; i++)
+        self->lanes[i].due = true;
+}
+
 // A send also eats its socket's commands, so only a receive that came back empty
-// after the last send on a socket proves that nothing waits there. A lane that
-// moved something to a socket which was read before it asks for another pass.
+// after the last send on a socket proves that nothing waits there: a lane that
+// moved something makes the lanes due that read where it wrote.
 bool
 forward_pass(forward_t *self)
 {
@@ -524,15 +554,23 @@ forward_pass(forward_t *self)
     for (size_t i = 0; i < self->lane_count; i++) {
         lane_t *lane = &self->lanes[i];
         size_t limit = self->trickling && i == 0 ? FORWARD_TRICKLE : FORWARD_BURST;
+        if (!lane->due)
+            continue;
+        lane->due = false;
         size_t moved = run_lane(self, lane);
-        again |= moved == limit || (moved > 0 && lane->answers);
+        lane->due = moved == limit;
+        if (moved > 0)
+            make_due(self, lane->to);
         most = moved > most ? moved : most;
     }
+    for (size_t i = 0; i < self->lane_count; i++)
+        again |= self->lanes[i].due;
     if ((self->capture || self->tap_count) && ++self->passes % LOOK_EVERY == 0)
         forward_observe(self);
     self->moved = most;
     // A few at once: more will trickle in. As many as that in one go: it is no trickle any more.
     self->trickling = self->may_trickle && !again && most > 0 && most < FORWARD_TRICKLE;
+    self->lanes[0].due |= self->trickling;
     return again || self->trickling;
 }
 
@@ -552,12 +590,25 @@ reads_now(const port_t *port, const forward_t *self)
 // May this blocked lane go on, although no descriptor will say so? Another
 // lane's send or receive on the same socket may have eaten the news.
 static bool
-news_was_eaten(const forward_t *self, const lane_t *lane)
+news_was_eaten(forward_t *self, lane_t *lane)
 {
     if (self->lane_count == 1)
         return false;
     int ready = events(lane->to);
-    return ready & ZMQ_POLLOUT || (ready & ZMQ_POLLIN && reads_now(lane->to, self));
+    bool readable = ready & ZMQ_POLLIN && reads_now(lane->to, self);
+    lane->due = ready & ZMQ_POLLOUT;
+    if (readable)
+        make_due(self, lane->to);
+    return lane->due || readable;
+}
+
+// A port has news: for whoever reads it, and for whoever waits to write to it.
+static void
+wake_lanes(forward_t *self, const port_t *port)
+{
+    make_due(self, port);
+    for (size_t i = 0; i < self->lane_count; i++)
+        self->lanes[i].due |= self->lanes[i].to == port && forward_in_hand(&self->lanes[i]);
 }
 
 // A socket that claims to be writable and is not: a short bounded send is the only way to wait.
@@ -592,6 +643,7 @@ wait_for_descriptors(forward_t *self, int timeout_ms)
         if (!self->polled[i].revents)
             continue;
         port_t *port = self->polled_port[i];
+        wake_lanes(self, port);
         if (port->side == SIDE_CAPTURE)
             forward_observe(self);
         else if (!reads_now(port, self))
@@ -610,6 +662,7 @@ forward_sleep(forward_t *self, int timeout_ms)
         blocked = true;
         if (lane->to->deceitful) {
             push(self, lane);
+            forward_all_due(self);
             return;
         }
         if (news_was_eaten(self, lane))
@@ -618,6 +671,7 @@ forward_sleep(forward_t *self, int timeout_ms)
     if (self->batch_ns && !blocked && self->moved >= self->batch_min && self->moved < FORWARD_BURST) {
         struct timespec nap = { 0, self->batch_ns };
         clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+        forward_all_due(self);
         return;
     }
     wait_for_descriptors(self, timeout_ms);
@@ -644,8 +698,7 @@ add_lane(forward_t *self, side_t from, side_t to)
     *lane = (lane_t) { .from = &self->ports[from], .to = &self->ports[to] };
     lane->kind = kind_of(lane->from, lane->to);
     lane->input = lane->kind == LANE_PLAIN || lane->kind == LANE_REQUEST;
-    for (const lane_t *earlier = self->lanes; earlier < lane; earlier++)
-        lane->answers |= earlier->from == lane->to;
+    lane->due = true;
     zmq_msg_init(&lane->part);
 }
 

@@ -49,7 +49,7 @@ typedef struct lane {
     port_t *from, *to;
     bool input;       // brings new messages in: stops first when the route drains
     bool stopped;     // not read (paused, drained)
-    bool answers;     // its `to` is read by a lane before it
+    bool due;         // there may be something to do
 
     zmq_msg_t part;   // the part in hand
     bool holding;     // …was refused by `to` and waits
@@ -94,6 +94,10 @@ void forward_close(forward_t *self); // what is in hand; sockets stay
 
 // One pass: every direction moves up to a burst. True if there may be more to do at once.
 bool forward_pass(forward_t *self);
+
+// A pass runs only what is due: what fired, and what follows from what moved.
+// After a change that no descriptor tells of, everything is.
+void forward_all_due(forward_t *self);
 
 // Sleep until a socket or the command descriptor has news, or TIMEOUT_MS (-1: for ever).
 void forward_sleep(forward_t *self, int timeout_ms);

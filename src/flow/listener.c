@@ -28,7 +28,9 @@ struct listener {
     char *path;    // of a filesystem ipc socket, else NULL
     char *folder;  // made for a wildcard ipc socket
     int lock;
-    bool bound;    // the file at `path` is ours
+    bool bound;    // we made a file at `path`…
+    dev_t device;  // …and this is it
+    ino_t inode;
     bool wildcard;
     bool adopted;  // systemd made it
     unsigned closed; // not accepting: closed_for_t
@@ -216,6 +218,25 @@ clear_aside(const listener_t *self)
     free(name);
 }
 
+static void
+remember_file(listener_t *self)
+{
+    struct stat there;
+    if (!self->path || lstat(self->path, &there) == -1)
+        return;
+    self->bound = true;
+    self->device = there.st_dev;
+    self->inode = there.st_ino;
+}
+
+// Somebody may have put something else there meanwhile: that is not ours to move or remove.
+static bool
+is_ours(const listener_t *self, const char *name)
+{
+    struct stat there;
+    return lstat(name, &there) == 0 && there.st_dev == self->device && there.st_ino == self->inode;
+}
+
 static int
 open_ipc(listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, char *reason, size_t size)
 {
@@ -240,7 +261,7 @@ open_ipc(listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, 
     }
     if (ipcpath_bind(self->fd, path, side->ipc_mode, side->ipc_group, reason, size) == -1)
         return -1;
-    self->bound = self->path != NULL;
+    remember_file(self);
     if (listen(self->fd, backlog(side)) == -1) {
         snprintf(reason, size, "%s", strerror(errno));
         return -1;
@@ -260,8 +281,9 @@ static void
 move_path(const listener_t *self, bool away)
 {
     char *name = aside(self);
-    // It fails if somebody removed the file: then nobody can connect, which is what was wanted.
-    int rc = rename(away ? self->path : name, away ? name : self->path);
+    const char *from = away ? self->path : name;
+    // If it is not there any more nobody can connect, which is what was wanted.
+    int rc = is_ours(self, from) ? rename(from, away ? name : self->path) : -1;
     (void) rc;
     free(name);
 }
@@ -377,6 +399,16 @@ bind_text(const listener_t *self)
     return self->path ? xasprintf("ipc://%s", self->path) : xstrdup(self->wanted);
 }
 
+// A route that shares the listener may be reading the text.
+static void
+keep_text(char **text, const char *wanted)
+{
+    if (*text && strcmp(*text, wanted) == 0)
+        return;
+    free(*text);
+    *text = xstrdup(wanted);
+}
+
 int
 listener_give(listener_t *self, void *socket)
 {
@@ -399,11 +431,9 @@ listener_give(listener_t *self, void *socket)
         char name[512];
         size_t size = sizeof name;
         zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, name, &size);
-        free(self->endpoint);
         // "*" says more than libzmq's "0.0.0.0" or "[::]"; only a port that was free is news.
-        self->endpoint = xstrdup(self->wildcard ? name : self->wanted);
-        free(self->bound_as);
-        self->bound_as = xstrdup(name);
+        keep_text(&self->endpoint, self->wildcard ? name : self->wanted);
+        keep_text(&self->bound_as, name);
     }
     errno = error;
     return rc;
@@ -443,7 +473,8 @@ static void
 remove_file(const listener_t *self)
 {
     char *name = self->closed ? aside(self) : xstrdup(self->path);
-    unlink(name);
+    if (is_ours(self, name))
+        unlink(name);
     free(name);
 }
 
@@ -452,6 +483,12 @@ listener_share(listener_t *self)
 {
     self->holders++;
     return self;
+}
+
+bool
+listener_is_shared(const listener_t *self)
+{
+    return self->holders > 1;
 }
 
 void

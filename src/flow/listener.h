@@ -42,6 +42,7 @@ int listener_fd(const listener_t *self);                // -1: libzmq's
 
 // One more holder.
 listener_t *listener_share(listener_t *self);
+bool listener_is_shared(const listener_t *self);
 
 // Give up one hold; the last one closes. The ipc file goes too, unless KEEP_FILE (the descriptor lives on in systemd's store).
 void listener_close(listener_t **self_p, bool keep_file);

@@ -53,6 +53,7 @@ struct route {
     uint64_t ping;
     int64_t ping_ms;
 
+    pthread_mutex_t listeners_lock; // the thread changes them, the watch thread closes and opens them
     pthread_mutex_t lock;   // over what follows
     pthread_cond_t called;
     call_t *call;
@@ -169,9 +170,11 @@ on_full(watch_side_t *watched, bool full, void *arg)
     for (side_t side = 0; side < SIDES; side++) {
         if (self->watched[side] != watched)
             continue;
+        pthread_mutex_lock(&self->listeners_lock);
         for (size_t i = 0; i < self->listeners.count; i++)
             if (self->listeners.side[i] == side)
                 listener_accept(self->listeners.at[i], CLOSED_SIDE_FULL, !full);
+        pthread_mutex_unlock(&self->listeners_lock);
         log_warning("route %s: %s %s", self->conf->name, side_name(side),
                     full ? "is full (max_clients): newcomers wait" : "has room again");
     }
@@ -219,6 +222,25 @@ real_type(const route_t *self, side_t side)
     return side == SIDE_CAPTURE && type == ZMQ_PUB && !self->own_ctx ? ZMQ_XPUB : type;
 }
 
+// Ours from now on. The route that had it may have stopped accepting there before it went.
+static void
+add_listener(route_t *self, listener_t *listener, side_t side)
+{
+    pthread_mutex_lock(&self->listeners_lock);
+    listeners_add(&self->listeners, listener, side);
+    pthread_mutex_unlock(&self->listeners_lock);
+    listener_accept(listener, CLOSED_FOR_DRAIN, true);
+}
+
+static listener_t *
+take_listener(route_t *self, side_t side, const char *wanted)
+{
+    pthread_mutex_lock(&self->listeners_lock);
+    listener_t *listener = listeners_take(&self->listeners, side, wanted);
+    pthread_mutex_unlock(&self->listeners_lock);
+    return listener;
+}
+
 static int
 open_endpoints(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
 {
@@ -229,7 +251,7 @@ open_endpoints(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
         const endpoint_conf_t *endpoint = &conf->endpoints[i];
         listener_t *listener = endpoint->connect ? NULL : listeners_take(listeners, side, endpoint->at.text);
         if (listener)
-            listeners_add(&self->listeners, listener, side);
+            add_listener(self, listener, side);
         else if (!endpoint->connect)
             continue; // live change: it is bound already
         if ((listener ? listener_give(listener, socket) : zmq_connect(socket, endpoint->at.text)) == 0)
@@ -320,6 +342,7 @@ free_route(route_t *self)
     if (self->done != -1)
         close(self->done);
     pthread_mutex_destroy(&self->lock);
+    pthread_mutex_destroy(&self->listeners_lock);
     pthread_cond_destroy(&self->called);
     free(self);
 }
@@ -340,6 +363,7 @@ route_open(const route_conf_t *conf, listeners_t *listeners, const route_service
     self->services = services;
     self->counters = counters;
     pthread_mutex_init(&self->lock, NULL);
+    pthread_mutex_init(&self->listeners_lock, NULL);
     pthread_cond_init(&self->called, NULL);
     self->command = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     self->done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -402,6 +426,7 @@ obey(route_t *self)
     else
         forward_stop_input(&self->forward, mode == ROUTE_DRAINING);
     forward_observe(&self->forward);
+    forward_all_due(&self->forward);
     serve_call(self);
 }
 
@@ -468,10 +493,22 @@ forward_until_finish(route_t *self)
     }
 }
 
+// Nobody is left. Where another route has the listener too, it alone accepts from now on.
+static void
+leave(void *arg)
+{
+    route_t *self = arg;
+    for (size_t i = 0; i < self->listeners.count; i++) {
+        side_t side = self->listeners.side[i];
+        if (side == SIDE_FRONTEND || side == SIDE_INGRESS)
+            zmq_unbind(self->forward.ports[side].socket, listener_bound_as(self->listeners.at[i]));
+    }
+}
+
 static void
 drain(route_t *self)
 {
-    drain_t how = { .hurry = hurry, .arg = self, .deadline_ms = atomic_load(&self->deadline_ms) };
+    drain_t how = { .hurry = hurry, .leave = leave, .arg = self, .deadline_ms = atomic_load(&self->deadline_ms) };
     for (size_t i = 0; i < self->forward.lane_count; i++) {
         side_t side = self->forward.lanes[i].from->side;
         if (self->forward.lanes[i].input)
@@ -631,10 +668,11 @@ route_share_listeners(const route_t *self, listeners_t *shared)
 }
 
 void
-route_stop_accepting(route_t *self)
+route_stop_accepting(route_t *self, bool shared_too)
 {
     for (size_t i = 0; i < self->listeners.count; i++)
-        if (self->listeners.side[i] == SIDE_FRONTEND || self->listeners.side[i] == SIDE_INGRESS)
+        if ((self->listeners.side[i] == SIDE_FRONTEND || self->listeners.side[i] == SIDE_INGRESS)
+            && (shared_too || !listener_is_shared(self->listeners.at[i])))
             listener_accept(self->listeners.at[i], CLOSED_FOR_DRAIN, false);
 }
 
@@ -688,7 +726,7 @@ drop_endpoints(route_t *self, side_t side, const side_conf_t *wanted)
             zmq_disconnect(socket, text);
             continue;
         }
-        listener_t *listener = listeners_take(&self->listeners, side, text);
+        listener_t *listener = take_listener(self, side, text);
         if (!listener)
             continue;
         zmq_unbind(socket, listener_bound_as(listener));
@@ -724,7 +762,7 @@ add_binds(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
         listener_t *listener = endpoint->connect ? NULL : listeners_take(listeners, side, endpoint->at.text);
         if (!listener)
             continue;
-        listeners_add(&self->listeners, listener, side);
+        add_listener(self, listener, side);
         if (listener_give(listener, self->forward.ports[side].socket) == 0)
             continue;
         diag_error(diag, endpoint->place, "cannot bind %s: %s", endpoint->at.text, zmq_strerror(zmq_errno()));
@@ -744,6 +782,23 @@ close_capture(route_t *self)
         watch_remove(self->services->watch, &self->watched[SIDE_CAPTURE]);
 }
 
+// What the next capture binds too is kept for it.
+static void
+give_back_listeners(route_t *self, side_t side, const side_conf_t *wanted, listeners_t *to)
+{
+    const side_conf_t *had = &self->conf->sides[side];
+    for (size_t i = 0; i < had->endpoint_count; i++) {
+        const char *text = had->endpoints[i].at.text;
+        if (had->endpoints[i].connect || !wants(wanted, text, false))
+            continue;
+        listener_t *listener = take_listener(self, side, text);
+        if (!listener)
+            continue;
+        zmq_unbind(self->forward.ports[side].socket, listener_bound_as(listener));
+        listeners_add(to, listener, side);
+    }
+}
+
 // A capture comes and goes as a whole: nobody's messages depend on it.
 static int
 change_capture(route_t *self, change_t *change)
@@ -751,6 +806,7 @@ change_capture(route_t *self, change_t *change)
     forward_t *forward = &self->forward;
     int rc = 0;
     if (forward->ports[SIDE_CAPTURE].socket) {
+        give_back_listeners(self, SIDE_CAPTURE, &change->conf->sides[SIDE_CAPTURE], change->listeners);
         drop_endpoints(self, SIDE_CAPTURE, &(side_conf_t) { .type = -1 });
         close_capture(self);
     }
@@ -765,15 +821,31 @@ change_capture(route_t *self, change_t *change)
 }
 
 static bool
+is_in(const settings_t *settings, const setting_t *wanted)
+{
+    for (size_t i = 0; i < settings->count; i++)
+        if (strcmp(settings->at[i].key, wanted->key) == 0 && strcmp(settings->at[i].value, wanted->value) == 0)
+            return true;
+    return false;
+}
+
+// Of the capture, all but its endpoints: those come and go by themselves.
+static bool
+has_all_of_capture(const route_conf_t *conf, const route_conf_t *other)
+{
+    for (size_t i = 0; i < other->settings.count; i++) {
+        const setting_t *setting = &other->settings.at[i];
+        bool endpoint = strcmp(setting->key, "capture_bind") == 0 || strcmp(setting->key, "capture_connect") == 0;
+        if (strncmp(setting->key, "capture_", 8) == 0 && !endpoint && !is_in(&conf->settings, setting))
+            return false;
+    }
+    return true;
+}
+
+static bool
 same_capture(const route_conf_t *a, const route_conf_t *b)
 {
-    const side_conf_t *x = &a->sides[SIDE_CAPTURE], *y = &b->sides[SIDE_CAPTURE];
-    if (x->type != y->type || x->endpoint_count != y->endpoint_count || a->capture_envelope != b->capture_envelope)
-        return false;
-    for (size_t i = 0; i < x->endpoint_count; i++)
-        if (!wants(y, x->endpoints[i].at.text, x->endpoints[i].connect))
-            return false;
-    return true;
+    return a->sides[SIDE_CAPTURE].type == b->sides[SIDE_CAPTURE].type && has_all_of_capture(a, b) && has_all_of_capture(b, a);
 }
 
 static int
@@ -796,10 +868,11 @@ change_in_thread(route_t *self, void *arg)
     const route_conf_t *had = self->conf;
     const route_services_t *services = self->services;
     int rc = 0;
-    for (side_t side = 0; side < SIDE_CAPTURE; side++)
-        if (self->forward.ports[side].socket)
+    bool same = same_capture(had, change->conf);
+    for (side_t side = 0; side < SIDES; side++)
+        if (self->forward.ports[side].socket && (side != SIDE_CAPTURE || same))
             rc |= change_side(self, side, had, change);
-    if (!same_capture(had, change->conf))
+    if (!same)
         rc |= change_capture(self, change);
     self->conf = change->conf;
     if (self->forward.filter)

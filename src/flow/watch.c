@@ -58,6 +58,7 @@ struct watch_side {
     size_t count, room;
     size_t in_total;    // of the count
     bool half_closed;
+    bool turned_away;   // newcomers are
     bool removed;       // its socket is closed
     bool over;          // the last event was read: the watch thread frees it after its round
     size_t limit;
@@ -170,7 +171,9 @@ add_peer(watch_side_t *side, int fd, bool outgoing)
     name_peer(fd, peer->peer, sizeof peer->peer);
     counter_add(&side->counters->accepted, 1);
     count_connections(side);
-    if (side->half_closed && peer->inode) {
+    if (side->turned_away && peer->inode)
+        shutdown(fd, SHUT_RDWR);
+    else if (side->half_closed && peer->inode) {
         peer->half_closed = true;
         shutdown(fd, SHUT_WR);
     }
@@ -407,6 +410,8 @@ watch_remove(watch_t *self, watch_side_t **side_p)
         return;
     pthread_mutex_lock(&self->lock);
     side->removed = true;
+    if (side->full && side->on_full) // whoever takes over accepts
+        side->on_full(side, false, side->arg);
     side->on_full = NULL;
     counter_set(&side->counters->connections, 0);
     counter_add(&side->counters->disconnections, side->count);
@@ -442,6 +447,14 @@ watch_half_close(watch_side_t *side, bool force)
     }
     pthread_mutex_unlock(&side->watch->lock);
     return left;
+}
+
+void
+watch_turn_away(watch_side_t *side)
+{
+    pthread_mutex_lock(&side->watch->lock);
+    side->turned_away = true;
+    pthread_mutex_unlock(&side->watch->lock);
 }
 
 size_t
