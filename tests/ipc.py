@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: MPL-2.0
+"""ipc paths: what is there is respected, what we make has its mode, and goes with us."""
+
+import grp
+import os
+import signal
+import socket
+import stat
+
+import zmq
+import zb
+
+
+def streamer(folder, more=""):
+    return f"""
+[zbroker]
+drain_timeout = 2s
+[route jobs]
+type = streamer
+frontend_bind = ipc://{folder}/in
+backend_bind = ipc://{folder}/out
+{more}
+"""
+
+
+class Clients:
+    """A PUSH and a PULL that are the daemon's clients and count what passes."""
+
+    def __init__(self, folder):
+        self.context = zmq.Context()
+        self.push, self.pull = self.context.socket(zmq.PUSH), self.context.socket(zmq.PULL)
+        self.push.connect(f"ipc://{folder}/in")
+        self.pull.connect(f"ipc://{folder}/out")
+        for each in (self.push, self.pull):
+            each.linger, each.rcvtimeo = 0, int(5000 * zb.SLOW)
+        self.sent = 0
+
+    def pass_some(self, count=100):
+        for _ in range(count):
+            self.push.send(b"%d" % self.sent)
+            assert self.pull.recv() == b"%d" % self.sent
+            self.sent += 1
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *ignored):
+        self.context.destroy(0)
+
+
+def starts_not(ini, *args):
+    """Start, expect exit 3 and return standard error."""
+    result = zb.run("-c", "-", "-o", f"zbroker.control={zb.folder()}/c", *args, stdin=ini)
+    assert result.returncode == 3 and result.stdout == "", result
+    return result.stderr
+
+
+def test_a_second_daemon_leaves_the_path_to_the_first():
+    folder = zb.folder()
+    with zb.Daemon(streamer(folder)) as daemon, Clients(folder) as clients:
+        clients.pass_some()
+        before = {name: os.lstat(f"{folder}/{name}").st_ino for name in os.listdir(folder)}
+        for _ in range(3):
+            error = starts_not(streamer(folder))
+            assert f"ipc://{folder}/in: in use by another process" in error and error.startswith("-:6:"), error
+            clients.pass_some()
+        assert {name: os.lstat(f"{folder}/{name}").st_ino for name in os.listdir(folder)} == before
+        with Clients(folder) as newcomers:
+            newcomers.push.send(b"x")
+            assert newcomers.pull.poll(2000) or clients.pull.poll(2000), "the first still accepts"
+        assert daemon.stop() == 0, daemon.log()
+
+
+def test_many_that_start_at_once_leave_one():
+    folder = zb.folder()
+    daemons = [zb.Daemon(streamer(folder), ready=None) for _ in range(5)]
+    zb.wait_until(lambda: sum(d.running() for d in daemons) == 1 and any("ready" in d.log() for d in daemons))
+    last = next(d for d in daemons if d.running())
+    assert all(d.process.returncode == 3 and "in use" in d.log() for d in daemons if d is not last), [d.log() for d in daemons]
+    with Clients(folder) as clients:
+        clients.pass_some()
+    assert last.stop() == 0 and os.listdir(folder) == [], os.listdir(folder)
+
+
+def test_the_control_socket_of_another_daemon():
+    folder = zb.folder()
+    with zb.Daemon(streamer(folder)) as daemon:
+        other = zb.folder()
+        result = zb.run("-c", "-", "-o", f"zbroker.control={daemon.control}", stdin=streamer(other))
+        assert result.returncode == 3 and daemon.control in result.stderr, result
+        assert os.listdir(other) == [], "nothing is left behind"
+        assert daemon.ctl("status").returncode == 0
+
+
+def test_files_that_are_no_sockets_stay():
+    for make in (lambda path: zb.write(path, "precious"), lambda path: os.mkdir(path), lambda path: os.mkfifo(path),
+                 lambda path: os.symlink("/etc/passwd", path)):
+        folder = zb.folder()
+        make(f"{folder}/out")
+        before = os.lstat(f"{folder}/out")
+        error = starts_not(streamer(folder))
+        assert error.startswith("-:7:") and f"ipc://{folder}/out" in error, error
+        after = os.lstat(f"{folder}/out")
+        assert (after.st_ino, after.st_mode, after.st_size) == (before.st_ino, before.st_mode, before.st_size)
+        assert os.listdir(folder) == ["out"], "nothing else is left behind"
+    assert zb.read("/etc/passwd")
+
+
+def test_a_symbolic_link_to_a_living_socket_is_not_replaced():
+    folder, elsewhere = zb.folder(), zb.folder()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+        other.bind(f"{elsewhere}/s")
+        other.listen()
+        os.symlink(f"{elsewhere}/s", f"{folder}/in")
+        starts_not(streamer(folder))
+        assert os.path.islink(f"{folder}/in") and zb.accepts(f"ipc://{elsewhere}/s")
+
+
+def test_somebody_elses_living_socket_stays():
+    folder = zb.folder()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+        other.bind(f"{folder}/in")
+        other.listen()
+        assert "in use by another process" in starts_not(streamer(folder))
+        assert zb.accepts(f"ipc://{folder}/in")
+    assert os.path.exists(f"{folder}/in"), "its file is its own"
+
+
+def test_a_dangling_socket_is_replaced():
+    folder = zb.folder()
+    for name in ("in", "out"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dead:
+            dead.bind(f"{folder}/{name}")
+    zb.write(f"{folder}/in.lock", "")  # of one that was killed
+    with zb.Daemon(streamer(folder)) as daemon, Clients(folder) as clients:
+        clients.pass_some()
+        assert daemon.stop() == 0, daemon.log()
+    assert os.listdir(folder) == []
+
+
+def test_mode_and_group_are_as_configured():
+    folder = zb.folder()
+    group = grp.getgrgid(os.getgid()).gr_name
+    others = [g.gr_name for g in grp.getgrall() if g.gr_gid != os.getgid()] if os.geteuid() == 0 else []
+    group = others[0] if others else group
+    with zb.Daemon(streamer(folder, f"frontend_ipc_mode = 0600\nbackend_ipc_mode = 0666\nbackend_ipc_group = {group}")) as daemon:
+        front, back = os.lstat(f"{folder}/in"), os.lstat(f"{folder}/out")
+        assert (stat.S_IMODE(front.st_mode), stat.S_IMODE(back.st_mode)) == (0o600, 0o666), (oct(front.st_mode), oct(back.st_mode))
+        assert back.st_gid == grp.getgrnam(group).gr_gid and front.st_gid == os.getgid()
+        assert stat.S_IMODE(os.lstat(daemon.control).st_mode) == 0o660
+        assert daemon.stop() == 0, daemon.log()
+    folder = zb.folder()
+    with zb.Daemon(streamer(folder), wrap=["sh", "-c", 'umask 0; exec "$@"', "sh"]):
+        assert stat.S_IMODE(os.lstat(f"{folder}/in").st_mode) == 0o660, "the default, whatever the umask"
+
+
+def test_a_group_that_does_not_exist():
+    folder = zb.folder()
+    result = zb.run("-t", "-c", "-", stdin=streamer(folder, "ipc_group = nosuchgroup"))
+    assert result.returncode == 1 and "-:8:" in result.stderr and "nosuchgroup" in result.stderr, result
+
+
+def test_everything_goes_at_the_stop():
+    for number in (signal.SIGTERM, signal.SIGINT):
+        folder = zb.folder()
+        with zb.Daemon(streamer(folder, f"capture_bind = ipc://{folder}/tap")) as daemon:
+            assert sorted(n for n in os.listdir(folder) if not n.endswith(".lock")) == ["in", "out", "tap"]
+            assert daemon.stop(number) == 0, daemon.log()
+            assert os.listdir(folder) == [] and not os.path.exists(daemon.control), os.listdir(folder)
+
+
+def test_a_path_that_somebody_took_away():
+    folder = zb.folder()
+    with zb.Daemon(streamer(folder)) as daemon, Clients(folder) as clients:
+        clients.pass_some()
+        os.unlink(f"{folder}/in")
+        zb.write(f"{folder}/in", "somebody else's")
+        clients.pass_some()
+        assert daemon.stop() == 0, daemon.log()
+    left = [name for name in os.listdir(folder) if not name.endswith(".lock")]
+    assert left == ["in"] and zb.read(f"{folder}/in") == "somebody else's", "it is not ours to remove"
+
+
+def test_abstract_names_need_no_file():
+    folder = zb.folder()
+    ini = streamer(folder).replace(f"ipc://{folder}", f"ipc://@{folder}")
+    with zb.Daemon(ini) as daemon:
+        zb.wait_until(lambda: zb.accepts(f"ipc://@{folder}/in"))
+        assert os.listdir(folder) == []
+        error = starts_not(ini)
+        assert f"ipc://@{folder}/in" in error, error
+        assert zb.accepts(f"ipc://@{folder}/in")
+        assert daemon.stop() == 0, daemon.log()
+    assert not zb.accepts(f"ipc://@{folder}/in")
+
+
+def test_paths_that_are_too_long_are_refused():
+    folder = zb.folder()
+    result = zb.run("-t", "-c", "-", stdin=streamer(f"{folder}/{'x' * 100}"))
+    assert result.returncode == 1 and "at most 107" in result.stderr and "-:6:" in result.stderr, result
+    exact = "x" * (107 - len(folder) - 1)
+    with zb.Daemon(streamer(folder).replace(f"{folder}/in", f"{folder}/{exact}")) as daemon:
+        assert zb.accepts(f"ipc://{folder}/{exact}")
+        assert daemon.stop() == 0, daemon.log()
+    assert os.listdir(folder) == []
+
+
+def test_restarts_under_clients_that_stay():
+    folder = zb.folder()
+    with Clients(folder) as clients:
+        for _ in range(5):
+            with zb.Daemon(streamer(folder)) as daemon:
+                clients.pass_some(20)
+                assert daemon.stop() == 0, daemon.log()
+
+
+zb.main()
