@@ -460,6 +460,7 @@ cut_if_stubborn(gate_t *self, client_t *client)
                     shown_address(client), *client->user ? " user " : "", client->user, client->ignored.count);
     client->said_cut = true;
     cut(client);
+    self->sweep_at = 0; // it holds a lot: gone before the next one comes
 }
 
 static bool
