@@ -29,6 +29,7 @@ typedef struct {
     route_state_t mode;    // running, paused, draining, disabled, failed: wanted
     char *failure;
     bool opening_later;    // the one before must be gone first
+    listeners_t waiting;   // for that: what is bound already, so that nobody is refused meanwhile
     int64_t started_wall_ns;
     sample_t samples[SECONDS + 1];
     unsigned sample_count, newest;
@@ -39,8 +40,8 @@ typedef struct {
 typedef struct retired {
     struct retired *next;
     route_t *route;
-    route_conf_t *conf;    // ours, unless the slot goes on with it
-    bool owns_conf;
+    route_conf_t *conf;
+    bool owns_conf;        // the slot has another one now, or is gone
     counters_t *counters;
     char *name;
     const char *why;
@@ -132,10 +133,23 @@ add_slot(broker_t *self, route_conf_t *conf)
     return slot;
 }
 
+// The slot is done with CONF; a route that is still leaving may not be, and takes it over.
 static void
-free_slot(slot_t *slot)
+give_up_conf(broker_t *self, route_conf_t **conf_p)
 {
-    route_conf_destroy(&slot->conf);
+    for (retired_t *i = self->retired; i; i = i->next)
+        if (i->conf == *conf_p) {
+            i->owns_conf = true;
+            *conf_p = NULL;
+        }
+    route_conf_destroy(conf_p);
+}
+
+static void
+free_slot(broker_t *self, slot_t *slot)
+{
+    give_up_conf(self, &slot->conf);
+    listeners_close(&slot->waiting, false);
     free(slot->counters);
     free(slot->failure);
     free(slot);
@@ -208,15 +222,27 @@ open_route(broker_t *self, const route_conf_t *conf, listeners_t *listeners, cou
     return route;
 }
 
-// Bind, open and run a slot that has nothing yet.
+// A route without a thread is none.
+static void
+drop_route(slot_t *slot, diag_t *diag)
+{
+    diag_error(diag, slot->conf->place, "[route %s] cannot start its thread", slot->conf->name);
+    route_close(&slot->route, NULL);
+    add_counters(&slot->past, slot->counters);
+    free(slot->counters);
+    slot->counters = NULL;
+}
+
+// Bind, open and run a slot that has no route, on the listeners that wait for it.
 static int
 bring_up(broker_t *self, slot_t *slot, const char *event, diag_t *diag)
 {
-    listeners_t listeners = { 0 };
-    if (listeners_bind(&listeners, slot->conf, &self->setup->services, diag) == 0)
-        slot->route = open_route(self, slot->conf, &listeners, &slot->counters, diag);
-    listeners_close(&listeners, false);
-    if (!slot->route || run_slot(slot, event) == -1) {
+    if (listeners_bind(&slot->waiting, slot->conf, &self->setup->services, diag) == 0)
+        slot->route = open_route(self, slot->conf, &slot->waiting, &slot->counters, diag);
+    listeners_close(&slot->waiting, false);
+    if (slot->route && run_slot(slot, event) == -1)
+        drop_route(slot, diag);
+    if (!slot->route) {
         fail_slot(slot, diag);
         return -1;
     }
@@ -290,12 +316,12 @@ on_finished(zloop_t *loop, zmq_pollitem_t *item, void *arg)
     return self->status.stopping && broker_stopped(self) ? -1 : 0;
 }
 
-// CONF is given up with the route if OWNS_CONF; else the slot keeps it.
+// Its configuration goes with it when the slot gives that up.
 static void
-retire(broker_t *self, slot_t *slot, const char *why, bool owns_conf)
+retire(broker_t *self, slot_t *slot, const char *why)
 {
     retired_t *retired = xcalloc(1, sizeof *retired);
-    *retired = (retired_t) { .next = self->retired, .route = slot->route, .conf = slot->conf, .owns_conf = owns_conf };
+    *retired = (retired_t) { .next = self->retired, .route = slot->route, .conf = slot->conf };
     retired->counters = slot->counters;
     retired->name = xstrdup(slot->conf->name);
     retired->why = why;
@@ -504,10 +530,13 @@ static int
 do_disable(broker_t *self, slot_t *slot, text_t *error)
 {
     (void) error;
-    if (slot->route)
-        retire(self, slot, "disabled", false);
+    if (slot->route) {
+        route_stop_accepting(slot->route, false);
+        retire(self, slot, "disabled");
+    }
     slot->mode = ROUTE_DISABLED;
     slot->opening_later = false;
+    listeners_close(&slot->waiting, false);
     return 0;
 }
 
@@ -615,6 +644,8 @@ share_others(broker_t *self, const slot_t *own, listeners_t *shared)
     for (size_t i = 0; i < self->count; i++)
         if (self->slots[i] != own && self->slots[i]->route)
             route_share_listeners(self->slots[i]->route, shared);
+    for (const retired_t *i = self->retired; i; i = i->next)
+        route_share_listeners(i->route, shared);
 }
 
 // What CONF binds and somebody has bound already: the route's own, or that of
@@ -660,23 +691,39 @@ leave_out_own(const slot_t *slot, listeners_t *listeners)
     listeners_close(&own, false);
 }
 
-static int
-make_ready(broker_t *self, const plan_step_t *step, ready_t *ready, diag_t *diag)
+// Disabled or failed routes stay so, with the new configuration.
+static slot_t *
+slot_of(const broker_t *self, const plan_step_t *step)
 {
-    if (step->action == PLAN_KEEP || step->action == PLAN_STOP)
+    return step->running ? find_slot(self, step->running->name) : NULL;
+}
+
+static bool
+needs_sockets(const broker_t *self, const plan_step_t *step)
+{
+    const slot_t *slot = slot_of(self, step);
+    return step->action != PLAN_KEEP && step->action != PLAN_STOP && (!slot || slot->route);
+}
+
+static int
+bind_ready(broker_t *self, const plan_step_t *step, ready_t *ready, diag_t *diag)
+{
+    if (!needs_sockets(self, step))
         return 0;
-    slot_t *slot = step->running ? find_slot(self, step->running->name) : NULL;
-    if (slot && !slot->route)
-        return 0; // disabled or failed: stays so, with the new configuration
+    const slot_t *slot = slot_of(self, step);
     gather_listeners(self, slot, step->wanted, &ready->listeners);
     if (listeners_bind(&ready->listeners, step->wanted, &self->setup->services, diag) == -1)
         return -1;
-    if (step->action == PLAN_CHANGE) {
+    if (step->action == PLAN_CHANGE)
         leave_out_own(slot, &ready->listeners);
-        return 0;
-    }
     ready->later = step->action == PLAN_REPLACE && binds_without_descriptor(step->wanted);
-    if (ready->later)
+    return 0;
+}
+
+static int
+open_ready(broker_t *self, const plan_step_t *step, ready_t *ready, diag_t *diag)
+{
+    if (!needs_sockets(self, step) || step->action == PLAN_CHANGE || ready->later)
         return 0;
     ready->route = open_route(self, step->wanted, &ready->listeners, &ready->counters, diag);
     return ready->route ? 0 : -1;
@@ -699,12 +746,23 @@ adopt_conf(slot_t *slot, conf_t *wanted)
 }
 
 static void
+run_ready(slot_t *slot, const char *event)
+{
+    if (run_slot(slot, event) == 0)
+        return;
+    diag_t *diag = diag_new();
+    drop_route(slot, diag);
+    fail_slot(slot, diag);
+    diag_destroy(&diag);
+}
+
+static void
 do_start(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *ready)
 {
     slot_t *slot = add_slot(self, conf_take(wanted, step->wanted->name));
     slot->route = ready->route;
     slot->counters = ready->counters;
-    run_slot(slot, "started");
+    run_ready(slot, "started");
 }
 
 static void
@@ -713,13 +771,12 @@ do_stop(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *ready)
     (void) wanted;
     (void) ready;
     slot_t *slot = find_slot(self, step->running->name);
-    bool had_route = slot->route;
-    if (had_route)
-        retire(self, slot, "removed", true);
+    if (slot->route) {
+        route_stop_accepting(slot->route, false);
+        retire(self, slot, "removed");
+    }
     remove_slot(self, slot);
-    if (had_route)
-        slot->conf = NULL; // the retired one has it
-    free_slot(slot);
+    free_slot(self, slot);
 }
 
 static void
@@ -729,20 +786,36 @@ do_replace(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *rea
     route_conf_t *old = slot->conf;
     bool had_route = slot->route;
     if (had_route)
-        retire(self, slot, "re-created", true);
+        retire(self, slot, "re-created");
     adopt_conf(slot, wanted);
+    give_up_conf(self, &old);
     if (!had_route) {
-        route_conf_destroy(&old);
         if (slot->mode == ROUTE_FAILED)
             open_later(self, slot);
         return;
     }
     slot->opening_later = ready->later;
-    if (ready->later)
+    if (ready->later) {
+        slot->waiting = ready->listeners;
+        ready->listeners = (listeners_t) { 0 };
         return;
+    }
     slot->route = ready->route;
     slot->counters = ready->counters;
-    run_slot(slot, "re-created");
+    run_ready(slot, "re-created");
+}
+
+// A live change went wrong half-way: what it can have, it gets by being made anew.
+static void
+make_anew(broker_t *self, slot_t *slot, diag_t *diag)
+{
+    diag_level_t level;
+    const char *text;
+    for (size_t i = 0; (text = diag_text(diag, i, &level)); i++)
+        log_error("route %s: %s", slot->conf->name, text);
+    gather_listeners(self, slot, slot->conf, &slot->waiting);
+    retire(self, slot, "re-created");
+    slot->opening_later = true;
 }
 
 static void
@@ -753,10 +826,11 @@ do_change(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *read
     diag_t *diag = diag_new();
     adopt_conf(slot, wanted);
     if (slot->route && route_change(slot->route, slot->conf, &ready->listeners, diag) == -1)
-        for (size_t i = 0; diag_text(diag, i, &(diag_level_t) { 0 }); i++)
-            log_error("route %s: %s", slot->conf->name, diag_text(diag, i, &(diag_level_t) { 0 }));
+        make_anew(self, slot, diag);
+    else if (slot->mode == ROUTE_FAILED)
+        open_later(self, slot);
     diag_destroy(&diag);
-    route_conf_destroy(&old);
+    give_up_conf(self, &old);
 }
 
 // Its text did not change; its place in the file may have.
@@ -791,49 +865,6 @@ answer_problems(diag_t *diag, text_t *answer)
     diag_level_t level;
     for (size_t i = 0; diag_text(diag, i, &level); i++)
         text_add(answer, "%s\n", diag_text(diag, i, &level));
-}
-
-static void
-log_lines(const text_t *text, log_level_t level)
-{
-    const char *line = text->data ? text->data : "";
-    while (*line) {
-        size_t length = strcspn(line, "\n");
-        log_line(level, "reloaded: %.*s", (int) length, line);
-        line += length + (line[length] == '\n');
-    }
-}
-
-static void
-take_over(broker_t *self, conf_t **wanted_p, plan_t *plan, ready_t *ready)
-{
-    conf_t *wanted = *wanted_p;
-    for (size_t i = 0; i < plan->count; i++)
-        actions[plan->steps[i].action](self, wanted, &plan->steps[i], &ready[i]);
-    for (size_t i = 0; i < plan->count; i++)
-        listeners_close(&ready[i].listeners, false);
-    if (self->setup->applied)
-        self->setup->applied(self->setup->applied_arg, wanted);
-    conf_destroy(&self->conf);
-    self->conf = wanted;
-    *wanted_p = NULL;
-}
-
-static int
-apply(broker_t *self, conf_t **wanted_p, plan_t *plan, diag_t *diag)
-{
-    ready_t *ready = xcalloc(plan->count + 1, sizeof *ready);
-    int rc = 0;
-    for (size_t i = 0; i < plan->count; i++)
-        if (make_ready(self, &plan->steps[i], &ready[i], diag) == -1)
-            rc = -1;
-    if (rc == 0)
-        take_over(self, wanted_p, plan, ready);
-    else
-        for (size_t i = 0; i < plan->count; i++)
-            undo(&ready[i]);
-    free(ready);
-    return rc;
 }
 
 static void
@@ -874,14 +905,129 @@ tell_guard_again(broker_t *self)
     return rc;
 }
 
+// What waits for a restart is in force as it was: `show config' says so, and the next reload warns again.
+static void
+keep_restart_settings(broker_t *self, conf_t *wanted, const plan_t *plan)
+{
+    for (size_t i = 0; i < plan->process_count; i++) {
+        const plan_change_t *change = &plan->process[i];
+        if (change->reload != RELOAD_RESTART)
+            continue;
+        for (size_t j = 0; j < wanted->settings.count; j++)
+            for (size_t k = 0; k < self->conf->settings.count; k++) {
+                setting_t *now = &wanted->settings.at[j], *had = &self->conf->settings.at[k];
+                if (strcmp(now->key, change->key) != 0 || strcmp(had->key, change->key) != 0)
+                    continue;
+                setting_t swapped = *now;
+                *now = *had;
+                *had = swapped;
+            }
+    }
+}
+
+// The file's order is the order of everything that is shown.
+static void
+sort_slots(broker_t *self, char (*names)[ROUTE_NAME_MAX + 1], size_t count)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = at; j < self->count; j++)
+            if (strcmp(self->slots[j]->conf->name, names[i]) == 0) {
+                slot_t *slot = self->slots[j];
+                memmove(&self->slots[at + 1], &self->slots[at], (j - at) * sizeof *self->slots);
+                self->slots[at++] = slot;
+                break;
+            }
+}
+
+static void
+take_over(broker_t *self, conf_t **wanted_p, plan_t *plan, ready_t *ready)
+{
+    conf_t *wanted = *wanted_p;
+    size_t count = wanted->route_count;
+    char (*names)[ROUTE_NAME_MAX + 1] = xcalloc(count + 1, sizeof *names);
+    for (size_t i = 0; i < count; i++)
+        memcpy(names[i], wanted->routes[i]->name, sizeof names[i]);
+    for (size_t i = 0; i < plan->count; i++)
+        actions[plan->steps[i].action](self, wanted, &plan->steps[i], &ready[i]);
+    for (size_t i = 0; i < plan->count; i++)
+        listeners_close(&ready[i].listeners, false);
+    sort_slots(self, names, count);
+    free(names);
+    keep_restart_settings(self, wanted, plan);
+    if (self->setup->applied)
+        self->setup->applied(self->setup->applied_arg, wanted);
+    conf_destroy(&self->conf);
+    self->conf = wanted;
+    *wanted_p = NULL;
+}
+
+// Everything is bound before anybody is told anything: what most often goes wrong then costs nobody his connection.
+static int
+make_ready(broker_t *self, const conf_t *wanted, const plan_t *plan, ready_t *ready, diag_t *diag)
+{
+    int rc = 0;
+    for (size_t i = 0; i < plan->count; i++)
+        rc |= bind_ready(self, &plan->steps[i], &ready[i], diag);
+    if (rc == -1 || tell_guard(self, (const route_conf_t *const *) wanted->routes, wanted->route_count, diag) == -1)
+        return -1;
+    for (size_t i = 0; i < plan->count; i++)
+        rc |= open_ready(self, &plan->steps[i], &ready[i], diag);
+    if (rc == -1)
+        tell_guard_again(self);
+    return rc;
+}
+
+static int
+apply(broker_t *self, conf_t **wanted_p, plan_t *plan, diag_t *diag)
+{
+    ready_t *ready = xcalloc(plan->count + 1, sizeof *ready);
+    int rc = make_ready(self, *wanted_p, plan, ready, diag);
+    if (rc == 0)
+        take_over(self, wanted_p, plan, ready);
+    else
+        for (size_t i = 0; i < plan->count; i++)
+            undo(&ready[i]);
+    free(ready);
+    return rc;
+}
+
 static conf_t *
 read_file(broker_t *self, const char *file, diag_t *diag)
 {
     const broker_setup_t *setup = self->setup;
+    if (strcmp(file, "-") == 0) {
+        diag_error(diag, (place_t) { .file = file }, "standard input was read at the start and cannot be read again");
+        return NULL;
+    }
     conf_t *wanted = conf_load(file, setup->overrides, setup->override_count, diag);
     if (wanted && setup->guard && guard_check(wanted, diag) == -1)
         conf_destroy(&wanted);
     return wanted;
+}
+
+// One line a change; one that waits for a restart is a warning. Those of the process come first.
+static void
+log_changes(const plan_t *plan, const char *line)
+{
+    for (size_t n = 0; *line; n++) {
+        size_t length = strcspn(line, "\n");
+        bool waits = n < plan->process_count && plan->process[n].reload == RELOAD_RESTART;
+        log_line(waits ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, "reloaded: %.*s", (int) length, line);
+        line += length + (line[length] == '\n');
+    }
+}
+
+static void
+log_problems(diag_t *diag, bool ok)
+{
+    diag_level_t level;
+    const char *text;
+    for (size_t i = 0; (text = diag_text(diag, i, &level)); i++)
+        if (level == DIAG_WARNING)
+            log_warning("reload: %s", text);
+        else
+            log_error("%s: %s", ok ? "reload" : "reload refused", text);
 }
 
 int
@@ -896,21 +1042,15 @@ broker_reload(broker_t *self, text_t *answer)
     conf_t *wanted = read_file(self, self->conf->file, diag);
     plan_t *plan = wanted ? make_plan(self, wanted) : NULL;
     text_t lines = { 0 };
-    if (plan)
+    if (plan) // the routes that it speaks of may be gone later
         plan_print(plan, &lines);
-    const route_conf_t *const *confs = wanted ? (const route_conf_t *const *) wanted->routes : NULL;
-    bool told = plan && tell_guard(self, confs, wanted->route_count, diag) == 0;
-    bool ok = told && apply(self, &wanted, plan, diag) == 0;
-    if (told && !ok)
-        tell_guard_again(self);
+    bool ok = plan && apply(self, &wanted, plan, diag) == 0;
+    log_problems(diag, ok);
     if (ok) {
-        text_add(answer, "%s", lines.data ? lines.data : "");
-        log_lines(&lines, LOG_LEVEL_NOTICE);
-    } else {
+        text_add(answer, "%s", lines.data);
+        log_changes(plan, lines.data);
+    } else
         answer_problems(diag, answer);
-        for (size_t i = 0; diag_text(diag, i, &(diag_level_t) { 0 }); i++)
-            log_error("reload refused: %s", diag_text(diag, i, &(diag_level_t) { 0 }));
-    }
     note_reload(self, ok);
     service_ready();
     text_free(&lines);
@@ -993,12 +1133,15 @@ broker_stop(broker_t *self)
     }
     self->status.stopping = true;
     log_notice("stopping, draining for at most %" PRId64 " ms", self->conf->drain_timeout_ms);
+    for (size_t i = 0; i < self->count; i++) {
+        self->slots[i]->opening_later = false;
+        listeners_close(&self->slots[i]->waiting, false);
+        if (self->slots[i]->route)
+            route_stop_accepting(self->slots[i]->route, true);
+    }
     for (size_t i = 0; i < self->count; i++)
         if (self->slots[i]->route)
-            route_stop_accepting(self->slots[i]->route);
-    for (size_t i = 0; i < self->count; i++)
-        if (self->slots[i]->route)
-            retire(self, self->slots[i], "stopped", false);
+            retire(self, self->slots[i], "stopped");
 }
 
 bool
@@ -1067,7 +1210,7 @@ broker_destroy(broker_t **self_p)
             route_finish(slot->route, 0, true);
             route_close(&slot->route, NULL);
         }
-        free_slot(slot);
+        free_slot(self, slot);
     }
     free(self->slots);
     while (self->logins) {

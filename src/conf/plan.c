@@ -153,6 +153,9 @@ plan_route(plan_t *self, const route_conf_t *running, const route_conf_t *wanted
     changes_t changes = { 0 };
     reload_t most = compare(&running->settings, &wanted->settings, &changes);
     most = heavier(most, compare_passwords(running, wanted, &changes));
+    // libzmq's own loop hears of nothing while it runs.
+    if (changes.count && running->engine == ENGINE_ZMQ_PROXY)
+        most = heavier(most, RELOAD_ROUTE);
     plan_action_t action = most != RELOAD_LIVE ? PLAN_REPLACE : changes.count ? PLAN_CHANGE : PLAN_KEEP;
     add_step(self, action, running, wanted, changes);
 }

@@ -86,7 +86,9 @@ void route_drain(route_t *self);    // nothing new is read; what was taken is de
 // Begin to end: lossless drain of at most DRAIN_MS, then the thread closes its
 // sockets and ends. With AT_ONCE only what a single pass can send. May be called again to hurry.
 void route_finish(route_t *self, int64_t drain_ms, bool at_once);
-void route_stop_accepting(route_t *self);          // newcomers to the input side wait for whoever comes next
+// Newcomers to the input side wait for whoever comes next; of a listener that
+// another route holds too only SHARED_TOO.
+void route_stop_accepting(route_t *self, bool shared_too);
 bool route_finished(const route_t *self);
 int route_finished_fd(const route_t *self);        // readable once it has
 
