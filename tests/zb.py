@@ -27,6 +27,7 @@ them); ZB_DAEMON is the command that is run in place of ZB_BUILDDIR/zbroker.
 
 import atexit
 import ctypes
+import json
 import os
 import re
 import shlex
@@ -260,6 +261,44 @@ class Daemon:
         if kind:
             print(*("# " + line for line in self.log().splitlines()[-30:]), sep="\n")
         self.kill()
+
+
+class Control:
+    """A connection to the control socket of a Daemon: .ask(line) is the text of the answer, .json(line) the document."""
+
+    def __init__(self, daemon, seconds=10):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.settimeout(seconds * SLOW)
+        self.socket.connect(daemon.control)
+        self.file = self.socket.makefile("rb")
+
+    def ask(self, line):
+        self.socket.sendall(line.encode() + b"\n")
+        lines = []
+        while True:
+            text = self.file.readline().decode(errors="replace")
+            if not text:
+                raise AssertionError(f"{line}: the connection ended after {lines!r}")
+            if text == "\n":
+                return "\n".join(lines)
+            lines.append(text[:-1])
+
+    def json(self, line):
+        return json.loads(self.ask(line + " json"))
+
+    def route(self, name):
+        """What `show stats' says of a route."""
+        return next(each for each in self.json("show stats")["routes"] if each["name"] == name)
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.close()
 
 
 # --- TAP --------------------------------------------------------------------------------------------------------------
