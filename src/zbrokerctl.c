@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "conf/conf.h"
 #include "conf/ini.h"
 
 #include <ctype.h>
@@ -209,6 +210,28 @@ read_file(const char *file, text_t *text)
     return !failed;
 }
 
+static char *
+value_of(const ini_t *ini, const char *key)
+{
+    char *found = NULL;
+    for (size_t i = 0; i < ini->entry_count; i++)
+        if (strcmp(ini->sections[ini->entries[i].section].name, "zbroker") == 0 && strcmp(ini->entries[i].key, key) == 0) {
+            free(found);
+            found = xstrdup(ini->entries[i].value);
+        }
+    return found;
+}
+
+// An included file may say it; then all of the configuration must be right.
+static char *
+control_of_whole(const char *file, diag_t *diag)
+{
+    conf_t *conf = conf_load(file, NULL, 0, diag);
+    char *found = conf ? xstrdup(conf->control ? conf->control : "") : NULL;
+    conf_destroy(&conf);
+    return found;
+}
+
 // `control' of [zbroker] in FILE, as far as it can be read: whether the rest is
 // right is not our business. NULL: it has none.
 static char *
@@ -216,13 +239,11 @@ control_of(const char *file, const text_t *text)
 {
     ini_t ini = { 0 };
     diag_t *diag = diag_new();
-    char *found = NULL;
     ini_read(&ini, file, text->data, text->size, diag);
-    for (size_t i = 0; i < ini.entry_count; i++)
-        if (strcmp(ini.sections[ini.entries[i].section].name, "zbroker") == 0 && strcmp(ini.entries[i].key, "control") == 0) {
-            free(found);
-            found = xstrdup(ini.entries[i].value);
-        }
+    char *found = value_of(&ini, "control"), *include = value_of(&ini, "include");
+    if (!found && include && strcmp(file, "-") != 0)
+        found = control_of_whole(file, diag);
+    free(include);
     ini_free(&ini);
     diag_destroy(&diag);
     return found;

@@ -86,6 +86,11 @@ def test_the_socket_is_found_in_the_file():
         assert relative.stdout.startswith("zbroker ")
         assert daemon.stop() == 0
     assert ctl("-c", file, "status").returncode == 3
+    # An included file may say it.
+    zb.write(os.path.join(folder, "more.inc"), f"[zbroker]\ncontrol = {folder}/control.sock\n")
+    file = zb.write(os.path.join(folder, "y.ini"), ini(ports, "include = *.inc"))
+    with zb.Daemon(file, folder=folder):
+        assert ctl("-c", file, "status").stdout.startswith("zbroker ")
 
 
 def test_check_reload_says_what_a_reload_would_do():
