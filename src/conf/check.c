@@ -975,7 +975,7 @@ check_proxied(const check_t *self)
 {
     static const char *const rows_refused[] = { "allow",     "deny",         "acl", "max_clients", "max_subscriptions",
                                                 "max_topic", "stall_timeout" };
-    static const char *const route_refused[] = { "batch_us", "batch_min", "queue_bytes", "capture_envelope" };
+    static const char *const route_refused[] = { "batch_us", "batch_min", "capture_envelope" };
     for (size_t i = 0; i < sizeof route_refused / sizeof *route_refused; i++) {
         const slot_t *slot = &self->own->route[key_find(SCOPE_ROUTE, route_refused[i]) - key_at(SCOPE_ROUTE, 0)];
         if (slot->count && slot->at[0].value.number)

@@ -92,7 +92,6 @@ typedef struct {
     bool capture_envelope;
     int64_t batch_us, batch_min;      // 0: off
     int64_t cpu;                      // pin the route's thread; -1: not
-    int64_t queue_bytes;              // 0: off. HWM = queue_bytes / size seen
     settings_t settings;
 } route_conf_t;
 
