@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Peers that mean no good, beside one that does: it loses nothing, and the process stays as it was."""
+
+import json
+import os
+import random
+import socket
+import struct
+import threading
+import time
+
+import zmq
+import zb
+
+RATE = 1000  # legitimate messages a second
+SIGNATURE = b"\xff\0\0\0\0\0\0\0\x01\x7f"
+GREETING = SIGNATURE + b"\x03\x00" + b"NULL".ljust(20, b"\0") + b"\0" + bytes(31)
+MB = 1 << 20
+
+
+def command(name, body):
+    payload = bytes([len(name)]) + name + body
+    if len(payload) < 256:
+        return b"\x04" + bytes([len(payload)]) + payload
+    return b"\x06" + struct.pack(">Q", len(payload)) + payload
+
+
+def ready(kind, more=b""):
+    return command(b"READY", b"\x0bSocket-Type" + struct.pack(">I", len(kind)) + kind + more)
+
+
+def frame(body, more=False):
+    if len(body) < 256:
+        return bytes([1 if more else 0, len(body)]) + body
+    return bytes([3 if more else 2]) + struct.pack(">Q", len(body)) + body
+
+
+class Honest(threading.Thread):
+    """Sends RATE numbered messages a second through a streamer and counts what comes out."""
+
+    def __init__(self, front, back):
+        super().__init__(daemon=True)
+        self.context = zmq.Context()
+        self.push, self.pull = self.context.socket(zmq.PUSH), self.context.socket(zmq.PULL)
+        self.push.connect(front)
+        self.pull.connect(back)
+        self.pull.rcvhwm = 0
+        self.sent, self.next, self.wrong, self.ending = 0, 0, [], False
+        self.slowest = 0.0
+
+    def take(self):
+        while self.pull.poll(0):
+            message = self.pull.recv_multipart()[0]
+            if not message.startswith(b"honest "):
+                continue  # junk that parses is a message on a route that lets everybody in
+            _, number, when = message.split()
+            if int(number) != self.next:
+                self.wrong.append((self.next, int(number)))
+            self.next = int(number) + 1
+            self.slowest = max(self.slowest, time.monotonic() - float(when))
+
+    def run(self):
+        start = time.monotonic()
+        while not self.ending:
+            due = int((time.monotonic() - start) * RATE)
+            while self.sent < due:
+                self.push.send(b"honest %d %f" % (self.sent, time.monotonic()))
+                self.sent += 1
+            self.take()
+            time.sleep(0.002)
+        end = time.monotonic() + 10 * zb.SLOW
+        while self.next < self.sent and time.monotonic() < end:
+            self.take()
+            time.sleep(0.002)
+
+    def finish(self):
+        self.ending = True
+        self.join()
+        self.context.destroy(0)
+
+
+class Target:
+    """A daemon with one route of each type, and honest traffic through one more."""
+
+    def __init__(self, more=""):
+        names = ("fine_in", "fine_out", "jobs_in", "jobs_out", "prices_in", "prices_out", "asks_in", "asks_out")
+        self.port = dict(zip(names, zb.free_ports(len(names))))
+        self.daemon = zb.Daemon("".join(f"""
+[route {name}]
+type = {kind}
+frontend_bind = tcp://127.0.0.1:{self.port[name + "_in"]}
+backend_bind = tcp://127.0.0.1:{self.port[name + "_out"]}
+{more}
+""" for name, kind in (("fine", "streamer"), ("jobs", "streamer"), ("prices", "forwarder"), ("asks", "queue"))))
+        self.honest = Honest(self.tcp("fine_in"), self.tcp("fine_out"))
+        self.honest.start()
+        zb.wait_until(lambda: self.honest.next > 100)
+        self.rss, self.fds = zb.rss(self.daemon.pid), zb.fds(self.daemon.pid)
+
+    def tcp(self, name):
+        return f"tcp://127.0.0.1:{self.port[name]}"
+
+    def connect(self, name, first=b""):
+        client = socket.create_connection(("127.0.0.1", self.port[name]), timeout=5 * zb.SLOW)
+        self.send(client, first)
+        return client
+
+    @staticmethod
+    def send(client, data):
+        """Send, unless the daemon has closed the connection. True if it went."""
+        try:
+            client.sendall(data)
+            return True
+        except OSError:
+            return False
+
+    def throw(self, name, data):
+        """Connect, send, and go away."""
+        with self.connect(name) as client:
+            self.send(client, data)
+
+    @staticmethod
+    def is_cut(client, seconds):
+        """Does the daemon end the connection within so many seconds?"""
+        end = time.monotonic() + seconds * zb.SLOW
+        client.settimeout(0.2)
+        while time.monotonic() < end:
+            try:
+                if not client.recv(65536):
+                    return True
+            except TimeoutError:
+                continue
+            except OSError:
+                return True
+        return False
+
+    def stats(self, name):
+        return json.loads(self.daemon.ctl("-j", "show", "stats", name).stdout)["routes"][0]
+
+    def __enter__(self):
+        self.daemon.__enter__()
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.honest.finish()
+        self.daemon.__exit__(kind, value, trace)
+
+    def survived(self, rss=64 * MB):
+        """After the attack: alive, its memory and descriptors in bounds, and the honest one lost nothing."""
+        daemon, honest = self.daemon, self.honest
+        assert daemon.running(), f"ended with {daemon.process.returncode}\n{daemon.log()[-3000:]}"
+        zb.wait_until(lambda: zb.fds(daemon.pid) <= self.fds + 2, 20, f"descriptors to be given back ({self.fds} before)")
+        grown = zb.rss(daemon.pid) - self.rss
+        assert grown < rss, f"{grown >> 20} MiB more"
+        honest.finish()
+        assert (honest.next, honest.wrong) == (honest.sent, []), (honest.sent, honest.next, honest.wrong[:5])
+        assert daemon.ctl("status").returncode == 0
+        assert daemon.stop() == 0, daemon.log()
+
+
+PORTS = ("fine_in", "fine_out", "jobs_in", "jobs_out", "prices_in", "prices_out", "asks_in", "asks_out")
+
+
+def test_random_bytes():
+    dice = random.Random(1)
+    with Target() as target:
+        for i in range(1000):
+            target.throw(PORTS[2 + i % 6], dice.randbytes(dice.randrange(1, 4000)))
+        for i in range(200):  # and at the honest one's own front door
+            target.throw("fine_in", dice.randbytes(dice.randrange(1, 400)))
+        target.survived()
+
+
+def test_truncated_and_mutated_greetings():
+    dice = random.Random(2)
+    kinds = {"jobs_in": b"PUSH", "jobs_out": b"PULL", "prices_in": b"PUB", "prices_out": b"SUB", "asks_in": b"DEALER", "asks_out": b"DEALER"}
+    with Target() as target:
+        whole = {name: GREETING + ready(kind) + frame(b"\x01topic") for name, kind in kinds.items()}
+        for name, data in whole.items():
+            for end in range(0, len(data), 2):
+                target.throw(name, data[:end])
+        for i in range(1000):
+            name = PORTS[2 + i % 6]
+            data = bytearray(whole[name])
+            for _ in range(dice.randrange(1, 6)):
+                data[dice.randrange(len(data))] = dice.randrange(256)
+            target.throw(name, bytes(data))
+        zb.wait_until(lambda: sum(target.stats("jobs")["frontend"]["handshake_failures"].values()) > 0)
+        target.survived()
+
+
+def test_peers_of_zmtp_1_and_2():
+    with Target() as target:
+        # Their handshake has no place for who they are, so nobody could be asked whether they may come in.
+        for hello in (b"\x01\x00" + b"\x04\x00one", SIGNATURE + b"\x01\x08" + b"\x00\x00" + b"\x00\x03two"):
+            client = target.connect("jobs_in", hello)
+            assert target.is_cut(client, 5), hello
+            client.close()
+        assert target.stats("jobs")["frontend"]["messages_received"] == 0
+        for data in (b"\x01\x00" + b"\xff" + struct.pack(">Q", 1 << 62) + b"\0", b"\x01\x00" + b"\xff" + bytes(8) + b"\0", b"\xff" * 20,
+                     SIGNATURE + b"\x01\x08" + b"\x02" + struct.pack(">Q", (1 << 64) - 1), SIGNATURE + b"\x01\xff\x00\x00",
+                     SIGNATURE + b"\x02\x08", b"\x00\x00\x00"):
+            for name in PORTS[1:]:
+                target.throw(name, data)
+        target.survived()
+
+
+def test_giant_frames():
+    with Target() as target:
+        clients = []
+        for length in (17 * MB, 3 << 30, 1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 1):
+            for name, kind in (("jobs_in", b"PUSH"), ("asks_in", b"DEALER"), ("prices_in", b"PUB"), ("prices_out", b"SUB")):
+                for flags in (b"\x02", b"\x06"):
+                    client = target.connect(name, GREETING + ready(kind) + flags + struct.pack(">Q", length))
+                    target.send(client, b"x" * 1000)
+                    clients.append((client, name, length))
+        for client, name, length in clients:
+            assert target.is_cut(client, 5), f"{length} at {name}"
+            client.close()
+        for length in (4097, 60000):  # nothing but subscriptions comes in at the back of a forwarder
+            client = target.connect("prices_out", GREETING + ready(b"SUB") + frame(b"\x01" + b"t" * length))
+            assert target.is_cut(client, 5), length
+            client.close()
+        with target.connect("jobs_in", GREETING + command(b"READY", b"\x0bSocket-Type\xff\xff\xff\xffPUSH")) as client:
+            assert target.is_cut(client, 5)
+        target.survived()
+
+
+def test_a_message_that_does_not_end():
+    with Target() as target:
+        client = target.connect("jobs_in", GREETING + ready(b"PUSH"))
+        part = frame(b"x" * 100, more=True) * 1000
+        for _ in range(200):  # 20 MB in 200,000 parts: bounded here, not there
+            if not target.send(client, part):
+                break
+        zb.wait_until(lambda: target.honest.next > target.honest.sent - RATE)
+        assert zb.rss(target.daemon.pid) - target.rss < 200 * MB
+        client.close()
+        zb.wait_until(lambda: target.stats("jobs")["frontend"]["connections"] == 0)
+        assert target.stats("jobs")["frontend"]["messages_received"] == 0
+        target.survived(rss=100 * MB)
+
+
+def test_a_topic_of_200_kilobytes_subscribed_and_cancelled():
+    with Target() as target, zmq.Context() as context:
+        topic = b"t" * 200000
+        raw = target.connect("prices_out", GREETING + ready(b"SUB"))
+        for flag in (b"\x01", b"\x00"):
+            target.send(raw, frame(flag + topic))
+        assert target.is_cut(raw, 5)
+        raw.close()
+        # In small steps, each of them allowed: the longest topic that is taken, by many.
+        raw = target.connect("prices_out", GREETING + ready(b"SUB"))
+        for flag in (b"\x01", b"\x00"):
+            for length in range(1, 4000, 13):
+                target.send(raw, frame(flag + b"t" * length))
+        time.sleep(0.2)
+        raw.close()
+        zb.wait_until(lambda: target.stats("prices")["subscriptions"] == 0)
+        with context.socket(zmq.SUB) as subscriber, context.socket(zmq.PUB) as publisher:
+            subscriber.subscribe(b"")
+            publisher.linger = subscriber.linger = 0
+            subscriber.connect(target.tcp("prices_out"))
+            publisher.connect(target.tcp("prices_in"))
+
+            def comes():
+                publisher.send(b"still there")
+                return subscriber.poll(50)
+
+            zb.wait_until(comes)
+        target.survived()
+
+
+@zb.limit(90)
+def test_five_hundred_slow_handshakes():
+    with Target("frontend_handshake_ivl = 1s") as target:
+        clients = [target.connect("jobs_in", GREETING[:1 + i % 63]) for i in range(500)]
+        zb.wait_until(lambda: target.stats("jobs")["frontend"]["connections_accepted"] == 500)
+        with zmq.Context() as context, context.socket(zmq.PUSH) as push, context.socket(zmq.PULL) as pull:
+            push.linger = pull.linger = 0
+            push.connect(target.tcp("jobs_in"))
+            pull.connect(target.tcp("jobs_out"))
+            push.send(b"me too")
+            assert pull.poll(2000 * zb.SLOW) and pull.recv() == b"me too", "who says hello properly comes in"
+            zb.wait_until(lambda: target.stats("jobs")["frontend"]["connections"] == 1, what="the slow ones to be cut")
+            assert target.stats("jobs")["frontend"]["handshake_failures"]["other"] >= 500
+        for client in clients:
+            client.close()
+        target.survived()
+
+
+@zb.limit(90)
+def test_two_thousand_reconnects():
+    with Target() as target:
+        for i in range(1700):
+            target.throw(PORTS[i % 8], b"")
+        with zmq.Context() as context:
+            for i in range(300):
+                with context.socket(zmq.SUB if i % 2 else zmq.PUSH) as client:
+                    client.linger = 0
+                    client.connect(target.tcp("prices_out" if i % 2 else "jobs_in"))
+        target.survived()
+
+
+def test_identities_that_clash():
+    with Target() as target, zmq.Context() as context:
+        def client():
+            dealer = context.socket(zmq.DEALER)
+            dealer.linger, dealer.identity, dealer.rcvtimeo = 0, b"me", int(5000 * zb.SLOW)
+            dealer.connect(target.tcp("asks_in"))
+            return dealer
+
+        service = context.socket(zmq.DEALER)
+        service.linger = 0
+        service.connect(target.tcp("asks_out"))
+        first = client()
+        first.send(b"first")
+        frames = service.recv_multipart()
+        thieves = [client() for _ in range(20)]
+        for thief in thieves:
+            thief.send(b"thief")
+        service.send_multipart(frames)
+        assert first.recv() == b"first" and not any(thief.poll(20) for thief in thieves)
+        for each in [first, service] + thieves:
+            each.close()
+        target.survived()
+
+
+def test_commands_that_come_out_of_turn():
+    with Target() as target:
+        odd = [command(b"PING", b"\0\x01" + b"c" * 200), command(b"PONG", b""), command(b"ERROR", b"\xffx"), command(b"SUBSCRIBE", b"a"),
+               command(b"CANCEL", b"b"), command(b"", b""), b"\x04\x00", b"\x04\x01\xff", command(b"READY", b""), command(b"HELLO", bytes(500)),
+               command(b"PING", b""), b"\x05\x03abc", b"\x08\x01a", b"\xf8\x01a", b"\x00\x00" * 1000]
+        for name, kind in (("jobs_in", b"PUSH"), ("asks_in", b"DEALER"), ("prices_in", b"PUB"), ("prices_out", b"SUB"), ("asks_out", b"REP")):
+            for data in odd:
+                target.throw(name, GREETING + ready(kind) + data)
+                target.throw(name, GREETING + data)
+        target.throw("jobs_in", GREETING + ready(b"PUSH", b"\x08Identity" + struct.pack(">I", 300) + b"i" * 300))
+        target.throw("asks_in", GREETING + ready(b"DEALER", b"\x08Identity" + struct.pack(">I", 70000) + b"\0" * 70000))
+        target.throw("asks_in", GREETING + ready(b"NOSUCHTYPE"))
+        target.survived()
+
+
+if not os.path.exists("/proc/self/fd"):
+    print("1..0 # SKIP no /proc here")
+else:
+    zb.main()
