@@ -179,6 +179,9 @@ def test_states_and_blocked():
         blocked = zb.wait_until(lambda: control.route("jobs")["blocked"])
         assert blocked["side"] == "backend" and blocked["since"].endswith("Z")
         assert "blocked: nothing is connected to the backend" in control.ask("status")
+        zb.wait_until(lambda: control.route("jobs")["backend"]["blocked_seconds"] > 0.5)
+        control.ask("clear counters")
+        assert control.route("jobs")["backend"]["blocked_seconds"] < 0.4, "a spell that lasts is cleared up to now"
         pull = connected(context, zmq.PULL, ports[1])
         for _ in range(50):
             pull.recv()

@@ -587,6 +587,12 @@ static void
 clear(broker_t *self, slot_t *slot)
 {
     memcpy(&slot->cleared, total(self, slot), sizeof slot->cleared);
+    for (int side = 0; side < SIDES; side++) { // a spell that lasts is cleared up to now
+        side_counters_t *at = &slot->cleared.sides[side];
+        uint64_t since = counter_get(&at->blocked_since_ns);
+        if (since)
+            counter_add(&at->blocked_ns, (uint64_t) clock_mono_ns() - since);
+    }
 }
 
 int
