@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What is written about zbroker is true of it: pages against programs and source, and examples that run."""
+
+import glob
+import os
+import re
+import subprocess
+import sys
+
+import zb
+
+NOT_OURS = {"build", "build-aux", "autom4te.cache", ".git", "corpus", "__pycache__"}
+PROGRAMS = {"zbroker": 8, "zbrokerctl": 8, "zbroker-bench": 1, "zbroker-keygen": 1}
+
+# Words of the place where somebody happened to work say nothing to anybody else. Split, or they would stand here.
+FOREIGN = ["/wo" + "rk/", "/tmp/" + "build", "/home/" + r"\w", "/ro" + "ot/", "pypi" + r"\.org", "npmjs" + r"\.(?:org|com)",
+           "proxy" + r"\.golang\.org", "crates" + r"\.io", "rubygems" + r"\.org", "deb\\." + "debian", "snapshot\\." + "debian"]
+
+
+def source(*path):
+    return zb.read(os.path.join(zb.SRCDIR, *path))
+
+
+def page(name):
+    """The source of a manual page, NAME.SECTION."""
+    path = os.path.join(zb.SRCDIR, "man", name + ".in")
+    assert os.path.exists(path), f"there is no man/{name}.in"
+    return zb.read(path)
+
+
+def entries(text):
+    """The .It lines of a page, as plain text."""
+    return [re.sub(r"\\[&e]", "", line[4:]) for line in text.splitlines() if line.startswith(".It ")]
+
+
+def section(text, title):
+    return re.search(rf"^\.Sh {title}\n(.*?)(?=^\.Sh |\Z)", text, re.M | re.S).group(1)
+
+
+def tracked():
+    """Every file that ships, by its path below the source folder."""
+    for path, folders, names in os.walk(zb.SRCDIR):
+        folders[:] = sorted(f for f in folders
+                            if f not in NOT_OURS and not os.path.exists(os.path.join(path, f, "config.status")))
+        for name in sorted(names):
+            yield os.path.relpath(os.path.join(path, name), zb.SRCDIR)
+
+
+def markdown():
+    return [name for name in tracked() if name.endswith(".md")]
+
+
+# --- the map of the source ----------------------------------------------------------------------------------------
+
+def rooms():
+    """Room -> (the part of doc/design.md about it, the names in its table)."""
+    parts = re.split(r"^\*\*(src/(?:\w+/)?)\*\*", source("doc", "design.md"), flags=re.M)
+    result = {}
+    for room, text in zip(parts[1::2], parts[2::2]):
+        text = re.split(r"^## ", text, flags=re.M)[0]
+        rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("|")] or [text]
+        result[room] = set(re.findall(r"`([^`]+)`", " ".join(rows)))
+    return result
+
+
+def test_design_names_every_source_file():
+    told, missing = rooms(), []
+    for path in tracked():
+        found = re.match(r"(src/(?:\w+/)?)([^/]+)(/?)", path)
+        if not found or path.endswith((".o", ".a", ".in")):
+            continue
+        if os.path.relpath(path, "src").startswith(("admin/page/", "admin/page_assets")):
+            room, name = "src/admin/", "page/"
+        else:
+            room, name = found.group(1), found.group(2)
+        stem = re.sub(r"\.[ch]$", "", name)
+        if stem not in told.get(room, ()):
+            missing.append(path)
+    assert not missing, "doc/design.md, section 2, has no line for: " + ", ".join(missing)
+
+
+def test_design_names_only_what_is_there():
+    gone = []
+    for room, names in rooms().items():
+        gone += [room + name for name in names if not glob.glob(os.path.join(zb.SRCDIR, room, name.rstrip("/") + "*"))]
+    assert len(rooms()) == 7, f"rooms: {sorted(rooms())}"
+    assert not gone, f"doc/design.md speaks of what is not there: {gone}"
+
+
+# --- programs and their pages -----------------------------------------------------------------------------------------
+
+def options_are_told(program):
+    def test():
+        result = zb.run("-h", name=program)
+        assert result.returncode == 0, result.stderr
+        items = entries(page(f"{program}.{PROGRAMS[program]}"))
+        rows = re.findall(r"^(?:usage:.*| +zbroker.*| +-\S.*?(?=  |$))", result.stdout, re.M)
+        options = set(re.findall(r"(?<![\w-])--?[A-Za-z][\w-]*", "\n".join(rows)))
+        assert len(options) > 4, f"hardly an option in\n{result.stdout}"
+        missing = [option for option in sorted(options)
+                   if not any(re.search(rf"(?:^| )(?:Fl |, |\| ){re.escape(option[1:])}(?: |$)", item) for item in items)]
+        assert not missing, f"{program}.{PROGRAMS[program]} has no entry for {missing}"
+    return f"every option of {program} is in its page", test
+
+
+def test_every_signal_is_told():
+    handled = re.search(r"signals\[\] = \{(.*?)\}", source("src", "zbroker.c")).group(1).replace(",", " ").split()
+    told = " ".join(entries(section(page("zbroker.8"), "SIGNALS")))
+    assert len(handled) > 3
+    missing = [name for name in handled if name not in told]
+    assert not missing, f"zbroker.8, SIGNALS: {missing}"
+
+
+def test_every_exit_status_is_told():
+    codes = re.search(r"enum \{ (EXIT_\w+(?:, EXIT_\w+)*) \}", source("src", "zbroker.c")).group(1).split(", ")
+    told = entries(section(page("zbroker.8"), "EXIT STATUS"))
+    assert told == [str(i) for i in range(len(codes))], f"{codes} and {told}"
+    unit = source("systemd", "zbroker.service.in")
+    kept = re.search(r"^RestartPreventExitStatus=(.*)$", unit, re.M).group(1).split()
+    assert set(kept) <= set(told), kept
+
+
+def test_every_variable_is_told():
+    told = section(page("zbroker.8"), "ENVIRONMENT")
+    for path in tracked():
+        if re.match(r"src/(base|conf|flow|guard|admin)/\w+\.c$|src/zbroker\.c$", path):
+            for name in re.findall(r'getenv\s*\("(\w+)"', source(path)):
+                assert name in told or name.startswith("ZSYS_"), f"{path} asks for {name}: zbroker.8, ENVIRONMENT"
+
+
+def test_every_route_type_is_told():
+    rows = re.search(r"pattern_t patterns\[\] = \{(.*?)\n\};", source("src", "conf", "pattern.c"), re.S).group(1)
+    names = re.findall(r'\{ *"(\w+)"', rows)
+    told = re.findall(r"^\.Ss (\w+)", section(page("zbroker.8"), "ROUTES"), re.M)
+    assert len(names) > 4 and not set(names) - set(told), set(names) - set(told)
+
+
+def test_every_drop_reason_is_told():
+    names = re.search(r"\[DROP_REASONS\] = \{(.*?)\}", source("src", "flow", "counters.c"), re.S).group(1)
+    names = re.findall(r'"(\w+)"', names)
+    assert len(names) > 4
+    for where in ("zbroker.8", "zbroker-metrics.7"):
+        missing = [name for name in names if not re.search(rf"\b{name}\b", page(where))]
+        assert not missing, f"{where}: {missing}"
+
+
+def test_every_command_is_told():
+    folder = zb.folder()
+    ini = f"[route r]\ntype = streamer\nfrontend_bind = ipc://{folder}/in\nbackend_bind = ipc://{folder}/out\n"
+    manual = page("zbrokerctl.8")
+    with zb.Daemon(ini) as daemon:
+        answer = daemon.ctl("help")
+        assert answer.returncode == 0, answer.stderr
+        lines = answer.stdout.strip().splitlines()
+        assert len(lines) > 15, answer.stdout
+        told = entries(section(manual, "COMMANDS"))
+        for line in lines:
+            name = re.match(r"[a-z_]+(?: [a-z_]+)?(?= |$)", line).group(0)
+            assert any(re.match(rf"Cm {name}(?: |$)", item) for item in told), f"zbrokerctl.8 has no entry for {name}"
+
+
+def test_every_metric_is_told():
+    names = set(re.findall(r'^\s*\{\s*"((?:zbroker|process)_\w+)"', source("src", "admin", "metrics.c"), re.M))
+    manual = page("zbroker-metrics.7")
+    assert len(names) > 20, names
+    missing = sorted(name for name in names if not re.search(rf"\b{name}\b", manual))
+    assert not missing, f"zbroker-metrics.7: {missing}"
+    invented = set(re.findall(r"^\.It\b.*?\b((?:zbroker|process)_\w+)", manual, re.M)) - names
+    assert not invented, f"zbroker-metrics.7 tells of what is not there: {invented}"
+
+
+# --- pages among themselves ---------------------------------------------------------------------------------------------
+
+def test_references_lead_somewhere():
+    wrong = []
+    for path in glob.glob(os.path.join(zb.SRCDIR, "man", "*.in")):
+        for name, number in re.findall(r"^\.Xr (zbroker\S*) (\d)", zb.read(path), re.M):
+            if not os.path.exists(os.path.join(zb.SRCDIR, "man", f"{name}.{number}.in")):
+                wrong.append(f"{os.path.basename(path)}: {name}({number})")
+    for path in markdown():
+        for link in re.findall(r"\]\(([^)#]+)", source(path)):
+            if "://" not in link and not os.path.exists(os.path.join(zb.SRCDIR, os.path.dirname(path), link)):
+                wrong.append(f"{path}: {link}")
+    assert not wrong, wrong
+
+
+def test_readme_starts_with_commands_that_exist():
+    usage = subprocess.run([os.path.join(zb.SRCDIR, "bootstrap"), "--help"], text=True, stdout=subprocess.PIPE, check=True, timeout=20).stdout
+    for path in ("README.md", "CONTRIBUTING.md"):
+        words = set(re.findall(r"^\./bootstrap (\w+)", source(path), re.M))
+        assert words, f"{path} does not speak of ./bootstrap"
+        for word in words:
+            assert re.search(rf"^{word}\)$", source("bootstrap"), re.M), f"{path}: ./bootstrap {word} does not exist"
+            assert f"./bootstrap {word}" in usage, f"./bootstrap --help is silent about {word}"
+    assert {"run", "check"} <= set(re.findall(r"^\./bootstrap (\w+)", source("README.md"), re.M))
+
+
+def test_changelog_speaks_of_this_version():
+    version = re.search(r"AC_INIT\(\[zbroker\], \[([^\]]+)\]", source("configure.ac")).group(1)
+    assert re.search(rf"^## {re.escape(version)}\b", source("ChangeLog.md"), re.M), version
+
+
+def test_no_file_speaks_of_the_place_where_it_was_written():
+    wrong = []
+    for path in tracked():
+        if path.startswith(os.path.join("tests", "fuzz", "seeds")) or ".min." in path or path in (
+                "configure", "Makefile.in", "aclocal.m4", "config.h.in"):
+            continue
+        for number, line in enumerate(source(path).splitlines(), 1):
+            wrong += [f"{path}:{number}: {line.strip()[:100]}" for word in FOREIGN if re.search(word, line)]
+    assert not wrong, "\n".join(wrong)
+
+
+# --- examples --------------------------------------------------------------------------------------------------------------
+
+def sample():
+    """The sample file on free ports, and how to change a program likewise."""
+    folder, text = zb.folder(), source("etc", "zbroker.ini")
+    ports = sorted(set(re.findall(r"127\.0\.0\.1:(\d+)", text)))
+    new = dict(zip(ports, zb.free_ports(len(ports))))
+
+    def move(program):
+        program = re.sub(r"127\.0\.0\.1:(\d+)", lambda found: f"127.0.0.1:{new[found.group(1)]}", program)
+        return program.replace("ipc://@zbroker-", f"ipc://{folder}/").replace("/run/zbroker", folder)
+
+    return folder, move(text), move
+
+
+def programs():
+    """(where, text) of each Python program in README.md and zbroker.8."""
+    found = [("README.md", text) for text in re.findall(r"^```python\n(.*?)^```", source("README.md"), re.M | re.S)]
+    for text in re.findall(r"^\.Bd -literal[^\n]*\n(import zmq\n.*?)^\.Ed", page("zbroker.8"), re.M | re.S):
+        found.append(("zbroker.8", text.replace("\\e", "\\").replace("\\&", "").replace("\\(dq", '"')))
+    return found
+
+
+@zb.limit(120)
+def test_examples_run():
+    found = programs()
+    assert {where for where, _ in found} == {"README.md", "zbroker.8"} and len(found) >= 6, [where for where, _ in found]
+    folder, ini, move = sample()
+    with zb.Daemon(ini, folder=folder):
+        onlookers = []
+        for number, (where, text) in enumerate(found):
+            path = zb.write(os.path.join(folder, f"example{number}.py"), move(text))
+            if "while True" in text:
+                onlookers.append(path)
+                continue
+            result = subprocess.run([sys.executable, path], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20 * zb.SLOW)
+            assert result.returncode == 0, f"{where}:\n{text}\n{result.stdout}"
+            assert result.stdout or "print" not in text, f"{where} prints nothing:\n{text}"
+        ingress = [text for _, text in found if "zmq.PUSH" in text and "EUR" in text]
+        assert len(onlookers) == 1 and len(ingress) == 1
+        heard = os.path.join(folder, "heard")
+        with open(heard, "wb") as out:
+            zb.spawn([sys.executable, "-u", onlookers[0]], stdout=out)
+        once = zb.write(os.path.join(folder, "once.py"), move(ingress[0]))
+
+        def seen():
+            subprocess.run([sys.executable, once], check=True, timeout=20 * zb.SLOW)
+            return "1.0842" in zb.read(heard)
+        zb.wait_until(seen, 20, "the capture's reader to see a message")
+
+
+def test_the_sample_speaks_of_defaults():
+    """A commented key of etc/zbroker.ini is the default: taking the ';' away changes nothing."""
+    folder, ini, _ = sample()
+    without = zb.run("-T", "-c", zb.write(os.path.join(folder, "a.ini"), ini))
+    opened, count = re.subn(r"^;(?=\w+ *=)", "", ini, flags=re.M)
+    with_all = zb.run("-T", "-c", zb.write(os.path.join(folder, "b.ini"), opened))
+    assert count > 10 and without.returncode == 0, without.stderr
+    assert with_all.returncode == 0, with_all.stderr
+    settings = [re.findall(r"^(?:\[.*\]|\w+ *=.*)$", result.stdout, re.M) for result in (without, with_all)]
+    assert settings[0] == settings[1], set(settings[0]) ^ set(settings[1])
+
+
+TESTS = [options_are_told(program) for program in PROGRAMS]
+TESTS += [(name, value) for name, value in list(globals().items()) if name.startswith("test_")]
+zb.main(TESTS)
