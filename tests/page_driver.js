@@ -31,7 +31,11 @@ const commands = {
     return { status: response.status(), headers: response.headers() };
   },
   evaluate: ({ expression }) => page.evaluate(expression),
-  wait: async ({ expression, ms }) => { await page.waitForFunction(expression, null, { timeout: ms, polling: 50 }); },
+  // Not waitForFunction: it evals inside the page, whose policy forbids that.
+  async wait({ expression, ms }) {
+    for (const end = Date.now() + ms; !await page.evaluate(expression); await new Promise(done => setTimeout(done, 50)))
+      if (Date.now() > end) throw new Error(`not within ${ms} ms: ${expression}`);
+  },
   click: ({ selector }) => page.click(selector),
   fill: ({ selector, text }) => page.fill(selector, text),
   press: ({ key }) => page.keyboard.press(key),
