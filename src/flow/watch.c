@@ -25,6 +25,7 @@
 
 #define IDLE_CALLS 3
 #define ROUND_MS 1000 // the loop comes round at least this often
+#define LOOKS 1000    // peers of a side that are looked at a round
 
 #define EVENTS                                                                                                         \
     (ZMQ_EVENT_CONNECTED | ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_MONITOR_STOPPED                     \
@@ -57,6 +58,7 @@ struct watch_side {
     peer_t *peers;
     size_t count, room;
     size_t in_total;    // of the count
+    size_t looked;      // the next one to look at
     bool half_closed;
     bool turned_away;   // newcomers are
     bool removed;       // its socket is closed
@@ -79,6 +81,7 @@ struct watch {
     void (*on_total_full)(bool full, void *arg);
     void *total_arg;
     int epoll, wake;
+    int64_t looked_ms;
     _Atomic bool stopping;
     _Atomic int64_t round_ms;
 };
@@ -182,19 +185,39 @@ add_peer(watch_side_t *side, int fd, bool outgoing)
 }
 
 static void
+remove_at(watch_side_t *side, size_t i)
+{
+    log_debug("route %s: %s client %llu %s gone", side->route, side_name(side->side), (unsigned long long) side->peers[i].id,
+              side->peers[i].peer);
+    free(side->peers[i].user);
+    memmove(&side->peers[i], &side->peers[i + 1], (side->count - i - 1) * sizeof side->peers[i]);
+    side->count--;
+    counter_add(&side->counters->disconnections, 1);
+    count_connections(side);
+}
+
+static void
 remove_peer(watch_side_t *side, int fd)
 {
-    for (size_t i = 0; i < side->count; i++) {
-        if (side->peers[i].fd != fd)
-            continue;
-        log_debug("route %s: %s client %llu %s gone", side->route, side_name(side->side),
-                  (unsigned long long) side->peers[i].id, side->peers[i].peer);
-        free(side->peers[i].user);
-        memmove(&side->peers[i], &side->peers[i + 1], (side->count - i - 1) * sizeof side->peers[i]);
-        side->count--;
-        counter_add(&side->counters->disconnections, 1);
-        count_connections(side);
-        return;
+    for (size_t i = 0; i < side->count; i++)
+        if (side->peers[i].fd == fd) {
+            remove_at(side, i);
+            return;
+        }
+}
+
+// zmq_unbind and zmq_disconnect end connections without an event: a few of the
+// peers are looked at every round, so that nobody stays in the list for ever.
+static void
+look_at_some(watch_side_t *side)
+{
+    for (size_t n = side->count < LOOKS ? side->count : LOOKS; n > 0 && side->count > 0; n--) {
+        if (side->looked >= side->count)
+            side->looked = 0;
+        if (is_still(&side->peers[side->looked]))
+            side->looked++;
+        else
+            remove_at(side, side->looked);
     }
 }
 
@@ -304,6 +327,18 @@ sweep(watch_t *self)
     }
 }
 
+// Once a round, however often events wake the thread.
+static void
+look(watch_t *self)
+{
+    int64_t now = clock_mono_ms();
+    if (now - self->looked_ms < ROUND_MS)
+        return;
+    self->looked_ms = now;
+    for (watch_side_t *side = self->sides; side; side = side->next)
+        look_at_some(side);
+}
+
 static void *
 watch_thread(void *arg)
 {
@@ -320,6 +355,7 @@ watch_thread(void *arg)
             else
                 read_all(self);
         }
+        look(self);
         sweep(self);
         pthread_mutex_unlock(&self->lock);
     }
