@@ -409,6 +409,23 @@ def test_one_shot_publishers_lose_nothing_at_the_ingress():
         assert found["ingress"]["messages_received"] == 50, found
 
 
+def test_clients_of_a_removed_endpoint_are_gone():
+    front, also, back = endpoints("tcp", 3)
+    ini = route("r", "streamer", f"frontend_bind = {front}", f"backend_bind = {back}", "frontend_max_clients = 5")
+    with zb.Daemon(ini + f"frontend_bind = {also}\n") as daemon, Peers() as peers:
+        receiver = peers.open(zmq.PULL, back)
+        clients = [peers.open(zmq.PUSH, also) for _ in range(5)]
+        wait_stats(daemon, "r", lambda s: s["frontend"]["connections"] == 5, "a full side")
+        zb.write(daemon.file, ini)
+        assert daemon.ctl("reload").returncode == 0, daemon.log()
+        found = wait_stats(daemon, "r", lambda s: s["frontend"]["connections"] == 0, "they are cut")
+        assert found["frontend"]["disconnections"] == 5, found
+        clients.append(peers.open(zmq.PUSH, front))
+        clients[-1].send(b"room again")
+        assert receiver.recv() == b"room again"
+        assert daemon.stop() == 0, daemon.log()
+
+
 # --- zmq_proxy as the reference ----------------------------------------------------------------------------------------------
 
 def test_the_reference_engine_passes_messages_and_stops():
