@@ -97,6 +97,15 @@ belongs_to(const retired_t *retired, const slot_t *slot)
     return strcmp(retired->name, slot->conf->name) == 0;
 }
 
+static bool
+is_leaving(const broker_t *self, const slot_t *slot)
+{
+    for (const retired_t *i = self->retired; i; i = i->next)
+        if (belongs_to(i, slot))
+            return true;
+    return false;
+}
+
 static const counters_t *
 total(broker_t *self, slot_t *slot)
 {
@@ -299,6 +308,8 @@ bury(broker_t *self, retired_t *retired)
     free(retired);
     if (slot && slot->opening_later)
         open_later(self, slot);
+    else if (slot && slot->route && !is_leaving(self, slot))
+        route_wait(slot->route, false);
 }
 
 static int
@@ -540,15 +551,6 @@ do_disable(broker_t *self, slot_t *slot, text_t *error)
     return 0;
 }
 
-static bool
-is_leaving(const broker_t *self, const slot_t *slot)
-{
-    for (const retired_t *i = self->retired; i; i = i->next)
-        if (belongs_to(i, slot))
-            return true;
-    return false;
-}
-
 static int
 do_enable(broker_t *self, slot_t *slot, text_t *error)
 {
@@ -768,6 +770,7 @@ do_start(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *ready
     slot_t *slot = add_slot(self, conf_take(wanted, step->wanted->name));
     slot->route = ready->route;
     slot->counters = ready->counters;
+    route_wait(slot->route, is_leaving(self, slot)); // it was removed a moment ago
     run_ready(slot, "started");
 }
 
@@ -808,6 +811,7 @@ do_replace(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *rea
     }
     slot->route = ready->route;
     slot->counters = ready->counters;
+    route_wait(slot->route, true);
     run_ready(slot, "re-created");
 }
 

@@ -205,7 +205,7 @@ wait_for_replies(queue_t *self)
     forward_all_due(self->forward);
     for (int side = 0; side < SIDES; side++)
         if (self->how->inputs[side])
-            watch_turn_away(self->how->inputs[side]);
+            watch_turn_away(self->how->inputs[side], true);
     while ((self->forward->pending > 0 || anything_in_hand(self)) && !time_is_over(self))
         if (!forward_pass(self->forward)) {
             tick(self);

@@ -46,6 +46,7 @@ struct route {
     int command, done;      // eventfds: there is something to do; the thread is over
     _Atomic bool poked;
     _Atomic int mode;       // ROUTE_RUNNING, ROUTE_PAUSED, ROUTE_DRAINING
+    _Atomic bool waiting;   // for the route before it
     _Atomic int finish;
     _Atomic int64_t deadline_ms;
     _Atomic bool over;
@@ -421,7 +422,7 @@ obey(route_t *self)
     atomic_store(&self->poked, false);
     atomic_fetch_add(&self->pong, 1);
     int mode = atomic_load(&self->mode);
-    if (mode == ROUTE_PAUSED)
+    if (mode == ROUTE_PAUSED || atomic_load(&self->waiting))
         forward_stop_all(&self->forward, true);
     else
         forward_stop_input(&self->forward, mode == ROUTE_DRAINING);
@@ -625,6 +626,18 @@ route_pause(route_t *self)
 }
 
 void
+route_wait(route_t *self, bool on)
+{
+    int type = self->forward.ports[SIDE_BACKEND].type;
+    if (self->own_ctx || type == ZMQ_XPUB || type == ZMQ_PUB || atomic_load(&self->waiting) == on)
+        return;
+    atomic_store(&self->waiting, on);
+    if (self->watched[SIDE_BACKEND])
+        watch_turn_away(self->watched[SIDE_BACKEND], on);
+    poke(self);
+}
+
+void
 route_resume(route_t *self)
 {
     set_mode(self, ROUTE_RUNNING);
@@ -640,6 +653,7 @@ void
 route_finish(route_t *self, int64_t drain_ms, bool at_once)
 {
     int64_t deadline = clock_mono_ms() + drain_ms;
+    route_wait(self, false);
     if (atomic_load(&self->finish) == FINISH_NOT || deadline < atomic_load(&self->deadline_ms))
         atomic_store(&self->deadline_ms, deadline);
     atomic_store(&self->finish, at_once ? FINISH_AT_ONCE : FINISH_DRAIN);

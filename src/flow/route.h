@@ -81,6 +81,12 @@ const char *route_endpoint(const route_t *self, side_t side, size_t i, bool *con
 
 void route_pause(route_t *self);
 void route_resume(route_t *self);   // also after route_drain without close
+
+// ON: the route it takes over from is still delivering. Nothing is read or sent
+// until it has gone, and consumers that come are sent on to it, for it may have
+// nobody else. Forwarders do not wait: their subscribers miss what they do not hear.
+void route_wait(route_t *self, bool on);
+
 void route_drain(route_t *self);    // nothing new is read; what was taken is delivered; stays so
 
 // Begin to end: lossless drain of at most DRAIN_MS, then the thread closes its

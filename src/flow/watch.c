@@ -254,6 +254,9 @@ on_event(watch_side_t *side, uint16_t event, uint32_t value)
         handshake_failed(side, HANDSHAKE_OTHER, value);
         break;
     case ZMQ_EVENT_ACCEPT_FAILED:
+        // Where two routes share a listener, while one takes over, the other was faster.
+        if (value == EAGAIN)
+            break;
         log_warning("route %s: %s cannot accept: %s", side->route, side_name(side->side), zmq_strerror((int) value));
         break;
     default:
@@ -486,10 +489,10 @@ watch_half_close(watch_side_t *side, bool force)
 }
 
 void
-watch_turn_away(watch_side_t *side)
+watch_turn_away(watch_side_t *side, bool on)
 {
     pthread_mutex_lock(&side->watch->lock);
-    side->turned_away = true;
+    side->turned_away = on;
     pthread_mutex_unlock(&side->watch->lock);
 }
 
