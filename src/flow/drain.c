@@ -201,11 +201,10 @@ send_the_rest(queue_t *self)
 static void
 wait_for_replies(queue_t *self)
 {
-    forward_stop_input(self->forward, true);
-    forward_all_due(self->forward);
+    forward_stop_input(self->forward);
     for (int side = 0; side < SIDES; side++)
         if (self->how->inputs[side])
-            watch_turn_away(self->how->inputs[side], true);
+            watch_turn_away(self->how->inputs[side]);
     while ((self->forward->pending > 0 || anything_in_hand(self)) && !time_is_over(self))
         if (!forward_pass(self->forward)) {
             tick(self);

@@ -300,11 +300,11 @@ stream_replies(forward_t *self, lane_t *lane, size_t up_to)
 // two looks at its mailbox, one before the message and one to say that there is
 // no further one, and poll(2) is a third. A receive that waits (ZMQ_RCVTIMEO)
 // needs one. It is used where nothing else can come in, or only subscriptions,
-// and ends after FORWARD_TRICKLE messages or the time-out, to look at commands.
+// and ends after a few messages or the time-out, to look at commands.
 static size_t
-trickle(forward_t *self, lane_t *lane)
+trickle(forward_t *self, lane_t *lane, size_t up_to)
 {
-    return stream(self, lane, LANE_PLAIN, FORWARD_TRICKLE, 0);
+    return stream(self, lane, LANE_PLAIN, up_to, 0);
 }
 
 // --- subscriptions ----------------------------------------------------------
@@ -515,25 +515,28 @@ forward_gather(forward_t *self, lane_t *lane)
     counter_add(&self->counters->sizes[size_bucket(held->bytes)], 1);
 }
 
-static size_t
-run_lane(forward_t *self, lane_t *lane)
-{
-    if (forward_in_hand(lane) && !forward_settle(self, lane))
-        return 0;
-    if (lane->stopped)
-        return 0;
-    if (self->observed && lane->kind != LANE_SUBSCRIPTIONS)
-        return move_whole(self, lane, FORWARD_BURST);
-    if (self->trickling && lane == &self->lanes[0])
-        return trickle(self, lane);
-    return movers[lane->kind](self, lane, FORWARD_BURST);
-}
-
 static void
 make_due(forward_t *self, const port_t *read)
 {
     for (size_t i = 0; i < self->lane_count; i++)
         self->lanes[i].due |= self->lanes[i].from == read;
+}
+
+// Returns how many messages it took; the lane stays due if there may be more.
+static size_t
+run_lane(forward_t *self, lane_t *lane)
+{
+    size_t moved, up_to = FORWARD_BURST;
+    if (lane->stopped)
+        return 0;
+    if (self->observed && lane->kind != LANE_SUBSCRIPTIONS)
+        moved = move_whole(self, lane, up_to);
+    else if (self->trickling && lane == &self->lanes[0])
+        moved = trickle(self, lane, up_to = FORWARD_TRICKLE);
+    else
+        moved = movers[lane->kind](self, lane, up_to);
+    lane->due = moved == up_to;
+    return moved;
 }
 
 void
@@ -545,7 +548,7 @@ forward_all_due(forward_t *self)
 
 // A send also eats its socket's commands, so only a receive that came back empty
 // after the last send on a socket proves that nothing waits there: a lane that
-// moved something makes the lanes due that read where it wrote.
+// has sent, or tried to, makes the lanes due that read where it wrote.
 bool
 forward_pass(forward_t *self)
 {
@@ -553,18 +556,17 @@ forward_pass(forward_t *self)
     size_t most = 0;
     for (size_t i = 0; i < self->lane_count; i++) {
         lane_t *lane = &self->lanes[i];
-        size_t limit = self->trickling && i == 0 ? FORWARD_TRICKLE : FORWARD_BURST;
-        if (!lane->due)
+        if (!lane->due || lane->frozen)
             continue;
         lane->due = false;
-        size_t moved = run_lane(self, lane);
-        lane->due = moved == limit;
-        if (moved > 0)
+        bool in_hand = forward_in_hand(lane);
+        size_t moved = in_hand && !forward_settle(self, lane) ? 0 : run_lane(self, lane);
+        if (in_hand || moved > 0)
             make_due(self, lane->to);
         most = moved > most ? moved : most;
     }
     for (size_t i = 0; i < self->lane_count; i++)
-        again |= self->lanes[i].due;
+        again |= self->lanes[i].due && !self->lanes[i].frozen;
     if ((self->capture || self->tap_count) && ++self->passes % LOOK_EVERY == 0)
         forward_observe(self);
     self->moved = most;
@@ -657,7 +659,7 @@ forward_sleep(forward_t *self, int timeout_ms)
     bool blocked = false;
     for (size_t i = 0; i < self->lane_count; i++) {
         lane_t *lane = &self->lanes[i];
-        if (!lane->holding && lane->held.count == 0)
+        if (lane->frozen || (!lane->holding && lane->held.count == 0))
             continue;
         blocked = true;
         if (lane->to->deceitful) {
@@ -780,17 +782,26 @@ forward_add_tap(forward_t *self, tap_t *tap)
 }
 
 void
-forward_stop_input(forward_t *self, bool stopped)
+forward_go_on(forward_t *self)
 {
     for (size_t i = 0; i < self->lane_count; i++)
-        self->lanes[i].stopped = stopped && self->lanes[i].input;
+        self->lanes[i].stopped = self->lanes[i].frozen = false;
+    forward_all_due(self);
 }
 
 void
-forward_stop_all(forward_t *self, bool stopped)
+forward_stop_input(forward_t *self)
+{
+    forward_go_on(self);
+    for (size_t i = 0; i < self->lane_count; i++)
+        self->lanes[i].stopped = self->lanes[i].input;
+}
+
+void
+forward_freeze(forward_t *self)
 {
     for (size_t i = 0; i < self->lane_count; i++)
-        self->lanes[i].stopped = stopped;
+        self->lanes[i].stopped = self->lanes[i].frozen = true;
 }
 
 void

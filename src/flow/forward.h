@@ -49,6 +49,7 @@ typedef struct lane {
     port_t *from, *to;
     bool input;       // brings new messages in: stops first when the route drains
     bool stopped;     // not read (paused, drained)
+    bool frozen;      // nor is what is in hand sent (paused)
     bool due;         // there may be something to do
 
     zmq_msg_t part;   // the part in hand
@@ -106,9 +107,11 @@ void forward_sleep(forward_t *self, int timeout_ms);
 void forward_observe(forward_t *self);
 void forward_add_tap(forward_t *self, tap_t *tap);
 
-// Directions that bring in new messages, or all, stop or go on.
-void forward_stop_input(forward_t *self, bool stopped);
-void forward_stop_all(forward_t *self, bool stopped);
+// Everything moves; nothing new is read, but what is in hand and what answers it
+// goes on (drain); nothing is read or sent (pause).
+void forward_go_on(forward_t *self);
+void forward_stop_input(forward_t *self);
+void forward_freeze(forward_t *self);
 
 // A port appeared or went: look at its descriptor too, or no more.
 void forward_poll_ports(forward_t *self);

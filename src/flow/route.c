@@ -46,7 +46,8 @@ struct route {
     int command, done;      // eventfds: there is something to do; the thread is over
     _Atomic bool poked;
     _Atomic int mode;       // ROUTE_RUNNING, ROUTE_PAUSED, ROUTE_DRAINING
-    _Atomic bool waiting;   // for the route before it
+    listeners_t deferred;   // until it joins; held in the other list
+    _Atomic bool joins;
     _Atomic int finish;
     _Atomic int64_t deadline_ms;
     _Atomic bool over;
@@ -242,6 +243,35 @@ take_listener(route_t *self, side_t side, const char *wanted)
     return listener;
 }
 
+static bool
+waits(const route_t *self, const listeners_t *listeners, const listener_t *listener, side_t side)
+{
+    int type = self->forward.ports[side].type;
+    return listeners->wait && side == SIDE_BACKEND && type != ZMQ_XPUB && type != ZMQ_PUB && listener_fd(listener) != -1
+           && listener_is_shared(listener);
+}
+
+static void
+forget_deferred(listeners_t *deferred)
+{
+    deferred->count = 0; // whose they are closes them
+    listeners_close(deferred, false);
+}
+
+// In the route's thread.
+static void
+join(route_t *self)
+{
+    if (!atomic_exchange(&self->joins, false))
+        return;
+    for (size_t i = 0; i < self->deferred.count; i++) {
+        listener_t *listener = self->deferred.at[i];
+        if (listener_give(listener, self->forward.ports[self->deferred.side[i]].socket) == -1)
+            log_error("route %s: cannot bind %s: %s", self->conf->name, listener_wanted(listener), zmq_strerror(zmq_errno()));
+    }
+    forget_deferred(&self->deferred);
+}
+
 static int
 open_endpoints(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
 {
@@ -255,6 +285,10 @@ open_endpoints(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
             add_listener(self, listener, side);
         else if (!endpoint->connect)
             continue; // live change: it is bound already
+        if (listener && waits(self, listeners, listener, side)) {
+            listeners_add(&self->deferred, listener, side);
+            continue;
+        }
         if ((listener ? listener_give(listener, socket) : zmq_connect(socket, endpoint->at.text)) == 0)
             continue;
         diag_error(diag, endpoint->place, "cannot %s %s: %s", listener ? "bind" : "connect", endpoint->at.text,
@@ -335,6 +369,7 @@ free_route(route_t *self)
     topics_free(&self->forward.topics);
     if (self->forward.filter)
         self->services->filter_free(self->services->arg, &self->forward.filter);
+    forget_deferred(&self->deferred);
     listeners_close(&self->listeners, false);
     if (self->own_ctx)
         zmq_ctx_term(self->own_ctx);
@@ -394,9 +429,11 @@ route_open(const route_conf_t *conf, listeners_t *listeners, const route_service
 
 // --- the thread --------------------------------------------------------------
 
+// Asked all the time while the route drains; it may have to wait for consumers itself.
 static bool
 hurry(void *arg)
 {
+    join(arg);
     return atomic_load(&((route_t *) arg)->finish) == FINISH_AT_ONCE;
 }
 
@@ -421,11 +458,14 @@ obey(route_t *self)
     (void) rc;
     atomic_store(&self->poked, false);
     atomic_fetch_add(&self->pong, 1);
+    join(self);
     int mode = atomic_load(&self->mode);
-    if (mode == ROUTE_PAUSED || atomic_load(&self->waiting))
-        forward_stop_all(&self->forward, true);
+    if (mode == ROUTE_PAUSED)
+        forward_freeze(&self->forward);
+    else if (mode == ROUTE_DRAINING)
+        forward_stop_input(&self->forward);
     else
-        forward_stop_input(&self->forward, mode == ROUTE_DRAINING);
+        forward_go_on(&self->forward);
     forward_observe(&self->forward);
     forward_all_due(&self->forward);
     serve_call(self);
@@ -626,14 +666,9 @@ route_pause(route_t *self)
 }
 
 void
-route_wait(route_t *self, bool on)
+route_join(route_t *self)
 {
-    int type = self->forward.ports[SIDE_BACKEND].type;
-    if (self->own_ctx || type == ZMQ_XPUB || type == ZMQ_PUB || atomic_load(&self->waiting) == on)
-        return;
-    atomic_store(&self->waiting, on);
-    if (self->watched[SIDE_BACKEND])
-        watch_turn_away(self->watched[SIDE_BACKEND], on);
+    atomic_store(&self->joins, true);
     poke(self);
 }
 
@@ -653,7 +688,6 @@ void
 route_finish(route_t *self, int64_t drain_ms, bool at_once)
 {
     int64_t deadline = clock_mono_ms() + drain_ms;
-    route_wait(self, false);
     if (atomic_load(&self->finish) == FINISH_NOT || deadline < atomic_load(&self->deadline_ms))
         atomic_store(&self->deadline_ms, deadline);
     atomic_store(&self->finish, at_once ? FINISH_AT_ONCE : FINISH_DRAIN);
@@ -743,6 +777,7 @@ drop_endpoints(route_t *self, side_t side, const side_conf_t *wanted)
         listener_t *listener = take_listener(self, side, text);
         if (!listener)
             continue;
+        listeners_take(&self->deferred, side, text);
         zmq_unbind(socket, listener_bound_as(listener));
         listener_close(&listener, false);
     }
