@@ -61,6 +61,7 @@ struct broker {
     slot_t **slots;
     size_t count, room;
     retired_t *retired;
+    int64_t stop_ms;       // deadline of the stop
     logins_t *logins;
     broker_status_t status;
     int tick;
@@ -260,6 +261,73 @@ bring_up(broker_t *self, slot_t *slot, const char *event, diag_t *diag)
     return 0;
 }
 
+// --- the order of stopping ---------------------------------------------------------
+
+static bool
+has_inproc(const side_conf_t *side, const char *text)
+{
+    for (size_t i = 0; i < side->endpoint_count; i++)
+        if (side->endpoints[i].at.transport == TRANSPORT_INPROC && strcmp(side->endpoints[i].at.text, text) == 0)
+            return true;
+    return false;
+}
+
+// Do the messages of UP go on to DOWN inside the process?
+static bool
+feeds(const route_conf_t *up, const route_conf_t *down)
+{
+    const side_conf_t *out = &up->sides[SIDE_BACKEND];
+    for (size_t i = 0; i < out->endpoint_count; i++) {
+        const endpoint_t *at = &out->endpoints[i].at;
+        if (at->transport == TRANSPORT_INPROC
+            && (has_inproc(&down->sides[SIDE_FRONTEND], at->text) || has_inproc(&down->sides[SIDE_INGRESS], at->text)))
+            return true;
+    }
+    return false;
+}
+
+static bool
+is_fed(const broker_t *self, const slot_t *slot)
+{
+    for (const retired_t *i = self->retired; i; i = i->next)
+        if (feeds(i->conf, slot->conf))
+            return true;
+    for (size_t i = 0; i < self->count; i++)
+        if (self->slots[i] != slot && self->slots[i]->route && feeds(self->slots[i]->conf, slot->conf))
+            return true;
+    return false;
+}
+
+static int64_t
+drain_time_ms(const broker_t *self)
+{
+    int64_t rest = self->stop_ms - clock_mono_ms();
+    if (!self->status.stopping)
+        return self->conf->drain_timeout_ms;
+    return rest > 0 ? rest : 0;
+}
+
+static void retire(broker_t *self, slot_t *slot, const char *why);
+
+static void
+retire_all(broker_t *self)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (self->slots[i]->route)
+            retire(self, self->slots[i], "stopped");
+}
+
+// Along a chain of routes the head stops first: what it still delivers must find the next one there.
+static void
+retire_heads(broker_t *self)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (self->slots[i]->route && !is_fed(self, self->slots[i]))
+            retire(self, self->slots[i], "stopped");
+    if (!self->retired) // a ring
+        retire_all(self);
+}
+
 // --- routes that go ----------------------------------------------------------------
 
 static void
@@ -324,6 +392,8 @@ on_finished(zloop_t *loop, zmq_pollitem_t *item, void *arg)
             break;
         }
     }
+    if (self->status.stopping)
+        retire_heads(self);
     return self->status.stopping && broker_stopped(self) ? -1 : 0;
 }
 
@@ -339,7 +409,7 @@ retire(broker_t *self, slot_t *slot, const char *why)
     self->retired = retired;
     slot->route = NULL;
     slot->counters = NULL;
-    route_finish(retired->route, self->conf->drain_timeout_ms, false);
+    route_finish(retired->route, drain_time_ms(self), false);
     zmq_pollitem_t item = { .fd = route_finished_fd(retired->route), .events = ZMQ_POLLIN };
     zloop_poller(self->loop, &item, on_finished, self);
 }
@@ -1138,6 +1208,7 @@ broker_stop(broker_t *self)
 {
     if (self->status.stopping) {
         log_notice("stopping at once");
+        retire_all(self);
         hurry(self);
         return;
     }
@@ -1149,9 +1220,8 @@ broker_stop(broker_t *self)
         if (self->slots[i]->route)
             route_stop_accepting(self->slots[i]->route, true);
     }
-    for (size_t i = 0; i < self->count; i++)
-        if (self->slots[i]->route)
-            retire(self, self->slots[i], "stopped");
+    self->stop_ms = clock_mono_ms() + self->conf->drain_timeout_ms;
+    retire_heads(self);
 }
 
 bool
