@@ -85,7 +85,7 @@ class Target:
     def __init__(self, more=""):
         names = ("fine_in", "fine_out", "jobs_in", "jobs_out", "prices_in", "prices_out", "asks_in", "asks_out")
         self.port = dict(zip(names, zb.free_ports(len(names))))
-        self.daemon = zb.Daemon("".join(f"""
+        self.daemon = zb.Daemon("[zbroker]\ndrain_timeout = 1s\n" + "".join(f"""
 [route {name}]
 type = {kind}
 frontend_bind = tcp://127.0.0.1:{self.port[name + "_in"]}
@@ -103,6 +103,16 @@ backend_bind = tcp://127.0.0.1:{self.port[name + "_out"]}
     def connect(self, name, first=b""):
         client = socket.create_connection(("127.0.0.1", self.port[name]), timeout=5 * zb.SLOW)
         self.send(client, first)
+        return client
+
+    def join(self, name, kind, more=b""):
+        """Connect, and come in as a socket of this kind: from here on what is sent are messages."""
+        client = self.connect(name, GREETING + ready(kind, more))
+        answer = b""
+        while b"READY" not in answer:
+            got = client.recv(4096)
+            assert got, f"{kind} does not come in at {name}: {answer}"
+            answer += got
         return client
 
     @staticmethod
@@ -211,14 +221,15 @@ def test_giant_frames():
         for length in (17 * MB, 3 << 30, 1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 1):
             for name, kind in (("jobs_in", b"PUSH"), ("asks_in", b"DEALER"), ("prices_in", b"PUB"), ("prices_out", b"SUB")):
                 for flags in (b"\x02", b"\x06"):
-                    client = target.connect(name, GREETING + ready(kind) + flags + struct.pack(">Q", length))
-                    target.send(client, b"x" * 1000)
+                    client = target.join(name, kind)
+                    target.send(client, flags + struct.pack(">Q", length) + b"x" * 1000)
                     clients.append((client, name, length))
         for client, name, length in clients:
             assert target.is_cut(client, 5), f"{length} at {name}"
             client.close()
         for length in (4097, 60000):  # nothing but subscriptions comes in at the back of a forwarder
-            client = target.connect("prices_out", GREETING + ready(b"SUB") + frame(b"\x01" + b"t" * length))
+            client = target.join("prices_out", b"SUB")
+            target.send(client, frame(b"\x01" + b"t" * length))
             assert target.is_cut(client, 5), length
             client.close()
         with target.connect("jobs_in", GREETING + command(b"READY", b"\x0bSocket-Type\xff\xff\xff\xffPUSH")) as client:
@@ -228,7 +239,7 @@ def test_giant_frames():
 
 def test_a_message_that_does_not_end():
     with Target() as target:
-        client = target.connect("jobs_in", GREETING + ready(b"PUSH"))
+        client = target.join("jobs_in", b"PUSH")
         part = frame(b"x" * 100, more=True) * 1000
         for _ in range(200):  # 20 MB in 200,000 parts: bounded here, not there
             if not target.send(client, part):
@@ -244,13 +255,13 @@ def test_a_message_that_does_not_end():
 def test_a_topic_of_200_kilobytes_subscribed_and_cancelled():
     with Target() as target, zmq.Context() as context:
         topic = b"t" * 200000
-        raw = target.connect("prices_out", GREETING + ready(b"SUB"))
+        raw = target.join("prices_out", b"SUB")
         for flag in (b"\x01", b"\x00"):
             target.send(raw, frame(flag + topic))
         assert target.is_cut(raw, 5)
         raw.close()
         # In small steps, each of them allowed: the longest topic that is taken, by many.
-        raw = target.connect("prices_out", GREETING + ready(b"SUB"))
+        raw = target.join("prices_out", b"SUB")
         for flag in (b"\x01", b"\x00"):
             for length in range(1, 4000, 13):
                 target.send(raw, frame(flag + b"t" * length))
@@ -333,8 +344,10 @@ def test_commands_that_come_out_of_turn():
                command(b"PING", b""), b"\x05\x03abc", b"\x08\x01a", b"\xf8\x01a", b"\x00\x00" * 1000]
         for name, kind in (("jobs_in", b"PUSH"), ("asks_in", b"DEALER"), ("prices_in", b"PUB"), ("prices_out", b"SUB"), ("asks_out", b"REP")):
             for data in odd:
-                target.throw(name, GREETING + ready(kind) + data)
+                with target.join(name, kind) as client:
+                    target.send(client, data)
                 target.throw(name, GREETING + data)
+                target.throw(name, GREETING + ready(kind) + data)
         target.throw("jobs_in", GREETING + ready(b"PUSH", b"\x08Identity" + struct.pack(">I", 300) + b"i" * 300))
         target.throw("asks_in", GREETING + ready(b"DEALER", b"\x08Identity" + struct.pack(">I", 70000) + b"\0" * 70000))
         target.throw("asks_in", GREETING + ready(b"NOSUCHTYPE"))

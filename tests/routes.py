@@ -4,6 +4,8 @@
 import collections
 import json
 import re
+import signal
+import socket
 import time
 
 import zmq
@@ -204,6 +206,31 @@ def test_a_chain_that_stops_loses_nothing():
         with zb.Daemon(ini) as daemon:
             got = [int(receiver.recv()) for _ in range(sent)]
             assert got == list(range(sent)), daemon.log()
+
+
+def test_a_chain_stops_from_its_head():
+    front, back = endpoints("tcp", 2)
+    ini = ("[zbroker]\ndrain_timeout = 5s\n"
+           + route("two", "streamer", "frontend_connect = inproc://middle", f"backend_bind = {back}")
+           + route("one", "streamer", f"frontend_bind = {front}", "backend_bind = inproc://middle"))
+    hello = b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\0NULL" + bytes(48) + b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PUSH"
+    with zb.Daemon(ini) as daemon, Peers() as peers:
+        receiver = peers.open(zmq.PULL, back)
+        host, port = front[len("tcp://"):].split(":")
+        with socket.create_connection((host, int(port))) as slow:
+            slow.sendall(hello)
+            answer = b""
+            while b"READY" not in answer:
+                answer += slow.recv(1000)
+            for i in range(15):  # it goes on for a while after it was told that the other side is leaving
+                slow.sendall(b"\0\x02%02d" % i)
+                if i == 0:
+                    assert receiver.recv() == b"00"
+                    daemon.send(signal.SIGTERM)
+                time.sleep(0.1)
+        got = [int(receiver.recv()) for _ in range(14)]
+        assert got == list(range(1, 15)), daemon.log()
+        assert daemon.wait() == 0 and "undelivered" not in daemon.log(), daemon.log()
 
 
 def test_chains_of_routes_inside_the_process():
