@@ -70,7 +70,6 @@ function grouped(digits) {
 function setNumber(node, value, format) {
   const text = value === null || value === undefined ? '–' : formats[format](value);
   setAttribute(node, 'value', String(value));
-  node.classList.toggle('zero', !value);
   if (node.textContent === text) return;
   node.replaceChildren(...(/^\d{5,}$/.test(text) ? grouped(text) : [text]));
 }
@@ -243,7 +242,7 @@ class Row {
       (route.problems || []).map(problem => make('li', { class: problem.level }, problem.text)));
     this.when('endpoints', SIDES.map(side => route[side] && route[side].endpoints), this.tr.querySelector('.endpoints'), () => endpointItems(route));
     this.draw(route.history || []);
-    this.remember(route.history || [], time, route.rates);
+    this.remember(route, time);
     if (before && (before.state !== route.state || level(before) !== level(route)))
       say(`${route.name}: ${route.state}${route.problems && route.problems[0] ? ', ' + route.problems[0].text : ''}`);
   }
@@ -255,12 +254,12 @@ class Row {
     setAttribute(this.spark, 'aria-label', `messages in per second, last minute: at most ${most}`);
   }
 
-  // The daemon knows what came in, we add what went out while we looked.
-  remember(history, time, rates) {
+  // The daemon has the last quarter of an hour in the detail; what went out is in there only.
+  remember({ history = [], history_out: sent = [], rates }, time) {
     const now = Math.floor(time / 1000);
     history.forEach((n, i) => {
       const second = now - (history.length - 1 - i), known = this.series.get(second);
-      if (!known) this.series.set(second, { in: n, out: null });
+      if (!known || known.out === null) this.series.set(second, { in: n, out: sent.length ? sent[i] : null });
     });
     if (rates) this.series.set(now, { in: rates.in_1s, out: rates.out_1s });
     for (const second of this.series.keys()) if (second <= now - CHART_SECONDS) this.series.delete(second);
@@ -393,7 +392,7 @@ async function fetchDetail() {
     const answer = await get('api/v1/routes?route=' + encodeURIComponent(row.name));
     const route = answer.routes.find(each => each.name === row.name);
     if (route && open === row) {
-      row.remember(route.history || [], Date.parse(answer.time) || Date.now(), route.rates);
+      row.remember(route, Date.parse(answer.time) || Date.now());
       showDetail(route);
     }
   } catch { /* the next tick says that the connection is lost */ }
