@@ -359,6 +359,18 @@ open_later(broker_t *self, slot_t *slot)
     diag_destroy(&diag);
 }
 
+// One of that name has gone: the oldest that is left may have its consumers.
+static void
+join_next(broker_t *self, slot_t *slot, const char *name)
+{
+    route_t *next = slot ? slot->route : NULL;
+    for (const retired_t *i = self->retired; i; i = i->next) // the newest comes first
+        if (strcmp(i->name, name) == 0)
+            next = i->route;
+    if (next)
+        route_join(next);
+}
+
 static void
 bury(broker_t *self, retired_t *retired)
 {
@@ -372,12 +384,13 @@ bury(broker_t *self, retired_t *retired)
     free(retired->counters);
     if (retired->owns_conf)
         route_conf_destroy(&retired->conf);
-    free(retired->name);
+    char *name = retired->name;
     free(retired);
     if (slot && slot->opening_later)
         open_later(self, slot);
-    else if (slot && slot->route && !is_leaving(self, slot))
-        route_wait(slot->route, false);
+    else
+        join_next(self, slot, name);
+    free(name);
 }
 
 static int
@@ -744,6 +757,17 @@ keep_wanted(listeners_t *own, listeners_t *others, listeners_t *to, const route_
         }
 }
 
+// Whoever is of that name, and delivers still, keeps its consumers meanwhile.
+static bool
+is_named(const broker_t *self, const char *name)
+{
+    const slot_t *slot = find_slot(self, name);
+    bool named = slot && slot->route;
+    for (const retired_t *i = self->retired; i; i = i->next)
+        named |= strcmp(i->name, name) == 0;
+    return named;
+}
+
 static void
 gather_listeners(broker_t *self, const slot_t *slot, const route_conf_t *wanted, listeners_t *to)
 {
@@ -752,6 +776,7 @@ gather_listeners(broker_t *self, const slot_t *slot, const route_conf_t *wanted,
         route_share_listeners(slot->route, &own);
     share_others(self, slot, &others);
     keep_wanted(&own, &others, to, wanted);
+    to->wait = is_named(self, wanted->name);
     listeners_close(&own, false);
     listeners_close(&others, false);
 }
@@ -840,7 +865,6 @@ do_start(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *ready
     slot_t *slot = add_slot(self, conf_take(wanted, step->wanted->name));
     slot->route = ready->route;
     slot->counters = ready->counters;
-    route_wait(slot->route, is_leaving(self, slot)); // it was removed a moment ago
     run_ready(slot, "started");
 }
 
@@ -881,7 +905,6 @@ do_replace(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *rea
     }
     slot->route = ready->route;
     slot->counters = ready->counters;
-    route_wait(slot->route, true);
     run_ready(slot, "re-created");
 }
 

@@ -48,6 +48,7 @@ typedef struct {
     listener_t **at;
     side_t *side;
     size_t count, room;
+    bool wait; // the route before is still delivering: see route_join
 } listeners_t;
 
 void listeners_add(listeners_t *self, listener_t *listener, side_t side);
@@ -76,17 +77,17 @@ route_state_t route_state(const route_t *self);
 // reason in DIAG (then some of it may be done: the caller re-creates the route).
 int route_change(route_t *self, const route_conf_t *conf, listeners_t *listeners, diag_t *diag);
 
+// The route it takes over from has gone. Until then new consumers went to that
+// one, which may have had nobody else to deliver to: a backend does not accept on
+// listeners that the other had too. Forwarders do not wait, for their
+// subscribers miss what they do not hear.
+void route_join(route_t *self);
+
 // Endpoints as bound, for show routes: NULL past the end.
 const char *route_endpoint(const route_t *self, side_t side, size_t i, bool *connected);
 
 void route_pause(route_t *self);
 void route_resume(route_t *self);   // also after route_drain without close
-
-// ON: the route it takes over from is still delivering. Nothing is read or sent
-// until it has gone, and consumers that come are sent on to it, for it may have
-// nobody else. Forwarders do not wait: their subscribers miss what they do not hear.
-void route_wait(route_t *self, bool on);
-
 void route_drain(route_t *self);    // nothing new is read; what was taken is delivered; stays so
 
 // Begin to end: lossless drain of at most DRAIN_MS, then the thread closes its

@@ -489,10 +489,10 @@ watch_half_close(watch_side_t *side, bool force)
 }
 
 void
-watch_turn_away(watch_side_t *side, bool on)
+watch_turn_away(watch_side_t *side)
 {
     pthread_mutex_lock(&side->watch->lock);
-    side->turned_away = on;
+    side->turned_away = true;
     pthread_mutex_unlock(&side->watch->lock);
 }
 

@@ -49,7 +49,7 @@ size_t watch_half_close(watch_side_t *side, bool force);
 size_t watch_connections(const watch_side_t *side);
 
 // Newcomers are cut at once, before they have said anything: they come again to whoever is next.
-void watch_turn_away(watch_side_t *side, bool on);
+void watch_turn_away(watch_side_t *side);
 
 // At LIMIT connections (0: none) ON_FULL (side, true, arg) is called in the watch thread, below it again with false.
 void watch_limit(watch_side_t *side, size_t limit, void (*on_full)(watch_side_t *side, bool full, void *arg), void *arg);
