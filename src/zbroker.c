@@ -514,7 +514,7 @@ main(int argc, char **argv)
     parse_options(&options, argc, argv);
     diag_t *diag = diag_new();
     conf_t *conf = conf_load(options.file, options.overrides, options.override_count, diag);
-    if (conf && guard_check(conf, diag) == -1) // at a start too: a bad file of the guard is exit 1, not 3
+    if (conf && guard_check(NULL, conf, diag) == -1) // at a start too: a bad file of the guard is exit 1, not 3
         conf_destroy(&conf);
     diag_print(diag, stderr);
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/suggest.h"
+#include "guard/policy.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -981,18 +982,29 @@ note_reload(broker_t *self, bool ok)
         self->status.reloads_failure++;
 }
 
-// The guard knows these routes from now on.
+// What the guard is to know of these routes, in *POLICY_P. 0, or -1 with DIAG.
 static int
-tell_guard(broker_t *self, const route_conf_t *const *confs, size_t count, diag_t *diag)
+ask_guard(broker_t *self, const route_conf_t *const *confs, size_t count, policy_t **policy_p, diag_t *diag)
 {
     if (!self->setup->guard)
         return 0;
     guard_route_t *routes = xcalloc(count + 1, sizeof *routes);
     for (size_t i = 0; i < count; i++)
         routes[i] = (guard_route_t) { .conf = confs[i], .counters = logins_of(self, confs[i]->name) };
-    int rc = guard_load(self->setup->guard, routes, count, diag);
+    *policy_p = guard_read(self->setup->guard, routes, count, diag);
     free(routes);
-    return rc;
+    return *policy_p ? 0 : -1;
+}
+
+static int
+tell_guard(broker_t *self, const route_conf_t *const *confs, size_t count, diag_t *diag)
+{
+    policy_t *policy = NULL;
+    if (ask_guard(self, confs, count, &policy, diag) == -1)
+        return -1;
+    if (policy)
+        guard_use(self->setup->guard, &policy);
+    return 0;
 }
 
 static int
@@ -1069,11 +1081,17 @@ take_over(broker_t *self, conf_t **wanted_p, plan_t *plan, ready_t *ready)
 static int
 make_ready(broker_t *self, const conf_t *wanted, const plan_t *plan, ready_t *ready, diag_t *diag)
 {
-    int rc = 0;
-    for (size_t i = 0; i < plan->count; i++)
+    policy_t *policy = NULL;
+    int rc = ask_guard(self, (const route_conf_t *const *) wanted->routes, wanted->route_count, &policy, diag);
+    bool may_bind = rc == 0;
+    for (size_t i = 0; i < plan->count && may_bind; i++)
         rc |= bind_ready(self, &plan->steps[i], &ready[i], diag);
-    if (rc == -1 || tell_guard(self, (const route_conf_t *const *) wanted->routes, wanted->route_count, diag) == -1)
+    if (rc == -1) {
+        policy_free(&policy);
         return -1;
+    }
+    if (policy)
+        guard_use(self->setup->guard, &policy);
     for (size_t i = 0; i < plan->count; i++)
         rc |= open_ready(self, &plan->steps[i], &ready[i], diag);
     if (rc == -1)
@@ -1103,10 +1121,7 @@ read_file(broker_t *self, const char *file, diag_t *diag)
         diag_error(diag, (place_t) { .file = file }, "standard input was read at the start and cannot be read again");
         return NULL;
     }
-    conf_t *wanted = conf_load(file, setup->overrides, setup->override_count, diag);
-    if (wanted && setup->guard && guard_check(wanted, diag) == -1)
-        conf_destroy(&wanted);
-    return wanted;
+    return conf_load(file, setup->overrides, setup->override_count, diag);
 }
 
 // One line a change; one that waits for a restart is a warning. Those of the process come first.
@@ -1168,6 +1183,8 @@ broker_plan(broker_t *self, const char *file, text_t *answer)
 {
     diag_t *diag = diag_new();
     conf_t *wanted = read_file(self, file ? file : self->conf->file, diag);
+    if (wanted && self->setup->guard && guard_check(self->setup->guard, wanted, diag) == -1)
+        conf_destroy(&wanted);
     if (wanted) {
         plan_t *plan = make_plan(self, wanted);
         plan_print(plan, answer);

@@ -515,21 +515,35 @@ cut_unwelcome(guard_t *self, const policy_t *old, const policy_t *new)
     }
 }
 
-int
-guard_load(guard_t *self, const guard_route_t routes[], size_t count_routes, diag_t *diag)
+// Only the main thread sets the policy, so it reads it without the lock.
+policy_t *
+guard_read(const guard_t *self, const guard_route_t routes[], size_t count_routes, diag_t *diag)
 {
-    policy_t *policy = policy_load(routes, count_routes, diag, log_damaged, NULL);
-    if (!policy)
-        return -1;
-    policy_t *old = swap_policy(self, policy);
+    return policy_load(routes, count_routes, self->policy, diag, log_damaged, NULL);
+}
+
+void
+guard_use(guard_t *self, policy_t **policy_p)
+{
+    policy_t *policy = *policy_p, *old = swap_policy(self, policy);
+    *policy_p = NULL;
     if (old)
         cut_unwelcome(self, old, policy);
     policy_free(&old);
+}
+
+int
+guard_load(guard_t *self, const guard_route_t routes[], size_t count_routes, diag_t *diag)
+{
+    policy_t *policy = guard_read(self, routes, count_routes, diag);
+    if (!policy)
+        return -1;
+    guard_use(self, &policy);
     return 0;
 }
 
 int
-guard_check(const conf_t *conf, diag_t *diag)
+guard_check(const guard_t *self, const conf_t *conf, diag_t *diag)
 {
     if (sodium_init() == -1) {
         diag_error(diag, (place_t) {0}, "libsodium cannot be initialised");
@@ -538,7 +552,7 @@ guard_check(const conf_t *conf, diag_t *diag)
     guard_route_t *routes = xcalloc(conf->route_count + 1, sizeof *routes);
     for (size_t i = 0; i < conf->route_count; i++)
         routes[i].conf = conf->routes[i];
-    policy_t *policy = policy_load(routes, conf->route_count, diag, warn_damaged, diag);
+    policy_t *policy = policy_load(routes, conf->route_count, self ? self->policy : NULL, diag, warn_damaged, diag);
     int rc = policy ? 0 : -1;
     policy_free(&policy);
     free(routes);

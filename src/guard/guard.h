@@ -6,7 +6,7 @@
 // by a second thread. Every socket has the ZAP domain ROUTE.SIDE and enforces
 // it, so that nobody gets in while there is no handler.
 //
-// guard_load, guard_secure and the filters' making are for the main thread.
+// guard_read, guard_use, guard_load, guard_secure and the filters' making are for the main thread.
 
 #ifndef ZB_GUARD_H
 #define ZB_GUARD_H
@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 typedef struct guard guard_t;
+typedef struct policy policy_t; // guard/policy.h
 
 // A route and where its logins are counted; both outlive the load that drops them.
 typedef struct {
@@ -31,16 +32,23 @@ typedef struct {
 // and outlive the guard; WATCH may be NULL. NULL with errno.
 guard_t *guard_new(void *ctx, watch_t *watch);
 
-// Read the certificates, users and acl files of all routes and use them from
-// now on: all or nothing. 0, or -1 with each problem in DIAG; the old tables
-// then stay. A damaged certificate in client_certs is one error line in the log
-// that names the file; the others count. Who may no longer come in is cut: its
-// key, password or address went, or what it may read changed.
+// Read the certificates, users and acl files of all routes; what is in force
+// stays so. Certificates that have not changed since they were read last are not
+// read again. A damaged certificate in client_certs is one error line in the log
+// that names the file; the others count. NULL with each problem in DIAG. The
+// caller gives it to guard_use or policy_free.
+policy_t *guard_read(const guard_t *self, const guard_route_t routes[], size_t count, diag_t *diag);
+
+// From now on this is in force. Who may no longer come in is cut: its key,
+// password or address went, or what it may read changed. *POLICY_P is NULL after.
+void guard_use(guard_t *self, policy_t **policy_p);
+
+// Both: 0, or -1 with DIAG; the old tables then stay.
 int guard_load(guard_t *self, const guard_route_t routes[], size_t count, diag_t *diag);
 
-// As guard_load would, without a guard: for zbroker -t. A damaged certificate
-// in client_certs is a warning.
-int guard_check(const conf_t *conf, diag_t *diag);
+// Would guard_load take CONF? 0, or -1 with DIAG. A damaged certificate in
+// client_certs is a warning. SELF is NULL where there is no guard (zbroker -t).
+int guard_check(const guard_t *self, const conf_t *conf, diag_t *diag);
 
 // For route_services_t, ARG is the guard: set ZAP domain, mechanism, keys and
 // how an XPUB reports subscriptions, after the socket's own options and before

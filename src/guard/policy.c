@@ -6,11 +6,28 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 #include <zmq.h>
+
+// What was read of a certificate. A folder may hold a hundred thousand, and a
+// reload after one has changed need not read all the others.
+typedef struct {
+    char *name; // in its folder
+    dev_t device;
+    ino_t inode;
+    off_t size;
+    struct timespec written, changed;
+    bool settled; // another change would have shown in CHANGED: it was not that fresh when it was read
+    uint8_t key[CERT_KEY_SIZE];
+    char *user; // NULL: damaged
+} known_t;
 
 // A file or folder that several sides name is read once.
 typedef enum { SOURCE_KEYS, SOURCE_USERS, SOURCE_ACL } source_kind_t;
@@ -18,7 +35,9 @@ typedef enum { SOURCE_KEYS, SOURCE_USERS, SOURCE_ACL } source_kind_t;
 typedef struct {
     source_kind_t kind;
     char *path;
-    keyset_t keys;
+    keyset_t keys; // their users are the known ones'
+    known_t *known; // in the order of their names
+    size_t known_count, known_room;
     users_t *users;
     acl_t *acl;
 } source_t;
@@ -32,6 +51,7 @@ struct policy {
 
 typedef struct {
     policy_t *policy;
+    const policy_t *before;
     diag_t *diag;
     void (*damaged)(void *arg, const char *file, int line, const char *text);
     void *arg;
@@ -97,7 +117,7 @@ keyset_add(keyset_t *self, const uint8_t key[32], const char *user)
     if (slot->user)
         return slot->user;
     memcpy(slot->key, key, 32);
-    slot->user = xstrdup(user);
+    slot->user = user;
     self->count++;
     return NULL;
 }
@@ -105,8 +125,6 @@ keyset_add(keyset_t *self, const uint8_t key[32], const char *user)
 static void
 keyset_free(keyset_t *self)
 {
-    for (size_t i = 0; i < self->room; i++)
-        free(self->slots[i].user);
     free(self->slots);
     *self = (keyset_t) {0};
 }
@@ -127,42 +145,121 @@ is_candidate(const struct dirent *entry)
     return is_certificate_name(entry->d_name) && entry->d_type != DT_DIR;
 }
 
+static int
+by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static bool
+same_time(struct timespec a, struct timespec b)
+{
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+// Is the file what it was when OLD was read?
+static bool
+is_unchanged(const known_t *now, const known_t *old)
+{
+    return old->settled && old->user && now->device == old->device && now->inode == old->inode && now->size == old->size
+           && same_time(now->written, old->written) && same_time(now->changed, old->changed);
+}
+
+// Before the file is read: what is written to it later shows the next time.
 static void
-add_certificate(const loader_t *self, keyset_t *keys, const char *path)
+note_state(known_t *self, int folder)
+{
+    enum { SETTLED_S = 2 }; // more than the grain of any file system's clock
+    struct stat st;
+    if (fstatat(folder, self->name, &st, 0) == -1)
+        return; // reading it will say so
+    self->device = st.st_dev;
+    self->inode = st.st_ino;
+    self->size = st.st_size;
+    self->written = st.st_mtim;
+    self->changed = st.st_ctim;
+    self->settled = st.st_ctim.tv_sec + SETTLED_S < time(NULL);
+}
+
+static void
+read_certificate(known_t *self, const char *path, cert_fault_t *fault)
 {
     cert_t cert;
-    cert_fault_t fault = {0};
     char user[CERT_NAME_MAX + 1];
-    if (cert_load_public(&cert, path, &fault) == 0) {
-        cert_user(&cert, path, user);
-        const char *other = users_name_fault(user, strlen(user)) ? "" : keyset_add(keys, cert.public_key, user);
-        if (other && *other)
-            snprintf(fault.text, sizeof fault.text, "has the same key as %.100s, who came first", other);
-        else if (other)
-            snprintf(fault.text, sizeof fault.text, "its name is not one for a user");
+    if (cert_load_public(&cert, path, fault) == -1)
+        return;
+    cert_user(&cert, path, user);
+    if (users_name_fault(user, strlen(user))) {
+        snprintf(fault->text, sizeof fault->text, "its name is not one for a user");
+        return;
     }
+    memcpy(self->key, cert.public_key, sizeof self->key);
+    self->user = xstrdup(user);
+}
+
+static void
+add_certificate(const loader_t *self, source_t *source, const char *name, int folder, const known_t *old)
+{
+    cert_fault_t fault = {0};
+    mem_grow(source->known, source->known_count, source->known_room);
+    known_t *known = &source->known[source->known_count++];
+    *known = (known_t) { .name = xstrdup(name) };
+    note_state(known, folder);
+    char *path = xasprintf("%s/%s", source->path, name);
+    if (old && is_unchanged(known, old)) {
+        memcpy(known->key, old->key, sizeof known->key);
+        known->user = xstrdup(old->user);
+    } else
+        read_certificate(known, path, &fault);
+    const char *other = known->user ? keyset_add(&source->keys, known->key, known->user) : NULL;
+    if (other)
+        snprintf(fault.text, sizeof fault.text, "has the same key as %.100s, who came first", other);
     if (*fault.text && self->damaged)
         self->damaged(self->arg, path, fault.line, fault.text);
+    free(path);
+}
+
+static source_t *
+find_source(const policy_t *policy, source_kind_t kind, const char *path)
+{
+    for (size_t i = 0; policy && i < policy->source_count; i++)
+        if (policy->sources[i]->kind == kind && strcmp(policy->sources[i]->path, path) == 0)
+            return policy->sources[i];
+    return NULL;
 }
 
 static void
 load_keys(const loader_t *self, source_t *source, place_t place)
 {
     struct dirent **names;
-    int count = scandir(source->path, &names, is_candidate, alphasort);
-    if (count == -1) {
+    const source_t *before = find_source(self->before, SOURCE_KEYS, source->path);
+    size_t at = 0, end = before ? before->known_count : 0;
+    int folder = open(source->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int count = folder == -1 ? -1 : scandirat(folder, ".", &names, is_candidate, by_name);
+    if (count == -1)
         diag_error(self->diag, place, "client_certs: cannot read %s: %s", source->path, strerror(errno));
-        return;
-    }
-    text_t path = {0};
     for (int i = 0; i < count; i++) {
-        text_clear(&path);
-        text_add(&path, "%s/%s", source->path, names[i]->d_name);
-        add_certificate(self, &source->keys, path.data);
+        const char *name = names[i]->d_name;
+        while (at < end && strcmp(before->known[at].name, name) < 0)
+            at++;
+        bool known = at < end && strcmp(before->known[at].name, name) == 0;
+        add_certificate(self, source, name, folder, known ? &before->known[at] : NULL);
         free(names[i]);
     }
-    text_free(&path);
-    free(names);
+    if (count != -1)
+        free(names);
+    if (folder != -1)
+        close(folder);
+}
+
+static void
+free_known(source_t *source)
+{
+    for (size_t i = 0; i < source->known_count; i++) {
+        free(source->known[i].name);
+        free(source->known[i].user);
+    }
+    free(source->known);
 }
 
 // --- files ----------------------------------------------------------------------
@@ -171,10 +268,10 @@ static source_t *
 use_source(const loader_t *self, source_kind_t kind, const char *path, place_t place)
 {
     policy_t *policy = self->policy;
-    for (size_t i = 0; i < policy->source_count; i++)
-        if (policy->sources[i]->kind == kind && strcmp(policy->sources[i]->path, path) == 0)
-            return policy->sources[i];
-    source_t *source = xcalloc(1, sizeof *source);
+    source_t *source = find_source(policy, kind, path);
+    if (source)
+        return source;
+    source = xcalloc(1, sizeof *source);
     source->kind = kind;
     source->path = xstrdup(path);
     mem_grow(policy->sources, policy->source_count, policy->source_room);
@@ -343,11 +440,11 @@ compare_entries(const void *a, const void *b)
 }
 
 policy_t *
-policy_load(const guard_route_t routes[], size_t count, diag_t *diag,
+policy_load(const guard_route_t routes[], size_t count, const policy_t *before, diag_t *diag,
             void (*damaged)(void *arg, const char *file, int line, const char *text), void *arg)
 {
     policy_t *self = xcalloc(1, sizeof *self);
-    loader_t loader = { self, diag, damaged, arg };
+    loader_t loader = { self, before, diag, damaged, arg };
     size_t errors = diag_errors(diag);
     for (size_t i = 0; i < count; i++)
         for (side_t side = 0; side < SIDES; side++)
@@ -400,6 +497,7 @@ policy_free(policy_t **self_p)
     for (size_t i = 0; i < self->source_count; i++) {
         source_t *source = self->sources[i];
         keyset_free(&source->keys);
+        free_known(source);
         users_free(&source->users);
         acl_free(&source->acl);
         free(source->path);

@@ -21,7 +21,7 @@
 // The public keys of a folder, by key.
 typedef struct {
     uint8_t key[32];
-    char *user; // NULL: a free slot
+    const char *user; // NULL: a free slot
 } client_key_t;
 
 typedef struct {
@@ -50,8 +50,9 @@ typedef struct policy policy_t;
 
 // Read what the routes name. Every problem goes to DIAG; NULL if there was an
 // error. What is wrong with single certificates of a folder goes to DAMAGED (may
-// be NULL) as "FILE:LINE: TEXT" and is no error.
-policy_t *policy_load(const guard_route_t routes[], size_t count, diag_t *diag,
+// be NULL) as "FILE:LINE: TEXT" and is no error. Certificates that have not
+// changed since BEFORE (may be NULL) was loaded are not read again.
+policy_t *policy_load(const guard_route_t routes[], size_t count, const policy_t *before, diag_t *diag,
                       void (*damaged)(void *arg, const char *file, int line, const char *text), void *arg);
 
 const entry_t *policy_find(const policy_t *self, const void *domain, size_t size); // NULL: no such side

@@ -37,7 +37,7 @@ make_policy(void)
     conf = conf_load_text("fuzz", conf_text, strlen(conf_text), diag);
     diag_print(diag, stderr);
     guard_route_t routes[] = {{conf->routes[0], NULL}, {conf->routes[1], NULL}};
-    policy_t *policy = policy_load(routes, 2, diag, NULL, NULL);
+    policy_t *policy = policy_load(routes, 2, NULL, diag, NULL, NULL);
     if (!policy)
         abort();
     unlink(path);
