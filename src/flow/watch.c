@@ -23,7 +23,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
-#define IDLE_CALLS 3
+#define IDLE_CALLS 8 // a client that is not scheduled looks idle too: longer than it waits for a processor
 #define ROUND_MS 1000 // the loop comes round at least this often
 #define LOOKS 1000    // peers of a side that are looked at a round
 

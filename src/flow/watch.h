@@ -43,7 +43,7 @@ void watch_remove(watch_t *self, watch_side_t **side_p);
 // accepted from now on: libzmq's clients see the end, keep their queue and
 // connect again to whoever comes next. What a client could not write to a full
 // connection before it sees the end is lost, so only connections that had nothing
-// to read for three calls in a row are closed; with FORCE all are. Returns how
+// to read for several calls in a row are closed; with FORCE all are. Returns how
 // many are left. Call it every few milliseconds.
 size_t watch_half_close(watch_side_t *side, bool force);
 size_t watch_connections(const watch_side_t *side);
