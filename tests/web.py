@@ -190,6 +190,9 @@ def test_numbers_are_those_of_zbrokerctl():
             assert theirs[side]["messages_received"] == ours[side]["messages_received"]
             assert theirs[side]["sent_bytes"] == ours[side]["sent_bytes"]
         zb.wait_until(lambda: sum(get()["history"]) == 100, what="the history to have them all")
+        detail = site.json("/api/v1/routes?route=jobs")["routes"][0]
+        assert sum(detail["history"]) == 100 == sum(detail["history_out"]), detail
+        assert len(detail["history"]) == len(detail["history_out"]) and "history_out" not in get()
         push.close(0)
         pull.close(0)
 

@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SECONDS 60 // of history
+#define SECONDS 60   // that rates are averaged over
+#define HISTORY 900  // seconds of messages a second
 
 // What the rates are made of.
 typedef struct {
@@ -34,7 +35,8 @@ typedef struct {
     int64_t started_wall_ns;
     sample_t samples[SECONDS + 1];
     unsigned sample_count, newest;
-    uint32_t history[SECONDS];
+    uint32_t history[HISTORY], history_out[HISTORY]; // the newest last
+    uint32_t history_count;
 } slot_t;
 
 // A route on its way out: disabled, removed, replaced, or stopped.
@@ -448,6 +450,13 @@ sample(const counters_t *counters)
     return now;
 }
 
+static void
+remember(uint32_t history[HISTORY], uint64_t messages)
+{
+    memmove(history, history + 1, (HISTORY - 1) * sizeof *history);
+    history[HISTORY - 1] = messages < UINT32_MAX ? (uint32_t) messages : UINT32_MAX;
+}
+
 static int
 on_second(zloop_t *loop, int timer, void *arg)
 {
@@ -457,13 +466,15 @@ on_second(zloop_t *loop, int timer, void *arg)
     for (size_t i = 0; i < self->count; i++) {
         slot_t *slot = self->slots[i];
         sample_t now = sample(total(self, slot)), *before = &slot->samples[slot->newest];
-        uint32_t rate = slot->sample_count ? (uint32_t) (now.in - before->in) : 0;
+        if (slot->sample_count) { // the first sample has nothing to compare with
+            remember(slot->history, now.in - before->in);
+            remember(slot->history_out, now.out - before->out);
+            slot->history_count += slot->history_count < HISTORY;
+        }
         slot->newest = (slot->newest + 1) % (SECONDS + 1);
         slot->samples[slot->newest] = now;
         if (slot->sample_count < SECONDS + 1)
             slot->sample_count++;
-        memmove(slot->history, slot->history + 1, (SECONDS - 1) * sizeof *slot->history);
-        slot->history[SECONDS - 1] = rate;
     }
     return 0;
 }
@@ -490,8 +501,9 @@ fill_rates(const slot_t *slot, broker_route_t *out)
     out->blocked_share = (double) (now->blocked_ns - all->blocked_ns) / 1e9 / span;
     if (out->blocked_share > 1)
         out->blocked_share = 1;
-    out->history_count = span < SECONDS ? span : SECONDS;
-    out->history = slot->history + SECONDS - out->history_count;
+    out->history_count = slot->history_count;
+    out->history = slot->history + HISTORY - slot->history_count;
+    out->history_out = slot->history_out + HISTORY - slot->history_count;
 }
 
 // --- looking -------------------------------------------------------------------------

@@ -28,7 +28,7 @@ typedef struct {
     double rate_in_1s, rate_out_1s, rate_in_60s, rate_out_60s; // messages a second: frontend and ingress in, backend out
     double bytes_in_1s, bytes_out_1s;
     double blocked_share;           // 0..1 of the last 60 s
-    const uint32_t *history;        // last 60 seconds of messages a second, oldest first
+    const uint32_t *history, *history_out; // messages a second in and out, oldest first: the last quarter of an hour
     uint32_t history_count;
 } broker_route_t;
 

@@ -527,6 +527,12 @@ write_history(json_t *json, const broker_route_t *route, stats_depth_t depth)
     for (uint32_t i = skipped; i < count; i++)
         json_uint(json, NULL, route->history[i]);
     json_array_end(json);
+    if (depth != STATS_DETAIL)
+        return;
+    json_array(json, "history_out");
+    for (uint32_t i = 0; i < count; i++)
+        json_uint(json, NULL, route->history_out[i]);
+    json_array_end(json);
 }
 
 // The histogram, not cumulative: how many messages had at most LE bytes and more than the LE before.
