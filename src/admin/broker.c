@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "admin/broker.h"
 
+#include "admin/activation.h"
 #include "admin/service.h"
 
 #include "base/clock.h"
@@ -246,6 +247,31 @@ drop_route(slot_t *slot, diag_t *diag)
     slot->counters = NULL;
 }
 
+static bool
+connects_to(const route_conf_t *conf, const char *endpoint)
+{
+    for (side_t side = 0; side < SIDES; side++)
+        for (size_t i = 0; i < conf->sides[side].endpoint_count; i++)
+            if (conf->sides[side].endpoints[i].connect && strcmp(conf->sides[side].endpoints[i].at.text, endpoint) == 0)
+                return true;
+    return false;
+}
+
+// Other routes of ours that lead here over inproc.
+static void
+call_back(broker_t *self, const slot_t *slot)
+{
+    for (side_t side = 0; side < SIDES; side++)
+        for (size_t i = 0; i < slot->conf->sides[side].endpoint_count; i++) {
+            const endpoint_conf_t *endpoint = &slot->conf->sides[side].endpoints[i];
+            if (endpoint->connect || endpoint->at.transport != TRANSPORT_INPROC)
+                continue;
+            for (size_t j = 0; j < self->count; j++)
+                if (self->slots[j]->route && connects_to(self->slots[j]->conf, endpoint->at.text))
+                    route_reconnect(self->slots[j]->route, endpoint->at.text);
+        }
+}
+
 // Bind, open and run a slot that has no route, on the listeners that wait for it.
 static int
 bring_up(broker_t *self, slot_t *slot, const char *event, diag_t *diag)
@@ -259,6 +285,7 @@ bring_up(broker_t *self, slot_t *slot, const char *event, diag_t *diag)
         fail_slot(slot, diag);
         return -1;
     }
+    call_back(self, slot);
     free(slot->failure);
     slot->failure = NULL;
     return 0;
@@ -374,6 +401,35 @@ join_next(broker_t *self, slot_t *slot, const char *name)
         route_join(next);
 }
 
+static bool
+is_bound(const broker_t *self, const char *endpoint)
+{
+    for (size_t i = 0; i < self->count; i++)
+        for (side_t side = 0; self->slots[i]->route && side < SIDES; side++) {
+            const side_conf_t *conf = &self->slots[i]->conf->sides[side];
+            for (size_t k = 0; k < conf->endpoint_count; k++)
+                if (!conf->endpoints[k].connect && strcmp(conf->endpoints[k].at.text, endpoint) == 0)
+                    return true;
+        }
+    return false;
+}
+
+// systemd's store would keep on taking connects where no route binds any more.
+// While the process stops it is to do just that, for the next one.
+static void
+unstore(const broker_t *self, const route_conf_t *conf)
+{
+    for (side_t side = 0; !self->status.stopping && side < SIDES; side++)
+        for (size_t i = 0; i < conf->sides[side].endpoint_count; i++) {
+            const endpoint_conf_t *endpoint = &conf->sides[side].endpoints[i];
+            char name[256];
+            if (endpoint->connect || endpoint->at.transport != TRANSPORT_TCP || is_bound(self, endpoint->at.text))
+                continue;
+            activation_name(endpoint, name);
+            service_unstore(name);
+        }
+}
+
 static void
 bury(broker_t *self, retired_t *retired)
 {
@@ -385,6 +441,7 @@ bury(broker_t *self, retired_t *retired)
     if (slot)
         add_counters(&slot->past, retired->counters);
     free(retired->counters);
+    unstore(self, retired->conf);
     if (retired->owns_conf)
         route_conf_destroy(&retired->conf);
     char *name = retired->name;
@@ -946,6 +1003,7 @@ do_change(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *read
     else if (slot->mode == ROUTE_FAILED)
         open_later(self, slot);
     diag_destroy(&diag);
+    unstore(self, old);
     give_up_conf(self, &old);
 }
 
