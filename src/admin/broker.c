@@ -1403,6 +1403,9 @@ broker_destroy(broker_t **self_p)
         free_slot(self, slot);
     }
     free(self->slots);
+    diag_t *diag = diag_new();
+    tell_guard(self, NULL, 0, diag); // its thread counts logins no more
+    diag_destroy(&diag);
     while (self->logins) {
         logins_t *next = self->logins->next;
         free(self->logins);
