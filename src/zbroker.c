@@ -56,6 +56,12 @@ static const char usage[] = "usage: zbroker [-c FILE] [-t | -T] [-l LEVEL] [-o S
                             "\n"
                             "See zbroker(8) and zbroker.ini(5).\n";
 
+static const char *
+plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 // --- options -----------------------------------------------------------------
 
 static const char *const capabilities[] = { "curve", "gssapi", "pgm", "norm", "tipc", "draft" };
@@ -323,8 +329,9 @@ tell_status(daemon_t *self)
         for (int side = 0; side < SIDES; side++)
             clients += counter_get(&route.counters->sides[side].connections);
     }
-    service_status("%s%zu routes, %llu clients, %.0f messages/s", broker_draining(self->broker) ? "draining; " : "",
-                   broker_count(self->broker), (unsigned long long) clients, rate);
+    service_status("%s%zu route%s, %llu client%s, %.0f messages/s", broker_draining(self->broker) ? "draining; " : "",
+                   broker_count(self->broker), plural(broker_count(self->broker)), (unsigned long long) clients,
+                   plural(clients), rate);
 }
 
 static int
@@ -486,7 +493,8 @@ run(const options_t *options, conf_t **conf_p, diag_t *diag)
     } else {
         count_room(&self);
         limit_clients(&self, broker_conf(self.broker));
-        log_notice("zbroker %s ready, %zu routes", PACKAGE_VERSION, broker_count(self.broker));
+        log_notice("zbroker %s ready, %zu route%s", PACKAGE_VERSION, broker_count(self.broker),
+                   plural(broker_count(self.broker)));
         begin_service(&self);
         zloop_start(self.loop);
         log_notice("zbroker stopped");
@@ -502,8 +510,8 @@ check(const options_t *options, const conf_t *conf)
     if (options->mode == MODE_DUMP)
         conf_dump(conf, stdout);
     else
-        printf("%s is valid: %zu route%s, %zu endpoint%s\n", options->file, conf->route_count,
-               conf->route_count == 1 ? "" : "s", endpoints, endpoints == 1 ? "" : "s");
+        printf("%s is valid: %zu route%s, %zu endpoint%s\n", options->file, conf->route_count, plural(conf->route_count),
+               endpoints, plural(endpoints));
     return fflush(stdout) == 0 ? EXIT_OK : EXIT_RUN;
 }
 
