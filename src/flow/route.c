@@ -324,10 +324,22 @@ open_side(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
     return open_endpoints(self, side, listeners, diag);
 }
 
+// zmq_close is not over when it returns, and until then an inproc name is taken.
+static void
+free_names(route_t *self)
+{
+    for (size_t i = 0; i < self->listeners.count; i++) {
+        void *socket = self->forward.ports[self->listeners.side[i]].socket;
+        if (socket && listener_fd(self->listeners.at[i]) == -1)
+            zmq_unbind(socket, listener_bound_as(self->listeners.at[i]));
+    }
+}
+
 // Called by whoever has the sockets: the thread, or the opener after a failure.
 static void
 close_sockets(route_t *self, int64_t linger_ms)
 {
+    free_names(self);
     for (side_t side = 0; side < SIDES; side++) {
         port_t *port = &self->forward.ports[side];
         if (!port->socket)
@@ -938,6 +950,28 @@ route_change(route_t *self, const route_conf_t *conf, listeners_t *listeners, di
 {
     change_t change = { conf, listeners, diag };
     return call_thread(self, change_in_thread, &change);
+}
+
+static int
+reconnect(route_t *self, void *arg)
+{
+    for (side_t side = 0; side < SIDES; side++) {
+        void *socket = self->forward.ports[side].socket;
+        if (!socket || !wants(&self->conf->sides[side], arg, true))
+            continue;
+        zmq_disconnect(socket, arg); // it may know already that nobody is there
+        if (zmq_connect(socket, arg) == -1)
+            log_error("route %s: cannot connect %s: %s", self->conf->name, (const char *) arg, zmq_strerror(zmq_errno()));
+    }
+    return 0;
+}
+
+void
+route_reconnect(route_t *self, const char *endpoint)
+{
+    char *text = xstrdup(endpoint);
+    call_thread(self, reconnect, text);
+    free(text);
 }
 
 // --- looking -----------------------------------------------------------------

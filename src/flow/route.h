@@ -83,6 +83,9 @@ int route_change(route_t *self, const route_conf_t *conf, listeners_t *listeners
 // subscribers miss what they do not hear.
 void route_join(route_t *self);
 
+// Whoever binds the inproc name was made anew: libzmq does not connect to those again by itself.
+void route_reconnect(route_t *self, const char *endpoint);
+
 // Endpoints as bound, for show routes: NULL past the end.
 const char *route_endpoint(const route_t *self, side_t side, size_t i, bool *connected);
 
