@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Clients that come and go all the time: no route ever falls asleep over a message."""
+
+import os
+import threading
+
+import zmq
+import zb
+
+COUNT = int(os.environ.get("ZB_CHURN", "3000"))
+
+
+def daemon(kind, extra=""):
+    one, two = zb.free_ports(2)
+    return (zb.Daemon(f"""
+[route r]
+type = {kind}
+frontend_bind = tcp://127.0.0.1:{one}
+backend_bind = tcp://127.0.0.1:{two}
+{extra}
+"""), f"tcp://127.0.0.1:{one}", f"tcp://127.0.0.1:{two}")
+
+
+def collect(socket, wanted, what, room):
+    """Receive WANTED messages, each within ten seconds of the one before; each makes room for another producer."""
+    socket.rcvtimeo = int(10000 * zb.SLOW)
+    got = set()
+    while len(got) < wanted:
+        try:
+            got.add(socket.recv())
+            room.release()
+        except zmq.Again:
+            raise AssertionError(f"{what}: stalled after {len(got)} of {wanted}")
+    return got
+
+
+def producers_come_and_go(extra=""):
+    """Every producer sends one message and leaves; all of them arrive."""
+    process, frontend, backend = daemon("streamer", extra)
+    with process, zmq.Context() as context:
+        pull = context.socket(zmq.PULL)
+        pull.connect(backend)
+        room = threading.Semaphore(100)
+
+        def produce():
+            for number in range(COUNT):
+                room.acquire()
+                with context.socket(zmq.PUSH) as push:
+                    push.linger = 10000
+                    push.connect(frontend)
+                    push.send(b"%d" % number)
+
+        thread = threading.Thread(target=produce, daemon=True)
+        thread.start()
+        collect(pull, COUNT, "streamer", room)
+        thread.join()
+        pull.close(0)
+
+
+@zb.limit(120 + COUNT // 100)
+def test_producers_that_send_one_message_and_leave():
+    producers_come_and_go()
+
+
+@zb.limit(120 + COUNT // 100)
+def test_producers_that_leave_while_the_backend_is_full():
+    producers_come_and_go("backend_sndhwm = 1\nfrontend_rcvhwm = 1")
+
+
+@zb.limit(120 + COUNT // 100)
+def test_workers_that_come_and_go_never_stop_the_others():
+    process, frontend, backend = daemon("streamer", "backend_sndhwm = 2")
+    with process, zmq.Context() as context:
+        push = context.socket(zmq.PUSH)
+        push.connect(frontend)
+        stop = threading.Event()
+
+        def produce():
+            push.sndtimeo = 100
+            while not stop.is_set():
+                try:
+                    push.send(b"x")
+                except zmq.Again:
+                    pass
+
+        thread = threading.Thread(target=produce, daemon=True)
+        thread.start()
+        for number in range(COUNT // 3):
+            with context.socket(zmq.PULL) as pull:
+                pull.rcvhwm = 1
+                pull.connect(backend)
+                pull.rcvtimeo = int(10000 * zb.SLOW)
+                try:
+                    pull.recv()
+                except zmq.Again:
+                    raise AssertionError(f"worker {number} got nothing")
+                pull.close(0)
+        stop.set()
+        thread.join()
+        push.close(0)
+
+
+@zb.limit(120 + COUNT // 100)
+def test_clients_of_a_queue_that_ask_once_and_leave():
+    process, frontend, backend = daemon("queue")
+    with process, zmq.Context() as context:
+        stop = threading.Event()
+
+        def serve():
+            with context.socket(zmq.REP) as rep:
+                rep.rcvtimeo, rep.linger = 100, 0
+                rep.connect(backend)
+                while not stop.is_set():
+                    try:
+                        rep.send(rep.recv())
+                    except zmq.Again:
+                        pass
+
+        workers = [threading.Thread(target=serve, daemon=True) for _ in range(2)]
+        for worker in workers:
+            worker.start()
+        for number in range(COUNT // 3):
+            with context.socket(zmq.REQ) as req:
+                req.rcvtimeo, req.linger = int(10000 * zb.SLOW), 0
+                req.connect(frontend)
+                req.send(b"%d" % number)
+                try:
+                    assert req.recv() == b"%d" % number
+                except zmq.Again:
+                    raise AssertionError(f"client {number} got no answer")
+        stop.set()
+        for worker in workers:
+            worker.join()
+
+
+@zb.limit(120 + COUNT // 100)
+def test_subscribers_that_come_and_go_never_stop_a_forwarder():
+    process, frontend, backend = daemon("forwarder")
+    with process, zmq.Context() as context:
+        pub = context.socket(zmq.PUB)
+        pub.connect(frontend)
+        stop = threading.Event()
+
+        def publish():
+            while not stop.is_set():
+                pub.send(b"topic")
+                stop.wait(0.0005)
+
+        thread = threading.Thread(target=publish, daemon=True)
+        thread.start()
+        for number in range(COUNT // 3):
+            with context.socket(zmq.SUB) as sub:
+                sub.linger, sub.rcvtimeo = 0, int(10000 * zb.SLOW)
+                sub.connect(backend)
+                sub.subscribe(b"topic")
+                try:
+                    sub.recv()
+                except zmq.Again:
+                    raise AssertionError(f"subscriber {number} got nothing")
+        stop.set()
+        thread.join()
+        pub.close(0)
+
+
+zb.main()
