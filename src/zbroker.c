@@ -318,6 +318,23 @@ keep_listening(void *arg, const endpoint_conf_t *endpoint, int fd)
     service_store(fd, name);
 }
 
+// A route gave it up: who connects there is to be refused, and the next one may bind it. When
+// the process ends they stay in the store.
+static void
+stop_listening(const char *wanted, void *arg)
+{
+    daemon_t *self = arg;
+    broker_status_t status;
+    broker_status(self->broker, &status);
+    if (status.stopping)
+        return;
+    endpoint_conf_t endpoint = { 0 };
+    char name[256];
+    snprintf(endpoint.at.text, sizeof endpoint.at.text, "%s", wanted);
+    activation_name(&endpoint, name);
+    service_unstore(name);
+}
+
 static void
 tell_status(daemon_t *self)
 {
@@ -388,6 +405,7 @@ static void
 begin_service(daemon_t *self)
 {
     report_unused_descriptors(self->activation);
+    listener_on_gone(stop_listening, self);
     service_ready();
     tell_status(self);
     zloop_timer(self->loop, 1000, 0, on_second, self);
@@ -458,6 +476,7 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
 static void
 stop(daemon_t *self)
 {
+    listener_on_gone(NULL, NULL);
     control_destroy(&self->control);
     http_destroy(&self->http);
     activation_destroy(&self->activation);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "flow/listener.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "flow/ipcpath.h"
 
@@ -33,6 +34,7 @@ struct listener {
     ino_t inode;
     bool wildcard;
     bool adopted;  // systemd made it
+    bool listens; // it could be bound
     unsigned closed; // not accepting: closed_for_t
     unsigned holders;
     char *bound_as;
@@ -44,6 +46,8 @@ static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
 static listener_t *all;
 static unsigned all_closed;
 static int backlog_cap;
+static void (*on_gone)(const char *wanted, void *arg);
+static void *gone_arg;
 
 // --- tcp ---------------------------------------------------------------------
 
@@ -165,6 +169,46 @@ tcp_options(int fd, const side_conf_t *side, int family)
     return device ? setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t) strlen(device)) : 0;
 }
 
+// libzmq closes its copy of a descriptor when it gets round to it. Whoever binds
+// again what was given up a moment ago waits that long.
+#define CLOSING 16
+#define CLOSING_MS 1000
+#define PATIENCE_MS 200
+
+static struct {
+    char wanted[sizeof((endpoint_t *) 0)->text];
+    int64_t closed_ms;
+} closing[CLOSING];
+static unsigned newest_closing;
+
+static void
+note_closing(const char *wanted)
+{
+    newest_closing = (newest_closing + 1) % CLOSING;
+    snprintf(closing[newest_closing].wanted, sizeof closing->wanted, "%s", wanted);
+    closing[newest_closing].closed_ms = clock_mono_ms();
+}
+
+static bool
+may_be_closing(const char *wanted)
+{
+    for (size_t i = 0; i < CLOSING; i++)
+        if (strcmp(closing[i].wanted, wanted) == 0 && clock_mono_ms() - closing[i].closed_ms < CLOSING_MS)
+            return true;
+    return false;
+}
+
+static int
+bind_patiently(const listener_t *self, const struct sockaddr_storage *address, socklen_t length)
+{
+    int64_t start = clock_mono_ms();
+    int rc;
+    while ((rc = bind(self->fd, (const struct sockaddr *) address, length)) == -1 && errno == EADDRINUSE
+           && may_be_closing(self->wanted) && clock_mono_ms() - start < PATIENCE_MS)
+        usleep(1000);
+    return rc;
+}
+
 static int
 open_tcp(listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, char *reason, size_t size)
 {
@@ -177,11 +221,12 @@ open_tcp(listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, 
     }
     self->fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (self->fd == -1 || tcp_options(self->fd, side, address.ss_family) == -1
-        || bind(self->fd, (struct sockaddr *) &address, length) == -1
+        || bind_patiently(self, &address, length) == -1
         || listen(self->fd, backlog(side)) == -1) {
         snprintf(reason, size, "%s", strerror(errno));
         return -1;
     }
+    self->listens = true;
     return 0;
 }
 
@@ -361,6 +406,7 @@ adopt(listener_t *self, int fd)
 {
     self->fd = fd;
     self->adopted = true;
+    self->listens = true;
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     detach_filter(fd); // the process before may have stopped accepting on it
@@ -492,6 +538,23 @@ listener_is_shared(const listener_t *self)
 }
 
 void
+listener_on_gone(void (*gone)(const char *wanted, void *arg), void *arg)
+{
+    on_gone = gone;
+    gone_arg = arg;
+}
+
+static void
+tell_gone(const listener_t *self)
+{
+    if (self->transport != TRANSPORT_TCP || !self->listens)
+        return;
+    note_closing(self->wanted);
+    if (on_gone)
+        on_gone(self->wanted, gone_arg);
+}
+
+void
 listener_close(listener_t **self_p, bool keep_file)
 {
     listener_t *self = *self_p;
@@ -499,6 +562,7 @@ listener_close(listener_t **self_p, bool keep_file)
     if (!self || --self->holders > 0)
         return;
     delist(self);
+    tell_gone(self);
     if (self->bound && !keep_file)
         remove_file(self);
     if (self->lock != -1)

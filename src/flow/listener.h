@@ -44,6 +44,9 @@ int listener_fd(const listener_t *self);                // -1: libzmq's
 listener_t *listener_share(listener_t *self);
 bool listener_is_shared(const listener_t *self);
 
+// GONE (endpoint as configured, arg) is called when the last hold on a tcp listener was given up. NULL: no more.
+void listener_on_gone(void (*gone)(const char *wanted, void *arg), void *arg);
+
 // Give up one hold; the last one closes. The ipc file goes too, unless KEEP_FILE (the descriptor lives on in systemd's store).
 void listener_close(listener_t **self_p, bool keep_file);
 
