@@ -3,10 +3,14 @@
 
 import os
 import re
+import resource
+import shutil
 import signal
 import socket
 import stat
 import struct
+import subprocess
+import sys
 import time
 
 import zmq
@@ -16,6 +20,8 @@ import zmq.utils.monitor
 import zb
 
 context = zmq.Context()
+context.max_sockets = 4000
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
 
 # --- helpers --------------------------------------------------------------------------------------------------------
@@ -239,33 +245,42 @@ def test_a_secret_that_is_not_secret_is_refused():
         assert "server_secret" in result.stderr and "error" in result.stderr
 
 
-@zb.limit(120)
+@zb.limit(400)
 def test_many_changes_of_keys_hurt_no_friend_and_help_no_stranger():
+    # ZB_CHANGES and ZB_CLIENTS: how many; 200 and 500 take a minute.
+    changes, clients_wanted = int(os.environ.get("ZB_CHANGES", "40")), int(os.environ.get("ZB_CLIENTS", "60"))
     folder = zb.folder()
     ini, clients, server, front, back = curve_house(folder)
-    friend = make_cert(clients, "friend")
+    friends_keys = [make_cert(clients, f"friend{i}") for i in range(5)]
     changing = [make_cert(folder, f"c{i}") for i in range(4)]
     stranger = make_cert(folder, "stranger")
-    with zb.Daemon(ini) as daemon, Client(zmq.PULL, back, friend, server) as pull:
-        friends = [Client(zmq.PUSH, front, friend, server) for _ in range(40)]
+    with zb.Daemon(ini) as daemon, Client(zmq.PULL, back, friends_keys[0], server) as pull:
+        friends, strangers = [], []
         try:
+            friends += [Client(zmq.PUSH, front, friends_keys[i % 5], server) for i in range(clients_wanted)]
             assert all(client.is_in() for client in friends)
-            for turn in range(40):
+            for turn in range(changes):
                 path = changing[turn % 4]
                 inside = os.path.join(clients, os.path.basename(path))
                 if os.path.exists(inside):
                     os.unlink(inside)
                 else:
                     zb.write(inside, zb.read(path))
+                if turn % 5 == 0:  # they knock while the tables change
+                    strangers.append(Client(zmq.PUSH, front, stranger, server))
+                    strangers[-1].socket.send(b"stranger")
                 reload(daemon)
-                if turn % 10 == 0:
-                    assert not is_in(zmq.PUSH, front, stranger, server)
+            assert not any(client.is_in() for client in strangers)
+            with Client(zmq.PUSH, front, friends_keys[1], server) as late:
+                assert late.is_in()
             for number, client in enumerate(friends):
                 client.socket.send(b"%d" % number)
-            got = sorted(int(pull.socket.recv()) for _ in friends)
-            assert got == list(range(len(friends)))
+            got = [pull.socket.recv() for _ in friends]
+            assert sorted(got, key=int) == [b"%d" % number for number in range(len(friends))]
+            refused = re.findall(r"refused reason=unknown-key key=(\S+)", daemon.log())
+            assert refused and set(refused) == {keys(stranger)[0].decode()}, "somebody else than the stranger was refused"
         finally:
-            for client in friends:
+            for client in friends + strangers:
                 client.close()
         assert daemon.stop() == 0
 
@@ -359,6 +374,185 @@ gssapi_principal = host
     assert result.returncode == 1 and "gssapi_unsafe_zap" in result.stderr, result.stderr
     result = zb.run("-t", "-c", zb.write(folder + "/b.ini", ini + "gssapi_unsafe_zap = yes\n"))
     assert result.returncode == 0, result.stderr
+
+
+class Realm:
+    """A KDC of Kerberos for the realm TEST, all of it in one folder."""
+
+    def __init__(self, *principals):
+        self.folder = zb.folder()
+        self.tools = {name: self.find(name) for name in ("kdb5_util", "kadmin.local", "krb5kdc")}
+        port = zb.free_port()
+        modules = os.path.join(os.environ["ZB_KRB5"], "usr/lib", "x86_64-linux-gnu") if "ZB_KRB5" in os.environ else None
+        plugins = f"[dbmodules]\n db_module_dir = {modules}/krb5/plugins/kdb\n" if modules else ""
+        zb.write(self.folder + "/krb5.conf", f"""
+[libdefaults]
+ default_realm = TEST
+ dns_lookup_kdc = false
+ dns_lookup_realm = false
+ dns_canonicalize_hostname = false
+ rdns = false
+[realms]
+ TEST = {{
+  kdc = 127.0.0.1:{port}
+ }}
+[domain_realm]
+ localhost = TEST
+{plugins}""")
+        zb.write(self.folder + "/kdc.conf", f"""
+[kdcdefaults]
+ kdc_listen = 127.0.0.1:{port}
+ kdc_tcp_listen = 127.0.0.1:{port}
+[realms]
+ TEST = {{
+  database_name = {self.folder}/principal
+  key_stash_file = {self.folder}/stash
+  acl_file = {self.folder}/kadm5.acl
+ }}
+[logging]
+ kdc = FILE:{self.folder}/kdc.log
+{plugins}""")
+        self.env = dict(os.environ, KRB5_CONFIG=self.folder + "/krb5.conf", KRB5_KDC_PROFILE=self.folder + "/kdc.conf",
+                        **({"LD_LIBRARY_PATH": modules} if modules else {}))
+        self.call("kdb5_util", "create", "-s", "-r", "TEST", "-P", "master")
+        for principal in principals:
+            self.call("kadmin.local", "-r", "TEST", "-q", f"addprinc -randkey {principal}")
+            self.call("kadmin.local", "-r", "TEST", "-q", f"ktadd -k {self.keytab(principal)} {principal}")
+        zb.spawn([self.tools["krb5kdc"], "-n", "-r", "TEST"], env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        zb.wait_until(lambda: zb.accepts(f"tcp://127.0.0.1:{port}"))
+
+    @staticmethod
+    def find(name):
+        """In the system, or below ZB_KRB5, where Debian's packages were unpacked."""
+        path = shutil.which(name, path=os.path.join(os.environ.get("ZB_KRB5", "/"), "usr/sbin"))
+        if not path:
+            raise zb.Skip(f"no {name} (packages krb5-kdc and krb5-admin-server)")
+        return path
+
+    def call(self, name, *args):
+        result = subprocess.run([self.tools[name], *args], env=self.env, text=True, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20 * zb.SLOW)
+        assert result.returncode == 0, result.stdout
+
+    def keytab(self, principal):
+        return f"{self.folder}/{principal.replace('/', '-')}.keytab"
+
+    def login(self, principal):
+        """The variables of a process that is PRINCIPAL. libzmq wants to be able to do both, accept and initiate."""
+        return {"KRB5_CONFIG": self.folder + "/krb5.conf", "KRB5CCNAME": "MEMORY:",
+                "KRB5_KTNAME": self.keytab(principal), "KRB5_CLIENT_KTNAME": self.keytab(principal)}
+
+
+GSSAPI_CLIENT = """
+import sys, zmq, zmq.utils.monitor
+socket = zmq.Context().socket(zmq.PUSH)
+socket.linger = 2000
+socket.setsockopt(zmq.GSSAPI_PRINCIPAL_NAMETYPE, 1)
+socket.gssapi_principal, socket.gssapi_service_principal = sys.argv[2].encode(), b"zbroker@localhost"
+monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+monitor.rcvtimeo = int(float(sys.argv[3]) * 1000)
+socket.connect(sys.argv[1])
+monitor.recv_multipart()
+socket.send(sys.argv[2].encode())
+monitor.close(0)
+"""
+
+
+def test_gssapi_lets_those_of_the_realm_in_and_strangers_not():
+    if not zmq.has("gssapi"):
+        raise zb.Skip("this libzmq has no GSSAPI")
+    realm = Realm("zbroker/localhost", "alice")
+    one, two = zb.free_ports(2)
+    front = f"tcp://127.0.0.1:{one}"
+
+    def come(name, seconds):
+        return subprocess.run([sys.executable, "-c", GSSAPI_CLIENT, front, name, str(seconds * zb.SLOW)], timeout=20 * zb.SLOW,
+                              env=dict(os.environ, **realm.login(name)), stderr=subprocess.DEVNULL).returncode == 0
+
+    with zb.Daemon(f"""
+[route jobs]
+type = streamer
+frontend_bind = {front}
+frontend_security = gssapi
+frontend_gssapi_principal = zbroker@localhost
+frontend_gssapi_unsafe_zap = yes
+backend_bind = tcp://127.0.0.1:{two}
+""", env=realm.login("zbroker/localhost")) as daemon, Client(zmq.PULL, f"tcp://127.0.0.1:{two}") as pull:
+        assert come("alice", 5)
+        assert pull.socket.recv() == b"alice"
+        daemon.wait_log(r"auth: route jobs frontend: 127\.0\.0\.1 gssapi admitted user=alice@TEST$")
+        assert not come("mallory", 1), "she has no key of the realm"
+        assert not is_in(zmq.PUSH, front) and not is_in(zmq.PUSH, front, user="alice", password="x")
+        assert pull.socket.poll(100) == 0
+        assert daemon.stop() == 0
+
+
+# --- what the log must not say --------------------------------------------------------------------------------------
+
+def test_no_secret_gets_into_the_log_or_out_of_the_daemon():
+    folder = zb.folder()
+    one, two, three, four, five = zb.free_ports(5)
+    os.mkdir(folder + "/clients")
+    alice, server, eve = make_cert(folder + "/clients", "alice"), make_cert(folder, "server"), make_cert(folder, "eve")
+    line = keygen("password", "bob", stdin="swordfish-right\n").stdout
+    users = zb.write(folder + "/users", line, 0o600)
+    upstream = zb.write(folder + "/upstream", "upstream-word\n", 0o600)
+    secrets = [keys(path)[1].decode() for path in (alice, server, eve)]
+    secrets += ["swordfish", "guess-number", "upstream-word", line.split(":", 1)[1].strip()]
+    ini = f"""
+[route curve]
+type = streamer
+frontend_bind = tcp://127.0.0.1:{one}
+backend_bind = tcp://127.0.0.1:{two}
+security = curve
+server_cert = {server}
+client_certs = {folder}/clients
+[route plain]
+type = streamer
+frontend_bind = tcp://127.0.0.1:{three}
+backend_bind = tcp://127.0.0.1:{four}
+security = plain
+users = {users}
+[route out]
+type = streamer
+frontend_bind = ipc://{folder}/in
+backend_connect = tcp://127.0.0.1:{five}
+backend_security = plain
+backend_plain_username = zbroker
+backend_plain_password_file = {upstream}
+"""
+    with zb.Daemon(ini, "-l", "trace") as daemon:
+        said = []
+        for kind in (zmq.PUSH, zmq.PULL):
+            at = one if kind == zmq.PUSH else two
+            assert is_in(kind, f"tcp://127.0.0.1:{at}", alice, server)
+            assert not is_in(kind, f"tcp://127.0.0.1:{at}", eve, server)
+        assert is_in(zmq.PUSH, f"tcp://127.0.0.1:{three}", user="bob", password="swordfish-right")
+        assert not is_in(zmq.PUSH, f"tcp://127.0.0.1:{three}", user="bob", password="guess-number-1")
+        assert not is_in(zmq.PUSH, f"tcp://127.0.0.1:{three}", user="nobody", password="guess-number-2")
+        # A file of the guard's that is wrong just where the secret stands.
+        for path, text in ((users, line + "carol:swordfish-typed\n"), (server + "_secret", "curve\n    secret-key = \"%s\n" % secrets[1]),
+                           (folder + "/clients/alice", zb.read(alice + "_secret").replace("public-key", "publickey"))):
+            before, mode = zb.read(path), stat.S_IMODE(os.stat(path).st_mode)
+            zb.write(path, text, mode)
+            for command in (("reload",), ("check", "reload")):
+                said.append(daemon.ctl(*command).stdout)
+            said.append(zb.run("-t", "-c", daemon.file).stderr)
+            zb.write(path, before, mode)
+        zb.write(upstream, "upstream-word-2\n", 0o600)
+        zb.write(daemon.file, ini.replace("username = zbroker", "username = other"))
+        said.append(daemon.ctl("reload").stdout)
+        daemon.send(signal.SIGUSR2)
+        daemon.wait_log(r"route out: running")
+        for command in (["status"], ["show", "routes"], ["show", "stats"], ["show", "clients"], ["show", "config"], ["help"]):
+            said += [daemon.ctl(*command).stdout, daemon.ctl("-j", *command).stdout]
+        said.append(zb.run("-T", "-c", daemon.file).stdout)
+        assert daemon.stop() == 0
+        said.append(daemon.log())
+        for text in said:
+            for secret in secrets:
+                at = text.find(secret)
+                assert at == -1, f"{secret} was said: {text[max(0, at - 200):at + 100]}"
 
 
 # --- rights and quotas ----------------------------------------------------------------------------------------------
