@@ -74,7 +74,13 @@ endpoints_and_limits_change_live(void)
                "route a: frontend_linger auto -> 1s (live)\nroute a: backend_max_clients 0 -> 9 (live)\nroute a: "
                "backend_linger auto -> 1s (live)\n"
                "route a: frontend_allow added: ::1 (live)\nroute a: backend_allow added: ::1 (live)\n");
-    check_plan(A, A "acl = /a\n", "route a: frontend_acl added: /a (live)\nroute a: backend_acl added: /a (live)\n");
+}
+
+static void
+another_acl_re_creates_its_route(void)
+{
+    check_plan(A, A "acl = /a\n",
+               "route a: frontend_acl added: /a (re-created)\nroute a: backend_acl added: /a (re-created)\n");
 }
 
 static void
@@ -169,6 +175,7 @@ main(void)
     RUN(the_same_values_are_nothing_to_do);
     RUN(an_option_re_creates_its_route_only);
     RUN(endpoints_and_limits_change_live);
+    RUN(another_acl_re_creates_its_route);
     RUN(a_live_change_goes_along_with_a_heavier_one);
     RUN(a_capture_comes_and_goes_live);
     RUN(an_ingress_re_creates_the_route);
