@@ -21,14 +21,14 @@ typedef struct {
     int64_t wall_ns;
     side_t side;         // where it came in
     size_t frames;
-    zmq_msg_t *frame;    // owned by the message
+    zmq_msg_t *frame;
 } tap_message_t;
 
 // Only messages whose first frame starts with PREFIX. FD becomes readable when there is something to take.
 tap_t *tap_new(const void *prefix, size_t prefix_size);
 int tap_fd(const tap_t *self);
 
-// The next message, or NULL. Free it with tap_message_free.
+// The next message, or NULL. It lies in the tap: free it before the next call.
 tap_message_t *tap_take(tap_t *self);
 void tap_message_free(tap_message_t **message_p);
 uint64_t tap_missed(const tap_t *self); // so far
