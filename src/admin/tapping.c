@@ -81,9 +81,16 @@ put_hex(text_t *out, const char *bytes, size_t size)
     static const char digits[] = "0123456789abcdef";
     if (!size)
         text_char(out, '-');
-    for (size_t i = 0; i < size; i++) {
-        text_char(out, digits[(unsigned char)bytes[i] >> 4]);
-        text_char(out, digits[bytes[i] & 15]);
+    while (size) {
+        char some[256];
+        size_t count = size < sizeof some / 2 ? size : sizeof some / 2;
+        for (size_t i = 0; i < count; i++) {
+            some[2 * i] = digits[(unsigned char)bytes[i] >> 4];
+            some[2 * i + 1] = digits[bytes[i] & 15];
+        }
+        text_bytes(out, some, 2 * count);
+        bytes += count;
+        size -= count;
     }
 }
 

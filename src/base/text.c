@@ -113,6 +113,15 @@ text_shown(text_t *self, const void *bytes, size_t size)
 {
     const uint8_t *at = bytes;
     for (text_bytes(self, "", 0); size;) {
+        size_t plain = 0;
+        while (plain < size && at[plain] >= 0x20 && at[plain] < 0x7f)
+            plain++;
+        if (plain) {
+            text_bytes(self, at, plain);
+            at += plain;
+            size -= plain;
+            continue;
+        }
         size_t length = text_utf8(at, size);
         if (length && !is_control(at, length)) {
             text_bytes(self, at, length);
