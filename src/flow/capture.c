@@ -4,20 +4,26 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct capture {
     void *socket;
-    const char *route;
     counters_t *counters;
+    struct {
+        char text[ROUTE_NAME_MAX + 16]; // "ROUTE SIDE "
+        size_t size;
+    } heads[SIDES];
     bool publishes;    // XPUB; else PUSH
     bool unwatched;    // PUSH with a peer that has no connection to count (inproc)
     bool envelope;
     size_t readers;    // XPUB: subscriptions, each of each reader (verboser)
+    unsigned patience; // messages that are not even tried once it is full
+    unsigned skip;     // how many of them are left
 };
+
+enum { PATIENCE_MAX = 16 };
 
 static bool
 has_unwatched_endpoint(const side_conf_t *side)
@@ -34,11 +40,17 @@ capture_new(void *socket, const route_conf_t *conf, counters_t *counters)
     const side_conf_t *side = &conf->sides[SIDE_CAPTURE];
     capture_t *self = xcalloc(1, sizeof *self);
     self->socket = socket;
-    self->route = conf->name;
     self->counters = counters;
+    for (int i = 0; i < SIDES; i++)
+        self->heads[i].size = (size_t) snprintf(self->heads[i].text, sizeof self->heads[i].text, "%s %s ", conf->name, side_name((side_t) i));
     self->publishes = side->type != ZMQ_PUSH;
     self->unwatched = has_unwatched_endpoint(side);
     self->envelope = conf->capture_envelope;
+    // libzmq frees a full queue's room by halves of it: to skip a few attempts costs a reader nothing.
+    int hwm = 0;
+    size_t size = sizeof hwm;
+    zmq_getsockopt(socket, ZMQ_SNDHWM, &hwm, &size);
+    self->patience = hwm / 8 < PATIENCE_MAX ? (unsigned) (hwm / 8) : PATIENCE_MAX;
     if (self->publishes) {
         // Every subscription of every reader is shown, so that they can be counted.
         int on = 1;
@@ -53,6 +65,7 @@ capture_look(capture_t *self)
 {
     zmq_msg_t frame;
     zmq_msg_init(&frame);
+    self->skip = 0;
     while (self->publishes && zmq_msg_recv(&frame, self->socket, ZMQ_DONTWAIT) != -1) {
         const unsigned char *data = zmq_msg_data(&frame);
         if (zmq_msg_size(&frame) == 0 || data[0] > 1)
@@ -88,8 +101,10 @@ send_frame(capture_t *self, zmq_msg_t *frame, int flags)
     if (zmq_msg_send(frame, self->socket, flags | ZMQ_DONTWAIT) != -1)
         return true;
     counter_add(&self->counters->capture_dropped, 1);
-    if (!self->publishes || self->readers < 2)
+    if (!self->publishes || self->readers < 2) {
+        self->skip = self->patience;
         return false;
+    }
     int off = 0, on = 1;
     zmq_setsockopt(self->socket, ZMQ_XPUB_NODROP, &off, sizeof off);
     int rc = zmq_msg_send(frame, self->socket, flags | ZMQ_DONTWAIT);
@@ -97,14 +112,32 @@ send_frame(capture_t *self, zmq_msg_t *frame, int flags)
     return rc != -1;
 }
 
+static char *
+put_number(char *to, uint64_t number)
+{
+    char digits[20];
+    size_t count = 0;
+    do
+        digits[count++] = (char) ('0' + number % 10);
+    while (number /= 10);
+    while (count)
+        *to++ = digits[--count];
+    return to;
+}
+
+// snprintf(3) would cost more than the message itself.
 static bool
 send_envelope(capture_t *self, side_t side, uint64_t seq)
 {
-    char text[ROUTE_NAME_MAX + 80];
-    int size = snprintf(text, sizeof text, "%s %s %" PRIu64 " %" PRId64, self->route, side_name(side), seq, clock_wall_ns());
+    char text[sizeof self->heads[0].text + 42];
+    memcpy(text, self->heads[side].text, self->heads[side].size);
+    char *end = put_number(text + self->heads[side].size, seq);
+    *end++ = ' ';
+    end = put_number(end, (uint64_t) clock_wall_ns());
+    size_t size = (size_t) (end - text);
     zmq_msg_t frame;
-    zmq_msg_init_size(&frame, (size_t) size);
-    memcpy(zmq_msg_data(&frame), text, (size_t) size);
+    zmq_msg_init_size(&frame, size);
+    memcpy(zmq_msg_data(&frame), text, size);
     bool sent = send_frame(self, &frame, ZMQ_SNDMORE);
     zmq_msg_close(&frame);
     return sent;
@@ -115,6 +148,11 @@ capture_offer(capture_t *self, side_t side, uint64_t seq, zmq_msg_t *frames, siz
 {
     if (!capture_has_readers(self))
         return;
+    if (self->skip > 0) {
+        self->skip--;
+        counter_add(&self->counters->capture_dropped, 1);
+        return;
+    }
     if (self->envelope && !send_envelope(self, side, seq))
         return;
     for (size_t i = 0; i < count; i++) {
