@@ -1,0 +1,341 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Taps and captures beside a route at full load: it loses nothing and stops for nobody, and
+for each reader what it saw and what it missed add up to what passed.
+
+ZB_OBSERVE_MESSAGES is how many (200,000). Throughput is printed, not judged: with few
+cores the readers compete with the route for them."""
+
+import collections
+import glob
+import http.client
+import json
+import os
+import re
+import socket
+import threading
+
+import zb
+import zmq
+
+MESSAGES = int(os.environ.get("ZB_OBSERVE_MESSAGES", "200000"))
+
+Load = collections.namedtuple("Load", "rate cpu_ns")
+
+
+class Tap:
+    """`tap' on a connection of its own. A reader that stopped reads nothing before end()."""
+
+    def __init__(self, daemon, reads=True):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.connect(daemon.control)
+        self.socket.sendall(b"tap r format hex\n")
+        self.blocks, self.thread = [], None
+        if reads:
+            self.start()
+
+    def start(self):
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def _read(self):
+        tail = b""
+        while not tail.endswith(b"\n\n"):
+            block = self.socket.recv(1 << 18)
+            if not block:
+                break
+            self.blocks.append(block)
+            tail = (tail + block)[-2:]
+
+    def end(self):
+        """Sequence numbers seen, and the number in the last line."""
+        self.socket.sendall(b"\n")
+        if not self.thread:
+            self.start()
+        self.thread.join(60 * zb.SLOW)
+        assert not self.thread.is_alive(), "the tap does not end"
+        self.socket.close()
+        lines = b"".join(self.blocks).decode().splitlines()
+        assert lines[-1] == "", lines[-1]
+        missed = re.fullmatch(r"missed (\d+)", lines[-2])
+        assert missed, lines[-2]
+        return [int(line.partition(" ")[0]) for line in lines[:-2]], int(missed.group(1))
+
+
+class Reader:
+    """A capture's client: the numbers in the envelopes. One that stopped takes nothing before resume()."""
+
+    def __init__(self, context, kind, endpoint, reads=True):
+        self.socket = context.socket(kind)
+        self.socket.linger = 0
+        self.socket.rcvhwm = 1000 if reads else 10
+        if kind == zmq.SUB:
+            self.socket.subscribe(b"")
+        self.socket.connect(endpoint)
+        self.reads, self.numbers, self.over = reads, [], threading.Event()
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        if reads:
+            self.thread.start()
+
+    def _read(self):
+        numbers, take = self.numbers, self.socket.recv_multipart
+        while True:
+            if not self.socket.poll(100):
+                if self.over.is_set():
+                    return
+                continue
+            try:
+                while True:
+                    numbers.append(int(take(zmq.DONTWAIT)[0].split(b" ")[2]))
+            except zmq.Again:
+                pass
+
+    def end(self):
+        """The numbers of the messages seen."""
+        if not self.thread.ident:
+            self.thread.start()
+        self.over.set()
+        self.thread.join(60 * zb.SLOW)
+        assert not self.thread.is_alive()
+        self.socket.close()
+        return self.numbers
+
+
+class Route:
+    """A streamer named r, and a load that checks every message."""
+
+    def __init__(self, capture=None, http=False):
+        front, back, tap, self.http = zb.free_ports(4)
+        self.front, self.back, self.tap = (f"tcp://127.0.0.1:{port}" for port in (front, back, tap))
+        self.loads = 0
+        self.daemon = zb.Daemon("[zbroker]\n" + (f"http = 127.0.0.1:{self.http}\n" if http else "") + f"""
+[route r]
+type = streamer
+frontend_bind = {self.front}
+backend_bind = {self.back}
+""" + (f"""capture_bind = {self.tap}
+capture_type = {capture}
+capture_envelope = yes
+""" if capture else ""))
+        name = next(path for path in glob.glob(f"/proc/{self.daemon.pid}/task/*/comm") if zb.read(path) == "zb:r\n")
+        self.schedstat = os.path.join(os.path.dirname(name), "schedstat")
+
+    def load(self, messages=MESSAGES, rate=0):
+        """Send so many, and see that all arrive, once and in order. Messages a second; ns of the route's thread for each."""
+        self.loads += 1
+        out, cpu = f"{self.daemon.folder}/{self.loads}.json", int(zb.read(self.schedstat).split()[0])
+        ran = zb.run("-q", "pushpull", "--to", self.front, "--from", self.back, "-m", messages, "--settle", "20",
+                     "--wait", "20", "--rate", rate, "--json", out, name="zbroker-bench", seconds=100)
+        assert ran.returncode == 0 and "0 lost, 0 doubled, 0 reordered, 0 corrupt" in ran.stdout, ran.stdout + ran.stderr
+        cpu = int(zb.read(self.schedstat).split()[0]) - cpu
+        return Load(json.loads(zb.read(out))["messages_per_second"], cpu / messages)
+
+    def stats(self):
+        with zb.Control(self.daemon) as control:
+            return control.route("r")
+
+    def passed(self):
+        """How many have passed in all, and nothing was dropped."""
+        found = self.stats()
+        assert not any(found["dropped"].values()), found["dropped"]
+        assert found["frontend"]["messages_received"] == found["backend"]["messages_sent"], found
+        return found["backend"]["messages_sent"]
+
+    def wait_for_taps(self):
+        """Lines on other connections have been served when a few later ones were: events are served in turns."""
+        with zb.Control(self.daemon) as control:
+            for _ in range(10):
+                control.ask("status")
+
+    def wait_for_readers(self, *readers):
+        """Until everybody who reads has seen something: subscriptions follow connections."""
+        zb.wait_until(lambda: self.stats()["capture"]["connections"] == len(readers), what="the readers' connections")
+
+        def seen():
+            self.load(10)
+            return all(reader.numbers for reader in readers if reader.reads)
+
+        zb.wait_until(seen, 30, "a message at each reader")
+        zb.wait_until(lambda: all(reader.numbers[-1] == self.passed() for reader in readers if reader.reads), what="the last one at each reader")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *what):
+        self.daemon.__exit__(*what)
+
+
+def compare(what, alone, beside):
+    print(f"# {what}: {beside.rate:.0f} of {alone.rate:.0f} messages/s alone ({beside.rate / alone.rate:.2f}); "
+          f"the route's thread {beside.cpu_ns:.0f} ns a message, alone {alone.cpu_ns:.0f}", flush=True)
+
+
+def add_up(taps, passed):
+    """Each tap: what it saw, in order, and what it missed are all that passed while it was there."""
+    missed = {}
+    for name, tap in taps.items():
+        seen, missed[name] = tap.end()
+        assert all(a < b for a, b in zip(seen, seen[1:])), name
+        assert len(seen) + missed[name] == passed, (name, len(seen), missed[name], passed)
+        print(f"# tap that {name}: {len(seen)} seen + {missed[name]} missed = {passed}", flush=True)
+    return missed
+
+
+def three_taps(route):
+    taps = {"reads": Tap(route.daemon), "reads too": Tap(route.daemon), "stopped": Tap(route.daemon, reads=False)}
+    route.wait_for_taps()
+    return taps
+
+
+def lacking(numbers, first, last):
+    """Which of FIRST to LAST are missing in NUMBERS, which come in order."""
+    assert all(a < b for a, b in zip(numbers, numbers[1:])), "in order, none twice"
+    assert not numbers or (numbers[0] >= first and numbers[-1] <= last), (numbers[0], numbers[-1], first, last)
+    return set(range(first, last + 1)).difference(numbers)
+
+
+@zb.limit(120)
+def test_three_taps_one_of_them_stopped():
+    with Route() as route:
+        alone, before = route.load(), route.passed()
+        taps = three_taps(route)
+        beside = route.load()
+        passed = route.passed() - before
+        assert passed >= MESSAGES
+        assert add_up(taps, passed)["stopped"] > 0, "the test has stopped nobody"
+        compare("three taps, one stopped", alone, beside)
+
+
+@zb.limit(120)
+def test_three_taps_and_a_capture():
+    with Route("pub") as route, zmq.Context() as context:
+        alone = route.load()
+        reader = Reader(context, zmq.SUB, route.tap)
+        route.wait_for_readers(reader)
+        reader.numbers.clear()
+        dropped = route.stats()["capture_dropped"]
+        before, taps = route.passed(), three_taps(route)
+        beside = route.load()
+        last = route.passed()
+        assert add_up(taps, last - before)["stopped"] > 0, "the test has stopped nobody"
+        numbers = reader.end()
+        missed = len(lacking(numbers, before + 1, last))
+        assert route.stats()["capture_dropped"] - dropped == missed
+        print(f"# capture: {len(numbers)} seen + {missed} missed = {last - before}")
+        compare("three taps, one stopped, and a capture", alone, beside)
+
+
+@zb.limit(120)
+def test_a_route_keeps_its_rate_beside_three_taps_and_a_capture():
+    """Where the cores have time for the readers, too."""
+    rate, messages = 100000, 200000
+    with Route("pub") as route, zmq.Context() as context:
+        alone = route.load(messages, rate)
+        reader = Reader(context, zmq.SUB, route.tap)
+        route.wait_for_readers(reader)
+        before, taps = route.passed(), three_taps(route)
+        beside = route.load(messages, rate)
+        add_up(taps, route.passed() - before)
+        compare(f"the same at {rate} messages/s", alone, beside)
+
+
+@zb.limit(120)
+def test_two_readers_of_a_pub_one_of_them_stopped():
+    with Route("pub") as route, zmq.Context() as context:
+        alone = route.load()
+        readers = [Reader(context, zmq.SUB, route.tap), Reader(context, zmq.SUB, route.tap, reads=False)]
+        route.wait_for_readers(*readers)
+        assert route.stats()["capture_dropped"] == 0
+        readers[0].numbers.clear()
+        before = route.passed()
+        beside = route.load()
+        last = route.passed()
+        reads, stopped = (reader.end() for reader in readers)
+        stopped = [number for number in stopped if number > before]
+        missing = [lacking(numbers, before + 1, last) for numbers in (reads, stopped)]
+        assert missing[1], "the test has stopped nobody"
+        assert len(reads) > len(stopped), "the one that reads has missed what the other one had no room for"
+        # libzmq forgets a full reader until it has room again: what is counted is that somebody fell behind.
+        assert 0 < route.stats()["capture_dropped"] <= len(missing[0] | missing[1])
+        for name, numbers, missed in zip(("reads", "stopped"), (reads, stopped), missing):
+            print(f"# reader that {name}: {len(numbers)} seen + {len(missed)} missed = {last - before}")
+        compare("two readers, one stopped", alone, beside)
+
+
+@zb.limit(120)
+def test_two_readers_of_a_push_share_and_one_stops():
+    with Route("push") as route, zmq.Context() as context:
+        alone = route.load()
+        assert route.stats()["capture_dropped"] == 0
+        readers = [Reader(context, zmq.PULL, route.tap), Reader(context, zmq.PULL, route.tap, reads=False)]
+        before = route.passed()
+        route.wait_for_readers(*readers)
+        beside = route.load()
+        last = route.passed()
+        dropped = route.stats()["capture_dropped"]
+        reads, stopped = (reader.end() for reader in readers)
+        assert stopped and len(reads) > len(stopped) and not set(reads) & set(stopped), "each goes to one of them"
+        lacking(stopped, before + 1, last)
+        missed = lacking(sorted(reads + stopped), before + 1, last)
+        assert reads == sorted(reads) and len(missed) == dropped, (len(missed), dropped)
+        print(f"# push: {len(reads)} + {len(stopped)} seen + {dropped} missed = {last - before}")
+        compare("two readers, one stopped", alone, beside)
+
+
+@zb.limit(120)
+def test_a_reader_that_connects_later_begins_where_it_came():
+    for capture, kind in (("pub", zmq.SUB), ("push", zmq.PULL)):
+        with Route(capture) as route, zmq.Context() as context:
+            route.load()
+            assert route.stats()["capture_dropped"] == 0, "nobody was there to miss anything"
+            loading = threading.Thread(target=route.load, daemon=True)
+            loading.start()
+            zb.wait_until(lambda: route.stats()["backend"]["messages_sent"] > MESSAGES * 5 // 4)
+            reader = Reader(context, kind, route.tap)
+            loading.join()
+            route.wait_for_readers(reader)
+            last, dropped = route.passed(), route.stats()["capture_dropped"]
+            numbers = reader.end()
+            assert numbers[0] > MESSAGES and numbers[-1] == last
+            missed = lacking(numbers, numbers[0], last)
+            assert len(missed) == dropped, (len(missed), dropped)
+            print(f"# {capture}: came at {numbers[0]}, {len(numbers)} seen + {dropped} missed = {last - numbers[0] + 1}")
+
+
+@zb.limit(120)
+def test_requests_and_slow_clients_beside_a_route_at_full_load():
+    zb.need_http()
+    with Route(http=True) as route:
+        alone = route.load()
+        before = route.passed()
+        slow = [socket.create_connection(("127.0.0.1", route.http)) for _ in range(100)]
+        for each in slow:
+            each.sendall(b"GET / HTTP/1.1\r\nHost: loc")
+        done, failures = [0] * 4, []
+
+        def browse(number):
+            try:
+                connection = http.client.HTTPConnection("127.0.0.1", route.http, timeout=30 * zb.SLOW)
+                for i in range(1250):
+                    connection.request("GET", ("/metrics", "/api/v1/routes", "/", "/api/v1/status")[i % 4])
+                    answer = connection.getresponse()
+                    assert answer.status == 200 and answer.read()
+                    done[number] += 1
+                connection.close()
+            except Exception as problem:
+                failures.append(repr(problem))
+
+        browsers = [threading.Thread(target=browse, args=[number], daemon=True) for number in range(4)]
+        for each in browsers:
+            each.start()
+        loads = []
+        while any(each.is_alive() for each in browsers):
+            loads.append(route.load())
+        assert not failures and sum(done) == 5000, (failures, done)
+        assert route.passed() - before >= MESSAGES * len(loads)
+        for each in slow:
+            each.close()
+        compare(f"5,000 requests, 100 slow clients and {len(loads)} loads", alone, loads[0])
+
+
+if __name__ == "__main__":
+    zb.main()
