@@ -212,7 +212,7 @@ def test_a_chain_stops_from_its_head():
     front, back = endpoints("tcp", 2)
     ini = ("[zbroker]\ndrain_timeout = 5s\n"
            + route("two", "streamer", "frontend_connect = inproc://middle", f"backend_bind = {back}")
-           + route("one", "streamer", f"frontend_bind = {front}", "backend_bind = inproc://middle"))
+           + route("one", "streamer", f"frontend_bind = {front}", "backend_bind = inproc://middle", "frontend_heartbeat_ivl = 0"))
     hello = b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\0NULL" + bytes(48) + b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PUSH"
     with zb.Daemon(ini) as daemon, Peers() as peers:
         receiver = peers.open(zmq.PULL, back)
