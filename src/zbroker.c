@@ -249,10 +249,8 @@ on_signal(zloop_t *loop, zmq_pollitem_t *item, void *arg)
             reload(self);
         else if (info.ssi_signo == SIGUSR2)
             broker_log_state(self->broker);
-        else {
-            service_stopping();
+        else
             broker_stop(self->broker);
-        }
     }
     return broker_stopped(self->broker) ? -1 : 0;
 }

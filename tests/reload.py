@@ -415,7 +415,7 @@ def test_an_endpoint_moves_from_one_route_to_another():
         for _ in range(3):
             assert echo(context, path, tcp(two), push_pull) == b"hello"
             reload(daemon, control, streamer("a", tcp(one), tcp(two)) + streamer("b", path, tcp(four)))
-            assert os.path.exists(path[len("ipc://"):])
+            zb.wait_until(lambda: os.path.exists(path[len("ipc://"):]), 5, "the path to be open again")
             assert echo(context, path, tcp(four), push_pull) == b"hello"
             # Back, in one go with a re-creation, a new route that takes one more, and a removal.
             reload(daemon, control, streamer("a", path, tcp(two), "frontend_rcvhwm = 7") + streamer("c", tcp(three), tcp(four)))
@@ -465,7 +465,7 @@ def test_removed_routes_drain_on_their_own():
         assert zb.run("-s", daemon.control, "show", "stats", "jobs", name="zbrokerctl").returncode == 1
         # It comes back while the old one drains, and goes again.
         assert "route jobs: added" in reload(daemon, control, "[zbroker]\ndrain_timeout = 20s\n" + rest + streamer("jobs", tcp(one), tcp(two)))
-        assert zb.accepts(tcp(one)), daemon.log()
+        zb.wait_until(lambda: zb.accepts(tcp(one)), 5, "the endpoint to accept again")
         assert [route["name"] for route in control.json("show routes")["routes"]] == ["rest", "jobs"]
         pull = client(context, zmq.PULL, tcp(two), rcvtimeo=10000)
         got = [int(pull.recv()) for _ in range(500)]

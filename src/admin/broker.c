@@ -695,7 +695,7 @@ do_disable(broker_t *self, slot_t *slot, text_t *error)
 {
     (void) error;
     if (slot->route) {
-        route_stop_accepting(slot->route, false);
+        route_stop_accepting(slot->route, CLOSED_FOR_MOVE, NULL);
         retire(self, slot, "disabled");
     }
     slot->mode = ROUTE_DISABLED;
@@ -945,7 +945,7 @@ do_stop(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *ready)
     (void) ready;
     slot_t *slot = find_slot(self, step->running->name);
     if (slot->route) {
-        route_stop_accepting(slot->route, false);
+        route_stop_accepting(slot->route, CLOSED_FOR_MOVE, NULL);
         retire(self, slot, "removed");
     }
     remove_slot(self, slot);
@@ -958,8 +958,10 @@ do_replace(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *rea
     slot_t *slot = find_slot(self, step->running->name);
     route_conf_t *old = slot->conf;
     bool had_route = slot->route;
-    if (had_route)
+    if (had_route) {
+        route_stop_accepting(slot->route, CLOSED_FOR_MOVE, step->wanted);
         retire(self, slot, "re-created");
+    }
     adopt_conf(slot, wanted);
     give_up_conf(self, &old);
     if (!had_route) {
@@ -1323,12 +1325,13 @@ broker_stop(broker_t *self)
         return;
     }
     self->status.stopping = true;
+    service_stopping();
     log_notice("stopping, draining for at most %" PRId64 " ms", self->conf->drain_timeout_ms);
     for (size_t i = 0; i < self->count; i++) {
         self->slots[i]->opening_later = false;
         listeners_close(&self->slots[i]->waiting, false);
         if (self->slots[i]->route)
-            route_stop_accepting(self->slots[i]->route, true);
+            route_stop_accepting(self->slots[i]->route, CLOSED_FOR_DRAIN, NULL);
     }
     self->stop_ms = clock_mono_ms() + self->conf->drain_timeout_ms;
     retire_heads(self);

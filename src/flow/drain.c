@@ -232,6 +232,7 @@ drain_run(forward_t *forward, const drain_t *how)
 
     if (has_requests(forward)) {
         wait_for_replies(&self);
+        how->leave(how->arg);
         left.unanswered = forward->pending > 0 ? (uint64_t) forward->pending : 0;
     } else {
         read_ahead(&self);

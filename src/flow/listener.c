@@ -36,7 +36,7 @@ struct listener {
     bool adopted;  // systemd made it
     bool listens; // it could be bound
     unsigned closed; // not accepting: closed_for_t
-    unsigned holders;
+    _Atomic unsigned holders; // a route that leaves looks from its thread
     char *bound_as;
     listener_t *next; // of all
 };

@@ -26,7 +26,7 @@ int listener_give(listener_t *self, void *socket);
 // Not accepting, for one reason or several at once: newcomers wait in the kernel
 // (tcp: a drop-all socket filter; ipc: the path is moved aside, so that connects
 // find nobody and come again). From any thread.
-typedef enum { CLOSED_FOR_DRAIN = 1, CLOSED_SIDE_FULL = 2, CLOSED_PROCESS_FULL = 4 } closed_for_t;
+typedef enum { CLOSED_FOR_DRAIN = 1, CLOSED_SIDE_FULL = 2, CLOSED_PROCESS_FULL = 4, CLOSED_FOR_MOVE = 8 } closed_for_t;
 void listener_accept(listener_t *self, closed_for_t reason, bool on);
 void listener_accept_all(closed_for_t reason, bool on); // every listener there is, and those to come
 

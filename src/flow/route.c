@@ -163,6 +163,15 @@ listeners_bind(listeners_t *kept, const route_conf_t *conf, const route_services
     return failed ? -1 : 0;
 }
 
+static bool
+wants(const side_conf_t *side, const char *text, bool connect)
+{
+    for (size_t i = 0; i < side->endpoint_count; i++)
+        if (side->endpoints[i].connect == connect && strcmp(side->endpoints[i].at.text, text) == 0)
+            return true;
+    return false;
+}
+
 // --- sockets -----------------------------------------------------------------
 
 static void
@@ -335,6 +344,14 @@ free_names(route_t *self)
     }
 }
 
+static void
+set_linger(route_t *self, side_t side, int64_t linger_ms)
+{
+    int64_t own = self->conf->sides[side].linger_ms;
+    int64_t linger = side == SIDE_CAPTURE ? 0 : own >= 0 ? own : linger_ms;
+    set_int(self->forward.ports[side].socket, ZMQ_LINGER, (int) linger);
+}
+
 // Called by whoever has the sockets: the thread, or the opener after a failure.
 static void
 close_sockets(route_t *self, int64_t linger_ms)
@@ -344,9 +361,7 @@ close_sockets(route_t *self, int64_t linger_ms)
         port_t *port = &self->forward.ports[side];
         if (!port->socket)
             continue;
-        int64_t own = self->conf->sides[side].linger_ms;
-        int64_t linger = side == SIDE_CAPTURE ? 0 : own >= 0 ? own : linger_ms;
-        set_int(port->socket, ZMQ_LINGER, (int) linger);
+        set_linger(self, side, linger_ms);
         zmq_close(port->socket);
         port->socket = NULL;
     }
@@ -546,6 +561,22 @@ forward_until_finish(route_t *self)
     }
 }
 
+// Of the time that the drain may take.
+static int64_t
+rest_ms(route_t *self)
+{
+    int64_t rest = atomic_load(&self->deadline_ms) - clock_mono_ms();
+    return rest > 0 && !hurry(self) ? rest : 0;
+}
+
+static void
+let_others_accept(route_t *self)
+{
+    for (size_t i = 0; i < self->listeners.count; i++)
+        if (listener_is_shared(self->listeners.at[i]))
+            listener_accept(self->listeners.at[i], CLOSED_FOR_MOVE, true);
+}
+
 // Nobody is left. Where another route has the listener too, it alone accepts from now on.
 static void
 leave(void *arg)
@@ -553,9 +584,12 @@ leave(void *arg)
     route_t *self = arg;
     for (size_t i = 0; i < self->listeners.count; i++) {
         side_t side = self->listeners.side[i];
-        if (side == SIDE_FRONTEND || side == SIDE_INGRESS)
-            zmq_unbind(self->forward.ports[side].socket, listener_bound_as(self->listeners.at[i]));
+        if (side != SIDE_FRONTEND && side != SIDE_INGRESS)
+            continue;
+        set_linger(self, side, rest_ms(self)); // of the answers that are on their way
+        zmq_unbind(self->forward.ports[side].socket, listener_bound_as(self->listeners.at[i]));
     }
+    let_others_accept(self);
 }
 
 static void
@@ -585,8 +619,7 @@ route_thread(void *arg)
     } else {
         forward_until_finish(self);
         drain(self);
-        int64_t rest = atomic_load(&self->deadline_ms) - clock_mono_ms();
-        close_sockets(self, rest > 0 && !hurry(self) ? rest : 0);
+        close_sockets(self, rest_ms(self));
     }
     pthread_mutex_lock(&self->lock);
     atomic_store(&self->over, true);
@@ -728,12 +761,14 @@ route_share_listeners(const route_t *self, listeners_t *shared)
 }
 
 void
-route_stop_accepting(route_t *self, bool shared_too)
+route_stop_accepting(route_t *self, closed_for_t reason, const route_conf_t *successor)
 {
-    for (size_t i = 0; i < self->listeners.count; i++)
-        if ((self->listeners.side[i] == SIDE_FRONTEND || self->listeners.side[i] == SIDE_INGRESS)
-            && (shared_too || !listener_is_shared(self->listeners.at[i])))
-            listener_accept(self->listeners.at[i], CLOSED_FOR_DRAIN, false);
+    for (size_t i = 0; i < self->listeners.count; i++) {
+        side_t side = self->listeners.side[i];
+        bool input = side == SIDE_FRONTEND || side == SIDE_INGRESS;
+        if (input && !(successor && wants(&successor->sides[side], listener_wanted(self->listeners.at[i]), false)))
+            listener_accept(self->listeners.at[i], reason, false);
+    }
 }
 
 void
@@ -746,6 +781,7 @@ route_close(route_t **self_p, route_leftover_t *leftover)
         pthread_join(self->thread, NULL);
     else
         close_sockets(self, 0);
+    let_others_accept(self);
     unwatch(self);
     if (leftover)
         *leftover = (route_leftover_t) { self->left.undelivered, self->left.unanswered };
@@ -763,15 +799,6 @@ typedef struct {
     listeners_t *listeners;
     diag_t *diag;
 } change_t;
-
-static bool
-wants(const side_conf_t *side, const char *text, bool connect)
-{
-    for (size_t i = 0; i < side->endpoint_count; i++)
-        if (side->endpoints[i].connect == connect && strcmp(side->endpoints[i].at.text, text) == 0)
-            return true;
-    return false;
-}
 
 static void
 drop_endpoints(route_t *self, side_t side, const side_conf_t *wanted)

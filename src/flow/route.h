@@ -96,9 +96,10 @@ void route_drain(route_t *self);    // nothing new is read; what was taken is de
 // Begin to end: lossless drain of at most DRAIN_MS, then the thread closes its
 // sockets and ends. With AT_ONCE only what a single pass can send. May be called again to hurry.
 void route_finish(route_t *self, int64_t drain_ms, bool at_once);
-// Newcomers to the input side wait for whoever comes next; of a listener that
-// another route holds too only SHARED_TOO.
-void route_stop_accepting(route_t *self, bool shared_too);
+// Newcomers to the input side wait for whoever comes next: CLOSED_FOR_DRAIN, the
+// process after this one; CLOSED_FOR_MOVE, the route that holds the listener too,
+// as soon as this one has left. What SUCCESSOR (may be NULL) binds there stays open.
+void route_stop_accepting(route_t *self, closed_for_t reason, const route_conf_t *successor);
 bool route_finished(const route_t *self);
 int route_finished_fd(const route_t *self);        // readable once it has
 
