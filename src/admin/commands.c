@@ -377,6 +377,9 @@ add_stats_row(request_t *request, const broker_route_t *route, void *context)
     table_cell(table, "%" PRIu64, STATS(route, capture_dropped));
     table_cell(table, "%.0f", route->bytes_in_1s);
     table_cell(table, "%.0f", route->bytes_out_1s);
+    table_cell(table, "%" PRIu64, counter_get(&route->counters->sides[SIDE_FRONTEND].connections));
+    table_cell(table, "%" PRIu64, counter_get(&route->counters->sides[SIDE_BACKEND].connections));
+    table_cell(table, "%.1f%%", route->blocked_share * 100);
 }
 
 static void
@@ -391,8 +394,9 @@ run_show_stats(request_t *request)
         { "INGRESS_RECEIVED", 1 }, { "INGRESS_RECEIVED_BYTES", 1 }, { "CAPTURE_SENT", 1 },
         { "HWM", 1 }, { "UNDELIVERABLE", 1 }, { "ACL", 1 }, { "QUOTA", 1 }, { "STALLED", 1 }, { "SHUTDOWN", 1 },
         { "CAPTURE_DROPPED", 1 }, { "BYTES_IN/1S", 1 }, { "BYTES_OUT/1S", 1 },
+        { "FRONTEND_CLIENTS", 1 }, { "BACKEND_CLIENTS", 1 }, { "BLOCKED/60S", 1 },
     };
-    _Static_assert(COUNT(columns) == 8 + COUNT(side_columns) + DROP_REASONS + 3, "a cell for each column");
+    _Static_assert(COUNT(columns) == 8 + COUNT(side_columns) + DROP_REASONS + 6, "a cell for each column");
     if (request->json)
         show_json_routes(request);
     else
