@@ -12,6 +12,7 @@ import json
 import os
 import re
 import socket
+import subprocess
 import threading
 
 import zb
@@ -335,6 +336,78 @@ def test_requests_and_slow_clients_beside_a_route_at_full_load():
         for each in slow:
             each.close()
         compare(f"5,000 requests, 100 slow clients and {len(loads)} loads", alone, loads[0])
+
+
+def test_top_shows_the_figures_of_the_page():
+    zb.need_http()
+    with Route("pub", http=True) as route:
+        loading = threading.Thread(target=route.load, args=(9000, 3000), daemon=True)
+        loading.start()
+        top = zb.spawn(zb.program("zbrokerctl") + ["-s", route.daemon.control, "-w", "0.1", "top"], stdout=subprocess.PIPE,
+                       stderr=subprocess.DEVNULL, text=True)
+
+        def ask():
+            connection = http.client.HTTPConnection("127.0.0.1", route.http, timeout=20)
+            connection.request("GET", "/api/v1/routes")
+            found = json.loads(connection.getresponse().read())["routes"][0]
+            connection.close()
+            return found
+
+        agreed = 0
+        names = None
+        for line in top.stdout:
+            fields = line.split()
+            if line.startswith("ROUTE "):
+                names = fields
+            if not line.startswith("r ") or not names:
+                continue
+            shown, page = dict(zip(names, fields)), ask()
+            rates = [page["rates"][name] for name in ("in_1s", "out_1s", "in_60s", "out_60s", "bytes_in_1s", "bytes_out_1s")]
+            if rates[0] and [float(shown[name]) for name in ("IN/1S", "OUT/1S", "IN/60S", "OUT/60S", "BYTES_IN/1S", "BYTES_OUT/1S")] == \
+                    [round(rate, 1) for rate in rates]:  # else a second was over between the two
+                clients = [page[side]["connections"] for side in ("frontend", "backend")]
+                assert [int(shown["FRONTEND_CLIENTS"]), int(shown["BACKEND_CLIENTS"])] == clients == [1, 1], (shown, page)
+                assert shown["BLOCKED/60S"] == f"{page['blocked_share'] * 100:.1f}%", (shown, page)
+                assert 0 < int(shown["FRONTEND_RECEIVED"]) <= page["frontend"]["messages_received"], (shown, page)
+                assert int(shown["DROPPED"]) == sum(page["dropped"].values()) == 0
+                agreed += 1
+            if agreed == 5:
+                break
+        assert agreed == 5
+        loading.join()
+
+
+def test_the_log_says_each_event_once_and_changes_its_level():
+    with Route() as route, zb.Control(route.daemon) as control:
+        port = int(route.front.rpartition(":")[2])
+
+        def knock(times):
+            for _ in range(times):
+                with socket.create_connection(("127.0.0.1", port)) as peer:
+                    peer.sendall(b"\xff\0\0\0\0\0\0\0\1\x7f\3\0JUNK" + b"\0" * 48 + b"nonsense" * 10)
+                    peer.settimeout(5)
+                    try:
+                        while peer.recv(1000):
+                            pass
+                    except ConnectionResetError:
+                        pass
+
+        failed = r"route r: frontend handshake failed reason=\w+ code=\w+( \(repeated (\d+) times?\))?$"
+        count = lambda: sum(int(match.group(2) or 1) for match in re.finditer("(?m)" + failed, route.daemon.log()))
+        failures = lambda: sum(control.route("r")["frontend"]["handshake_failures"].values())
+        assert control.ask("set log_level error") == "log_level: error"
+        knock(5)
+        zb.wait_until(lambda: failures() == 5)
+        assert control.ask("set log_level info") == "log_level: info"
+        knock(40)
+        zb.wait_until(lambda: failures() == 45)
+        zb.wait_until(lambda: count() >= 40, 15, "the sum of what repeats")
+        lines = re.findall("(?m)^.*handshake failed.*$", route.daemon.log())
+        assert count() == 40 and len(lines) < 10, lines
+        assert not re.search(" (debug|trace): ", route.daemon.log())
+        assert control.ask("set log_level debug") == "log_level: debug"
+        knock(1)
+        route.daemon.wait_log(r"debug: route r: frontend client \d+ ")
 
 
 if __name__ == "__main__":
