@@ -475,12 +475,12 @@ def captured(kind, lines, socket, check):
         reader = peers.open(socket, tap, rcvhwm=0)
         wait_stats(daemon, "r", lambda s: s["capture"]["connections"] == 1, "a reader")
         if socket == zmq.SUB:  # its subscription follows its connection
-            wait_until_captured(peers, reader, front, back)
+            wait_until_captured(daemon, peers, reader, front, back)
         check(daemon, peers, reader, front, back)
         assert daemon.stop() == 0, daemon.log()
 
 
-def wait_until_captured(peers, reader, front, back):
+def wait_until_captured(daemon, peers, reader, front, back):
     """Send through the streamer until the reader sees it."""
     sender, receiver = peers.open(zmq.PUSH, front), peers.open(zmq.PULL, back)
 
@@ -494,6 +494,8 @@ def wait_until_captured(peers, reader, front, back):
         reader.recv_multipart()
     sender.close()
     receiver.close()
+    # What is sent to a receiver that is just leaving goes with it.
+    wait_stats(daemon, "r", lambda s: s["frontend"]["connections"] + s["backend"]["connections"] == 0, "both have gone")
 
 
 def test_capture_sees_every_message_in_order():
@@ -554,7 +556,7 @@ def test_a_stalled_reader_slows_nothing_and_its_misses_are_counted():
             reader = peers.open(socket, tap, rcvhwm=10)
             wait_stats(daemon, "r", lambda s: s["capture"]["connections"] == 1, "a reader")
             if socket == zmq.SUB:
-                wait_until_captured(peers, reader, front, back)
+                wait_until_captured(daemon, peers, reader, front, back)
             before = stats(daemon, "r")
             sender, receiver = peers.open(zmq.PUSH, front, sndhwm=0), peers.open(zmq.PULL, back, rcvhwm=0)
             start = time.monotonic()
