@@ -321,6 +321,7 @@ run(void *arg)
         {.fd = verify_fd(self->verify), .events = ZMQ_POLLIN},
         {.fd = self->wake, .events = ZMQ_POLLIN},
     };
+    pthread_setname_np(pthread_self(), "zb:guard");
     while (!self->stopping) {
         self->round_ms = clock_mono_ms();
         if (zmq_poll(items, sizeof items / sizeof *items, ROUND_MS) == -1 && zmq_errno() == ETERM)
