@@ -245,6 +245,17 @@ def test_a_secret_that_is_not_secret_is_refused():
         assert "server_secret" in result.stderr and "error" in result.stderr
 
 
+def test_root_may_check_what_the_service_will_read():
+    if os.geteuid() != 0:
+        raise zb.Skip("needs root")
+    folder = zb.folder()
+    ini, *_, = curve_house(folder)
+    os.chown(folder + "/server_secret", 65534, 65534)
+    file = zb.write(folder + "/x.ini", ini)
+    assert zb.run("-t", "-c", file).returncode == 0
+    assert keygen("--check", folder + "/server").returncode == 0
+
+
 @zb.limit(400)
 def test_many_changes_of_keys_hurt_no_friend_and_help_no_stranger():
     # ZB_CHANGES and ZB_CLIENTS: how many; 200 and 500 take a minute.
@@ -484,6 +495,37 @@ backend_bind = tcp://127.0.0.1:{two}
         assert not come("mallory", 1), "she has no key of the realm"
         assert not is_in(zmq.PUSH, front) and not is_in(zmq.PUSH, front, user="alice", password="x")
         assert pull.socket.poll(100) == 0
+        assert daemon.stop() == 0
+
+
+# --- as the manual says -----------------------------------------------------------------------------------------------
+
+def test_the_example_of_the_manual_works():
+    page = zb.read(os.path.join(zb.SRCDIR, "man/zbroker.ini.5.in"))
+    blocks = re.findall(r"^\.Bd -literal[^\n]*\n(.*?)^\.Ed", page, re.M | re.S)
+    ini, = [block for block in blocks if "security = curve" in block]
+    program, = [block for block in blocks if block.startswith("import zmq\n")]
+    house, home = zb.folder(), zb.folder()
+    os.mkdir(house + "/clients")
+    server, alice = make_cert(house, "server.cert"), make_cert(home, "alice")
+    shutil.copy(server, home)
+    shutil.copy(alice, house + "/clients")
+    one, two, three = zb.free_ports(3)
+    for old, new in (("/etc/zbroker", house), ("9640", str(three)), ("*:5555", f"127.0.0.1:{one}"), ("*:5556", f"127.0.0.1:{two}")):
+        assert old in ini, old
+        ini = ini.replace(old, new)
+    place = "broker.example.com:5556"
+    assert place in program
+    with zb.Daemon(ini) as daemon, Client(zmq.PUB, f"tcp://127.0.0.1:{one}", alice, server) as pub:
+        sub = zb.spawn([sys.executable, "-c", program.replace(place, f"127.0.0.1:{two}")], cwd=home, text=True,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+        def ended():
+            pub.socket.send_multipart([b"news/weather", b"sunny"])
+            return sub.poll() is not None
+
+        zb.wait_until(ended)
+        assert sub.stdout.read() == "[b'news/weather', b'sunny']\n"
         assert daemon.stop() == 0
 
 

@@ -41,7 +41,8 @@ int cert_load_public(cert_t *self, const char *path, cert_fault_t *fault);
 
 // Read both parts: from PATH, or the secret one from PATH_secret beside it, as
 // czmq writes them. The file that holds the secret must be a regular file of
-// root or of our own user that nobody else can read or write. 0 or -1.
+// root or of our own user (any user's if we are root) that nobody else can read
+// or write. 0 or -1.
 int cert_load_secret(cert_t *self, const char *path, cert_fault_t *fault);
 
 // The user a public certificate in a folder stands for: its metadata name, else
