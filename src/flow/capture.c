@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "flow/capture.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 
 #include <stdio.h>
@@ -127,13 +126,13 @@ put_number(char *to, uint64_t number)
 
 // snprintf(3) would cost more than the message itself.
 static bool
-send_envelope(capture_t *self, side_t side, uint64_t seq)
+send_envelope(capture_t *self, side_t side, uint64_t seq, int64_t wall_ns)
 {
     char text[sizeof self->heads[0].text + 42];
     memcpy(text, self->heads[side].text, self->heads[side].size);
     char *end = put_number(text + self->heads[side].size, seq);
     *end++ = ' ';
-    end = put_number(end, (uint64_t) clock_wall_ns());
+    end = put_number(end, (uint64_t) wall_ns);
     size_t size = (size_t) (end - text);
     zmq_msg_t frame;
     zmq_msg_init_size(&frame, size);
@@ -144,7 +143,7 @@ send_envelope(capture_t *self, side_t side, uint64_t seq)
 }
 
 void
-capture_offer(capture_t *self, side_t side, uint64_t seq, zmq_msg_t *frames, size_t count)
+capture_offer(capture_t *self, side_t side, uint64_t seq, int64_t wall_ns, zmq_msg_t *frames, size_t count)
 {
     if (!capture_has_readers(self))
         return;
@@ -153,7 +152,7 @@ capture_offer(capture_t *self, side_t side, uint64_t seq, zmq_msg_t *frames, siz
         counter_add(&self->counters->capture_dropped, 1);
         return;
     }
-    if (self->envelope && !send_envelope(self, side, seq))
+    if (self->envelope && !send_envelope(self, side, seq, wall_ns))
         return;
     for (size_t i = 0; i < count; i++) {
         zmq_msg_t copy;

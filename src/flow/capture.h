@@ -21,8 +21,8 @@ capture_t *capture_new(void *socket, const route_conf_t *conf, counters_t *count
 void capture_look(capture_t *self);
 bool capture_has_readers(const capture_t *self);
 
-// Offer COUNT frames that came in at SIDE as the route's message number SEQ. Never waits, never keeps a frame.
-void capture_offer(capture_t *self, side_t side, uint64_t seq, zmq_msg_t *frames, size_t count);
+// Offer COUNT frames that came in at SIDE, at WALL_NS, as the route's message number SEQ. Never waits, never keeps a frame.
+void capture_offer(capture_t *self, side_t side, uint64_t seq, int64_t wall_ns, zmq_msg_t *frames, size_t count);
 
 void capture_free(capture_t **self_p);
 

@@ -395,10 +395,13 @@ static void
 show(forward_t *self, const lane_t *lane, message_t *message)
 {
     self->seq++;
+    if (!self->tap_count && !self->capture)
+        return;
+    int64_t now = clock_wall_ns();
     if (self->capture)
-        capture_offer(self->capture, lane->from->side, self->seq, message->frames, message->count);
+        capture_offer(self->capture, lane->from->side, self->seq, now, message->frames, message->count);
     for (size_t i = 0; i < self->tap_count; i++)
-        tap_offer(self->taps[i], lane->from->side, message->frames, message->count);
+        tap_offer(self->taps[i], lane->from->side, now, message->frames, message->count);
 }
 
 bool

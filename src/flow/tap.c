@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "flow/tap.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 
 #include <stdalign.h>
@@ -138,10 +137,10 @@ matches(const tap_t *self, zmq_msg_t *first)
 }
 
 static void
-fill(slot_t *slot, uint64_t seq, side_t side, zmq_msg_t *frames, size_t count)
+fill(slot_t *slot, uint64_t seq, side_t side, int64_t wall_ns, zmq_msg_t *frames, size_t count)
 {
     tap_message_t *message = &slot->message;
-    *message = (tap_message_t) { .seq = seq, .wall_ns = clock_wall_ns(), .side = side, .frames = count };
+    *message = (tap_message_t) { .seq = seq, .wall_ns = wall_ns, .side = side, .frames = count };
     message->frame = count > TAP_FRAMES ? xcalloc(count, sizeof *message->frame) : slot->frame;
     slot->size = sizeof *slot;
     for (size_t i = 0; i < count; i++) {
@@ -158,7 +157,7 @@ waiting_bytes(const tap_t *self)
 }
 
 void
-tap_offer(tap_t *self, side_t side, zmq_msg_t *frames, size_t count)
+tap_offer(tap_t *self, side_t side, int64_t wall_ns, zmq_msg_t *frames, size_t count)
 {
     if (tap_abandoned(self) || !matches(self, &frames[0]))
         return;
@@ -170,7 +169,7 @@ tap_offer(tap_t *self, side_t side, zmq_msg_t *frames, size_t count)
         return;
     }
     slot_t *slot = &self->ring[tail % TAP_ROOM];
-    fill(slot, self->seq, side, frames, count);
+    fill(slot, self->seq, side, wall_ns, frames, count);
     ADD(&self->given, slot->size);
     atomic_store_explicit(&self->tail, tail + 1, memory_order_release);
     atomic_thread_fence(memory_order_seq_cst);

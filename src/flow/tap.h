@@ -34,7 +34,7 @@ void tap_message_free(tap_message_t **message_p);
 uint64_t tap_missed(const tap_t *self); // so far
 
 // The route's side: offer a whole message (frames are shared by reference, never copied when large).
-void tap_offer(tap_t *self, side_t side, zmq_msg_t *frames, size_t count);
+void tap_offer(tap_t *self, side_t side, int64_t wall_ns, zmq_msg_t *frames, size_t count);
 
 // Has the reader released it?
 bool tap_abandoned(const tap_t *self);
