@@ -235,7 +235,12 @@ def test_a_route_keeps_its_rate_beside_three_taps_and_a_capture():
         route.wait_for_readers(reader)
         before, taps = route.passed(), three_taps(route)
         beside = route.load(messages, rate)
-        add_up(taps, route.passed() - before)
+        last = route.passed()
+        add_up(taps, last - before)
+        numbers = [number for number in reader.end() if number > before]
+        missed = len(lacking(numbers, before + 1, last))
+        assert route.stats()["capture_dropped"] == missed
+        print(f"# capture: {len(numbers)} seen + {missed} missed = {last - before}")
         compare(f"the same at {rate} messages/s", alone, beside)
 
 
