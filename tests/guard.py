@@ -76,6 +76,8 @@ class Client:
                           ) == zmq.EVENT_HANDSHAKE_SUCCEEDED
 
     def close(self):
+        if self.socket.closed:
+            return
         self.socket.disable_monitor()
         self.monitor.close(0)
         self.socket.close(0)
@@ -713,6 +715,63 @@ max_topic = 20
                 five()
             assert len(got) == 5, got
         assert daemon.log().count("quota: route news") == 1
+        assert daemon.stop() == 0
+
+
+def test_a_side_that_is_full_keeps_the_next_waiting():
+    one, two = zb.free_ports(2)
+    with zb.Daemon(f"""
+[route jobs]
+type = streamer
+frontend_bind = tcp://127.0.0.1:{one}
+frontend_max_clients = 2
+backend_bind = tcp://127.0.0.1:{two}
+""") as daemon:
+        front, back = f"tcp://127.0.0.1:{one}", f"tcp://127.0.0.1:{two}"
+        with Client(zmq.PULL, back) as pull, Client(zmq.PUSH, front) as first, Client(zmq.PULL, back) as other:
+            with Client(zmq.PUSH, front) as second:
+                assert all(client.is_in() for client in (pull, first, other, second)), "the other side has room"
+                daemon.wait_log(r"jobs.*frontend.*full \(max_clients\)")
+                with Client(zmq.PUSH, front) as third:
+                    third.monitor.rcvtimeo = 500
+                    assert third.event(zmq.EVENT_HANDSHAKE_SUCCEEDED) is None
+                    second.close()
+                    third.monitor.rcvtimeo = int(5000 * zb.SLOW)
+                    assert third.event(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        assert daemon.stop() == 0
+
+
+@zb.limit(120)
+def test_a_million_subscriptions_of_one_client_end_with_the_client():
+    one, two = zb.free_ports(2)
+    ready = b"\x05READY" + b"\x0bSocket-Type" + struct.pack(">I", 3) + b"SUB"
+    with zb.Daemon(f"""
+[route news]
+type = forwarder
+frontend_bind = tcp://127.0.0.1:{one}
+backend_bind = tcp://127.0.0.1:{two}
+""") as daemon, Client(zmq.PUB, f"tcp://127.0.0.1:{one}") as pub, \
+            Client(zmq.SUB, f"tcp://127.0.0.1:{two}", topics=[b"good"]) as good:
+        before = zb.rss(daemon.pid)
+        with socket.create_connection(("127.0.0.1", two)) as peer:
+            peer.settimeout(10 * zb.SLOW)
+            peer.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32))
+            peer.sendall(b"\x04" + bytes([len(ready)]) + ready)
+            heard = b""
+            while b"XPUB" not in heard:
+                heard += peer.recv(4096)
+            sent = 0
+            try:
+                while sent < 1000000:
+                    peer.sendall(b"".join(b"\0\x29\x01%040d" % i for i in range(sent, sent + 1000)))
+                    sent += 1000
+            except OSError:
+                pass
+        assert sent < 1000000, "it was not cut"
+        daemon.wait_log(r"warning: quota: route news: 127\.0\.0\.1: cut, \d+ subscriptions over the limit")
+        assert zb.rss(daemon.pid) - before < 300 << 20, f"{(zb.rss(daemon.pid) - before) >> 20} MiB for {sent} subscriptions"
+        got, = publish_until(pub, [good], [b"good"])
+        assert got == {b"good"} and good.event(zmq.EVENT_HANDSHAKE_SUCCEEDED, zmq.EVENT_DISCONNECTED) == zmq.EVENT_HANDSHAKE_SUCCEEDED
         assert daemon.stop() == 0
 
 
