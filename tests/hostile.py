@@ -313,6 +313,36 @@ def test_two_thousand_reconnects():
         target.survived()
 
 
+def test_a_peer_breaks_off_while_it_is_held_up():
+    """With heartbeats, libzmq up to 4.3.5 aborts in the next one: by default there are none."""
+    port, out = zb.free_ports(2)
+    ini = f"""
+[route held]
+type = streamer
+frontend_bind = tcp://127.0.0.1:{port}
+backend_bind = tcp://127.0.0.1:{out}
+sndhwm = 5
+rcvhwm = 5
+"""
+    with zb.Daemon(ini) as daemon, zb.Control(daemon) as control:
+        assert control.ask("show config held").count("heartbeat_ivl = 0") == 2
+        for _ in range(20):
+            context = zmq.Context()
+            push = context.socket(zmq.PUSH)
+            push.linger = 0
+            push.connect(f"tcp://127.0.0.1:{port}")
+            for _ in range(1500):
+                try:
+                    push.send(b"x" * 1000, zmq.DONTWAIT)
+                except zmq.Again:
+                    push.poll(20, zmq.POLLOUT)
+            context.destroy(0)
+        over = time.monotonic() + 6  # longer than heartbeats would be apart
+        zb.wait_until(lambda: time.monotonic() > over or not daemon.running())
+        assert daemon.running(), daemon.log()
+        assert control.ask("status").startswith("zbroker ")
+
+
 def test_identities_that_clash():
     with Target() as target, zmq.Context() as context:
         def client():

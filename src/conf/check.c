@@ -377,6 +377,11 @@ typedef enum {
     ON_OWN_LOOP, // not with engine = zmq_proxy
 } condition_t;
 
+// No heartbeats of our own: libzmq up to 4.3.5 aborts in the next one when a peer
+// that is held up breaks off (stream_engine_base.cpp: !_io_error), so that any
+// client could end the process. TCP finds dead peers instead; tcp_maxrt stays off, as it
+// would cut those who are merely slow.
+//
 // Where our default is not libzmq's. A row with sockets is what that socket
 // type needs: only a SIDE_option on the route changes it. The first that holds wins.
 static const struct {
@@ -387,7 +392,6 @@ static const struct {
 } own_defaults[] = {
     { "backlog", "1024", ALWAYS, 0 },
     { "handshake_ivl", "5s", ALWAYS, 0 },
-    { "heartbeat_ivl", "5s", ON_TCP, 0 },
     { "heartbeat_timeout", "15s", ALWAYS, 0 },
     { "heartbeat_ttl", "15s", ALWAYS, 0 },
     { "ipv6", "yes", ON_IPV6_HOST, 0 },
@@ -397,9 +401,9 @@ static const struct {
     { "router_mandatory", "yes", ON_OWN_LOOP, 0 },
     { "sndhwm", "0", ALWAYS, ON(ZMQ_XSUB) | ON(ZMQ_SUB) },
     { "tcp_keepalive", "yes", ON_TCP, 0 },
-    { "tcp_keepalive_cnt", "5", ON_TCP, 0 },
-    { "tcp_keepalive_idle", "60s", ON_TCP, 0 },
-    { "tcp_keepalive_intvl", "10s", ON_TCP, 0 },
+    { "tcp_keepalive_cnt", "2", ON_TCP, 0 },
+    { "tcp_keepalive_idle", "10s", ON_TCP, 0 },
+    { "tcp_keepalive_intvl", "5s", ON_TCP, 0 },
 };
 
 static bool
