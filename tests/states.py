@@ -1,0 +1,378 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What pause, drain, disable, enable and resume do to the messages of a route; and control that answers under stress.
+
+ZB_CLIENTS is how many clients are connected for that."""
+
+import os
+import resource
+import socket
+import statistics
+import struct
+import threading
+import time
+
+import zmq
+import zb
+
+CLIENTS = int(os.environ.get("ZB_CLIENTS", "2000"))
+
+
+def tcp(port):
+    return f"tcp://127.0.0.1:{port}"
+
+
+def route(name, kind, one, two, more=""):
+    return f"[route {name}]\ntype = {kind}\nfrontend_bind = {tcp(one)}\nbackend_bind = {tcp(two)}\n{more}\n"
+
+
+class Peers:
+    """A context; its threads end before it does."""
+
+    def __init__(self):
+        self.context, self.threads, self.peers = zmq.Context(), [], []
+
+    def open(self, kind, port, **options):
+        peer = self.context.socket(kind)
+        self.peers.append(peer)
+        peer.linger, peer.reconnect_ivl, peer.rcvtimeo = 0, 20, 5000
+        for name, value in options.items():
+            setattr(peer, name, value)
+        if kind == zmq.SUB:
+            peer.subscribe(b"")
+        peer.connect(tcp(port))
+        return peer
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *ignored):
+        for thread in self.threads:
+            thread.stop()
+        self.context.destroy(0)
+
+
+class Flow(threading.Thread):
+    """Numbered messages at a rate into one socket, and what comes out of the other."""
+
+    def __init__(self, peers, push, pull, rate):
+        super().__init__(daemon=True)
+        self.push, self.pull, self.rate = push, pull, rate
+        self.sent, self.came, self.wrong, self.stopping, self.sending = 0, 0, [], False, True
+        peers.threads.append(self)
+        self.start()
+
+    def run(self):
+        start, credit = time.monotonic(), 0
+        while not self.stopping:
+            due = int((time.monotonic() - start) * self.rate) - credit
+            if not self.sending:
+                credit += due - self.sent
+            while self.sending and self.sent < due:
+                self.push.send(struct.pack("<I", self.sent))
+                self.sent += 1
+            while self.pull.poll(1):
+                number, = struct.unpack("<I", self.pull.recv())
+                if number != self.came:
+                    self.wrong.append((self.came, number))
+                self.came += 1
+
+    def stop(self):
+        self.stopping = True
+        self.join()
+
+    def rest(self):
+        """Send no more and wait for what is on its way."""
+        self.sending = False
+        try:
+            zb.wait_until(lambda: self.came >= self.sent, 10)
+        except AssertionError:
+            pass
+        return self.sent, self.came, self.wrong[:5]
+
+
+def state(control, name):
+    return control.route(name)["state"]
+
+
+def still(control, name, seconds=0.4):
+    """The counters stand still for that long."""
+    def figures():
+        stats = control.route(name)
+        return [(stats[side]["messages_received"], stats[side]["messages_sent"]) for side in ("frontend", "backend")]
+    end, before = time.monotonic() + 5 * zb.SLOW, figures()
+    since = time.monotonic()
+    while time.monotonic() - since < seconds:
+        now = figures()
+        if now != before:
+            before, since = now, time.monotonic()
+        assert time.monotonic() < end, "it goes on and on"
+        time.sleep(0.02)
+    return before
+
+
+# --- states -----------------------------------------------------------------------------------------------------------
+
+def test_pause_stops_both_ways_and_cuts_nobody():
+    one, two = zb.free_ports(2)
+    with zb.Daemon(route("jobs", "streamer", one, two)) as daemon, zb.Control(daemon) as control, Peers() as peers:
+        flow = Flow(peers, peers.open(zmq.PUSH, one, sndhwm=0), peers.open(zmq.PULL, two), 3000)
+        for _ in range(5):
+            came = flow.came
+            zb.wait_until(lambda: flow.came > came + 200)
+            assert control.ask("pause jobs") == "route jobs: paused"
+            assert state(control, "jobs") == "paused"
+            still(control, "jobs")
+            stats = control.route("jobs")
+            assert stats["frontend"]["connections"] == stats["backend"]["connections"] == 1
+            assert zb.accepts(tcp(one)) and zb.accepts(tcp(two)), "listeners stay"
+            assert control.ask("pause jobs") == "route jobs: paused", "a command that changes nothing is fine"
+            control.ask("resume jobs")
+            assert state(control, "jobs") == "running"
+        control.ask("resume jobs")
+        sent, came, wrong = flow.rest()
+        assert (came, wrong) == (sent, []), (sent, came, wrong)
+
+
+def test_a_paused_queue_carries_neither_requests_nor_replies():
+    one, two = zb.free_ports(2)
+    with zb.Daemon(route("ask", "queue", one, two)) as daemon, zb.Control(daemon) as control, Peers() as peers:
+        client, service = peers.open(zmq.DEALER, one), peers.open(zmq.DEALER, two)
+        client.send(b"first")
+        request = service.recv_multipart()
+        control.ask("pause ask")
+        service.send_multipart(request)
+        client.send(b"second")
+        assert not client.poll(400) and not service.poll(0)
+        control.ask("resume ask")
+        assert client.recv() == b"first" and service.recv_multipart()[-1] == b"second"
+
+
+def test_drain_reads_nothing_new_and_delivers_the_rest():
+    one, two = zb.free_ports(2)
+    with zb.Daemon(route("ask", "queue", one, two)) as daemon, zb.Control(daemon) as control, Peers() as peers:
+        client, service = peers.open(zmq.DEALER, one), peers.open(zmq.DEALER, two)
+        client.send(b"first")
+        request = service.recv_multipart()
+        assert control.ask("drain ask") == "route ask: draining"
+        assert state(control, "ask") == "draining"
+        client.send(b"second")
+        assert not service.poll(400), "nothing new is read"
+        service.send_multipart(request)
+        assert client.recv() == b"first", "replies come through"
+        assert state(control, "ask") == "draining", "and it stays so"
+        control.ask("resume ask")
+        assert service.recv_multipart()[-1] == b"second"
+
+
+def test_drain_and_resume_under_load():
+    one, two = zb.free_ports(2)
+    with zb.Daemon(route("jobs", "streamer", one, two)) as daemon, zb.Control(daemon) as control, Peers() as peers:
+        flow = Flow(peers, peers.open(zmq.PUSH, one, sndhwm=0), peers.open(zmq.PULL, two), 3000)
+        for _ in range(3):
+            came = flow.came
+            zb.wait_until(lambda: flow.came > came + 200)
+            control.ask("drain jobs")
+            (received, _), (_, sent) = still(control, "jobs")
+            assert received == sent, "what was taken is delivered"
+            control.ask("pause jobs")
+            control.ask("resume jobs")
+        sent, came, wrong = flow.rest()
+        assert (came, wrong) == (sent, []), (sent, came, wrong)
+
+
+def test_disable_delivers_then_refuses_and_enable_goes_on():
+    one, two = zb.free_ports(2)
+    with zb.Daemon(route("jobs", "streamer", one, two)) as daemon, zb.Control(daemon) as control, Peers() as peers:
+        flow = Flow(peers, peers.open(zmq.PUSH, one, sndhwm=0), peers.open(zmq.PULL, two), 3000)
+        for n in range(4):
+            came = flow.came
+            zb.wait_until(lambda: flow.came > came + 200)
+            assert not control.ask("disable jobs").startswith("error: ")
+            assert state(control, "jobs") in ("draining", "disabled")
+            if n == 3:  # at once, while it drains
+                control.ask("enable jobs")
+                break
+            zb.wait_until(lambda: state(control, "jobs") == "disabled")
+            zb.wait_until(lambda: not zb.accepts(tcp(one)) and not zb.accepts(tcp(two)), 5, "connects to be refused")
+            stats = control.route("jobs")
+            assert stats["frontend"]["messages_received"] == stats["backend"]["messages_sent"], stats
+            for verb in ("pause", "resume", "drain"):
+                answer = control.ask(f"{verb} jobs")
+                assert answer.startswith("error: ") and "disabled" in answer, answer
+            assert not control.ask("disable jobs").startswith("error: ")
+            assert not control.ask("enable jobs").startswith("error: ")
+            assert state(control, "jobs") == "running"
+        zb.wait_until(lambda: state(control, "jobs") == "running")
+        sent, came, wrong = flow.rest()
+        assert came == sent, (sent, came, wrong, daemon.log())
+        assert control.route("jobs")["frontend"]["messages_received"] == sent, "counted over all of it"
+
+
+def test_a_route_that_cannot_come_back_has_failed_and_says_why():
+    one, two = zb.free_ports(2)
+    with zb.Daemon(route("jobs", "streamer", one, two)) as daemon, zb.Control(daemon) as control:
+        control.ask("disable jobs")
+        zb.wait_until(lambda: state(control, "jobs") == "disabled")
+        time_is_up = time.monotonic() + 1.1  # it would wait for its own, but not for a stranger's
+        zb.wait_until(lambda: time.monotonic() > time_is_up)
+        with socket.socket() as stranger:
+            stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            stranger.bind(("127.0.0.1", one))
+            stranger.listen()
+            answer = control.ask("enable jobs")
+            assert answer.startswith("error: ") and tcp(one) in answer, answer
+            assert state(control, "jobs") == "failed"
+            assert not zb.accepts(tcp(two)), "all or nothing"
+            answer = control.ask("pause jobs")
+            assert answer.startswith("error: ") and "failed" in answer, answer
+        control.ask("enable jobs")
+        assert state(control, "jobs") == "running" and zb.accepts(tcp(one)) and zb.accepts(tcp(two))
+        assert daemon.stop() == 0
+
+
+def test_the_reference_engine_refuses_what_it_cannot():
+    one, two = zb.free_ports(2)
+    with zb.Daemon(route("ref", "streamer", one, two, "engine = zmq_proxy")) as daemon, zb.Control(daemon) as control:
+        for verb in ("pause", "drain"):
+            answer = control.ask(f"{verb} ref")
+            assert answer.startswith("error: ") and "zmq_proxy" in answer, answer
+        assert state(control, "ref") == "running"
+        # A change that others take live re-creates it.
+        zb.write(daemon.file, route("ref", "streamer", one, two, f"engine = zmq_proxy\nfrontend_bind = {tcp(zb.free_port())}"))
+        assert control.ask("reload").endswith("(re-created)")
+        zb.wait_until(lambda: zb.accepts(tcp(one)) and state(control, "ref") == "running")
+        assert not control.ask("disable ref").startswith("error: ")
+        zb.wait_until(lambda: state(control, "ref") == "disabled")
+        zb.wait_until(lambda: not zb.accepts(tcp(one)))
+        assert not control.ask("enable ref").startswith("error: ")
+        assert zb.accepts(tcp(one))
+        assert daemon.stop() == 0
+
+
+def test_blocked_says_the_side_and_since_when():
+    one, two = zb.free_ports(2)
+    with zb.Daemon(route("jobs", "streamer", one, two, "sndhwm = 5\nrcvhwm = 5")) as daemon, zb.Control(daemon) as control, Peers() as peers:
+        push = peers.open(zmq.PUSH, one)
+        before = time.time()
+        for _ in range(20):
+            push.send(b"x")
+        blocked = zb.wait_until(lambda: control.route("jobs")["blocked"])
+        assert blocked["side"] == "backend", blocked
+        since = blocked["since"]
+        assert str(since)[:4] == time.strftime("%Y", time.gmtime(before)), since
+        assert "blocked" in control.ask("show routes") and "backend" in control.ask("show routes")
+        pull = peers.open(zmq.PULL, two)
+        for _ in range(20):
+            pull.recv()
+        zb.wait_until(lambda: control.route("jobs")["blocked"] is None)
+
+
+def test_cleared_counters_start_again_and_the_metrics_do_not():
+    one, two = zb.free_ports(2)
+    with zb.Daemon(route("jobs", "streamer", one, two)) as daemon, zb.Control(daemon) as control, Peers() as peers:
+        push, pull = peers.open(zmq.PUSH, one), peers.open(zmq.PULL, two)
+        for _ in range(10):
+            push.send(b"abc")
+            pull.recv()
+        zb.wait_until(lambda: control.route("jobs")["backend"]["messages_sent"] == 10)
+        assert not control.ask("clear counters jobs").startswith("error: ")
+        assert control.route("jobs")["backend"]["messages_sent"] == 0
+        zb.write(daemon.file, route("jobs", "streamer", one, two, "backend_sndhwm = 7"))
+        control.ask("reload")
+        for n in range(3):
+            push.send(b"abc")
+            pull.recv()
+        zb.wait_until(lambda: control.route("jobs")["backend"]["messages_sent"] == 3)
+        assert control.route("jobs")["backend"]["sent_bytes"] == 9
+        assert control.ask("clear counters nix").startswith("error: ")
+
+
+# --- control under stress -----------------------------------------------------------------------------------------------
+
+def median_ms(daemon):
+    """Of 20 answers, each to a client of its own."""
+    took = []
+    for i in range(20):
+        start = time.monotonic()
+        with zb.Control(daemon) as control:
+            answer = control.ask(("status", "show routes", "show stats", "show config")[i % 4])
+        took.append((time.monotonic() - start) * 1e3)
+        assert answer and not answer.startswith("error: "), answer
+    return statistics.median(took)
+
+
+@zb.limit(150)
+def test_control_answers_at_once_under_stress():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    clients = min(CLIENTS, hard - 500)
+    if clients < 100:
+        raise zb.Skip(f"only {hard} descriptors")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    kinds = {"streamer": (zmq.PUSH, zmq.PULL), "queue": (zmq.DEALER, zmq.DEALER), "pair": (zmq.PAIR, zmq.PAIR),
+             "forwarder": (zmq.PUB, zmq.SUB)}
+    ports = zb.free_ports(2 * len(kinds) + 4)
+    ini = "".join(route(kind, kind, ports[2 * i], ports[2 * i + 1], "sndhwm = 50\nrcvhwm = 50") for i, kind in enumerate(kinds))
+    ini += route("load", "streamer", ports[-4], ports[-3], f"capture_bind = {tcp(ports[-2])}\ncapture_type = push\ncapture_sndhwm = 10")
+    figures = {}
+    with zb.Daemon(ini) as daemon, zb.Control(daemon) as control, Peers() as peers:
+        figures["idle"] = median_ms(daemon)
+        # A consumer that takes nothing on every type, and senders who try all the same.
+        for i, (front, back) in enumerate(kinds.values()):
+            peers.open(back, ports[2 * i + 1], rcvhwm=1)
+            sender = peers.open(front, ports[2 * i], sndhwm=50)
+            if back == zmq.SUB:
+                zb.wait_until(lambda: control.ask("show subscriptions forwarder").count("\n") >= 1)
+            end = time.monotonic() + 5
+            count = 0
+            while time.monotonic() < end and count < 3000:
+                try:
+                    sender.send(b"x" * 10000, zmq.DONTWAIT)
+                    count += 1
+                except zmq.Again:
+                    if count and not sender.poll(300, zmq.POLLOUT):
+                        break
+        figures["a stuck consumer on every type"] = median_ms(daemon)
+        stuck = [each["name"] for each in control.json("show routes")["routes"] if each["blocked"]]
+        assert {"streamer", "queue", "pair"} <= set(stuck), stuck
+
+        held = []
+        for i in range(clients):
+            held.append(socket.create_connection(("127.0.0.1", ports[2 * (i % len(kinds))])))
+        figures[f"and {clients} connections"] = median_ms(daemon)
+
+        # As much as two threads here can offer, with a capture that nobody reads.
+        push, pull = peers.open(zmq.PUSH, ports[-4], sndhwm=100000), peers.open(zmq.PULL, ports[-3], rcvhwm=100000)
+        reader = peers.open(zmq.PULL, ports[-2], rcvhwm=1)
+        stop = threading.Event()
+
+        def offer():
+            while not stop.is_set():
+                for _ in range(100):
+                    push.send(b"x" * 20)
+
+        def take():
+            while not stop.is_set():
+                if pull.poll(50):
+                    for _ in range(100):
+                        try:
+                            pull.recv(zmq.DONTWAIT)
+                        except zmq.Again:
+                            break
+
+        threads = [threading.Thread(target=each, daemon=True) for each in (offer, take)]
+        for thread in threads:
+            thread.start()
+        zb.wait_until(lambda: control.route("load")["backend"]["messages_sent"] > 5000, 20)
+        zb.wait_until(lambda: control.ask("show stats load").split("\n") and reader.poll(0), 20, "a full capture")
+        figures["and a load with a full capture"] = median_ms(daemon)
+        stop.set()
+        for thread in threads:
+            thread.join(10)
+        for each in held:
+            each.close()
+        for what, ms in figures.items():
+            print(f"# {what}: median of 20 answers {ms:.1f} ms")
+        assert max(figures.values()) < 100 * zb.SLOW, figures
+
+
+zb.main()
