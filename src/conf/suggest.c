@@ -46,11 +46,13 @@ suggest_for(const char *wrong)
 void
 suggest_offer(suggest_t *self, const char *word)
 {
-    // A third of the letters wrong is a typing error, more is another word.
-    size_t size = strlen(self->wrong);
+    // A third of the letters wrong is a typing error, more is another word. Most words differ by more in length alone.
+    size_t size = strlen(self->wrong), word_size = strlen(word);
     unsigned limit = size < 4 ? 1 : size < 9 ? 2 : size < 15 ? 3 : 4;
+    if (word_size > size + limit || size > word_size + limit || word_size >= sizeof self->best)
+        return;
     unsigned distance = suggest_distance(self->wrong, word);
-    if (distance > limit || distance >= self->distance || strlen(word) >= sizeof self->best)
+    if (distance > limit || distance >= self->distance)
         return;
     self->distance = distance;
     snprintf(self->best, sizeof self->best, "%s", word);
