@@ -348,7 +348,7 @@ def test_requests_and_slow_clients_beside_a_route_at_full_load():
 def test_top_shows_the_figures_of_the_page():
     zb.need_http()
     with Route("pub", http=True) as route:
-        loading = threading.Thread(target=route.load, args=(9000, 3000), daemon=True)
+        loading = threading.Thread(target=route.load, args=(15000, 3000), daemon=True)
         loading.start()
         top = zb.spawn(zb.program("zbrokerctl") + ["-s", route.daemon.control, "-w", "0.1", "top"], stdout=subprocess.PIPE,
                        stderr=subprocess.DEVNULL, text=True)
@@ -371,16 +371,16 @@ def test_top_shows_the_figures_of_the_page():
             shown, page = dict(zip(names, fields)), ask()
             rates = [page["rates"][name] for name in ("in_1s", "out_1s", "in_60s", "out_60s", "bytes_in_1s", "bytes_out_1s")]
             if rates[0] and [float(shown[name]) for name in ("IN/1S", "OUT/1S", "IN/60S", "OUT/60S", "BYTES_IN/1S", "BYTES_OUT/1S")] == \
-                    [round(rate, 1) for rate in rates]:  # else a second was over between the two
-                clients = [page[side]["connections"] for side in ("frontend", "backend")]
-                assert [int(shown["FRONTEND_CLIENTS"]), int(shown["BACKEND_CLIENTS"])] == clients == [1, 1], (shown, page)
+                    [round(rate, 1) for rate in rates] \
+                    and [shown["FRONTEND_CLIENTS"], shown["BACKEND_CLIENTS"]] == [str(page[side]["connections"]) for side in ("frontend", "backend")] == ["1", "1"]:
+                # Else a second was over between the two, or the load.
                 assert shown["BLOCKED/60S"] == f"{page['blocked_share'] * 100:.1f}%", (shown, page)
                 assert 0 < int(shown["FRONTEND_RECEIVED"]) <= page["frontend"]["messages_received"], (shown, page)
                 assert int(shown["DROPPED"]) == sum(page["dropped"].values()) == 0
                 agreed += 1
             if agreed == 5:
                 break
-        assert agreed == 5
+        assert agreed == 5, "five times the same"
         loading.join()
 
 
