@@ -47,6 +47,7 @@ LIMIT = 60
 
 _processes = []
 _folders = []
+_ports = []
 
 
 class Skip(Exception):
@@ -82,25 +83,33 @@ def read(path):
         return text.read()
 
 
+def _take(port):
+    """Is PORT ours until this process ends? Tests that run side by side agree by a name in the abstract namespace."""
+    name = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        name.bind(f"\0zb-port-{port}")
+        _ports.append(name)
+        return True
+    except OSError:
+        name.close()
+        return False
+
+
 def free_ports(count):
-    """COUNT tcp ports nobody listens on; held together while they are looked for, so that they differ.
+    """COUNT tcp ports nobody listens on, and that no other test gets before this one is over.
 
     They come from below the range for outgoing connections, so that no client gets one by chance."""
-    held, pid = [], os.getpid()
-    try:
-        port = 10000 + (pid * 97 + int(time.time() * 1000)) % 20000
-        while len(held) < count:
-            port = port + 1 if port < 31000 else 10000
-            candidate = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    found, port = [], 10000 + (os.getpid() * 97 + int(time.time() * 1000)) % 20000
+    while len(found) < count:
+        port = port + 1 if port < 31000 else 10000
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as candidate:
             try:
                 candidate.bind(("0.0.0.0", port))
-                held.append(candidate)
             except OSError:
-                candidate.close()
-        return [each.getsockname()[1] for each in held]
-    finally:
-        for each in held:
-            each.close()
+                continue
+        if _take(port):
+            found.append(port)
+    return found
 
 
 def free_port():
@@ -320,6 +329,8 @@ def clean():
             process.wait()
     while _folders:
         shutil.rmtree(_folders.pop(), ignore_errors=True)
+    while _ports:
+        _ports.pop().close()
 
 
 atexit.register(clean)
