@@ -572,9 +572,9 @@ rest_ms(route_t *self)
 static void
 let_others_accept(route_t *self)
 {
+    // Also if there is nobody else yet: he may come while this one is still delivering.
     for (size_t i = 0; i < self->listeners.count; i++)
-        if (listener_is_shared(self->listeners.at[i]))
-            listener_accept(self->listeners.at[i], CLOSED_FOR_MOVE, true);
+        listener_accept(self->listeners.at[i], CLOSED_FOR_MOVE, true);
 }
 
 // Nobody is left. Where another route has the listener too, it alone accepts from now on.
