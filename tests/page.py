@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """The status page as a person meets it: a real browser (Debian's chromium, driven by playwright-core) before a real daemon."""
 
+import functools
 import json
 import os
 import shutil
@@ -29,19 +30,27 @@ def need(*names):
     raise zb.Skip(f"{names[0]} is not installed")
 
 
+def install_playwright(folder):
+    """None, or why not. No network, or npm's registry out of reach, is no failure of ours."""
+    command = [need("npm"), "install", "--prefix", folder, "--no-save", "--no-audit", "--no-fund", "--ignore-scripts",
+               "--fetch-retries=0", "--fetch-timeout=15000", f"playwright-core@{PLAYWRIGHT}"]
+    os.makedirs(folder, exist_ok=True)
+    npm = zb.spawn(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        said = npm.communicate(timeout=40)[0]
+    except subprocess.TimeoutExpired:
+        npm.kill()
+        return "npm cannot install playwright-core within 40 s"
+    return None if npm.returncode == 0 else "npm cannot install playwright-core: " + (said.strip().splitlines() or ["?"])[0]
+
+
+@functools.cache
 def playwright():
-    """Where playwright-core is: in the build folder, put there at the first use."""
+    """Where playwright-core is, and why not: in the build folder, put there at the first use, tried once."""
     folder = os.path.join(zb.BUILDDIR, "tests", "node")
     module = os.path.join(folder, "node_modules", "playwright-core")
-    if not os.path.exists(os.path.join(module, "package.json")):
-        npm = need("npm")
-        os.makedirs(folder, exist_ok=True)
-        done = subprocess.run([npm, "install", "--prefix", folder, "--no-save", "--no-audit", "--no-fund", "--ignore-scripts",
-                               f"playwright-core@{PLAYWRIGHT}"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, timeout=120 * zb.SLOW, check=False)
-        if done.returncode or not os.path.exists(os.path.join(module, "package.json")):
-            raise zb.Skip("npm cannot install playwright-core: " + (done.stdout.strip().splitlines() or ["?"])[-1])
-    return module
+    fault = None if os.path.exists(os.path.join(module, "package.json")) else install_playwright(folder)
+    return module, fault
 
 
 def need_http():
@@ -54,7 +63,10 @@ class Browser:
     """tests/page_driver.js: every method is one of its commands."""
 
     def __init__(self):
-        node, chromium, module = need("node", "nodejs"), need("chromium", "chromium-browser"), playwright()
+        node, chromium = need("node", "nodejs"), need("chromium", "chromium-browser")
+        module, fault = playwright()
+        if fault:
+            raise zb.Skip(fault)
         self.process = zb.spawn([node, os.path.join(zb.SRCDIR, "tests", "page_driver.js"), module, chromium],
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
