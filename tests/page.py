@@ -64,6 +64,9 @@ class Browser:
 
     def __init__(self):
         node, chromium = need("node", "nodejs"), need("chromium", "chromium-browser")
+        version = subprocess.run([node, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+        if int(version.lstrip("v").split(".")[0]) < 20:
+            raise zb.Skip(f"playwright-core needs Node.js 20, this is {version}")
         module, fault = playwright()
         if fault:
             raise zb.Skip(fault)
