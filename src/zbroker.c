@@ -299,7 +299,7 @@ on_applied(void *arg, const conf_t *conf)
 {
     daemon_t *self = arg;
     limit_clients(self, conf);
-    log_set_level(conf->log_level);
+    log_open(conf->log_target, conf->syslog_facility, conf->log_level);
     if (self->control && control_chmod(self->control, conf->control_mode, conf->control_group) == -1)
         log_warning("control: cannot change mode or group: %s", strerror(errno));
 }
