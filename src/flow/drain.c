@@ -5,10 +5,12 @@
 #include "base/mem.h"
 
 #include <stdlib.h>
+#include <sys/prctl.h>
 
 #define TICK_MS 5
 #define QUIET_PASS 400   // less than libzmq's low-water mark: no pipe was full, so no engine has stopped reading
 #define READ_AHEAD_MS 60 // without a fuller pass
+#define CAREFUL_MS 1000  // for a moment in which each client has nothing under way
 #define GONE_MS 30       // without a message after the last connection went
 
 // Messages read ahead, in order.
@@ -153,13 +155,21 @@ connections(const queue_t *self)
 }
 
 static size_t
-half_close(queue_t *self, bool force)
+half_close(queue_t *self, close_care_t care)
 {
     size_t left = 0;
     for (int side = 0; side < SIDES; side++)
         if (self->how->inputs[side])
-            left += watch_half_close(self->how->inputs[side], force);
+            left += watch_half_close(self->how->inputs[side], care);
     return left;
+}
+
+static close_care_t
+care_after(const queue_t *self, int64_t elapsed_ms, int64_t share_ms)
+{
+    if (elapsed_ms >= share_ms || time_is_over(self))
+        return CLOSE_ALL;
+    return elapsed_ms < CAREFUL_MS ? CLOSE_CAUGHT_UP : CLOSE_IDLE;
 }
 
 // A client that never leaves its connection empty is sent away all the same when a quarter of the time is over.
@@ -167,7 +177,7 @@ static void
 half_close_all(queue_t *self)
 {
     int64_t start = clock_mono_ms(), share = (self->how->deadline_ms - start) / 4;
-    while (half_close(self, clock_mono_ms() - start >= share || time_is_over(self)) > 0) {
+    while (half_close(self, care_after(self, clock_mono_ms() - start, share)) > 0) {
         read_inputs(self);
         send_queue(self);
         tick(self);
@@ -227,6 +237,7 @@ drain_run(forward_t *forward, const drain_t *how)
     queue_t self = { .forward = forward, .how = how };
     drain_left_t left = { 0 };
     self.last = &self.first;
+    prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL); // moments of microseconds matter now
     for (size_t i = 0; i < forward->lane_count; i++)
         forward_gather(forward, &forward->lanes[i]);
 

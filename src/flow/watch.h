@@ -43,9 +43,14 @@ void watch_remove(watch_t *self, watch_side_t **side_p);
 // accepted from now on: libzmq's clients see the end, keep their queue and
 // connect again to whoever comes next. What a client could not write to a full
 // connection before it sees the end is lost, so only connections that had nothing
-// to read for several calls in a row are closed; with FORCE all are. Returns how
-// many are left. Call it every few milliseconds.
-size_t watch_half_close(watch_side_t *side, bool force);
+// to read for several calls in a row are closed. Returns how many are left. Call it
+// every few milliseconds, with less care as time goes by.
+typedef enum {
+    CLOSE_CAUGHT_UP, // and had no byte come in during the last moment: not in the middle of a burst either
+    CLOSE_IDLE,
+    CLOSE_ALL,
+} close_care_t;
+size_t watch_half_close(watch_side_t *side, close_care_t care);
 size_t watch_connections(const watch_side_t *side);
 
 // Newcomers are cut at once, before they have said anything: they come again to whoever is next.
