@@ -669,25 +669,6 @@ call_thread(route_t *self, int (*run)(route_t *self, void *arg), void *arg)
     return call.result;
 }
 
-const route_conf_t *
-route_conf(const route_t *self)
-{
-    return self->conf;
-}
-
-counters_t *
-route_counters(const route_t *self)
-{
-    return self->counters;
-}
-
-route_state_t
-route_state(const route_t *self)
-{
-    return atomic_load(&((route_t *) self)->finish) != FINISH_NOT ? ROUTE_DRAINING
-                                                                  : (route_state_t) atomic_load(&((route_t *) self)->mode);
-}
-
 static int
 nothing(route_t *self, void *arg)
 {

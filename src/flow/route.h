@@ -67,10 +67,6 @@ route_t *route_open(const route_conf_t *conf, listeners_t *listeners, const rout
 // Start its thread: 0, or -1 with errno.
 int route_run(route_t *self);
 
-const route_conf_t *route_conf(const route_t *self);
-counters_t *route_counters(const route_t *self);
-route_state_t route_state(const route_t *self);
-
 // Go over to CONF while running: endpoints added or removed, limits, filter,
 // capture. What must be bound anew is in LISTENERS already. CONF replaces the
 // borrowed one. The calling thread waits for the route's. 0, or -1 with the

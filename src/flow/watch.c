@@ -662,24 +662,6 @@ watch_user(watch_t *self, const char *route, side_t which, const char *address, 
     pthread_mutex_unlock(&self->lock);
 }
 
-size_t
-watch_kick_user(watch_t *self, const char *route, const char *user)
-{
-    size_t kicked = 0;
-    pthread_mutex_lock(&self->lock);
-    for (watch_side_t *side = self->sides; side; side = side->next) {
-        if (strcmp(route, side->route) != 0)
-            continue;
-        for (size_t i = 0; i < side->count; i++) {
-            const peer_t *peer = &side->peers[i];
-            if (!peer->user || strcmp(peer->user, user) == 0)
-                kicked += cut(peer);
-        }
-    }
-    pthread_mutex_unlock(&self->lock);
-    return kicked;
-}
-
 int64_t
 watch_age_ms(const watch_t *self)
 {

@@ -71,9 +71,6 @@ int watch_kick(watch_t *self, const char *route, uint64_t id);
 // A peer at ADDRESS (no port) of ROUTE.SIDE was let in as USER; the client list shows it where it is not ambiguous.
 void watch_user(watch_t *self, const char *route, side_t side, const char *address, const char *user);
 
-// Cut every client of USER, and those of ADDRESSES nobody can tell apart. Returns how many.
-size_t watch_kick_user(watch_t *self, const char *route, const char *user);
-
 // Milliseconds since the thread last came round its loop (it does so every second): for the watchdog.
 int64_t watch_age_ms(const watch_t *self);
 
