@@ -313,34 +313,103 @@ def test_two_thousand_reconnects():
         target.survived()
 
 
-def test_a_peer_breaks_off_while_it_is_held_up():
-    """With heartbeats, libzmq up to 4.3.5 aborts in the next one: by default there are none."""
+def held_up(more=""):
+    """A daemon whose one route soon takes nothing more, for want of a worker; and the ports of its two sides."""
     port, out = zb.free_ports(2)
-    ini = f"""
+    return zb.Daemon(f"""
 [route held]
 type = streamer
 frontend_bind = tcp://127.0.0.1:{port}
 backend_bind = tcp://127.0.0.1:{out}
 sndhwm = 5
 rcvhwm = 5
-"""
-    with zb.Daemon(ini) as daemon, zb.Control(daemon) as control:
-        assert control.ask("show config held").count("heartbeat_ivl = 0") == 2
-        for _ in range(20):
-            context = zmq.Context()
-            push = context.socket(zmq.PUSH)
-            push.linger = 0
-            push.connect(f"tcp://127.0.0.1:{port}")
-            for _ in range(1500):
-                try:
-                    push.send(b"x" * 1000, zmq.DONTWAIT)
-                except zmq.Again:
-                    push.poll(20, zmq.POLLOUT)
-            context.destroy(0)
-        over = time.monotonic() + 6  # longer than heartbeats would be apart
-        zb.wait_until(lambda: time.monotonic() > over or not daemon.running())
+{more}
+"""), port, out
+
+
+class Raw:
+    """A PUSH of ours, byte by byte. It counts the PINGs and PONGs that it gets."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10 * zb.SLOW)
+        self.socket.sendall(GREETING + ready(b"PUSH"))
+        self.got = b""
+        self.wait(b"READY", 1)
+
+    def wait(self, word, count):
+        while self.got.count(word) < count:
+            got = self.socket.recv(65536)
+            assert got, f"the connection ended after {self.got}"
+            self.got += got
+
+    def break_off(self):
+        """Without a good-bye: what the kernel then says is RST."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+
+def test_a_peer_breaks_off_while_it_is_held_up_and_heartbeats_go_on():
+    """libzmq up to 4.3.5 aborts in the next heartbeat to a peer that broke off while its messages were not taken."""
+    daemon, port, _ = held_up("frontend_heartbeat_ivl = 50ms")
+    with daemon, zb.Control(daemon) as control:
+        for _ in range(5):
+            peer = Raw(port)
+            peer.socket.sendall(frame(b"x" * 10) * 300)
+            peer.wait(b"PING", 2)
+            peer.break_off()
+        after = Raw(port)
+        after.wait(b"PING", 10)  # ten heartbeats later
         assert daemon.running(), daemon.log()
         assert control.ask("status").startswith("zbroker ")
+        after.socket.close()
+        assert daemon.stop() == 0, daemon.log()
+
+
+def test_a_peer_breaks_off_with_a_ping_behind_what_is_held_up():
+    """The same with no heartbeats of ours: the answer to a PING that is found later comes too late. Nothing is lost by it."""
+    daemon, port, out = held_up()
+    with daemon, zb.Control(daemon) as control:
+        assert control.ask("show config held").count("heartbeat_ivl = 0") == 2
+        peers, each = 5, 400  # more than libzmq reads at once
+        for number in range(peers):
+            peer = Raw(port)
+            peer.socket.sendall(b"".join(frame(b"%d %d" % (number, i)) + command(b"PING", b"\0\0") for i in range(each)))
+            peer.wait(b"PONG", 5)
+            peer.break_off()
+        Raw(port).socket.close()  # whoever comes in after them shows that their end was seen
+        with zmq.Context() as context, context.socket(zmq.PULL) as pull:
+            pull.linger = 0
+            pull.connect(f"tcp://127.0.0.1:{out}")
+            got = [[] for _ in range(peers)]
+            while sum(map(len, got)) < peers * each:
+                assert pull.poll(10000 * zb.SLOW), (list(map(len, got)), daemon.log())
+                number, i = pull.recv().split()
+                got[int(number)].append(int(i))
+            assert all(one == list(range(each)) for one in got)
+        zb.wait_until(lambda: control.route("held")["frontend"]["connections"] == 0)
+        assert daemon.stop() == 0, daemon.log()
+
+
+def test_peers_break_off_while_a_route_is_paused():
+    """The end of each is seen when the route goes on, on every transport."""
+    path = os.path.join(zb.folder(), "in.sock")
+    daemon, port, out = held_up(f"frontend_bind = ipc://{path}")
+    with daemon, zb.Control(daemon) as control, zmq.Context() as context:
+        control.ask("pause held")
+        for end in (f"tcp://127.0.0.1:{port}", f"ipc://{path}") * 5:
+            with zmq.Context() as leaving:
+                push = leaving.socket(zmq.PUSH)
+                push.linger, push.sndhwm, push.immediate = 0, 5, True
+                push.connect(end)
+                while push.poll(100, zmq.POLLOUT):
+                    push.send(b"x" * 100000)
+                push.close()
+        with context.socket(zmq.PULL) as pull:
+            pull.linger = 0
+            pull.connect(f"tcp://127.0.0.1:{out}")
+            control.ask("resume held")
+            zb.wait_until(lambda: control.route("held")["frontend"]["connections"] == 0 or (pull.poll(100) and pull.recv() and False), 30)
+        assert daemon.stop() == 0, daemon.log()
 
 
 def test_identities_that_clash():

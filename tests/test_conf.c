@@ -577,6 +577,18 @@ a_file_that_cannot_be_read_is_the_only_problem(void)
 }
 
 static void
+heartbeats_are_warned_of(void)
+{
+    static const char lost[] = "a peer that is held up for longer than heartbeat_timeout is cut, and what is on its way "
+                               "is lost, uncounted\n";
+    char expected[512];
+    snprintf(expected, sizeof expected, "x.ini:5:25: warning: [route a] backend_heartbeat_ivl: %s", lost);
+    check_says("[route a]\ntype = streamer\nfrontend_bind = ipc:///a\nbackend_bind = ipc:///b\n"
+               "backend_heartbeat_ivl = 5s\nfrontend_heartbeat_ivl = 0\n",
+               expected);
+}
+
+static void
 no_route_is_a_warning(void)
 {
     check_says("", "x.ini:1:1: warning: there is no [route NAME] section, nothing will be forwarded\n");
@@ -702,6 +714,7 @@ main(void)
     RUN(overrides_replace_what_the_file_says);
     RUN(wrong_overrides_are_named_by_number_and_column);
     RUN(a_file_that_cannot_be_read_is_the_only_problem);
+    RUN(heartbeats_are_warned_of);
     RUN(no_route_is_a_warning);
     RUN(a_route_can_be_taken_out_and_lives_on);
     RUN(the_manual_has_every_key);

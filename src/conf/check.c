@@ -377,10 +377,10 @@ typedef enum {
     ON_OWN_LOOP, // not with engine = zmq_proxy
 } condition_t;
 
-// No heartbeats of our own: libzmq up to 4.3.5 aborts in the next one when a peer
-// that is held up breaks off (stream_engine_base.cpp: !_io_error), so that any
-// client could end the process. TCP finds dead peers instead; tcp_maxrt stays off, as it
-// would cut those who are merely slow.
+// No heartbeats of our own: a PING waits its turn behind messages, and so does its
+// answer. A worker that is slow, and a producer that is held up, would be cut for
+// it, and what is on the way would be lost without a trace. TCP finds dead peers
+// instead; tcp_maxrt stays off for the same reason.
 //
 // Where our default is not libzmq's. A row with sockets is what that socket
 // type needs: only a SIDE_option on the route changes it. The first that holds wins.
@@ -964,6 +964,12 @@ check_combinations(const check_t *self, size_t which)
     if (slot && slot->at[0].value.number == 0 && tcp_binds && side->type != ZMQ_STREAM)
         complain_value(self, slot->at[0].item,
                        "0 would let strangers hold connections for ever; a bound tcp endpoint needs a limit");
+    slot = written_row(self, which, "heartbeat_ivl");
+    if (slot && slot->at[0].value.number && (ON(side->type) & sockopt_find("heartbeat_ivl")->sockets))
+        diag_warning(self->diag, slot->at[0].item->value_place,
+                     "[%s] %s: a peer that is held up for longer than heartbeat_timeout is cut, and what is on its way is "
+                     "lost, uncounted",
+                     self->section->name, slot->at[0].item->key);
     item = written_item(self, which, "connect_routing_id");
     if (item && *item->value && (ON(side->type) & sockopt_find("connect_routing_id")->sockets) && connects != 1)
         complain_key(self, item, "names the peer of one connect, and the %s has %zu", side_name((side_t)which),
