@@ -81,4 +81,6 @@ typedef struct {
     counter_t subscriptions;  // topics the backend asks for now
 } counters_t;
 
+void counters_add(counters_t *to, const counters_t *from); // TO is the caller's own: nobody else writes to it
+
 #endif

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "admin/rates.h"
+
+#include "base/clock.h"
+
+#include <string.h>
+
+static sample_t
+sample(const counters_t *counters)
+{
+    const side_counters_t *front = &counters->sides[SIDE_FRONTEND], *ingress = &counters->sides[SIDE_INGRESS];
+    const side_counters_t *back = &counters->sides[SIDE_BACKEND];
+    sample_t now = { .in = counter_get(&front->messages_received) + counter_get(&ingress->messages_received),
+                     .in_bytes = counter_get(&front->received_bytes) + counter_get(&ingress->received_bytes),
+                     .out = counter_get(&back->messages_sent),
+                     .out_bytes = counter_get(&back->sent_bytes) };
+    for (int side = 0; side < SIDES; side++) {
+        uint64_t since = counter_get(&counters->sides[side].blocked_since_ns);
+        now.blocked_ns += counter_get(&counters->sides[side].blocked_ns);
+        if (since)
+            now.blocked_ns += (uint64_t) clock_mono_ns() - since;
+    }
+    return now;
+}
+
+static void
+remember(uint32_t history[RATES_HISTORY], uint64_t messages)
+{
+    memmove(history, history + 1, (RATES_HISTORY - 1) * sizeof *history);
+    history[RATES_HISTORY - 1] = messages < UINT32_MAX ? (uint32_t) messages : UINT32_MAX;
+}
+
+void
+rates_tick(rates_t *self, const counters_t *counters)
+{
+    sample_t now = sample(counters), *before = &self->samples[self->newest];
+    if (self->sample_count) { // the first sample has nothing to compare with
+        remember(self->history, now.in - before->in);
+        remember(self->history_out, now.out - before->out);
+        self->history_count += self->history_count < RATES_HISTORY;
+    }
+    self->newest = (self->newest + 1) % (RATES_SECONDS + 1);
+    self->samples[self->newest] = now;
+    if (self->sample_count < RATES_SECONDS + 1)
+        self->sample_count++;
+}
+
+static const sample_t *
+sample_before(const rates_t *self, unsigned seconds)
+{
+    return &self->samples[(self->newest + RATES_SECONDS + 1 - seconds) % (RATES_SECONDS + 1)];
+}
+
+void
+rates_fill(const rates_t *self, broker_route_t *out)
+{
+    unsigned span = self->sample_count ? self->sample_count - 1 : 0;
+    if (span == 0)
+        return;
+    const sample_t *now = &self->samples[self->newest], *one = sample_before(self, 1), *all = sample_before(self, span);
+    out->rate_in_1s = (double) (now->in - one->in);
+    out->rate_out_1s = (double) (now->out - one->out);
+    out->bytes_in_1s = (double) (now->in_bytes - one->in_bytes);
+    out->bytes_out_1s = (double) (now->out_bytes - one->out_bytes);
+    out->rate_in_60s = (double) (now->in - all->in) / span;
+    out->rate_out_60s = (double) (now->out - all->out) / span;
+    out->blocked_share = (double) (now->blocked_ns - all->blocked_ns) / 1e9 / span;
+    if (out->blocked_share > 1)
+        out->blocked_share = 1;
+    out->history_count = self->history_count;
+    out->history = self->history + RATES_HISTORY - self->history_count;
+    out->history_out = self->history_out + RATES_HISTORY - self->history_count;
+}

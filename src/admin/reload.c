@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MPL-2.0
+// reload.c - broker_reload and broker_plan of broker.h: read, plan, make ready, take
+// over, and tell.
+
+#include "admin/guarding.h"
+#include "admin/service.h"
+#include "admin/takeover.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "guard/policy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static plan_t *
+make_plan(broker_t *self, const conf_t *wanted)
+{
+    const route_conf_t **running = xcalloc(self->count + 1, sizeof *running);
+    for (size_t i = 0; i < self->count; i++)
+        running[i] = self->slots[i]->conf;
+    plan_t *plan = plan_make(wanted, &self->conf->settings, running, self->count);
+    free(running);
+    return plan;
+}
+
+// Everything is bound before anybody is told anything: what most often goes wrong then costs nobody his connection.
+static int
+make_ready(broker_t *self, const conf_t *wanted, const plan_t *plan, ready_t *ready, diag_t *diag)
+{
+    policy_t *policy = NULL;
+    int rc = guarding_read(self, (const route_conf_t *const *) wanted->routes, wanted->route_count, &policy, diag);
+    bool may_bind = rc == 0;
+    for (size_t i = 0; i < plan->count && may_bind; i++)
+        rc |= ready_bind(self, &plan->steps[i], &ready[i], diag);
+    if (rc == -1) {
+        policy_free(&policy);
+        return -1;
+    }
+    if (policy)
+        guard_use(self->setup->guard, &policy);
+    for (size_t i = 0; i < plan->count; i++)
+        rc |= ready_open(self, &plan->steps[i], &ready[i], diag);
+    if (rc == -1)
+        guarding_tell_again(self);
+    return rc;
+}
+
+static int
+apply(broker_t *self, conf_t **wanted_p, plan_t *plan, diag_t *diag)
+{
+    ready_t *ready = xcalloc(plan->count + 1, sizeof *ready);
+    int rc = make_ready(self, *wanted_p, plan, ready, diag);
+    if (rc == 0)
+        take_over(self, wanted_p, plan, ready);
+    else
+        for (size_t i = 0; i < plan->count; i++)
+            ready_undo(&ready[i]);
+    free(ready);
+    return rc;
+}
+
+static conf_t *
+read_file(broker_t *self, const char *file, diag_t *diag)
+{
+    const broker_setup_t *setup = self->setup;
+    if (strcmp(file, "-") == 0) {
+        diag_error(diag, (place_t) { .file = file }, "standard input was read at the start and cannot be read again");
+        return NULL;
+    }
+    return conf_load(file, setup->overrides, setup->override_count, diag);
+}
+
+static void
+answer_problems(diag_t *diag, text_t *answer)
+{
+    diag_level_t level;
+    for (size_t i = 0; diag_text(diag, i, &level); i++)
+        text_add(answer, "%s\n", diag_text(diag, i, &level));
+}
+
+// One line a change; one that waits for a restart is a warning. Those of the process come first.
+static void
+log_changes(const plan_t *plan, const char *line)
+{
+    for (size_t n = 0; *line; n++) {
+        size_t length = strcspn(line, "\n");
+        bool waits = n < plan->process_count && plan->process[n].reload == RELOAD_RESTART;
+        log_line(waits ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, "reloaded: %.*s", (int) length, line);
+        line += length + (line[length] == '\n');
+    }
+}
+
+static void
+log_problems(diag_t *diag, bool ok)
+{
+    diag_level_t level;
+    const char *text;
+    for (size_t i = 0; (text = diag_text(diag, i, &level)); i++)
+        if (level == DIAG_WARNING)
+            log_warning("reload: %s", text);
+        else
+            log_error("%s: %s", ok ? "reload" : "reload refused", text);
+}
+
+static void
+note_reload(broker_t *self, bool ok)
+{
+    self->status.reload_ok = ok;
+    if (ok) {
+        self->status.reloads_success++;
+        self->status.reload_wall_ns = clock_wall_ns();
+    } else
+        self->status.reloads_failure++;
+}
+
+int
+broker_reload(broker_t *self, text_t *answer)
+{
+    if (self->status.stopping) {
+        text_add(answer, "the process is stopping\n");
+        return -1;
+    }
+    service_reloading();
+    diag_t *diag = diag_new();
+    conf_t *wanted = read_file(self, self->conf->file, diag);
+    plan_t *plan = wanted ? make_plan(self, wanted) : NULL;
+    text_t lines = { 0 };
+    if (plan) // the routes that it speaks of may be gone later
+        plan_print(plan, &lines);
+    bool ok = plan && apply(self, &wanted, plan, diag) == 0;
+    log_problems(diag, ok);
+    if (ok) {
+        text_add(answer, "%s", lines.data);
+        log_changes(plan, lines.data);
+    } else
+        answer_problems(diag, answer);
+    note_reload(self, ok);
+    service_ready();
+    text_free(&lines);
+    plan_destroy(&plan);
+    conf_destroy(&wanted);
+    diag_destroy(&diag);
+    return ok ? 0 : -1;
+}
+
+int
+broker_plan(broker_t *self, const char *file, text_t *answer)
+{
+    diag_t *diag = diag_new();
+    conf_t *wanted = read_file(self, file ? file : self->conf->file, diag);
+    if (wanted && self->setup->guard && guard_check(self->setup->guard, wanted, diag) == -1)
+        conf_destroy(&wanted);
+    if (wanted) {
+        plan_t *plan = make_plan(self, wanted);
+        plan_print(plan, answer);
+        plan_destroy(&plan);
+    } else
+        answer_problems(diag, answer);
+    int rc = wanted ? 0 : -1;
+    conf_destroy(&wanted);
+    diag_destroy(&diag);
+    return rc;
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MPL-2.0
+// verbs.c - what an operator does to one route: broker_verb, broker_clear and
+// broker_kick of broker.h.
+
+#include "admin/retire.h"
+#include "admin/slot.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "conf/suggest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static slot_t *
+ask_slot(broker_t *self, const char *name, text_t *error)
+{
+    slot_t *slot = slot_find(self, name);
+    if (slot)
+        return slot;
+    suggest_t near = suggest_for(name);
+    for (size_t i = 0; i < self->count; i++)
+        suggest_offer(&near, self->slots[i]->conf->name);
+    text_add(error, "no route %s", name);
+    if (near.best[0])
+        text_add(error, "; did you mean %s?", near.best);
+    return NULL;
+}
+
+static int
+refuse(text_t *error, const slot_t *slot, const char *why)
+{
+    text_add(error, "route %s %s", slot->conf->name, why);
+    return -1;
+}
+
+static int
+set_mode(slot_t *slot, route_state_t mode, void (*tell)(route_t *), text_t *error)
+{
+    if (!slot->route)
+        return refuse(error, slot, slot->mode == ROUTE_FAILED ? "has failed; enable it to try again" : "is disabled; enable it first");
+    if (slot->conf->engine == ENGINE_ZMQ_PROXY && mode != ROUTE_RUNNING)
+        return refuse(error, slot, "runs zmq_proxy, which cannot be paused or drained");
+    if (slot->mode == mode)
+        return 0;
+    slot->mode = mode;
+    tell(slot->route);
+    log_notice("route %s: %s", slot->conf->name, route_state_name(mode));
+    return 0;
+}
+
+static int
+do_pause(broker_t *self, slot_t *slot, text_t *error)
+{
+    (void) self;
+    return set_mode(slot, ROUTE_PAUSED, route_pause, error);
+}
+
+static int
+do_resume(broker_t *self, slot_t *slot, text_t *error)
+{
+    (void) self;
+    return set_mode(slot, ROUTE_RUNNING, route_resume, error);
+}
+
+static int
+do_drain(broker_t *self, slot_t *slot, text_t *error)
+{
+    (void) self;
+    return set_mode(slot, ROUTE_DRAINING, route_drain, error);
+}
+
+static int
+do_disable(broker_t *self, slot_t *slot, text_t *error)
+{
+    (void) error;
+    if (slot->route) {
+        route_stop_accepting(slot->route, CLOSED_FOR_MOVE, NULL);
+        retire_slot(self, slot, "disabled");
+    }
+    slot->mode = ROUTE_DISABLED;
+    slot->opening_later = false;
+    listeners_close(&slot->waiting, false);
+    return 0;
+}
+
+static int
+do_enable(broker_t *self, slot_t *slot, text_t *error)
+{
+    if (slot->route)
+        return 0;
+    slot->mode = ROUTE_RUNNING;
+    if (slot_is_leaving(self, slot)) {
+        slot->opening_later = true; // as soon as what is draining has gone
+        return 0;
+    }
+    diag_t *diag = diag_new();
+    int rc = slot_bring_up(self, slot, "enabled", diag);
+    if (rc == -1)
+        text_add(error, "route %s: %s", slot->conf->name, slot->failure);
+    diag_destroy(&diag);
+    return rc;
+}
+
+static int (*const verbs[])(broker_t *self, slot_t *slot, text_t *error) = {
+    [VERB_PAUSE] = do_pause,     [VERB_RESUME] = do_resume, [VERB_DRAIN] = do_drain,
+    [VERB_DISABLE] = do_disable, [VERB_ENABLE] = do_enable,
+};
+
+int
+broker_verb(broker_t *self, verb_t verb, const char *route, text_t *error)
+{
+    slot_t *slot = ask_slot(self, route, error);
+    if (!slot)
+        return -1;
+    if (self->status.stopping)
+        return refuse(error, slot, "is stopping with the process");
+    return verbs[verb](self, slot, error);
+}
+
+static void
+clear(broker_t *self, slot_t *slot)
+{
+    memcpy(&slot->cleared, slot_counters(self, slot), sizeof slot->cleared);
+    for (int side = 0; side < SIDES; side++) { // a spell that lasts is cleared up to now
+        side_counters_t *at = &slot->cleared.sides[side];
+        uint64_t since = counter_get(&at->blocked_since_ns);
+        if (since)
+            counter_add(&at->blocked_ns, (uint64_t) clock_mono_ns() - since);
+    }
+}
+
+int
+broker_clear(broker_t *self, const char *route, text_t *error)
+{
+    slot_t *slot = route ? ask_slot(self, route, error) : NULL;
+    if (route && !slot)
+        return -1;
+    for (size_t i = 0; i < self->count; i++)
+        if (!slot || self->slots[i] == slot)
+            clear(self, self->slots[i]);
+    return 0;
+}
+
+int
+broker_kick(broker_t *self, const char *route, const char *client, text_t *error)
+{
+    if (!ask_slot(self, route, error))
+        return -1;
+    char *end;
+    unsigned long long id = strtoull(client, &end, 10);
+    if (*client && *client != '-' && !*end && watch_kick(broker_watch(self), route, id) == 0) {
+        log_notice("route %s: client %llu kicked", route, id);
+        return 0;
+    }
+    text_add(error, "route %s has no client %s", route, client);
+    return -1;
+}
