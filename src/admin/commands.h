@@ -28,9 +28,6 @@ typedef enum {
 command_result_t commands_run(broker_t *broker, const char *line, size_t size, const char *who, text_t *answer,
                               tapping_conf_t *tap);
 
-// One failure in the form that JSON asks for or not.
-void commands_refuse(text_t *answer, bool json, const char *text);
-
 // Walk the table, for completion, tests and the manual: false past the end.
 typedef struct {
     const char *name, *arguments, *help;

@@ -6,6 +6,7 @@
 // do not make it build its poll set anew.
 
 #include "admin/control.h"
+#include "admin/answer.h"
 #include "admin/commands.h"
 #include "admin/stats.h"
 #include "base/clock.h"
@@ -168,7 +169,7 @@ begin_tap(control_t *self, session_t *client, tapping_conf_t *conf)
         return;
     }
     tapping_conf_free(conf);
-    commands_refuse(&client->output, json, error.data);
+    answer_refuse(&client->output, json, error.data);
     text_char(&client->output, '\n');
     text_free(&error);
 }
@@ -238,7 +239,7 @@ run_lines(control_t *self, session_t *client)
 static void
 refuse_long_line(control_t *self, session_t *client)
 {
-    commands_refuse(&client->output, false, "line too long");
+    answer_refuse(&client->output, false, "line too long");
     text_char(&client->output, '\n');
     client->input_size = 0;
     client->ended = true;

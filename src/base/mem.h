@@ -13,6 +13,8 @@ char *xstrdup(const char *text) __attribute__((malloc, returns_nonnull));
 char *xstrndup(const char *text, size_t length) __attribute__((malloc, returns_nonnull));
 char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2), malloc, returns_nonnull));
 
+#define COUNT(array) (sizeof(array) / sizeof *(array)) // of its elements
+
 // Make room for one more element in an array that grows by doubling: ARRAY is
 // the lvalue of a pointer, COUNT its used length, ROOM its allocated length.
 #define mem_grow(array, count, room)                                                                                   \

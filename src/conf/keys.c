@@ -20,8 +20,6 @@
 
 #include <zmq.h>
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 static const key_word_t levels[] = {
     { "error", LOG_LEVEL_ERROR },
     { "warning", LOG_LEVEL_WARNING },

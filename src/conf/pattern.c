@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "conf/pattern.h"
+#include "base/mem.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -59,8 +60,6 @@ static const pattern_t patterns[] = {
     { "pipeline", T_GATHER, T_SCATTER, FLOW_DOWN, false, true },
     { "custom", -1, -1, FLOW_BOTH, false, false },
 };
-
-#define COUNT(array) (sizeof(array) / sizeof *(array))
 
 const char *
 side_name(side_t side)

@@ -11,8 +11,6 @@
 
 #include <zmq.h>
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 // The draft types by number, see socket_types in pattern.c.
 #define ON_SERVER ON(12)
 #define ON_CLIENT ON(13)

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "admin/act.h"
+
+#include "base/log.h"
+#include "conf/suggest.h"
+
+static void
+run_verb(request_t *request, verb_t verb)
+{
+    const char *name = answer_arg(request, 0);
+    broker_route_t route;
+    if (broker_verb(request->broker, verb, name, &request->error) == -1) {
+        if (!request->error.size)
+            answer_fail(request, "route %s: it did not work", name);
+    } else if (verb == VERB_DISABLE) { // it may still drain; what was asked for is sure
+        answer_done(request, "route %s: %s\n", name, route_state_name(ROUTE_DISABLED));
+    } else if (broker_find(request->broker, name, &route)) {
+        answer_done(request, "route %s: %s\n", name, route_state_name(route.state));
+    } else {
+        answer_done(request, "route %s: done\n", name);
+    }
+}
+
+void
+act_pause(request_t *request)
+{
+    run_verb(request, VERB_PAUSE);
+}
+
+void
+act_resume(request_t *request)
+{
+    run_verb(request, VERB_RESUME);
+}
+
+void
+act_drain(request_t *request)
+{
+    run_verb(request, VERB_DRAIN);
+}
+
+void
+act_disable(request_t *request)
+{
+    run_verb(request, VERB_DISABLE);
+}
+
+void
+act_enable(request_t *request)
+{
+    run_verb(request, VERB_ENABLE);
+}
+
+void
+act_kick(request_t *request)
+{
+    if (broker_kick(request->broker, answer_arg(request, 0), answer_arg(request, 1), &request->error) == 0)
+        answer_done(request, "route %s: client %s cut\n", answer_arg(request, 0), answer_arg(request, 1));
+    else if (!request->error.size)
+        answer_fail(request, "route %s has no client %s", answer_arg(request, 0), answer_arg(request, 1));
+}
+
+void
+act_clear(request_t *request)
+{
+    const char *name = answer_arg(request, 0);
+    if (broker_clear(request->broker, name, &request->error) == 0)
+        answer_done(request, name ? "route %s: counters cleared\n" : "counters cleared\n", name);
+    else if (!request->error.size)
+        answer_no_route(request, name ? name : "");
+}
+
+void
+act_set_log_level(request_t *request)
+{
+    const char *name = answer_arg(request, 0);
+    int level = log_level_find(name);
+    if (level != -1) {
+        log_set_level((log_level_t)level);
+        answer_done(request, "log_level: %s\n", name);
+        return;
+    }
+    suggest_t suggestion = suggest_for(name);
+    for (int i = 0; i <= LOG_LEVEL_TRACE; i++)
+        suggest_offer(&suggestion, log_level_name((log_level_t)i));
+    answer_fail(request, "no log level %s", name);
+    if (*suggestion.best)
+        answer_fail(request, "; did you mean %s?", suggestion.best);
+    else
+        answer_fail(request, "; one of error, warning, notice, info, debug, trace");
+}
+
+void
+act_reload(request_t *request)
+{
+    text_t lines = { 0 };
+    int rc = broker_reload(request->broker, &lines);
+    answer_broker(request, rc, &lines, "changes", "not reloaded, nothing was changed");
+}
+
+void
+act_stop(request_t *request)
+{
+    broker_stop(request->broker);
+    answer_done(request, "stopping\n");
+}
+
+void
+act_later(request_t *request)
+{
+    answer_fail(request, "not there yet: this version can neither record nor replay");
+}

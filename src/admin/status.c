@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "admin/status.h"
+
+#include "admin/stats.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+static void
+put_duration(text_t *out, int64_t seconds)
+{
+    if (seconds >= 86400)
+        text_add(out, "%" PRId64 " d ", seconds / 86400);
+    text_add(out, "%02" PRId64 ":%02" PRId64 ":%02" PRId64, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+}
+
+static void
+print_status(request_t *request)
+{
+    text_t *out = request->out;
+    broker_status_t status;
+    process_t process;
+    char since[32], reloaded[32], hostname[HOST_NAME_MAX + 1] = "";
+    broker_status(request->broker, &status);
+    process_read(&process);
+    gethostname(hostname, sizeof hostname - 1);
+    clock_rfc3339(status.started_wall_ns, since);
+    clock_rfc3339(status.reload_wall_ns, reloaded);
+    text_add(out, "zbroker %s, libzmq %s, czmq %s, pid %d on %s%s\n", PACKAGE_VERSION, stats_libzmq_version(), stats_czmq_version(),
+             (int)getpid(), hostname, status.stopping ? ", stopping" : "");
+    text_add(out, "up since %s (", since);
+    put_duration(out, (clock_wall_ns() - status.started_wall_ns) / 1000000000);
+    text_add(out, "), cpu %.1f s, memory %" PRId64 " kB, descriptors %" PRId64 " of %" PRId64 "\n", process.cpu_seconds,
+             process.rss_bytes / 1024, process.open_fds, process.max_fds);
+    text_add(out, "configuration ");
+    text_shown(out, broker_conf(request->broker)->file, strlen(broker_conf(request->broker)->file));
+    text_add(out, " of %s, reloads %" PRIu64 " good %" PRIu64 " bad, the last one %s, log_level %s\n", reloaded, status.reloads_success,
+             status.reloads_failure, status.reload_ok ? "good" : "bad", log_level_name(log_level()));
+    size_t states[ROUTE_STATES] = { 0 };
+    broker_route_t route;
+    for (size_t i = 0; broker_at(request->broker, i, &route); i++)
+        states[route.state]++;
+    size_t total = broker_count(request->broker);
+    text_add(out, "%zu route%s", total, total == 1 ? "" : "s");
+    for (int i = 0; i < ROUTE_STATES; i++)
+        if (states[i])
+            text_add(out, ", %zu %s", states[i], route_state_name((route_state_t)i));
+    text_char(out, '\n');
+}
+
+static void
+print_problems(request_t *request)
+{
+    broker_route_t route;
+    problem_t problems[PROBLEMS_MAX];
+    for (size_t i = 0; broker_at(request->broker, i, &route); i++) {
+        size_t count = stats_problems(&route, problems);
+        for (size_t j = 0; j < count; j++) {
+            text_add(request->out, "%s: route %s: ", problem_level_name(problems[j].level), route.conf->name);
+            text_shown(request->out, problems[j].text, strlen(problems[j].text));
+            text_char(request->out, '\n');
+        }
+    }
+}
+
+void
+status_show(request_t *request)
+{
+    if (request->json) {
+        json_t json = answer_json(request);
+        stats_status(&json, request->broker);
+        answer_json_end(request, &json);
+        return;
+    }
+    print_status(request);
+    // Its first line never looks like a failure: print_status has gone before.
+    print_problems(request);
+}
+
+static void
+print_settings(text_t *out, const settings_t *settings)
+{
+    for (size_t i = 0; i < settings->count; i++) {
+        const char *value = stats_shown_value(&settings->at[i]);
+        text_add(out, "%s =%s", settings->at[i].key, *value ? " " : "");
+        text_shown(out, value, strlen(value));
+        text_char(out, '\n');
+    }
+}
+
+static void
+add_config(request_t *request, const broker_route_t *route, void *context)
+{
+    json_t *json = context;
+    if (!json) {
+        text_add(request->out, "[route %s]\n", route->conf->name);
+        print_settings(request->out, &route->conf->settings);
+        return;
+    }
+    json_object(json, NULL);
+    json_string(json, "name", route->conf->name);
+    stats_settings(json, "options", &route->conf->settings);
+    json_object_end(json);
+}
+
+void
+status_config(request_t *request)
+{
+    size_t before = request->out->size;
+    bool whole = !answer_arg(request, 0);
+    if (!request->json) {
+        if (whole) {
+            text_add(request->out, "[zbroker]\n");
+            print_settings(request->out, &broker_conf(request->broker)->settings);
+        }
+        answer_for_routes(request, add_config, NULL);
+        return;
+    }
+    json_t json = answer_json(request);
+    if (whole)
+        stats_settings(&json, "options", &broker_conf(request->broker)->settings);
+    json_array(&json, "routes");
+    bool found = answer_for_routes(request, add_config, &json);
+    json_array_end(&json);
+    answer_json_end(request, &json);
+    if (!found)
+        request->out->size = before;
+}
+
+void
+status_plan(request_t *request)
+{
+    const char *file = answer_arg(request, 0);
+    if (file && *file != '/') {
+        answer_fail(request, "FILE must be an absolute path, not %s", file);
+        return;
+    }
+    text_t lines = { 0 };
+    int rc = broker_plan(request->broker, file, &lines);
+    answer_broker(request, rc, &lines, "plan", "a reload would be refused");
+}
