@@ -13,6 +13,7 @@
 #include "conf/conf.h"
 #include "flow/accept.h"
 #include "flow/listener.h"
+#include "flow/recv.h"
 #include "flow/watch.h"
 #include "guard/guard.h"
 
@@ -31,7 +32,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define RESERVE 64 // descriptors
+#define RESERVE 64        // descriptors
+#define COUNTED (1 << 20) // of them, what comes in is counted
 
 enum { EXIT_OK, EXIT_CONF, EXIT_USAGE, EXIT_RUN };
 
@@ -282,6 +284,7 @@ plan_descriptors(daemon_t *self)
         self->descriptors = INT_MAX;
     self->reserve = self->descriptors / 4 < RESERVE ? self->descriptors / 4 : RESERVE;
     accept_limit((int) (self->descriptors - self->reserve));
+    recv_count(self->descriptors < COUNTED ? (size_t) self->descriptors : COUNTED);
     // Whoever waits in the kernel's queue comes in when the cap is reached already.
     uint64_t backlog = self->descriptors / 32;
     listener_backlog_cap(backlog ? (int) backlog : 1);
@@ -448,6 +451,7 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
         diag_error(diag, (place_t) { .file = "zbroker" }, "cannot start: %s", strerror(errno));
         return -1;
     }
+    watch_count_with(self->watch, recv_counted);
     self->setup.guard = self->guard;
     self->setup.services = (route_services_t) { .ctx = self->ctx,
                                                 .watch = self->watch,

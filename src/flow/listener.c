@@ -36,6 +36,7 @@ struct listener {
     bool adopted;  // systemd made it
     bool listens; // it could be bound
     unsigned closed; // not accepting: closed_for_t
+    unsigned full;   // holders who have no room
     _Atomic unsigned holders; // a route that leaves looks from its thread
     char *bound_as;
     listener_t *next; // of all
@@ -360,6 +361,16 @@ listener_accept(listener_t *self, closed_for_t reason, bool on)
 {
     pthread_mutex_lock(&all_lock);
     set_closed(self, on ? self->closed & ~(unsigned) reason : self->closed | reason);
+    pthread_mutex_unlock(&all_lock);
+}
+
+void
+listener_full(listener_t *self, bool full)
+{
+    pthread_mutex_lock(&all_lock);
+    self->full += full ? 1u : -1u;
+    unsigned others = self->closed & ~(unsigned) CLOSED_SIDE_FULL;
+    set_closed(self, self->full ? others | CLOSED_SIDE_FULL : others);
     pthread_mutex_unlock(&all_lock);
 }
 

@@ -30,6 +30,10 @@ typedef enum { CLOSED_FOR_DRAIN = 1, CLOSED_SIDE_FULL = 2, CLOSED_PROCESS_FULL =
 void listener_accept(listener_t *self, closed_for_t reason, bool on);
 void listener_accept_all(closed_for_t reason, bool on); // every listener there is, and those to come
 
+// The holder's side has reached max_clients, or has room again. Each holder says
+// both in turn: while one of them is full nobody accepts.
+void listener_full(listener_t *self, bool full);
+
 // No listener asks for a longer queue of connects than this: what waits there is
 // accepted at once, whatever the limits say. 0: as configured.
 void listener_backlog_cap(int backlog);

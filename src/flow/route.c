@@ -30,13 +30,21 @@ typedef struct {
     int result;
 } call_t;
 
+// What the watch thread gets: all that it reads is fixed, or under the listeners' lock.
+typedef struct {
+    route_t *route;
+    side_t side;
+} side_of_t;
+
 struct route {
     const route_conf_t *conf;
+    char *name;             // of all its configurations
     const route_services_t *services;
     counters_t *counters;
     void *own_ctx;          // engine zmq_proxy
     listeners_t listeners;
     watch_side_t *watched[SIDES];
+    side_of_t side_of[SIDES];
 
     forward_t forward;      // the thread's, once it runs
     bool cut_stalled;       // a stalled subscriber can hold up the others
@@ -56,6 +64,7 @@ struct route {
     int64_t ping_ms;
 
     pthread_mutex_t listeners_lock; // the thread changes them, the watch thread closes and opens them
+    bool full[SIDES];               // under that lock: at max_clients
     pthread_mutex_t lock;   // over what follows
     pthread_cond_t called;
     call_t *call;
@@ -175,20 +184,25 @@ wants(const side_conf_t *side, const char *text, bool connect)
 // --- sockets -----------------------------------------------------------------
 
 static void
-on_full(watch_side_t *watched, bool full, void *arg)
+on_full(bool full, void *arg)
 {
-    route_t *self = arg;
-    for (side_t side = 0; side < SIDES; side++) {
-        if (self->watched[side] != watched)
-            continue;
-        pthread_mutex_lock(&self->listeners_lock);
-        for (size_t i = 0; i < self->listeners.count; i++)
-            if (self->listeners.side[i] == side)
-                listener_accept(self->listeners.at[i], CLOSED_SIDE_FULL, !full);
-        pthread_mutex_unlock(&self->listeners_lock);
-        log_warning("route %s: %s %s", self->conf->name, side_name(side),
-                    full ? "is full (max_clients): newcomers wait" : "has room again");
-    }
+    route_t *self = ((side_of_t *) arg)->route;
+    side_t side = ((side_of_t *) arg)->side;
+    pthread_mutex_lock(&self->listeners_lock);
+    self->full[side] = full;
+    for (size_t i = 0; i < self->listeners.count; i++)
+        if (self->listeners.side[i] == side)
+            listener_full(self->listeners.at[i], full);
+    pthread_mutex_unlock(&self->listeners_lock);
+    log_warning("route %s: %s %s", self->name, side_name(side),
+                full ? "is full (max_clients): newcomers wait" : "has room again");
+}
+
+// From the thread of the route, or from whoever opens it.
+static void
+limit_clients(route_t *self, side_t side, int64_t max_clients)
+{
+    watch_limit(self->watched[side], (size_t) max_clients, on_full, &self->side_of[side]);
 }
 
 static int
@@ -239,6 +253,8 @@ add_listener(route_t *self, listener_t *listener, side_t side)
 {
     pthread_mutex_lock(&self->listeners_lock);
     listeners_add(&self->listeners, listener, side);
+    if (self->full[side])
+        listener_full(listener, true);
     pthread_mutex_unlock(&self->listeners_lock);
     listener_accept(listener, CLOSED_FOR_DRAIN, true);
 }
@@ -248,6 +264,8 @@ take_listener(route_t *self, side_t side, const char *wanted)
 {
     pthread_mutex_lock(&self->listeners_lock);
     listener_t *listener = listeners_take(&self->listeners, side, wanted);
+    if (listener && self->full[side])
+        listener_full(listener, false);
     pthread_mutex_unlock(&self->listeners_lock);
     return listener;
 }
@@ -329,7 +347,7 @@ open_side(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
         return -1;
     self->watched[side] = watch_add(services->watch, port->socket, self->conf->name, side, port->counters);
     if (self->watched[side] && conf->max_clients > 0)
-        watch_limit(self->watched[side], (size_t) conf->max_clients, on_full, self);
+        limit_clients(self, side, conf->max_clients);
     return open_endpoints(self, side, listeners, diag);
 }
 
@@ -407,6 +425,7 @@ free_route(route_t *self)
     pthread_mutex_destroy(&self->lock);
     pthread_mutex_destroy(&self->listeners_lock);
     pthread_cond_destroy(&self->called);
+    free(self->name);
     free(self);
 }
 
@@ -423,6 +442,9 @@ route_open(const route_conf_t *conf, listeners_t *listeners, const route_service
 {
     route_t *self = xcalloc(1, sizeof *self);
     self->conf = conf;
+    self->name = xstrdup(conf->name);
+    for (side_t side = 0; side < SIDES; side++)
+        self->side_of[side] = (side_of_t) { self, side };
     self->services = services;
     self->counters = counters;
     pthread_mutex_init(&self->lock, NULL);
@@ -446,7 +468,7 @@ route_open(const route_conf_t *conf, listeners_t *listeners, const route_service
     // What it had of the listeners goes back: a reload that fails keeps the old state.
     while (self->listeners.count > 0) {
         side_t side = self->listeners.side[0];
-        listeners_add(listeners, take_at(&self->listeners, 0), side);
+        listeners_add(listeners, take_listener(self, side, listener_wanted(self->listeners.at[0])), side);
     }
     close_sockets(self, 0);
     unwatch(self);
@@ -925,7 +947,7 @@ change_side(route_t *self, side_t side, const route_conf_t *had, change_t *chang
     int rc = add_binds(self, side, change->listeners, change->diag);
     rc |= add_connects(self, side, &had->sides[side], change->diag);
     if (self->watched[side])
-        watch_limit(self->watched[side], (size_t) change->conf->sides[side].max_clients, on_full, self);
+        limit_clients(self, side, change->conf->sides[side].max_clients);
     self->conf = had;
     return rc;
 }

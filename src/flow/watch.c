@@ -44,7 +44,7 @@ typedef struct {
     ino_t inode;
     bool outgoing;
     bool half_closed;
-    uint64_t bytes; // that came in so far (tcp)
+    uint64_t bytes; // that came in so far
     bool quiet;     // none did in the last moments
     unsigned idle;  // calls in a row without a byte to read
     bool ambiguous; // several newcomers of one address: which of them is the user?
@@ -71,7 +71,7 @@ struct watch_side {
     bool over;          // the last event was read: the watch thread frees it after its round
     size_t limit;
     bool full;
-    void (*on_full)(watch_side_t *side, bool full, void *arg);
+    void (*on_full)(bool full, void *arg);
     void *arg;
 };
 
@@ -88,6 +88,7 @@ struct watch {
     void *total_arg;
     int epoll, wake;
     int64_t looked_ms;
+    uint64_t (*counted)(int fd);
     _Atomic bool stopping;
     _Atomic int64_t round_ms;
 };
@@ -167,7 +168,7 @@ count_connections(watch_side_t *side)
         return;
     side->full = full;
     if (side->on_full)
-        side->on_full(side, full, side->arg);
+        side->on_full(full, side->arg);
 }
 
 static void
@@ -456,7 +457,7 @@ watch_remove(watch_t *self, watch_side_t **side_p)
     pthread_mutex_lock(&self->lock);
     side->removed = true;
     if (side->full && side->on_full) // whoever takes over accepts
-        side->on_full(side, false, side->arg);
+        side->on_full(false, side->arg);
     side->on_full = NULL;
     counter_set(&side->counters->connections, 0);
     counter_add(&side->counters->disconnections, side->count);
@@ -474,19 +475,27 @@ is_idle(peer_t *peer)
     return peer->idle >= IDLE_CALLS;
 }
 
-static uint64_t
-bytes_received(int fd)
+void
+watch_count_with(watch_t *self, uint64_t (*counted)(int fd))
 {
+    self->counted = counted;
+}
+
+static uint64_t
+bytes_received(const watch_t *self, int fd)
+{
+    if (self->counted)
+        return self->counted(fd);
     struct tcp_info info = { 0 };
     socklen_t size = sizeof info;
     return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_bytes_received : 0;
 }
 
 static void
-listen_closely(peer_t *peer, bool first)
+listen_closely(const watch_t *self, peer_t *peer, bool first)
 {
     int waiting = 0;
-    uint64_t bytes = bytes_received(peer->fd);
+    uint64_t bytes = bytes_received(self, peer->fd);
     bool silent = ioctl(peer->fd, SIOCINQ, &waiting) == 0 && waiting == 0;
     peer->quiet = silent && (first || (peer->quiet && bytes == peer->bytes));
     peer->bytes = bytes;
@@ -502,7 +511,7 @@ listen_for_moments(watch_side_t *side)
             nanosleep(&(struct timespec) { 0, MOMENT_NS }, NULL);
         for (size_t i = 0; i < side->count; i++)
             if (!side->peers[i].half_closed)
-                listen_closely(&side->peers[i], moment == 0);
+                listen_closely(side->watch, &side->peers[i], moment == 0);
     }
 }
 
@@ -544,7 +553,7 @@ watch_connections(const watch_side_t *side)
 }
 
 void
-watch_limit(watch_side_t *side, size_t limit, void (*on_full)(watch_side_t *side, bool full, void *arg), void *arg)
+watch_limit(watch_side_t *side, size_t limit, void (*on_full)(bool full, void *arg), void *arg)
 {
     pthread_mutex_lock(&side->watch->lock);
     side->limit = limit;

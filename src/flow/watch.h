@@ -51,13 +51,18 @@ typedef enum {
     CLOSE_ALL,
 } close_care_t;
 size_t watch_half_close(watch_side_t *side, close_care_t care);
+
+// COUNTED says how many bytes have come in on a connection. Without it only tcp
+// connections can be asked, and in a burst over ipc there seem to be quiet moments.
+void watch_count_with(watch_t *self, uint64_t (*counted)(int fd));
+
 size_t watch_connections(const watch_side_t *side);
 
 // Newcomers are cut at once, before they have said anything: they come again to whoever is next.
 void watch_turn_away(watch_side_t *side);
 
-// At LIMIT connections (0: none) ON_FULL (side, true, arg) is called in the watch thread, below it again with false.
-void watch_limit(watch_side_t *side, size_t limit, void (*on_full)(watch_side_t *side, bool full, void *arg), void *arg);
+// At LIMIT connections (0: none) ON_FULL (true, arg) is called in the watch thread, below it again with false.
+void watch_limit(watch_side_t *side, size_t limit, void (*on_full)(bool full, void *arg), void *arg);
 
 // The same for all connections of the process together.
 void watch_limit_all(watch_t *self, size_t limit, void (*on_full)(bool full, void *arg), void *arg);
