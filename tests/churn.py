@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """Clients that come and go all the time: no route ever falls asleep over a message."""
 
+import errno
 import os
 import threading
 
@@ -8,17 +9,33 @@ import zmq
 import zb
 
 COUNT = int(os.environ.get("ZB_CHURN", "3000"))
+ADDRESSES = 8  # each has its own range of client ports: those of one are used up after 28,000 clients
 
 
 def daemon(kind, extra=""):
+    """The daemon, and the endpoints of its frontend and of its backend."""
     one, two = zb.free_ports(2)
-    return (zb.Daemon(f"""
-[route r]
-type = {kind}
-frontend_bind = tcp://127.0.0.1:{one}
-backend_bind = tcp://127.0.0.1:{two}
-{extra}
-"""), f"tcp://127.0.0.1:{one}", f"tcp://127.0.0.1:{two}")
+    front, back = ([f"tcp://127.0.0.{i + 1}:{port}" for i in range(ADDRESSES)] for port in (one, two))
+    binds = "".join(f"frontend_bind = {endpoint}\n" for endpoint in front)
+    binds += "".join(f"backend_bind = {endpoint}\n" for endpoint in back)
+    return zb.Daemon(f"[route r]\ntype = {kind}\n{binds}{extra}\n"), front, back
+
+
+def client(context, kind, endpoints, number, **options):
+    """A new socket that connects to one of the endpoints in turn."""
+    endpoint = endpoints[number % len(endpoints)]
+
+    def made():
+        try:
+            return context.socket(kind)
+        except zmq.ZMQError as error:  # those that were closed are not gone at once
+            if error.errno != errno.EMFILE:
+                raise
+    socket = made() or zb.wait_until(made, 20, "room for a socket")
+    for name, value in options.items():
+        setattr(socket, name, value)
+    socket.connect(endpoint)
+    return socket
 
 
 def collect(socket, wanted, what, room):
@@ -39,15 +56,14 @@ def producers_come_and_go(extra=""):
     process, frontend, backend = daemon("streamer", extra)
     with process, zmq.Context() as context:
         pull = context.socket(zmq.PULL)
-        pull.connect(backend)
+        pull.connect(backend[0])
         room = threading.Semaphore(100)
 
         def produce():
             for number in range(COUNT):
                 room.acquire()
-                with context.socket(zmq.PUSH) as push:
+                with client(context, zmq.PUSH, frontend, number) as push:
                     push.linger = 10000
-                    push.connect(frontend)
                     push.send(b"%d" % number)
 
         thread = threading.Thread(target=produce, daemon=True)
@@ -72,7 +88,7 @@ def test_workers_that_come_and_go_never_stop_the_others():
     process, frontend, backend = daemon("streamer", "backend_sndhwm = 2")
     with process, zmq.Context() as context:
         push = context.socket(zmq.PUSH)
-        push.connect(frontend)
+        push.connect(frontend[0])
         stop = threading.Event()
 
         def produce():
@@ -86,9 +102,7 @@ def test_workers_that_come_and_go_never_stop_the_others():
         thread = threading.Thread(target=produce, daemon=True)
         thread.start()
         for number in range(COUNT // 3):
-            with context.socket(zmq.PULL) as pull:
-                pull.rcvhwm = 1
-                pull.connect(backend)
+            with client(context, zmq.PULL, backend, number, rcvhwm=1) as pull:
                 pull.rcvtimeo = int(10000 * zb.SLOW)
                 try:
                     pull.recv()
@@ -109,7 +123,7 @@ def test_clients_of_a_queue_that_ask_once_and_leave():
         def serve():
             with context.socket(zmq.REP) as rep:
                 rep.rcvtimeo, rep.linger = 100, 0
-                rep.connect(backend)
+                rep.connect(backend[0])
                 while not stop.is_set():
                     try:
                         rep.send(rep.recv())
@@ -120,9 +134,8 @@ def test_clients_of_a_queue_that_ask_once_and_leave():
         for worker in workers:
             worker.start()
         for number in range(COUNT // 3):
-            with context.socket(zmq.REQ) as req:
+            with client(context, zmq.REQ, frontend, number) as req:
                 req.rcvtimeo, req.linger = int(10000 * zb.SLOW), 0
-                req.connect(frontend)
                 req.send(b"%d" % number)
                 try:
                     assert req.recv() == b"%d" % number
@@ -138,7 +151,7 @@ def test_subscribers_that_come_and_go_never_stop_a_forwarder():
     process, frontend, backend = daemon("forwarder")
     with process, zmq.Context() as context:
         pub = context.socket(zmq.PUB)
-        pub.connect(frontend)
+        pub.connect(frontend[0])
         stop = threading.Event()
 
         def publish():
@@ -149,9 +162,8 @@ def test_subscribers_that_come_and_go_never_stop_a_forwarder():
         thread = threading.Thread(target=publish, daemon=True)
         thread.start()
         for number in range(COUNT // 3):
-            with context.socket(zmq.SUB) as sub:
+            with client(context, zmq.SUB, backend, number) as sub:
                 sub.linger, sub.rcvtimeo = 0, int(10000 * zb.SLOW)
-                sub.connect(backend)
                 sub.subscribe(b"topic")
                 try:
                     sub.recv()

@@ -719,21 +719,26 @@ max_topic = 20
 
 
 def test_a_side_that_is_full_keeps_the_next_waiting():
-    one, two = zb.free_ports(2)
-    with zb.Daemon(f"""
+    one, two, three = zb.free_ports(3)
+    ini = f"""
 [route jobs]
 type = streamer
 frontend_bind = tcp://127.0.0.1:{one}
 frontend_max_clients = 2
 backend_bind = tcp://127.0.0.1:{two}
-""") as daemon:
+"""
+    with zb.Daemon(ini) as daemon:
         front, back = f"tcp://127.0.0.1:{one}", f"tcp://127.0.0.1:{two}"
         with Client(zmq.PULL, back) as pull, Client(zmq.PUSH, front) as first, Client(zmq.PULL, back) as other:
             with Client(zmq.PUSH, front) as second:
                 assert all(client.is_in() for client in (pull, first, other, second)), "the other side has room"
                 daemon.wait_log(r"jobs.*frontend.*full \(max_clients\)")
-                with Client(zmq.PUSH, front) as third:
-                    third.monitor.rcvtimeo = 500
+                zb.write(daemon.file, ini + f"frontend_bind = tcp://127.0.0.1:{three}\n")
+                reload(daemon)
+                with Client(zmq.PUSH, front) as third, Client(zmq.PUSH, f"tcp://127.0.0.1:{three}") as elsewhere:
+                    third.monitor.rcvtimeo = elsewhere.monitor.rcvtimeo = 500
+                    assert elsewhere.event(zmq.EVENT_HANDSHAKE_SUCCEEDED) is None, "an endpoint that comes later waits too"
+                    elsewhere.close()
                     assert third.event(zmq.EVENT_HANDSHAKE_SUCCEEDED) is None
                     second.close()
                     third.monitor.rcvtimeo = int(5000 * zb.SLOW)

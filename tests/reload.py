@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
 """Reload while messages flow: what did not change is not touched, what changed loses nothing, what is wrong changes nothing.
 
-ZB_RELOADS is the number of reloads of the storm, ZB_MUTATIONS the number of spoilt files."""
+ZB_RELOADS is the number of reloads of the storm, ZB_RATE the messages a second beside it, ZB_MUTATIONS the number of
+spoilt files."""
 
 import collections
 import contextlib
@@ -19,6 +20,7 @@ import zmq
 import zb
 
 RELOADS = int(os.environ.get("ZB_RELOADS", "1000"))
+RATE = int(os.environ.get("ZB_RATE", "2400"))
 MUTATIONS = int(os.environ.get("ZB_MUTATIONS", "500"))
 
 
@@ -177,7 +179,7 @@ def test_a_thousand_reloads_touch_nobody_else():
     ports = zb.free_ports(2 * BUSY)
     for i in range(BUSY):
         ends[i] = (tcp(ports[2 * i]), tcp(ports[2 * i + 1]))
-    more = [""] * 50
+    more = ["backend_sndhwm = 0\nfrontend_rcvhwm = 0"] * BUSY + [""] * (50 - BUSY)  # a forwarder drops where it is full
 
     def text():
         return "[zbroker]\ndrain_timeout = 5s\n" + "".join(
@@ -185,15 +187,10 @@ def test_a_thousand_reloads_touch_nobody_else():
 
     disconnects = Disconnects()
     with zb.Daemon(text(), folder=folder, env={"TMPDIR": folder}) as daemon, zb.Control(daemon) as control, clients() as context:
-        producers, consumers = [], []
-        for i in range(BUSY):
-            kinds = {forwarder: (zmq.PUB, zmq.SUB), queue: (zmq.DEALER, zmq.DEALER), streamer: (zmq.PUSH, zmq.PULL)}[KINDS[i % 3]]
-            front = disconnects.watch(client(context, kinds[0], ends[i][0], sndhwm=0, rcvhwm=0), f"r{i} frontend")
-            back = disconnects.watch(client(context, kinds[1], ends[i][1], sndhwm=0, rcvhwm=0), f"r{i} backend")
-            if kinds[1] == zmq.SUB:
-                back.subscribe(b"")
-            producers.append(Producer(front, i, 400))
-            consumers.append(Consumer(back))
+        sockets = [{forwarder: ("XPUB", "SUB"), queue: ("DEALER", "DEALER"), streamer: ("PUSH", "PULL")}[KINDS[i % 3]]
+                   for i in range(BUSY)]
+        producers = zb.Flow("send", RATE, *(f"{sockets[i][0]}={ends[i][0]}" for i in range(BUSY)))
+        consumers = zb.Flow("take", *(f"{sockets[i][1]}={ends[i][1]}" for i in range(BUSY)))
         for i in range(BUSY, 50):  # the idle ones are connected too
             kinds = {forwarder: zmq.SUB, queue: zmq.DEALER, streamer: zmq.PULL}[KINDS[i % 3]]
             disconnects.watch(client(context, kinds, ends[i][1]), f"r{i}")
@@ -208,9 +205,9 @@ def test_a_thousand_reloads_touch_nobody_else():
             raise
         for i in range(0, BUSY, 3):  # the subscription must have gone through
             zb.wait_until(lambda: control.ask(f"show subscriptions r{i}").count("\n") >= 1, 10, "the subscription")
-        for thread in producers + consumers:
-            thread.start()
-        zb.wait_until(lambda: all(consumer.total > 50 for consumer in consumers), 20)
+        producers.ask("go")
+        start = time.monotonic()
+        zb.wait_until(lambda: min(consumers.ask("report")["count"]) > 50, 20)
 
         durations, live = [], [i for i in range(BUSY, 50) if i % 5 == 0]
         for n in range(RELOADS):
@@ -231,13 +228,16 @@ def test_a_thousand_reloads_touch_nobody_else():
                 assert re.fullmatch(rf"route r{i}: backend_\w+ \d+ -> \d+ \({how}\)", answer), (answer, daemon.log()[-3000:])
         print(f"# {RELOADS} reloads: median {statistics.median(durations) * 1e3:.1f} ms, "
               f"worst {max(durations) * 1e3:.1f} ms")
-        sent, came = all_came(producers, consumers)
-        wrong = [each for consumer in consumers for each in consumer.wrong]
-        assert came == sent and not wrong, f"{sent} sent, {came} came, {wrong[:5]}"
+        sent = producers.ask("stop")
+        rate = sum(sent["count"]) / (time.monotonic() - start)
+        zb.wait_until(lambda: consumers.ask("report")["count"] >= sent["count"], 15, f"the last of {sent['count']}")
+        came = consumers.ask("report")
+        assert came["count"] == sent["count"] and not any(came["wrong"]), (sent, came)
+        assert not any(sent["disconnects"] + came["disconnects"]), (sent, came)
         cut = {name: count for name, count in disconnects.total().items()
-               if int(re.search(r"\d+", name).group()) < BUSY or int(re.search(r"\d+", name).group()) in live}
+               if int(re.search(r"\d+", name).group()) in live}
         assert not cut, cut
-        print(f"# {sent} messages meanwhile on the untouched routes, none lost, no disconnect")
+        print(f"# {sum(sent['count'])} messages meanwhile on the untouched routes, {rate:.0f} a second, none lost, no disconnect")
         assert all(state["state"] == "running" for state in control.json("show routes")["routes"])
         assert daemon.stop() == 0, daemon.log()[-3000:]
 

@@ -310,6 +310,23 @@ class Control:
         self.close()
 
 
+class Flow:
+    """tests/clients/flow.py in a process of its own: ask ("go" | "stop" | "report") is what it says of itself."""
+
+    def __init__(self, *args):
+        self.process = spawn([sys.executable, "-B", os.path.join(SRCDIR, "tests", "clients", "flow.py")] + [str(arg) for arg in args],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, word):
+        self.process.stdin.write(word + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(20 * SLOW)
+
+
 # --- TAP --------------------------------------------------------------------------------------------------------------
 
 def limit(seconds):
