@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Peers that mean no good, beside one that does: it loses nothing, and the process stays as it was."""
+"""Peers that mean no good, beside one that does: it loses nothing, and the process stays as it was.
+
+ZB_SUBSCRIPTIONS is how many one client makes where it may, ZB_RECONNECTS how many connect and go."""
 
 import json
 import os
@@ -12,6 +14,8 @@ import time
 import zmq
 import zb
 
+SUBSCRIPTIONS = int(os.environ.get("ZB_SUBSCRIPTIONS", "100000"))
+RECONNECTS = int(os.environ.get("ZB_RECONNECTS", "5000"))
 RATE = 1000  # legitimate messages a second
 SIGNATURE = b"\xff\0\0\0\0\0\0\0\x01\x7f"
 GREETING = SIGNATURE + b"\x03\x00" + b"NULL".ljust(20, b"\0") + b"\0" + bytes(31)
@@ -82,7 +86,7 @@ class Honest(threading.Thread):
 class Target:
     """A daemon with one route of each type, and honest traffic through one more."""
 
-    def __init__(self, more=""):
+    def __init__(self, more="", prices=""):
         names = ("fine_in", "fine_out", "jobs_in", "jobs_out", "prices_in", "prices_out", "asks_in", "asks_out")
         self.port = dict(zip(names, zb.free_ports(len(names))))
         self.daemon = zb.Daemon("[zbroker]\ndrain_timeout = 1s\n" + "".join(f"""
@@ -91,6 +95,7 @@ type = {kind}
 frontend_bind = tcp://127.0.0.1:{self.port[name + "_in"]}
 backend_bind = tcp://127.0.0.1:{self.port[name + "_out"]}
 {more}
+{prices if name == "prices" else ""}
 """ for name, kind in (("fine", "streamer"), ("jobs", "streamer"), ("prices", "forwarder"), ("asks", "queue"))))
         self.honest = Honest(self.tcp("fine_in"), self.tcp("fine_out"))
         self.honest.start()
@@ -300,10 +305,51 @@ def test_five_hundred_slow_handshakes():
         target.survived()
 
 
-@zb.limit(90)
-def test_two_thousand_reconnects():
+def test_a_thousand_clients_of_one_address():
     with Target() as target:
-        for i in range(1700):
+        clients = [target.join("jobs_in", b"PUSH") for _ in range(1000)]
+        zb.wait_until(lambda: target.stats("jobs")["frontend"]["connections"] == 1000)
+        with zmq.Context() as context, context.socket(zmq.PULL) as pull:
+            pull.linger = 0
+            pull.connect(target.tcp("jobs_out"))
+            for number, client in enumerate(clients):
+                client.sendall(frame(b"%d" % number))
+            pull.rcvtimeo = int(10000 * zb.SLOW)
+            assert sorted(int(pull.recv()) for _ in clients) == list(range(1000))
+        for client in clients:
+            client.close()
+        target.survived()
+
+
+@zb.limit(60 + SUBSCRIPTIONS // 5000)
+def test_a_client_that_subscribes_to_everything_by_name():
+    with Target(prices=f"backend_max_subscriptions = {SUBSCRIPTIONS}") as target:
+        client = target.join("prices_out", b"SUB")
+        client.settimeout(60 * zb.SLOW)
+        for first in range(0, SUBSCRIPTIONS, 1000):
+            client.sendall(b"".join(frame(b"\x01market/%07d" % i) for i in range(first, min(first + 1000, SUBSCRIPTIONS))))
+        zb.wait_until(lambda: target.stats("prices")["subscriptions"] == SUBSCRIPTIONS, 60)
+        each = (zb.rss(target.daemon.pid) - target.rss) / SUBSCRIPTIONS
+        print(f"# {SUBSCRIPTIONS} subscriptions of one client: {each:.0f} bytes of memory for each")
+        with zmq.Context() as context, context.socket(zmq.XPUB) as publisher:
+            publisher.linger, publisher.rcvhwm = 0, 0
+            publisher.connect(target.tcp("prices_in"))
+            publisher.rcvtimeo = int(20000 * zb.SLOW)
+            heard = {publisher.recv() for _ in range(SUBSCRIPTIONS)}
+            assert len(heard) == SUBSCRIPTIONS
+            publisher.send(b"market/%07d" % (SUBSCRIPTIONS - 1))
+            got = b""
+            while not got.endswith(b"market/%07d" % (SUBSCRIPTIONS - 1)):
+                got += client.recv(4096)
+        client.close()
+        zb.wait_until(lambda: target.stats("prices")["subscriptions"] == 0, 60)
+        target.survived(rss=64 * MB + 400 * SUBSCRIPTIONS)  # libzmq's tries, of which the C library keeps some
+
+
+@zb.limit(90 + RECONNECTS // 100)
+def test_thousands_of_reconnects():
+    with Target() as target:
+        for i in range(RECONNECTS - 300):
             target.throw(PORTS[i % 8], b"")
         with zmq.Context() as context:
             for i in range(300):

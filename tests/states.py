@@ -301,7 +301,17 @@ def median_ms(daemon):
     return statistics.median(took)
 
 
-@zb.limit(150)
+def hello(kind):
+    """What a client says until it is connected."""
+    ready = b"\x05READY\x0bSocket-Type" + struct.pack(">I", len(kind)) + kind
+    return b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32) + b"\x04" + bytes([len(ready)]) + ready
+
+
+def connections(control):
+    return sum(each["frontend"]["connections"] for each in control.json("show stats")["routes"])
+
+
+@zb.limit(150 + CLIENTS // 50)
 def test_control_answers_at_once_under_stress():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     clients = min(CLIENTS, hard - 500)
@@ -336,9 +346,13 @@ def test_control_answers_at_once_under_stress():
         assert {"streamer", "queue", "pair"} <= set(stuck), stuck
 
         held = []
+        before = connections(control)
         for i in range(clients):
             held.append(socket.create_connection(("127.0.0.1", ports[2 * (i % len(kinds))])))
-        figures[f"and {clients} connections"] = median_ms(daemon)
+            held[-1].sendall(hello((b"PUSH", b"DEALER", b"PAIR", b"PUB")[i % len(kinds)]))
+        zb.wait_until(lambda: connections(control) - before >= clients, 20, f"{clients} clients")
+        figures[f"and {clients} clients"] = median_ms(daemon)
+        assert connections(control) - before >= clients, "they are still there"
 
         # As much as two threads here can offer, with a capture that nobody reads.
         push, pull = peers.open(zmq.PUSH, ports[-4], sndhwm=100000), peers.open(zmq.PULL, ports[-3], rcvhwm=100000)
