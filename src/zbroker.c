@@ -305,6 +305,8 @@ on_applied(void *arg, const conf_t *conf)
     log_open(conf->log_target, conf->syslog_facility, conf->log_level);
     if (self->control && control_chmod(self->control, conf->control_mode, conf->control_group) == -1)
         log_warning("control: cannot change mode or group: %s", strerror(errno));
+    if (self->control)
+        control_follow(self->control);
 }
 
 // --- systemd ---------------------------------------------------------------------
@@ -377,9 +379,11 @@ on_watchdog(zloop_t *loop, int timer, void *arg)
     daemon_t *self = arg;
     int64_t most_ms = service_watchdog_usec() / 2000, routes_ms = broker_age_ms(self->broker);
     // The two come round once a second by themselves.
-    int64_t others_ms = watch_age_ms(self->watch), guard_ms = guard_age_ms(self->guard);
+    int64_t others_ms = watch_age_ms(self->watch), guard_ms = guard_age_ms(self->guard), taps_ms = control_age_ms(self->control);
     if (guard_ms > others_ms)
         others_ms = guard_ms;
+    if (taps_ms > others_ms)
+        others_ms = taps_ms;
     if (routes_ms < most_ms && others_ms < most_ms + 1000)
         service_alive();
     else

@@ -333,21 +333,21 @@ a_tap_numbers_what_matches(void)
     fixture_t fixture = start(make_conf("streamer"));
     run(&fixture);
     void *push = client(&fixture, ZMQ_PUSH, SIDE_FRONTEND), *pull = client(&fixture, ZMQ_PULL, SIDE_BACKEND);
-    tap_t *tap = tap_new("a", 1);
-    route_tap(fixture.route, tap);
+    tap_t *tap = route_tap(fixture.route, "a", 1);
     for (int i = 0; i < 10; i++) {
         zmq_send(push, i % 2 ? "apple" : "pear", i % 2 ? 5 : 4, 0);
         char text[8];
         zmq_recv(pull, text, sizeof text, 0);
     }
     uint64_t seq = 0;
-    tap_message_t *message;
-    while ((message = tap_take(tap))) {
-        CHECK(message->seq == ++seq && message->frames == 1 && message->side == SIDE_FRONTEND);
-        CHECK(zmq_msg_size(&message->frame[0]) == 5);
-        tap_message_free(&message);
+    const tap_message_t *message;
+    route_settle(fixture.route);
+    while ((message = tap_ring_take(tap_ring_of(tap)))) {
+        CHECK(tap_see(tap) == ++seq && message->frames == 1 && message->side == SIDE_FRONTEND);
+        CHECK(message->frame[0].size == 5);
     }
-    CHECK(seq == 5);
+    CHECK(seq == 5 && tap_seq(tap) == 5);
+    tap_leave(tap);
     tap_release(&tap);
     route_look(fixture.route);
     zmq_close(push);

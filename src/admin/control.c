@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MPL-2.0
 // control.c - see control.h.
 //
-// One epoll descriptor of our own holds the listener, the clients and their
-// taps, and only that one is in the zloop: hundreds of clients that come and go
-// do not make it build its poll set anew.
+// One epoll descriptor of our own holds the listener, the clients and the news
+// of their taps, and only that one is in the zloop: hundreds of clients that
+// come and go do not make it build its poll set anew.
 
 #include "admin/control.h"
 #include "admin/answer.h"
 #include "admin/commands.h"
 #include "admin/stats.h"
+#include "admin/tapper.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -26,7 +27,7 @@ enum {
     EVENTS_MAX = 64,          // a turn
     ACCEPTS_MAX = 32,         // a turn
     INPUT_MAX = COMMAND_LINE_MAX + 2, // with CR LF
-    TAP_OUTPUT_MAX = 64 * 1024, // that waits for the client, before the tap itself has to
+    OUTPUT_KEPT = 128 * 1024, // of a client's memory, when all is sent
     IDLE_MS = 1000,           // who has been silent for less does not make room for others
     TICK_MS = 500,
 };
@@ -34,7 +35,7 @@ enum {
 typedef struct session session_t;
 
 // What an epoll event is about.
-typedef enum { SOURCE_LISTENER, SOURCE_CLIENT, SOURCE_TAP } source_kind_t;
+typedef enum { SOURCE_LISTENER, SOURCE_CLIENT, SOURCE_TAPS } source_kind_t;
 typedef struct {
     source_kind_t kind;
     session_t *client;
@@ -42,18 +43,18 @@ typedef struct {
 
 struct session {
     session_t *next, *previous;
-    event_source_t source, tap_source;
+    event_source_t source;
     int fd;
     bool dead;       // freed when the turn is over
     bool ended;      // has shut its side down: closed when all is sent
-    bool tap_waits;  // its tap is not polled: the output is full
+    bool line_ends_tap;
     uint32_t events; // as registered
     char input[INPUT_MAX];
     size_t input_size;
     text_t output;
     size_t sent;
     int64_t progress_ms; // when the socket last took something, or a command came
-    tapping_t *tapping;
+    tapping_t *tapping; // as long as it is there, it writes to FD, not we
     char who[128];
 };
 
@@ -62,7 +63,8 @@ struct control {
     broker_t *broker;
     char *path;
     int lock, listener, epoll, timer;
-    event_source_t source;
+    event_source_t source, taps_source;
+    tapper_t *tapper;
     bool resting; // out of descriptors: not accepting until the next tick
     session_t *clients, *dead;
     size_t count;
@@ -77,17 +79,6 @@ watch_fd(control_t *self, int operation, int fd, uint32_t events, event_source_t
     epoll_ctl(self->epoll, operation, fd, &event);
 }
 
-static void
-end_tap(control_t *self, session_t *client)
-{
-    if (!client->tapping)
-        return;
-    if (!client->tap_waits)
-        epoll_ctl(self->epoll, EPOLL_CTL_DEL, tapping_fd(client->tapping), NULL);
-    client->tap_waits = false;
-    tapping_destroy(&client->tapping);
-}
-
 // Its memory stays until the turn is over: another event may still name it.
 static void
 drop(control_t *self, session_t *client)
@@ -95,7 +86,7 @@ drop(control_t *self, session_t *client)
     if (client->dead)
         return;
     client->dead = true;
-    end_tap(self, client);
+    tapping_destroy(&client->tapping);
     close(client->fd);
     *(client->previous ? &client->previous->next : &self->clients) = client->next;
     if (client->next)
@@ -142,7 +133,7 @@ flush(control_t *self, session_t *client)
     if (client->dead || waiting(client))
         return;
     client->sent = 0;
-    if (client->output.room > TAP_OUTPUT_MAX * 2)
+    if (client->output.room > OUTPUT_KEPT)
         text_free(&client->output); // a long answer does not hold its memory for ever
     else if (client->output.data)
         text_clear(&client->output);
@@ -150,12 +141,18 @@ flush(control_t *self, session_t *client)
 
 // --- commands ----------------------------------------------------------------------
 
-static void
-finish_tap(control_t *self, session_t *client)
+// Is its tap over? Then what it could not send any more is ours to send.
+static bool
+see_end_of_tap(session_t *client)
 {
-    tapping_finish(client->tapping, &client->output);
-    text_char(&client->output, '\n');
-    end_tap(self, client);
+    if (!tapping_is_over(client->tapping, &client->output))
+        return false;
+    tapping_destroy(&client->tapping);
+    client->progress_ms = clock_mono_ms();
+    if (client->line_ends_tap && client->input_size && client->input[0] == '\n')
+        memmove(client->input, client->input + 1, --client->input_size);
+    client->line_ends_tap = false;
+    return true;
 }
 
 static void
@@ -163,11 +160,9 @@ begin_tap(control_t *self, session_t *client, tapping_conf_t *conf)
 {
     text_t error = { 0 };
     bool json = conf->json;
-    client->tapping = tapping_new(self->broker, conf, &error);
-    if (client->tapping) {
-        watch_fd(self, EPOLL_CTL_ADD, tapping_fd(client->tapping), EPOLLIN, &client->tap_source);
+    client->tapping = tapping_new(self->tapper, conf, client->fd, &error);
+    if (client->tapping)
         return;
-    }
     tapping_conf_free(conf);
     answer_refuse(&client->output, json, error.data);
     text_char(&client->output, '\n');
@@ -204,14 +199,6 @@ ends_tap(const session_t *client)
     return client->input[0] == '\n' || tapping_is_endless(client->tapping);
 }
 
-static void
-see_line_in_tap(control_t *self, session_t *client)
-{
-    finish_tap(self, client);
-    if (client->input[0] == '\n')
-        memmove(client->input, client->input + 1, --client->input_size);
-}
-
 // Run the lines that have come in, one at a time: the next one when the answer
 // to the last one is out.
 static void
@@ -219,14 +206,11 @@ run_lines(control_t *self, session_t *client)
 {
     char *end;
     while (!client->dead && (end = memchr(client->input, '\n', client->input_size))) {
-        if (client->tapping && !ends_tap(client))
-            break;
-        if (client->tapping) {
-            see_line_in_tap(self, client);
-            flush(self, client);
-            continue;
+        if (client->tapping && ends_tap(client)) {
+            client->line_ends_tap = true;
+            tapping_end(client->tapping);
         }
-        if (waiting(client) || line_is_too_long(client))
+        if (client->tapping || waiting(client) || line_is_too_long(client))
             break;
         size_t size = (size_t)(end - client->input);
         run_line(self, client, client->input, size);
@@ -253,13 +237,13 @@ refuse_long_line(control_t *self, session_t *client)
 // The peer has no more to say: what it asked is answered first, also a last
 // line without newline. A tap without end ends here.
 static void
-see_end(control_t *self, session_t *client)
+see_end(session_t *client)
 {
     client->ended = true;
     if (client->input_size && client->input_size < sizeof client->input && client->input[client->input_size - 1] != '\n')
         client->input[client->input_size++] = '\n';
     if (client->tapping && tapping_is_endless(client->tapping))
-        finish_tap(self, client);
+        tapping_end(client->tapping);
 }
 
 static void
@@ -273,25 +257,10 @@ read_input(control_t *self, session_t *client)
         return;
     }
     if (got == 0) {
-        see_end(self, client);
+        see_end(client);
         return;
     }
     client->input_size += (size_t)got;
-}
-
-static void
-read_tap(control_t *self, session_t *client)
-{
-    if (!client->tapping || waiting(client) >= TAP_OUTPUT_MAX)
-        return;
-    if (client->sent) { // so that the limit is one of what waits
-        memmove(client->output.data, client->output.data + client->sent, waiting(client));
-        client->output.size -= client->sent;
-        client->sent = 0;
-    }
-    bool goes_on = tapping_write(client->tapping, &client->output, TAP_OUTPUT_MAX) && tapping_follow(client->tapping);
-    if (!goes_on)
-        finish_tap(self, client);
 }
 
 // Send, then run what waits for that, then part if that was all.
@@ -308,17 +277,12 @@ advance(control_t *self, session_t *client)
         drop(self, client);
 }
 
-// Poll for what we can use: no input while an answer waits, no tap while its output is full.
+// Poll for what we can use: no input while an answer waits.
 static void
 settle(control_t *self, session_t *client)
 {
     if (client->dead)
         return;
-    bool full = client->tapping && waiting(client) >= TAP_OUTPUT_MAX;
-    if (client->tapping && full != client->tap_waits) {
-        watch_fd(self, full ? EPOLL_CTL_DEL : EPOLL_CTL_ADD, tapping_fd(client->tapping), EPOLLIN, &client->tap_source);
-        client->tap_waits = full;
-    }
     bool reads = !client->ended && client->input_size < sizeof client->input && (client->tapping || !waiting(client));
     uint32_t events = (reads ? EPOLLIN : 0) | (waiting(client) ? EPOLLOUT : 0);
     if (events != client->events) {
@@ -338,6 +302,16 @@ serve(control_t *self, session_t *client, uint32_t events)
         read_input(self, client);
     if (!client->dead)
         advance(self, client);
+}
+
+// --- taps ---------------------------------------------------------------------------
+
+void
+control_follow(control_t *self)
+{
+    for (session_t *client = self->clients; client; client = client->next)
+        if (client->tapping && !tapping_follow(client->tapping))
+            tapping_end(client->tapping);
 }
 
 // --- coming and going ----------------------------------------------------------------
@@ -395,7 +369,6 @@ admit(control_t *self, int fd)
     }
     client->fd = fd;
     client->source = (event_source_t){ SOURCE_CLIENT, client };
-    client->tap_source = (event_source_t){ SOURCE_TAP, client };
     client->progress_ms = clock_mono_ms();
     client->events = EPOLLIN;
     client->next = self->clients;
@@ -438,6 +411,19 @@ is_over(const control_t *self)
     return status.stopping && broker_stopped(self->broker);
 }
 
+static void
+look_at_taps(control_t *self)
+{
+    control_follow(self);
+    for (session_t *client = self->clients, *next; client; client = next) {
+        next = client->next;
+        if (client->tapping && see_end_of_tap(client)) {
+            advance(self, client);
+            settle(self, client);
+        }
+    }
+}
+
 static int
 on_events(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 {
@@ -451,13 +437,11 @@ on_events(zloop_t *loop, zmq_pollitem_t *item, void *arg)
         session_t *client = source->client;
         if (source->kind == SOURCE_LISTENER) {
             accept_clients(self);
+        } else if (source->kind == SOURCE_TAPS) {
+            tapper_look(self->tapper);
+            look_at_taps(self);
         } else if (!client->dead) {
-            if (source->kind == SOURCE_TAP) {
-                read_tap(self, client);
-                advance(self, client);
-            } else {
-                serve(self, client, events[i].events);
-            }
+            serve(self, client, events[i].events);
             settle(self, client);
         }
     }
@@ -468,7 +452,9 @@ on_events(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 static bool
 is_stuck(const session_t *client, int64_t now)
 {
-    return waiting(client) && now - client->progress_ms > (client->tapping ? CONTROL_TAP_STALL_MS : CONTROL_STALL_MS);
+    if (client->tapping)
+        return tapping_stuck_ms(client->tapping) > CONTROL_TAP_STALL_MS;
+    return waiting(client) && now - client->progress_ms > CONTROL_STALL_MS;
 }
 
 static int
@@ -481,13 +467,10 @@ on_tick(zloop_t *loop, int timer, void *arg)
     stats_tick(self->broker);
     if (self->resting)
         rest(self, false);
+    look_at_taps(self);
     for (session_t *client = self->clients, *next; client; client = next) {
         next = client->next;
-        if (client->tapping) {
-            read_tap(self, client);
-            advance(self, client);
-        }
-        if (!client->dead && is_stuck(client, now)) {
+        if (is_stuck(client, now)) {
             log_notice("control: client %s does not read, cut", client->who);
             drop(self, client);
         }
@@ -538,6 +521,8 @@ control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_
     control_t *self = xcalloc(1, sizeof *self);
     *self = (control_t){ .loop = loop, .broker = broker, .path = xstrdup(path), .lock = -1, .listener = -1, .epoll = -1, .timer = -1 };
     self->source = (event_source_t){ SOURCE_LISTENER, NULL };
+    self->taps_source = (event_source_t){ SOURCE_TAPS, NULL };
+    self->tapper = tapper_new(broker);
     make_folder(path);
     self->lock = ipcpath_lock(path, reason, sizeof reason);
     if (self->lock == -1 || ipcpath_clear(path, reason, sizeof reason) == -1 || open_socket(self, mode, group, reason, sizeof reason) == -1) {
@@ -550,6 +535,7 @@ control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_
     }
     self->epoll = epoll_create1(EPOLL_CLOEXEC);
     watch_fd(self, EPOLL_CTL_ADD, self->listener, EPOLLIN, &self->source);
+    watch_fd(self, EPOLL_CTL_ADD, tapper_fd(self->tapper), EPOLLIN, &self->taps_source);
     zmq_pollitem_t item = { .fd = self->epoll, .events = ZMQ_POLLIN };
     if (self->epoll == -1 || zloop_poller(loop, &item, on_events, self) == -1) {
         diag_error(diag, (place_t){ 0 }, "control %s: %s", path, strerror(errno));
@@ -568,6 +554,12 @@ control_chmod(control_t *self, mode_t mode, gid_t group)
     return chmod(self->path, mode);
 }
 
+int64_t
+control_age_ms(control_t *self)
+{
+    return tapper_age_ms(self->tapper);
+}
+
 size_t
 control_clients(const control_t *self)
 {
@@ -581,10 +573,14 @@ control_destroy(control_t **self_p)
     *self_p = NULL;
     if (!self)
         return;
+    for (session_t *client = self->clients; client; client = client->next)
+        if (client->tapping)
+            tapping_end(client->tapping);
+    tapper_destroy(&self->tapper);
     while (self->clients) {
         session_t *client = self->clients;
         if (client->tapping)
-            finish_tap(self, client);
+            see_end_of_tap(client);
         flush(self, client);
         drop(self, client);
     }

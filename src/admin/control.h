@@ -29,7 +29,13 @@ control_t *control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t
 // Mode and group of a running socket, after a reload. 0, or -1 with errno.
 int control_chmod(control_t *self, mode_t mode, gid_t group);
 
+// The routes may be others now: taps go over to them.
+void control_follow(control_t *self);
+
 size_t control_clients(const control_t *self);
+
+// Since the thread that serves the taps was asked for a sign of life that it has not given.
+int64_t control_age_ms(control_t *self);
 
 // What can be sent without waiting is sent; the socket goes.
 void control_destroy(control_t **self_p);

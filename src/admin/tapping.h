@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
-// tapping.h - one reader of a route's messages: a tap (flow/tap.h) and the text
-// it becomes. Follows the route when a reload re-creates it or somebody disables
-// and enables it.
-//
-// What is missed shows as a jump of SEQ and as the sum in the last line, so
-// that what was seen and what was missed add up to all there was.
+// tapping.h - what a tap was asked for, and a message as the text that it shows.
 
 #ifndef ZB_TAPPING_H
 #define ZB_TAPPING_H
 
-#include "admin/broker.h"
 #include "base/text.h"
+#include "conf/conf.h"
+#include "flow/tap.h"
 
 #include <stdbool.h>
 
@@ -28,27 +24,8 @@ void tapping_conf_free(tapping_conf_t *conf);
 
 int tap_format_find(const char *name); // -1: none of that name
 
-typedef struct tapping tapping_t;
-
-// Takes what CONF holds. NULL with the reason in ERROR.
-tapping_t *tapping_new(broker_t *broker, tapping_conf_t *conf, text_t *error);
-
-// Readable when there is something to write.
-int tapping_fd(const tapping_t *self);
-bool tapping_is_endless(const tapping_t *self); // no count was given
-
-// Look whether the route is still the one that is tapped. False: it is gone for good.
-bool tapping_follow(tapping_t *self);
-
-// Append messages to OUT until it has LIMIT bytes. False when COUNT messages were written.
-bool tapping_write(tapping_t *self, text_t *out, size_t limit);
-
-// The last line: `missed N`.
-void tapping_finish(tapping_t *self, text_t *out);
-
-void tapping_destroy(tapping_t **self_p);
-
-// One message in one of the forms; for tests.
+// One message in one of the forms, and the last line.
 void tapping_print(const tap_message_t *message, uint64_t seq, tap_format_t format, text_t *out);
+void tapping_print_missed(uint64_t missed, bool json, text_t *out);
 
 #endif

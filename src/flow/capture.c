@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,7 @@ struct capture {
     unsigned skip;     // how many of them are left
 };
 
-enum { PATIENCE_MAX = 16 };
+enum { PATIENCE_MAX = 256 };
 
 static bool
 has_unwatched_endpoint(const side_conf_t *side)
@@ -163,6 +164,21 @@ capture_offer(capture_t *self, side_t side, uint64_t seq, int64_t wall_ns, zmq_m
         if (!sent)
             return; // only the first frame of a message can be refused
     }
+}
+
+size_t
+capture_unseen(const capture_t *self)
+{
+    return capture_has_readers(self) ? self->skip : SIZE_MAX;
+}
+
+void
+capture_pass(capture_t *self, size_t messages)
+{
+    unsigned missed = messages < self->skip ? (unsigned) messages : self->skip;
+    self->skip -= missed;
+    if (capture_has_readers(self))
+        counter_add(&self->counters->capture_dropped, missed);
 }
 
 void

@@ -10,6 +10,7 @@
 #include "flow/counters.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <zmq.h>
 
 typedef struct capture capture_t;
@@ -23,6 +24,11 @@ bool capture_has_readers(const capture_t *self);
 
 // Offer COUNT frames that came in at SIDE, at WALL_NS, as the route's message number SEQ. Never waits, never keeps a frame.
 void capture_offer(capture_t *self, side_t side, uint64_t seq, int64_t wall_ns, zmq_msg_t *frames, size_t count);
+
+// How many messages would be dropped unseen, because it is full: 0, none; SIZE_MAX, any, for nobody listens.
+size_t capture_unseen(const capture_t *self);
+// So many of them have passed, and were not offered.
+void capture_pass(capture_t *self, size_t messages);
 
 void capture_free(capture_t **self_p);
 

@@ -40,6 +40,7 @@ read_lane(queue_t *self, lane_t *lane)
 {
     size_t taken = 0;
     message_t message = { 0 };
+    forward_begin(self->forward);
     while (taken < 100 * FORWARD_BURST && forward_take(self->forward, lane, &message)) {
         item_t *item = xcalloc(1, sizeof *item);
         item->lane = lane;
@@ -50,6 +51,7 @@ read_lane(queue_t *self, lane_t *lane)
         message = (message_t) { 0 };
         taken++;
     }
+    forward_end(self->forward);
     message_free(&message);
     return taken;
 }

@@ -12,6 +12,7 @@
 #define EPOCH_SIZE 8
 #define PATIENCE_NS INT64_C(100000000) // between two waits for slow subscribers
 #define LOOK_EVERY 64                  // passes between two looks at the capture under load
+#define SHOWN_AT_ONCE 32               // messages that count as of the same moment
 
 // The events of a socket; reading them also empties its mailbox.
 static int
@@ -395,13 +396,29 @@ static void
 show(forward_t *self, const lane_t *lane, message_t *message)
 {
     self->seq++;
-    if (!self->tap_count && !self->capture)
+    if (!self->taps && !self->capture)
         return;
-    int64_t now = clock_wall_ns();
+    if (self->shown++ % SHOWN_AT_ONCE == 0)
+        self->now_ns = clock_wall_ns();
     if (self->capture)
-        capture_offer(self->capture, lane->from->side, self->seq, now, message->frames, message->count);
-    for (size_t i = 0; i < self->tap_count; i++)
-        tap_offer(self->taps[i], lane->from->side, now, message->frames, message->count);
+        capture_offer(self->capture, lane->from->side, self->seq, self->now_ns, message->frames, message->count);
+    if (self->taps)
+        tap_ring_offer(self->taps, lane->from->side, self->now_ns, message->frames, message->count);
+}
+
+void
+forward_begin(forward_t *self)
+{
+    self->shown = 0;
+    if (self->taps)
+        tap_ring_begin(self->taps);
+}
+
+void
+forward_end(forward_t *self)
+{
+    if (self->taps)
+        tap_ring_end(self->taps);
 }
 
 bool
@@ -455,6 +472,45 @@ move_whole(forward_t *self, lane_t *lane, size_t up_to)
             break;
     }
     return messages;
+}
+
+// How many messages may pass that nobody who looks on has room for: they are
+// counted, and move as on a route that nobody observes.
+static size_t
+unseen(const forward_t *self, const lane_t *lane)
+{
+    if (lane->kind == LANE_REPLY || (self->filter && self->filter->filters_messages)) // not all of them count
+        return 0;
+    if (self->taps && !tap_ring_is_full(self->taps))
+        return 0;
+    return self->capture ? capture_unseen(self->capture) : SIZE_MAX;
+}
+
+static size_t
+move_unseen(forward_t *self, lane_t *lane, size_t up_to)
+{
+    size_t moved = movers[lane->kind](self, lane, up_to);
+    self->seq += moved;
+    if (self->capture)
+        capture_pass(self->capture, moved);
+    if (self->taps)
+        tap_ring_pass(self->taps, moved);
+    return moved;
+}
+
+static size_t
+move_observed(forward_t *self, lane_t *lane, size_t up_to)
+{
+    size_t moved = 0, some, wanted;
+    forward_begin(self);
+    do {
+        size_t pass = unseen(self, lane), most = pass ? pass : SHOWN_AT_ONCE;
+        wanted = up_to - moved < most ? up_to - moved : most;
+        some = (pass ? move_unseen : move_whole)(self, lane, wanted);
+        moved += some;
+    } while (some == wanted && moved < up_to && !forward_in_hand(lane));
+    forward_end(self);
+    return moved;
 }
 
 // --- one pass ---------------------------------------------------------------
@@ -533,7 +589,7 @@ run_lane(forward_t *self, lane_t *lane)
     if (lane->stopped)
         return 0;
     if (self->observed && lane->kind != LANE_SUBSCRIPTIONS)
-        moved = move_whole(self, lane, up_to);
+        moved = move_observed(self, lane, up_to);
     else if (self->trickling && lane == &self->lanes[0])
         moved = trickle(self, lane, up_to = FORWARD_TRICKLE);
     else
@@ -570,7 +626,7 @@ forward_pass(forward_t *self)
     }
     for (size_t i = 0; i < self->lane_count; i++)
         again |= self->lanes[i].due && !self->lanes[i].frozen;
-    if ((self->capture || self->tap_count) && ++self->passes % LOOK_EVERY == 0)
+    if ((self->capture || self->taps) && ++self->passes % LOOK_EVERY == 0)
         forward_observe(self);
     self->moved = most;
     // A few at once: more will trickle in. As many as that in one go: it is no trickle any more.
@@ -742,13 +798,6 @@ forward_init(forward_t *self, flow_t flow, int command_fd)
     forward_observe(self);
 }
 
-static void
-drop_tap(forward_t *self, size_t i)
-{
-    tap_release(&self->taps[i]);
-    self->taps[i] = self->taps[--self->tap_count];
-}
-
 // Numbering goes on from all that has passed unobserved.
 static uint64_t
 messages_so_far(const forward_t *self)
@@ -762,26 +811,25 @@ messages_so_far(const forward_t *self)
 void
 forward_observe(forward_t *self)
 {
-    for (size_t i = self->tap_count; i-- > 0;)
-        if (tap_abandoned(self->taps[i]))
-            drop_tap(self, i);
+    if (self->taps && !tap_ring_sweep(self->taps))
+        tap_ring_close(&self->taps);
     if (self->capture)
         capture_look(self->capture);
     bool was = self->observed;
-    self->observed = self->tap_count > 0 || (self->capture && capture_has_readers(self->capture))
+    self->observed = self->taps || (self->capture && capture_has_readers(self->capture))
                      || (self->filter && self->filter->filters_messages);
     if (self->observed && !was)
         self->seq = messages_so_far(self);
 }
 
-void
-forward_add_tap(forward_t *self, tap_t *tap)
+tap_t *
+forward_add_tap(forward_t *self, const void *prefix, size_t prefix_size)
 {
-    if (self->tap_count == FORWARD_TAPS)
-        tap_release(&tap);
-    else
-        self->taps[self->tap_count++] = tap;
+    if (!self->taps)
+        self->taps = tap_ring_new();
+    tap_t *tap = self->taps ? tap_ring_add(self->taps, prefix, prefix_size) : NULL;
     forward_observe(self);
+    return tap;
 }
 
 void
@@ -814,6 +862,5 @@ forward_close(forward_t *self)
         zmq_msg_close(&self->lanes[i].part);
         message_free(&self->lanes[i].held);
     }
-    while (self->tap_count > 0)
-        drop_tap(self, self->tap_count - 1);
+    tap_ring_close(&self->taps);
 }

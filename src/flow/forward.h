@@ -26,7 +26,6 @@
 #define FORWARD_BURST 1000 // messages a direction may move before the other has its turn
 #define FORWARD_TRICKLE 8  // fewer at once are waited for one by one
 #define FORWARD_TRICKLE_MS 5 // but no longer than this: the ZMQ_RCVTIMEO of a frontend
-#define FORWARD_TAPS 16    // readers of one route at a time
 
 typedef struct {
     void *socket; // NULL: the route has no such side
@@ -72,9 +71,10 @@ typedef struct {
     capture_t *capture;
     filter_t *filter;
     topics_t *topics;
-    tap_t *taps[FORWARD_TAPS];
-    size_t tap_count;
+    tap_ring_t *taps; // NULL while nobody looks on
     uint64_t seq;     // of observed messages
+    int64_t now_ns;   // when they pass
+    unsigned shown;   // since the burst began
     bool observed;    // capture, tap or message filter: whole messages are gathered
 
     int64_t batch_ns;
@@ -105,7 +105,7 @@ void forward_sleep(forward_t *self, int timeout_ms);
 
 // Call when taps, capture readers or the filter changed.
 void forward_observe(forward_t *self);
-void forward_add_tap(forward_t *self, tap_t *tap);
+tap_t *forward_add_tap(forward_t *self, const void *prefix, size_t prefix_size); // NULL: no room
 
 // Everything moves; nothing new is read, but what is in hand and what answers it
 // goes on (drain); nothing is read or sent (pause).
@@ -120,6 +120,9 @@ void forward_poll_ports(forward_t *self);
 // observed; false: none there. pass: false: refused for now, keep it; else it is
 // gone (sent, or dropped and counted). settle: what the loop left in hand.
 bool forward_take(forward_t *self, lane_t *lane, message_t *message);
+// Before and after some of them.
+void forward_begin(forward_t *self);
+void forward_end(forward_t *self);
 bool forward_deliver(forward_t *self, lane_t *lane, message_t *message);
 bool forward_settle(forward_t *self, lane_t *lane);
 // A message whose first part is in hand, refused: make it a whole one, so that those behind it can be read.

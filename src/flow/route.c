@@ -1018,24 +1018,39 @@ route_endpoint(const route_t *self, side_t side, size_t i, bool *connected)
     return listener ? listener_endpoint(listener) : conf->endpoints[i].at.text;
 }
 
+typedef struct {
+    const void *prefix;
+    size_t prefix_size;
+    tap_t *tap;
+} wanted_tap_t;
+
 static int
 add_tap(route_t *self, void *arg)
 {
-    forward_add_tap(&self->forward, arg);
+    wanted_tap_t *wanted = arg;
+    wanted->tap = forward_add_tap(&self->forward, wanted->prefix, wanted->prefix_size);
     return 0;
 }
 
-void
-route_tap(route_t *self, tap_t *tap)
+tap_t *
+route_tap(route_t *self, const void *prefix, size_t prefix_size)
 {
-    if (call_thread(self, add_tap, tap) == -1)
-        tap_release(&tap);
+    wanted_tap_t wanted = { prefix, prefix_size, NULL };
+    call_thread(self, add_tap, &wanted);
+    errno = ENOSPC;
+    return wanted.tap;
 }
 
 void
 route_look(route_t *self)
 {
     poke(self);
+}
+
+void
+route_settle(route_t *self)
+{
+    call_thread(self, nothing, NULL);
 }
 
 char **

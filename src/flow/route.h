@@ -112,8 +112,10 @@ void route_close(route_t **self_p, route_leftover_t *leftover);
 // until this one has drained, and whom it still accepts it sends away at once.
 void route_share_listeners(const route_t *self, listeners_t *shared);
 
-void route_tap(route_t *self, tap_t *tap);         // takes a reference; released when the route ends or the reader has released
-void route_look(route_t *self);                    // a tap was released: stop copying for it
+// Look on from now; see flow/tap.h. NULL: no room (ENOSPC), or the route ends.
+tap_t *route_tap(route_t *self, const void *prefix, size_t prefix_size);
+void route_look(route_t *self);                    // a tap has left: stop copying for it
+void route_settle(route_t *self);                  // what it has counted, its taps know
 char **route_subscriptions(route_t *self, size_t *count, size_t max); // topics (C-escaped), the caller frees both; forwarders only
 
 // Asks the thread for a sign of life and tells for how many milliseconds an
