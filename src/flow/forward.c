@@ -39,11 +39,12 @@ count_received(const lane_t *lane, uint64_t messages, uint64_t bytes)
     counter_add(&lane->from->counters->received_bytes, bytes);
 }
 
+// The number of messages comes last: who sees it finds all the rest counted.
 static void
 count_sent(const lane_t *lane, uint64_t messages, uint64_t bytes)
 {
-    counter_add(&lane->to->counters->messages_sent, messages);
     counter_add(&lane->to->counters->sent_bytes, bytes);
+    counter_add(&lane->to->counters->messages_sent, messages);
 }
 
 static void

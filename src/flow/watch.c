@@ -233,9 +233,9 @@ look_at_some(watch_side_t *side)
 static void
 handshake_failed(watch_side_t *side, handshake_reason_t reason, uint32_t value)
 {
-    counter_add(&side->counters->handshake_failures[reason], 1);
     log_info("route %s: %s handshake failed reason=%s code=%u", side->route, side_name(side->side),
              handshake_reason_name(reason), value);
+    counter_add(&side->counters->handshake_failures[reason], 1); // who sees the number finds the line
 }
 
 static void
