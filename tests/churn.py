@@ -63,7 +63,7 @@ def producers_come_and_go(extra=""):
             for number in range(COUNT):
                 room.acquire()
                 with client(context, zmq.PUSH, frontend, number) as push:
-                    push.linger = 10000
+                    push.linger = int(10000 * zb.SLOW)
                     push.send(b"%d" % number)
 
         thread = threading.Thread(target=produce, daemon=True)

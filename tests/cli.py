@@ -195,7 +195,7 @@ def test_output_that_cannot_be_written_is_exit_3():
     path = file(STREAMER)
     for mode in ("-t", "-T"):
         with open("/dev/full", "w") as full:
-            process = subprocess.run(zb.program("zbroker") + ["-c", path, mode], stdout=full, stderr=subprocess.PIPE, timeout=20)
+            process = subprocess.run(zb.program("zbroker") + ["-c", path, mode], stdout=full, stderr=subprocess.PIPE, timeout=20 * zb.SLOW)
         assert process.returncode == 3, (mode, process)
 
 

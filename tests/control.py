@@ -3,6 +3,7 @@
 
 import json
 import os
+import select
 import socket
 import stat
 import statistics
@@ -180,8 +181,10 @@ def test_states_and_blocked():
         assert blocked["side"] == "backend" and blocked["since"].endswith("Z")
         assert "blocked: nothing is connected to the backend" in control.ask("status")
         zb.wait_until(lambda: control.route("jobs")["backend"]["blocked_seconds"] > 0.5)
+        before = time.monotonic()
         control.ask("clear counters")
-        assert control.route("jobs")["backend"]["blocked_seconds"] < 0.4, "a spell that lasts is cleared up to now"
+        blocked = control.route("jobs")["backend"]["blocked_seconds"]
+        assert blocked <= time.monotonic() - before + 0.01, "a spell that lasts is cleared up to now"
         pull = connected(context, zmq.PULL, ports[1])
         for _ in range(50):
             pull.recv()
@@ -252,7 +255,7 @@ def test_long_lines_and_silent_readers():
         try:
             while True:
                 deaf.socket.send(b"show config\n" * 1000)
-        except BlockingIOError:
+        except OSError:  # it is full, or cut already
             pass
         assert other.ask("status").startswith("zbroker ")
         # It is cut in the end, and until then costs nothing.
@@ -291,7 +294,7 @@ def test_answers_come_at_once_with_a_stuck_consumer():
             before = time.monotonic()
             control.ask("show stats")
             times.append(time.monotonic() - before)
-        assert statistics.median(times) < 0.1 * zb.SLOW, times
+        zb.at_once("median of 20 answers", statistics.median(times))
         push.close()
         stuck.close()
 
@@ -372,8 +375,12 @@ def test_a_tap_follows_its_route():
         zb.wait_until(lambda: control.route("jobs")["state"] == "disabled")
         control.ask("enable jobs")
         wait_connections(control, "jobs", 1, 1)
-        time.sleep(1)  # it looks for its route twice a second
-        push.send(b"after")
+
+        def seen():  # it looks for its route now and then
+            push.send(b"after")
+            return select.select([tap.socket], [], [], 0.05)[0]
+
+        zb.wait_until(seen)
         assert tap.line() == '2 frontend "after"'
         assert tap.line() == "missed 0"
         push.close()

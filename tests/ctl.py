@@ -120,12 +120,12 @@ def test_watch_repeats():
         seen = [process.stdout.readline() for _ in range(9)]
         assert sum(line.startswith("ROUTE ") for line in seen) == 3, seen
         process.send_signal(signal.SIGINT)
-        assert process.wait(5) == 0
+        assert process.wait(20 * zb.SLOW) == 0
         process = zb.spawn(zb.program("zbrokerctl") + ["-s", daemon.control, "-w", "0.1", "-j", "status"], stdout=subprocess.PIPE, text=True)
         pids = [json.loads(process.stdout.readline())["pid"] for _ in range(3)]
         assert pids == [daemon.pid] * 3
         assert daemon.stop() == 0
-        assert process.wait(5) == 3
+        assert process.wait(20 * zb.SLOW) == 3
 
 
 def test_top_in_a_pipe_prints_blocks():
@@ -134,7 +134,7 @@ def test_top_in_a_pipe_prints_blocks():
         text = "".join(process.stdout.readline() for _ in range(15))
         assert text.count("ROUTE ") == 3 and "\033" not in text, text
         process.terminate()
-        assert process.wait(5) == 0
+        assert process.wait(20 * zb.SLOW) == 0
 
 
 def test_top_on_a_terminal_redraws_in_place():
@@ -154,7 +154,7 @@ def test_top_on_a_terminal_redraws_in_place():
                     break
             except OSError:
                 break
-        assert process.wait(5) == 0
+        assert process.wait(20 * zb.SLOW) == 0
         os.close(master)
         assert text.startswith("\033[2J\033[H") and text.count("\033[2J") == 1
         lines = re.sub(r"\033\[[0-9]*[A-Z]", "", text).replace("\r", "").splitlines()
@@ -177,7 +177,7 @@ def test_tap_streams_and_ctrl_c_tells_what_was_missed():
         assert re.match(r'\d+ frontend "hello"\n', process.stdout.readline())
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read().splitlines()
-        assert process.wait(5) == 0
+        assert process.wait(20 * zb.SLOW) == 0
         assert rest[-1] == "missed 0", rest
         # It ends when nobody reads it any more, also while nothing passes.
         subprocess.run(f"{zb.program('zbrokerctl')[0]} -s {daemon.control} tap jobs | true", shell=True, timeout=10 * zb.SLOW)
@@ -197,7 +197,7 @@ _zbrokerctl
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
     environment = dict(os.environ, PATH=os.path.dirname(zb.program("zbrokerctl")[0]) + ":" + os.environ["PATH"])
-    result = subprocess.run(["bash", "--norc", "-c", shell], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=20)
+    result = subprocess.run(["bash", "--norc", "-c", shell], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=20 * zb.SLOW)
     assert not result.stderr, (line, result.stderr)
     return set(result.stdout.split())
 

@@ -42,7 +42,7 @@ def tracked():
     for path, folders, names in os.walk(zb.SRCDIR):
         folders[:] = sorted(f for f in folders
                             if f not in NOT_OURS and not os.path.exists(os.path.join(path, f, "config.status")))
-        for name in sorted(names):
+        for name in sorted(name for name in names if name not in NOT_OURS):  # .git may be a file, too
             yield os.path.relpath(os.path.join(path, name), zb.SRCDIR)
 
 

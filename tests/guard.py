@@ -55,7 +55,8 @@ class Client:
             self.socket.plain_username = user.encode()
             self.socket.plain_password = password.encode()
         self.monitor = self.socket.get_monitor_socket()
-        self.monitor.rcvtimeo = int(5000 * zb.SLOW)
+        self.monitor.rcvtimeo = int(10000 * zb.SLOW)
+        self.socket.handshake_ivl = 0  # whoever is slow here is not refused
         for topic in topics:
             self.socket.subscribe(topic)
         self.socket.connect(endpoint)
@@ -112,6 +113,7 @@ type = streamer
 frontend_bind = tcp://127.0.0.1:{ports[0]}
 backend_bind = tcp://127.0.0.1:{ports[1]}
 security = curve
+handshake_ivl = 1m
 server_cert = {server}
 client_certs = {clients}
 {extra}
@@ -216,7 +218,7 @@ def test_a_reload_lets_a_new_key_in_and_cuts_a_removed_one():
                 before = time.monotonic()
                 reload(daemon)
                 assert other.event(zmq.EVENT_DISCONNECTED)
-                assert time.monotonic() - before < 1 * zb.SLOW
+                zb.at_once("a removed key is cut", time.monotonic() - before, promise=1)
                 assert not other.is_in()
             friend.monitor.rcvtimeo = 100
             assert friend.event(zmq.EVENT_DISCONNECTED) is None
@@ -303,7 +305,7 @@ def test_a_connecting_side_shows_its_certificate():
     ours, theirs = make_cert(folder, "ours"), make_cert(folder, "theirs")
     port, inside = zb.free_ports(2)
     server = context.socket(zmq.PULL)
-    server.linger, server.rcvtimeo = 0, 5000
+    server.linger, server.rcvtimeo = 0, int(10000 * zb.SLOW)
     server.curve_publickey, server.curve_secretkey = keys(theirs)
     server.curve_server = 1
     server.bind(f"tcp://127.0.0.1:{port}")
@@ -336,6 +338,7 @@ type = streamer
 frontend_bind = tcp://127.0.0.1:{ports[0]}
 backend_bind = tcp://127.0.0.1:{ports[1]}
 security = plain
+handshake_ivl = 1m
 users = {users}
 """) as daemon:
         front = f"tcp://127.0.0.1:{ports[0]}"
@@ -549,6 +552,7 @@ type = streamer
 frontend_bind = tcp://127.0.0.1:{one}
 backend_bind = tcp://127.0.0.1:{two}
 security = curve
+handshake_ivl = 1m
 server_cert = {server}
 client_certs = {folder}/clients
 [route plain]
@@ -556,6 +560,7 @@ type = streamer
 frontend_bind = tcp://127.0.0.1:{three}
 backend_bind = tcp://127.0.0.1:{four}
 security = plain
+handshake_ivl = 1m
 users = {users}
 [route out]
 type = streamer
@@ -612,6 +617,7 @@ type = forwarder
 frontend_bind = tcp://127.0.0.1:{ports[0]}
 backend_bind = tcp://127.0.0.1:{ports[1]}
 security = plain
+handshake_ivl = 1m
 users = {users}
 acl = {file}
 {extra}
@@ -619,20 +625,18 @@ acl = {file}
 
 
 def publish_until(pub, subs, messages):
-    """Send a round of messages again and again until each of SUBS has got the last one; what each has got."""
+    """Send a round of messages again and again until each of SUBS has got the last one of two rounds; what each has got.
+
+    From the first of them on its subscriptions are in place, so that the second one is whole."""
     got = {sub: [] for sub in subs}
 
     def all_there():
         for message in messages:
             pub.socket.send_multipart([message, b"x"])
-        time.sleep(0.02)
         for sub in subs:
-            try:
-                while True:
-                    got[sub].append(sub.socket.recv_multipart(zmq.NOBLOCK)[0])
-            except zmq.Again:
-                pass
-        return all(messages[-1] in got[sub] for sub in subs)
+            while sub.socket.poll(5):
+                got[sub].append(sub.socket.recv_multipart()[0])
+        return all(got[sub].count(messages[-1]) >= 2 for sub in subs)
 
     zb.wait_until(all_there, 10, "the last message everywhere")
     return [set(got[sub]) for sub in subs]
@@ -702,12 +706,8 @@ max_topic = 20
             def five():
                 for topic in topics:
                     pub.socket.send(topic)
-                time.sleep(0.02)
-                try:
-                    while True:
-                        got.add(sub.socket.recv(zmq.NOBLOCK))
-                except zmq.Again:
-                    pass
+                while sub.socket.poll(20):
+                    got.add(sub.socket.recv())
                 return len(got) >= 5
 
             zb.wait_until(five)
@@ -741,7 +741,7 @@ backend_bind = tcp://127.0.0.1:{two}
                     elsewhere.close()
                     assert third.event(zmq.EVENT_HANDSHAKE_SUCCEEDED) is None
                     second.close()
-                    third.monitor.rcvtimeo = int(5000 * zb.SLOW)
+                    third.monitor.rcvtimeo = int(10000 * zb.SLOW)
                     assert third.event(zmq.EVENT_HANDSHAKE_SUCCEEDED)
         assert daemon.stop() == 0
 
@@ -833,6 +833,7 @@ type = streamer
 frontend_bind = tcp://127.0.0.1:{ports[0]}
 backend_bind = tcp://127.0.0.1:{ports[1]}
 security = plain
+handshake_ivl = 1m
 users = {users}
 """) as daemon:
         assert not is_in(zmq.PUSH, f"tcp://127.0.0.1:{ports[0]}", user=evil, password="x")

@@ -72,10 +72,8 @@ class Honest(threading.Thread):
                 self.sent += 1
             self.take()
             time.sleep(0.002)
-        end = time.monotonic() + 10 * zb.SLOW
-        while self.next < self.sent and time.monotonic() < end:
+        while self.next < self.sent and self.pull.poll(10000 * zb.SLOW):
             self.take()
-            time.sleep(0.002)
 
     def finish(self):
         self.ending = True
@@ -166,7 +164,7 @@ backend_bind = tcp://127.0.0.1:{self.port[name + "_out"]}
         assert daemon.running(), f"ended with {daemon.process.returncode}\n{daemon.log()[-3000:]}"
         zb.wait_until(lambda: zb.fds(daemon.pid) <= self.fds + 2, 20, f"descriptors to be given back ({self.fds} before)")
         grown = zb.rss(daemon.pid) - self.rss
-        assert grown < rss * zb.SLOW, f"{grown >> 20} MiB more"
+        assert grown < rss * zb.HEAVY, f"{grown >> 20} MiB more"
         honest.finish()
         assert (honest.next, honest.wrong) == (honest.sent, []), (honest.sent, honest.next, honest.wrong[:5])
         assert daemon.ctl("status").returncode == 0
@@ -250,7 +248,7 @@ def test_a_message_that_does_not_end():
             if not target.send(client, part):
                 break
         zb.wait_until(lambda: target.honest.next > target.honest.sent - RATE)
-        assert zb.rss(target.daemon.pid) - target.rss < 200 * MB * zb.SLOW
+        assert zb.rss(target.daemon.pid) - target.rss < 200 * MB * zb.HEAVY
         client.close()
         zb.wait_until(lambda: target.stats("jobs")["frontend"]["connections"] == 0)
         assert target.stats("jobs")["frontend"]["messages_received"] == 0
@@ -299,7 +297,7 @@ def test_five_hundred_slow_handshakes():
             push.send(b"me too")
             assert pull.poll(2000 * zb.SLOW) and pull.recv() == b"me too", "who says hello properly comes in"
             zb.wait_until(lambda: target.stats("jobs")["frontend"]["connections"] == 1, what="the slow ones to be cut")
-            assert target.stats("jobs")["frontend"]["handshake_failures"]["other"] >= 500
+            zb.wait_until(lambda: target.stats("jobs")["frontend"]["handshake_failures"]["other"] >= 500)
         for client in clients:
             client.close()
         target.survived()

@@ -67,7 +67,7 @@ def test_a_second_daemon_leaves_the_path_to_the_first():
         assert {name: os.lstat(f"{folder}/{name}").st_ino for name in os.listdir(folder)} == before
         with Clients(folder) as newcomers:
             newcomers.push.send(b"x")
-            assert newcomers.pull.poll(2000) or clients.pull.poll(2000), "the first still accepts"
+            zb.wait_until(lambda: newcomers.pull.poll(50) or clients.pull.poll(50), what="the first still accepts")
         assert daemon.stop() == 0, daemon.log()
 
 

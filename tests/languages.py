@@ -59,7 +59,7 @@ def check(one, other):
             behind.succeeds()
             if front_kind == "pub":
                 before.process.send_signal(signal.SIGTERM)
-                before.process.wait(10)
+                before.process.wait(20 * zb.SLOW)
             else:
                 before.succeeds()
             assert daemon.stop() == 0, daemon.log()

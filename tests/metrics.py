@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -75,7 +76,7 @@ backend_bind = tcp://127.0.0.1:{e}
         self.daemon.__exit__(*what)
 
     def text(self):
-        with urllib.request.urlopen(self.url, timeout=20) as answer:
+        with urllib.request.urlopen(self.url, timeout=20 * zb.SLOW) as answer:
             assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
             return answer.read().decode()
 
@@ -175,7 +176,7 @@ def test_counters_count_and_never_go_back():
 def test_reloads_are_counted():
     with Site() as site:
         before = site.value("zbroker_config_last_reload_success_timestamp_seconds")
-        assert abs(before - site.value("process_start_time_seconds")) < 5
+        assert site.value("process_start_time_seconds") - 1 < before < time.time() + 1
         good = site.value("zbroker_config_reloads_total", result="success")
         text = zb.read(site.daemon.file)
         zb.write(site.daemon.file, text + "nonsense = 1\n")
@@ -196,7 +197,9 @@ def test_process_metrics_are_those_of_the_kernel():
         assert abs(site.value("process_open_fds") - zb.fds(site.daemon.pid)) <= 2
         limit = re.search(r"^Max open files\s+(\d+)", zb.read(f"/proc/{site.daemon.pid}/limits"), re.M)
         assert site.value("process_max_fds") == float(limit.group(1))
-        assert abs(site.value("process_cpu_seconds_total") - zb.cpu_seconds(site.daemon.pid)) < 0.2
+        before = zb.cpu_seconds(site.daemon.pid)
+        used = site.value("process_cpu_seconds_total")
+        assert before - 0.02 <= used <= zb.cpu_seconds(site.daemon.pid) + 0.02, used
 
 
 def test_the_manual_names_every_metric():
@@ -255,7 +258,7 @@ scrape_configs:
 
         def query(expression):
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?" + urllib.parse.urlencode({"query": expression}), timeout=10) as answer:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?" + urllib.parse.urlencode({"query": expression}), timeout=10 * zb.SLOW) as answer:
                     return json.load(answer)["data"]["result"]
             except urllib.error.HTTPError:
                 return []
@@ -270,11 +273,11 @@ scrape_configs:
                 query_is_valid(port, expression)
         assert zb.read(folder + "/log").count("level=error") == 0
         process.terminate()
-        process.wait(20)
+        process.wait(20 * zb.SLOW)
 
 
 def query_is_valid(port, expression):
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?" + urllib.parse.urlencode({"query": expression}), timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?" + urllib.parse.urlencode({"query": expression}), timeout=10 * zb.SLOW) as answer:
         assert json.load(answer)["status"] == "success", expression
 
 

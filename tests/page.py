@@ -124,7 +124,7 @@ backend_bind = ipc://{folder}/quiet-out
 """, folder=folder, **options)
 
     def api(self, path):
-        with urllib.request.urlopen(self.url + "api/v1/" + path, timeout=5) as answer:
+        with urllib.request.urlopen(self.url + "api/v1/" + path, timeout=10 * zb.SLOW) as answer:
             return json.load(answer)
 
     def route(self, name):
@@ -395,7 +395,7 @@ def test_the_page_allows_nothing_but_itself():
         assert headers["content-security-policy"] == POLICY, headers
         assert headers["x-content-type-options"] == "nosniff"
         assert "access-control-allow-origin" not in headers
-        html = urllib.request.urlopen(broker.url, timeout=5).read().decode()
+        html = urllib.request.urlopen(broker.url, timeout=10 * zb.SLOW).read().decode()
         assert "<html lang=\"en\">" in html and " style=" not in html and "<style" not in html
         assert "http://" not in html.replace("http://www.w3.org/", "").replace(broker.url, "")
 

@@ -17,6 +17,7 @@ const commands = {
     if (page) await page.context().close();
     const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, javaScriptEnabled: javascript });
     page = await context.newPage();
+    page.setDefaultTimeout(300000); // the test has a limit of its own
     complaints = [];
     page.on('console', message => message.type() === 'error' || message.type() === 'warning' ? complaints.push('console: ' + message.text()) : null);
     page.on('pageerror', error => complaints.push('error: ' + error.stack));

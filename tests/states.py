@@ -34,7 +34,7 @@ class Peers:
     def open(self, kind, port, **options):
         peer = self.context.socket(kind)
         self.peers.append(peer)
-        peer.linger, peer.reconnect_ivl, peer.rcvtimeo = 0, 20, 5000
+        peer.linger, peer.reconnect_ivl, peer.rcvtimeo = 0, 20, int(10000 * zb.SLOW)
         for name, value in options.items():
             setattr(peer, name, value)
         if kind == zmq.SUB:
@@ -84,7 +84,7 @@ class Flow(threading.Thread):
         """Send no more and wait for what is on its way."""
         self.sending = False
         try:
-            zb.wait_until(lambda: self.came >= self.sent, 10)
+            zb.wait_for_count(lambda: self.came, self.sent)
         except AssertionError:
             pass
         return self.sent, self.came, self.wrong[:5]
@@ -94,20 +94,22 @@ def state(control, name):
     return control.route(name)["state"]
 
 
-def still(control, name, seconds=0.4):
-    """The counters stand still for that long."""
+def still(control, name, wanted=lambda received, sent: True, seconds=0.4):
+    """Wait until the counters stand still for that long, as they are WANTED."""
     def figures():
         stats = control.route(name)
-        return [(stats[side]["messages_received"], stats[side]["messages_sent"]) for side in ("frontend", "backend")]
-    end, before = time.monotonic() + 5 * zb.SLOW, figures()
-    since = time.monotonic()
-    while time.monotonic() - since < seconds:
+        return stats["frontend"]["messages_received"], stats["backend"]["messages_sent"]
+
+    last, since = None, 0
+
+    def stand_still():
+        nonlocal last, since
         now = figures()
-        if now != before:
-            before, since = now, time.monotonic()
-        assert time.monotonic() < end, "it goes on and on"
-        time.sleep(0.02)
-    return before
+        if now != last or not wanted(*now):
+            last, since = now, time.monotonic()
+        return time.monotonic() - since >= seconds
+
+    zb.wait_until(stand_still, what="counters that stand still")
 
 
 # --- states -----------------------------------------------------------------------------------------------------------
@@ -172,8 +174,7 @@ def test_drain_and_resume_under_load():
             came = flow.came
             zb.wait_until(lambda: flow.came > came + 200)
             control.ask("drain jobs")
-            (received, _), (_, sent) = still(control, "jobs")
-            assert received == sent, "what was taken is delivered"
+            still(control, "jobs", lambda received, sent: received == sent)  # what was taken is delivered
             control.ask("pause jobs")
             control.ask("resume jobs")
         sent, came, wrong = flow.rest()
@@ -332,18 +333,16 @@ def test_control_answers_at_once_under_stress():
             sender = peers.open(front, ports[2 * i], sndhwm=50)
             if back == zmq.SUB:
                 zb.wait_until(lambda: control.ask("show subscriptions forwarder").count("\n") >= 1)
-            end = time.monotonic() + 5
-            count = 0
-            while time.monotonic() < end and count < 3000:
+            name, count = list(kinds)[i], 0
+            end = time.monotonic() + 30 * zb.SLOW
+            while count < 3000 if back == zmq.SUB else not control.route(name)["blocked"] or sender.poll(300, zmq.POLLOUT):
+                assert time.monotonic() < end, f"{name} is not blocked after {count} messages"
                 try:
                     sender.send(b"x" * 10000, zmq.DONTWAIT)
                     count += 1
                 except zmq.Again:
-                    if count and not sender.poll(300, zmq.POLLOUT):
-                        break
+                    sender.poll(100, zmq.POLLOUT)
         figures["a stuck consumer on every type"] = median_ms(daemon)
-        stuck = [each["name"] for each in control.json("show routes")["routes"] if each["blocked"]]
-        assert {"streamer", "queue", "pair"} <= set(stuck), stuck
 
         held = []
         before = connections(control)
@@ -381,12 +380,11 @@ def test_control_answers_at_once_under_stress():
         figures["and a load with a full capture"] = median_ms(daemon)
         stop.set()
         for thread in threads:
-            thread.join(10)
+            thread.join()
         for each in held:
             each.close()
         for what, ms in figures.items():
-            print(f"# {what}: median of 20 answers {ms:.1f} ms")
-        assert max(figures.values()) < 100 * zb.SLOW, figures
+            zb.at_once(f"{what}: median of 20 answers", ms / 1e3)
 
 
 zb.main()

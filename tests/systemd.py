@@ -22,7 +22,7 @@ def unit(name):
 
 
 def analyze(*args):
-    return subprocess.run(["systemd-analyze", *args], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30)
+    return subprocess.run(["systemd-analyze", *args], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30 * zb.SLOW)
 
 
 def test_the_service_passes_verify():
@@ -63,7 +63,7 @@ def test_the_account_and_the_folders_are_known_words():
         zb.write(os.path.join(root, "etc/group"), "root:x:0:\nzbroker:x:999:\n")
         path = os.path.join(zb.BUILDDIR, "systemd", name, "zbroker.conf")
         command = [tool, f"--root={root}"] + (["--dry-run"] if "sysusers" in tool else ["--create"]) + [path]
-        result = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30)
+        result = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30 * zb.SLOW)
         assert "nvalid" not in result.stdout and "nknown" not in result.stdout, result.stdout
 
 

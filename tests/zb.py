@@ -19,7 +19,13 @@
 Tests are the functions test_* of the calling module, in the order in which they
 are written. Names on the command line choose some of them. Each one has LIMIT
 seconds (@zb.limit(120) for another one), and whatever it has started is killed
-after it. ZB_SLOW multiplies every limit, for sanitizers and slow machines.
+after it. When it fails, the values of its variables and the logs of its daemons
+are printed.
+
+A limit is what a quiet machine needs; SLOW times as long is waited, since it is
+there to end what hangs, not to judge a machine. No test fails for a time: it
+waits for a condition, prints figures (at_once), and does not take a moment of
+quiet for the end. ZB_SLOW multiplies every limit once more, for sanitizers.
 
 ZB_BUILDDIR and ZB_SRCDIR say where programs and sources are (`make check' sets
 them); ZB_DAEMON is the command that is run in place of ZB_BUILDDIR/zbroker.
@@ -42,10 +48,12 @@ import traceback
 
 SRCDIR = os.environ.get("ZB_SRCDIR", os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILDDIR = os.environ.get("ZB_BUILDDIR", os.path.join(SRCDIR, "build"))
-SLOW = float(os.environ.get("ZB_SLOW", "1"))
+HEAVY = float(os.environ.get("ZB_SLOW", "1"))  # how much more memory and processor time this build takes
+SLOW = 6 * HEAVY
 LIMIT = 60
 
 _processes = []
+_daemons = []
 _folders = []
 _ports = []
 
@@ -137,6 +145,35 @@ def wait_until(condition, seconds=10, what=None):
         time.sleep(0.01)
 
 
+def wait_for_count(count, wanted, seconds=10, what=None):
+    """Wait until COUNT() is WANTED or more; AssertionError when it has not grown for SECONDS."""
+    last = -1
+
+    def grown():
+        nonlocal last
+        before, last = last, count()
+        return last >= wanted or last > before
+
+    while last < wanted:
+        wait_until(grown, seconds, f"{what or count}: {last} of {wanted}")
+    return last
+
+
+def at_once(what, seconds, promise=0.1):
+    """Print how long something took. It fails only if that is so long that somebody must have been waited for."""
+    print(f"# {what}: {seconds * 1e3:.1f} ms", flush=True)
+    assert seconds < 20 * promise * SLOW, f"{what}: {seconds:.3f} s"
+
+
+def rests(pid, seconds=1, share=0.05):
+    """Does a process use less than this share of a core for so many seconds? Wait until it does: it may be busy with what came before."""
+    before, start = cpu_seconds(pid), time.monotonic()
+    time.sleep(seconds)
+    used, took = cpu_seconds(pid) - before, time.monotonic() - start
+    print(f"# {used * 1e3:.0f} ms of processor time in {took:.1f} s", flush=True)
+    return used < share * took * HEAVY
+
+
 def accepts(endpoint):
     """Does somebody listen at tcp://HOST:PORT or ipc://PATH?"""
     try:
@@ -146,7 +183,7 @@ def accepts(endpoint):
                 client.connect("\0" + path[1:] if path.startswith("@") else path)
         else:
             host, port = endpoint[len("tcp://"):].rsplit(":", 1)
-            socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
+            socket.create_connection((host.strip("[]"), int(port)), timeout=10 * SLOW).close()
         return True
     except OSError:
         return False
@@ -215,7 +252,8 @@ class Daemon:
             self.process = spawn(list(wrap) + program("zbroker") + ["-c", self.file] + self.args,
                                  stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                  env=dict(os.environ, **(env or {})), **options)
-        self.pid = self.process.pid
+        self.pid, self.code = self.process.pid, None
+        _daemons.append(self)
         if ready:
             self.wait_ready(ready, seconds)
 
@@ -224,10 +262,10 @@ class Daemon:
 
         def come():
             if self.process.poll() is not None:
-                raise AssertionError(f"zbroker ended with {self.process.returncode}:\n{self.log()}")
+                raise AssertionError(f"zbroker ended with {self.process.returncode}")
             return accepts(ready) if is_endpoint else re.search(ready, self.log())
 
-        wait_until(come, seconds, f"a daemon that is ready ({ready}); its log:\n{self.log()}")
+        wait_until(come, seconds, f"a daemon that is ready ({ready})")
 
     def log(self):
         """Everything it has written to standard output and standard error."""
@@ -259,6 +297,7 @@ class Daemon:
         return self.wait(seconds)
 
     def kill(self):
+        self.code = self.process.poll()  # what it was before we did it
         if self.running():
             self.process.kill()
             self.process.wait()
@@ -267,8 +306,6 @@ class Daemon:
         return self
 
     def __exit__(self, kind, value, trace):
-        if kind:
-            print(*("# " + line for line in self.log().splitlines()[-30:]), sep="\n")
         self.kill()
 
 
@@ -344,6 +381,7 @@ def clean():
         if process.poll() is None:
             process.kill()
             process.wait()
+    _daemons.clear()
     while _folders:
         shutil.rmtree(_folders.pop(), ignore_errors=True)
     while _ports:
@@ -351,6 +389,42 @@ def clean():
 
 
 atexit.register(clean)
+
+
+def _values(problem):
+    """The variables of the test's functions, innermost last; those of this file are of no interest."""
+    lines = []
+    for frame, _ in traceback.walk_tb(problem.__traceback__):
+        if frame.f_code.co_filename == __file__ or not frame.f_code.co_filename.startswith(os.path.dirname(os.path.abspath(__file__))):
+            continue
+        lines.append(f"in {frame.f_code.co_name}:")
+        for name, value in frame.f_locals.items():
+            try:
+                text = repr(value)
+            except Exception as reason:  # half-made objects
+                text = f"({reason!r})"
+            lines.append(f"    {name} = {text if len(text) < 300 else text[:150] + ' ... ' + text[-150:]}")
+    return lines
+
+
+def _logs():
+    lines = []
+    for daemon in _daemons:
+        code = daemon.code if daemon.code is not None else daemon.process.poll()
+        lines.append(f"log of process {daemon.pid}" + (f", which ended with {code}:" if code not in (None, -signal.SIGKILL) else ":"))
+        said = daemon.log().splitlines()
+        lines += (said if len(said) <= 120 else said[:20] + [f"({len(said) - 120} lines)"] + said[-100:]) + [""]
+    return lines
+
+
+def _report(problem):
+    """All there is to know about a failure, for whoever has nothing but what was printed."""
+    lines = traceback.format_exception(problem)
+    for name in ("stdout", "stderr"):  # of a program that took too long
+        said = getattr(problem, name, None)
+        if said:
+            lines.append(f"{name}: {said if isinstance(said, str) else said.decode(errors='replace')}")
+    return "\n".join(["".join(lines)] + _values(problem) + [""] + _logs())
 
 
 class TooLong(BaseException):
@@ -370,10 +444,10 @@ def _result(function):
         return None
     except Skip as skip:
         return skip
-    except TooLong:
-        return f"took longer than {seconds:g} s\n{traceback.format_exc()}"
-    except Exception:
-        return traceback.format_exc()
+    except TooLong as problem:
+        return f"took longer than {seconds:g} s\n{_report(problem)}"
+    except Exception as problem:
+        return _report(problem)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         clean()
