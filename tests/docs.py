@@ -204,7 +204,7 @@ def test_no_file_speaks_of_the_place_where_it_was_written():
     wrong = []
     for path in tracked():
         if path.startswith(os.path.join("tests", "fuzz", "seeds")) or ".min." in path or path in (
-                "configure", "Makefile.in", "aclocal.m4", "config.h.in"):
+                ".git", "configure", "Makefile.in", "aclocal.m4", "config.h.in"):
             continue
         for number, line in enumerate(source(path).splitlines(), 1):
             wrong += [f"{path}:{number}: {line.strip()[:100]}" for word in FOREIGN if re.search(word, line)]

@@ -354,9 +354,9 @@ defaults_are_those_of_an_unattended_service(void)
     CHECK(option(backend, "heartbeat_timeout")->value.number == 15000);
     CHECK(option(backend, "heartbeat_ttl")->value.number == 15000);
     CHECK(option(backend, "tcp_keepalive")->value.number == 1);
-    CHECK(option(backend, "tcp_keepalive_idle")->value.number == 10);
-    CHECK(option(backend, "tcp_keepalive_intvl")->value.number == 5);
-    CHECK(option(backend, "tcp_keepalive_cnt")->value.number == 2);
+    CHECK(option(backend, "tcp_keepalive_idle")->value.number == 60);
+    CHECK(option(backend, "tcp_keepalive_intvl")->value.number == 10);
+    CHECK(option(backend, "tcp_keepalive_cnt")->value.number == 5);
     CHECK(option(backend, "reconnect_ivl_max")->value.number == 10000);
     CHECK(option(backend, "backlog")->value.number == 1024);
     CHECK(frontend->linger_ms == -1 && !option(frontend, "linger"));

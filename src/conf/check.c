@@ -401,9 +401,9 @@ static const struct {
     { "router_mandatory", "yes", ON_OWN_LOOP, 0 },
     { "sndhwm", "0", ALWAYS, ON(ZMQ_XSUB) | ON(ZMQ_SUB) },
     { "tcp_keepalive", "yes", ON_TCP, 0 },
-    { "tcp_keepalive_cnt", "2", ON_TCP, 0 },
-    { "tcp_keepalive_idle", "10s", ON_TCP, 0 },
-    { "tcp_keepalive_intvl", "5s", ON_TCP, 0 },
+    { "tcp_keepalive_cnt", "5", ON_TCP, 0 },
+    { "tcp_keepalive_idle", "60s", ON_TCP, 0 },
+    { "tcp_keepalive_intvl", "10s", ON_TCP, 0 },
 };
 
 static bool
