@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "guard/cert.h"
+#include "guard/file.h"
 #include "guard/users.h"
 
 #include <errno.h>
@@ -310,6 +311,7 @@ static int
 check_users(const char *path)
 {
     diag_t *diag = diag_new();
+    file_warn_mode(path, diag);
     users_t *users = users_load(path, diag);
     int rc = users ? EXIT_OK : EXIT_FAILED;
     diag_print(diag, stderr);

@@ -378,7 +378,7 @@ on_watchdog(zloop_t *loop, int timer, void *arg)
     (void) timer;
     daemon_t *self = arg;
     int64_t most_ms = service_watchdog_usec() / 2000, routes_ms = broker_age_ms(self->broker);
-    // The two come round once a second by themselves.
+    // These come round once a second by themselves.
     int64_t others_ms = watch_age_ms(self->watch), guard_ms = guard_age_ms(self->guard), taps_ms = control_age_ms(self->control);
     if (guard_ms > others_ms)
         others_ms = guard_ms;

@@ -225,6 +225,85 @@ def test_a_reload_lets_a_new_key_in_and_cuts_a_removed_one():
         assert daemon.stop() == 0
 
 
+def users_of(daemon, route):
+    """Who is said to be connected to ROUTE's frontend: id -> user."""
+    with zb.Control(daemon) as control:
+        clients = control.json(f"show clients {route}")["clients"]
+    return {client["id"]: client["user"] for client in clients if client["side"] == "frontend"}
+
+
+def test_of_many_who_come_at_once_from_one_address_each_is_known():
+    folder = zb.folder()
+    ini, clients, server, front, _ = curve_house(folder)
+    names = [f"user{i}" for i in range(8)]
+    certs = [make_cert(clients, name) for name in names]
+    with zb.Daemon("[zbroker]\nio_threads = 3\n" + ini) as daemon:
+        everybody = []
+        try:
+            # All at once, and among them some who leave before they have been answered.
+            for turn in range(5):
+                for cert in certs:
+                    everybody.append(Client(zmq.PUSH, front, cert, server))
+                    Client(zmq.PUSH, front, cert, server).close()
+            assert all(client.is_in() for client in everybody)
+            expected = sorted(names * 5)
+            zb.wait_until(lambda: sorted(users_of(daemon, "jobs").values()) == expected, 10, "everybody by name")
+            os.unlink(certs[3])
+            reload(daemon)
+            for number, client in enumerate(everybody):
+                if number % 8 == 3:
+                    assert client.event(zmq.EVENT_DISCONNECTED)
+            expected = [name for name in expected if name != names[3]]
+            zb.wait_until(lambda: sorted(users_of(daemon, "jobs").values()) == expected, 10, "the others, and only they")
+            assert len(re.findall(r"cut, it may no longer", daemon.log())) == 5, "somebody else was cut"
+            assert len(re.findall(r"user user3 cut, it may no longer", daemon.log())) == 5
+        finally:
+            for client in everybody:
+                client.close()
+        assert daemon.stop() == 0
+
+
+def test_a_client_over_ipc_is_known_too():
+    folder = zb.folder()
+    end = f"ipc://{folder}/in"
+    users = zb.write(folder + "/users", "".join(keygen("password", name, stdin="x\n").stdout for name in ("alice", "bob")), 0o600)
+    with zb.Daemon(f"""
+[route jobs]
+type = streamer
+frontend_bind = {end}
+backend_bind = ipc://{folder}/out
+security = plain
+users = {users}
+""") as daemon, Client(zmq.PUSH, end, user="alice", password="x") as alice, Client(zmq.PUSH, end, user="bob", password="x") as bob:
+        assert alice.is_in() and bob.is_in()
+        zb.wait_until(lambda: sorted(users_of(daemon, "jobs").values()) == ["alice", "bob"])
+        zb.write(users, zb.read(users).splitlines()[1] + "\n", 0o600)
+        reload(daemon)
+        assert alice.event(zmq.EVENT_DISCONNECTED)
+        zb.wait_until(lambda: list(users_of(daemon, "jobs").values()) == ["bob"])
+        assert daemon.stop() == 0
+
+
+def test_who_has_not_shown_a_key_yet_is_left_alone_when_another_key_goes():
+    folder = zb.folder()
+    ini, clients, server, front, _ = curve_house(folder, "handshake_ivl = 1m")
+    alice = make_cert(clients, "alice")
+    with zb.Daemon(ini) as daemon, Client(zmq.PUSH, front, alice, server) as friend:
+        assert friend.is_in()
+        host, port = front[6:].split(":")
+        with socket.create_connection((host, int(port))) as slow:
+            slow.settimeout(10 * zb.SLOW)
+            assert slow.recv(10), "the greeting"
+            zb.wait_until(lambda: len(users_of(daemon, "jobs")) == 2)
+            os.unlink(alice)
+            reload(daemon)
+            assert friend.event(zmq.EVENT_DISCONNECTED)
+            zb.wait_until(lambda: list(users_of(daemon, "jobs").values()) == [""])
+            slow.sendall(b"\xff" + bytes(8) + b"\x7f")
+            assert daemon.log().count("cut, it may no longer") == 1
+        assert daemon.stop() == 0
+
+
 def test_a_damaged_certificate_is_named_and_the_others_count():
     folder = zb.folder()
     ini, clients, server, front, _ = curve_house(folder)
@@ -347,6 +426,36 @@ users = {users}
         assert not is_in(zmq.PUSH, front, user="mallory", password="wonderland")
         daemon.wait_log(r"plain refused reason=unknown-user user=mallory$")
         assert "wonderland" not in daemon.log() and "looking-glass" not in daemon.log()
+        assert daemon.stop() == 0
+
+
+def test_a_file_of_users_that_everybody_can_read_is_warned_of():
+    folder = zb.folder()
+    users = zb.write(folder + "/users", keygen("password", "alice", stdin="x\n").stdout, 0o644)
+    ini = f"""
+[route jobs]
+type = streamer
+frontend_bind = ipc://{folder}/in
+backend_bind = ipc://{folder}/out
+security = plain
+users = {users}
+"""
+    warning = re.escape(users) + r": warning: mode 0644 is open to others: chmod 640, or 600$"
+    with zb.Daemon(ini) as daemon:
+        assert len(re.findall(warning, daemon.log(), re.M)) == 1, "at the start"
+        result = zb.run("-t", "-c", daemon.file)
+        assert result.returncode == 0 and re.search("^" + warning, result.stderr, re.M), result
+        result = keygen("--check", users)
+        assert result.returncode == 0 and re.search("^" + warning, result.stderr, re.M), result
+        reload(daemon)
+        daemon.wait_log("warning: reload: " + warning)
+        before = daemon.log()
+        for mode in (0o640, 0o600, 0o440):
+            os.chmod(users, mode)
+            reload(daemon)
+            result = zb.run("-t", "-c", daemon.file)
+            assert result.returncode == 0 and "mode" not in result.stderr, result.stderr
+        assert "mode" not in daemon.log()[len(before):]
         assert daemon.stop() == 0
 
 
@@ -669,6 +778,17 @@ pattern read end/#
             got, = publish_until(bob, [every], [b"news/by bob"])
             assert b"other/by bob" not in got
         daemon.wait_log(r"acl: route news: user bob may not publish \"other/by bob\"")
+        assert daemon.stop() == 0
+
+
+def test_a_denied_subscription_is_counted():
+    folder = zb.folder()
+    ini, _, back = forwarder(folder, "user alice\ntopic read news/#\n", ("alice",))
+    with zb.Daemon(ini) as daemon, zb.Control(daemon) as control, \
+            Client(zmq.SUB, back, user="alice", password="alice", topics=[b"news/", b"secret/", b"other"]) as alice:
+        assert alice.is_in()
+        zb.wait_until(lambda: control.route("news")["dropped"]["acl"] == 2, 10, "two denials")
+        daemon.wait_log('acl: route news: user alice may not read "secret/"')
         assert daemon.stop() == 0
 
 

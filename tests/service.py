@@ -215,7 +215,7 @@ def test_the_watchdog_is_fed_only_while_every_thread_answers():
 
         names = {zb.read(f"/proc/{daemon.pid}/task/{tid}/comm").strip() for tid in os.listdir(f"/proc/{daemon.pid}/task")}
         ours = sorted(name for name in names if name.startswith("zb:"))
-        assert {"zb:jobs", "zb:news", "zb:watch"} <= set(ours), names
+        assert {"zb:jobs", "zb:news", "zb:watch", "zb:guard", "zb:verify"} <= set(ours), names
         for name in ours:
             with Frozen(daemon.pid, name):
                 # Systemd gives up after WATCHDOG_USEC of silence.

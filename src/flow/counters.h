@@ -37,7 +37,7 @@ counter_get(const counter_t *counter)
 typedef enum {
     DROP_HWM,           // a subscriber's, or a client's, queue is full
     DROP_UNDELIVERABLE, // a reply whose client is gone, or is of the process before
-    DROP_ACL,           // its publisher may not publish there
+    DROP_ACL,           // its publisher may not publish there; a subscription that covers nothing its client may read
     DROP_QUOTA,         // a subscription over a limit
     DROP_STALLED,       // a stalled peer was cut
     DROP_SHUTDOWN,      // still here when the drain ran out of time

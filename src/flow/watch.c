@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "flow/peername.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -47,11 +48,19 @@ typedef struct {
     uint64_t bytes; // that came in so far
     bool quiet;     // none did in the last moments
     unsigned idle;  // calls in a row without a byte to read
-    bool ambiguous; // several newcomers of one address: which of them is the user?
     int64_t since_wall_ns;
     char peer[128];
     char *user;
 } peer_t;
+
+// A login whose connection's event is not there yet: with several I/O threads it
+// may be late. Who left before its login was answered stays until it is overwritten.
+typedef struct {
+    ino_t inode;
+    char *user; // NULL: to be cut
+} expected_t;
+
+#define EXPECTED 64
 
 struct watch_side {
     watch_t *watch;
@@ -65,6 +74,7 @@ struct watch_side {
     size_t count, room;
     size_t in_total;    // of the count
     size_t looked;      // the next one to look at
+    bool nameless;      // somebody was let in of whom we do not know which one it is
     bool half_closed;
     bool turned_away;   // newcomers are
     bool removed;       // its socket is closed
@@ -82,6 +92,8 @@ struct watch {
     watch_side_t *sides;
     uint64_t last_id;
     unsigned last_name;
+    expected_t expected[EXPECTED];
+    unsigned last_expected;
     size_t total, total_limit; // connections of all sides
     bool total_full;
     void (*on_total_full)(bool full, void *arg);
@@ -95,17 +107,10 @@ struct watch {
 
 // --- peers -------------------------------------------------------------------
 
-static ino_t
-inode_of(int fd)
-{
-    struct stat there;
-    return fstat(fd, &there) == 0 && S_ISSOCK(there.st_mode) ? there.st_ino : 0;
-}
-
 static bool
 is_still(const peer_t *peer)
 {
-    return peer->inode != 0 && inode_of(peer->fd) == peer->inode;
+    return peer->inode != 0 && peername_inode(peer->fd) == peer->inode;
 }
 
 static void
@@ -171,24 +176,27 @@ count_connections(watch_side_t *side)
         side->on_full(full, side->arg);
 }
 
-static void
-add_peer(watch_side_t *side, int fd, bool outgoing)
+// False: it may not stay.
+static bool
+take_expected(const watch_t *self, peer_t *peer)
 {
-    mem_grow(side->peers, side->count, side->room);
-    peer_t *peer = &side->peers[side->count++];
-    *peer = (peer_t) { .id = ++side->watch->last_id, .fd = fd, .outgoing = outgoing, .since_wall_ns = clock_wall_ns() };
-    peer->inode = inode_of(fd);
-    name_peer(fd, peer->peer, sizeof peer->peer);
-    counter_add(&side->counters->accepted, 1);
-    count_connections(side);
-    if (side->turned_away && peer->inode)
-        shutdown(fd, SHUT_RDWR);
-    else if (side->half_closed && peer->inode) {
-        peer->half_closed = true;
-        shutdown(fd, SHUT_WR);
+    for (unsigned i = 0; i < EXPECTED && peer->inode; i++) {
+        if (self->expected[i].inode != peer->inode)
+            continue;
+        if (!self->expected[i].user)
+            return false;
+        free(peer->user);
+        peer->user = xstrdup(self->expected[i].user);
     }
-    log_debug("route %s: %s client %llu %s %s", side->route, side_name(side->side), (unsigned long long) peer->id,
-              outgoing ? "reached" : "connected from", peer->peer);
+    return true;
+}
+
+static void
+expect(watch_t *self, ino_t inode, const char *user)
+{
+    expected_t *expected = &self->expected[self->last_expected++ % EXPECTED];
+    free(expected->user);
+    *expected = (expected_t) { inode, xstrdup(user) };
 }
 
 static void
@@ -211,6 +219,49 @@ remove_peer(watch_side_t *side, int fd)
             remove_at(side, i);
             return;
         }
+}
+
+// With several I/O threads a connection may end before the event that it was
+// accepted, and is then taken for who has its descriptor now. What that one was
+// named is returned.
+static char *
+remove_phantom(watch_side_t *side, int fd, ino_t inode)
+{
+    char *user = NULL;
+    for (size_t i = side->count; i-- > 0;) {
+        peer_t *peer = &side->peers[i];
+        if (peer->fd != fd)
+            continue;
+        if (peer->inode == inode && !user) {
+            user = peer->user;
+            peer->user = NULL;
+        }
+        remove_at(side, i);
+    }
+    return user;
+}
+
+static void
+add_peer(watch_side_t *side, int fd, bool outgoing)
+{
+    ino_t inode = peername_inode(fd);
+    char *user = remove_phantom(side, fd, inode);
+    mem_grow(side->peers, side->count, side->room);
+    peer_t *peer = &side->peers[side->count++];
+    *peer = (peer_t) { .id = ++side->watch->last_id, .fd = fd, .outgoing = outgoing, .since_wall_ns = clock_wall_ns() };
+    peer->inode = inode;
+    peer->user = user;
+    name_peer(fd, peer->peer, sizeof peer->peer);
+    counter_add(&side->counters->accepted, 1);
+    count_connections(side);
+    if (!take_expected(side->watch, peer) || (side->turned_away && peer->inode))
+        shutdown(fd, SHUT_RDWR);
+    else if (side->half_closed && peer->inode) {
+        peer->half_closed = true;
+        shutdown(fd, SHUT_WR);
+    }
+    log_debug("route %s: %s client %llu %s %s", side->route, side_name(side->side), (unsigned long long) peer->id,
+              outgoing ? "reached" : "connected from", peer->peer);
 }
 
 // zmq_unbind and zmq_disconnect end connections without an event: a few of the
@@ -589,6 +640,7 @@ fill_client(client_t *client, const watch_side_t *side, const peer_t *peer)
     client->since_wall_ns = peer->since_wall_ns;
     snprintf(client->peer, sizeof client->peer, "%s", peer->peer);
     snprintf(client->user, sizeof client->user, "%s", peer->user ? peer->user : "");
+    client->unsure = side->nameless && !peer->user;
     int waiting = 0;
     client->backlog_bytes = is_still(peer) && ioctl(peer->fd, SIOCOUTQ, &waiting) == 0 ? waiting : -1;
 }
@@ -639,34 +691,43 @@ watch_kick(watch_t *self, const char *route, uint64_t id)
     return rc;
 }
 
-static bool
-comes_from(const peer_t *peer, const char *address)
+static peer_t *
+find_peer(watch_side_t *side, ino_t inode)
 {
-    // "10.0.0.7:4711", "[::1]:4711"; ZAP's address has neither brackets nor port
-    const char *host = peer->peer[0] == '[' ? peer->peer + 1 : peer->peer;
-    size_t length = strlen(address);
-    return strncmp(host, address, length) == 0 && (host[length] == ':' || host[length] == ']');
+    for (size_t i = side->count; i-- > 0;) // the newest comes last
+        if (side->peers[i].inode == inode)
+            return &side->peers[i];
+    return NULL;
+}
+
+// A route that is re-created has an old and a new side of the same name for a while.
+void
+watch_user(watch_t *self, const char *route, side_t which, ino_t inode, const char *user)
+{
+    peer_t *peer = NULL;
+    pthread_mutex_lock(&self->lock);
+    for (watch_side_t *side = self->sides; side && !peer; side = side->next) {
+        if (side->removed || side->side != which || strcmp(route, side->route) != 0)
+            continue;
+        side->nameless |= !inode;
+        read_events(side); // the newcomer itself may still be in the queue
+        peer = inode ? find_peer(side, inode) : NULL;
+    }
+    if (peer) {
+        free(peer->user);
+        peer->user = xstrdup(user);
+    } else if (inode)
+        expect(self, inode, user);
+    pthread_mutex_unlock(&self->lock);
 }
 
 void
-watch_user(watch_t *self, const char *route, side_t which, const char *address, const char *user)
+watch_forget_expected(watch_t *self)
 {
     pthread_mutex_lock(&self->lock);
-    for (watch_side_t *side = self->sides; side; side = side->next) {
-        if (side->removed || side->side != which || strcmp(route, side->route) != 0)
-            continue;
-        read_events(side); // the newcomer itself may still be in the queue
-        peer_t *newcomer = NULL;
-        size_t newcomers = 0;
-        for (size_t i = 0; i < side->count; i++)
-            if (!side->peers[i].user && comes_from(&side->peers[i], address)) {
-                newcomers++;
-                newcomer = &side->peers[i];
-                newcomer->ambiguous = newcomers > 1 || newcomer->ambiguous;
-            }
-        if (newcomers == 1 && !newcomer->ambiguous)
-            newcomer->user = xstrdup(user);
-        break;
+    for (unsigned i = 0; i < EXPECTED; i++) {
+        free(self->expected[i].user);
+        self->expected[i].user = NULL;
     }
     pthread_mutex_unlock(&self->lock);
 }
@@ -688,6 +749,8 @@ watch_destroy(watch_t **self_p)
     pthread_join(self->thread, NULL);
     while (self->sides)
         free_side(self, self->sides);
+    for (unsigned i = 0; i < EXPECTED; i++)
+        free(self->expected[i].user);
     close(self->epoll);
     close(self->wake);
     pthread_mutex_destroy(&self->lock);

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 typedef struct watch watch_t;
 typedef struct watch_side watch_side_t;
@@ -23,6 +24,7 @@ typedef struct {
     side_t side;
     char peer[128];           // "192.0.2.1:40312", "[::1]:40312", "ipc uid 1000 pid 4711"
     char user[256];           // "" where not known
+    bool unsure;              // not known, and may have been let in all the same
     bool outgoing;            // we connected
     int64_t since_wall_ns;
     int fd;
@@ -73,8 +75,12 @@ void watch_each(watch_t *self, const char *route, void (*fn)(const client_t *cli
 // Cut a client: 0, or -1 if ROUTE has no client of that id (any more).
 int watch_kick(watch_t *self, const char *route, uint64_t id);
 
-// A peer at ADDRESS (no port) of ROUTE.SIDE was let in as USER; the client list shows it where it is not ambiguous.
-void watch_user(watch_t *self, const char *route, side_t side, const char *address, const char *user);
+// The peer of ROUTE.SIDE whose connection has INODE was let in as USER. It may have gone, or its event may not have
+// come yet. 0: which one is not known, and all that have no user are unsure from now on.
+void watch_user(watch_t *self, const char *route, side_t side, ino_t inode, const char *user);
+
+// Who was let in, but has no event yet, is cut when it comes: what it was let in by is no longer in force.
+void watch_forget_expected(watch_t *self);
 
 // Milliseconds since the thread last came round its loop (it does so every second): for the watchdog.
 int64_t watch_age_ms(const watch_t *self);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "guard/admit.h"
 
+#include "flow/peername.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <zmq.h>
@@ -79,14 +81,14 @@ admit(verdict_t *self, const policy_t *policy, const zap_request_t *request)
     static const char mapped[] = "::ffff:";
     char address[256];
     *self = (verdict_t) {0};
-    copy_text(address, sizeof address, request->address);
+    self->inode = peername_split(request->address.data, request->address.size, address, sizeof address);
     bool is_four = strncmp(address, mapped, sizeof mapped - 1) == 0 && strchr(address, '.');
     const char *shown = is_four ? address + sizeof mapped - 1 : address;
     snprintf(self->address, sizeof self->address, "%s", strncmp(shown, "localhost:", 10) == 0 || !*shown ? "ipc" : shown);
     self->entry = policy ? policy_find(policy, request->domain.data, request->domain.size) : NULL;
     if (!self->entry)
         refuse(self, "no-such-side");
-    else if (strlen(address) != request->address.size)
+    else if (memchr(request->address.data, '\0', request->address.size) || strlen(address) == sizeof address - 1)
         refuse(self, "bad-address");
     else if (!entry_admits(self->entry, address))
         refuse(self, "address");

@@ -37,6 +37,14 @@ read_all(int fd, const char *file, size_t max, size_t *size, diag_t *diag)
     return text;
 }
 
+void
+file_warn_mode(const char *file, diag_t *diag)
+{
+    struct stat st;
+    if (stat(file, &st) == 0 && st.st_mode & (S_IRWXO | S_IWGRP))
+        diag_warning(diag, (place_t) { file, 0, 0 }, "mode %04o is open to others: chmod 640, or 600", st.st_mode & 07777);
+}
+
 char *
 file_read(const char *file, size_t max, size_t *size, diag_t *diag)
 {

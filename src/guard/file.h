@@ -12,4 +12,8 @@
 // The caller frees.
 char *file_read(const char *file, size_t max, size_t *size, diag_t *diag);
 
+// A warning in DIAG if FILE, which holds what only we should know, can be read by
+// everybody or written by others than its owner.
+void file_warn_mode(const char *file, diag_t *diag);
+
 #endif

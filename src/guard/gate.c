@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "flow/peername.h"
 #include "guard/bag.h"
 
 #include <netdb.h>
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <zmq.h>
 
 enum {
@@ -136,33 +136,27 @@ connects(const side_conf_t *side)
 
 // --- connections ------------------------------------------------------------------
 
-static ino_t
-inode_of(int fd)
-{
-    struct stat there;
-    return fd != -1 && fstat(fd, &there) == 0 && S_ISSOCK(there.st_mode) ? there.st_ino : 0;
-}
-
-// Is FD now a connection to ADDRESS? By the time we read its message it may be
-// closed and the number somebody else's.
+// Is FD now a connection to ADDRESS? All there is to ask where no inode is known.
 static bool
 leads_to(int fd, const char *address)
 {
     struct sockaddr_storage peer;
     socklen_t size = sizeof peer;
-    char host[NI_MAXHOST];
+    char name[NI_MAXHOST], host[NI_MAXHOST];
     if (getpeername(fd, (struct sockaddr *) &peer, &size) == -1)
         return false;
     if (peer.ss_family == AF_UNIX)
         return strncmp(address, "localhost", 9) == 0;
-    return getnameinfo((struct sockaddr *) &peer, size, host, sizeof host, NULL, 0, NI_NUMERICHOST) == 0
-           && strcmp(host, address) == 0;
+    if (getnameinfo((struct sockaddr *) &peer, size, name, sizeof name, NULL, 0, NI_NUMERICHOST) != 0)
+        return false;
+    peername_split(name, strlen(name), host, sizeof host);
+    return strcmp(host, address) == 0;
 }
 
 static bool
 is_alive(const client_t *client)
 {
-    return client->fd == -1 || (client->inode != 0 && inode_of(client->fd) == client->inode);
+    return client->fd == -1 || (client->inode != 0 && peername_inode(client->fd) == client->inode);
 }
 
 // End a connection at once: nothing more reaches the peer, who comes back.
@@ -191,6 +185,14 @@ copy_property(zmq_msg_t *frame, const char *name, char *to, size_t room)
     snprintf(to, room, "%s", text ? text : "");
 }
 
+// The inode of its connection, 0: not known.
+static ino_t
+peer_address(zmq_msg_t *frame, char *host, size_t room)
+{
+    const char *text = zmq_msg_gets(frame, "Peer-Address");
+    return peername_split(text ? text : "", text ? strlen(text) : 0, host, room);
+}
+
 static void free_client(gate_t *self, client_t *client);
 
 // Forget who has gone: at most as often as the number of clients doubles.
@@ -216,7 +218,10 @@ static void
 look_at_connection(client_t *client, zmq_msg_t *frame)
 {
     client->fd = zmq_msg_get(frame, ZMQ_SRCFD);
-    client->inode = leads_to(client->fd, client->address) ? inode_of(client->fd) : 0;
+    ino_t inode = peername_inode(client->fd), known = peer_address(frame, client->address, sizeof client->address);
+    // By the time we read its message it may be closed and the number somebody else's.
+    bool is_it = known ? inode == known : leads_to(client->fd, client->address);
+    client->inode = is_it ? inode : 0;
 }
 
 static client_t *
@@ -227,7 +232,6 @@ add_client(gate_t *self, zmq_msg_t *frame, const void *key, size_t key_size)
         sweep(self);
     zmq_msg_init(&client->pin);
     zmq_msg_copy(&client->pin, frame);
-    copy_property(frame, "Peer-Address", client->address, sizeof client->address);
     copy_property(frame, "User-Id", client->user, sizeof client->user);
     copy_property(frame, "Routing-Id", client->id, sizeof client->id);
     look_at_connection(client, frame);
@@ -249,9 +253,11 @@ find_client(gate_t *self, zmq_msg_t *frame)
     const char *address = zmq_msg_gets(frame, "Peer-Address");
     const void *key = &address;
     size_t size = sizeof address;
+    char host[64];
     if (!address || self->by_address) {
-        key = address ? address : "";
-        size = address ? strlen(address) : 0;
+        peer_address(frame, host, sizeof host);
+        key = host;
+        size = strlen(host);
     }
     const bag_item_t *item = bag_find(&self->index, key, size);
     if (!item)
@@ -413,8 +419,10 @@ install(gate_t *self, client_t *client, void *xpub, const void *topic, size_t si
             zmq_setsockopt(xpub, ZMQ_SUBSCRIBE, prefix->bytes, prefix->size);
     }
     acl_cover_free(&cover);
-    if (entered == 0)
+    if (entered == 0) {
+        counter_add(&self->counters->dropped[DROP_ACL], 1);
         say_denied(self, client->user, shown_address(client), "read", topic, size);
+    }
     return entered > 0;
 }
 
@@ -630,8 +638,9 @@ may_publish(gate_t *self, zmq_msg_t *first, const void *topic, size_t size)
     const acl_view_t *view = writer_view(self, first, user ? user : "");
     if (!view || acl_may(view, ACL_WRITE, topic, size))
         return true;
-    const char *address = zmq_msg_gets(first, "Peer-Address");
-    say_denied(self, user ? user : "", address ? address : "inproc", "publish", topic, size);
+    char address[64];
+    peer_address(first, address, sizeof address);
+    say_denied(self, user ? user : "", *address ? address : "inproc", "publish", topic, size);
     return false;
 }
 

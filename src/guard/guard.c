@@ -161,7 +161,7 @@ conclude(guard_t *self, const verdict_t *verdict, zap_mechanism_t mechanism, con
     count(verdict);
     audit(verdict, mechanism);
     if (welcome && *verdict->user && self->watch)
-        watch_user(self->watch, verdict->entry->route, verdict->entry->side, verdict->address, verdict->user);
+        watch_user(self->watch, verdict->entry->route, verdict->entry->side, verdict->inode, verdict->user);
 }
 
 // --- passwords ----------------------------------------------------------------------
@@ -417,8 +417,8 @@ guard_destroy(guard_t **self_p)
 int64_t
 guard_age_ms(const guard_t *self)
 {
-    int64_t age = clock_mono_ms() - self->round_ms;
-    return age > 0 ? age : 0;
+    int64_t age = clock_mono_ms() - self->round_ms, checking = verify_age_ms(self->verify);
+    return age > checking ? age : checking;
 }
 
 // --- loading --------------------------------------------------------------------------
@@ -484,8 +484,8 @@ may_stay(const review_t *self, const client_t *client)
         *port = '\0';
     if (self->all || !entry_admits(self->has, address))
         return false;
-    // One of whom we do not know who it is must come again and say so.
-    if (self->gone.count > 0 && (!*client->user || bag_find(&self->gone, client->user, strlen(client->user))))
+    // One of whom we do not know who it is must come again and say so; who is not in yet will be asked anyway.
+    if (self->gone.count > 0 && (client->unsure || bag_find(&self->gone, client->user, strlen(client->user))))
         return false;
     // The gate knows whose rights are others now; only where there was none it knows nobody.
     return !self->had->acl == !self->has->acl;
@@ -505,6 +505,8 @@ static void
 cut_unwelcome(guard_t *self, const policy_t *old, const policy_t *new)
 {
     const entry_t *had;
+    if (self->watch)
+        watch_forget_expected(self->watch);
     for (size_t i = 0; self->watch && (had = policy_at(old, i)); i++) {
         review_t review = { .guard = self, .had = had, .has = policy_side(new, had->route, had->side) };
         if (!review.has)

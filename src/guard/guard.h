@@ -60,7 +60,8 @@ int guard_secure(void *arg, void *socket, const route_conf_t *conf, side_t side,
 filter_t *guard_filter_new(void *arg, const route_conf_t *conf, counters_t *counters);
 void guard_filter_free(void *arg, filter_t **filter_p);
 
-// Milliseconds since the thread last came round its loop (it does so every second): for the watchdog.
+// Milliseconds since the thread last came round its loop (it does so every second), or the one that checks passwords,
+// which is the longer: for the watchdog.
 int64_t guard_age_ms(const guard_t *self);
 
 // Stop answering. Sockets that are still open let nobody in from now on.

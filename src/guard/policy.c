@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "guard/cert.h"
+#include "guard/file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -278,8 +279,10 @@ use_source(const loader_t *self, source_kind_t kind, const char *path, place_t p
     policy->sources[policy->source_count++] = source;
     if (kind == SOURCE_KEYS)
         load_keys(self, source, place);
-    else if (kind == SOURCE_USERS)
+    else if (kind == SOURCE_USERS) {
+        file_warn_mode(source->path, self->diag);
         source->users = users_load(source->path, self->diag);
+    }
     else
         source->acl = acl_load(source->path, self->diag);
     return source;

@@ -7,9 +7,11 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -19,6 +21,7 @@ enum {
     TRIES = 20,         // at once, and then
     TRY_EVERY_MS = 500, // one
     PASSWORD_BYTES = 256,
+    ROUND_S = 1,
 };
 
 typedef struct {
@@ -50,6 +53,7 @@ struct verify {
     size_t done_first, done_count;
     size_t open; // asked and not taken yet
     bool stopping;
+    _Atomic int64_t round_ms;
     int fd;
 
     // Only the asker's thread:
@@ -154,13 +158,25 @@ finish(verify_t *self, job_t *job)
     (void) rc; // the counter cannot overflow
 }
 
+// For more to do, but not longer than a sign of life may be away.
+static void
+wait_a_round(verify_t *self)
+{
+    struct timespec until;
+    self->round_ms = clock_mono_ms();
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += ROUND_S;
+    pthread_cond_timedwait(&self->more, &self->lock, &until);
+}
+
 static job_t *
 next_job(verify_t *self)
 {
     job_t *job = NULL;
     pthread_mutex_lock(&self->lock);
     while (!self->count && !self->stopping)
-        pthread_cond_wait(&self->more, &self->lock);
+        wait_a_round(self);
+    self->round_ms = clock_mono_ms();
     if (!self->stopping) {
         job = self->waiting[self->first];
         self->first = (self->first + 1) % QUEUE_MAX;
@@ -189,6 +205,7 @@ work(void *arg)
 {
     verify_t *self = arg;
     job_t *job;
+    pthread_setname_np(pthread_self(), "zb:verify");
     while ((job = next_job(self))) {
         const char *hash = *job->hash ? job->hash : nobodys_hash(self);
         job->right = crypto_pwhash_str_verify(hash, job->password, job->size) == 0 && *job->hash;
@@ -209,7 +226,12 @@ verify_new(void)
     randombytes_buf(self->key, sizeof self->key);
     randombytes_buf(self->address_key, sizeof self->address_key);
     pthread_mutex_init(&self->lock, NULL);
-    pthread_cond_init(&self->more, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&self->more, &attributes);
+    pthread_condattr_destroy(&attributes);
+    self->round_ms = clock_mono_ms();
     self->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int error = self->fd == -1 ? errno : pthread_create(&self->thread, NULL, work, self);
     if (error) {
@@ -253,6 +275,13 @@ verify_ask(verify_t *self, void *ticket, const char *address, const char *hash, 
         return VERIFY_QUEUED;
     free_job(job);
     return VERIFY_BUSY;
+}
+
+int64_t
+verify_age_ms(const verify_t *self)
+{
+    int64_t age = clock_mono_ms() - self->round_ms;
+    return age > 0 ? age : 0;
 }
 
 int

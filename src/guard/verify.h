@@ -37,6 +37,9 @@ verify_answer_t verify_ask(verify_t *self, void *ticket, const char *address, co
 int verify_fd(const verify_t *self);
 bool verify_take(verify_t *self, verify_result_t *result);
 
+// Milliseconds since the thread last came round, which it does every second and between two checks: for the watchdog.
+int64_t verify_age_ms(const verify_t *self);
+
 // What was not taken is given to FORGET.
 void verify_destroy(verify_t **self_p, void (*forget)(void *ticket));
 
