@@ -537,3 +537,9 @@ endpoint_clash(const endpoint_t *a, const endpoint_t *b)
         return a->port == b->port && hosts_clash(a->host, b->host);
     return strcmp(a->text, b->text) == 0;
 }
+
+bool
+transport_is_multicast(transport_t transport)
+{
+    return transport == TRANSPORT_PGM || transport == TRANSPORT_EPGM || transport == TRANSPORT_NORM;
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "conf/attribute.h"
+
+#include <string.h>
+
+const sockopt_t *
+attribute_option(size_t attribute)
+{
+    return attribute < ROWS_MAX ? NULL : sockopt_at((unsigned)(attribute - ROWS_MAX));
+}
+
+const key_row_t *
+attribute_row(size_t attribute)
+{
+    return attribute < ROWS_MAX ? key_at(SCOPE_SIDE, (unsigned)attribute) : NULL;
+}
+
+const char *
+attribute_key(size_t attribute)
+{
+    return attribute < ROWS_MAX ? attribute_row(attribute)->key : attribute_option(attribute)->key;
+}
+
+uint32_t
+attribute_sockets(size_t attribute)
+{
+    uint32_t sockets = attribute < ROWS_MAX ? attribute_row(attribute)->sockets : attribute_option(attribute)->sockets;
+    return sockets ? sockets : UINT32_MAX;
+}
+
+bool
+attribute_is_list(size_t attribute)
+{
+    return attribute < ROWS_MAX ? attribute_row(attribute)->flags & KEY_LIST : attribute_option(attribute)->flags & SOCKOPT_LIST;
+}
+
+size_t
+attribute_find(const char *key)
+{
+    const key_row_t *row;
+    const sockopt_t *option = sockopt_find(key);
+    for (unsigned i = 0; (row = key_at(SCOPE_SIDE, i)); i++)
+        if (strcmp(row->key, key) == 0)
+            return i;
+    for (unsigned i = 0; option && sockopt_at(i); i++)
+        if (sockopt_at(i) == option)
+            return ROWS_MAX + i;
+    return ATTRIBUTES;
+}
+
+size_t
+attribute_side(const char *key, const char **base)
+{
+    for (size_t side = 0; side < SIDES; side++) {
+        const char *name = side_name((side_t)side);
+        size_t length = strlen(name);
+        if (strncmp(key, name, length) == 0 && key[length] == '_') {
+            *base = key + length + 1;
+            return side;
+        }
+    }
+    *base = key;
+    return ANY_SIDE;
+}

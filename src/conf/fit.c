@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "conf/fit.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "conf/endpoints.h"
+
+#include <string.h>
+
+static void
+list_types(uint32_t sockets, text_t *out)
+{
+    for (int type = 0; type <= 20; type++)
+        if (sockets & ON(type))
+            text_add(out, "%s%s", out->size ? " or " : "", socket_type_name(type));
+}
+
+// A SIDE_key has to fit that side; a key without a side has to fit one at least.
+static void
+fit_key(const check_t *self, size_t layer, size_t attribute)
+{
+    const given_slot_t *slot = &self->own->side[layer][attribute];
+    uint32_t fits = attribute_sockets(attribute), have = 0;
+    for (size_t i = 0; i < SIDES; i++)
+        if ((layer == ANY_SIDE || layer == i) && self->route->sides[i].type >= 0)
+            have |= ON(self->route->sides[i].type);
+    if (!slot->count || !have || (have & fits))
+        return;
+    text_t wanted = { 0 }, present = { 0 };
+    list_types(fits, &wanted);
+    list_types(have, &present);
+    for (size_t i = 0; i < slot->count; i++)
+        complain_key(self, slot->at[i].item, "does not fit %s, only %s", present.data, wanted.data);
+    text_free(&wanted);
+    text_free(&present);
+}
+
+void
+fit_keys(const check_t *self)
+{
+    for (size_t layer = 0; layer < LAYERS; layer++)
+        for (size_t i = 0; i < ATTRIBUTES; i++)
+            if (self->own->side[layer][i].count)
+                fit_key(self, layer, i);
+}
+
+// Keys of a side that is not there.
+void
+fit_absent_side(const check_t *self, size_t which)
+{
+    const route_conf_t *route = self->route;
+    bool possible = which != SIDE_INGRESS || route->pattern->ingress;
+    for (size_t i = 0; i < ATTRIBUTES; i++) {
+        const given_slot_t *slot = &self->own->side[which][i];
+        for (size_t j = 0; j < slot->count; j++) {
+            if (!possible)
+                complain_key(self, slot->at[j].item, "only a forwarder has an ingress, this is a %s",
+                             route->pattern->name);
+            else if (!endpoints_given(self, which))
+                complain_key(self, slot->at[j].item, "the route has no %s_bind or %s_connect", side_name((side_t)which),
+                             side_name((side_t)which));
+        }
+    }
+}
+
+void
+fit_combinations(const check_t *self, size_t which)
+{
+    const side_conf_t *side = &self->route->sides[which];
+    const raw_item_t *item;
+    size_t connects = endpoints_count(side, true), tcp_binds = 0;
+    for (size_t i = 0; i < side->endpoint_count; i++)
+        tcp_binds += !side->endpoints[i].connect && side->endpoints[i].at.transport == TRANSPORT_TCP;
+    const given_slot_t *slot = given_row(self, which, "handshake_ivl");
+    if (slot && slot->at[0].value.number == 0 && tcp_binds && side->type != ZMQ_STREAM)
+        complain_value(self, slot->at[0].item,
+                       "0 would let strangers hold connections for ever; a bound tcp endpoint needs a limit");
+    slot = given_row(self, which, "heartbeat_ivl");
+    if (slot && slot->at[0].value.number && (ON(side->type) & sockopt_find("heartbeat_ivl")->sockets))
+        diag_warning(self->diag, slot->at[0].item->value_place,
+                     "[%s] %s: a peer that is held up for longer than heartbeat_timeout is cut, and what is on its way is "
+                     "lost, uncounted",
+                     self->section->name, slot->at[0].item->key);
+    item = given_item(self, which, "connect_routing_id");
+    if (item && *item->value && (ON(side->type) & sockopt_find("connect_routing_id")->sockets) && connects != 1)
+        complain_key(self, item, "names the peer of one connect, and the %s has %zu", side_name((side_t)which),
+                     connects);
+    if (side->type == ZMQ_SUB && !given_item(self, which, "subscribe"))
+        diag_warning(self->diag, self->route->place, "[%s]: a SUB socket without %s_subscribe receives nothing",
+                     self->section->name, side_name((side_t)which));
+}
+
+// What libzmq's own loop cannot do.
+void
+fit_proxied(const check_t *self)
+{
+    static const char *const rows_refused[] = { "allow",     "deny",         "acl", "max_clients", "max_subscriptions",
+                                                "max_topic", "stall_timeout" };
+    static const char *const route_refused[] = { "batch_us", "batch_min", "capture_envelope" };
+    for (size_t i = 0; i < sizeof route_refused / sizeof *route_refused; i++) {
+        const given_slot_t *slot = &self->own->route[key_find(SCOPE_ROUTE, route_refused[i]) - key_at(SCOPE_ROUTE, 0)];
+        if (slot->count && slot->at[0].value.number)
+            complain_key(self, slot->at[0].item, "engine = zmq_proxy does not have it");
+    }
+    for (size_t layer = 0; layer < LAYERS; layer++)
+        for (size_t i = 0; i < sizeof rows_refused / sizeof *rows_refused; i++) {
+            const given_slot_t *slot = &self->own->side[layer][attribute_find(rows_refused[i])];
+            if (slot->count && (slot->at[0].value.text || slot->at[0].value.number))
+                complain_key(self, slot->at[0].item, "engine = zmq_proxy does not have it");
+        }
+    for (size_t which = 0; which < SIDES; which++) {
+        const raw_item_t *item = given_item(self, which, "router_mandatory");
+        if (item && self->route->sides[which].mandatory)
+            complain_value(self, item, "engine = zmq_proxy ends at the first reply without a client");
+    }
+    const given_slot_t *capture = &self->own->route[key_find(SCOPE_ROUTE, "capture_type") - key_at(SCOPE_ROUTE, 0)];
+    if (capture->count && capture->at[0].value.number == ZMQ_PUSH)
+        complain_value(self, capture->at[0].item,
+                       "engine = zmq_proxy stops for good at a full PUSH; only pub goes with it");
+    for (size_t i = 0; i < self->route->sides[SIDE_INGRESS].endpoint_count; i++)
+        complain_key(self, endpoints_item(self, SIDE_INGRESS, &self->route->sides[SIDE_INGRESS].endpoints[i]),
+                     "engine = zmq_proxy has two sides only");
+}

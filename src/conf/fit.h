@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MPL-2.0
+// fit.h - what does not go together: keys with socket types, with sides that are
+// not there, with each other, and with libzmq's own loop.
+
+#ifndef ZB_FIT_H
+#define ZB_FIT_H
+
+#include "conf/given.h"
+
+// A SIDE_key has to fit that side; a key without a side has to fit one at least.
+void fit_keys(const check_t *self);
+
+void fit_absent_side(const check_t *self, size_t which);  // keys of a side that is not there
+void fit_combinations(const check_t *self, size_t which); // keys that exclude or need each other
+void fit_proxied(const check_t *self);                    // what libzmq's own loop cannot do
+
+#endif

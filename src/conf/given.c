@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "conf/given.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "conf/suggest.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <zmq.h>
+
+// --- complaining ---------------------------------------------------------------------
+
+place_t
+place_moved(place_t place, size_t offset)
+{
+    place.column += (int)offset;
+    return place;
+}
+
+void
+complain(const check_t *self, const raw_item_t *item, place_t place, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    text_t text = { 0 };
+    text_vadd(&text, format, args);
+    va_end(args);
+    diag_error(self->diag, place, "[%s] %s: %s", self->section->name, item->key, text.data);
+    text_free(&text);
+}
+
+// --- which key is it? ----------------------------------------------------------------
+
+typedef struct {
+    const key_row_t *route_row;
+    const char *base; // the key without its side
+    size_t layer;     // a side_t, or ANY_SIDE
+    size_t attribute; // ATTRIBUTES: none
+} target_t;
+
+static target_t
+find_target(const char *key)
+{
+    target_t target = { .route_row = key_find(SCOPE_ROUTE, key) };
+    target.layer = attribute_side(key, &target.base);
+    target.attribute = target.route_row ? ATTRIBUTES : attribute_find(target.base);
+    if (target.layer == ANY_SIDE && target.attribute < ROWS_MAX && (attribute_row(target.attribute)->flags & KEY_SIDED))
+        target.attribute = ATTRIBUTES;
+    return target;
+}
+
+static void
+offer_attributes(suggest_t *suggest, const char *prefix)
+{
+    char word[80];
+    for (size_t i = 0; i < ATTRIBUTES; i++) {
+        if (i < ROWS_MAX ? !attribute_row(i) : !attribute_option(i))
+            continue;
+        if (!*prefix && i < ROWS_MAX && (attribute_row(i)->flags & KEY_SIDED))
+            continue;
+        snprintf(word, sizeof word, "%s%s", prefix, attribute_key(i));
+        suggest_offer(suggest, word);
+    }
+    for (unsigned i = 0; sockopt_old_at(i); i++) {
+        snprintf(word, sizeof word, "%s%s", prefix, sockopt_old_at(i)->old);
+        suggest_offer(suggest, word);
+    }
+}
+
+// A key that is known, but not in this section.
+static const char *
+other_home(const char *key, raw_kind_t kind)
+{
+    target_t target = find_target(key);
+    bool of_route = target.route_row || target.attribute < ATTRIBUTES;
+    if (kind != RAW_PROCESS && key_find(SCOPE_PROCESS, key))
+        return "[zbroker]";
+    if (kind == RAW_PROCESS && of_route)
+        return target.layer == ANY_SIDE && !target.route_row ? "[defaults] or a [route NAME]"
+                                                             : "a [route NAME] section";
+    return NULL;
+}
+
+void
+given_unknown_key(const check_t *self, const raw_item_t *item)
+{
+    suggest_t suggest = suggest_for(item->key);
+    const key_row_t *row;
+    raw_kind_t kind = self->section->kind;
+    for (unsigned i = 0; kind == RAW_PROCESS && (row = key_at(SCOPE_PROCESS, i)); i++)
+        suggest_offer(&suggest, row->key);
+    for (unsigned i = 0; kind == RAW_ROUTE && (row = key_at(SCOPE_ROUTE, i)); i++)
+        suggest_offer(&suggest, row->key);
+    if (kind != RAW_PROCESS)
+        offer_attributes(&suggest, "");
+    for (size_t side = 0; kind == RAW_ROUTE && side < SIDES; side++) {
+        char prefix[16];
+        snprintf(prefix, sizeof prefix, "%s_", side_name((side_t)side));
+        if (side != SIDE_INGRESS || strncmp(item->key, "in", 2) == 0)
+            offer_attributes(&suggest, prefix);
+    }
+    const char *base;
+    const char *home = other_home(item->key, kind);
+    if (home)
+        complain_key(self, item, "belongs into %s", home);
+    else if (attribute_side(item->key, &base) == ANY_SIDE && (strcmp(base, "bind") == 0 || strcmp(base, "connect") == 0) &&
+             kind == RAW_ROUTE)
+        complain_key(self, item, "which side? Write frontend_%s or backend_%s", base, base);
+    else if (*suggest.best)
+        complain_key(self, item, "unknown key; did you mean %s?", suggest.best);
+    else
+        complain_key(self, item, "unknown key");
+}
+
+// --- taking in what a section says ---------------------------------------------------
+
+void
+given_free_slot(given_slot_t *slot)
+{
+    for (size_t i = 0; i < slot->count; i++)
+        free(slot->at[i].value.text);
+    free(slot->at);
+    *slot = (given_slot_t){ 0 };
+}
+
+void
+given_free(given_slots_t **slots_p)
+{
+    given_slots_t *slots = *slots_p;
+    for (size_t i = 0; i < ROWS_MAX; i++)
+        given_free_slot(&slots->route[i]);
+    for (size_t layer = 0; layer < LAYERS; layer++)
+        for (size_t i = 0; i < ATTRIBUTES; i++)
+            given_free_slot(&slots->side[layer][i]);
+    free(slots);
+    *slots_p = NULL;
+}
+
+// Is there already a value for a scalar? The second -o wins, a second line is an error.
+bool
+given_is_double(const check_t *self, const raw_item_t *item, given_slot_t *slot)
+{
+    if (slot->count == 0)
+        return false;
+    const raw_item_t *first = slot->at[0].item;
+    if (item->override) {
+        given_free_slot(slot);
+        return false;
+    }
+    complain_key(self, item, "is given twice, first in %s:%d", first->key_place.file, first->key_place.line);
+    return true;
+}
+
+void
+given_put(given_slot_t *slot, given_t given)
+{
+    mem_grow(slot->at, slot->count, slot->room);
+    slot->at[slot->count++] = given;
+}
+
+int
+given_parse(const check_t *self, const key_row_t *row, const raw_item_t *item, given_t *given)
+{
+    char reason[512];
+    size_t offset;
+    *given = (given_t){ .item = item };
+    if (key_parse(row, item->value, item->folder, &given->value, reason, sizeof reason, &offset) == 0)
+        return 0;
+    complain(self, item, place_moved(item->value_place, offset), "%s", reason);
+    return -1;
+}
+
+static int
+parse_option(const check_t *self, const sockopt_t *option, const raw_item_t *item, given_t *given)
+{
+    char reason[512];
+    sockopt_value_t value = { 0 };
+    *given = (given_t){ .item = item };
+    if ((option->flags & SOCKOPT_AUTO) && strcmp(item->value, "auto") == 0) {
+        given->value.number = -1;
+        return 0;
+    }
+    if (!sockopt_works(option)) {
+        int major, minor, patch;
+        zmq_version(&major, &minor, &patch);
+        complain_key(self, item, "this libzmq, %d.%d.%d, does not have it%s", major, minor, patch,
+                     option->flags & SOCKOPT_DRAFT ? ": it is a draft option, and the library was built without them"
+                                                   : "");
+        return -1;
+    }
+    if (sockopt_parse(option, item->value, &value, reason, sizeof reason) == -1) {
+        complain_value(self, item, "%s", reason);
+        return -1;
+    }
+    if (option->kind == SOCKOPT_TEXT || option->kind == SOCKOPT_BYTES)
+        given->value.text = value.text;
+    else
+        given->value.number = value.number;
+    return 0;
+}
+
+// The same value is put twice by "hwm": each slot owns its own.
+static void
+take_attribute(const check_t *self, given_slots_t *slots, size_t layer, size_t attribute, const raw_item_t *item,
+               bool inverted)
+{
+    given_slot_t *slot = &slots->side[layer][attribute];
+    given_t given;
+    if (!attribute_is_list(attribute) && given_is_double(self, item, slot))
+        return;
+    const sockopt_t *option = attribute_option(attribute);
+    int result = option ? parse_option(self, option, item, &given) : given_parse(self, attribute_row(attribute), item, &given);
+    if (result == -1)
+        return;
+    if (inverted)
+        given.value.number = !given.value.number;
+    given_put(slot, given);
+}
+
+void
+given_take(const check_t *self, given_slots_t *slots, const raw_item_t *item)
+{
+    target_t target = find_target(item->key);
+    bool in_defaults = self->section->kind == RAW_DEFAULTS;
+    if (target.route_row && !in_defaults) {
+        given_slot_t *slot = &slots->route[target.route_row - key_at(SCOPE_ROUTE, 0)];
+        given_t given;
+        if (!given_is_double(self, item, slot) && given_parse(self, target.route_row, item, &given) == 0)
+            given_put(slot, given);
+        return;
+    }
+    const char *refusal = sockopt_refusal(target.base);
+    if (refusal) {
+        complain_key(self, item, "cannot be set: %s", refusal);
+        return;
+    }
+    if (in_defaults && (target.route_row || (target.attribute < ATTRIBUTES && target.layer != ANY_SIDE))) {
+        bool of_route =
+            target.route_row || (target.attribute < ROWS_MAX && (attribute_row(target.attribute)->flags & KEY_SIDED));
+        if (of_route)
+            complain_key(self, item, "belongs into a [route NAME] section");
+        else
+            complain_key(self, item, "a default is for all sides; write %s", target.base);
+        return;
+    }
+    if (target.attribute == ATTRIBUTES) {
+        given_unknown_key(self, item);
+        return;
+    }
+    const sockopt_old_t *old = sockopt_old_find(target.base);
+    take_attribute(self, slots, target.layer, target.attribute, item, old && old->inverted);
+    if (old && old->second)
+        take_attribute(self, slots, target.layer, attribute_find(old->second), item, false);
+}
+
+// --- asking what it said -------------------------------------------------------------
+
+// What was written for ATTRIBUTE of SIDE, nearest first; NULL: nothing.
+const given_slot_t *
+given_written(const check_t *self, size_t side, size_t attribute, bool only_sided)
+{
+    const given_slot_t *candidates[] = { &self->own->side[side][attribute], &self->own->side[ANY_SIDE][attribute],
+                                   &self->defaults->side[ANY_SIDE][attribute] };
+    for (size_t i = 0; i < (only_sided ? 1 : 3); i++)
+        if (candidates[i]->count)
+            return candidates[i];
+    return NULL;
+}
+
+const given_slot_t *
+given_row(const check_t *self, size_t side, const char *key)
+{
+    return given_written(self, side, attribute_find(key), false);
+}
+
+// The one line to point at, NULL without.
+const raw_item_t *
+given_item(const check_t *self, size_t side, const char *key)
+{
+    const given_slot_t *slot = given_row(self, side, key);
+    return slot ? slot->at[0].item : NULL;
+}
+
+const given_t *
+given_for_route(const check_t *self, const char *key)
+{
+    const given_slot_t *slot = &self->own->route[key_find(SCOPE_ROUTE, key) - key_at(SCOPE_ROUTE, 0)];
+    return slot->count ? &slot->at[0] : NULL;
+}
+
+bool
+given_has(const check_t *self, const char *key)
+{
+    for (size_t i = 0; i < self->section->count; i++)
+        if (strcmp(self->section->items[i].key, key) == 0)
+            return true;
+    return false;
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MPL-2.0
+// given.h - what the sections say, by attribute and side; and how to complain of it.
+
+#ifndef ZB_GIVEN_H
+#define ZB_GIVEN_H
+
+#include "conf/attribute.h"
+#include "conf/conf.h"
+#include "conf/raw.h"
+
+typedef struct {
+    const raw_item_t *item;
+    key_value_t value; // of an option: number or text
+    size_t offset;     // in the value, of what a later complaint is about
+} given_t;
+
+typedef struct {
+    given_t *at; // a scalar has one
+    size_t count, room;
+} given_slot_t;
+
+// All that one section says. [defaults] is one of them.
+typedef struct {
+    given_slot_t route[ROWS_MAX];
+    given_slot_t side[LAYERS][ATTRIBUTES];
+} given_slots_t;
+
+// One section as it is judged.
+typedef struct {
+    diag_t *diag;
+    const raw_section_t *section;
+    route_conf_t *route;
+    given_slots_t *own, *defaults;
+    bool proxied; // engine = zmq_proxy
+} check_t;
+
+// --- taking in -----------------------------------------------------------------------
+
+// One line of the section, into SLOTS. What is wrong with it goes to SELF's diag.
+void given_take(const check_t *self, given_slots_t *slots, const raw_item_t *item);
+void given_free(given_slots_t **slots_p);
+
+// The steps of it, for the section of the process, which has keys without sides.
+int given_parse(const check_t *self, const key_row_t *row, const raw_item_t *item, given_t *given); // 0, or -1 and told
+bool given_is_double(const check_t *self, const raw_item_t *item, given_slot_t *slot); // a scalar that has a value; told
+void given_put(given_slot_t *slot, given_t given);
+void given_free_slot(given_slot_t *slot);
+void given_unknown_key(const check_t *self, const raw_item_t *item);
+
+// --- asking --------------------------------------------------------------------------
+
+// What was written for ATTRIBUTE of SIDE, nearest first: SIDE_key, key, key of
+// [defaults]. NULL: nothing.
+const given_slot_t *given_written(const check_t *self, size_t side, size_t attribute, bool only_sided);
+const given_slot_t *given_row(const check_t *self, size_t side, const char *key);
+const raw_item_t *given_item(const check_t *self, size_t side, const char *key); // the one line to point at
+
+const given_t *given_for_route(const check_t *self, const char *key); // of a key without sides; NULL: not given, or wrong
+bool given_has(const check_t *self, const char *key);                 // a line of that key, right or wrong
+
+// --- complaining ---------------------------------------------------------------------
+
+place_t place_moved(place_t place, size_t offset);
+
+// "[route prices] frontend_bind: …", an error at PLACE.
+void complain(const check_t *self, const raw_item_t *item, place_t place, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+#define complain_value(self, item, ...) complain(self, item, (item)->value_place, __VA_ARGS__)
+#define complain_key(self, item, ...) complain(self, item, (item)->key_place, __VA_ARGS__)
+
+#endif

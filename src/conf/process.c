@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "conf/process.h"
+
+#include "base/mem.h"
+#include "conf/given.h"
+#include "conf/resolve.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void
+split_http(conf_t *conf)
+{
+    if (!conf->http)
+        return;
+    const char *colon = strrchr(conf->http, ':');
+    size_t length = (size_t)(colon - conf->http);
+    bool brackets = conf->http[0] == '[';
+    snprintf(conf->http_host, sizeof conf->http_host, "%.*s", (int)(length - (brackets ? 2 : 0)),
+             conf->http + brackets);
+    conf->http_port = atoi(colon + 1);
+}
+
+// The page asks nobody who he is.
+static void
+warn_of_open_http(const char *http, place_t place, diag_t *diag)
+{
+    char *url = xasprintf("tcp://%s", strncmp(http, "localhost:", 10) == 0 ? "127.0.0.1:1" : http);
+    endpoint_t endpoint;
+    char reason[128];
+    size_t offset;
+    if (endpoint_parse(url, false, &endpoint, reason, sizeof reason, &offset) == 0 && !endpoint.loopback)
+        diag_warning(diag, place, "[zbroker] http: %s is open to the network", http);
+    free(url);
+}
+
+static void
+take(const check_t *self, given_slot_t *slots, const raw_item_t *item)
+{
+    const key_row_t *row = key_find(SCOPE_PROCESS, item->key);
+    given_t given;
+    if (!row) {
+        given_unknown_key(self, item);
+        return;
+    }
+    given_slot_t *slot = &slots[row - key_at(SCOPE_PROCESS, 0)];
+    if (((row->flags & KEY_LIST) || !given_is_double(self, item, slot)) && given_parse(self, row, item, &given) == 0)
+        given_put(slot, given);
+}
+
+static void
+resolve(conf_t *conf, const key_row_t *row, const given_slot_t *slot, diag_t *diag)
+{
+    key_value_t value = { 0 };
+    char reason[128];
+    size_t offset;
+    if (slot->count)
+        value = slot->at[0].value;
+    else
+        key_parse(row, row->initial, "/", &value, reason, sizeof reason, &offset);
+    key_store(row, &value, conf);
+    resolve_setting(&conf->settings, "", row->key, key_print(row, &value), row->reload, !slot->count);
+    if (!slot->count)
+        free(value.text);
+    else if (row->kind == KEY_HTTP && value.text)
+        warn_of_open_http(value.text, slot->at[0].item->value_place, diag);
+}
+
+void
+process_load(conf_t *conf, const raw_section_t *section, diag_t *diag)
+{
+    check_t self = { .diag = diag, .section = section };
+    given_slot_t slots[ROWS_MAX] = { 0 };
+    const key_row_t *row;
+    for (size_t i = 0; i < section->count; i++)
+        take(&self, slots, &section->items[i]);
+    for (unsigned i = 0; (row = key_at(SCOPE_PROCESS, i)); i++)
+        if (row->kind != KEY_INCLUDE) // has been followed when the files were read
+            resolve(conf, row, &slots[i], diag);
+    split_http(conf);
+    for (size_t i = 0; i < ROWS_MAX; i++)
+        given_free_slot(&slots[i]);
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "conf/secure.h"
+
+#include "base/mem.h"
+#include "conf/endpoints.h"
+
+#include <string.h>
+
+static const char *
+mechanism_name(security_t mechanism)
+{
+    static const char *const names[] = { "none", "none", "plain", "curve", "gssapi" };
+    return names[mechanism];
+}
+
+// What each mechanism wants from whom.
+static const struct {
+    const char *key;
+    security_t mechanism;
+    bool bound; // on a side with a bind, else on one with a connect
+    size_t offset;
+    const char *use;
+} needs[] = {
+    { "users", SECURITY_PLAIN, true, offsetof(security_conf_t, users), "the file of NAME:HASH lines" },
+    { "plain_username", SECURITY_PLAIN, false, offsetof(security_conf_t, plain_username), "our name at the server" },
+    { "plain_password_file", SECURITY_PLAIN, false, offsetof(security_conf_t, plain_password),
+      "the file with our password" },
+    { "server_cert", SECURITY_CURVE, true, offsetof(security_conf_t, server_cert), "our certificate" },
+    { "client_certs", SECURITY_CURVE, true, offsetof(security_conf_t, client_certs),
+      "the folder of the certificates let in, or any" },
+    { "client_cert", SECURITY_CURVE, false, offsetof(security_conf_t, client_cert), "our certificate" },
+    { "peer_cert", SECURITY_CURVE, false, offsetof(security_conf_t, peer_cert), "the certificate of the server" },
+    { "gssapi_principal", SECURITY_GSSAPI, true, offsetof(security_conf_t, gssapi_principal), "our principal" },
+    { "gssapi_service_principal", SECURITY_GSSAPI, false, offsetof(security_conf_t, gssapi_service_principal),
+      "the server's principal" },
+};
+
+bool
+secure_is_foreign(const char *key, security_t mechanism)
+{
+    for (size_t i = 0; i < COUNT(needs); i++)
+        if (strcmp(needs[i].key, key) == 0 && needs[i].mechanism != mechanism)
+            return true;
+    return false;
+}
+
+static const char *
+security_text(const side_conf_t *side, size_t offset)
+{
+    const char *text;
+    memcpy(&text, (const char *)&side->security + offset, sizeof text);
+    return text;
+}
+
+static void
+check_needs(const check_t *self, size_t which, const raw_item_t *security)
+{
+    const side_conf_t *side = &self->route->sides[which];
+    for (size_t i = 0; i < sizeof needs / sizeof *needs; i++) {
+        if (needs[i].mechanism != side->security.mechanism || !endpoints_count(side, !needs[i].bound))
+            continue;
+        // A line that is there but wrong has been reported.
+        const char *text = security_text(side, needs[i].offset);
+        bool is_written = false;
+        for (size_t j = 0; j < self->section->count; j++) {
+            const char *base;
+            size_t layer = attribute_side(self->section->items[j].key, &base);
+            is_written |= (layer == which || layer == ANY_SIDE) && *self->section->items[j].value &&
+                          (strcmp(base, needs[i].key) == 0 ||
+                           (strcmp(base, "plain_password") == 0 && strcmp(needs[i].key, "plain_password_file") == 0));
+        }
+        if ((text && *text) || (is_written && !given_row(self, which, needs[i].key)))
+            continue;
+        diag_error(self->diag, self->section->kind == RAW_ROUTE ? self->route->place : security->value_place,
+                   "[%s] %s: is missing for the %s, security = %s needs %s", self->section->name, needs[i].key,
+                   side_name((side_t)which), mechanism_name(side->security.mechanism), needs[i].use);
+    }
+}
+
+// Was a security line there that could not be read? Then nothing follows from its absence.
+static bool
+security_is_wrong(const check_t *self, size_t which)
+{
+    const raw_section_t *section = self->section;
+    for (size_t i = 0; i < section->count; i++) {
+        const char *base;
+        size_t layer = attribute_side(section->items[i].key, &base);
+        if ((layer == which || layer == ANY_SIDE) && strcmp(base, "security") == 0)
+            return self->route->sides[which].security.mechanism == SECURITY_UNSET;
+    }
+    return false;
+}
+
+// Keys that only one mechanism reads are a false sense of safety with another.
+static void
+check_unused(const check_t *self, size_t layer, const char *key, security_t mechanism)
+{
+    const given_slot_t *slot = &self->own->side[layer][attribute_find(key)];
+    if (!slot->count || !slot->at[0].value.text)
+        return;
+    for (size_t i = 0; i < SIDES; i++)
+        if ((layer == ANY_SIDE || layer == i) && self->route->sides[i].type >= 0 &&
+            self->route->sides[i].security.mechanism == mechanism)
+            return;
+    // A mechanism that could not be read is the fault already reported.
+    for (size_t i = 0; i < SIDES; i++)
+        if ((layer == ANY_SIDE || layer == i) && self->route->sides[i].type >= 0 && security_is_wrong(self, i))
+            return;
+    complain_key(self, slot->at[0].item, "has no effect without security = %s", mechanism_name(mechanism));
+}
+
+void
+secure_check_unused(const check_t *self)
+{
+    for (size_t layer = 0; layer < LAYERS; layer++)
+        for (size_t i = 0; i < COUNT(needs); i++)
+            check_unused(self, layer, needs[i].key, needs[i].mechanism);
+}
+
+static void
+check_open_bind(const check_t *self, size_t which, const endpoint_conf_t *endpoint)
+{
+    const raw_item_t *item = endpoints_item(self, which, endpoint);
+    security_t mechanism = self->route->sides[which].security.mechanism;
+    if (endpoint->at.loopback || (endpoint->connect && !transport_is_multicast(endpoint->at.transport)))
+        return;
+    if (transport_is_multicast(endpoint->at.transport) && !(SUBSCRIBING & ON(self->route->sides[which].type)))
+        return;
+    if (transport_is_multicast(endpoint->at.transport) && mechanism > SECURITY_NONE)
+        complain_value(self, item, "%s has no security; it cannot be %s", transport_name(endpoint->at.transport),
+                       mechanism_name(mechanism));
+    else if (mechanism == SECURITY_UNSET)
+        complain_value(self, item,
+                       "%s is open to the network and nothing says who may come in; add \"security = none\", or plain, "
+                       "curve or gssapi",
+                       endpoint->at.text);
+    else if (mechanism == SECURITY_NONE)
+        diag_warning(self->diag, endpoint->place, "[%s] %s: %s is open to the network (security = none)",
+                     self->section->name, item->key, endpoint->at.text);
+}
+
+void
+secure_check(const check_t *self, size_t which)
+{
+    const side_conf_t *side = &self->route->sides[which];
+    const raw_item_t *security = given_item(self, which, "security");
+    security_t mechanism = side->security.mechanism;
+    if (security_is_wrong(self, which))
+        return;
+    for (size_t i = 0; i < side->endpoint_count; i++)
+        check_open_bind(self, which, &side->endpoints[i]);
+    if (mechanism <= SECURITY_NONE || !security)
+        return;
+    const char *name = mechanism_name(mechanism);
+    if (side->type == ZMQ_STREAM)
+        complain_value(self, security, "a STREAM socket has no security");
+    else if (self->proxied)
+        complain_value(self, security, "engine = zmq_proxy cannot ask who comes in; only none goes with it");
+    else if (mechanism != SECURITY_PLAIN && !zmq_has(name))
+        complain_value(self, security, "this libzmq was built without %s", name);
+    else
+        check_needs(self, which, security);
+}

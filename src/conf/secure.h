@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MPL-2.0
+// secure.h - who may come in, as far as the configuration can tell: each mechanism
+// has what it needs, nothing is open by oversight, and no key gives a false sense
+// of safety.
+
+#ifndef ZB_SECURE_H
+#define ZB_SECURE_H
+
+#include "conf/given.h"
+
+void secure_check(const check_t *self, size_t which);
+
+// Keys of mechanisms that no side of the route uses.
+void secure_check_unused(const check_t *self);
+
+// Is KEY one that only mechanisms other than MECHANISM read?
+bool secure_is_foreign(const char *key, security_t mechanism);
+
+#endif
