@@ -286,7 +286,7 @@ users = {users}
 
 def test_who_has_not_shown_a_key_yet_is_left_alone_when_another_key_goes():
     folder = zb.folder()
-    ini, clients, server, front, _ = curve_house(folder, "handshake_ivl = 1m")
+    ini, clients, server, front, _ = curve_house(folder)
     alice = make_cert(clients, "alice")
     with zb.Daemon(ini) as daemon, Client(zmq.PUSH, front, alice, server) as friend:
         assert friend.is_in()
