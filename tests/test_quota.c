@@ -176,6 +176,17 @@ wait_asked(void *xpub, const char *what)
     CHECK_TEXT(asked(xpub, 3000), what);
 }
 
+// libzmq keeps subscriptions in one tree or another, as it was built, and repeats them in that one's order.
+static void
+wait_asked_both(void *xpub, const char *one, const char *other)
+{
+    char first[64];
+    snprintf(first, sizeof first, "%s", asked(xpub, 3000));
+    bool turned = strcmp(first, other) == 0;
+    CHECK_TEXT(first, turned ? other : one);
+    wait_asked(xpub, turned ? one : other);
+}
+
 // A SUB that was cut subscribes again when its owner looks after it: until the route has COUNT topics.
 static void
 wake(house_t *house, void *sub, uint64_t count)
@@ -424,11 +435,9 @@ an_exact_topic_is_given_and_its_neighbour_never(void)
     // It is cut the moment before, comes back, and never saw it.
     publish(pub, "okay");
     CHECK(wait_for(&house.counters.sides[SIDE_BACKEND].disconnections, 1) == 1);
-    wait_asked(pub, "-end");
-    wait_asked(pub, "-ok");
+    wait_asked_both(pub, "-end", "-ok");
     wake(&house, sub, 2);
-    wait_asked(pub, "+end");
-    wait_asked(pub, "+ok");
+    wait_asked_both(pub, "+end", "+ok");
     publish(pub, "ok");
     publish(pub, "end");
     CHECK_TEXT(received(sub), "ok,");
