@@ -4,7 +4,7 @@
 
 #include <zmq.h>
 
-enum { TYPES = 21, GATHER = 16, SCATTER = 17 };
+enum { TYPES = 21, CLIENT = 13, GATHER = 16, SCATTER = 17, CHANNEL = 20 };
 
 static void
 every_route_type_joins_two_sockets_that_can_be_joined(void)
@@ -76,6 +76,14 @@ lockstep_and_addressed_sockets_are_refused(void)
 }
 
 static void
+sockets_of_one_frame_are_not_joined_with_those_that_need_two(void)
+{
+    CHECK(!pattern_flow(ZMQ_ROUTER, SCATTER) && !pattern_flow(GATHER, ZMQ_STREAM) && !pattern_flow(CHANNEL, ZMQ_ROUTER));
+    CHECK(pattern_flow(ZMQ_PULL, SCATTER) == FLOW_DOWN && pattern_flow(GATHER, ZMQ_PUSH) == FLOW_DOWN);
+    CHECK(pattern_flow(CHANNEL, CLIENT) == FLOW_BOTH && pattern_flow(ZMQ_DEALER, CHANNEL) == FLOW_BOTH);
+}
+
+static void
 sides_have_names(void)
 {
     CHECK_TEXT(side_name(SIDE_FRONTEND), "frontend");
@@ -92,6 +100,7 @@ main(void)
     RUN(names_and_numbers_of_socket_types_agree);
     RUN(a_pair_has_a_flow_or_a_reason);
     RUN(lockstep_and_addressed_sockets_are_refused);
+    RUN(sockets_of_one_frame_are_not_joined_with_those_that_need_two);
     RUN(sides_have_names);
     return test_done();
 }

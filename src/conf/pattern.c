@@ -12,7 +12,8 @@
 // numbers are part of its ABI.
 enum { T_SERVER = 12, T_CLIENT, T_RADIO, T_DISH, T_GATHER, T_SCATTER, T_DGRAM, T_PEER, T_CHANNEL };
 
-enum { SENDS = 1, RECEIVES = 2, DRAFT = 4 };
+// One frame a message is all that the thread-safe sockets take.
+enum { SENDS = 1, RECEIVES = 2, DRAFT = 4, ONE_FRAME = 8 };
 
 typedef struct {
     const char *name;
@@ -38,15 +39,15 @@ static const socket_type_t socket_types[] = {
     { "STREAM", ZMQ_STREAM, SENDS | RECEIVES, NULL },
     { "SERVER", T_SERVER, SENDS | RECEIVES | DRAFT,
       "a SERVER message forgets its sender on the way through and cannot be proxied, ROUTER can" },
-    { "CLIENT", T_CLIENT, SENDS | RECEIVES | DRAFT, NULL },
+    { "CLIENT", T_CLIENT, SENDS | RECEIVES | DRAFT | ONE_FRAME, NULL },
     { "RADIO", T_RADIO, SENDS | DRAFT, "RADIO needs the group of each message and cannot be proxied, PUB can" },
     { "DISH", T_DISH, RECEIVES | DRAFT, "DISH has to join each group by name and cannot be proxied, SUB can" },
-    { "GATHER", T_GATHER, RECEIVES | DRAFT, NULL },
-    { "SCATTER", T_SCATTER, SENDS | DRAFT, NULL },
+    { "GATHER", T_GATHER, RECEIVES | DRAFT | ONE_FRAME, NULL },
+    { "SCATTER", T_SCATTER, SENDS | DRAFT | ONE_FRAME, NULL },
     { "DGRAM", T_DGRAM, SENDS | RECEIVES | DRAFT, "DGRAM speaks udp only, which no route can" },
     { "PEER", T_PEER, SENDS | RECEIVES | DRAFT,
       "a PEER message forgets its sender on the way through and cannot be proxied, ROUTER can" },
-    { "CHANNEL", T_CHANNEL, SENDS | RECEIVES | DRAFT, NULL },
+    { "CHANNEL", T_CHANNEL, SENDS | RECEIVES | DRAFT | ONE_FRAME, NULL },
     { "XREQ", ZMQ_DEALER, SENDS | RECEIVES, NULL },
     { "XREP", ZMQ_ROUTER, SENDS | RECEIVES, NULL },
 };
@@ -139,6 +140,13 @@ addresses_peers(int type)
     return type == ZMQ_ROUTER || type == ZMQ_STREAM;
 }
 
+// The address is a frame besides the message.
+static bool
+no_room_for_address(int type, int other)
+{
+    return addresses_peers(type) && (row_of(other)->can & ONE_FRAME);
+}
+
 static bool
 speaks_both_ways(int type)
 {
@@ -162,6 +170,8 @@ pattern_refusal(int frontend, int backend)
         return row_of(backend)->refusal;
     if (addresses_peers(frontend) && addresses_peers(backend))
         return "a routing id of one side means nothing to the other";
+    if (no_room_for_address(frontend, backend) || no_room_for_address(backend, frontend))
+        return "CLIENT, CHANNEL, GATHER and SCATTER take one frame a message, ROUTER and STREAM need two";
     if (subscriptions_get_lost(frontend, backend) || subscriptions_get_lost(backend, frontend))
         return "subscriptions have no way through; use SUB or PUB, or XSUB with XPUB";
     if (pattern_flow(frontend, backend) == 0)
@@ -176,6 +186,8 @@ pattern_flow(int frontend, int backend)
     if (row_of(frontend)->refusal || row_of(backend)->refusal)
         return 0;
     if (addresses_peers(frontend) && addresses_peers(backend))
+        return 0;
+    if (no_room_for_address(frontend, backend) || no_room_for_address(backend, frontend))
         return 0;
     if (subscriptions_get_lost(frontend, backend) || subscriptions_get_lost(backend, frontend))
         return 0;
