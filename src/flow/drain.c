@@ -126,10 +126,9 @@ tick(queue_t *self)
     poll(self->forward->polled + 1, (nfds_t) self->forward->polled_count - 1, TICK_MS);
     // Sockets that nobody receives from: their commands must be run all the same.
     for (int side = 0; side < SIDES; side++) {
-        int ready;
-        size_t size = sizeof ready;
-        if (self->forward->ports[side].socket)
-            zmq_getsockopt(self->forward->ports[side].socket, ZMQ_EVENTS, &ready, &size);
+        const port_t *port = &self->forward->ports[side];
+        if (port->socket)
+            wakeup_heard(&port->wakeup, port->socket);
     }
 }
 

@@ -18,10 +18,7 @@
 static int
 events(const port_t *port)
 {
-    int ready = 0;
-    size_t size = sizeof ready;
-    zmq_getsockopt(port->socket, ZMQ_EVENTS, &ready, &size);
-    return ready;
+    return wakeup_heard(&port->wakeup, port->socket);
 }
 
 bool
@@ -708,8 +705,8 @@ wait_for_descriptors(forward_t *self, int timeout_ms)
         wake_lanes(self, port);
         if (port->side == SIDE_CAPTURE)
             forward_observe(self);
-        else if (!reads_now(port, self))
-            events(port); // nobody receives there: empty its mailbox, or poll returns for ever
+        else if (port->wakeup.poller || !reads_now(port, self))
+            events(port); // no receive does it: empty its mailbox, or poll returns for ever
     }
 }
 
@@ -767,10 +764,7 @@ add_lane(forward_t *self, side_t from, side_t to)
 static void
 poll_port(forward_t *self, port_t *port)
 {
-    int fd;
-    size_t size = sizeof fd;
-    zmq_getsockopt(port->socket, ZMQ_FD, &fd, &size);
-    self->polled[self->polled_count] = (struct pollfd) { .fd = fd, .events = POLLIN };
+    self->polled[self->polled_count] = (struct pollfd) { .fd = port->wakeup.fd, .events = POLLIN };
     self->polled_port[self->polled_count++] = port;
 }
 

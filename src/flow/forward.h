@@ -18,6 +18,7 @@
 #include "flow/message.h"
 #include "flow/tap.h"
 #include "flow/topics.h"
+#include "flow/wakeup.h"
 
 #include <poll.h>
 #include <stdbool.h>
@@ -32,6 +33,7 @@ typedef struct {
     int type;
     side_t side;
     side_counters_t *counters;
+    wakeup_t wakeup;
     bool deceitful; // its POLLOUT does not tell whether the next message will be taken
     bool lossy;   // a full subscriber loses messages instead of holding up the others
 } port_t;

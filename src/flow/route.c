@@ -338,6 +338,11 @@ open_side(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
                    zmq_strerror(zmq_errno()));
         return -1;
     }
+    if (wakeup_open(&port->wakeup, port->socket) == -1) {
+        diag_error(diag, self->conf->place, "[route %s] no descriptor for the %s socket: %s", self->conf->name,
+                   side_name(side), zmq_strerror(zmq_errno()));
+        return -1;
+    }
     if (set_options(port->socket, conf, side, diag) == -1)
         return -1;
     prepare(port, conf);
@@ -380,6 +385,7 @@ close_sockets(route_t *self, int64_t linger_ms)
         if (!port->socket)
             continue;
         set_linger(self, side, linger_ms);
+        wakeup_close(&port->wakeup);
         zmq_close(port->socket);
         port->socket = NULL;
     }
@@ -867,6 +873,7 @@ close_capture(route_t *self)
 {
     forward_t *forward = &self->forward;
     capture_free(&forward->capture);
+    wakeup_close(&forward->ports[SIDE_CAPTURE].wakeup);
     zmq_close(forward->ports[SIDE_CAPTURE].socket);
     forward->ports[SIDE_CAPTURE].socket = NULL;
     if (self->watched[SIDE_CAPTURE])

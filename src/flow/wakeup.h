@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MPL-2.0
+// wakeup.h - the descriptor that tells of news of a socket: messages, room, or
+// merely commands that its owner has to run.
+//
+// That is the socket's ZMQ_FD. The thread-safe ones among the drafts (GATHER,
+// SCATTER, CLIENT, CHANNEL) have none, and only a zmq_poller can get them one.
+// The poller is a draft too, which the stock library lacks: it is looked up
+// when the program runs, so that one program serves with both.
+
+#ifndef ZB_WAKEUP_H
+#define ZB_WAKEUP_H
+
+typedef struct {
+    int fd;       // readable: there is news
+    void *poller; // NULL: the descriptor is the socket's own
+} wakeup_t;
+
+// For a SOCKET that has no endpoints yet: 0, or -1 with errno (ENOTSUP: this
+// library has no poller).
+int wakeup_open(wakeup_t *self, void *socket);
+
+// The news was heard: run the socket's commands and make the descriptor unreadable.
+// Returns what the socket is ready for, ZMQ_POLLIN and ZMQ_POLLOUT.
+int wakeup_heard(const wakeup_t *self, void *socket);
+
+// Before zmq_close.
+void wakeup_close(wakeup_t *self);
+
+#endif
