@@ -14,6 +14,9 @@ static int test_number;
 static int test_failures;
 static bool test_ok;
 
+// How long to wait for what has to come. A slow machine must not make a test fail.
+#define ENOUGH_MS 30000
+
 #define CHECK(condition)                                                                                               \
     do {                                                                                                               \
         if (!(condition)) {                                                                                            \

@@ -96,7 +96,7 @@ close_house(house_t *self)
 static void *
 connect_as(house_t *self, int type, const char *endpoint, const char *user)
 {
-    int off = 0, timeout = 3000;
+    int off = 0, timeout = ENOUGH_MS;
     void *socket = zmq_socket(self->clients, type);
     zmq_setsockopt(socket, ZMQ_LINGER, &off, sizeof off);
     zmq_setsockopt(socket, ZMQ_RCVTIMEO, &timeout, sizeof timeout);
@@ -165,7 +165,7 @@ received(void *sub)
 static uint64_t
 wait_for(counter_t *counter, uint64_t least)
 {
-    for (int64_t end = clock_mono_ms() + 3000; counter_get(counter) < least && clock_mono_ms() < end;)
+    for (int64_t end = clock_mono_ms() + ENOUGH_MS; counter_get(counter) < least && clock_mono_ms() < end;)
         usleep(1000);
     return counter_get(counter);
 }
@@ -173,7 +173,7 @@ wait_for(counter_t *counter, uint64_t least)
 static void
 wait_asked(void *xpub, const char *what)
 {
-    CHECK_TEXT(asked(xpub, 3000), what);
+    CHECK_TEXT(asked(xpub, ENOUGH_MS), what);
 }
 
 // libzmq keeps subscriptions in one tree or another, as it was built, and repeats them in that one's order.
@@ -181,7 +181,7 @@ static void
 wait_asked_both(void *xpub, const char *one, const char *other)
 {
     char first[64];
-    snprintf(first, sizeof first, "%s", asked(xpub, 3000));
+    snprintf(first, sizeof first, "%s", asked(xpub, ENOUGH_MS));
     bool turned = strcmp(first, other) == 0;
     CHECK_TEXT(first, turned ? other : one);
     wait_asked(xpub, turned ? one : other);
@@ -193,7 +193,7 @@ wake(house_t *house, void *sub, uint64_t count)
 {
     int events;
     size_t size = sizeof events;
-    for (int64_t end = clock_mono_ms() + 3000; counter_get(&house->counters.subscriptions) != count; usleep(1000)) {
+    for (int64_t end = clock_mono_ms() + ENOUGH_MS; counter_get(&house->counters.subscriptions) != count; usleep(1000)) {
         zmq_getsockopt(sub, ZMQ_EVENTS, &events, &size);
         if (clock_mono_ms() > end)
             return;
@@ -259,7 +259,7 @@ a_subscription_over_the_quota_is_ignored_and_counted(void)
     wait_asked(pub, "+f");
     // What was ignored is not missed when its asker leaves.
     zmq_close(sub);
-    const char *left = asked(pub, 3000);
+    const char *left = asked(pub, ENOUGH_MS);
     size_t mask = 0;
     for (int i = 0; i < 3; i++, left = asked(pub, i < 3 ? 500 : 100))
         mask |= strcmp(left, "-b") == 0 ? 1 : strcmp(left, "-c") == 0 ? 2 : strcmp(left, "-f") == 0 ? 4 : 8;
@@ -315,7 +315,7 @@ many_come_and_go_and_nothing_stays(void)
     void *last = connect_as(&house, ZMQ_SUB, house.backend, NULL);
     subscribe(last, "last");
     int balance = 0;
-    for (const char *what = asked(pub, 3000); strcmp(what, "+last") != 0; what = asked(pub, 3000)) {
+    for (const char *what = asked(pub, ENOUGH_MS); strcmp(what, "+last") != 0; what = asked(pub, ENOUGH_MS)) {
         if (!*what)
             break;
         balance += *what == '+' ? 1 : -1;
@@ -323,7 +323,7 @@ many_come_and_go_and_nothing_stays(void)
     for (const char *what = asked(pub, 300); *what; what = asked(pub, 300))
         balance += *what == '+' ? 1 : -1;
     CHECK(balance == 0);
-    for (int64_t end = clock_mono_ms() + 3000; counter_get(&house.counters.subscriptions) != 1 && clock_mono_ms() < end;)
+    for (int64_t end = clock_mono_ms() + ENOUGH_MS; counter_get(&house.counters.subscriptions) != 1 && clock_mono_ms() < end;)
         usleep(1000);
     CHECK(counter_get(&house.counters.subscriptions) == 1);
     zmq_close(last);
@@ -557,7 +557,7 @@ coming_and_going_in_a_storm_ends_nothing(void)
     }
     void *last = connect_as(&house, ZMQ_SUB, house.backend, "root");
     subscribe(last, "last");
-    for (const char *what = asked(pub, 3000); *what && strcmp(what, "+last") != 0; what = asked(pub, 3000))
+    for (const char *what = asked(pub, ENOUGH_MS); *what && strcmp(what, "+last") != 0; what = asked(pub, ENOUGH_MS))
         continue;
     publish(pub, "last");
     CHECK(zmq_recv(last, NULL, 0, 0) == 4);

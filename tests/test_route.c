@@ -110,7 +110,7 @@ client(const fixture_t *self, int type, side_t side)
 {
     bool connected;
     void *socket = zmq_socket(ctx, type);
-    int timeout = 3000, zero = 0;
+    int timeout = ENOUGH_MS, zero = 0;
     zmq_setsockopt(socket, ZMQ_RCVTIMEO, &timeout, sizeof timeout);
     zmq_setsockopt(socket, ZMQ_SNDTIMEO, &timeout, sizeof timeout);
     zmq_setsockopt(socket, ZMQ_LINGER, &zero, sizeof zero);
@@ -266,7 +266,7 @@ a_paused_route_moves_nothing_and_loses_nothing(void)
     route_pause(fixture.route);
     CHECK(route_age_ms(fixture.route) == 0);
     send_number(push, 2, 0);
-    int short_time = 100, long_time = 3000;
+    int short_time = 100, long_time = ENOUGH_MS;
     zmq_setsockopt(pull, ZMQ_RCVTIMEO, &short_time, sizeof short_time);
     CHECK(receive_number(pull) == -1);
     zmq_setsockopt(pull, ZMQ_RCVTIMEO, &long_time, sizeof long_time);

@@ -232,7 +232,7 @@ knock(house_t *self, const login_t *login, int timeout_ms)
 static uint64_t
 wait_for(counter_t *counter, uint64_t least)
 {
-    for (int64_t end = clock_mono_ms() + 3000; counter_get(counter) < least && clock_mono_ms() < end;)
+    for (int64_t end = clock_mono_ms() + ENOUGH_MS; counter_get(counter) < least && clock_mono_ms() < end;)
         usleep(1000);
     return counter_get(counter);
 }
@@ -246,8 +246,8 @@ curve_lets_a_known_key_in_and_a_stranger_not(void)
     char *lines = xasprintf("security = curve\nserver_cert = %s/server\nclient_certs = %s/clients", folder, folder);
     house_t house = open_house(lines);
     CHECK(start(&house));
-    CHECK(knock(&house, &(login_t) { .cert = &alice, .server = &server }, 3000) == IN);
-    CHECK(knock(&house, &(login_t) { .cert = &eve, .server = &server }, 3000) == OUT);
+    CHECK(knock(&house, &(login_t) { .cert = &alice, .server = &server }, ENOUGH_MS) == IN);
+    CHECK(knock(&house, &(login_t) { .cert = &eve, .server = &server }, ENOUGH_MS) == OUT);
     CHECK(knock(&house, &(login_t) { .name = "alice", .password = "x" }, 1000) != IN);
     CHECK(knock(&house, &(login_t) {0}, 1000) != IN);
     CHECK(wait_for(&house.counters.sides[SIDE_FRONTEND].auth_success, 1) == 1);
@@ -276,7 +276,7 @@ any_lets_every_key_in(void)
     char *lines = xasprintf("security = curve\nserver_cert = %s/server\nclient_certs = any", folder);
     house_t house = open_house(lines);
     CHECK(start(&house));
-    CHECK(knock(&house, &(login_t) { .cert = &eve, .server = &server }, 3000) == IN);
+    CHECK(knock(&house, &(login_t) { .cert = &eve, .server = &server }, ENOUGH_MS) == IN);
     close_house(&house);
     free(lines);
 }
@@ -289,13 +289,13 @@ a_load_changes_who_comes_in(void)
     house_t house = open_house(lines);
     CHECK(start(&house));
     cert_t bob = write_cert("clients/bob");
-    CHECK(knock(&house, &(login_t) { .cert = &bob, .server = &server }, 3000) == OUT);
+    CHECK(knock(&house, &(login_t) { .cert = &bob, .server = &server }, ENOUGH_MS) == OUT);
     CHECK(load(&house));
-    CHECK(knock(&house, &(login_t) { .cert = &bob, .server = &server }, 3000) == IN);
+    CHECK(knock(&house, &(login_t) { .cert = &bob, .server = &server }, ENOUGH_MS) == IN);
     remove_file("clients/bob");
     CHECK(load(&house));
-    CHECK(knock(&house, &(login_t) { .cert = &bob, .server = &server }, 3000) == OUT);
-    CHECK(knock(&house, &(login_t) { .cert = &alice, .server = &server }, 3000) == IN);
+    CHECK(knock(&house, &(login_t) { .cert = &bob, .server = &server }, ENOUGH_MS) == OUT);
+    CHECK(knock(&house, &(login_t) { .cert = &alice, .server = &server }, ENOUGH_MS) == IN);
     close_house(&house);
     free(lines);
 }
@@ -308,10 +308,10 @@ a_removed_key_is_cut_within_a_second(void)
     house_t house = open_house(lines);
     bool connected;
     CHECK(start(&house));
-    CHECK(knock(&house, &(login_t) { .cert = &alice, .server = &server }, 3000) == IN);
+    CHECK(knock(&house, &(login_t) { .cert = &alice, .server = &server }, ENOUGH_MS) == IN);
     void *socket = zmq_socket(house.clients, ZMQ_PUSH);
     prepare(socket, &(login_t) { .cert = &bob, .server = &server });
-    void *monitor = open_monitor(house.clients, socket, 3000);
+    void *monitor = open_monitor(house.clients, socket, ENOUGH_MS);
     zmq_connect(socket, route_endpoint(house.route, SIDE_FRONTEND, 0, &connected));
     int event;
     while ((event = next_event(monitor)) != 0 && event != ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
@@ -339,7 +339,7 @@ a_damaged_certificate_leaves_the_others(void)
     char *lines = xasprintf("security = curve\nserver_cert = %s/server\nclient_certs = %s/clients", folder, folder);
     house_t house = open_house(lines);
     CHECK(start(&house));
-    CHECK(knock(&house, &(login_t) { .cert = &alice, .server = &server }, 3000) == IN);
+    CHECK(knock(&house, &(login_t) { .cert = &alice, .server = &server }, ENOUGH_MS) == IN);
     CHECK(guard_check(NULL, house.conf, house.diag) == 0);
     CHECK(diag_warnings(house.diag) == 1);
     remove_file("clients/broken");
@@ -374,16 +374,16 @@ addresses_are_denied_first(void)
 {
     house_t house = open_house("security = none\nallow = 127.0.0.0/8\ndeny = 127.0.0.1");
     CHECK(start(&house));
-    CHECK(knock(&house, &(login_t) {0}, 3000) == OUT);
+    CHECK(knock(&house, &(login_t) {0}, ENOUGH_MS) == OUT);
     CHECK(wait_for(&house.counters.sides[SIDE_FRONTEND].auth_failure, 1) == 1);
     close_house(&house);
     house = open_house("security = none\nallow = 127.0.0.0/8\ndeny = 10.0.0.0/8");
     CHECK(start(&house));
-    CHECK(knock(&house, &(login_t) {0}, 3000) == IN);
+    CHECK(knock(&house, &(login_t) {0}, ENOUGH_MS) == IN);
     close_house(&house);
     house = open_house("security = none\nallow = 192.0.2.0/24");
     CHECK(start(&house));
-    CHECK(knock(&house, &(login_t) {0}, 3000) == OUT);
+    CHECK(knock(&house, &(login_t) {0}, ENOUGH_MS) == OUT);
     close_house(&house);
 }
 
@@ -394,13 +394,13 @@ without_a_handler_nobody_comes_in(void)
     char *lines = xasprintf("security = curve\nserver_cert = %s/server\nclient_certs = %s/clients", folder, folder);
     house_t house = open_house(lines);
     CHECK(start(&house));
-    CHECK(knock(&house, &(login_t) { .cert = &alice, .server = &server }, 3000) == IN);
+    CHECK(knock(&house, &(login_t) { .cert = &alice, .server = &server }, ENOUGH_MS) == IN);
     guard_destroy(&house.guard);
     CHECK(knock(&house, &(login_t) { .cert = &alice, .server = &server }, 1000) != IN);
     house.guard = guard_new(house.ctx, house.watch);
     house.services.arg = house.guard;
     CHECK(load(&house));
-    CHECK(knock(&house, &(login_t) { .cert = &alice, .server = &server }, 3000) == IN);
+    CHECK(knock(&house, &(login_t) { .cert = &alice, .server = &server }, ENOUGH_MS) == IN);
     close_house(&house);
     free(lines);
 }
@@ -410,7 +410,7 @@ without_a_handler_null_stays_out_too(void)
 {
     house_t house = open_house("security = none");
     CHECK(start(&house));
-    CHECK(knock(&house, &(login_t) {0}, 3000) == IN);
+    CHECK(knock(&house, &(login_t) {0}, ENOUGH_MS) == IN);
     guard_destroy(&house.guard);
     CHECK(knock(&house, &(login_t) {0}, 1000) != IN);
     house.guard = guard_new(house.ctx, house.watch);
