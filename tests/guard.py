@@ -405,6 +405,139 @@ backend_peer_cert = {theirs}
     server.close(0)
 
 
+# --- a handler that is slow, stands still, or is gone ---------------------------------------------------------------
+
+def has_come_in(client):
+    """Has it been let in by now?"""
+    while client.monitor.poll(0):
+        if zmq.utils.monitor.recv_monitor_message(client.monitor)["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            return True
+    return False
+
+
+def wait_in(*clients):
+    """However often they are told to come again later."""
+    for client in clients:
+        zb.wait_until(lambda: has_come_in(client), 30, "a friend who is let in")
+
+
+def test_while_the_handler_stands_still_nobody_comes_in():
+    folder = zb.folder()
+    ini, clients, server, front, back = curve_house(folder)
+    alice, eve = make_cert(clients, "alice"), make_cert(folder, "eve")
+    with zb.Daemon(ini) as daemon, Client(zmq.PULL, back, alice, server) as pull, Client(zmq.PUSH, front, alice, server) as old:
+        assert pull.is_in() and old.is_in()
+        with zb.Frozen(daemon.pid, "zb:guard"):
+            with Client(zmq.PUSH, front, alice, server) as friend, Client(zmq.PUSH, front, eve, server) as stranger, \
+                    Client(zmq.PUSH, front) as open_one, Client(zmq.PUSH, front, user="alice", password="x") as plain:
+                Client(zmq.PUSH, front, alice, server).close()  # one who does not wait for its answer
+                everybody = (friend, stranger, open_one, plain)
+                for client in everybody:
+                    client.socket.send(b"from " + (b"a friend" if client is friend else b"a stranger"))
+                # Those with the wrong mechanism are sent away without being asked for: they are counted or gone.
+                zb.wait_until(lambda: len(users_of(daemon, "jobs")) >= 3)
+                # Who was in before goes on.
+                for number in range(100):
+                    old.socket.send(b"%d" % number)
+                    assert pull.socket.recv() == b"%d" % number
+                assert not any(has_come_in(client) for client in everybody)
+                assert list(users_of(daemon, "jobs").values()).count("alice") == 1
+                with zb.Control(daemon) as control:
+                    assert control.route("jobs")["frontend"]["messages_received"] == 100
+        with Client(zmq.PUSH, front, eve, server) as stranger, Client(zmq.PUSH, front, alice, server) as friend:
+            stranger.socket.send(b"from a stranger")
+            wait_in(friend)
+            friend.socket.send(b"from a friend")
+            assert pull.socket.recv() == b"from a friend"
+            assert not stranger.is_in()
+            zb.wait_until(lambda: sorted(users_of(daemon, "jobs").values()) == ["alice", "alice"])
+        assert daemon.stop() == 0
+
+
+def test_a_friend_who_came_while_the_handler_stood_still_is_let_in_when_it_goes_on():
+    folder = zb.folder()
+    ini, clients, server, front, back = curve_house(folder)
+    alice, eve = make_cert(clients, "alice"), make_cert(folder, "eve")
+    with zb.Daemon(ini) as daemon, Client(zmq.PULL, back, alice, server) as pull:
+        assert pull.is_in()
+        friends, strangers = [], []
+        try:
+            with zb.Frozen(daemon.pid, "zb:guard"):
+                for _ in range(20):
+                    friends.append(Client(zmq.PUSH, front, alice, server))
+                    strangers.append(Client(zmq.PUSH, front, eve, server))
+                zb.wait_until(lambda: len(users_of(daemon, "jobs")) == 40)
+                assert not any(has_come_in(client) for client in friends + strangers)
+            wait_in(*friends)
+            for client in strangers:
+                assert not client.is_in()
+            zb.wait_until(lambda: list(users_of(daemon, "jobs").values()) == ["alice"] * 20)
+        finally:
+            for client in friends + strangers:
+                client.close()
+        assert daemon.stop() == 0
+
+
+def plain_house(folder, names):
+    ports = zb.free_ports(2)
+    users = "".join(keygen("password", name, stdin=name + "\n").stdout for name in names)
+    return f"""
+[route jobs]
+type = streamer
+frontend_bind = tcp://127.0.0.1:{ports[0]}
+backend_bind = tcp://127.0.0.1:{ports[1]}
+backend_security = none
+frontend_security = plain
+handshake_ivl = 1m
+users = {zb.write(folder + "/users", users, 0o600)}
+""", f"tcp://127.0.0.1:{ports[0]}", f"tcp://127.0.0.1:{ports[1]}"
+
+
+@zb.limit(120)
+def test_behind_a_queue_of_wrong_passwords_friends_come_in_and_nobody_else():
+    ini, front, back = plain_house(zb.folder(), ["alice"])
+    with zb.Daemon(ini) as daemon, Client(zmq.PULL, back) as pull:
+        guessers, friends = [], []
+        try:
+            with zb.Frozen(daemon.pid, "zb:verify"):
+                guessers += [Client(zmq.PUSH, front, user="alice", password=f"guess {i}") for i in range(30)]
+                for client in guessers:
+                    client.socket.send(b"guessed")
+                daemon.wait_log(r"plain refused reason=too-many-tries user=alice")
+                friends += [Client(zmq.PUSH, front, user="alice", password="alice") for _ in range(3)]
+                # The handler itself answers, and the daemon too.
+                assert daemon.ctl("status").returncode == 0
+                assert not any(has_come_in(client) for client in guessers + friends)
+            wait_in(*friends)
+            for client in friends:
+                client.socket.send(b"known")
+            assert [pull.socket.recv() for _ in friends] == [b"known"] * 3
+            assert not any(has_come_in(client) for client in guessers)
+        finally:
+            for client in guessers + friends:
+                client.close()
+        assert daemon.stop() == 0
+
+
+def test_after_a_crash_friends_come_back_and_strangers_stay_out():
+    folder = zb.folder()
+    ini, clients, server, front, back = curve_house(folder)
+    alice, eve = make_cert(clients, "alice"), make_cert(folder, "eve")
+    with zb.Daemon(ini) as first, Client(zmq.PULL, back, alice, server) as pull, \
+            Client(zmq.PUSH, front, alice, server) as push:
+        assert pull.is_in() and push.is_in()
+        first.kill()
+        with Client(zmq.PUSH, front, eve, server) as stranger:  # knocks before anybody can answer
+            stranger.socket.send(b"from a stranger") if stranger.socket.poll(0, zmq.POLLOUT) else None
+            with zb.Daemon(first.file, folder=first.folder) as second:
+                wait_in(pull, push)
+                assert not stranger.is_in()
+                push.socket.send(b"from a friend")
+                assert pull.socket.recv() == b"from a friend"
+                second.wait_log(r"refused reason=unknown-key")
+                assert second.stop() == 0
+
+
 # --- PLAIN, addresses, GSSAPI ---------------------------------------------------------------------------------------
 
 def test_plain_takes_the_password_that_keygen_hashed():
@@ -961,6 +1094,27 @@ users = {users}
         found = [match.group("ip") for match in map(pattern.match, daemon.log().splitlines()) if match]
         assert found == ["127.0.0.1"], daemon.log()
         assert daemon.stop() == 0
+
+
+def test_fail2ban_takes_the_filter_and_finds_the_refusals_in_the_log():
+    program = shutil.which("fail2ban-regex")
+    if not program:
+        raise zb.Skip("no fail2ban here")
+    folder = zb.folder()
+    ini, front, _ = plain_house(folder, ["alice"])
+    with zb.Daemon(ini) as daemon:
+        assert is_in(zmq.PUSH, front, user="alice", password="alice")
+        assert not is_in(zmq.PUSH, front, user="alice", password="wrong")
+        assert not is_in(zmq.PUSH, front, user="x 198.51.100.1 plain refused reason=bad-password", password="wrong")
+        assert not is_in(zmq.PUSH, front)
+        daemon.wait_log(r"null refused reason=mechanism|handshake failed")
+        assert daemon.stop() == 0
+        refused = re.findall(r"auth: .*refused reason=(?:unknown-user|bad-password|mechanism)", daemon.log())
+        assert len(refused) >= 2, daemon.log()
+        result = subprocess.run([program, "--out", "ip", daemon.log_file, os.path.join(zb.SRCDIR, "contrib/fail2ban/filter.d/zbroker.conf")],
+                                text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                timeout=50 * zb.SLOW)
+        assert result.returncode == 0 and result.stdout.split() == ["127.0.0.1"] * len(refused), result.stdout
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@
 ZB_RESTARTS is the number of restarts on the same listening sockets, ZB_CONNECTS how many connect to them each second."""
 
 import array
-import ctypes
 import os
 import re
 import socket
@@ -170,38 +169,6 @@ def test_more_time_is_asked_for_while_it_drains():
 
 # --- watchdog ---------------------------------------------------------------------------------------------------------
 
-PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH = 0x4206, 0x4207, 17
-WALL = 0x40000000
-libc = ctypes.CDLL(None, use_errno=True)
-libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-libc.ptrace.restype = ctypes.c_long
-
-
-def ptrace(request, tid):
-    if libc.ptrace(request, tid, None, None) == -1:
-        raise OSError(ctypes.get_errno(), "ptrace")
-
-
-class Frozen:
-    """One thread of a process stands still."""
-
-    def __init__(self, pid, name):
-        self.tid = next(int(tid) for tid in os.listdir(f"/proc/{pid}/task")
-                        if zb.read(f"/proc/{pid}/task/{tid}/comm").strip() == name)
-
-    def __enter__(self):
-        try:
-            ptrace(PTRACE_SEIZE, self.tid)
-        except OSError as error:
-            raise zb.Skip(f"no ptrace here: {error}")
-        ptrace(PTRACE_INTERRUPT, self.tid)
-        os.waitpid(self.tid, WALL)
-        return self
-
-    def __exit__(self, *ignored):
-        ptrace(PTRACE_DETACH, self.tid)
-
-
 @zb.limit(90)
 def test_the_watchdog_is_fed_only_while_every_thread_answers():
     one, two = zb.free_ports(2)
@@ -217,7 +184,7 @@ def test_the_watchdog_is_fed_only_while_every_thread_answers():
         ours = sorted(name for name in names if name.startswith("zb:"))
         assert {"zb:jobs", "zb:news", "zb:watch", "zb:guard", "zb:verify"} <= set(ours), names
         for name in ours:
-            with Frozen(daemon.pid, name):
+            with zb.Frozen(daemon.pid, name):
                 # Systemd gives up after WATCHDOG_USEC of silence.
                 def quiet():
                     return time.monotonic() - notify.times("WATCHDOG")[-1] > usec / 1e6
