@@ -8,6 +8,7 @@
 #include "admin/control.h"
 #include "admin/answer.h"
 #include "admin/commands.h"
+#include "admin/problems.h"
 #include "admin/stats.h"
 #include "admin/tapper.h"
 #include "base/clock.h"
@@ -464,7 +465,7 @@ on_tick(zloop_t *loop, int timer, void *arg)
     (void)timer;
     control_t *self = arg;
     int64_t now = clock_mono_ms();
-    stats_tick(self->broker);
+    problems_tick(self->broker);
     if (self->resting)
         rest(self, false);
     look_at_taps(self);

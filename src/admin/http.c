@@ -11,6 +11,7 @@
 
 #include "admin/metrics.h"
 #include "admin/page.h"
+#include "admin/problems.h"
 #include "admin/stats.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -468,7 +469,7 @@ on_tick(zloop_t *loop, int timer, void *arg)
     (void)loop, (void)timer;
     http_t *self = arg;
     int64_t now = clock_mono_ms();
-    stats_tick(self->broker);
+    problems_tick(self->broker);
     for (size_t i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
         const place_in_time_t *place = &self->places[i];
         if (place->used && now - place->since_ms > (place->answering ? HTTP_ANSWER_MS : HTTP_REQUEST_MS))

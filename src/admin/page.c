@@ -4,6 +4,7 @@
 // template itself stays for app.js. Numbers look as app.js writes them.
 
 #include "admin/page.h"
+#include "admin/problems.h"
 #include "admin/stats.h"
 #include "base/clock.h"
 
@@ -226,7 +227,7 @@ static const char *
 level_of(const broker_route_t *route)
 {
     problem_t problems[PROBLEMS_MAX];
-    size_t count = stats_problems(route, problems);
+    size_t count = problems_of(route, problems);
     return count && problems[0].level != PROBLEM_INFO ? problem_level_name(problems[0].level) : "";
 }
 
@@ -321,7 +322,7 @@ static void
 write_problems(const view_t *view, text_t *out)
 {
     problem_t problems[PROBLEMS_MAX];
-    size_t count = stats_problems(view->route, problems);
+    size_t count = problems_of(view->route, problems);
     for (size_t i = 0; i < count; i++) {
         text_add(out, "<li class=\"%s\">", problem_level_name(problems[i].level));
         put(out, problems[i].text);

@@ -2,6 +2,7 @@
 #include "admin/show.h"
 
 #include "admin/clients.h"
+#include "admin/problems.h"
 #include "admin/stats.h"
 #include "admin/table.h"
 #include "base/clock.h"
@@ -78,7 +79,7 @@ add_route_row(request_t *request, const broker_route_t *route, void *context)
     (void)request;
     table_t *table = context;
     problem_t problems[PROBLEMS_MAX];
-    size_t count = stats_problems(route, problems);
+    size_t count = problems_of(route, problems);
     text_t problem = { 0 };
     text_shown(&problem, count ? problems[0].text : "", count ? strlen(problems[0].text) : 0);
     table_cell(table, "%s", route->conf->name);

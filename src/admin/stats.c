@@ -4,6 +4,7 @@
 #include "admin/stats.h"
 #include "admin/clients.h"
 #include "admin/events.h"
+#include "admin/problems.h"
 #include "base/clock.h"
 #include "base/mem.h"
 
@@ -15,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WINDOW_SECONDS = 60, HISTORY_SHORT = 60, CLIENTS_SHOWN = 200, EVENTS_SHOWN = 20 };
+enum { HISTORY_SHORT = 60, CLIENTS_SHOWN = 200, EVENTS_SHOWN = 20 };
 
 // --- numbers -----------------------------------------------------------------
 
@@ -158,216 +159,6 @@ process_read(process_t *process)
         process->max_fds = limit.rlim_cur > INT64_MAX ? INT64_MAX : (int64_t)limit.rlim_cur;
 }
 
-// --- the last minute -----------------------------------------------------------
-
-// What is counted over the last minute, per route.
-enum { TREND_DROPPED, TREND_CAPTURE, TREND_HANDSHAKES, TRENDS };
-
-typedef struct trend {
-    struct trend *next;
-    char name[ROUTE_NAME_MAX + 1];
-    uint64_t totals[WINDOW_SECONDS][TRENDS]; // a ring, by the second
-    unsigned samples;
-    bool seen;
-} trend_t;
-
-static trend_t *trends;
-
-static void
-read_totals(const broker_route_t *route, uint64_t totals[TRENDS])
-{
-    memset(totals, 0, sizeof(uint64_t) * TRENDS);
-    for (int i = 0; i < DROP_REASONS; i++)
-        totals[TREND_DROPPED] += counter_get(&route->counters->dropped[i]);
-    totals[TREND_CAPTURE] = counter_get(&route->counters->capture_dropped);
-    for (int side = 0; side < SIDES; side++)
-        for (int i = 0; i < HANDSHAKE_REASONS; i++)
-            totals[TREND_HANDSHAKES] += counter_get(&route->counters->sides[side].handshake_failures[i]);
-}
-
-static trend_t *
-find_trend(const char *name)
-{
-    for (trend_t *trend = trends; trend; trend = trend->next)
-        if (strcmp(trend->name, name) == 0)
-            return trend;
-    return NULL;
-}
-
-static void
-sample(const broker_route_t *route)
-{
-    trend_t *trend = find_trend(route->conf->name);
-    if (!trend) {
-        trend = xcalloc(1, sizeof *trend);
-        snprintf(trend->name, sizeof trend->name, "%s", route->conf->name);
-        trend->next = trends;
-        trends = trend;
-    }
-    trend->seen = true;
-    read_totals(route, trend->totals[trend->samples++ % WINDOW_SECONDS]);
-}
-
-static void
-forget_removed_routes(void)
-{
-    for (trend_t **link = &trends; *link;) {
-        trend_t *trend = *link;
-        if (trend->seen) {
-            trend->seen = false;
-            link = &trend->next;
-        } else {
-            *link = trend->next;
-            free(trend);
-        }
-    }
-}
-
-void
-stats_tick(broker_t *broker)
-{
-    static int64_t last_ms;
-    int64_t now = clock_mono_ms();
-    if (last_ms && now - last_ms < 900) // control and HTTP both have a timer
-        return;
-    last_ms = now;
-    broker_route_t route;
-    for (size_t i = 0; broker_at(broker, i, &route); i++)
-        sample(&route);
-    forget_removed_routes();
-}
-
-// How much each trend has grown over the last minute.
-static void
-read_growth(const broker_route_t *route, uint64_t growth[TRENDS])
-{
-    uint64_t now[TRENDS];
-    read_totals(route, now);
-    memset(growth, 0, sizeof now);
-    const trend_t *trend = find_trend(route->conf->name);
-    if (!trend || !trend->samples)
-        return;
-    const uint64_t *before = trend->totals[trend->samples < WINDOW_SECONDS ? 0 : trend->samples % WINDOW_SECONDS];
-    for (int i = 0; i < TRENDS; i++)
-        growth[i] = now[i] > before[i] ? now[i] - before[i] : 0;
-}
-
-// --- problems --------------------------------------------------------------------
-
-const char *
-problem_level_name(problem_level_t level)
-{
-    static const char *const names[] = { [PROBLEM_ERROR] = "error", [PROBLEM_WARNING] = "warning", [PROBLEM_INFO] = "info" };
-    return names[level];
-}
-
-typedef struct {
-    problem_t *at;
-    size_t count;
-} problems_t;
-
-static void problem(problems_t *self, problem_level_t level, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-static void
-problem(problems_t *self, problem_level_t level, const char *format, ...)
-{
-    if (self->count == PROBLEMS_MAX)
-        return;
-    problem_t *added = &self->at[self->count++];
-    added->level = level;
-    va_list args;
-    va_start(args, format);
-    vsnprintf(added->text, sizeof added->text, format, args);
-    va_end(args);
-}
-
-// The peers of inproc and multicast endpoints have no descriptor: nobody can count them.
-static bool
-peers_are_visible(const side_conf_t *side)
-{
-    for (size_t i = 0; i < side->endpoint_count; i++)
-        switch (side->endpoints[i].at.transport) {
-        case TRANSPORT_INPROC:
-        case TRANSPORT_PGM:
-        case TRANSPORT_EPGM:
-        case TRANSPORT_NORM:
-            return false;
-        default:
-            break;
-        }
-    return side->endpoint_count > 0;
-}
-
-static bool
-is_lonely(const broker_route_t *route, side_t side)
-{
-    return peers_are_visible(&route->conf->sides[side]) && counter_get(&route->counters->sides[side].connections) == 0;
-}
-
-static void
-running_problems(problems_t *self, const broker_route_t *route)
-{
-    blocked_t blocked;
-    bool waits = stats_blocked(route, &blocked);
-    if (waits && is_lonely(route, blocked.side))
-        problem(self, PROBLEM_ERROR, "blocked: nothing is connected to the %s, messages wait since %.0f s", side_name(blocked.side), blocked.seconds);
-    else if (waits)
-        problem(self, PROBLEM_ERROR, "blocked: the %s takes no messages since %.0f s", side_name(blocked.side), blocked.seconds);
-    else if (route->blocked_share > 0.5)
-        problem(self, PROBLEM_WARNING, "blocked %.0f %% of the last minute", route->blocked_share * 100);
-    for (int side = SIDE_FRONTEND; side <= SIDE_BACKEND; side++)
-        if (is_lonely(route, (side_t)side) && !(waits && blocked.side == (side_t)side))
-            problem(self, PROBLEM_INFO, "nothing is connected to the %s", side_name((side_t)side));
-}
-
-static void
-minute_problems(problems_t *self, const broker_route_t *route)
-{
-    static const struct {
-        const char *one, *many;
-    } words[TRENDS] = {
-        [TREND_DROPPED] = { "message was dropped", "messages were dropped" },
-        [TREND_CAPTURE] = { "message was missed by the capture", "messages were missed by the capture" },
-        [TREND_HANDSHAKES] = { "connection was refused", "connections were refused" },
-    };
-    uint64_t growth[TRENDS];
-    read_growth(route, growth);
-    for (int i = 0; i < TRENDS; i++)
-        if (growth[i])
-            problem(self, PROBLEM_WARNING, "%" PRIu64 " %s in the last minute", growth[i], growth[i] == 1 ? words[i].one : words[i].many);
-}
-
-static int
-worse_first(const void *a, const void *b)
-{
-    return (int)((const problem_t *)a)->level - (int)((const problem_t *)b)->level;
-}
-
-size_t
-stats_problems(const broker_route_t *route, problem_t problems[PROBLEMS_MAX])
-{
-    problems_t self = { .at = problems };
-    switch (route->state) {
-    case ROUTE_FAILED:
-        problem(&self, PROBLEM_ERROR, "failed: %s", route->failure && *route->failure ? route->failure : "no reason known");
-        break;
-    case ROUTE_PAUSED:
-        problem(&self, PROBLEM_INFO, "paused: nothing is read or sent");
-        break;
-    case ROUTE_DRAINING:
-        problem(&self, PROBLEM_INFO, "draining: nothing new is read");
-        break;
-    case ROUTE_DISABLED:
-        problem(&self, PROBLEM_INFO, "disabled: nobody can connect");
-        break;
-    default:
-        running_problems(&self, route);
-    }
-    minute_problems(&self, route);
-    qsort(problems, self.count, sizeof *problems, worse_first);
-    return self.count;
-}
-
 // --- JSON --------------------------------------------------------------------------
 
 static void
@@ -495,7 +286,7 @@ write_state(json_t *json, const broker_route_t *route)
         json_null(json, "blocked");
     }
     json_array(json, "problems");
-    size_t count = stats_problems(route, problems);
+    size_t count = problems_of(route, problems);
     for (size_t i = 0; i < count; i++) {
         json_object(json, NULL);
         json_string(json, "level", problem_level_name(problems[i].level));

@@ -30,19 +30,6 @@ bool stats_blocked(const broker_route_t *route, blocked_t *blocked);
 bool stats_has_side(const broker_route_t *route, side_t side);
 uint64_t stats_dropped(const broker_route_t *route); // by all reasons, not the capture's
 
-// What is wrong with a route, in words, the worst first.
-typedef enum { PROBLEM_ERROR, PROBLEM_WARNING, PROBLEM_INFO } problem_level_t;
-typedef struct {
-    problem_level_t level;
-    char text[300];
-} problem_t;
-#define PROBLEMS_MAX 8
-size_t stats_problems(const broker_route_t *route, problem_t problems[PROBLEMS_MAX]);
-const char *problem_level_name(problem_level_t level);
-
-// Call once a second: remembers what was dropped, for "in the last minute".
-void stats_tick(broker_t *broker);
-
 // An endpoint of a side as bound, or as configured while the route has no sockets; NULL past the end.
 const char *stats_endpoint(const broker_route_t *route, side_t side, size_t i, bool *connected);
 

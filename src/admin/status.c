@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "admin/status.h"
 
+#include "admin/problems.h"
 #include "admin/stats.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -57,7 +58,7 @@ print_problems(request_t *request)
     broker_route_t route;
     problem_t problems[PROBLEMS_MAX];
     for (size_t i = 0; broker_at(request->broker, i, &route); i++) {
-        size_t count = stats_problems(&route, problems);
+        size_t count = problems_of(&route, problems);
         for (size_t j = 0; j < count; j++) {
             text_add(request->out, "%s: route %s: ", problem_level_name(problems[j].level), route.conf->name);
             text_shown(request->out, problems[j].text, strlen(problems[j].text));

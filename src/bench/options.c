@@ -99,12 +99,6 @@ options_pattern(const char *name)
     return NULL;
 }
 
-const char *
-options_pattern_at(size_t i)
-{
-    return i < PATTERNS ? patterns[i].name : NULL;
-}
-
 int64_t
 options_count(const char *text, int64_t thousand)
 {

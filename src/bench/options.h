@@ -73,7 +73,6 @@ typedef struct {
 int options_parse(options_t *self, int argc, char **argv, bool *done);
 
 const pattern_t *options_pattern(const char *name); // NULL: there is none
-const char *options_pattern_at(size_t i);           // its name, NULL past the end
 
 // "1.5s", "200ms", "2m", "3" (seconds) to milliseconds; "64k" to a number, with
 // a k of THOUSAND (1000 or 1024); -1 where it is none.

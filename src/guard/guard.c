@@ -453,11 +453,12 @@ find_gone_keys(review_t *self)
 {
     const keyset_t *had = self->had->keys, *has = self->has->keys;
     self->all = self->had->any_key && !self->has->any_key;
-    for (size_t i = 0; had && i < had->room; i++) {
-        const char *user = had->slots[i].user;
-        if (!user || self->has->any_key)
+    for (size_t i = 0; had && i < keyset_room(had); i++) {
+        const char *user;
+        const uint8_t *key = keyset_at(had, i, &user);
+        if (!key || self->has->any_key)
             continue;
-        const char *now = has ? keyset_find(has, had->slots[i].key) : NULL;
+        const char *now = has ? keyset_find(has, key) : NULL;
         if (!now || strcmp(now, user) != 0)
             bag_put(&self->gone, user, strlen(user));
     }

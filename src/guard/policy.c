@@ -4,31 +4,13 @@
 #include "base/mem.h"
 #include "guard/cert.h"
 #include "guard/file.h"
+#include "guard/keyset.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 #include <zmq.h>
-
-// What was read of a certificate. A folder may hold a hundred thousand, and a
-// reload after one has changed need not read all the others.
-typedef struct {
-    char *name; // in its folder
-    dev_t device;
-    ino_t inode;
-    off_t size;
-    struct timespec written, changed;
-    bool settled; // another change would have shown in CHANGED: it was not that fresh when it was read
-    uint8_t key[CERT_KEY_SIZE];
-    char *user; // NULL: damaged
-} known_t;
 
 // A file or folder that several sides name is read once.
 typedef enum { SOURCE_KEYS, SOURCE_USERS, SOURCE_ACL } source_kind_t;
@@ -36,9 +18,7 @@ typedef enum { SOURCE_KEYS, SOURCE_USERS, SOURCE_ACL } source_kind_t;
 typedef struct {
     source_kind_t kind;
     char *path;
-    keyset_t keys; // their users are the known ones'
-    known_t *known; // in the order of their names
-    size_t known_count, known_room;
+    keyset_t *keys;
     users_t *users;
     acl_t *acl;
 } source_t;
@@ -76,149 +56,7 @@ side_is_client(const side_conf_t *side)
     return false;
 }
 
-// --- keys -----------------------------------------------------------------------
-
-// The keys are curve points of people we chose: their first bytes are as good as a hash.
-static size_t
-slot_of(const keyset_t *self, const uint8_t key[32])
-{
-    uint64_t hash;
-    memcpy(&hash, key, sizeof hash);
-    size_t i = (size_t) hash & (self->room - 1);
-    while (self->slots[i].user && memcmp(self->slots[i].key, key, 32) != 0)
-        i = (i + 1) & (self->room - 1);
-    return i;
-}
-
-const char *
-keyset_find(const keyset_t *self, const uint8_t key[32])
-{
-    return self->room ? self->slots[slot_of(self, key)].user : NULL;
-}
-
-static void
-keyset_grow(keyset_t *self)
-{
-    keyset_t bigger = { .count = self->count, .room = self->room ? self->room * 2 : 64 };
-    bigger.slots = xcalloc(bigger.room, sizeof *bigger.slots);
-    for (size_t i = 0; i < self->room; i++)
-        if (self->slots[i].user)
-            bigger.slots[slot_of(&bigger, self->slots[i].key)] = self->slots[i];
-    free(self->slots);
-    *self = bigger;
-}
-
-// The user who has KEY already, or NULL: added.
-static const char *
-keyset_add(keyset_t *self, const uint8_t key[32], const char *user)
-{
-    if (self->count * 2 >= self->room)
-        keyset_grow(self);
-    client_key_t *slot = &self->slots[slot_of(self, key)];
-    if (slot->user)
-        return slot->user;
-    memcpy(slot->key, key, 32);
-    slot->user = user;
-    self->count++;
-    return NULL;
-}
-
-static void
-keyset_free(keyset_t *self)
-{
-    free(self->slots);
-    *self = (keyset_t) {0};
-}
-
-// Editors' and others' files, and secret parts, do not name a client.
-static bool
-is_certificate_name(const char *name)
-{
-    size_t size = strlen(name);
-    if (*name == '.' || size == 0 || name[size - 1] == '~')
-        return false;
-    return !(size > 7 && strcmp(name + size - 7, "_secret") == 0);
-}
-
-static int
-is_candidate(const struct dirent *entry)
-{
-    return is_certificate_name(entry->d_name) && entry->d_type != DT_DIR;
-}
-
-static int
-by_name(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static bool
-same_time(struct timespec a, struct timespec b)
-{
-    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
-// Is the file what it was when OLD was read?
-static bool
-is_unchanged(const known_t *now, const known_t *old)
-{
-    return old->settled && old->user && now->device == old->device && now->inode == old->inode && now->size == old->size
-           && same_time(now->written, old->written) && same_time(now->changed, old->changed);
-}
-
-// Before the file is read: what is written to it later shows the next time.
-static void
-note_state(known_t *self, int folder)
-{
-    enum { SETTLED_S = 2 }; // more than the grain of any file system's clock
-    struct stat st;
-    if (fstatat(folder, self->name, &st, 0) == -1)
-        return; // reading it will say so
-    self->device = st.st_dev;
-    self->inode = st.st_ino;
-    self->size = st.st_size;
-    self->written = st.st_mtim;
-    self->changed = st.st_ctim;
-    self->settled = st.st_ctim.tv_sec + SETTLED_S < time(NULL);
-}
-
-static void
-read_certificate(known_t *self, const char *path, cert_fault_t *fault)
-{
-    cert_t cert;
-    char user[CERT_NAME_MAX + 1];
-    if (cert_load_public(&cert, path, fault) == -1)
-        return;
-    cert_user(&cert, path, user);
-    if (users_name_fault(user, strlen(user))) {
-        snprintf(fault->text, sizeof fault->text, "its name is not one for a user");
-        return;
-    }
-    memcpy(self->key, cert.public_key, sizeof self->key);
-    self->user = xstrdup(user);
-}
-
-static void
-add_certificate(const loader_t *self, source_t *source, const char *name, int folder, const known_t *old)
-{
-    cert_fault_t fault = {0};
-    mem_grow(source->known, source->known_count, source->known_room);
-    known_t *known = &source->known[source->known_count++];
-    *known = (known_t) { .name = xstrdup(name) };
-    note_state(known, folder);
-    char *path = xasprintf("%s/%s", source->path, name);
-    if (old && is_unchanged(known, old)) {
-        memcpy(known->key, old->key, sizeof known->key);
-        known->user = xstrdup(old->user);
-    } else
-        read_certificate(known, path, &fault);
-    const char *other = known->user ? keyset_add(&source->keys, known->key, known->user) : NULL;
-    if (other)
-        snprintf(fault.text, sizeof fault.text, "has the same key as %.100s, who came first", other);
-    if (*fault.text && self->damaged)
-        self->damaged(self->arg, path, fault.line, fault.text);
-    free(path);
-}
+// --- files ----------------------------------------------------------------------
 
 static source_t *
 find_source(const policy_t *policy, source_kind_t kind, const char *path)
@@ -232,38 +70,11 @@ find_source(const policy_t *policy, source_kind_t kind, const char *path)
 static void
 load_keys(const loader_t *self, source_t *source, place_t place)
 {
-    struct dirent **names;
     const source_t *before = find_source(self->before, SOURCE_KEYS, source->path);
-    size_t at = 0, end = before ? before->known_count : 0;
-    int folder = open(source->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int count = folder == -1 ? -1 : scandirat(folder, ".", &names, is_candidate, by_name);
-    if (count == -1)
+    source->keys = keyset_load(source->path, before ? before->keys : NULL, self->damaged, self->arg);
+    if (!source->keys)
         diag_error(self->diag, place, "client_certs: cannot read %s: %s", source->path, strerror(errno));
-    for (int i = 0; i < count; i++) {
-        const char *name = names[i]->d_name;
-        while (at < end && strcmp(before->known[at].name, name) < 0)
-            at++;
-        bool known = at < end && strcmp(before->known[at].name, name) == 0;
-        add_certificate(self, source, name, folder, known ? &before->known[at] : NULL);
-        free(names[i]);
-    }
-    if (count != -1)
-        free(names);
-    if (folder != -1)
-        close(folder);
 }
-
-static void
-free_known(source_t *source)
-{
-    for (size_t i = 0; i < source->known_count; i++) {
-        free(source->known[i].name);
-        free(source->known[i].user);
-    }
-    free(source->known);
-}
-
-// --- files ----------------------------------------------------------------------
 
 static source_t *
 use_source(const loader_t *self, source_kind_t kind, const char *path, place_t place)
@@ -424,7 +235,7 @@ load_side(const loader_t *self, const guard_route_t *route, side_t side)
     if (entry.server && entry.mechanism == ZAP_CURVE && security->client_certs) {
         entry.any_key = strcmp(security->client_certs, "any") == 0;
         if (!entry.any_key)
-            entry.keys = &use_source(self, SOURCE_KEYS, security->client_certs, place)->keys;
+            entry.keys = use_source(self, SOURCE_KEYS, security->client_certs, place)->keys;
     }
     if (entry.server && entry.mechanism == ZAP_PLAIN && security->users && *security->users)
         entry.users = use_source(self, SOURCE_USERS, security->users, place)->users;
@@ -500,7 +311,6 @@ policy_free(policy_t **self_p)
     for (size_t i = 0; i < self->source_count; i++) {
         source_t *source = self->sources[i];
         keyset_free(&source->keys);
-        free_known(source);
         users_free(&source->users);
         acl_free(&source->acl);
         free(source->path);

@@ -12,24 +12,12 @@
 #include "flow/counters.h"
 #include "guard/acl.h"
 #include "guard/guard.h"
+#include "guard/keyset.h"
 #include "guard/users.h"
 #include "guard/zap.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-// The public keys of a folder, by key.
-typedef struct {
-    uint8_t key[32];
-    const char *user; // NULL: a free slot
-} client_key_t;
-
-typedef struct {
-    client_key_t *slots;
-    size_t count, room; // room is a power of two
-} keyset_t;
-
-const char *keyset_find(const keyset_t *self, const uint8_t key[32]); // the user, NULL: unknown
 
 // What one side of one route asks of those who come.
 typedef struct {
