@@ -8,6 +8,7 @@
 #include "admin/service.h"
 #include "base/clock.h"
 #include "base/diag.h"
+#include "base/event.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
@@ -24,6 +25,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -230,6 +232,7 @@ typedef struct {
     int signals;
     uint64_t descriptors, reserve; // the limit, and what of it clients never get
     uint64_t room;                 // for connections
+    _Atomic bool limit_asked_for; // how many clients is max_clients, not what descriptors allow
 } daemon_t;
 
 static void
@@ -257,12 +260,19 @@ on_signal(zloop_t *loop, zmq_pollitem_t *item, void *arg)
     return broker_stopped(self->broker) ? -1 : 0;
 }
 
+// In the watch's thread.
 static void
 on_full(bool full, void *arg)
 {
-    (void) arg;
+    const daemon_t *self = arg;
     listener_accept_all(CLOSED_PROCESS_FULL, !full);
-    log_warning("the process %s", full ? "is full (max_clients): newcomers wait" : "has room for clients again");
+    if (!full) {
+        event_log(EVENT_PROCESS_ROOM, NULL);
+        return;
+    }
+    bool asked_for = atomic_load(&self->limit_asked_for);
+    log_event(EVENT_PROCESS_FULL, EVENT_WORDS("why", asked_for ? "max_clients" : "no more descriptors"),
+              EVENT_TEXT("reason", asked_for ? "max_clients" : "descriptors"));
 }
 
 static void
@@ -270,8 +280,9 @@ limit_clients(daemon_t *self, const conf_t *conf)
 {
     uint64_t wanted = (uint64_t) conf->max_clients;
     if (wanted > self->room)
-        log_warning("max_clients = %" PRIu64 ", but the limit of %" PRIu64 " descriptors leaves room for %" PRIu64, wanted,
-                    self->descriptors, self->room);
+        log_event(EVENT_MAX_CLIENTS, EVENT_NUMBER("wanted", wanted), EVENT_NUMBER("descriptors", self->descriptors),
+                  EVENT_NUMBER("room", self->room));
+    atomic_store(&self->limit_asked_for, wanted && wanted <= self->room);
     watch_limit_all(self->watch, wanted && wanted < self->room ? wanted : self->room, on_full, self);
 }
 
@@ -304,7 +315,7 @@ on_applied(void *arg, const conf_t *conf)
     limit_clients(self, conf);
     log_open(conf->log_target, conf->syslog_facility, conf->log_level);
     if (self->control && control_chmod(self->control, conf->control_mode, conf->control_group) == -1)
-        log_warning("control: cannot change mode or group: %s", strerror(errno));
+        log_event(EVENT_CONTROL_MODE, EVENT_PROSE("reason", strerror(errno)));
     if (self->control)
         control_follow(self->control);
 }
@@ -387,8 +398,7 @@ on_watchdog(zloop_t *loop, int timer, void *arg)
     if (routes_ms < most_ms && others_ms < most_ms + 1000)
         service_alive();
     else
-        log_error("watchdog: a thread has not answered for %lld ms",
-                  (long long) (routes_ms > others_ms ? routes_ms : others_ms));
+        log_event(EVENT_WATCHDOG, EVENT_NUMBER("ms", routes_ms > others_ms ? routes_ms : others_ms));
     return 0;
 }
 
@@ -399,7 +409,7 @@ report_unused_descriptors(const activation_t *activation)
     const char *name;
     text_t address = { 0 };
     for (size_t i = 0; activation_left(activation, i, &name, &address) != -1; i++) {
-        log_warning("socket activation: no route binds %s (%s)", address.data ? address.data : "?", name);
+        log_event(EVENT_UNUSED_SOCKET, EVENT_TEXT("address", address.data), EVENT_TEXT("name", name));
         service_unstore(name);
         text_clear(&address);
     }
@@ -497,6 +507,15 @@ stop(daemon_t *self)
     log_flush();
 }
 
+static void
+say_ready(size_t routes)
+{
+    char count[48];
+    snprintf(count, sizeof count, "%zu route%s", routes, plural(routes));
+    log_event(EVENT_READY, EVENT_TEXT("version", PACKAGE_VERSION), EVENT_WORDS("count", count),
+              EVENT_NUMBER("routes", routes));
+}
+
 static int
 run(const options_t *options, conf_t **conf_p, diag_t *diag)
 {
@@ -518,11 +537,10 @@ run(const options_t *options, conf_t **conf_p, diag_t *diag)
     } else {
         count_room(&self);
         limit_clients(&self, broker_conf(self.broker));
-        log_notice("zbroker %s ready, %zu route%s", PACKAGE_VERSION, broker_count(self.broker),
-                   plural(broker_count(self.broker)));
+        say_ready(broker_count(self.broker));
         begin_service(&self);
         zloop_start(self.loop);
-        log_notice("zbroker stopped");
+        event_log(EVENT_STOPPED, NULL);
     }
     stop(&self);
     return status;

@@ -114,7 +114,7 @@ def test_who_may_connect_is_the_mode_of_the_file():
         assert stat.S_ISSOCK(os.stat(path).st_mode)
         with Control(daemon) as control:
             assert control.ask("pause jobs") == "route jobs: paused"
-        daemon.wait_log(rf"control: pause jobs by uid={os.getuid()} ")
+        daemon.wait_log(rf'control: pause by uid {os.getuid()} event=control-command command="pause jobs" uid={os.getuid()} gid=\d+ pid=\d+$')
         assert daemon.stop() == 0
     assert not os.path.exists(path)
 

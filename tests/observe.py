@@ -443,7 +443,7 @@ def test_the_log_says_each_event_once_and_changes_its_level():
                     except ConnectionResetError:
                         pass
 
-        failed = r"route r: frontend handshake failed reason=\w+ code=\w+( \(repeated (\d+) times?\))?$"
+        failed = r"route r: frontend handshake failed event=handshake-failed route=r side=frontend reason=\w+ code=\d+( \(repeated (\d+) times?\))?$"
         count = lambda: sum(int(match.group(2) or 1) for match in re.finditer("(?m)" + failed, route.daemon.log()))
         failures = lambda: sum(control.route("r")["frontend"]["handshake_failures"].values())
         assert control.ask("set log_level error") == "log_level: error"

@@ -143,7 +143,7 @@ def all_came(producers, consumers):
 
 def logged(daemon, pattern):
     """How often the log has it; equal lines in a row are told as `(repeated N times)'."""
-    return sum(int(match.group(1) or 1) for match in re.finditer(rf"{pattern}(?: \(repeated (\d+) times?\))?$", daemon.log(), re.M))
+    return sum(int(match.group(1) or 1) for match in re.finditer(rf"{pattern}(?: event=.*?)?(?: \(repeated (\d+) times?\))?$", daemon.log(), re.M))
 
 
 def reload(daemon, control, text=None):

@@ -161,9 +161,10 @@ def test_sigusr2_writes_the_state_of_every_route():
         def told():  # the counters may be a moment behind the messages
             daemon.send(signal.SIGUSR2)
             return all(re.search(pattern, daemon.log()) for pattern in (
-                r"route jobs: running type=streamer\b", r"route asks: running type=queue\b",
-                r"route jobs: frontend messages_received=10 messages_sent=0 received_bytes=10 ",
-                r"route jobs: backend messages_received=0 messages_sent=10 received_bytes=0 sent_bytes=10 "))
+                r"route jobs: running, type streamer event=route-figures route=jobs state=running type=streamer hwm=0 .* shutdown=0\b",
+                r"route asks: running, type queue event=route-figures route=asks state=running type=queue hwm=0 .* shutdown=0\b",
+                r"event=side-figures route=jobs side=frontend messages_received=10 messages_sent=0 received_bytes=10 ",
+                r"event=side-figures route=jobs side=backend messages_received=0 messages_sent=10 received_bytes=0 sent_bytes=10 "))
 
         zb.wait_until(told)
         assert daemon.running()

@@ -77,11 +77,11 @@ test_a_pipe_gets_plain_lines_of_the_wanted_levels(void)
 {
     stderr_is_pipe();
     log_open(LOG_TARGET_AUTO, LOG_DAEMON, LOG_LEVEL_INFO);
-    log_info("route %s: started", "prices");
-    log_debug("not this");
+    log_line(LOG_LEVEL_INFO, "route %s: started", "prices");
+    log_line(LOG_LEVEL_DEBUG, "not this");
     log_set_level(LOG_LEVEL_TRACE);
     CHECK(log_level() == LOG_LEVEL_TRACE);
-    log_trace("this");
+    log_line(LOG_LEVEL_TRACE, "this");
     char *text = pipe_text();
     CHECK_TEXT(text, "info: route prices: started\ntrace: this\n");
     free(text);
@@ -98,18 +98,18 @@ test_the_journal_gets_the_priority(void)
     snprintf(stream, sizeof stream, "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
     setenv("JOURNAL_STREAM", stream, 1);
     log_open(LOG_TARGET_AUTO, LOG_DAEMON, LOG_LEVEL_TRACE);
-    log_error("a");
-    log_warning("b");
-    log_notice("c");
-    log_info("d");
-    log_debug("e");
-    log_trace("f");
+    log_line(LOG_LEVEL_ERROR, "a");
+    log_line(LOG_LEVEL_WARNING, "b");
+    log_line(LOG_LEVEL_NOTICE, "c");
+    log_line(LOG_LEVEL_INFO, "d");
+    log_line(LOG_LEVEL_DEBUG, "e");
+    log_line(LOG_LEVEL_TRACE, "f");
     char *text = pipe_text();
     CHECK_TEXT(text, "<3>a\n<4>b\n<5>c\n<6>d\n<7>e\n<7>f\n");
     free(text);
     setenv("JOURNAL_STREAM", "1:1", 1);
     log_open(LOG_TARGET_AUTO, LOG_DAEMON, LOG_LEVEL_TRACE);
-    log_error("somebody else's stream");
+    log_line(LOG_LEVEL_ERROR, "somebody else's stream");
     text = pipe_text();
     CHECK_TEXT(text, "error: somebody else's stream\n");
     free(text);
@@ -124,7 +124,7 @@ test_a_file_gets_the_time(void)
     int fd = mkstemp(path);
     stderr_is(dup(fd));
     log_open(LOG_TARGET_AUTO, LOG_DAEMON, LOG_LEVEL_INFO);
-    log_notice("x");
+    log_line(LOG_LEVEL_NOTICE, "x");
     CHECK(pread(fd, line, sizeof line - 1, 0) > 0);
     regex_t pattern;
     regcomp(&pattern, "^20[0-9][0-9]-[0-9-]{5}T[0-9:]{8}\\.[0-9]{3}Z notice: x\n$", REG_EXTENDED | REG_NOSUB);
@@ -143,14 +143,14 @@ test_without_a_reader_nothing_goes_to_stderr(void)
     stderr_is(null);
     log_open(LOG_TARGET_AUTO, LOG_USER, LOG_LEVEL_ERROR);
     stderr_is_pipe();
-    log_info("below the level, so that syslog stays clean");
+    log_line(LOG_LEVEL_INFO, "below the level, so that syslog stays clean");
     log_set_level(LOG_LEVEL_TRACE);
-    log_trace("zbroker's unit test");
+    log_line(LOG_LEVEL_TRACE, "zbroker's unit test");
     char *text = pipe_text();
     CHECK_TEXT(text, "");
     free(text);
     log_open(LOG_TARGET_STDERR, LOG_USER, LOG_LEVEL_INFO);
-    log_info("asked for");
+    log_line(LOG_LEVEL_INFO, "asked for");
     text = pipe_text();
     CHECK_TEXT(text, "info: asked for\n");
     free(text);
@@ -162,7 +162,7 @@ test_nobody_can_forge_a_line(void)
 {
     stderr_is_pipe();
     log_open(LOG_TARGET_STDERR, LOG_DAEMON, LOG_LEVEL_INFO);
-    log_info("user \"%s\" refused", "x\nerror: all is lost\x1b[2J\r\xff");
+    log_line(LOG_LEVEL_INFO, "user \"%s\" refused", "x\nerror: all is lost\x1b[2J\r\xff");
     char *text = pipe_text();
     CHECK_TEXT(text, "info: user \"x\\nerror: all is lost\\x1b[2J\\r\\xff\" refused\n");
     free(text);
@@ -176,7 +176,7 @@ test_a_long_line_is_cut(void)
     memset(longer, '\1', 100000);
     stderr_is_pipe();
     log_open(LOG_TARGET_STDERR, LOG_DAEMON, LOG_LEVEL_INFO);
-    log_info("%s", longer);
+    log_line(LOG_LEVEL_INFO, "%s", longer);
     char *text = pipe_text();
     size_t size = strlen(text);
     CHECK(size > 1000 && size <= 4096 && strcmp(text + size - 4, "...\n") == 0);
@@ -191,9 +191,9 @@ test_repeats_are_summed_up_for_each_line(void)
     stderr_is_pipe();
     log_open(LOG_TARGET_STDERR, LOG_DAEMON, LOG_LEVEL_INFO);
     for (int i = 0; i < 413; i++) {
-        log_warning("one");
+        log_line(LOG_LEVEL_WARNING, "one");
         if (i < 2)
-            log_warning("two");
+            log_line(LOG_LEVEL_WARNING, "two");
     }
     char *text = pipe_text();
     CHECK_TEXT(text, "warning: one\nwarning: two\n");
@@ -202,7 +202,7 @@ test_repeats_are_summed_up_for_each_line(void)
     text = pipe_text();
     CHECK_TEXT(text, "warning: one (repeated 412 times)\nwarning: two (repeated 1 time)\n");
     free(text);
-    log_warning("one");
+    log_line(LOG_LEVEL_WARNING, "one");
     text = pipe_text();
     CHECK_TEXT(text, "warning: one\n");
     free(text);
@@ -214,15 +214,15 @@ test_the_tick_writes_sums_that_are_due(void)
 {
     stderr_is_pipe();
     log_open(LOG_TARGET_STDERR, LOG_DAEMON, LOG_LEVEL_INFO);
-    log_warning("again");
-    log_warning("again");
+    log_line(LOG_LEVEL_WARNING, "again");
+    log_line(LOG_LEVEL_WARNING, "again");
     log_tick();
     char *text = pipe_text();
     CHECK_TEXT(text, "warning: again\n");
     free(text);
     wait_ms(1050);
     log_tick();
-    log_warning("again");
+    log_line(LOG_LEVEL_WARNING, "again");
     text = pipe_text();
     CHECK_TEXT(text, "warning: again (repeated 1 time)\nwarning: again\n");
     free(text);
@@ -235,7 +235,7 @@ test_a_lasting_storm_costs_ever_fewer_lines(void)
     stderr_is_pipe();
     log_open(LOG_TARGET_STDERR, LOG_DAEMON, LOG_LEVEL_INFO);
     for (int64_t end = clock_mono_ms() + 3500; clock_mono_ms() < end; usleep(10000))
-        log_warning("storm");
+        log_line(LOG_LEVEL_WARNING, "storm");
     char *text = pipe_text();
     CHECK(count_of(text, "\n") == 3 && count_of(text, "repeated") == 2); // at 0, 1 and 3 seconds
     free(text);
@@ -249,7 +249,7 @@ test_many_distinct_lines_lose_nothing(void)
     log_open(LOG_TARGET_STDERR, LOG_DAEMON, LOG_LEVEL_INFO);
     for (int i = 0; i < 500; i++)
         for (int j = 0; j <= i % 3; j++)
-            log_info("line %d", i);
+            log_line(LOG_LEVEL_INFO, "line %d", i);
     log_flush();
     char *text = pipe_text();
     CHECK(count_of(text, "\n") == 500 + 333 && count_of(text, "repeated 1 time)") == 167 &&
@@ -262,7 +262,7 @@ static void *
 write_lines(void *arg)
 {
     for (int i = 0; i < 200; i++)
-        log_info("thread %s line %d end", (const char *)arg, i);
+        log_line(LOG_LEVEL_INFO, "thread %s line %d end", (const char *)arg, i);
     return NULL;
 }
 
@@ -293,17 +293,17 @@ test_a_stuck_reader_stops_nobody_and_the_loss_is_counted(void)
     log_open(LOG_TARGET_STDERR, LOG_DAEMON, LOG_LEVEL_INFO);
     int64_t start = clock_mono_ms();
     for (int i = 0; i < 10000; i++)
-        log_info("a line that nobody reads, and which is long enough to fill a pipe soon: %d", i);
+        log_line(LOG_LEVEL_INFO, "a line that nobody reads, and which is long enough to fill a pipe soon: %d", i);
     CHECK(clock_mono_ms() - start < 3000);
     char *text = pipe_text();
     size_t written = count_of(text, "\n");
     CHECK(written > 100 && written < 10000);
     free(text);
-    log_info("read again");
+    log_line(LOG_LEVEL_INFO, "read again");
     text = pipe_text();
     char expected[200];
-    snprintf(expected, sizeof expected, "info: read again\nwarning: log: lost %zu lines, standard error was not read\n",
-             10000 - written);
+    snprintf(expected, sizeof expected, "info: read again\nwarning: log: lost %zu lines, standard error was not read event=lines-lost lines=%zu\n",
+             10000 - written, 10000 - written);
     CHECK_TEXT(text, expected);
     free(text);
     stderr_back();

@@ -7,7 +7,7 @@
 #include "admin/service.h"
 #include "admin/slot.h"
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/event.h"
 #include "base/mem.h"
 
 #include <inttypes.h>
@@ -81,10 +81,12 @@ broker_watch(const broker_t *self)
 static void
 log_side(const char *route, side_t side, const side_counters_t *counters)
 {
-    log_notice("route %s: %s messages_received=%" PRIu64 " messages_sent=%" PRIu64 " received_bytes=%" PRIu64
-               " sent_bytes=%" PRIu64 " connections=%" PRIu64,
-               route, side_name(side), counter_get(&counters->messages_received), counter_get(&counters->messages_sent),
-               counter_get(&counters->received_bytes), counter_get(&counters->sent_bytes), counter_get(&counters->connections));
+    log_event(EVENT_SIDE_FIGURES, EVENT_TEXT("route", route), EVENT_TEXT("side", side_name(side)),
+              EVENT_NUMBER("messages_received", counter_get(&counters->messages_received)),
+              EVENT_NUMBER("messages_sent", counter_get(&counters->messages_sent)),
+              EVENT_NUMBER("received_bytes", counter_get(&counters->received_bytes)),
+              EVENT_NUMBER("sent_bytes", counter_get(&counters->sent_bytes)),
+              EVENT_NUMBER("connections", counter_get(&counters->connections)));
 }
 
 void
@@ -92,12 +94,13 @@ broker_log_state(broker_t *self)
 {
     broker_route_t route;
     for (size_t i = 0; broker_at(self, i, &route); i++) {
-        text_t drops = { 0 };
+        event_field_t fields[3 + DROP_REASONS + 1] = { EVENT_TEXT("route", route.conf->name),
+                                                       EVENT_TEXT("state", route_state_name(route.state)),
+                                                       EVENT_TEXT("type", route.conf->pattern->name) };
         for (int reason = 0; reason < DROP_REASONS; reason++)
-            text_add(&drops, " %s=%" PRIu64, drop_reason_name((drop_reason_t) reason), counter_get(&route.counters->dropped[reason]));
-        log_notice("route %s: %s type=%s dropped:%s", route.conf->name, route_state_name(route.state),
-                   route.conf->pattern->name, drops.data);
-        text_free(&drops);
+            fields[3 + reason] = (event_field_t) EVENT_NUMBER(drop_reason_name((drop_reason_t) reason),
+                                                              counter_get(&route.counters->dropped[reason]));
+        event_log(EVENT_ROUTE_FIGURES, fields);
         for (side_t side = 0; side < SIDES; side++)
             if (route.conf->sides[side].type != -1)
                 log_side(route.conf->name, side, &route.counters->sides[side]);
@@ -158,14 +161,14 @@ void
 broker_stop(broker_t *self)
 {
     if (self->status.stopping) {
-        log_notice("stopping at once");
+        event_log(EVENT_HURRY, NULL);
         retire_all(self);
         retire_hurry(self);
         return;
     }
     self->status.stopping = true;
     service_stopping();
-    log_notice("stopping, draining for at most %" PRId64 " ms", self->conf->drain_timeout_ms);
+    log_event(EVENT_STOPPING, EVENT_NUMBER("drain_timeout_ms", self->conf->drain_timeout_ms));
     for (size_t i = 0; i < self->count; i++) {
         self->slots[i]->opening_later = false;
         listeners_close(&self->slots[i]->waiting, false);

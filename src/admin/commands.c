@@ -5,7 +5,7 @@
 #include "admin/show.h"
 #include "admin/status.h"
 #include "admin/tapcommand.h"
-#include "base/log.h"
+#include "base/event.h"
 #include "base/mem.h"
 #include "conf/suggest.h"
 
@@ -143,7 +143,7 @@ unknown_command(request_t *request, const word_t *words, size_t count)
 }
 
 static void
-run_command(request_t *request, const word_t *words, size_t count, const char *line, const char *who)
+run_command(request_t *request, const word_t *words, size_t count, const char *line, const control_peer_t *who)
 {
     size_t used;
     const command_t *command = find_command(words, count, &used);
@@ -158,12 +158,14 @@ run_command(request_t *request, const word_t *words, size_t count, const char *l
         return;
     }
     if (command->changes)
-        log_notice("control: %s by %s", line, who);
+        log_event(EVENT_CONTROL_COMMAND, EVENT_WORDS("verb", command->name), EVENT_TEXT("command", line),
+                  EVENT_NUMBER("uid", who->uid), EVENT_NUMBER("gid", who->gid), EVENT_NUMBER("pid", who->pid));
     command->run(request);
 }
 
 command_result_t
-commands_run(broker_t *broker, const char *line, size_t size, const char *who, text_t *answer, tapping_conf_t *tap)
+commands_run(broker_t *broker, const char *line, size_t size, const control_peer_t *who, text_t *answer,
+             tapping_conf_t *tap)
 {
     word_t words[WORDS_MAX] = { { 0 } };
     char *copy = xcalloc(size + 1, 1), *shown = xstrndup(line, size);

@@ -23,9 +23,15 @@ typedef enum {
     COMMAND_TAP,    // TAP says what to stream
 } command_result_t;
 
+// Who asks: at the other end of the control socket.
+typedef struct {
+    unsigned uid, gid;
+    int pid;
+} control_peer_t;
+
 // Run LINE. ANSWER gets lines that end in a newline, none of them blank. WHO is
 // named in the log when the command changes something.
-command_result_t commands_run(broker_t *broker, const char *line, size_t size, const char *who, text_t *answer,
+command_result_t commands_run(broker_t *broker, const char *line, size_t size, const control_peer_t *who, text_t *answer,
                               tapping_conf_t *tap);
 
 // Walk the table, for completion, tests and the manual: false past the end.

@@ -12,7 +12,7 @@
 #include "admin/stats.h"
 #include "admin/tapper.h"
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/event.h"
 #include "base/mem.h"
 #include "flow/ipcpath.h"
 
@@ -56,7 +56,7 @@ struct session {
     size_t sent;
     int64_t progress_ms; // when the socket last took something, or a command came
     tapping_t *tapping; // as long as it is there, it writes to FD, not we
-    char who[128];
+    control_peer_t who;
 };
 
 struct control {
@@ -177,7 +177,7 @@ run_line(control_t *self, session_t *client, const char *line, size_t size)
     if (size && line[size - 1] == '\r')
         size--;
     client->progress_ms = clock_mono_ms();
-    if (commands_run(self->broker, line, size, client->who, &client->output, &tap) == COMMAND_TAP)
+    if (commands_run(self->broker, line, size, &client->who, &client->output, &tap) == COMMAND_TAP)
         begin_tap(self, client, &tap);
     else
         text_char(&client->output, '\n');
@@ -318,14 +318,21 @@ control_follow(control_t *self)
 // --- coming and going ----------------------------------------------------------------
 
 static bool
-read_peer(int fd, char *who, size_t size)
+read_peer(int fd, control_peer_t *who)
 {
     struct ucred peer;
     socklen_t length = sizeof peer;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == -1 || length != sizeof peer)
         return false;
-    snprintf(who, size, "uid=%u gid=%u pid=%d", (unsigned)peer.uid, (unsigned)peer.gid, (int)peer.pid);
+    *who = (control_peer_t){ peer.uid, peer.gid, peer.pid };
     return true;
+}
+
+static void
+log_client(event_id_t event, const session_t *client)
+{
+    log_event(event, EVENT_NUMBER("uid", client->who.uid), EVENT_NUMBER("gid", client->who.gid),
+              EVENT_NUMBER("pid", client->who.pid));
 }
 
 // The client that has been idle longest, not counting those that read a tap.
@@ -362,8 +369,8 @@ admit(control_t *self, int fd)
         drop(self, idle);
     }
     session_t *client = xcalloc(1, sizeof *client);
-    if (!read_peer(fd, client->who, sizeof client->who)) {
-        log_warning("control: a client whose uid the kernel does not tell was refused");
+    if (!read_peer(fd, &client->who)) {
+        event_log(EVENT_CONTROL_REFUSED, NULL);
         free(client);
         close(fd);
         return;
@@ -378,7 +385,7 @@ admit(control_t *self, int fd)
     self->clients = client;
     self->count++;
     watch_fd(self, EPOLL_CTL_ADD, fd, EPOLLIN, &client->source);
-    log_debug("control: client %s", client->who);
+    log_client(EVENT_CONTROL_CLIENT, client);
 }
 
 static void
@@ -394,7 +401,7 @@ accept_clients(control_t *self)
     for (int i = 0; i < ACCEPTS_MAX; i++) {
         int fd = accept4(self->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd == -1 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
-            log_warning("control: cannot accept: %s", strerror(errno));
+            log_event(EVENT_CONTROL_ACCEPT, EVENT_PROSE("reason", strerror(errno)));
             rest(self, true);
         }
         if (fd == -1)
@@ -472,7 +479,7 @@ on_tick(zloop_t *loop, int timer, void *arg)
     for (session_t *client = self->clients, *next; client; client = next) {
         next = client->next;
         if (is_stuck(client, now)) {
-            log_notice("control: client %s does not read, cut", client->who);
+            log_client(EVENT_CONTROL_SLOW, client);
             drop(self, client);
         }
         settle(self, client);
@@ -510,7 +517,7 @@ make_folder(const char *path)
     if (slash && slash != folder) {
         *slash = '\0';
         if (mkdir(folder, 0755) == 0)
-            log_info("control: made %s", folder);
+            log_event(EVENT_CONTROL_FOLDER, EVENT_TEXT("path", folder));
     }
     free(folder);
 }

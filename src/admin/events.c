@@ -3,6 +3,7 @@
 
 #include "admin/events.h"
 #include "base/clock.h"
+#include "base/event.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -15,6 +16,24 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static event_t ring[EVENTS_MAX];
 static size_t written;
 
+// The words, and how often they came.
+static void
+keep_words(event_t *event, const char *text)
+{
+    const char *tail = event_tail(text), *repeated = strstr(text, " (repeated ");
+    size_t size = tail ? (size_t)(tail - text) : strlen(text);
+    bool again = tail && repeated > tail;
+    snprintf(event->text, sizeof event->text, "%.*s%s", (int)size, text, again ? repeated : "");
+}
+
+static void
+keep_route(event_t *event, const char *text)
+{
+    size_t size = 0;
+    const char *route = event_value(text, "route", &size);
+    snprintf(event->route, sizeof event->route, "%.*s", (int)size, route ? route : "");
+}
+
 static void
 observe(log_level_t level, const char *text, void *arg)
 {
@@ -23,7 +42,8 @@ observe(log_level_t level, const char *text, void *arg)
     event_t *event = &ring[written++ % EVENTS_MAX];
     event->wall_ns = clock_wall_ns();
     event->level = level;
-    snprintf(event->text, sizeof event->text, "%s", text);
+    keep_words(event, text);
+    keep_route(event, text);
     pthread_mutex_unlock(&mutex);
 }
 
@@ -31,15 +51,6 @@ void
 events_start(void)
 {
     log_observe(observe, NULL);
-}
-
-static bool
-is_about(const event_t *event, const char *route)
-{
-    static const char subject[] = "route ";
-    size_t length = strlen(route);
-    return strncmp(event->text, subject, strlen(subject)) == 0 &&
-           strncmp(event->text + strlen(subject), route, length) == 0 && event->text[strlen(subject) + length] == ':';
 }
 
 size_t
@@ -50,7 +61,7 @@ events_of(const char *route, event_t *at, size_t room)
     size_t oldest = written > EVENTS_MAX ? written - EVENTS_MAX : 0;
     for (size_t i = written; i > oldest && count < room; i--) {
         const event_t *event = &ring[(i - 1) % EVENTS_MAX];
-        if (!route || is_about(event, route))
+        if (!route || strcmp(event->route, route) == 0)
             at[count++] = *event;
     }
     pthread_mutex_unlock(&mutex);

@@ -7,6 +7,7 @@
 #define ZB_EVENTS_H
 
 #include "base/log.h"
+#include "conf/conf.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -14,13 +15,14 @@
 typedef struct {
     int64_t wall_ns;
     log_level_t level;
-    char text[240]; // cut there
+    char route[ROUTE_NAME_MAX + 1]; // "": it is about none
+    char text[240];                 // the words, cut there
 } event_t;
 
 // Begin to collect. May be called again.
 void events_start(void);
 
-// The last events about ROUTE ("route NAME: ..."; NULL: all), the newest first: how many were written to AT.
+// The last events about ROUTE (NULL: all), the newest first: how many were written to AT.
 size_t events_of(const char *route, event_t *at, size_t room);
 
 #endif

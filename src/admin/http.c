@@ -15,7 +15,7 @@
 #include "admin/stats.h"
 #include "base/clock.h"
 #include "base/json.h"
-#include "base/log.h"
+#include "base/event.h"
 #include "base/mem.h"
 
 #include <arpa/inet.h>
@@ -439,7 +439,7 @@ accept_connections(http_t *self)
         socklen_t length = sizeof peer;
         int fd = accept4(self->listener, (struct sockaddr *)&peer, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd == -1 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
-            log_warning("http: cannot accept: %s", strerror(errno));
+            log_event(EVENT_HTTP_ACCEPT, EVENT_PROSE("reason", strerror(errno)));
             poll_listener(self, false); // until the next tick
         }
         if (fd == -1)
@@ -536,7 +536,7 @@ log_it(void *arg, const char *format, va_list args)
     text_vadd(&text, format, args);
     while (text.size && text.data[text.size - 1] == '\n')
         text.data[--text.size] = '\0';
-    log_debug("http: %s", text.data);
+    log_event(EVENT_HTTP_MESSAGE, EVENT_TEXT("message", text.data));
     text_free(&text);
 }
 

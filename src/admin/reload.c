@@ -6,7 +6,7 @@
 #include "admin/service.h"
 #include "admin/takeover.h"
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/event.h"
 #include "base/mem.h"
 #include "guard/policy.h"
 
@@ -79,28 +79,28 @@ answer_problems(diag_t *diag, text_t *answer)
         text_add(answer, "%s\n", diag_text(diag, i, &level));
 }
 
-// One line a change; one that waits for a restart is a warning. Those of the process come first.
 static void
-log_changes(const plan_t *plan, const char *line)
+log_changes(const plan_t *plan)
 {
-    for (size_t n = 0; *line; n++) {
-        size_t length = strcspn(line, "\n");
-        bool waits = n < plan->process_count && plan->process[n].reload == RELOAD_RESTART;
-        log_line(waits ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, "reloaded: %.*s", (int) length, line);
-        line += length + (line[length] == '\n');
+    plan_line_t line;
+    text_t words = { 0 };
+    for (size_t i = 0; plan_line(plan, i, &line); i++) {
+        text_clear(&words);
+        plan_print_line(&line, &words);
+        log_event(line.waits ? EVENT_RELOADED_LATER : EVENT_RELOADED, EVENT_WORDS("change", words.data),
+                  EVENT_TEXT("route", line.route), EVENT_TEXT("key", line.key), EVENT_TEXT("old", line.old_value),
+                  EVENT_TEXT("new", line.new_value), EVENT_PROSE("how", line.how));
     }
+    text_free(&words);
 }
 
 static void
 log_problems(diag_t *diag, bool ok)
 {
-    diag_level_t level;
-    const char *text;
-    for (size_t i = 0; (text = diag_text(diag, i, &level)); i++)
-        if (level == DIAG_WARNING)
-            log_warning("reload: %s", text);
-        else
-            log_error("%s: %s", ok ? "reload" : "reload refused", text);
+    diag_item_t problem;
+    event_id_t error = ok ? EVENT_RELOAD_PROBLEM : EVENT_RELOAD_REFUSED;
+    for (size_t i = 0; diag_at(diag, i, &problem); i++)
+        event_problem(problem.level == DIAG_WARNING ? EVENT_RELOAD_WARNING : error, NULL, &problem);
 }
 
 static void
@@ -132,7 +132,7 @@ broker_reload(broker_t *self, text_t *answer)
     log_problems(diag, ok);
     if (ok) {
         text_add(answer, "%s", lines.data);
-        log_changes(plan, lines.data);
+        log_changes(plan);
     } else
         answer_problems(diag, answer);
     note_reload(self, ok);

@@ -5,7 +5,7 @@
 #include "admin/service.h"
 #include "admin/slot.h"
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/event.h"
 #include "base/mem.h"
 
 #include <inttypes.h>
@@ -28,10 +28,10 @@ static void
 log_leftover(const retired_t *retired, const route_leftover_t *left)
 {
     if (left->undelivered || left->unanswered)
-        log_warning("route %s: %s with %" PRIu64 " messages undelivered and %" PRIu64 " requests unanswered", retired->name,
-                    retired->why, left->undelivered, left->unanswered);
+        log_event(EVENT_ROUTE_LEFTOVER, EVENT_TEXT("route", retired->name), EVENT_PROSE("how", retired->why),
+                  EVENT_NUMBER("undelivered", left->undelivered), EVENT_NUMBER("unanswered", left->unanswered));
     else
-        log_notice("route %s: %s, nothing left", retired->name, retired->why);
+        log_event(EVENT_ROUTE_ENDED, EVENT_TEXT("route", retired->name), EVENT_PROSE("how", retired->why));
 }
 
 // One of that name has gone: the oldest that is left may have its consumers.

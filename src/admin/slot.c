@@ -3,7 +3,7 @@
 
 #include "admin/guarding.h"
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/event.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -97,15 +97,31 @@ slot_counters(broker_t *self, slot_t *slot)
 
 // --- its route -----------------------------------------------------------------------------
 
+// For people, "frontend tcp://...:5555, backend ..."; for machines what SIDE has, with commas.
 static void
-describe(const route_t *route, text_t *out)
+describe(const route_t *route, side_t side, text_t *words, text_t *endpoints)
 {
-    for (side_t side = 0; side < SIDES; side++) {
-        bool connected;
-        const char *endpoint;
-        for (size_t i = 0; (endpoint = route_endpoint(route, side, i, &connected)); i++)
-            text_add(out, "%s%s %s%s", out->size ? ", " : "", side_name(side), connected ? ">" : "", endpoint);
+    bool connected;
+    const char *endpoint;
+    for (size_t i = 0; (endpoint = route_endpoint(route, side, i, &connected)); i++) {
+        text_add(words, "%s%s %s%s", words->size ? ", " : "", side_name(side), connected ? ">" : "", endpoint);
+        text_add(endpoints, "%s%s%s", i ? "," : "", connected ? ">" : "", endpoint);
     }
+}
+
+static void
+log_started(const slot_t *slot, const char *how)
+{
+    text_t words = { 0 }, sides[SIDES] = { { 0 } };
+    for (side_t side = 0; side < SIDES; side++)
+        describe(slot->route, side, &words, &sides[side]);
+    log_event(EVENT_ROUTE_STARTED, EVENT_TEXT("route", slot->conf->name), EVENT_TEXT("type", slot->conf->pattern->name),
+              EVENT_PROSE("how", how), EVENT_WORDS("endpoints", words.data),
+              EVENT_TEXT("frontend", sides[SIDE_FRONTEND].data), EVENT_TEXT("backend", sides[SIDE_BACKEND].data),
+              EVENT_TEXT("ingress", sides[SIDE_INGRESS].data), EVENT_TEXT("capture", sides[SIDE_CAPTURE].data));
+    for (side_t side = 0; side < SIDES; side++)
+        text_free(&sides[side]);
+    text_free(&words);
 }
 
 // Give the route its thread, in the state it had.
@@ -113,7 +129,7 @@ int
 slot_run(slot_t *slot, const char *event)
 {
     if (route_run(slot->route) == -1) {
-        log_error("route %s: cannot start its thread: %s", slot->conf->name, strerror(errno));
+        log_event(EVENT_ROUTE_THREAD, EVENT_TEXT("route", slot->conf->name), EVENT_PROSE("reason", strerror(errno)));
         return -1;
     }
     slot->started_wall_ns = clock_wall_ns();
@@ -123,10 +139,7 @@ slot_run(slot_t *slot, const char *event)
         route_drain(slot->route);
     else
         slot->mode = ROUTE_RUNNING;
-    text_t where = { 0 };
-    describe(slot->route, &where);
-    log_notice("route %s: %s, %s", slot->conf->name, event, where.data ? where.data : "");
-    text_free(&where);
+    log_started(slot, event);
     return 0;
 }
 
@@ -138,7 +151,7 @@ slot_fail(slot_t *slot, diag_t *diag)
     slot->mode = ROUTE_FAILED;
     free(slot->failure);
     slot->failure = xstrdup(reason ? reason : "unknown reason");
-    log_error("route %s: failed: %s", slot->conf->name, slot->failure);
+    log_event(EVENT_ROUTE_FAILED, EVENT_TEXT("route", slot->conf->name), EVENT_PROSE("reason", slot->failure));
 }
 
 route_t *

@@ -3,7 +3,8 @@
 
 #include "admin/retire.h"
 #include "admin/slot.h"
-#include "base/log.h"
+#include "base/event.h"
+#include "base/event.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -83,10 +84,9 @@ do_replace(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *rea
 static void
 make_anew(broker_t *self, slot_t *slot, diag_t *diag)
 {
-    diag_level_t level;
-    const char *text;
-    for (size_t i = 0; (text = diag_text(diag, i, &level)); i++)
-        log_error("route %s: %s", slot->conf->name, text);
+    diag_item_t problem;
+    for (size_t i = 0; diag_at(diag, i, &problem); i++)
+        event_problem(EVENT_ROUTE_CHANGE, slot->conf->name, &problem);
     ready_gather(self, slot, slot->conf, &slot->waiting);
     retire_slot(self, slot, "re-created");
     slot->opening_later = true;

@@ -5,7 +5,7 @@
 #include "admin/retire.h"
 #include "admin/slot.h"
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/event.h"
 #include "conf/suggest.h"
 
 #include <stdlib.h>
@@ -44,7 +44,7 @@ set_mode(slot_t *slot, route_state_t mode, void (*tell)(route_t *), text_t *erro
         return 0;
     slot->mode = mode;
     tell(slot->route);
-    log_notice("route %s: %s", slot->conf->name, route_state_name(mode));
+    log_event(EVENT_ROUTE_STATE, EVENT_TEXT("route", slot->conf->name), EVENT_TEXT("state", route_state_name(mode)));
     return 0;
 }
 
@@ -149,7 +149,7 @@ broker_kick(broker_t *self, const char *route, const char *client, text_t *error
     char *end;
     unsigned long long id = strtoull(client, &end, 10);
     if (*client && *client != '-' && !*end && watch_kick(broker_watch(self), route, id) == 0) {
-        log_notice("route %s: client %llu kicked", route, id);
+        log_event(EVENT_CLIENT_KICKED, EVENT_TEXT("route", route), EVENT_NUMBER("client", id));
         return 0;
     }
     text_add(error, "route %s has no client %s", route, client);

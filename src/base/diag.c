@@ -13,6 +13,7 @@
 
 typedef struct {
     char *text;
+    size_t message; // where in TEXT it starts
     diag_level_t level;
     size_t file; // index into files: the order in which they were first named
     int line;
@@ -78,7 +79,7 @@ file_index(diag_t *self, const char *file)
 }
 
 static char *
-whole_line(place_t place, diag_level_t level, const char *format, va_list args)
+whole_line(place_t place, diag_level_t level, size_t *message, const char *format, va_list args)
 {
     text_t raw = { 0 }, line = { 0 };
     if (place.file) {
@@ -90,6 +91,9 @@ whole_line(place_t place, diag_level_t level, const char *format, va_list args)
         text_char(&raw, ' ');
     }
     text_add(&raw, "%s: ", level == DIAG_ERROR ? "error" : "warning");
+    text_shown(&line, raw.data, raw.size);
+    *message = line.size;
+    text_clear(&raw);
     text_vadd(&raw, format, args);
     text_shown(&line, raw.data, raw.size);
     text_free(&raw);
@@ -99,7 +103,8 @@ whole_line(place_t place, diag_level_t level, const char *format, va_list args)
 static void
 add(diag_t *self, diag_level_t level, place_t place, const char *format, va_list args)
 {
-    char *text = whole_line(place, level, format, args);
+    size_t message;
+    char *text = whole_line(place, level, &message, format, args);
     seen_grow(self);
     char **slot = seen_slot(self, text);
     if (*slot) {
@@ -110,6 +115,7 @@ add(diag_t *self, diag_level_t level, place_t place, const char *format, va_list
     mem_grow(self->entries, self->count, self->room);
     self->entries[self->count] = (entry_t){
         .text = text,
+        .message = message,
         .level = level,
         .file = file_index(self, place.file),
         .line = place.line,
@@ -175,6 +181,17 @@ diag_text(diag_t *self, size_t i, diag_level_t *level)
     if (level)
         *level = self->entries[i].level;
     return self->entries[i].text;
+}
+
+bool
+diag_at(diag_t *self, size_t i, diag_item_t *item)
+{
+    if (!diag_text(self, i, NULL))
+        return false;
+    const entry_t *entry = &self->entries[i];
+    *item = (diag_item_t){ entry->text, entry->text + entry->message, entry->level,
+                           { self->files[entry->file], entry->line, entry->column } };
+    return true;
 }
 
 void

@@ -38,6 +38,15 @@ size_t diag_warnings(const diag_t *self);
 // Order: as added, but lines of one file ascend.
 const char *diag_text(diag_t *self, size_t i, diag_level_t *level);
 
+// The same, in parts. All of it is borrowed; FILE is "" where there is none.
+typedef struct {
+    const char *text;    // the whole line
+    const char *message; // its end, behind "error: " or "warning: "
+    diag_level_t level;
+    place_t place;
+} diag_item_t;
+bool diag_at(diag_t *self, size_t i, diag_item_t *item);
+
 void diag_print(diag_t *self, FILE *out);
 void diag_destroy(diag_t **self_p);
 

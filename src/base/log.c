@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/clock.h"
+#include "base/event.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -24,7 +25,6 @@
 #include <unistd.h>
 
 enum {
-    LINE_MAX_BYTES = 4000, // below PIPE_BUF: a line is written whole or not at all
     TABLE_SIZE = 64,       // distinct lines that are watched for repeats
     WINDOW_MS = 1000,      // how long repeats are held back; doubles while a storm lasts
     WINDOW_MAX_MS = 60000,
@@ -181,8 +181,9 @@ emit(log_level_t level, const char *text)
     if (before && lost == before) {
         lost = 0;
         text_clear(&line);
-        text_add(&line, "%swarning: log: lost %" PRIu64 " lines, standard error was not read\n",
-                 with_prefix ? "<4>" : "", before);
+        text_add(&line, "%s", with_prefix ? "<4>" : "warning: ");
+        event_line(EVENT_LINES_LOST, (const event_field_t[]){ EVENT_NUMBER("lines", before), { NULL, FIELD_TEXT, NULL, 0 } }, &line);
+        text_char(&line, '\n');
         write_stderr(line.data, line.size);
     }
     text_free(&line);
@@ -267,11 +268,17 @@ say(log_level_t level, const char *text)
         (repeat_t){ .text = xstrdup(text), .level = level, .start_ms = now, .last_ms = now, .window_ms = WINDOW_MS };
 }
 
+bool
+log_wants(log_level_t level)
+{
+    return (int)level <= current_level || (observed && level <= LOG_LEVEL_INFO);
+}
+
 void
 log_line(log_level_t level, const char *format, ...)
 {
     bool wanted = (int)level <= current_level;
-    if (!wanted && !(observed && level <= LOG_LEVEL_INFO))
+    if (!log_wants(level))
         return;
     int saved = errno;
     text_t raw = { 0 }, text = { 0 };
@@ -279,9 +286,9 @@ log_line(log_level_t level, const char *format, ...)
     va_start(args, format);
     text_vadd(&raw, format, args);
     va_end(args);
-    text_shown(&text, raw.data, raw.size < LINE_MAX_BYTES ? raw.size : LINE_MAX_BYTES);
-    if (text.size > LINE_MAX_BYTES) {
-        text.size = LINE_MAX_BYTES;
+    text_shown(&text, raw.data, raw.size < LOG_LINE_MAX ? raw.size : LOG_LINE_MAX);
+    if (text.size > LOG_LINE_MAX) {
+        text.size = LOG_LINE_MAX;
         text_add(&text, "...");
     }
     pthread_mutex_lock(&mutex);

@@ -26,14 +26,11 @@ log_level_t log_level(void);
 int log_level_find(const char *name);
 const char *log_level_name(log_level_t level);
 
-#define log_error(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
-#define log_warning(...) log_line(LOG_LEVEL_WARNING, __VA_ARGS__)
-#define log_notice(...) log_line(LOG_LEVEL_NOTICE, __VA_ARGS__)
-#define log_info(...) log_line(LOG_LEVEL_INFO, __VA_ARGS__)
-#define log_debug(...) log_line(LOG_LEVEL_DEBUG, __VA_ARGS__)
-#define log_trace(...) log_line(LOG_LEVEL_TRACE, __VA_ARGS__)
-
+// Everything that happens has its row in event.h, which writes through this.
 void log_line(log_level_t level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool log_wants(log_level_t level); // somebody reads lines of this level
+
+enum { LOG_LINE_MAX = 4000 }; // bytes; below PIPE_BUF: a line is written whole or not at all
 
 // FN sees every line of info and above, also those that the level keeps out of
 // the log, as they are written (repeats summed up). It is called under the

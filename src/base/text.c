@@ -101,11 +101,13 @@ text_utf8(const void *bytes, size_t size)
     return 0;
 }
 
-// C0, DEL, and C1 (U+0080 to U+009F), of which terminals understand some.
+// C0, DEL, and C1 (U+0080 to U+009F), of which terminals understand some; U+2028
+// and U+2029, which end a line for some programs.
 static bool
 is_control(const uint8_t *at, size_t length)
 {
-    return (length == 1 && (*at < 0x20 || *at == 0x7f)) || (length == 2 && at[0] == 0xc2 && at[1] < 0xa0);
+    return (length == 1 && (*at < 0x20 || *at == 0x7f)) || (length == 2 && at[0] == 0xc2 && at[1] < 0xa0) ||
+           (length == 3 && at[0] == 0xe2 && at[1] == 0x80 && (at[2] == 0xa8 || at[2] == 0xa9));
 }
 
 void

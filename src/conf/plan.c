@@ -144,7 +144,8 @@ static void
 add_step(plan_t *self, plan_action_t action, const route_conf_t *running, const route_conf_t *wanted, changes_t changes)
 {
     self->steps = xrealloc(self->steps, self->count + 1, sizeof *self->steps);
-    self->steps[self->count++] = (plan_step_t){ action, running, wanted, changes.at, changes.count };
+    self->steps[self->count++] = (plan_step_t){
+        action, running, wanted, changes.at, changes.count, xstrdup(wanted ? wanted->name : running->name) };
 }
 
 static void
@@ -169,9 +170,7 @@ by_action(const void *left, const void *right)
     };
     const plan_step_t *a = left, *b = right;
     int difference = rank[a->action] - rank[b->action];
-    const char *a_name = a->wanted ? a->wanted->name : a->running->name;
-    const char *b_name = b->wanted ? b->wanted->name : b->running->name;
-    return difference ? difference : strcmp(a_name, b_name);
+    return difference ? difference : strcmp(a->name, b->name);
 }
 
 plan_t *
@@ -202,54 +201,76 @@ plan_make(const conf_t *wanted, const settings_t *running_process, const route_c
     return self;
 }
 
-static void
-print_change(const plan_change_t *change, const char *subject, const char *how, text_t *out)
+static plan_line_t
+line_of_change(const char *route, const plan_change_t *change, const char *how)
 {
-    text_add(out, "%s%s ", subject, change->key);
-    if (change->old_value && change->new_value)
-        text_add(out, "%s -> %s", *change->old_value ? change->old_value : "unset",
-                 *change->new_value ? change->new_value : "unset");
-    else if (change->new_value)
-        text_add(out, "added: %s", change->new_value);
-    else
-        text_add(out, "removed: %s", change->old_value);
-    text_add(out, " (%s)\n", how);
+    return (plan_line_t){ .route = route, .key = change->key, .old_value = change->old_value,
+                          .new_value = change->new_value, .how = how, .waits = change->reload == RELOAD_RESTART && !route };
 }
 
-static void
-print_step(const plan_step_t *step, text_t *out)
+// A step without a change of its own still is a line: only defaults moved, or a route comes or goes.
+static size_t
+count_lines(const plan_step_t *step)
 {
-    static const char *const how[] = { [PLAN_CHANGE] = "live", [PLAN_REPLACE] = "re-created" };
-    char *subject;
-    switch (step->action) {
-    case PLAN_START:
-        text_add(out, "route %s: added\n", step->wanted->name);
-        break;
-    case PLAN_STOP:
-        text_add(out, "route %s: removed\n", step->running->name);
-        break;
-    case PLAN_KEEP:
-        break;
-    default:
-        subject = xasprintf("route %s: ", step->wanted->name);
-        for (size_t i = 0; i < step->change_count; i++)
-            print_change(&step->changes[i], subject, how[step->action], out);
-        free(subject);
-        // Only defaults moved: say at least that.
-        if (step->change_count == 0)
-            text_add(out, "route %s: (%s)\n", step->wanted->name, how[step->action]);
+    return step->action == PLAN_KEEP ? 0 : step->change_count ? step->change_count : 1;
+}
+
+bool
+plan_line(const plan_t *self, size_t i, plan_line_t *line)
+{
+    static const char *const how[] = { [PLAN_CHANGE] = "live", [PLAN_REPLACE] = "re-created", [PLAN_START] = "added",
+                                       [PLAN_STOP] = "removed" };
+    if (i < self->process_count) {
+        *line = line_of_change(NULL, &self->process[i],
+                               self->process[i].reload == RELOAD_LIVE ? "live" : "needs a restart");
+        return true;
     }
+    i -= self->process_count;
+    for (const plan_step_t *step = self->steps; step < self->steps + self->count; step++) {
+        if (i >= count_lines(step)) {
+            i -= count_lines(step);
+            continue;
+        }
+        *line = step->change_count ? line_of_change(step->name, &step->changes[i], how[step->action])
+                                   : (plan_line_t){ .route = step->name, .how = how[step->action] };
+        return true;
+    }
+    *line = (plan_line_t){ .how = "nothing to do" };
+    return i == 0 && plan_is_empty(self);
+}
+
+static const char *
+or_unset(const char *value)
+{
+    return *value ? value : "unset";
+}
+
+void
+plan_print_line(const plan_line_t *line, text_t *out)
+{
+    if (line->route)
+        text_add(out, "route %s: ", line->route);
+    if (!line->key) {
+        bool only_defaults = strcmp(line->how, "live") == 0 || strcmp(line->how, "re-created") == 0;
+        text_add(out, only_defaults ? "(%s)" : "%s", line->how);
+        return;
+    }
+    if (line->old_value && line->new_value)
+        text_add(out, "%s %s -> %s", line->key, or_unset(line->old_value), or_unset(line->new_value));
+    else
+        text_add(out, "%s %s: %s", line->key, line->new_value ? "added" : "removed",
+                 line->new_value ? line->new_value : line->old_value);
+    text_add(out, " (%s)", line->how);
 }
 
 void
 plan_print(const plan_t *self, text_t *out)
 {
-    for (size_t i = 0; i < self->process_count; i++)
-        print_change(&self->process[i], "", self->process[i].reload == RELOAD_LIVE ? "live" : "needs a restart", out);
-    for (size_t i = 0; i < self->count; i++)
-        print_step(&self->steps[i], out);
-    if (plan_is_empty(self))
-        text_add(out, "nothing to do\n");
+    plan_line_t line;
+    for (size_t i = 0; plan_line(self, i, &line); i++) {
+        plan_print_line(&line, out);
+        text_char(out, '\n');
+    }
 }
 
 bool
@@ -278,8 +299,10 @@ plan_destroy(plan_t **self_p)
     plan_t *self = *self_p;
     if (!self)
         return;
-    for (size_t i = 0; i < self->count; i++)
+    for (size_t i = 0; i < self->count; i++) {
         free_changes(self->steps[i].changes, self->steps[i].change_count);
+        free(self->steps[i].name);
+    }
     free_changes(self->process, self->process_count);
     free(self->steps);
     free(self);

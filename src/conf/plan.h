@@ -27,6 +27,7 @@ typedef struct {
     const route_conf_t *running, *wanted; // borrowed; NULL with START, STOP
     plan_change_t *changes;
     size_t change_count;
+    char *name; // of the route, which may be gone before the plan
 } plan_step_t;
 
 typedef struct {
@@ -37,6 +38,16 @@ typedef struct {
 } plan_t;
 
 plan_t *plan_make(const conf_t *wanted, const settings_t *running_process, const route_conf_t *const running[], size_t running_count);
+
+// One line of what a plan says. All is borrowed from the plan; NULL where there is none.
+typedef struct {
+    const char *route, *key, *old_value, *new_value;
+    const char *how; // "live", "re-created", "needs a restart", "added", "removed", "nothing to do"
+    bool waits;      // for a restart
+} plan_line_t;
+
+bool plan_line(const plan_t *self, size_t i, plan_line_t *line); // false past the end
+void plan_print_line(const plan_line_t *line, text_t *out);      // without a newline
 
 // One line a change, as the log has it: "route prices: backend_sndhwm 1000 -> 10000 (re-created)".
 // "nothing to do" for an empty plan.

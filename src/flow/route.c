@@ -2,7 +2,7 @@
 #include "flow/route.h"
 
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/event.h"
 #include "base/mem.h"
 #include "flow/drain.h"
 #include "flow/forward.h"
@@ -194,8 +194,8 @@ on_full(bool full, void *arg)
         if (self->listeners.side[i] == side)
             listener_full(self->listeners.at[i], full);
     pthread_mutex_unlock(&self->listeners_lock);
-    log_warning("route %s: %s %s", self->name, side_name(side),
-                full ? "is full (max_clients): newcomers wait" : "has room again");
+    log_event(full ? EVENT_SIDE_FULL : EVENT_SIDE_ROOM, EVENT_TEXT("route", self->name),
+              EVENT_TEXT("side", side_name(side)));
 }
 
 // From the thread of the route, or from whoever opens it.
@@ -294,7 +294,8 @@ join(route_t *self)
     for (size_t i = 0; i < self->deferred.count; i++) {
         listener_t *listener = self->deferred.at[i];
         if (listener_give(listener, self->forward.ports[self->deferred.side[i]].socket) == -1)
-            log_error("route %s: cannot bind %s: %s", self->conf->name, listener_wanted(listener), zmq_strerror(zmq_errno()));
+            log_event(EVENT_BIND_FAILED, EVENT_TEXT("route", self->conf->name), EVENT_TEXT("endpoint", listener_wanted(listener)),
+                      EVENT_PROSE("reason", zmq_strerror(zmq_errno())));
     }
     forget_deferred(&self->deferred);
 }
@@ -541,8 +542,9 @@ cut_client(const client_t *client, void *arg)
     if (watch_kick(self->services->watch, self->conf->name, client->id) == -1)
         return;
     stalled->cut++;
-    log_warning("route %s: backend client %llu %s cut, stalled backlog_bytes=%lld", self->conf->name,
-                (unsigned long long) client->id, client->peer, (long long) client->backlog_bytes);
+    log_event(EVENT_CLIENT_STALLED, EVENT_TEXT("route", self->conf->name), EVENT_TEXT("side", side_name(client->side)),
+              EVENT_NUMBER("client", client->id), EVENT_TEXT("peer", client->peer),
+              EVENT_NUMBER("backlog_bytes", client->backlog_bytes));
     counter_add(&self->counters->dropped[DROP_STALLED], 1);
 }
 
@@ -569,7 +571,8 @@ pin(const route_conf_t *conf)
     CPU_SET((size_t) conf->cpu, &cpus);
     int error = pthread_setaffinity_np(pthread_self(), sizeof cpus, &cpus);
     if (error)
-        log_warning("route %s: cannot pin to cpu %d: %s", conf->name, (int) conf->cpu, strerror(error));
+        log_event(EVENT_ROUTE_CPU, EVENT_TEXT("route", conf->name), EVENT_NUMBER("cpu", conf->cpu),
+                  EVENT_PROSE("reason", strerror(error)));
 }
 
 static void
@@ -998,7 +1001,8 @@ reconnect(route_t *self, void *arg)
             continue;
         zmq_disconnect(socket, arg); // it may know already that nobody is there
         if (zmq_connect(socket, arg) == -1)
-            log_error("route %s: cannot connect %s: %s", self->conf->name, (const char *) arg, zmq_strerror(zmq_errno()));
+            log_event(EVENT_CONNECT_FAILED, EVENT_TEXT("route", self->conf->name), EVENT_TEXT("endpoint", arg),
+                      EVENT_PROSE("reason", zmq_strerror(zmq_errno())));
     }
     return 0;
 }

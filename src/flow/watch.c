@@ -2,7 +2,7 @@
 #include "flow/watch.h"
 
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/event.h"
 #include "base/mem.h"
 #include "flow/peername.h"
 
@@ -202,8 +202,9 @@ expect(watch_t *self, ino_t inode, const char *user)
 static void
 remove_at(watch_side_t *side, size_t i)
 {
-    log_debug("route %s: %s client %llu %s gone", side->route, side_name(side->side), (unsigned long long) side->peers[i].id,
-              side->peers[i].peer);
+    log_event(EVENT_CLIENT_GONE, EVENT_TEXT("route", side->route), EVENT_TEXT("side", side_name(side->side)),
+              EVENT_NUMBER("client", side->peers[i].id), EVENT_TEXT("peer", side->peers[i].peer),
+              EVENT_TEXT("user", side->peers[i].user));
     free(side->peers[i].user);
     memmove(&side->peers[i], &side->peers[i + 1], (side->count - i - 1) * sizeof side->peers[i]);
     side->count--;
@@ -260,8 +261,8 @@ add_peer(watch_side_t *side, int fd, bool outgoing)
         peer->half_closed = true;
         shutdown(fd, SHUT_WR);
     }
-    log_debug("route %s: %s client %llu %s %s", side->route, side_name(side->side), (unsigned long long) peer->id,
-              outgoing ? "reached" : "connected from", peer->peer);
+    log_event(outgoing ? EVENT_CLIENT_REACHED : EVENT_CLIENT_CONNECTED, EVENT_TEXT("route", side->route),
+              EVENT_TEXT("side", side_name(side->side)), EVENT_NUMBER("client", peer->id), EVENT_TEXT("peer", peer->peer));
 }
 
 // zmq_unbind and zmq_disconnect end connections without an event: a few of the
@@ -284,8 +285,8 @@ look_at_some(watch_side_t *side)
 static void
 handshake_failed(watch_side_t *side, handshake_reason_t reason, uint32_t value)
 {
-    log_info("route %s: %s handshake failed reason=%s code=%u", side->route, side_name(side->side),
-             handshake_reason_name(reason), value);
+    log_event(EVENT_HANDSHAKE_FAILED, EVENT_TEXT("route", side->route), EVENT_TEXT("side", side_name(side->side)),
+              EVENT_TEXT("reason", handshake_reason_name(reason)), EVENT_NUMBER("code", value));
     counter_add(&side->counters->handshake_failures[reason], 1); // who sees the number finds the line
 }
 
@@ -315,7 +316,8 @@ on_event(watch_side_t *side, uint16_t event, uint32_t value)
         // Where two routes share a listener, while one takes over, the other was faster.
         if (value == EAGAIN)
             break;
-        log_warning("route %s: %s cannot accept: %s", side->route, side_name(side->side), zmq_strerror((int) value));
+        log_event(EVENT_ACCEPT_FAILED, EVENT_TEXT("route", side->route), EVENT_TEXT("side", side_name(side->side)),
+                  EVENT_PROSE("reason", zmq_strerror((int) value)));
         break;
     default:
         break;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "guard/gate.h"
 
-#include "base/log.h"
+#include "base/event.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "flow/peername.h"
@@ -378,18 +378,26 @@ denied_before(gate_t *self, const char *user, const void *topic, size_t size)
     return before;
 }
 
+// TOPIC, or its beginning, as a string: after a NUL byte nothing is shown.
+static char *
+topic_text(const void *topic, size_t size)
+{
+    text_t text = {0};
+    text_bytes(&text, topic, size < 100 ? size : 100);
+    return text_take(&text);
+}
+
 static void
 say_denied(gate_t *self, const char *user, const char *who, const char *what, const void *topic, size_t size)
 {
     char key[600];
-    text_t shown = {0};
     snprintf(key, sizeof key, "%s\n%s\n%s", user, who, what);
     if (denied_before(self, key, topic, size))
         return;
-    text_shown(&shown, topic, size < 100 ? size : 100);
-    log_warning("acl: route %s: %s%s%s may not %s \"%s\"", self->route, *user ? "user " : who, user,
-                *user ? "" : " without a user", what, shown.data ? shown.data : "");
-    text_free(&shown);
+    char *shown = topic_text(topic, size);
+    log_event(EVENT_ACL_DENIED, EVENT_TEXT("route", self->route), EVENT_TEXT("address", who), EVENT_PROSE("action", what),
+              EVENT_TEXT("user", *user ? user : NULL), EVENT_TEXT("topic", shown));
+    free(shown);
 }
 
 // --- subscriptions ------------------------------------------------------------------
@@ -450,9 +458,9 @@ say_quota(gate_t *self, client_t *client, const char *key, int64_t limit, size_t
 {
     counter_add(&self->counters->dropped[DROP_QUOTA], 1);
     if (!client->said_quota)
-        log_warning("quota: route %s: %s%s%s: a subscription of %zu bytes ignored, %s = %lld", self->route,
-                    shown_address(client), *client->user ? " user " : "", client->user, topic_size, key,
-                    (long long) limit);
+        log_event(EVENT_QUOTA_IGNORED, EVENT_TEXT("route", self->route), EVENT_TEXT("address", shown_address(client)),
+                  EVENT_TEXT("user", *client->user ? client->user : NULL), EVENT_NUMBER("bytes", topic_size),
+                  EVENT_TEXT("limited_by", key), EVENT_NUMBER("limit", limit));
     client->said_quota = true;
 }
 
@@ -464,8 +472,8 @@ cut_if_stubborn(gate_t *self, client_t *client)
     if ((int64_t) client->ignored.count <= (limit > IGNORED_MAX ? limit : IGNORED_MAX))
         return;
     if (!client->said_cut)
-        log_warning("quota: route %s: %s%s%s: cut, %zu subscriptions over the limit", self->route,
-                    shown_address(client), *client->user ? " user " : "", client->user, client->ignored.count);
+        log_event(EVENT_QUOTA_CUT, EVENT_TEXT("route", self->route), EVENT_TEXT("address", shown_address(client)),
+                  EVENT_TEXT("user", *client->user ? client->user : NULL), EVENT_NUMBER("ignored", client->ignored.count));
     client->said_cut = true;
     cut(client);
     self->sweep_at = 0; // it holds a lot: gone before the next one comes
@@ -653,12 +661,10 @@ check_holders(gate_t *self, holders_t *holders, const void *topic, size_t size)
         if (client->inode == 0 || acl_may(client->view, ACL_READ, topic, size))
             continue;
         if (is_alive(client)) {
-            text_t shown = {0};
-            text_shown(&shown, topic, size < 100 ? size : 100);
-            log_warning("acl: route %s: %s%s%s: cut before \"%s\", which it may not read and its subscription takes in",
-                        self->route, shown_address(client), *client->user ? " user " : "", client->user,
-                        shown.data ? shown.data : "");
-            text_free(&shown);
+            char *shown = topic_text(topic, size);
+            log_event(EVENT_ACL_CUT, EVENT_TEXT("route", self->route), EVENT_TEXT("address", shown_address(client)),
+                      EVENT_TEXT("user", *client->user ? client->user : NULL), EVENT_TEXT("topic", shown));
+            free(shown);
         }
         cut(client);
     }

@@ -2,7 +2,7 @@
 #include "guard/guard.h"
 
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/event.h"
 #include "base/mem.h"
 #include "guard/admit.h"
 #include "guard/bag.h"
@@ -94,33 +94,18 @@ swap_policy(guard_t *self, policy_t *policy)
 
 // --- saying it ----------------------------------------------------------------------
 
-// A name from the network as one word: nobody writes our log but us.
-static void
-as_word(const char *name, char word[100])
-{
-    size_t i = 0;
-    for (; name[i] && i < 99; i++)
-        word[i] = name[i] > ' ' && name[i] < 0x7f && name[i] != '"' ? name[i] : '?';
-    word[i] = '\0';
-}
-
 // contrib/fail2ban knows this line.
 static void
 audit(const verdict_t *verdict, zap_mechanism_t mechanism)
 {
     const entry_t *entry = verdict->entry;
     const char *route = entry ? entry->route : "?", *side = entry ? side_name(entry->side) : "?";
-    const char *how = zap_mechanism_name(mechanism);
-    char user[100];
-    as_word(verdict->user, user);
-    if (verdict->status == ZAP_WELCOME) {
-        bool asked = mechanism != ZAP_NULL || entry->allow.count || entry->deny.count;
-        log_line(asked ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "auth: route %s %s: %s %s admitted%s%s", route, side,
-                 verdict->address, how, *user ? " user=" : "", user);
-        return;
-    }
-    log_warning("auth: route %s %s: %s %s refused reason=%s%s%s%s%s", route, side, verdict->address, how,
-                verdict->reason, *user ? " user=" : "", user, *verdict->key ? " key=" : "", verdict->key);
+    bool asked = mechanism != ZAP_NULL || (entry && (entry->allow.count || entry->deny.count));
+    event_id_t event = verdict->status != ZAP_WELCOME ? EVENT_AUTH_REFUSED : asked ? EVENT_AUTH_ADMITTED : EVENT_AUTH_OPEN;
+    log_event(event, EVENT_TEXT("route", route), EVENT_TEXT("side", side), EVENT_TEXT("address", verdict->address),
+              EVENT_TEXT("mechanism", zap_mechanism_name(mechanism)), EVENT_TEXT("reason", verdict->reason),
+              EVENT_TEXT("user", *verdict->user ? verdict->user : NULL),
+              EVENT_TEXT("key", *verdict->key ? verdict->key : NULL));
 }
 
 static void
@@ -265,7 +250,7 @@ answer(guard_t *self, const zap_frame_t *frames, size_t count_frames)
         return;
     int rc = zap_parse(&request, frames + 2, count_frames - 2);
     if (rc == -1) {
-        log_warning("auth: a malformed request of %zu frames refused", count_frames - 2);
+        log_event(EVENT_AUTH_MALFORMED, EVENT_NUMBER("frames", count_frames - 2));
         if (request.id.data)
             send_reply(self, &frames[0], request.id, ZAP_REFUSED, "");
         return;
@@ -426,10 +411,11 @@ static void
 log_damaged(void *arg, const char *file, int line, const char *text)
 {
     (void) arg;
+    char place[16] = "";
     if (line > 0)
-        log_error("guard: %s:%d: certificate left out: %s", file, line, text);
-    else
-        log_error("guard: %s: certificate left out: %s", file, text);
+        snprintf(place, sizeof place, ":%d", line);
+    log_event(EVENT_CERTIFICATE, EVENT_TEXT("file", file), EVENT_WORDS("place", place), EVENT_PROSE("reason", text),
+              EVENT_TEXT("line", line > 0 ? place + 1 : NULL));
 }
 
 static void
@@ -497,8 +483,9 @@ review_client(const client_t *client, void *arg)
     const review_t *self = arg;
     if (client->side == self->has->side && !client->outgoing && !may_stay(self, client)
         && watch_kick(self->guard->watch, self->has->route, client->id) == 0)
-        log_notice("guard: route %s: %s%s%s cut, it may no longer come in as it did", self->has->route, client->peer,
-                   *client->user ? " user " : "", client->user);
+        log_event(EVENT_CLIENT_UNWELCOME, EVENT_TEXT("route", self->has->route), EVENT_TEXT("side", side_name(client->side)),
+                  EVENT_NUMBER("client", client->id), EVENT_TEXT("peer", client->peer),
+                  EVENT_TEXT("user", *client->user ? client->user : NULL));
 }
 
 static void

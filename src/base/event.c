@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MPL-2.0
+// event.c - see event.h.
+
+#include "base/event.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    VALUE_MAX = 500, // bytes of a value in the tail
+};
+
+#define ROW(id, name, level, words, keys) [id] = { name, LOG_LEVEL_##level, words, keys }
+
+static const event_row_t rows[] = {
+    ROW(EVENT_READY, "ready", NOTICE, "zbroker {version} ready, {count}", "version routes"),
+    ROW(EVENT_STOPPING, "stopping", NOTICE, "stopping, draining for at most {drain_timeout_ms} ms", "drain_timeout_ms"),
+    ROW(EVENT_HURRY, "hurry", NOTICE, "stopping at once", ""),
+    ROW(EVENT_STOPPED, "stopped", NOTICE, "zbroker stopped", ""),
+    ROW(EVENT_MAX_CLIENTS, "max-clients", WARNING,
+        "max_clients = {wanted}, but the limit of {descriptors} descriptors leaves room for {room}",
+        "wanted descriptors room"),
+    ROW(EVENT_PROCESS_FULL, "process-full", WARNING, "the process is full ({why}): newcomers wait", "reason"),
+    ROW(EVENT_PROCESS_ROOM, "process-room", WARNING, "the process has room for clients again", ""),
+    ROW(EVENT_WATCHDOG, "watchdog", ERROR, "watchdog: a thread has not answered for {ms} ms", "ms"),
+    ROW(EVENT_UNUSED_SOCKET, "unused-socket", WARNING, "socket activation: no route binds {address} ({name})",
+        "address name"),
+
+    ROW(EVENT_RELOADED, "reloaded", NOTICE, "reloaded: {change}", "route key old new how"),
+    ROW(EVENT_RELOADED_LATER, "reloaded-later", WARNING, "reloaded: {change}", "key old new how"),
+    ROW(EVENT_RELOAD_WARNING, "reload-warning", WARNING, "reload: {whole}", "file line column problem"),
+    ROW(EVENT_RELOAD_PROBLEM, "reload-problem", ERROR, "reload: {whole}", "file line column problem"),
+    ROW(EVENT_RELOAD_REFUSED, "reload-refused", ERROR, "reload refused: {whole}", "file line column problem"),
+
+    ROW(EVENT_ROUTE_STARTED, "route-started", NOTICE, "route {route}: {how}, {endpoints}",
+        "route type how frontend backend ingress capture"),
+    ROW(EVENT_ROUTE_STATE, "route-state", NOTICE, "route {route}: {state}", "route state"),
+    ROW(EVENT_ROUTE_ENDED, "route-ended", NOTICE, "route {route}: {how}, nothing left", "route how"),
+    ROW(EVENT_ROUTE_LEFTOVER, "route-leftover", WARNING,
+        "route {route}: {how} with {undelivered} messages undelivered and {unanswered} requests unanswered",
+        "route how undelivered unanswered"),
+    ROW(EVENT_ROUTE_FAILED, "route-failed", ERROR, "route {route}: failed: {reason}", "route reason"),
+    ROW(EVENT_ROUTE_THREAD, "route-thread", ERROR, "route {route}: cannot start its thread: {reason}", "route reason"),
+    ROW(EVENT_ROUTE_CHANGE, "route-change", ERROR, "route {route}: {whole}", "route file line column problem"),
+    ROW(EVENT_ROUTE_CPU, "route-cpu", WARNING, "route {route}: cannot pin to cpu {cpu}: {reason}", "route cpu reason"),
+    ROW(EVENT_BIND_FAILED, "bind-failed", ERROR, "route {route}: cannot bind {endpoint}: {reason}",
+        "route endpoint reason"),
+    ROW(EVENT_CONNECT_FAILED, "connect-failed", ERROR, "route {route}: cannot connect {endpoint}: {reason}",
+        "route endpoint reason"),
+    ROW(EVENT_ROUTE_FIGURES, "route-figures", NOTICE, "route {route}: {state}, type {type}",
+        "route state type hwm undeliverable acl quota stalled shutdown"),
+    ROW(EVENT_SIDE_FIGURES, "side-figures", NOTICE, "route {route}: {side} counters",
+        "route side messages_received messages_sent received_bytes sent_bytes connections"),
+
+    ROW(EVENT_CLIENT_CONNECTED, "client-connected", DEBUG, "route {route}: {side} client {client} connected",
+        "route side client peer"),
+    ROW(EVENT_CLIENT_REACHED, "client-reached", DEBUG, "route {route}: {side} client {client} reached",
+        "route side client peer"),
+    ROW(EVENT_CLIENT_GONE, "client-gone", DEBUG, "route {route}: {side} client {client} gone",
+        "route side client peer user"),
+    ROW(EVENT_CLIENT_KICKED, "client-kicked", NOTICE, "route {route}: client {client} kicked", "route client"),
+    ROW(EVENT_CLIENT_STALLED, "client-stalled", WARNING, "route {route}: {side} client {client} cut, stalled",
+        "route side client peer backlog_bytes"),
+    ROW(EVENT_CLIENT_UNWELCOME, "client-unwelcome", NOTICE,
+        "route {route}: {side} client {client} cut, it may no longer come in as it did", "route side client peer user"),
+    ROW(EVENT_HANDSHAKE_FAILED, "handshake-failed", INFO, "route {route}: {side} handshake failed",
+        "route side reason code"),
+    ROW(EVENT_ACCEPT_FAILED, "accept-failed", WARNING, "route {route}: {side} cannot accept: {reason}",
+        "route side reason"),
+    ROW(EVENT_SIDE_FULL, "side-full", WARNING, "route {route}: {side} is full (max_clients): newcomers wait",
+        "route side"),
+    ROW(EVENT_SIDE_ROOM, "side-room", WARNING, "route {route}: {side} has room again", "route side"),
+
+    ROW(EVENT_AUTH_ADMITTED, "auth-admitted", INFO, "auth: route {route} {side}: {address} {mechanism} admitted",
+        "route side address mechanism user"),
+    ROW(EVENT_AUTH_OPEN, "auth-open", DEBUG, "auth: route {route} {side}: {address} {mechanism} admitted",
+        "route side address mechanism user"),
+    ROW(EVENT_AUTH_REFUSED, "auth-refused", WARNING, "auth: route {route} {side}: {address} {mechanism} refused, {reason}",
+        "route side address mechanism reason user key"),
+    ROW(EVENT_AUTH_MALFORMED, "auth-malformed", WARNING, "auth: a malformed request of {frames} frames refused",
+        "frames"),
+    ROW(EVENT_CERTIFICATE, "certificate", ERROR, "guard: {file}{place}: certificate left out: {reason}", "file line reason"),
+    ROW(EVENT_ACL_DENIED, "acl-denied", WARNING, "acl: route {route}: {address} may not {action} {topic}",
+        "route address action user topic"),
+    ROW(EVENT_ACL_CUT, "acl-cut", WARNING,
+        "acl: route {route}: {address} cut before {topic}, which it may not read and its subscription takes in",
+        "route address user topic"),
+    ROW(EVENT_QUOTA_IGNORED, "quota-ignored", WARNING,
+        "quota: route {route}: {address}: a subscription of {bytes} bytes ignored, {limited_by} = {limit}",
+        "route address user bytes limited_by limit"),
+    ROW(EVENT_QUOTA_CUT, "quota-cut", WARNING,
+        "quota: route {route}: {address}: cut, {ignored} subscriptions over the limit", "route address user ignored"),
+
+    ROW(EVENT_CONTROL_COMMAND, "control-command", NOTICE, "control: {verb} by uid {uid}", "command uid gid pid"),
+    ROW(EVENT_CONTROL_CLIENT, "control-client", DEBUG, "control: client connected", "uid gid pid"),
+    ROW(EVENT_CONTROL_SLOW, "control-slow", NOTICE, "control: client does not read, cut", "uid gid pid"),
+    ROW(EVENT_CONTROL_REFUSED, "control-refused", WARNING,
+        "control: a client whose uid the kernel does not tell was refused", ""),
+    ROW(EVENT_CONTROL_ACCEPT, "control-accept", WARNING, "control: cannot accept: {reason}", "reason"),
+    ROW(EVENT_CONTROL_FOLDER, "control-folder", INFO, "control: made {path}", "path"),
+    ROW(EVENT_CONTROL_MODE, "control-mode", WARNING, "control: cannot change mode or group: {reason}", "reason"),
+    ROW(EVENT_HTTP_ACCEPT, "http-accept", WARNING, "http: cannot accept: {reason}", "reason"),
+    ROW(EVENT_HTTP_MESSAGE, "http-message", DEBUG, "http: libmicrohttpd says something", "message"),
+    ROW(EVENT_LINES_LOST, "lines-lost", WARNING, "log: lost {lines} lines, standard error was not read", "lines"),
+};
+
+_Static_assert(sizeof rows / sizeof *rows == EVENTS, "every event has its row");
+
+const event_row_t *
+event_at(unsigned i)
+{
+    return i < EVENTS ? &rows[i] : NULL;
+}
+
+// --- values ------------------------------------------------------------------
+
+void
+event_quote(text_t *out, const char *value)
+{
+    text_t shown = { 0 };
+    size_t size = strlen(value);
+    text_shown(&shown, value, size < VALUE_MAX ? size : VALUE_MAX);
+    bool plain = *value && strcmp(shown.data, value) == 0 && !strpbrk(value, " \"\\");
+    if (plain) {
+        text_bytes(out, value, size);
+        text_free(&shown);
+        return;
+    }
+    // Shown again byte for byte, because a backslash of the value's own is none of ours.
+    text_char(out, '"');
+    for (size_t i = 0; i < size && i < VALUE_MAX;) {
+        size_t length = text_utf8(value + i, size - i);
+        length = length ? length : 1;
+        if (value[i] == '"' || value[i] == '\\')
+            text_char(out, '\\');
+        if (value[i] == '=')
+            text_add(out, "\\x3d");
+        else
+            text_shown(out, value + i, length);
+        i += length;
+    }
+    text_add(out, "%s\"", size > VALUE_MAX ? "..." : "");
+    text_free(&shown);
+}
+
+static const event_field_t *
+find(const event_field_t *fields, const char *key, size_t length)
+{
+    for (; fields && fields->key; fields++)
+        if (strncmp(fields->key, key, length) == 0 && fields->key[length] == '\0')
+            return fields;
+    return NULL;
+}
+
+static bool
+is_known(const event_field_t *field)
+{
+    return field && (field->kind == FIELD_NUMBER || field->text);
+}
+
+static void
+put(text_t *out, const event_field_t *field, bool in_words)
+{
+    bool ours = in_words && (field->kind == FIELD_PROSE || field->kind == FIELD_WORDS);
+    if (field->kind == FIELD_NUMBER)
+        text_add(out, "%" PRId64, field->number);
+    else if (ours)
+        text_shown(out, field->text, strlen(field->text));
+    else
+        event_quote(out, field->text);
+}
+
+static void
+put_words(text_t *out, const char *words, const event_field_t *fields)
+{
+    for (const char *open; (open = strchr(words, '{')); words = strchr(open, '}') + 1) {
+        text_bytes(out, words, (size_t) (open - words));
+        const event_field_t *field = find(fields, open + 1, strcspn(open + 1, "}"));
+        if (is_known(field))
+            put(out, field, true);
+        else
+            text_char(out, '-');
+    }
+    text_bytes(out, words, strlen(words));
+}
+
+static void
+put_tail(text_t *out, const event_row_t *row, const event_field_t *fields)
+{
+    text_add(out, " event=%s", row->name);
+    for (const char *key = row->keys; *key;) {
+        size_t length = strcspn(key, " ");
+        const event_field_t *field = find(fields, key, length);
+        if (is_known(field)) {
+            text_add(out, " %s=", field->key);
+            put(out, field, false);
+        }
+        key += length + (key[length] == ' ');
+    }
+}
+
+// Where a line gets too long, the words give way: the tail stays whole.
+void
+event_line(event_id_t id, const event_field_t *fields, text_t *out)
+{
+    text_t tail = { 0 };
+    put_tail(&tail, &rows[id], fields);
+    put_words(out, rows[id].words, fields);
+    if (out->size + tail.size > LOG_LINE_MAX && tail.size + 3 < LOG_LINE_MAX) {
+        out->size = LOG_LINE_MAX - tail.size - 3;
+        text_add(out, "...");
+    }
+    text_bytes(out, tail.data, tail.size);
+    text_free(&tail);
+}
+
+void
+event_log(event_id_t id, const event_field_t *fields)
+{
+    if (!log_wants(rows[id].level))
+        return;
+    text_t line = { 0 };
+    event_line(id, fields, &line);
+    log_line(rows[id].level, "%s", line.data);
+    text_free(&line);
+}
+
+void
+event_problem(event_id_t id, const char *route, const diag_item_t *problem)
+{
+    const event_field_t none = EVENT_TEXT("", NULL), line = EVENT_NUMBER("line", problem->place.line),
+                        column = EVENT_NUMBER("column", problem->place.column);
+    log_event(id, EVENT_TEXT("route", route), EVENT_WORDS("whole", problem->text),
+              EVENT_TEXT("file", *problem->place.file ? problem->place.file : NULL), problem->place.line ? line : none,
+              problem->place.line && problem->place.column ? column : none, EVENT_TEXT("problem", problem->message));
+}
+
+// --- reading it ----------------------------------------------------------------
+
+const char *
+event_tail(const char *line)
+{
+    return strstr(line, " event=");
+}
+
+// The end of the word that AT starts with: quotes hold blanks.
+static const char *
+word_end(const char *at)
+{
+    for (bool quoted = false; *at && (quoted || *at != ' '); at++) {
+        if (quoted && *at == '\\' && at[1])
+            at++;
+        else if (*at == '"')
+            quoted = !quoted;
+    }
+    return at;
+}
+
+const char *
+event_value(const char *line, const char *key, size_t *size)
+{
+    const char *at = event_tail(line);
+    size_t length = strlen(key);
+    while (at && *at) {
+        const char *end = word_end(++at);
+        if (strncmp(at, key, length) == 0 && at[length] == '=') {
+            *size = (size_t) (end - at) - length - 1;
+            return at + length + 1;
+        }
+        at = end;
+    }
+    return NULL;
+}

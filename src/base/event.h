@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MPL-2.0
+// event.h - what the log says: one table of events, one line for each.
+//
+// A line is words for people, then its tail for machines:
+//
+//   route prices: frontend is full (max_clients): newcomers wait event=side-full route=prices side=frontend
+//
+// The tail begins with event=NAME; the row says which keys follow, in that
+// order, and a key of which nothing is known is left out. A value stands in
+// double quotes if it is empty or holds blanks, quotes, backslashes, control
+// characters or bytes that are not UTF-8; in there \" \\ \n \r \t and \xNN are
+// escapes, and = is one of the characters that are written so. In the words a
+// value that a stranger chose looks the same. So a blank, a word and a = in a row
+// are always ours, however a line is taken apart.
+
+#ifndef ZB_EVENT_H
+#define ZB_EVENT_H
+
+#include "base/diag.h"
+#include "base/event.h"
+#include "base/log.h"
+#include "base/text.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+// In the order of the table, which is the order of zbroker(8).
+typedef enum {
+    EVENT_READY,
+    EVENT_STOPPING,
+    EVENT_HURRY,
+    EVENT_STOPPED,
+    EVENT_MAX_CLIENTS,
+    EVENT_PROCESS_FULL,
+    EVENT_PROCESS_ROOM,
+    EVENT_WATCHDOG,
+    EVENT_UNUSED_SOCKET,
+    EVENT_RELOADED,
+    EVENT_RELOADED_LATER,
+    EVENT_RELOAD_WARNING,
+    EVENT_RELOAD_PROBLEM,
+    EVENT_RELOAD_REFUSED,
+    EVENT_ROUTE_STARTED,
+    EVENT_ROUTE_STATE,
+    EVENT_ROUTE_ENDED,
+    EVENT_ROUTE_LEFTOVER,
+    EVENT_ROUTE_FAILED,
+    EVENT_ROUTE_THREAD,
+    EVENT_ROUTE_CHANGE,
+    EVENT_ROUTE_CPU,
+    EVENT_BIND_FAILED,
+    EVENT_CONNECT_FAILED,
+    EVENT_ROUTE_FIGURES,
+    EVENT_SIDE_FIGURES,
+    EVENT_CLIENT_CONNECTED,
+    EVENT_CLIENT_REACHED,
+    EVENT_CLIENT_GONE,
+    EVENT_CLIENT_KICKED,
+    EVENT_CLIENT_STALLED,
+    EVENT_CLIENT_UNWELCOME,
+    EVENT_HANDSHAKE_FAILED,
+    EVENT_ACCEPT_FAILED,
+    EVENT_SIDE_FULL,
+    EVENT_SIDE_ROOM,
+    EVENT_AUTH_ADMITTED,
+    EVENT_AUTH_OPEN,
+    EVENT_AUTH_REFUSED,
+    EVENT_AUTH_MALFORMED,
+    EVENT_CERTIFICATE,
+    EVENT_ACL_DENIED,
+    EVENT_ACL_CUT,
+    EVENT_QUOTA_IGNORED,
+    EVENT_QUOTA_CUT,
+    EVENT_CONTROL_COMMAND,
+    EVENT_CONTROL_CLIENT,
+    EVENT_CONTROL_SLOW,
+    EVENT_CONTROL_REFUSED,
+    EVENT_CONTROL_ACCEPT,
+    EVENT_CONTROL_FOLDER,
+    EVENT_CONTROL_MODE,
+    EVENT_HTTP_ACCEPT,
+    EVENT_HTTP_MESSAGE,
+    EVENT_LINES_LOST,
+    EVENTS
+} event_id_t;
+
+typedef struct {
+    const char *name;
+    log_level_t level;
+    const char *words; // {KEY} stands for the value of a field
+    const char *keys;  // of the tail, with a blank between two
+} event_row_t;
+
+const event_row_t *event_at(unsigned i); // NULL past the end
+
+// One value. NULL text: not known, left out (in the words: "-").
+typedef struct {
+    const char *key; // NULL ends the list
+    enum { FIELD_TEXT, FIELD_NUMBER, FIELD_PROSE, FIELD_WORDS } kind;
+    const char *text;
+    int64_t number;
+} event_field_t;
+
+#define EVENT_TEXT(key, text) { (key), FIELD_TEXT, (text), 0 }
+#define EVENT_NUMBER(key, number) { (key), FIELD_NUMBER, NULL, (int64_t) (number) }
+#define EVENT_PROSE(key, text) { (key), FIELD_PROSE, (text), 0 } // of ours: not quoted in the words
+#define EVENT_WORDS(key, text) { (key), FIELD_WORDS, (text), 0 } // of ours: only in the words
+
+// Log it, unless nobody wants its level. One without fields: event_log (ID, NULL).
+#define log_event(id, ...) event_log((id), (const event_field_t[]) { __VA_ARGS__, { NULL, FIELD_TEXT, NULL, 0 } })
+void event_log(event_id_t id, const event_field_t *fields);
+
+// One that is about a problem of the configuration. ROUTE may be NULL.
+void event_problem(event_id_t id, const char *route, const diag_item_t *problem);
+
+// Its line, as event_log writes it.
+void event_line(event_id_t id, const event_field_t *fields, text_t *out);
+
+// VALUE as the tail has it: as it is, or quoted.
+void event_quote(text_t *out, const char *value);
+
+// Where the tail of LINE begins, with its blank; NULL: it has none.
+const char *event_tail(const char *line);
+
+// The value of KEY in the tail of LINE, as it stands there, and its length; NULL without.
+const char *event_value(const char *line, const char *key, size_t *size);
+
+#endif
