@@ -65,12 +65,13 @@ class Tap:
 class Reader:
     """A capture's client: the numbers in the envelopes. One that stopped takes nothing before resume()."""
 
-    def __init__(self, context, kind, endpoint, reads=True):
+    def __init__(self, context, kind, endpoint, reads=True, topics=(b"",)):
         self.socket = context.socket(kind)
         self.socket.linger = 0
         self.socket.rcvhwm = 1000 if reads else 10
         if kind == zmq.SUB:
-            self.socket.subscribe(b"")
+            for topic in topics:
+                self.socket.subscribe(topic)
         self.socket.connect(endpoint)
         self.reads, self.numbers, self.over = reads, [], threading.Event()
         self.thread = threading.Thread(target=self._read, daemon=True)
@@ -296,6 +297,24 @@ def test_two_readers_of_a_pub_one_of_them_stopped():
         for name, numbers, missed in zip(("reads", "stopped"), (reads, stopped), missing):
             print(f"# reader that {name}: {len(numbers)} seen + {len(missed)} missed = {last - before}")
         compare("two readers, one stopped", alone, beside)
+
+
+@zb.limit(120)
+def test_a_reader_with_two_subscriptions_is_one():
+    with Route("pub") as route, zmq.Context() as context:
+        alone = route.load()
+        reader = Reader(context, zmq.SUB, route.tap, topics=(b"r", b"r f"))
+        route.wait_for_readers(reader)
+        reader.numbers.clear()
+        before, dropped = route.passed(), route.stats()["capture_dropped"]
+        beside = route.load()
+        last = route.passed()
+        dropped = route.stats()["capture_dropped"] - dropped
+        numbers = up_to(last, *route.end(reader))
+        missed = len(lacking(numbers, before + 1, last))
+        assert dropped == missed, (dropped, missed)
+        print(f"# capture: {len(numbers)} seen + {missed} missed = {last - before}")
+        compare("one reader with two subscriptions", alone, beside)
 
 
 @zb.limit(120)

@@ -8,6 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+// A number as text, kept: the next one is mostly the same, or one more.
+typedef struct {
+    uint64_t value;
+    size_t size;
+    char digits[20];
+} number_t;
+
 struct capture {
     void *socket;
     counters_t *counters;
@@ -15,10 +22,12 @@ struct capture {
         char text[ROUTE_NAME_MAX + 16]; // "ROUTE SIDE "
         size_t size;
     } heads[SIDES];
+    number_t seq, wall_ns;
     bool publishes;    // XPUB; else PUSH
     bool unwatched;    // PUSH with a peer that has no connection to count (inproc)
     bool envelope;
     size_t readers;    // XPUB: subscriptions, each of each reader (verboser)
+    size_t everything; // those of them without a topic
     unsigned patience; // messages that are not even tried once it is full
     unsigned skip;     // how many of them are left
 };
@@ -60,6 +69,15 @@ capture_new(void *socket, const route_conf_t *conf, counters_t *counters)
     return self;
 }
 
+static void
+count_subscription(size_t *count, bool begins)
+{
+    if (begins)
+        ++*count;
+    else if (*count > 0)
+        --*count;
+}
+
 void
 capture_look(capture_t *self)
 {
@@ -70,10 +88,9 @@ capture_look(capture_t *self)
         const unsigned char *data = zmq_msg_data(&frame);
         if (zmq_msg_size(&frame) == 0 || data[0] > 1)
             continue;
-        if (data[0] == 1)
-            self->readers++;
-        else if (self->readers > 0)
-            self->readers--;
+        count_subscription(&self->readers, data[0]);
+        if (zmq_msg_size(&frame) == 1)
+            count_subscription(&self->everything, data[0]);
     }
     zmq_msg_close(&frame);
     if (!self->publishes) {
@@ -91,6 +108,14 @@ capture_has_readers(const capture_t *self)
     return self->unwatched || counter_get(&self->counters->sides[SIDE_CAPTURE].connections) > 0;
 }
 
+// One reader may have subscribed several times.
+static bool
+has_several_readers(const capture_t *self)
+{
+    return self->publishes && self->readers > 1
+           && (self->unwatched || counter_get(&self->counters->sides[SIDE_CAPTURE].connections) != 1);
+}
+
 // With one reader, a message that finds no room is dropped and counted, exactly.
 // With several, those that have room must not miss it: the socket is made lossy
 // for this message, and the count says how often a reader fell behind (each of
@@ -101,8 +126,9 @@ send_frame(capture_t *self, zmq_msg_t *frame, int flags)
     if (zmq_msg_send(frame, self->socket, flags | ZMQ_DONTWAIT) != -1)
         return true;
     counter_add(&self->counters->capture_dropped, 1);
-    if (!self->publishes || self->readers < 2) {
-        self->skip = self->patience;
+    if (!has_several_readers(self)) {
+        // A reader of some topic would not miss all of what comes.
+        self->skip = !self->publishes || self->everything ? self->patience : 0;
         return false;
     }
     int off = 0, on = 1;
@@ -112,28 +138,43 @@ send_frame(capture_t *self, zmq_msg_t *frame, int flags)
     return rc != -1;
 }
 
-static char *
-put_number(char *to, uint64_t number)
+static void
+write_number(number_t *self, uint64_t value)
 {
-    char digits[20];
+    char digits[sizeof self->digits];
     size_t count = 0;
+    self->value = value;
     do
-        digits[count++] = (char) ('0' + number % 10);
-    while (number /= 10);
-    while (count)
-        *to++ = digits[--count];
-    return to;
+        digits[count++] = (char) ('0' + value % 10);
+    while (value /= 10);
+    self->size = count;
+    for (size_t i = 0; i < self->size; i++)
+        self->digits[i] = digits[--count];
 }
 
-// snprintf(3) would cost more than the message itself.
+// TO has room for the longest: a copy of fixed size is cheaper.
+static char *
+put_number(number_t *self, char *to, uint64_t value)
+{
+    if (value == self->value + 1 && self->size && self->digits[self->size - 1] != '9') {
+        self->digits[self->size - 1]++;
+        self->value = value;
+    } else if (value != self->value || !self->size) {
+        write_number(self, value);
+    }
+    memcpy(to, self->digits, sizeof self->digits);
+    return to + self->size;
+}
+
+// Divisions, let alone snprintf(3), would cost more than the message itself.
 static bool
 send_envelope(capture_t *self, side_t side, uint64_t seq, int64_t wall_ns)
 {
     char text[sizeof self->heads[0].text + 42];
     memcpy(text, self->heads[side].text, self->heads[side].size);
-    char *end = put_number(text + self->heads[side].size, seq);
+    char *end = put_number(&self->seq, text + self->heads[side].size, seq);
     *end++ = ' ';
-    end = put_number(end, (uint64_t) wall_ns);
+    end = put_number(&self->wall_ns, end, (uint64_t) wall_ns);
     size_t size = (size_t) (end - text);
     zmq_msg_t frame;
     zmq_msg_init_size(&frame, size);
