@@ -304,7 +304,7 @@ plan_descriptors(daemon_t *self)
 static void
 count_room(daemon_t *self)
 {
-    uint64_t taken = open_descriptors() + self->reserve;
+    uint64_t taken = open_descriptors() + broker_asleep(self->broker) + self->reserve;
     self->room = taken < self->descriptors ? self->descriptors - taken : 1;
 }
 

@@ -342,6 +342,7 @@ def test_live_changes_touch_no_client():
             for line in lines:
                 assert f"reloaded: {line}" in daemon.log()
             for port in (tap, extra):
+                # libzmq closes its copy of a listener when its I/O thread gets round to it
                 zb.wait_until(lambda: zb.accepts(tcp(port)) == (f"bind = {tcp(port)}" in step), what=(port, step))
             if "capture_bind" in step:
                 reader = client(context, zmq.SUB, tcp(tap), rcvtimeo=WAIT)

@@ -72,7 +72,7 @@ open_house(house_t *self, const char *lines)
         abort();
     self->route = route_open(conf, &listeners, &self->services, &self->counters, self->diag);
     listeners_close(&listeners, false);
-    if (!self->route || route_run(self->route) == -1)
+    if (!self->route || route_run(self->route, -1) == -1)
         abort();
     snprintf(self->frontend, sizeof self->frontend, "%s", route_endpoint(self->route, SIDE_FRONTEND, 0, &connected));
     snprintf(self->backend, sizeof self->backend, "%s", route_endpoint(self->route, SIDE_BACKEND, 0, &connected));

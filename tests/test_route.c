@@ -91,7 +91,7 @@ run(fixture_t *self)
     listeners_close(&listeners, false);
     diag_print(diag, stderr);
     diag_destroy(&diag);
-    if (!self->route || route_run(self->route) == -1)
+    if (!self->route || route_run(self->route, -1) == -1)
         abort();
 }
 

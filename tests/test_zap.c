@@ -130,7 +130,7 @@ start(house_t *self)
     self->route = route_open(conf, &listeners, &self->services, &self->counters, self->diag);
     listeners_close(&listeners, false);
     diag_print(self->diag, stdout);
-    return self->route && route_run(self->route) == 0;
+    return self->route && route_run(self->route, -1) == 0;
 }
 
 static void

@@ -130,7 +130,7 @@ broker_new(zloop_t *loop, conf_t **conf_p, const broker_setup_t *setup)
     *conf_p = NULL;
     self->status.started_wall_ns = self->status.reload_wall_ns = clock_wall_ns();
     self->status.reload_ok = true;
-    self->tick = -1;
+    self->tick = self->over = -1;
     return self;
 }
 
@@ -139,6 +139,10 @@ int
 broker_start(broker_t *self, diag_t *diag)
 {
     bool failed = false;
+    if (retire_listen(self) == -1) {
+        diag_error(diag, (place_t) { 0 }, "out of file descriptors");
+        return -1;
+    }
     int rc = guarding_tell(self, (const route_conf_t *const *) self->conf->routes, self->conf->route_count, diag);
     while (rc == 0 && self->conf->route_count > 0) {
         slot_t *slot = slot_add(self, conf_take(self->conf, self->conf->routes[0]->name));
@@ -151,7 +155,7 @@ broker_start(broker_t *self, diag_t *diag)
     if (failed)
         rc = -1;
     for (size_t i = 0; i < self->count && rc == 0; i++)
-        rc = slot_run(self->slots[i], "started");
+        rc = slot_run(self, self->slots[i], "started");
     if (rc == 0)
         self->tick = zloop_timer(self->loop, 1000, 0, on_second, self);
     return rc;
@@ -191,6 +195,16 @@ broker_draining(const broker_t *self)
     return self->retired;
 }
 
+unsigned
+broker_asleep(const broker_t *self)
+{
+    unsigned descriptors = 0;
+    for (size_t i = 0; i < self->count; i++)
+        if (self->slots[i]->route)
+            descriptors += route_asleep(self->slots[i]->route);
+    return descriptors;
+}
+
 int64_t
 broker_age_ms(broker_t *self)
 {
@@ -223,6 +237,7 @@ broker_destroy(broker_t **self_p)
     free(self->slots);
     guarding_end(self);
     conf_destroy(&self->conf);
+    retire_deaf(self);
     free(self);
     *self_p = NULL;
 }

@@ -54,6 +54,7 @@ struct broker {
     logins_t *logins;
     broker_status_t status;
     int tick;
+    int over;              // an eventfd: the thread of some route is over
 };
 
 #endif

@@ -2,7 +2,9 @@
 #include "admin/rates.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static sample_t
@@ -30,25 +32,43 @@ remember(uint32_t history[RATES_HISTORY], uint64_t messages)
     history[RATES_HISTORY - 1] = messages < UINT32_MAX ? (uint32_t) messages : UINT32_MAX;
 }
 
-void
-rates_tick(rates_t *self, const counters_t *counters)
+static const history_t *
+history_of(const rates_t *self)
 {
-    sample_t now = sample(counters), *before = &self->samples[self->newest];
-    if (self->sample_count) { // the first sample has nothing to compare with
-        remember(self->history, now.in - before->in);
-        remember(self->history_out, now.out - before->out);
-        self->history_count += self->history_count < RATES_HISTORY;
-    }
-    self->newest = (self->newest + 1) % (RATES_SECONDS + 1);
-    self->samples[self->newest] = now;
-    if (self->sample_count < RATES_SECONDS + 1)
-        self->sample_count++;
+    static const history_t none; // of every route that has moved nothing
+    return self->history ? self->history : &none;
 }
 
 static const sample_t *
 sample_before(const rates_t *self, unsigned seconds)
 {
-    return &self->samples[(self->newest + RATES_SECONDS + 1 - seconds) % (RATES_SECONDS + 1)];
+    return &history_of(self)->samples[(self->newest + RATES_SECONDS + 1 - seconds) % (RATES_SECONDS + 1)];
+}
+
+static bool
+is_nothing(const sample_t *sample)
+{
+    return !sample->in && !sample->out && !sample->in_bytes && !sample->out_bytes && !sample->blocked_ns;
+}
+
+void
+rates_tick(rates_t *self, const counters_t *counters)
+{
+    sample_t now = sample(counters), before = *sample_before(self, 0);
+    if (!self->history && !is_nothing(&now))
+        self->history = xcalloc(1, sizeof *self->history);
+    history_t *history = self->history;
+    bool comparable = self->sample_count > 0; // the first sample has nothing to compare with
+    if (history && comparable) {
+        remember(history->in, now.in - before.in);
+        remember(history->out, now.out - before.out);
+    }
+    self->history_count += comparable && self->history_count < RATES_HISTORY;
+    self->newest = (self->newest + 1) % (RATES_SECONDS + 1);
+    if (history)
+        history->samples[self->newest] = now;
+    if (self->sample_count < RATES_SECONDS + 1)
+        self->sample_count++;
 }
 
 void
@@ -57,7 +77,7 @@ rates_fill(const rates_t *self, broker_route_t *out)
     unsigned span = self->sample_count ? self->sample_count - 1 : 0;
     if (span == 0)
         return;
-    const sample_t *now = &self->samples[self->newest], *one = sample_before(self, 1), *all = sample_before(self, span);
+    const sample_t *now = sample_before(self, 0), *one = sample_before(self, 1), *all = sample_before(self, span);
     out->rate_in_1s = (double) (now->in - one->in);
     out->rate_out_1s = (double) (now->out - one->out);
     out->bytes_in_1s = (double) (now->in_bytes - one->in_bytes);
@@ -68,6 +88,13 @@ rates_fill(const rates_t *self, broker_route_t *out)
     if (out->blocked_share > 1)
         out->blocked_share = 1;
     out->history_count = self->history_count;
-    out->history = self->history + RATES_HISTORY - self->history_count;
-    out->history_out = self->history_out + RATES_HISTORY - self->history_count;
+    out->history = history_of(self)->in + RATES_HISTORY - self->history_count;
+    out->history_out = history_of(self)->out + RATES_HISTORY - self->history_count;
+}
+
+void
+rates_free(rates_t *self)
+{
+    free(self->history);
+    self->history = NULL;
 }

@@ -16,9 +16,13 @@ typedef struct {
 } sample_t;
 
 typedef struct {
-    sample_t samples[RATES_SECONDS + 1];
+    sample_t samples[RATES_SECONDS + 1]; // a ring
+    uint32_t in[RATES_HISTORY], out[RATES_HISTORY]; // the newest last
+} history_t;
+
+typedef struct {
+    history_t *history; // NULL: all zeros, nothing has moved yet
     unsigned sample_count, newest;
-    uint32_t history[RATES_HISTORY], history_out[RATES_HISTORY]; // the newest last
     uint32_t history_count;
 } rates_t;
 
@@ -27,5 +31,7 @@ void rates_tick(rates_t *self, const counters_t *counters);
 
 // What OUT has of rates, shares and history. It borrows the history from SELF.
 void rates_fill(const rates_t *self, broker_route_t *out);
+
+void rates_free(rates_t *self); // what it has, not itself
 
 #endif

@@ -11,6 +11,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 // --- the end of a route --------------------------------------------------------------------
 
@@ -108,18 +110,37 @@ retire_bury_all(broker_t *self)
 static int
 on_finished(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 {
+    (void) loop;
     broker_t *self = arg;
-    zloop_poller_end(loop, item);
+    uint64_t ignored;
+    ssize_t rc = read(item->fd, &ignored, sizeof ignored);
+    (void) rc;
     for (retired_t *i = self->retired, *next; i; i = next) {
         next = i->next;
-        if (route_finished_fd(i->route) == item->fd) {
+        if (route_finished(i->route))
             bury(self, i);
-            break;
-        }
     }
     if (self->status.stopping)
         retire_heads(self);
     return self->status.stopping && broker_stopped(self) ? -1 : 0;
+}
+
+int
+retire_listen(broker_t *self)
+{
+    self->over = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    zmq_pollitem_t item = { .fd = self->over, .events = ZMQ_POLLIN };
+    return self->over == -1 ? -1 : zloop_poller(self->loop, &item, on_finished, self);
+}
+
+void
+retire_deaf(broker_t *self)
+{
+    if (self->over == -1)
+        return;
+    zloop_poller_end(self->loop, &(zmq_pollitem_t) { .fd = self->over });
+    close(self->over);
+    self->over = -1;
 }
 
 static int64_t
@@ -144,8 +165,6 @@ retire_slot(broker_t *self, slot_t *slot, const char *why)
     slot->route = NULL;
     slot->counters = NULL;
     route_finish(retired->route, drain_time_ms(self), false);
-    zmq_pollitem_t item = { .fd = route_finished_fd(retired->route), .events = ZMQ_POLLIN };
-    zloop_poller(self->loop, &item, on_finished, self);
 }
 
 void

@@ -12,6 +12,10 @@
 // logged at its end ("removed") and must be a literal.
 void retire_slot(broker_t *self, slot_t *slot, const char *why);
 
+// Hear of routes that are done, from now on: 0, or -1 without descriptors.
+int retire_listen(broker_t *self);
+void retire_deaf(broker_t *self);
+
 // When the process stops. Along a chain of routes inside the process the head goes
 // first, and each burial lets the next one go.
 void retire_heads(broker_t *self);

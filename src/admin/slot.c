@@ -48,6 +48,7 @@ slot_free(broker_t *self, slot_t *slot)
     listeners_close(&slot->waiting, false);
     free(slot->counters);
     free(slot->failure);
+    rates_free(&slot->rates);
     free(slot);
 }
 
@@ -126,9 +127,9 @@ log_started(const slot_t *slot, const char *how)
 
 // Give the route its thread, in the state it had.
 int
-slot_run(slot_t *slot, const char *event)
+slot_run(const broker_t *self, slot_t *slot, const char *event)
 {
-    if (route_run(slot->route) == -1) {
+    if (route_run(slot->route, self->over) == -1) {
         log_event(EVENT_ROUTE_THREAD, EVENT_TEXT("route", slot->conf->name), EVENT_PROSE("reason", strerror(errno)));
         return -1;
     }
@@ -209,7 +210,7 @@ slot_bring_up(broker_t *self, slot_t *slot, const char *event, diag_t *diag)
     if (listeners_bind(&slot->waiting, slot->conf, &self->setup->services, diag) == 0)
         slot->route = slot_open_route(self, slot->conf, &slot->waiting, &slot->counters, diag);
     listeners_close(&slot->waiting, false);
-    if (slot->route && slot_run(slot, event) == -1)
+    if (slot->route && slot_run(self, slot, event) == -1)
         slot_drop_route(slot, diag);
     if (!slot->route) {
         slot_fail(slot, diag);

@@ -29,7 +29,7 @@ const counters_t *slot_counters(broker_t *self, slot_t *slot);
 route_t *slot_open_route(broker_t *self, const route_conf_t *conf, listeners_t *listeners, counters_t **counters, diag_t *diag);
 
 // Give the slot's route its thread, in the state it had, and log EVENT. -1, logged: it has none.
-int slot_run(slot_t *slot, const char *event);
+int slot_run(const broker_t *self, slot_t *slot, const char *event);
 // For then: close the route, which is of no use without a thread.
 void slot_drop_route(slot_t *slot, diag_t *diag);
 // The state `failed`, with the first line of DIAG as its reason.

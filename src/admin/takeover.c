@@ -19,9 +19,9 @@ adopt_conf(slot_t *slot, conf_t *wanted)
 }
 
 static void
-run_ready(slot_t *slot, const char *event)
+run_ready(const broker_t *self, slot_t *slot, const char *event)
 {
-    if (slot_run(slot, event) == 0)
+    if (slot_run(self, slot, event) == 0)
         return;
     diag_t *diag = diag_new();
     slot_drop_route(slot, diag);
@@ -35,7 +35,7 @@ do_start(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *ready
     slot_t *slot = slot_add(self, conf_take(wanted, step->wanted->name));
     slot->route = ready->route;
     slot->counters = ready->counters;
-    run_ready(slot, "started");
+    run_ready(self, slot, "started");
 }
 
 static void
@@ -77,7 +77,7 @@ do_replace(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *rea
     }
     slot->route = ready->route;
     slot->counters = ready->counters;
-    run_ready(slot, "re-created");
+    run_ready(self, slot, "re-created");
 }
 
 // A live change went wrong half-way: what it can have, it gets by being made anew.

@@ -123,7 +123,7 @@ anything_in_hand(const queue_t *self)
 static void
 tick(queue_t *self)
 {
-    poll(self->forward->polled + 1, (nfds_t) self->forward->polled_count - 1, TICK_MS);
+    poll(self->forward->polled, (nfds_t) self->forward->polled_count, TICK_MS);
     // Sockets that nobody receives from: their commands must be run all the same.
     for (int side = 0; side < SIDES; side++) {
         const port_t *port = &self->forward->ports[side];

@@ -694,11 +694,11 @@ push(forward_t *self, lane_t *lane)
 }
 
 static void
-wait_for_descriptors(forward_t *self, int timeout_ms)
+wait_for_descriptors(forward_t *self)
 {
-    if (poll(self->polled, (nfds_t) self->polled_count, timeout_ms) <= 0)
+    if (ppoll(self->polled, (nfds_t) self->polled_count, NULL, &self->asleep) <= 0)
         return;
-    for (size_t i = 1; i < self->polled_count; i++) {
+    for (size_t i = 0; i < self->polled_count; i++) {
         if (!self->polled[i].revents)
             continue;
         port_t *port = self->polled_port[i];
@@ -711,7 +711,7 @@ wait_for_descriptors(forward_t *self, int timeout_ms)
 }
 
 void
-forward_sleep(forward_t *self, int timeout_ms)
+forward_sleep(forward_t *self)
 {
     bool blocked = false;
     for (size_t i = 0; i < self->lane_count; i++) {
@@ -733,7 +733,7 @@ forward_sleep(forward_t *self, int timeout_ms)
         forward_all_due(self);
         return;
     }
-    wait_for_descriptors(self, timeout_ms);
+    wait_for_descriptors(self);
 }
 
 // --- set-up -----------------------------------------------------------------
@@ -771,14 +771,14 @@ poll_port(forward_t *self, port_t *port)
 void
 forward_poll_ports(forward_t *self)
 {
-    self->polled_count = 1;
+    self->polled_count = 0;
     for (int side = 0; side < SIDES; side++)
         if (self->ports[side].socket)
             poll_port(self, &self->ports[side]);
 }
 
 void
-forward_init(forward_t *self, flow_t flow, int command_fd)
+forward_init(forward_t *self, flow_t flow)
 {
     if (flow & FLOW_DOWN)
         add_lane(self, SIDE_FRONTEND, SIDE_BACKEND);
@@ -788,7 +788,6 @@ forward_init(forward_t *self, flow_t flow, int command_fd)
         add_lane(self, SIDE_BACKEND, SIDE_FRONTEND);
 
     self->may_trickle = self->lanes[0].kind == LANE_PLAIN && (self->lane_count == 1 || (self->lane_count == 2 && self->lanes[1].kind == LANE_SUBSCRIPTIONS));
-    self->polled[0] = (struct pollfd) { .fd = command_fd, .events = POLLIN };
     forward_poll_ports(self);
     forward_observe(self);
 }

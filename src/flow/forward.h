@@ -21,6 +21,7 @@
 #include "flow/wakeup.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <zmq.h>
 
@@ -86,13 +87,14 @@ typedef struct {
     bool may_trickle; // nothing comes in but by the first lane, and subscriptions
     bool trickling;   // the next pass waits in its receive
 
-    struct pollfd polled[SIDES + 1]; // [0] is the command descriptor
-    port_t *polled_port[SIDES + 1];
+    struct pollfd polled[SIDES];
+    port_t *polled_port[SIDES];
     size_t polled_count;
+    sigset_t asleep; // the thread's signal mask while it sleeps: what is not in it wakes it
 } forward_t;
 
 // PORTS are filled in by the caller; lanes follow from FLOW and the socket types.
-void forward_init(forward_t *self, flow_t flow, int command_fd);
+void forward_init(forward_t *self, flow_t flow);
 void forward_close(forward_t *self); // what is in hand; sockets stay
 
 // One pass: every direction moves up to a burst. True if there may be more to do at once.
@@ -102,8 +104,8 @@ bool forward_pass(forward_t *self);
 // After a change that no descriptor tells of, everything is.
 void forward_all_due(forward_t *self);
 
-// Sleep until a socket or the command descriptor has news, or TIMEOUT_MS (-1: for ever).
-void forward_sleep(forward_t *self, int timeout_ms);
+// Sleep until a socket has news, or a signal comes that `asleep' lets through.
+void forward_sleep(forward_t *self);
 
 // Call when taps, capture readers or the filter changed.
 void forward_observe(forward_t *self);

@@ -489,7 +489,8 @@ listener_give(listener_t *self, void *socket)
         size_t size = sizeof name;
         zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, name, &size);
         // "*" says more than libzmq's "0.0.0.0" or "[::]"; only a port that was free is news.
-        keep_text(&self->endpoint, self->wildcard ? name : self->wanted);
+        if (self->wildcard)
+            keep_text(&self->endpoint, name);
         keep_text(&self->bound_as, name);
     }
     errno = error;

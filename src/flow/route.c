@@ -11,14 +11,15 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define STACK_BYTES (8u * 1024 * 1024) // libzmq's subscription trie recurses
 #define SLOW_SUBSCRIBER_MS 1           // how long a forwarder waits for one before it drops
+#define WAKE_SIGNAL SIGUSR1             // costs a route nothing, where an eventfd is a descriptor
 #define NODROP_PUSH_MS 10              // how long a nodrop send may keep the thread from its commands
 
 typedef enum { FINISH_NOT, FINISH_DRAIN, FINISH_AT_ONCE } finish_t;
@@ -51,11 +52,16 @@ struct route {
 
     pthread_t thread;
     bool started;
-    int command, done;      // eventfds: there is something to do; the thread is over
-    _Atomic bool poked;
+    int tell;               // an eventfd of the caller's, or -1: the thread is over
+    _Atomic bool poked;     // there is something to do
+    _Atomic bool awake;     // the thread can be sent signals to
     _Atomic int mode;       // ROUTE_RUNNING, ROUTE_PAUSED, ROUTE_DRAINING
     listeners_t deferred;   // until it joins; held in the other list
     _Atomic bool joins;
+    listeners_t sleeping;   // given to libzmq when the first client comes; held in the other list
+    bool asks;              // its thread runs: they are doors of the watch
+    _Atomic bool knocked;
+    _Atomic unsigned asleep; // descriptors that will be needed then
     _Atomic int finish;
     _Atomic int64_t deadline_ms;
     _Atomic bool over;
@@ -267,6 +273,8 @@ take_listener(route_t *self, side_t side, const char *wanted)
     if (listener && self->full[side])
         listener_full(listener, false);
     pthread_mutex_unlock(&self->listeners_lock);
+    if (listeners_take(&self->sleeping, side, wanted) && self->asks)
+        watch_door_gone(self->services->watch, listener_fd(listener));
     return listener;
 }
 
@@ -279,10 +287,54 @@ waits(const route_t *self, const listeners_t *listeners, const listener_t *liste
 }
 
 static void
-forget_deferred(listeners_t *deferred)
+forget(listeners_t *held)
 {
-    deferred->count = 0; // whose they are closes them
-    listeners_close(deferred, false);
+    held->count = 0; // whose they are closes them
+    listeners_close(held, false);
+}
+
+// A monitor has two ends, and libzmq gets a copy of each listening descriptor.
+static void
+count_asleep(route_t *self)
+{
+    unsigned count = (unsigned) self->sleeping.count;
+    for (side_t side = 0; side < SIDES; side++)
+        count += self->forward.ports[side].socket && !self->watched[side] ? 2 : 0;
+    atomic_store(&self->asleep, count);
+}
+
+// Both directions bring new messages: then either side's clients are sent away before the route ends.
+static bool
+both_bring(const route_conf_t *conf)
+{
+    int type = conf->sides[SIDE_FRONTEND].type;
+    return conf->flow == FLOW_BOTH && type != ZMQ_ROUTER && type != ZMQ_XSUB;
+}
+
+// The thread has the signal blocked but while it sleeps, so it never comes too
+// early; a thread that is not there yet looks before it sleeps.
+static void
+poke(route_t *self)
+{
+    atomic_store(&self->poked, true);
+    if (atomic_load(&self->awake))
+        pthread_kill(self->thread, WAKE_SIGNAL);
+}
+
+// In the watch thread.
+static void
+on_knock(void *arg)
+{
+    route_t *self = arg;
+    atomic_store(&self->knocked, true);
+    poke(self);
+}
+
+static void
+say_bind_failed(const route_t *self, const listener_t *listener)
+{
+    log_event(EVENT_BIND_FAILED, EVENT_TEXT("route", self->conf->name), EVENT_TEXT("endpoint", listener_wanted(listener)),
+              EVENT_PROSE("reason", zmq_strerror(zmq_errno())));
 }
 
 // In the route's thread.
@@ -294,10 +346,85 @@ join(route_t *self)
     for (size_t i = 0; i < self->deferred.count; i++) {
         listener_t *listener = self->deferred.at[i];
         if (listener_give(listener, self->forward.ports[self->deferred.side[i]].socket) == -1)
-            log_event(EVENT_BIND_FAILED, EVENT_TEXT("route", self->conf->name), EVENT_TEXT("endpoint", listener_wanted(listener)),
-                      EVENT_PROSE("reason", zmq_strerror(zmq_errno())));
+            say_bind_failed(self, listener);
     }
-    forget_deferred(&self->deferred);
+    forget(&self->deferred);
+}
+
+// Where nobody has come in yet, nobody needs to be watched, and libzmq needs no
+// listener: that is two thirds of what a route costs. Whoever comes waits in the
+// kernel's queue until the route's thread has been woken.
+static bool
+may_sleep(const route_t *self, side_t side, const listeners_t *listeners)
+{
+    const side_conf_t *conf = &self->conf->sides[side];
+    if (self->own_ctx || self->asks || both_bring(self->conf))
+        return false;
+    for (size_t i = 0; i < conf->endpoint_count; i++) {
+        size_t at;
+        const endpoint_conf_t *endpoint = &conf->endpoints[i];
+        const listener_t *listener = endpoint->connect ? NULL : find_listener(listeners, side, endpoint->at.text, &at);
+        if (!listener || listener_fd(listener) == -1 || listener_is_wildcard(listener) || listener_is_shared(listener))
+            return false;
+    }
+    return true;
+}
+
+static void
+put_to_sleep(route_t *self, side_t side, listeners_t *listeners)
+{
+    const side_conf_t *conf = &self->conf->sides[side];
+    for (size_t i = 0; i < conf->endpoint_count; i++) {
+        listener_t *listener = listeners_take(listeners, side, conf->endpoints[i].at.text);
+        add_listener(self, listener, side);
+        listeners_add(&self->sleeping, listener, side);
+    }
+    count_asleep(self);
+}
+
+static void
+watch_side(route_t *self, side_t side)
+{
+    const side_conf_t *conf = &self->conf->sides[side];
+    const port_t *port = &self->forward.ports[side];
+    self->watched[side] = watch_add(self->services->watch, port->socket, self->conf->name, side, port->counters);
+    if (self->watched[side] && conf->max_clients > 0)
+        limit_clients(self, side, conf->max_clients);
+}
+
+static bool
+brings(const route_t *self, side_t side)
+{
+    for (size_t i = 0; i < self->forward.lane_count; i++)
+        if (self->forward.lanes[i].input && self->forward.lanes[i].from->side == side)
+            return true;
+    return false;
+}
+
+// In the route's thread. What fails now is tried again when somebody knocks again.
+static void
+wake_up(route_t *self)
+{
+    bool leaving = atomic_load(&self->finish) != FINISH_NOT;
+    for (size_t i = 0; i < self->sleeping.count;) {
+        listener_t *listener = self->sleeping.at[i];
+        side_t side = self->sleeping.side[i];
+        if (leaving && brings(self, side)) { // newcomers wait for whoever is next
+            i++;
+            continue;
+        }
+        if (!self->watched[side])
+            watch_side(self, side);
+        watch_door_gone(self->services->watch, listener_fd(listener));
+        if (listener_give(listener, self->forward.ports[side].socket) == 0) {
+            take_at(&self->sleeping, i);
+            continue;
+        }
+        say_bind_failed(self, listener);
+        watch_door(self->services->watch, listener_fd(listener), on_knock, self);
+        i++;
+    }
+    count_asleep(self);
 }
 
 static int
@@ -351,9 +478,11 @@ open_side(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
         return open_endpoints(self, side, listeners, diag);
     if (services->secure && services->secure(services->arg, port->socket, self->conf, side, diag) == -1)
         return -1;
-    self->watched[side] = watch_add(services->watch, port->socket, self->conf->name, side, port->counters);
-    if (self->watched[side] && conf->max_clients > 0)
-        limit_clients(self, side, conf->max_clients);
+    if (may_sleep(self, side, listeners)) {
+        put_to_sleep(self, side, listeners);
+        return 0;
+    }
+    watch_side(self, side);
     return open_endpoints(self, side, listeners, diag);
 }
 
@@ -410,7 +539,7 @@ set_up_forwarding(route_t *self)
         forward->filter = services->filter_new(services->arg, conf, self->counters);
     self->cut_stalled = conf->sides[SIDE_BACKEND].nodrop;
     counter_set(&self->counters->subscriptions, 0);
-    forward_init(forward, conf->flow, self->command);
+    forward_init(forward, conf->flow);
 }
 
 static void
@@ -421,14 +550,11 @@ free_route(route_t *self)
     topics_free(&self->forward.topics);
     if (self->forward.filter)
         self->services->filter_free(self->services->arg, &self->forward.filter);
-    forget_deferred(&self->deferred);
+    forget(&self->deferred);
+    forget(&self->sleeping);
     listeners_close(&self->listeners, false);
     if (self->own_ctx)
         zmq_ctx_term(self->own_ctx);
-    if (self->command != -1)
-        close(self->command);
-    if (self->done != -1)
-        close(self->done);
     pthread_mutex_destroy(&self->lock);
     pthread_mutex_destroy(&self->listeners_lock);
     pthread_cond_destroy(&self->called);
@@ -457,14 +583,10 @@ route_open(const route_conf_t *conf, listeners_t *listeners, const route_service
     pthread_mutex_init(&self->lock, NULL);
     pthread_mutex_init(&self->listeners_lock, NULL);
     pthread_cond_init(&self->called, NULL);
-    self->command = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    self->done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (conf->engine == ENGINE_ZMQ_PROXY)
         self->own_ctx = proxy_context(1);
 
-    bool failed = self->command == -1 || self->done == -1;
-    if (failed)
-        diag_error(diag, conf->place, "[route %s] out of file descriptors", conf->name);
+    bool failed = false;
     for (side_t side = 0; side < SIDES && !failed; side++)
         if (conf->sides[side].type != -1)
             failed = open_side(self, side, listeners, diag) == -1;
@@ -485,11 +607,19 @@ route_open(const route_conf_t *conf, listeners_t *listeners, const route_service
 
 // --- the thread --------------------------------------------------------------
 
+static void
+let_in(route_t *self)
+{
+    join(self);
+    if (atomic_exchange(&self->knocked, false))
+        wake_up(self);
+}
+
 // Asked all the time while the route drains; it may have to wait for consumers itself.
 static bool
 hurry(void *arg)
 {
-    join(arg);
+    let_in(arg);
     return atomic_load(&((route_t *) arg)->finish) == FINISH_AT_ONCE;
 }
 
@@ -509,12 +639,9 @@ serve_call(route_t *self)
 static void
 obey(route_t *self)
 {
-    uint64_t ignored;
-    ssize_t rc = read(self->command, &ignored, sizeof ignored);
-    (void) rc;
     atomic_store(&self->poked, false);
     atomic_fetch_add(&self->pong, 1);
-    join(self);
+    let_in(self);
     int mode = atomic_load(&self->mode);
     if (mode == ROUTE_PAUSED)
         forward_freeze(&self->forward);
@@ -588,7 +715,7 @@ forward_until_finish(route_t *self)
             continue;
         if (self->cut_stalled)
             look_for_stall(self);
-        forward_sleep(forward, -1);
+        forward_sleep(forward);
     }
 }
 
@@ -635,10 +762,54 @@ drain(route_t *self)
     self->left = drain_run(&self->forward, &how);
 }
 
+static void
+open_doors(route_t *self)
+{
+    self->asks = true;
+    for (size_t i = 0; i < self->sleeping.count; i++)
+        if (watch_door(self->services->watch, listener_fd(self->sleeping.at[i]), on_knock, self) == -1)
+            atomic_store(&self->knocked, true);
+    if (atomic_load(&self->knocked))
+        poke(self);
+}
+
+static void
+close_doors(route_t *self)
+{
+    for (size_t i = 0; self->asks && i < self->sleeping.count; i++)
+        watch_door_gone(self->services->watch, listener_fd(self->sleeping.at[i]));
+    forget(&self->sleeping);
+}
+
+static void
+on_wake_signal(int number)
+{
+    (void) number;
+}
+
+static void
+handle_wake_signal(void)
+{
+    struct sigaction action = { .sa_handler = on_wake_signal, .sa_flags = SA_RESTART };
+    sigaction(WAKE_SIGNAL, &action, NULL);
+}
+
+static void
+expect_signals(route_t *self)
+{
+    sigset_t wake;
+    sigemptyset(&wake);
+    sigaddset(&wake, WAKE_SIGNAL);
+    pthread_sigmask(SIG_BLOCK, &wake, &self->forward.asleep);
+    sigdelset(&self->forward.asleep, WAKE_SIGNAL);
+    atomic_store(&self->awake, true);
+}
+
 static void *
 route_thread(void *arg)
 {
     route_t *self = arg;
+    expect_signals(self);
     char name[16];
     snprintf(name, sizeof name, "zb:%.12s", self->conf->name);
     pthread_setname_np(pthread_self(), name);
@@ -648,21 +819,28 @@ route_thread(void *arg)
                   self->forward.ports[SIDE_CAPTURE].socket);
         close_sockets(self, 0);
     } else {
+        open_doors(self);
         forward_until_finish(self);
         drain(self);
+        close_doors(self);
         close_sockets(self, rest_ms(self));
     }
     pthread_mutex_lock(&self->lock);
     atomic_store(&self->over, true);
     pthread_mutex_unlock(&self->lock);
-    ssize_t rc = write(self->done, &(uint64_t) { 1 }, sizeof(uint64_t));
-    (void) rc;
+    if (self->tell != -1) {
+        ssize_t rc = write(self->tell, &(uint64_t) { 1 }, sizeof(uint64_t));
+        (void) rc;
+    }
     return NULL;
 }
 
 int
-route_run(route_t *self)
+route_run(route_t *self, int tell)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, handle_wake_signal);
+    self->tell = tell;
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
@@ -673,14 +851,6 @@ route_run(route_t *self)
 }
 
 // --- commands ----------------------------------------------------------------
-
-static void
-poke(route_t *self)
-{
-    atomic_store(&self->poked, true);
-    ssize_t rc = write(self->command, &(uint64_t) { 1 }, sizeof(uint64_t));
-    (void) rc;
-}
 
 // Run it in the route's thread and wait; a route's loop answers within milliseconds.
 static int
@@ -759,10 +929,10 @@ route_finished(const route_t *self)
     return !self->started || atomic_load(&((route_t *) self)->over);
 }
 
-int
-route_finished_fd(const route_t *self)
+unsigned
+route_asleep(const route_t *self)
 {
-    return self->done;
+    return atomic_load(&((route_t *) self)->asleep);
 }
 
 void
@@ -970,6 +1140,7 @@ change_in_thread(route_t *self, void *arg)
     const route_services_t *services = self->services;
     int rc = 0;
     bool same = same_capture(had, change->conf);
+    wake_up(self);
     for (side_t side = 0; side < SIDES; side++)
         if (self->forward.ports[side].socket && (side != SIDE_CAPTURE || same))
             rc |= change_side(self, side, had, change);

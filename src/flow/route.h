@@ -64,8 +64,8 @@ int listeners_bind(listeners_t *kept, const route_conf_t *conf, const route_serv
 // COUNTERS are borrowed and outlive the route. NULL with the reason in DIAG.
 route_t *route_open(const route_conf_t *conf, listeners_t *listeners, const route_services_t *services, counters_t *counters, diag_t *diag);
 
-// Start its thread: 0, or -1 with errno.
-int route_run(route_t *self);
+// Start its thread: 0, or -1 with errno. TELL is an eventfd that it writes to when it is over; -1: none.
+int route_run(route_t *self, int tell);
 
 // Go over to CONF while running: endpoints added or removed, limits, filter,
 // capture. What must be bound anew is in LISTENERS already. CONF replaces the
@@ -97,7 +97,10 @@ void route_finish(route_t *self, int64_t drain_ms, bool at_once);
 // as soon as this one has left. What SUCCESSOR (may be NULL) binds there stays open.
 void route_stop_accepting(route_t *self, closed_for_t reason, const route_conf_t *successor);
 bool route_finished(const route_t *self);
-int route_finished_fd(const route_t *self);        // readable once it has
+
+// Sides that only bind, and where nobody has come in yet, take no more than their
+// listening descriptor: so many more the route will open when the first client comes.
+unsigned route_asleep(const route_t *self);
 
 typedef struct {
     uint64_t undelivered;  // taken in, not sent on in time (also counted as dropped, reason shutdown)

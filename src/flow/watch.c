@@ -85,6 +85,14 @@ struct watch_side {
     void *arg;
 };
 
+// A listening descriptor behind which nobody listens yet.
+typedef struct door {
+    struct door *next;
+    int fd;
+    void (*knock)(void *arg);
+    void *arg;
+} door_t;
+
 struct watch {
     void *ctx;
     pthread_t thread;
@@ -99,6 +107,8 @@ struct watch {
     void (*on_total_full)(bool full, void *arg);
     void *total_arg;
     int epoll, wake;
+    int doors_epoll;
+    door_t *doors;
     int64_t looked_ms;
     uint64_t (*counted)(int fd);
     _Atomic bool stopping;
@@ -390,6 +400,61 @@ sweep(watch_t *self)
     }
 }
 
+// --- doors -------------------------------------------------------------------
+
+// Once only, until the next round: whoever is slow to open is not asked without end.
+static int
+listen_at(watch_t *self, door_t *door, int operation)
+{
+    struct epoll_event on_knock = { .events = EPOLLIN | EPOLLONESHOT, .data.ptr = door };
+    return epoll_ctl(self->doors_epoll, operation, door->fd, &on_knock);
+}
+
+static void
+answer_doors(watch_t *self)
+{
+    struct epoll_event knocks[64];
+    int n = epoll_wait(self->doors_epoll, knocks, 64, 0);
+    for (int i = 0; i < n; i++) {
+        const door_t *door = knocks[i].data.ptr;
+        door->knock(door->arg);
+    }
+}
+
+int
+watch_door(watch_t *self, int fd, void (*knock)(void *arg), void *arg)
+{
+    door_t *door = xcalloc(1, sizeof *door);
+    *door = (door_t) { .fd = fd, .knock = knock, .arg = arg };
+    pthread_mutex_lock(&self->lock);
+    int rc = listen_at(self, door, EPOLL_CTL_ADD), error = errno;
+    if (rc == 0) {
+        door->next = self->doors;
+        self->doors = door;
+    } else
+        free(door);
+    pthread_mutex_unlock(&self->lock);
+    errno = error;
+    return rc;
+}
+
+void
+watch_door_gone(watch_t *self, int fd)
+{
+    pthread_mutex_lock(&self->lock);
+    for (door_t **at = &self->doors; *at; at = &(*at)->next)
+        if ((*at)->fd == fd) {
+            door_t *door = *at;
+            *at = door->next;
+            epoll_ctl(self->doors_epoll, EPOLL_CTL_DEL, fd, NULL);
+            free(door);
+            break;
+        }
+    pthread_mutex_unlock(&self->lock);
+}
+
+// --- the thread --------------------------------------------------------------
+
 // Once a round, however often events wake the thread.
 static void
 look(watch_t *self)
@@ -400,6 +465,8 @@ look(watch_t *self)
     self->looked_ms = now;
     for (watch_side_t *side = self->sides; side; side = side->next)
         look_at_some(side);
+    for (door_t *door = self->doors; door; door = door->next)
+        listen_at(self, door, EPOLL_CTL_MOD);
 }
 
 static void *
@@ -413,7 +480,9 @@ watch_thread(void *arg)
         atomic_store(&self->round_ms, clock_mono_ms());
         pthread_mutex_lock(&self->lock);
         for (int i = 0; i < n; i++) {
-            if (ready[i].data.ptr)
+            if (ready[i].data.ptr == self)
+                answer_doors(self);
+            else if (ready[i].data.ptr)
                 read_events(ready[i].data.ptr);
             else
                 read_all(self);
@@ -443,8 +512,12 @@ watch_new(void *ctx)
     pthread_mutex_init(&self->lock, NULL);
     self->epoll = epoll_create1(EPOLL_CLOEXEC);
     self->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    self->doors_epoll = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event on_wake = { .events = EPOLLIN, .data.ptr = NULL };
-    if (self->epoll == -1 || self->wake == -1 || epoll_ctl(self->epoll, EPOLL_CTL_ADD, self->wake, &on_wake) == -1)
+    struct epoll_event on_door = { .events = EPOLLIN, .data.ptr = self };
+    if (self->epoll == -1 || self->wake == -1 || self->doors_epoll == -1
+        || epoll_ctl(self->epoll, EPOLL_CTL_ADD, self->wake, &on_wake) == -1
+        || epoll_ctl(self->epoll, EPOLL_CTL_ADD, self->doors_epoll, &on_door) == -1)
         goto failed;
     errno = pthread_create(&self->thread, NULL, watch_thread, self);
     if (errno == 0)
@@ -454,6 +527,8 @@ failed:
         close(self->epoll);
     if (self->wake != -1)
         close(self->wake);
+    if (self->doors_epoll != -1)
+        close(self->doors_epoll);
     free(self);
     return NULL;
 }
@@ -755,6 +830,7 @@ watch_destroy(watch_t **self_p)
         free(self->expected[i].user);
     close(self->epoll);
     close(self->wake);
+    close(self->doors_epoll);
     pthread_mutex_destroy(&self->lock);
     free(self);
     *self_p = NULL;

@@ -41,6 +41,13 @@ watch_side_t *watch_add(watch_t *self, void *socket, const char *route, side_t s
 // Call after the socket was closed; *SIDE_P is NULL after.
 void watch_remove(watch_t *self, watch_side_t **side_p);
 
+// Somebody wants to come in at the listening descriptor FD: KNOCK (arg) is called
+// in the watch thread, and again every second while somebody waits there. FD stays
+// open until watch_door_gone, after which KNOCK is not called any more. One door
+// for a descriptor. 0, or -1 with errno.
+int watch_door(watch_t *self, int fd, void (*knock)(void *arg), void *arg);
+void watch_door_gone(watch_t *self, int fd);
+
 // shutdown (fd, SHUT_WR) on the connections of the side, and on each that is
 // accepted from now on: libzmq's clients see the end, keep their queue and
 // connect again to whoever comes next. What a client could not write to a full

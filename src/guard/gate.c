@@ -71,7 +71,7 @@ struct gate {
     bag_t refs, ignored; // topics, by how many connections
 
     bag_t checked; // prefix -> holders_t
-    unsigned lengths[TOPIC_MAX / 32]; // a bit for each length of a checked prefix
+    unsigned *lengths; // a bit for each length of a checked prefix, NULL before the first
     size_t longest;
 
     bag_t writers, denied;
@@ -306,6 +306,8 @@ remember_length(gate_t *self, size_t size)
 {
     if (size >= TOPIC_MAX)
         return;
+    if (!self->lengths)
+        self->lengths = xcalloc(TOPIC_MAX / 32, sizeof *self->lengths);
     self->lengths[size / 32] |= 1u << size % 32;
     if (size > self->longest)
         self->longest = size;
@@ -674,6 +676,8 @@ static void
 check_readers(gate_t *self, const void *topic, size_t size)
 {
     size_t longest = size < self->longest ? size : self->longest;
+    if (!self->lengths)
+        return;
     for (size_t length = 0; length <= longest; length++) {
         if (!(self->lengths[length / 32] & 1u << length % 32))
             continue;
@@ -790,6 +794,7 @@ gate_free(gate_t **self_p)
     bag_free(&self->refs);
     bag_free(&self->ignored);
     bag_free(&self->denied);
+    free(self->lengths);
     free(self);
     *self_p = NULL;
 }

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What a route costs while nobody uses it, and that whoever comes first finds it awake."""
+
+import os
+import re
+
+import zmq
+import zb
+
+
+def streamers(ports, keys=""):
+    return "".join(f"[route r{i}]\ntype = streamer\nfrontend_bind = tcp://127.0.0.1:{ports[2 * i]}\n"
+                   f"backend_bind = tcp://127.0.0.1:{ports[2 * i + 1]}\n{keys}\n" for i in range(len(ports) // 2))
+
+
+def socket(context, kind, port):
+    made = context.socket(kind)
+    made.linger = 0
+    made.sndtimeo = made.rcvtimeo = int(20000 * zb.SLOW)
+    made.connect(f"tcp://127.0.0.1:{port}")
+    return made
+
+
+def used(ini):
+    """(RSS, descriptors, threads) of a daemon with these routes."""
+    with zb.Daemon(ini) as daemon:
+        return zb.rss(daemon.pid), zb.fds(daemon.pid), zb.threads(daemon.pid)
+
+
+def test_an_idle_route_is_a_thread_and_four_descriptors():
+    ports = zb.free_ports(100)
+    few, many = used(streamers(ports[:20])), used(streamers(ports))
+    assert many[1] - few[1] == 40 * 4, (few, many)
+    assert many[2] - few[2] == 40, (few, many)
+    if not os.environ.get("ZB_DAEMON") and zb.SLOW == 1: # sanitizers have memory of their own
+        each = (many[0] - few[0]) / 40 / 1024
+        assert each < 60, f"{each:.1f} KiB"
+
+
+def test_each_type_sleeps():
+    for kind in "forwarder", "queue", "streamer":
+        ports = zb.free_ports(20)
+        few, many = (used(streamers(some).replace("streamer", kind)) for some in (ports[:4], ports))
+        assert many[1] - few[1] == 8 * 4, (kind, few, many)
+
+
+def test_the_first_clients_come_all_at_once():
+    front, back = zb.free_ports(2)
+    with zb.Daemon(streamers([front, back])), zmq.Context() as context:
+        producers = [socket(context, zmq.PUSH, front) for _ in range(20)]
+        for number, each in enumerate(producers):
+            each.send(b"%d" % number)
+        consumer = socket(context, zmq.PULL, back)
+        got = {int(consumer.recv()) for _ in producers}
+        assert got == set(range(20)), got
+        context.destroy(0)
+
+
+def test_a_sleeping_route_lets_in_while_it_is_paused():
+    front, back = zb.free_ports(2)
+    with zb.Daemon(streamers([front, back])) as daemon, zb.Control(daemon) as control, zmq.Context() as context:
+        assert "paused" in control.ask("pause r0")
+        producer = socket(context, zmq.PUSH, front)
+        producer.send(b"early")
+        zb.wait_until(lambda: control.route("r0")["frontend"]["connections"] == 1, what="the client")
+        assert control.route("r0")["frontend"]["messages_received"] == 0
+        control.ask("resume r0")
+        assert socket(context, zmq.PULL, back).recv() == b"early"
+        context.destroy(0)
+
+
+def test_a_reload_leaves_who_sleeps_able_to_wake():
+    front, back, other = zb.free_ports(3)
+    ini = streamers([front, back])
+    changes = [ini + "backend_sndhwm = 5\n", ini + f"frontend_bind = tcp://127.0.0.1:{other}\n", ini]
+    with zb.Daemon(ini) as daemon, zmq.Context() as context:
+        for text in changes:
+            zb.write(daemon.file, text)
+            assert daemon.ctl("reload").returncode == 0, daemon.log()
+        producer, consumer = socket(context, zmq.PUSH, front), socket(context, zmq.PULL, back)
+        producer.send(b"still here")
+        assert consumer.recv() == b"still here"
+        context.destroy(0)
+
+
+def test_what_waits_for_the_first_consumer_survives_a_re_creation():
+    front, back = zb.free_ports(2)
+    ini = streamers([front, back])
+    with zb.Daemon(ini) as daemon, zb.Control(daemon) as control, zmq.Context() as context:
+        producer = socket(context, zmq.PUSH, front)
+        for number in range(5000):
+            producer.send(b"%d" % number)
+        zb.wait_until(lambda: control.route("r0")["blocked"], what="a route that waits for consumers")
+        zb.write(daemon.file, ini + "backend_sndhwm = 7\n")
+        assert daemon.ctl("reload").returncode == 0, daemon.log()
+        consumer = socket(context, zmq.PULL, back)
+        got = sorted(int(consumer.recv()) for _ in range(5000))
+        assert got == list(range(5000))
+        context.destroy(0)
+
+
+def test_the_room_for_clients_leaves_what_sleeping_routes_need():
+    ports = zb.free_ports(20)
+    with zb.Daemon("[zbroker]\nlog_level = debug\n" + streamers(ports), wrap=["prlimit", "--nofile=300"]) as daemon:
+        with zmq.Context() as context:
+            context.max_sockets = 1023
+            crowd = [socket(context, zmq.PUSH, ports[0]) for _ in range(300)]
+            daemon.wait_log(r"the process is full")
+            assert not re.search(r"cannot bind|[Oo]ut of file", daemon.log()), daemon.log()
+            assert daemon.ctl("status").returncode == 0
+            for each in crowd:
+                each.close()
+            daemon.wait_log(r"has room for clients again")
+            for i in range(10):
+                producer, consumer = socket(context, zmq.PUSH, ports[2 * i]), socket(context, zmq.PULL, ports[2 * i + 1])
+                producer.send(b"x")
+                assert consumer.recv() == b"x"
+            context.destroy(0)
+
+
+zb.main()
