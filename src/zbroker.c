@@ -121,7 +121,7 @@ parse_options(options_t *self, int argc, char **argv)
             break;
         case 'l':
             if (log_level_find(optarg) == -1)
-                wrong_usage("no such log level", optarg);
+                wrong_usage("-l wants error, warning, notice, info, debug or trace", optarg);
             add_override(self, xasprintf("zbroker.log_level=%s", optarg));
             break;
         case 'o':

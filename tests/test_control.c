@@ -168,9 +168,9 @@ test_a_blocked_route_says_side_and_since_when(void)
     CHECK(says("show routes json", "\"blocked\":null"));
     counter_set(since, (uint64_t)clock_mono_ns() - 5000000000u);
     CHECK(says("show routes json", "\"blocked\":{\"side\":\"backend\",\"since\":\"20"));
-    CHECK(says("show routes", "blocked: nothing is connected to the backend, messages wait since 5 s"));
+    CHECK(says("show routes", "blocked: nothing is connected to the backend, messages have waited for 5 s"));
     counter_set(&broker->routes[0].counters.sides[SIDE_BACKEND].connections, 1);
-    CHECK(says("status", "error: route prices: blocked: the backend takes no messages since 5 s"));
+    CHECK(says("status", "error: route prices: blocked: the backend has taken no messages for 5 s"));
     CHECK(strncmp(answered, "zbroker ", 8) == 0);
     CHECK(says("show stats json", "\"blocked_seconds\":5"));
     broker->routes[0].state = ROUTE_PAUSED;

@@ -165,9 +165,9 @@ running_problems(problems_t *self, const broker_route_t *route)
     blocked_t blocked;
     bool waits = stats_blocked(route, &blocked);
     if (waits && is_lonely(route, blocked.side))
-        problem(self, PROBLEM_ERROR, "blocked: nothing is connected to the %s, messages wait since %.0f s", side_name(blocked.side), blocked.seconds);
+        problem(self, PROBLEM_ERROR, "blocked: nothing is connected to the %s, messages have waited for %.0f s", side_name(blocked.side), blocked.seconds);
     else if (waits)
-        problem(self, PROBLEM_ERROR, "blocked: the %s takes no messages since %.0f s", side_name(blocked.side), blocked.seconds);
+        problem(self, PROBLEM_ERROR, "blocked: the %s has taken no messages for %.0f s", side_name(blocked.side), blocked.seconds);
     else if (route->blocked_share > 0.5)
         problem(self, PROBLEM_WARNING, "blocked %.0f %% of the last minute", route->blocked_share * 100);
     for (int side = SIDE_FRONTEND; side <= SIDE_BACKEND; side++)
