@@ -253,6 +253,7 @@ write_max_fds(writer_t *writer)
 #define OF_SIDE(member, which) write_side_counter, offsetof(side_counters_t, member), which
 #define OF_ROUTE(member) write_route_counter, offsetof(counters_t, member), 0
 
+// clang-format off
 static const metric_t metrics[] = {
     { "zbroker_build_info", "gauge", "Versions of zbroker and of the libraries it runs with; always 1.", write_build_info, 0, 0 },
     { "zbroker_route_state", "gauge", "1 for the state a route is in, 0 for the others.", write_state, 0, 0 },
@@ -280,6 +281,7 @@ static const metric_t metrics[] = {
     { "process_max_fds", "gauge", "File descriptors the process may open.", write_max_fds, 0, 0 },
     { "process_start_time_seconds", "gauge", "When the process started, since the epoch.", write_start_time, 0, 0 },
 };
+// clang-format on
 
 bool
 metric_at(unsigned i, metric_info_t *info)

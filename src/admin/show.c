@@ -99,11 +99,13 @@ add_route_row(request_t *request, const broker_route_t *route, void *context)
 void
 show_routes(request_t *request)
 {
+    // clang-format off
     static const column_t columns[] = {
         { "ROUTE", 0 },           { "TYPE", 0 },          { "STATE", 0 },    { "BLOCKED", 0 }, { "SINCE", 0 },
         { "IN/S", 1 },            { "OUT/S", 1 },         { "FRONTEND_CLIENTS", 1 }, { "BACKEND_CLIENTS", 1 },
         { "FRONTEND", 0 },        { "BACKEND", 0 },       { "INGRESS", 0 },  { "CAPTURE", 0 }, { "PROBLEM", 0 },
     };
+    // clang-format on
     if (request->json)
         show_json_routes(request);
     else
@@ -165,6 +167,7 @@ add_stats_row(request_t *request, const broker_route_t *route, void *context)
 void
 show_stats(request_t *request)
 {
+    // clang-format off
     // What a narrow terminal must still show stands first.
     static const column_t columns[] = {
         { "ROUTE", 0 }, { "STATE", 0 }, { "IN/1S", 1 }, { "OUT/1S", 1 }, { "IN/60S", 1 }, { "OUT/60S", 1 }, { "DROPPED", 1 },
@@ -176,6 +179,7 @@ show_stats(request_t *request)
         { "CAPTURE_DROPPED", 1 }, { "BYTES_IN/1S", 1 }, { "BYTES_OUT/1S", 1 },
         { "FRONTEND_CLIENTS", 1 }, { "BACKEND_CLIENTS", 1 }, { "BLOCKED/60S", 1 },
     };
+    // clang-format on
     _Static_assert(COUNT(columns) == 8 + COUNT(side_columns) + DROP_REASONS + 6, "a cell for each column");
     if (request->json)
         show_json_routes(request);

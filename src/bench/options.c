@@ -17,6 +17,7 @@
 #define PACKAGE_VERSION "unknown"
 #endif
 
+// clang-format off
 static const pattern_t patterns[] = {
     // name      producer    consumer    frontend    backend     route type   replies
     { "pubsub",   ZMQ_PUB,    ZMQ_SUB,    ZMQ_XSUB,   ZMQ_XPUB,   "forwarder", false },
@@ -25,6 +26,7 @@ static const pattern_t patterns[] = {
     { "dealer",   ZMQ_DEALER, ZMQ_DEALER, ZMQ_ROUTER, ZMQ_DEALER, "queue",     true },
     { "pair",     ZMQ_PAIR,   ZMQ_PAIR,   ZMQ_PAIR,   ZMQ_PAIR,   "pair",      false },
 };
+// clang-format on
 
 enum { PATTERNS = sizeof patterns / sizeof *patterns };
 
@@ -42,6 +44,7 @@ typedef struct {
 #define AT(field) offsetof(options_t, field)
 #define DAY_MS 86400000
 
+// clang-format off
 static const row_t rows[] = {
     { "to", 0, LIST, AT(to), 0, 0, "ENDPOINT", "where producers and clients connect ('@' before it: bind)" },
     { "from", 0, LIST, AT(from), 0, 0, "ENDPOINT", "where consumers and services connect" },
@@ -87,6 +90,7 @@ static const row_t rows[] = {
     { "each", 0, FLAG, AT(each), 0, 0, NULL, "print every client and every thread of the broker" },
     { "quiet", 'q', FLAG, AT(quiet), 0, 0, NULL, "no progress" },
 };
+// clang-format on
 
 enum { ROWS = sizeof rows / sizeof *rows };
 
