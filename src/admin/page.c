@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 // page.c - see page.h. One pass over index.html: {{name}} is looked up in a
 // table, <!--ROWS--> becomes a copy of the row template for each route, and the
-// template itself stays for app.js. Numbers look as app.js writes them.
+// template itself stays for app.js.
 
 #include "admin/page.h"
+#include "admin/figures.h"
 #include "admin/problems.h"
 #include "admin/stats.h"
 #include "base/clock.h"
@@ -50,77 +51,6 @@ put(text_t *out, const char *text)
         default: text_char(out, *at);
         }
     text_free(&shown);
-}
-
-// --- numbers -----------------------------------------------------------------
-
-// Groups of three digits, each in an element of its own: they look apart and copy as one number.
-static void
-put_grouped(text_t *out, const char *digits)
-{
-    size_t length = strlen(digits), head = length % 3 ? length % 3 : 3;
-    if (length < 5) {
-        text_add(out, "%s", digits);
-        return;
-    }
-    text_bytes(out, digits, head);
-    for (size_t i = head; i < length; i += 3)
-        text_add(out, "<span>%.3s</span>", digits + i);
-}
-
-static void
-as_count(text_t *out, double value)
-{
-    char digits[400];
-    snprintf(digits, sizeof digits, "%.0f", value);
-    put_grouped(out, digits);
-}
-
-static void
-as_rate(text_t *out, double value)
-{
-    if (value >= 100 || value - floor(value) <= 0)
-        as_count(out, value);
-    else
-        text_add(out, "%.1f", value);
-}
-
-static void
-as_bytes(text_t *out, double value)
-{
-    static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
-    size_t unit = 0;
-    for (; value >= 1024 && unit + 1 < sizeof units / sizeof *units; unit++)
-        value /= 1024;
-    text_add(out, "%.*f %s", unit && value < 100 ? 1 : 0, value, units[unit]);
-}
-
-static void
-as_share(text_t *out, double value)
-{
-    text_add(out, "%.*f %%", value > 0 && value < 0.9995 ? 1 : 0, value * 100);
-}
-
-static void
-as_seconds(text_t *out, double value)
-{
-    text_add(out, "%.*f s", value > 0 ? 1 : 0, value);
-}
-
-static void
-as_duration(text_t *out, double value)
-{
-    static const struct {
-        long long size, next;
-        char unit, next_unit;
-    } steps[] = { { 86400, 3600, 'd', 'h' }, { 3600, 60, 'h', 'm' }, { 60, 1, 'm', 's' } };
-    long long seconds = value > 0 ? (long long)value : 0;
-    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
-        if (seconds >= steps[i].size) {
-            text_add(out, "%lld %c %lld %c", seconds / steps[i].size, steps[i].unit, seconds % steps[i].size / steps[i].next, steps[i].next_unit);
-            return;
-        }
-    text_add(out, "%lld s", seconds);
 }
 
 static double
@@ -212,7 +142,7 @@ static void
 write_reload(const view_t *view, text_t *out)
 {
     text_add(out, view->status.reload_ok ? "ok, " : "failed; the one of ");
-    as_duration(out, seconds_since(view->status.reload_wall_ns));
+    figures_duration(out, seconds_since(view->status.reload_wall_ns));
     text_add(out, view->status.reload_ok ? " ago" : " ago is in force");
 }
 
@@ -472,6 +402,7 @@ typedef struct {
     void (*format)(text_t *out, double value);
 } field_t;
 
+// clang-format off
 static const field_t fields[] = {
     { "program", false, write_program, NULL, NULL },
     { "version", false, write_version, NULL, NULL },
@@ -483,12 +414,12 @@ static const field_t fields[] = {
     { "summary_level", false, write_summary_level, NULL, NULL },
     { "reload", false, write_reload, NULL, NULL },
     { "reload_level", false, write_reload_level, NULL, NULL },
-    { "uptime_seconds", false, NULL, uptime, as_duration },
-    { "cpu_share", false, NULL, cpu_share, as_share },
-    { "cpu_seconds", false, NULL, cpu_seconds, as_seconds },
-    { "rss_bytes", false, NULL, rss_bytes, as_bytes },
-    { "open_fds", false, NULL, open_fds, as_count },
-    { "max_fds", false, NULL, max_fds, as_count },
+    { "uptime_seconds", false, NULL, uptime, figures_duration },
+    { "cpu_share", false, NULL, cpu_share, figures_share },
+    { "cpu_seconds", false, NULL, cpu_seconds, figures_seconds },
+    { "rss_bytes", false, NULL, rss_bytes, figures_bytes },
+    { "open_fds", false, NULL, open_fds, figures_count },
+    { "max_fds", false, NULL, max_fds, figures_count },
     { "name", true, write_name, NULL, NULL },
     { "type", true, write_type, NULL, NULL },
     { "engine", true, write_engine, NULL, NULL },
@@ -499,17 +430,18 @@ static const field_t fields[] = {
     { "spark.line", true, write_spark_line, NULL, NULL },
     { "spark.area", true, write_spark_area, NULL, NULL },
     { "spark.label", true, write_spark_label, NULL, NULL },
-    { "rates.in_1s", true, NULL, rate_in, as_rate },
-    { "rates.out_1s", true, NULL, rate_out, as_rate },
-    { "rates.bytes_in_1s", true, NULL, bytes_in, as_bytes },
-    { "rates.bytes_out_1s", true, NULL, bytes_out, as_bytes },
-    { "frontend.messages_received", true, NULL, messages_received, as_count },
-    { "backend.messages_sent", true, NULL, messages_sent, as_count },
-    { "frontend.connections", true, NULL, frontend_connections, as_count },
-    { "backend.connections", true, NULL, backend_connections, as_count },
-    { "dropped", true, NULL, dropped, as_count },
-    { "blocked_share", true, NULL, blocked_share, as_share },
+    { "rates.in_1s", true, NULL, rate_in, figures_rate },
+    { "rates.out_1s", true, NULL, rate_out, figures_rate },
+    { "rates.bytes_in_1s", true, NULL, bytes_in, figures_bytes },
+    { "rates.bytes_out_1s", true, NULL, bytes_out, figures_bytes },
+    { "frontend.messages_received", true, NULL, messages_received, figures_count },
+    { "backend.messages_sent", true, NULL, messages_sent, figures_count },
+    { "frontend.connections", true, NULL, frontend_connections, figures_count },
+    { "backend.connections", true, NULL, backend_connections, figures_count },
+    { "dropped", true, NULL, dropped, figures_count },
+    { "blocked_share", true, NULL, blocked_share, figures_share },
 };
+// clang-format on
 
 static bool
 is_named(const char *name, size_t size, const char *wanted)
