@@ -14,7 +14,7 @@ import time
 import zmq
 import zb
 
-CLIENTS = int(os.environ.get("ZB_CLIENTS", "2000"))
+CLIENTS = int(os.environ.get("ZB_CLIENTS", "5000"))
 
 
 def tcp(port):

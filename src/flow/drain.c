@@ -5,12 +5,16 @@
 #include "base/mem.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 
 #define TICK_MS 5
 #define QUIET_PASS 400   // less than libzmq's low-water mark: no pipe was full, so no engine has stopped reading
 #define READ_AHEAD_MS 60 // without a fuller pass
 #define CAREFUL_MS 1000  // for a moment in which each client has nothing under way
+#define LOOK_NS 60000    // between two looks for it
+#define CURVE_BYTES 33   // of a frame, beside what is in it
 #define GONE_MS 30       // without a message after the last connection went
 
 // Messages read ahead, in order.
@@ -25,6 +29,8 @@ typedef struct {
     const drain_t *how;
     item_t *first, **last;
     uint64_t count;
+    uint32_t *taken; // bytes of messages, as they are on the wire, of each descriptor
+    size_t taken_count;
 } queue_t;
 
 static bool
@@ -35,6 +41,24 @@ time_is_over(const queue_t *self)
 
 // --- our own queue -----------------------------------------------------------
 
+static void
+account(queue_t *self, const lane_t *lane, const message_t *message)
+{
+    for (size_t i = message->hidden; i < message->count; i++) {
+        int fd = zmq_msg_get(&message->frames[i], ZMQ_SRCFD);
+        if (fd < 0)
+            continue; // from inside the process
+        if ((size_t) fd >= self->taken_count) {
+            size_t count = (size_t) fd + 64;
+            self->taken = xrealloc(self->taken, count, sizeof *self->taken);
+            memset(self->taken + self->taken_count, 0, (count - self->taken_count) * sizeof *self->taken);
+            self->taken_count = count;
+        }
+        size_t body = zmq_msg_size(&message->frames[i]) + (self->how->curve[lane->from->side] ? CURVE_BYTES : 0);
+        self->taken[fd] += (uint32_t) (body + (body < 256 ? 2 : 9)); // flags and length, RFC 23
+    }
+}
+
 static size_t
 read_lane(queue_t *self, lane_t *lane)
 {
@@ -42,6 +66,7 @@ read_lane(queue_t *self, lane_t *lane)
     message_t message = { 0 };
     forward_begin(self->forward);
     while (taken < 100 * FORWARD_BURST && forward_take(self->forward, lane, &message)) {
+        account(self, lane, &message);
         item_t *item = xcalloc(1, sizeof *item);
         item->lane = lane;
         item->message = message;
@@ -120,16 +145,22 @@ anything_in_hand(const queue_t *self)
 
 // --- the steps ---------------------------------------------------------------
 
+// Sockets that nobody receives from: their commands must be run all the same.
 static void
-tick(queue_t *self)
+run_commands(queue_t *self)
 {
-    poll(self->forward->polled, (nfds_t) self->forward->polled_count, TICK_MS);
-    // Sockets that nobody receives from: their commands must be run all the same.
     for (int side = 0; side < SIDES; side++) {
         const port_t *port = &self->forward->ports[side];
         if (port->socket)
             wakeup_heard(&port->wakeup, port->socket);
     }
+}
+
+static void
+tick(queue_t *self)
+{
+    poll(self->forward->polled, (nfds_t) self->forward->polled_count, TICK_MS);
+    run_commands(self);
 }
 
 static void
@@ -161,7 +192,7 @@ half_close(queue_t *self, close_care_t care)
     size_t left = 0;
     for (int side = 0; side < SIDES; side++)
         if (self->how->inputs[side])
-            left += watch_half_close(self->how->inputs[side], care);
+            left += watch_half_close(self->how->inputs[side], care, self->taken, self->taken_count);
     return left;
 }
 
@@ -170,7 +201,7 @@ care_after(const queue_t *self, int64_t elapsed_ms, int64_t share_ms)
 {
     if (elapsed_ms >= share_ms || time_is_over(self))
         return CLOSE_ALL;
-    return elapsed_ms < CAREFUL_MS ? CLOSE_CAUGHT_UP : CLOSE_IDLE;
+    return elapsed_ms < CAREFUL_MS ? CLOSE_AFTER_A_MESSAGE : CLOSE_IDLE;
 }
 
 // A client that never leaves its connection empty is sent away all the same when a quarter of the time is over.
@@ -178,10 +209,17 @@ static void
 half_close_all(queue_t *self)
 {
     int64_t start = clock_mono_ms(), share = (self->how->deadline_ms - start) / 4;
-    while (half_close(self, care_after(self, clock_mono_ms() - start, share)) > 0) {
-        read_inputs(self);
+    for (;;) {
+        close_care_t care = care_after(self, clock_mono_ms() - start, share);
+        if (half_close(self, care) == 0)
+            return;
         send_queue(self);
-        tick(self);
+        if (care == CLOSE_AFTER_A_MESSAGE) {
+            nanosleep(&(struct timespec) { 0, LOOK_NS }, NULL);
+            run_commands(self);
+        } else
+            tick(self);
+        read_inputs(self); // last: what has come in by now is known when the next look is taken
     }
 }
 
@@ -256,6 +294,7 @@ drain_run(forward_t *forward, const drain_t *how)
     }
     send_the_rest(&self);
     left.undelivered = abandon(&self);
+    free(self.taken);
     counter_add(&forward->counters->dropped[DROP_SHUTDOWN], left.undelivered);
     return left;
 }

@@ -18,6 +18,7 @@
 
 typedef struct {
     watch_side_t *inputs[SIDES];      // NULL: none there, or not watched
+    bool curve[SIDES];                // what comes in there is sealed
     bool (*hurry)(void *arg);         // asked all the time: a second signal came
     void (*leave)(void *arg);         // the clients have gone: accept no more
     void *arg;

@@ -758,6 +758,7 @@ drain(route_t *self)
         side_t side = self->forward.lanes[i].from->side;
         if (self->forward.lanes[i].input)
             how.inputs[side] = self->watched[side];
+        how.curve[side] = self->conf->sides[side].security.mechanism == SECURITY_CURVE;
     }
     self->left = drain_run(&self->forward, &how);
 }

@@ -26,9 +26,11 @@
 #include <unistd.h>
 #include <zmq.h>
 
-#define IDLE_CALLS 8 // a client that is not scheduled looks idle too: longer than it waits for a processor
-#define MOMENT_NS 60000 // libzmq's clients write 8 KiB after 8 KiB, some 20 us apart
-#define MOMENTS 3
+#define STILL_LOOKS 3         // libzmq's clients write 8 KiB after 8 KiB, some 20 us apart
+#define SILENT_MS 40          // a client that is not scheduled looks silent too
+#define SILENT_SENDER_MS 250
+#define HELLO_BYTES 512       // of a handshake, or a heartbeat
+#define MISSES 16             // then something comes in that is no message: the least is looked for anew
 #define ROUND_MS 1000 // the loop comes round at least this often
 #define LOOKS 1000    // peers of a side that are looked at a round
 
@@ -45,9 +47,15 @@ typedef struct {
     ino_t inode;
     bool outgoing;
     bool half_closed;
-    uint64_t bytes; // that came in so far
-    bool quiet;     // none did in the last moments
-    unsigned idle;  // calls in a row without a byte to read
+    uint32_t noted;        // bytes that had come in at the last round
+    bool sends;            // more came in since
+    bool looked_at;        // by the drain
+    uint32_t bytes;        // that had come in when it was looked at
+    unsigned still;        // looks since the last one of them
+    int64_t moved_ms;
+    bool rest_known;
+    uint32_t rest;         // the least that came in and was no message yet
+    unsigned misses;
     int64_t since_wall_ns;
     char peer[128];
     char *user;
@@ -186,6 +194,16 @@ count_connections(watch_side_t *side)
         side->on_full(full, side->arg);
 }
 
+static uint32_t
+bytes_received(const watch_t *self, int fd)
+{
+    if (self->counted)
+        return (uint32_t) self->counted(fd);
+    struct tcp_info info = { 0 };
+    socklen_t size = sizeof info;
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? (uint32_t) info.tcpi_bytes_received : 0;
+}
+
 // False: it may not stay.
 static bool
 take_expected(const watch_t *self, peer_t *peer)
@@ -262,6 +280,7 @@ add_peer(watch_side_t *side, int fd, bool outgoing)
     *peer = (peer_t) { .id = ++side->watch->last_id, .fd = fd, .outgoing = outgoing, .since_wall_ns = clock_wall_ns() };
     peer->inode = inode;
     peer->user = user;
+    peer->noted = bytes_received(side->watch, fd);
     name_peer(fd, peer->peer, sizeof peer->peer);
     counter_add(&side->counters->accepted, 1);
     count_connections(side);
@@ -275,6 +294,15 @@ add_peer(watch_side_t *side, int fd, bool outgoing)
               EVENT_TEXT("side", side_name(side->side)), EVENT_NUMBER("client", peer->id), EVENT_TEXT("peer", peer->peer));
 }
 
+// Does it send? Asked once a round, so that a drain knows who did in the last seconds: whoever is not scheduled looks silent.
+static void
+note_activity(const watch_t *self, peer_t *peer)
+{
+    uint32_t bytes = bytes_received(self, peer->fd);
+    peer->sends = bytes - peer->noted > HELLO_BYTES;
+    peer->noted = bytes;
+}
+
 // zmq_unbind and zmq_disconnect end connections without an event: a few of the
 // peers are looked at every round, so that nobody stays in the list for ever.
 static void
@@ -284,7 +312,7 @@ look_at_some(watch_side_t *side)
         if (side->looked >= side->count)
             side->looked = 0;
         if (is_still(&side->peers[side->looked]))
-            side->looked++;
+            note_activity(side->watch, &side->peers[side->looked++]);
         else
             remove_at(side, side->looked);
     }
@@ -595,68 +623,76 @@ watch_remove(watch_t *self, watch_side_t **side_p)
     *side_p = NULL;
 }
 
-static bool
-is_idle(peer_t *peer)
-{
-    int waiting = 0;
-    peer->idle = ioctl(peer->fd, SIOCINQ, &waiting) == 0 && waiting > 0 ? 0 : peer->idle + 1;
-    return peer->idle >= IDLE_CALLS;
-}
-
 void
 watch_count_with(watch_t *self, uint64_t (*counted)(int fd))
 {
     self->counted = counted;
 }
 
-static uint64_t
-bytes_received(const watch_t *self, int fd)
-{
-    if (self->counted)
-        return self->counted(fd);
-    struct tcp_info info = { 0 };
-    socklen_t size = sizeof info;
-    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_bytes_received : 0;
-}
-
 static void
-listen_closely(const watch_t *self, peer_t *peer, bool first)
+look_at_input(const watch_t *self, peer_t *peer)
 {
     int waiting = 0;
-    uint64_t bytes = bytes_received(self, peer->fd);
-    bool silent = ioctl(peer->fd, SIOCINQ, &waiting) == 0 && waiting == 0;
-    peer->quiet = silent && (first || (peer->quiet && bytes == peer->bytes));
+    uint32_t bytes = bytes_received(self, peer->fd);
+    bool nothing = ioctl(peer->fd, SIOCINQ, &waiting) == -1 || waiting == 0;
+    if (nothing && peer->looked_at && bytes == peer->bytes) {
+        peer->still++;
+        return;
+    }
+    peer->sends |= peer->looked_at || bytes - peer->noted > HELLO_BYTES;
+    peer->looked_at = true;
     peer->bytes = bytes;
+    peer->still = 0;
+    peer->moved_ms = clock_mono_ms();
 }
 
-// A message that is cut at the end of one of a client's writes waits for the
-// next one: nobody may be sent away between the two.
-static void
-listen_for_moments(watch_side_t *side)
+// What came in and was not taken is the same after each whole message, and more in the middle of one. After several
+// bursts the least of it is known. True if it is that now, and was so after a burst before.
+static bool
+is_whole(peer_t *peer, uint32_t taken)
 {
-    for (int moment = 0; moment < MOMENTS; moment++) {
-        if (moment > 0)
-            nanosleep(&(struct timespec) { 0, MOMENT_NS }, NULL);
-        for (size_t i = 0; i < side->count; i++)
-            if (!side->peers[i].half_closed)
-                listen_closely(side->watch, &side->peers[i], moment == 0);
+    uint32_t rest = peer->bytes - taken;
+    if (peer->rest_known && rest == peer->rest)
+        return true;
+    peer->misses += peer->still == STILL_LOOKS;
+    if (!peer->rest_known || (int32_t) (rest - peer->rest) < 0 || peer->misses > MISSES) {
+        peer->rest_known = true;
+        peer->rest = rest;
+        peer->misses = 0;
     }
+    return false;
+}
+
+static bool
+may_go(peer_t *peer, close_care_t care, uint32_t taken)
+{
+    if (care == CLOSE_ALL)
+        return true;
+    if (peer->still < STILL_LOOKS)
+        return false;
+    if (care == CLOSE_IDLE)
+        return true;
+    int64_t silent_ms = clock_mono_ms() - peer->moved_ms;
+    if (peer->bytes == 0) // nobody counts there
+        return silent_ms >= SILENT_MS;
+    // Just after a burst the next one is furthest away. Who has sent nothing for a while may go at any time.
+    if (peer->still == STILL_LOOKS || silent_ms >= (peer->sends ? SILENT_SENDER_MS : SILENT_MS))
+        return is_whole(peer, taken);
+    return false;
 }
 
 size_t
-watch_half_close(watch_side_t *side, close_care_t care)
+watch_half_close(watch_side_t *side, close_care_t care, const uint32_t *taken, size_t taken_count)
 {
     size_t left = 0;
     pthread_mutex_lock(&side->watch->lock);
     side->half_closed = true;
-    if (care == CLOSE_CAUGHT_UP)
-        listen_for_moments(side);
     for (size_t i = 0; i < side->count; i++) {
         peer_t *peer = &side->peers[i];
         if (peer->half_closed || !is_still(peer))
             continue;
-        bool caught_up = care != CLOSE_CAUGHT_UP || peer->quiet;
-        if ((is_idle(peer) && caught_up) || care == CLOSE_ALL) {
+        look_at_input(side->watch, peer);
+        if (may_go(peer, care, (size_t) peer->fd < taken_count ? taken[peer->fd] : 0)) {
             peer->half_closed = true;
             shutdown(peer->fd, SHUT_WR);
         } else

@@ -51,18 +51,21 @@ void watch_door_gone(watch_t *self, int fd);
 // shutdown (fd, SHUT_WR) on the connections of the side, and on each that is
 // accepted from now on: libzmq's clients see the end, keep their queue and
 // connect again to whoever comes next. What a client could not write to a full
-// connection before it sees the end is lost, so only connections that had nothing
-// to read for several calls in a row are closed. Returns how many are left. Call it
-// every few milliseconds, with less care as time goes by.
+// connection, and a message whose first half it has written, is lost: so a
+// connection is closed just after a burst that ended with a whole message.
+//
+// TAKEN [fd] is how many bytes of messages, as they are on the wire, were taken
+// off each descriptor since the first call. Returns how many are left. Call it every 60 us while
+// there is care, and with less care as time goes by.
 typedef enum {
-    CLOSE_CAUGHT_UP, // and had no byte come in during the last moment: not in the middle of a burst either
-    CLOSE_IDLE,
+    CLOSE_AFTER_A_MESSAGE,
+    CLOSE_IDLE, // nothing came in for a moment
     CLOSE_ALL,
 } close_care_t;
-size_t watch_half_close(watch_side_t *side, close_care_t care);
+size_t watch_half_close(watch_side_t *side, close_care_t care, const uint32_t *taken, size_t taken_count);
 
 // COUNTED says how many bytes have come in on a connection. Without it only tcp
-// connections can be asked, and in a burst over ipc there seem to be quiet moments.
+// connections can be asked, and a burst over ipc cannot be told from its end.
 void watch_count_with(watch_t *self, uint64_t (*counted)(int fd));
 
 size_t watch_connections(const watch_side_t *side);
