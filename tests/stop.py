@@ -139,7 +139,7 @@ def test_a_restarted_streamer_loses_and_doubles_nothing_over_ipc():
 
 @zb.limit(240 + 60 * RUNS)
 def test_a_restarted_streamer_with_a_backlog_loses_and_doubles_nothing():
-    check("tcp", size=1000, pause=0.02)
+    check("tcp", size=400, pause=0.02)
 
 
 zb.main()

@@ -26,7 +26,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
-#define STILL_LOOKS 3         // libzmq's clients write 8 KiB after 8 KiB, some 20 us apart
+#define STILL_LOOKS 2         // without another byte: libzmq's clients write 8 KiB after 8 KiB, some 20 us apart
 #define SILENT_MS 40          // a client that is not scheduled looks silent too
 #define SILENT_SENDER_MS 250
 #define HELLO_BYTES 512       // of a handshake, or a heartbeat
@@ -54,7 +54,8 @@ typedef struct {
     unsigned still;        // looks since the last one of them
     int64_t moved_ms;
     bool rest_known;
-    uint32_t rest;         // the least that came in and was no message yet
+    uint32_t rest;         // the least that came in and was no message yet…
+    uint32_t rest_at;      // …when so much had come in
     unsigned misses;
     int64_t since_wall_ns;
     char peer[128];
@@ -629,7 +630,8 @@ watch_count_with(watch_t *self, uint64_t (*counted)(int fd))
     self->counted = counted;
 }
 
-static void
+// False: there is something to read.
+static bool
 look_at_input(const watch_t *self, peer_t *peer)
 {
     int waiting = 0;
@@ -637,27 +639,29 @@ look_at_input(const watch_t *self, peer_t *peer)
     bool nothing = ioctl(peer->fd, SIOCINQ, &waiting) == -1 || waiting == 0;
     if (nothing && peer->looked_at && bytes == peer->bytes) {
         peer->still++;
-        return;
+        return true;
     }
     peer->sends |= peer->looked_at || bytes - peer->noted > HELLO_BYTES;
     peer->looked_at = true;
     peer->bytes = bytes;
     peer->still = 0;
     peer->moved_ms = clock_mono_ms();
+    return nothing;
 }
 
-// What came in and was not taken is the same after each whole message, and more in the middle of one. After several
-// bursts the least of it is known. True if it is that now, and was so after a burst before.
+// What came in and was not taken is the same after each whole message, and more in the middle of one: the least of it
+// that was ever seen. True if it is that now, and was so before; when more had come in since, if that has to be.
 static bool
-is_whole(peer_t *peer, uint32_t taken)
+is_whole(peer_t *peer, uint32_t taken, bool since)
 {
     uint32_t rest = peer->bytes - taken;
     if (peer->rest_known && rest == peer->rest)
-        return true;
+        return !since || peer->bytes != peer->rest_at;
     peer->misses += peer->still == STILL_LOOKS;
     if (!peer->rest_known || (int32_t) (rest - peer->rest) < 0 || peer->misses > MISSES) {
         peer->rest_known = true;
         peer->rest = rest;
+        peer->rest_at = peer->bytes;
         peer->misses = 0;
     }
     return false;
@@ -666,19 +670,15 @@ is_whole(peer_t *peer, uint32_t taken)
 static bool
 may_go(peer_t *peer, close_care_t care, uint32_t taken)
 {
-    if (care == CLOSE_ALL)
-        return true;
-    if (peer->still < STILL_LOOKS)
-        return false;
     if (care == CLOSE_IDLE)
-        return true;
+        return peer->still >= STILL_LOOKS;
     int64_t silent_ms = clock_mono_ms() - peer->moved_ms;
     if (peer->bytes == 0) // nobody counts there
         return silent_ms >= SILENT_MS;
     // Just after a burst the next one is furthest away. Who has sent nothing for a while may go at any time.
-    if (peer->still == STILL_LOOKS || silent_ms >= (peer->sends ? SILENT_SENDER_MS : SILENT_MS))
-        return is_whole(peer, taken);
-    return false;
+    if (peer->still <= STILL_LOOKS)
+        return is_whole(peer, taken, true);
+    return silent_ms >= (peer->sends ? SILENT_SENDER_MS : SILENT_MS) && is_whole(peer, taken, false);
 }
 
 size_t
@@ -691,8 +691,9 @@ watch_half_close(watch_side_t *side, close_care_t care, const uint32_t *taken, s
         peer_t *peer = &side->peers[i];
         if (peer->half_closed || !is_still(peer))
             continue;
-        look_at_input(side->watch, peer);
-        if (may_go(peer, care, (size_t) peer->fd < taken_count ? taken[peer->fd] : 0)) {
+        bool read = look_at_input(side->watch, peer);
+        uint32_t messages = (size_t) peer->fd < taken_count ? taken[peer->fd] : 0;
+        if (care == CLOSE_ALL || (read && may_go(peer, care, messages))) {
             peer->half_closed = true;
             shutdown(peer->fd, SHUT_WR);
         } else
