@@ -17,6 +17,7 @@
 #include "flow/recv.h"
 #include "flow/watch.h"
 #include "guard/guard.h"
+#include "guard/policy.h"
 
 #include <czmq.h>
 #include <dirent.h>
@@ -224,6 +225,7 @@ typedef struct {
     void *ctx;
     watch_t *watch;
     guard_t *guard;
+    policy_t *checked; // what the check has read, until the guard has it
     broker_t *broker;
     control_t *control;
     http_t *http;
@@ -466,6 +468,7 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
         return -1;
     }
     watch_count_with(self->watch, recv_counted);
+    guard_use(self->guard, &self->checked); // the broker's own reading then finds it unchanged
     self->setup.guard = self->guard;
     self->setup.services = (route_services_t) { .ctx = self->ctx,
                                                 .watch = self->watch,
@@ -501,6 +504,7 @@ stop(daemon_t *self)
     if (self->ctx)
         zmq_ctx_shutdown(self->ctx);
     guard_destroy(&self->guard);
+    policy_free(&self->checked);
     watch_destroy(&self->watch);
     if (self->ctx)
         zmq_ctx_term(self->ctx);
@@ -517,9 +521,10 @@ say_ready(size_t routes)
 }
 
 static int
-run(const options_t *options, conf_t **conf_p, diag_t *diag)
+run(const options_t *options, conf_t **conf_p, policy_t **policy_p, diag_t *diag)
 {
-    daemon_t self = { .signals = open_signals() };
+    daemon_t self = { .signals = open_signals(), .checked = *policy_p };
+    *policy_p = NULL;
     tame_czmq();
     service_open();
     self.activation = activation_new();
@@ -565,7 +570,8 @@ main(int argc, char **argv)
     parse_options(&options, argc, argv);
     diag_t *diag = diag_new();
     conf_t *conf = conf_load(options.file, options.overrides, options.override_count, diag);
-    if (conf && guard_check(NULL, conf, diag) == -1) // at a start too: a bad file of the guard is exit 1, not 3
+    policy_t *policy = NULL;
+    if (conf && guard_check(NULL, conf, &policy, diag) == -1) // at a start too: a bad file of the guard is exit 1, not 3
         conf_destroy(&conf);
     diag_print(diag, stderr);
 
@@ -575,8 +581,9 @@ main(int argc, char **argv)
     else if (conf) {
         diag_destroy(&diag);
         diag = diag_new();
-        status = run(&options, &conf, diag);
+        status = run(&options, &conf, &policy, diag);
     }
+    policy_free(&policy);
     conf_destroy(&conf);
     diag_destroy(&diag);
     for (size_t i = 0; i < options.override_count; i++)

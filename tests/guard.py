@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """Who comes in and who stays out, seen from outside: the daemon, zbroker-keygen and pyzmq's clients."""
 
+import ctypes
 import os
 import re
 import resource
@@ -492,6 +493,72 @@ frontend_security = plain
 handshake_ivl = 1m
 users = {zb.write(folder + "/users", users, 0o600)}
 """, f"tcp://127.0.0.1:{ports[0]}", f"tcp://127.0.0.1:{ports[1]}"
+
+
+class Opened:
+    """Who opens the files of a folder while it lasts: their names."""
+
+    IN_OPEN, IN_NONBLOCK = 0x20, 0o4000
+
+    def __init__(self, *folders):
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = libc.inotify_init1(self.IN_NONBLOCK)
+        assert self.fd != -1 and all(libc.inotify_add_watch(self.fd, folder.encode(), self.IN_OPEN) != -1 for folder in folders)
+
+    def names(self):
+        """Those that were opened since the last call."""
+        found = []
+        while True:
+            try:
+                data = os.read(self.fd, 65536)
+            except BlockingIOError:
+                return sorted(found)
+            while data:
+                _, _, _, length = struct.unpack_from("iIII", data)
+                name = data[16:16 + length].rstrip(b"\0").decode()
+                found += [name] if name else []  # without: the folder itself
+                data = data[16 + length:]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        os.close(self.fd)
+
+
+def test_a_file_that_did_not_change_is_read_once():
+    folder = zb.folder()
+    ini, clients, server, front, _ = curve_house(folder)
+    more, *_ = plain_house(folder, ["bob"])
+    ini += more.replace("[route jobs]", "[route more]")
+    alice, other = make_cert(clients, "alice"), make_cert(clients, "other")
+    for name in ("alice_secret", "other_secret"):
+        os.rename(f"{clients}/{name}", f"{folder}/{name}")
+    os.mkdir(folder + "/users.d")
+    os.rename(folder + "/users", folder + "/users.d/users")
+    ini = ini.replace(folder + "/users", folder + "/users.d/users")
+    # What has just been written may change again without a trace.
+    newest = max(os.stat(path).st_ctime for path in (alice, other, folder + "/users.d/users"))
+    zb.wait_until(lambda: time.time() > newest + 4)
+    with Opened(clients, folder + "/users.d") as opened:
+        with zb.Daemon(ini) as daemon, Client(zmq.PUSH, front, folder + "/alice", server) as friend:
+            assert opened.names() == ["alice", "other", "users"], "at the start"
+            assert friend.is_in()
+            reload(daemon)
+            reload(daemon)
+            assert daemon.ctl("show", "plan").returncode == 0
+            assert opened.names() == [], "nothing has changed"
+            os.utime(other)
+            reload(daemon)
+            assert opened.names() == ["other"]
+            zb.write(folder + "/users.d/users", keygen("password", "carol", stdin="x\n").stdout, 0o600)
+            opened.names()
+            reload(daemon)
+            assert "users" in opened.names()
+            os.unlink(alice)
+            reload(daemon)
+            assert friend.event(zmq.EVENT_DISCONNECTED)
+            assert daemon.stop() == 0
 
 
 @zb.limit(120)

@@ -340,7 +340,7 @@ a_damaged_certificate_leaves_the_others(void)
     house_t house = open_house(lines);
     CHECK(start(&house));
     CHECK(knock(&house, &(login_t) { .cert = &alice, .server = &server }, ENOUGH_MS) == IN);
-    CHECK(guard_check(NULL, house.conf, house.diag) == 0);
+    CHECK(guard_check(NULL, house.conf, NULL, house.diag) == 0);
     CHECK(diag_warnings(house.diag) == 1);
     remove_file("clients/broken");
     close_house(&house);

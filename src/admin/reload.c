@@ -149,7 +149,7 @@ broker_plan(broker_t *self, const char *file, text_t *answer)
 {
     diag_t *diag = diag_new();
     conf_t *wanted = read_file(self, file ? file : self->conf->file, diag);
-    if (wanted && self->setup->guard && guard_check(self->setup->guard, wanted, diag) == -1)
+    if (wanted && self->setup->guard && guard_check(self->setup->guard, wanted, NULL, diag) == -1)
         conf_destroy(&wanted);
     if (wanted) {
         plan_t *plan = make_plan(self, wanted);

@@ -37,6 +37,34 @@ read_all(int fd, const char *file, size_t max, size_t *size, diag_t *diag)
     return text;
 }
 
+file_state_t
+file_state(int folder, const char *name)
+{
+    enum { SETTLED_S = 2 }; // more than the grain of any file system's clock
+    struct stat st;
+    if (fstatat(folder, name, &st, 0) == -1)
+        return (file_state_t) { 0 }; // reading it will say so
+    return (file_state_t) { .device = st.st_dev,
+                            .inode = st.st_ino,
+                            .size = st.st_size,
+                            .written = st.st_mtim,
+                            .changed = st.st_ctim,
+                            .settled = st.st_ctim.tv_sec + SETTLED_S < time(NULL) };
+}
+
+static bool
+same_time(struct timespec a, struct timespec b)
+{
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+bool
+file_is_unchanged(const file_state_t *now, const file_state_t *before)
+{
+    return before->settled && now->device == before->device && now->inode == before->inode && now->size == before->size
+           && same_time(now->written, before->written) && same_time(now->changed, before->changed);
+}
+
 void
 file_warn_mode(const char *file, diag_t *diag)
 {

@@ -438,6 +438,8 @@ find_gone_keys(review_t *self)
 {
     const keyset_t *had = self->had->keys, *has = self->has->keys;
     self->all = self->had->any_key && !self->has->any_key;
+    if (had == has) // not read again
+        return;
     for (size_t i = 0; had && i < keyset_room(had); i++) {
         const char *user;
         const uint8_t *key = keyset_at(had, i, &user);
@@ -453,6 +455,8 @@ static void
 find_gone_users(review_t *self)
 {
     const char *name, *hash;
+    if (self->had->users == self->has->users)
+        return;
     for (size_t i = 0; self->had->users && (name = users_at(self->had->users, i, &hash)); i++) {
         const char *now = self->has->users ? users_hash(self->has->users, name, strlen(name)) : NULL;
         if (!now || strcmp(now, hash) != 0)
@@ -533,7 +537,7 @@ guard_load(guard_t *self, const guard_route_t routes[], size_t count_routes, dia
 }
 
 int
-guard_check(const guard_t *self, const conf_t *conf, diag_t *diag)
+guard_check(const guard_t *self, const conf_t *conf, policy_t **policy_p, diag_t *diag)
 {
     if (sodium_init() == -1) {
         diag_error(diag, (place_t) {0}, "libsodium cannot be initialised");
@@ -544,6 +548,10 @@ guard_check(const guard_t *self, const conf_t *conf, diag_t *diag)
         routes[i].conf = conf->routes[i];
     policy_t *policy = policy_load(routes, conf->route_count, self ? self->policy : NULL, diag, warn_damaged, diag);
     int rc = policy ? 0 : -1;
+    if (policy_p) {
+        *policy_p = policy;
+        policy = NULL;
+    }
     policy_free(&policy);
     free(routes);
     return rc;

@@ -48,7 +48,9 @@ int guard_load(guard_t *self, const guard_route_t routes[], size_t count, diag_t
 
 // Would guard_load take CONF? 0, or -1 with DIAG. A damaged certificate in
 // client_certs is a warning. SELF is NULL where there is no guard (zbroker -t).
-int guard_check(const guard_t *self, const conf_t *conf, diag_t *diag);
+// POLICY_P, if not NULL, gets what was read: for guard_use, so that what follows
+// need not read it again, or policy_free.
+int guard_check(const guard_t *self, const conf_t *conf, policy_t **policy_p, diag_t *diag);
 
 // For route_services_t, ARG is the guard: set ZAP domain, mechanism, keys and
 // how an XPUB reports subscriptions, after the socket's own options and before

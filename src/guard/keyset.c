@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "guard/cert.h"
+#include "guard/file.h"
 #include "guard/users.h"
 
 #include <dirent.h>
@@ -12,19 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 // What was read of a certificate. A folder may hold a hundred thousand, and a
 // reload after one has changed need not read all the others.
 typedef struct {
     char *name; // in its folder
-    dev_t device;
-    ino_t inode;
-    off_t size;
-    struct timespec written, changed;
-    bool settled; // another change would have shown in CHANGED: it was not that fresh when it was read
+    file_state_t state;
     uint8_t key[CERT_KEY_SIZE];
     char *user; // NULL: damaged
 } known_t;
@@ -35,6 +30,8 @@ typedef struct {
 } client_key_t;
 
 struct keyset {
+    unsigned holders;
+    size_t left_out;
     client_key_t *slots;
     size_t count, room; // room is a power of two
     known_t *known;     // in the order of their names
@@ -126,36 +123,6 @@ by_name(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static bool
-same_time(struct timespec a, struct timespec b)
-{
-    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
-// Is the file what it was when OLD was read?
-static bool
-is_unchanged(const known_t *now, const known_t *old)
-{
-    return old->settled && old->user && now->device == old->device && now->inode == old->inode && now->size == old->size
-           && same_time(now->written, old->written) && same_time(now->changed, old->changed);
-}
-
-// Before the file is read: what is written to it later shows the next time.
-static void
-note_state(known_t *self, int folder)
-{
-    enum { SETTLED_S = 2 }; // more than the grain of any file system's clock
-    struct stat st;
-    if (fstatat(folder, self->name, &st, 0) == -1)
-        return; // reading it will say so
-    self->device = st.st_dev;
-    self->inode = st.st_ino;
-    self->size = st.st_size;
-    self->written = st.st_mtim;
-    self->changed = st.st_ctim;
-    self->settled = st.st_ctim.tv_sec + SETTLED_S < time(NULL);
-}
-
 static void
 read_certificate(known_t *self, const char *path, cert_fault_t *fault)
 {
@@ -179,8 +146,8 @@ add_certificate(keyset_t *self, const char *path, const char *name, int folder, 
     mem_grow(self->known, self->known_count, self->known_room);
     known_t *known = &self->known[self->known_count++];
     *known = (known_t) { .name = xstrdup(name) };
-    note_state(known, folder);
-    if (old && is_unchanged(known, old)) {
+    known->state = file_state(folder, name);
+    if (old && old->user && file_is_unchanged(&known->state, &old->state)) {
         memcpy(known->key, old->key, sizeof known->key);
         known->user = xstrdup(old->user);
     } else
@@ -188,6 +155,7 @@ add_certificate(keyset_t *self, const char *path, const char *name, int folder, 
     const char *other = known->user ? add(self, known->key, known->user) : NULL;
     if (other)
         snprintf(fault->text, sizeof fault->text, "has the same key as %.100s, who came first", other);
+    self->left_out += *fault->text != '\0';
 }
 
 // What BEFORE knew of NAME, from *AT on: both are in the order of names.
@@ -200,8 +168,26 @@ known_before(const keyset_t *before, size_t *at, const char *name)
     return *at < end && strcmp(before->known[*at].name, name) == 0 ? &before->known[*at] : NULL;
 }
 
+// Are all files what they were? What was left out then may be better now, for
+// reasons that do not show in the file.
+static bool
+is_same_folder(const keyset_t *before, int folder, struct dirent *const *names, size_t count)
+{
+    if (!before || before->left_out > 0 || before->known_count != count)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const known_t *known = &before->known[i];
+        if (strcmp(names[i]->d_name, known->name) != 0)
+            return false;
+        file_state_t now = file_state(folder, known->name);
+        if (!file_is_unchanged(&now, &known->state))
+            return false;
+    }
+    return true;
+}
+
 keyset_t *
-keyset_load(const char *folder, const keyset_t *before,
+keyset_load(const char *folder, keyset_t *before,
             void (*damaged)(void *arg, const char *file, int line, const char *text), void *arg)
 {
     struct dirent **names;
@@ -214,9 +200,11 @@ keyset_load(const char *folder, const keyset_t *before,
         errno = reason;
         return NULL;
     }
-    keyset_t *self = xcalloc(1, sizeof *self);
+    bool same = is_same_folder(before, fd, names, (size_t) count);
+    keyset_t *self = same ? before : xcalloc(1, sizeof *self);
     size_t at = 0;
-    for (int i = 0; i < count; i++) {
+    self->holders++;
+    for (int i = 0; i < count && !same; i++) {
         cert_fault_t fault = {0};
         const char *name = names[i]->d_name;
         char *path = xasprintf("%s/%s", folder, name);
@@ -224,8 +212,9 @@ keyset_load(const char *folder, const keyset_t *before,
         if (*fault.text && damaged)
             damaged(arg, path, fault.line, fault.text);
         free(path);
-        free(names[i]);
     }
+    for (int i = 0; i < count; i++)
+        free(names[i]);
     free(names);
     close(fd);
     return self;
@@ -235,7 +224,8 @@ void
 keyset_free(keyset_t **self_p)
 {
     keyset_t *self = *self_p;
-    if (!self)
+    *self_p = NULL;
+    if (!self || --self->holders > 0)
         return;
     for (size_t i = 0; i < self->known_count; i++) {
         free(self->known[i].name);
@@ -244,5 +234,4 @@ keyset_free(keyset_t **self_p)
     free(self->known);
     free(self->slots);
     free(self);
-    *self_p = NULL;
 }

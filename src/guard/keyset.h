@@ -12,8 +12,9 @@ typedef struct keyset keyset_t;
 
 // Read every certificate in FOLDER. NULL, with errno, if the folder cannot be read. What is wrong with
 // a single certificate goes to DAMAGED (may be NULL), and it is left out. BEFORE (may be NULL) is an
-// earlier reading of FOLDER: certificates that have not changed since are not read again.
-keyset_t *keyset_load(const char *folder, const keyset_t *before,
+// earlier reading of FOLDER: certificates that have not changed since are not read again, and if none has,
+// BEFORE itself comes back, with one holder more.
+keyset_t *keyset_load(const char *folder, keyset_t *before,
                       void (*damaged)(void *arg, const char *file, int line, const char *text), void *arg);
 
 const char *keyset_find(const keyset_t *self, const uint8_t key[32]); // the user, NULL: unknown
@@ -22,6 +23,6 @@ const char *keyset_find(const keyset_t *self, const uint8_t key[32]); // the use
 size_t keyset_room(const keyset_t *self);
 const uint8_t *keyset_at(const keyset_t *self, size_t i, const char **user);
 
-void keyset_free(keyset_t **self_p);
+void keyset_free(keyset_t **self_p); // once for each keyset_load, all in one thread
 
 #endif

@@ -7,17 +7,21 @@
 #include "guard/keyset.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zmq.h>
 
-// A file or folder that several sides name is read once.
+// A file or folder that several sides name is read once. A file that does not
+// change goes from one policy to the next as it is; a folder's keys do likewise.
 typedef enum { SOURCE_KEYS, SOURCE_USERS, SOURCE_ACL } source_kind_t;
 
 typedef struct {
     source_kind_t kind;
     char *path;
+    unsigned holders; // policies; all in one thread
+    file_state_t state;
     keyset_t *keys;
     users_t *users;
     acl_t *acl;
@@ -76,6 +80,38 @@ load_keys(const loader_t *self, source_t *source, place_t place)
         diag_error(self->diag, place, "client_certs: cannot read %s: %s", source->path, strerror(errno));
 }
 
+static void
+load_file(const loader_t *self, source_t *source)
+{
+    source->state = file_state(AT_FDCWD, source->path);
+    if (source->kind == SOURCE_USERS)
+        source->users = users_load(source->path, self->diag);
+    else
+        source->acl = acl_load(source->path, self->diag);
+}
+
+static source_t *
+load_source(const loader_t *self, source_kind_t kind, const char *path, place_t place)
+{
+    source_t *source = xcalloc(1, sizeof *source);
+    source->kind = kind;
+    source->path = xstrdup(path);
+    if (kind == SOURCE_KEYS)
+        load_keys(self, source, place);
+    else
+        load_file(self, source);
+    return source;
+}
+
+static bool
+is_unchanged_file(const source_t *source)
+{
+    if (!source || source->kind == SOURCE_KEYS)
+        return false;
+    file_state_t now = file_state(AT_FDCWD, source->path);
+    return file_is_unchanged(&now, &source->state);
+}
+
 static source_t *
 use_source(const loader_t *self, source_kind_t kind, const char *path, place_t place)
 {
@@ -83,19 +119,13 @@ use_source(const loader_t *self, source_kind_t kind, const char *path, place_t p
     source_t *source = find_source(policy, kind, path);
     if (source)
         return source;
-    source = xcalloc(1, sizeof *source);
-    source->kind = kind;
-    source->path = xstrdup(path);
+    if (kind == SOURCE_USERS)
+        file_warn_mode(path, self->diag);
+    source_t *before = find_source(self->before, kind, path);
+    source = is_unchanged_file(before) ? before : load_source(self, kind, path, place);
+    source->holders++;
     mem_grow(policy->sources, policy->source_count, policy->source_room);
     policy->sources[policy->source_count++] = source;
-    if (kind == SOURCE_KEYS)
-        load_keys(self, source, place);
-    else if (kind == SOURCE_USERS) {
-        file_warn_mode(source->path, self->diag);
-        source->users = users_load(source->path, self->diag);
-    }
-    else
-        source->acl = acl_load(source->path, self->diag);
     return source;
 }
 
@@ -298,6 +328,18 @@ policy_at(const policy_t *self, size_t i)
     return i < self->count ? &self->entries[i] : NULL;
 }
 
+static void
+let_go(source_t *source)
+{
+    if (--source->holders > 0)
+        return;
+    keyset_free(&source->keys);
+    users_free(&source->users);
+    acl_free(&source->acl);
+    free(source->path);
+    free(source);
+}
+
 void
 policy_free(policy_t **self_p)
 {
@@ -308,14 +350,8 @@ policy_free(policy_t **self_p)
         cidr_free(&self->entries[i].allow);
         cidr_free(&self->entries[i].deny);
     }
-    for (size_t i = 0; i < self->source_count; i++) {
-        source_t *source = self->sources[i];
-        keyset_free(&source->keys);
-        users_free(&source->users);
-        acl_free(&source->acl);
-        free(source->path);
-        free(source);
-    }
+    for (size_t i = 0; i < self->source_count; i++)
+        let_go(self->sources[i]);
     free(self->entries);
     free(self->sources);
     free(self);
