@@ -517,11 +517,16 @@ def wait_until_captured(daemon, peers, reader, front, back):
 def test_capture_sees_every_message_in_order():
     def check(daemon, peers, reader, front, back):
         sender, receiver = peers.open(zmq.PUSH, front), peers.open(zmq.PULL, back)
-        for frames in numbered(b"m", 500):
+        before = stats(daemon, "r")["capture"]
+        messages = numbered(b"m", 500)
+        for frames in messages:
             sender.send_multipart(frames)
-        assert receive(receiver, 500) == numbered(b"m", 500)
-        assert receive(reader, 500) == numbered(b"m", 500)
+        assert receive(receiver, 500) == messages
+        assert receive(reader, 500) == messages
         assert nothing_more(reader) and stats(daemon, "r")["capture_dropped"] == 0
+        after = stats(daemon, "r")["capture"]
+        assert after["messages_sent"] - before["messages_sent"] == 500, (before, after)
+        assert after["sent_bytes"] - before["sent_bytes"] == sum(len(frame) for frames in messages for frame in frames), (before, after)
 
     captured("streamer", ["capture_type = pub"], zmq.SUB, check)
     captured("streamer", ["capture_type = push"], zmq.PULL, check)

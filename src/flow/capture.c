@@ -196,6 +196,7 @@ capture_offer(capture_t *self, side_t side, uint64_t seq, int64_t wall_ns, zmq_m
     }
     if (self->envelope && !send_envelope(self, side, seq, wall_ns))
         return;
+    uint64_t bytes = 0;
     for (size_t i = 0; i < count; i++) {
         zmq_msg_t copy;
         zmq_msg_init(&copy);
@@ -204,7 +205,10 @@ capture_offer(capture_t *self, side_t side, uint64_t seq, int64_t wall_ns, zmq_m
         zmq_msg_close(&copy);
         if (!sent)
             return; // only the first frame of a message can be refused
+        bytes += zmq_msg_size(&frames[i]);
     }
+    counter_add(&self->counters->sides[SIDE_CAPTURE].messages_sent, 1);
+    counter_add(&self->counters->sides[SIDE_CAPTURE].sent_bytes, bytes);
 }
 
 size_t
