@@ -1095,7 +1095,8 @@ backend_bind = tcp://127.0.0.1:{two}
                 pass
         assert sent < 1000000, "it was not cut"
         daemon.wait_log(r"warning: quota: route news: 127\.0\.0\.1: cut, \d+ subscriptions over the limit")
-        assert zb.rss(daemon.pid) - before < 300 << 20, f"{(zb.rss(daemon.pid) - before) >> 20} MiB for {sent} subscriptions"
+        if zb.SLOW == 1:  # sanitizers have memory of their own
+            assert zb.rss(daemon.pid) - before < 300 << 20, f"{(zb.rss(daemon.pid) - before) >> 20} MiB for {sent} subscriptions"
         got, = publish_until(pub, [good], [b"good"])
         assert got == {b"good"} and good.event(zmq.EVENT_HANDSHAKE_SUCCEEDED, zmq.EVENT_DISCONNECTED) == zmq.EVENT_HANDSHAKE_SUCCEEDED
         assert daemon.stop() == 0
