@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
+#include "admin/events.h"
 #include "base/event.h"
 #include "base/mem.h"
 
@@ -113,6 +114,25 @@ test_a_long_line_keeps_its_tail(void)
     text_free(&out);
 }
 
+// Logins are about a route, too, though the line begins with something else.
+static void
+test_the_status_page_gets_the_words_of_its_route(void)
+{
+    event_t events[4];
+    log_set_level(LOG_LEVEL_ERROR); // what is not logged is shown all the same
+    events_start();
+    log_event(EVENT_AUTH_REFUSED, EVENT_TEXT("route", "a"), EVENT_TEXT("side", "frontend"), EVENT_TEXT("address", "::1"),
+              EVENT_TEXT("mechanism", "plain"), EVENT_TEXT("reason", "busy"), EVENT_TEXT("user", "x route=b"));
+    log_event(EVENT_ROUTE_STATE, EVENT_TEXT("route", "a.b"), EVENT_TEXT("state", "paused"));
+    event_log(EVENT_STOPPED, NULL);
+    CHECK(events_of("b", events, 4) == 0);
+    CHECK(events_of("a", events, 4) == 1);
+    CHECK_TEXT(events[0].text, "auth: route a frontend: ::1 plain refused, busy");
+    CHECK(events_of(NULL, events, 4) == 3);
+    CHECK_TEXT(events[0].text, "zbroker stopped");
+    log_observe(NULL, NULL);
+}
+
 static void
 test_every_name_is_used_once_and_every_key_is_a_word(void)
 {
@@ -174,6 +194,7 @@ main(void)
     RUN(test_one_quoting_rule);
     RUN(test_no_name_writes_a_key_or_a_line);
     RUN(test_a_long_line_keeps_its_tail);
+    RUN(test_the_status_page_gets_the_words_of_its_route);
     RUN(test_every_name_is_used_once_and_every_key_is_a_word);
     RUN(test_the_manual_has_every_event);
     return test_done();
