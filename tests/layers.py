@@ -56,6 +56,12 @@ def test_rooms_include_earlier_rooms_only():
     assert not wrong, "\n".join(wrong)
 
 
+def test_the_log_is_written_by_the_table_of_events_only():
+    wrong = [path for path in files("src", (".c",)) if not path.startswith(os.path.join("src", "base"))
+             and re.search(r"\blog_(?:line|error|warning|notice|info|debug|trace)\(", zb.read(os.path.join(zb.SRCDIR, path)))]
+    assert not wrong, f"a line of the log needs a row in src/base/event.c: {wrong}"
+
+
 def test_no_two_modules_include_each_other():
     graph = {}
     for path in files("src", (".c", ".h")):

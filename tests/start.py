@@ -372,6 +372,7 @@ def test_too_few_descriptors_do_not_end_it():
             zb.at_once("median of 20 answers without a descriptor left", median_answer(daemon, 20))
             zb.wait_until(lambda: zb.rests(daemon.pid, 1, 0.2), what="a daemon that does not spin")
             assert daemon.running(), daemon.log()
+            daemon.wait_log(r"the process is full \(no more descriptors\): newcomers wait event=process-full reason=descriptors$")
             assert zb.fds(daemon.pid) < number and len(daemon.log().splitlines()) < 50, daemon.log()
             assert daemon.ctl("show", "clients").returncode == 0
             for client in clients:
@@ -400,7 +401,7 @@ def test_max_clients_lets_the_others_wait():
             pushers[-1].linger = 0
             pushers[-1].connect(tcp(one))
             zb.wait_until(lambda: connections() == expected)
-        daemon.wait_log(r"is full \(max_clients\)")
+        daemon.wait_log(r"the process is full \(max_clients\): newcomers wait event=process-full reason=max_clients$")
         late = context.socket(zmq.PUSH)
         late.linger = 0
         late.connect(tcp(one))
