@@ -331,6 +331,24 @@ def test_a_free_port_is_shown():
         assert receiver.recv() == b"x"
 
 
+def test_the_next_peer_of_a_pair_waits_for_its_turn():
+    front, back = endpoints("tcp", 2)
+    ini = route("r", "pair", f"frontend_bind = {front}", f"backend_bind = {back}", "max_clients = 1")
+    with zb.Daemon(ini) as daemon, Peers() as peers:
+        other, first = peers.open(zmq.PAIR, back), peers.open(zmq.PAIR, front)
+        first.send(b"one")
+        assert other.recv() == b"one"
+        daemon.wait_log(r"frontend is full \(max_clients\)")
+        second = peers.open(zmq.PAIR, front)
+        second.send(b"two")
+        assert not other.poll(300)
+        first.close()
+        assert other.recv() == b"two"
+        other.send(b"three")
+        assert second.recv() == b"three"
+        assert daemon.stop() == 0, daemon.log()
+
+
 def test_custom_pairs():
     for front_type, back_type, senders, receivers in (
             ("pull", "PUB", zmq.PUSH, zmq.SUB), ("Dealer", "dealer", zmq.DEALER, zmq.DEALER), ("PULL", "PUSH", zmq.PUSH, zmq.PULL),
