@@ -86,8 +86,11 @@ admit(verdict_t *self, const policy_t *policy, const zap_request_t *request)
     const char *shown = is_four ? address + sizeof mapped - 1 : address;
     snprintf(self->address, sizeof self->address, "%s", strncmp(shown, "localhost:", 10) == 0 || !*shown ? "ipc" : shown);
     self->entry = policy ? policy_find(policy, request->domain.data, request->domain.size) : NULL;
-    if (!self->entry)
+    if (!self->entry) {
+        // A route that is going: its endpoint may belong to another one already, which knows the client.
         refuse(self, "no-such-side");
+        self->status = ZAP_LATER;
+    }
     else if (memchr(request->address.data, '\0', request->address.size) || strlen(address) == sizeof address - 1)
         refuse(self, "bad-address");
     else if (!entry_admits(self->entry, address))
