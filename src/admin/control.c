@@ -87,8 +87,12 @@ drop(control_t *self, session_t *client)
     if (client->dead)
         return;
     client->dead = true;
-    tapping_destroy(&client->tapping);
-    close(client->fd);
+    if (tapping_destroy(&client->tapping)) {
+        close(client->fd);
+    } else {
+        epoll_ctl(self->epoll, EPOLL_CTL_DEL, client->fd, NULL);
+        shutdown(client->fd, SHUT_RDWR);
+    }
     *(client->previous ? &client->previous->next : &self->clients) = client->next;
     if (client->next)
         client->next->previous = client->previous;

@@ -7,7 +7,8 @@
 //
 // The two threads share no lock: the one of low priority would make the other
 // one wait. What is new comes through an inbox that is exchanged whole, what is
-// asked of a tapping is a flag in it, and who is told wakes by an eventfd.
+// asked of a tapping is a flag in it, and who is told wakes by an eventfd. The
+// main thread frees what the other one has let go of.
 
 #include "admin/tapper.h"
 
@@ -15,12 +16,11 @@
 #include "base/mem.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -32,7 +32,6 @@ enum {
     NAP_MS = 2,                 // while messages come, the routes need not wake us
     OUTPUT_MAX = 1024 * 1024,   // that waits for a client, before it misses messages
     ENDING_TURNS = 32,          // more than a ring holds; the route may be filling it again
-    EVENTS_MAX = 64,
     RETRY_MS = 200,             // of a tap that the route would not take
 };
 
@@ -54,10 +53,10 @@ typedef struct ring {
 struct tapping {
     tapper_t *tapper;
     tapping_conf_t conf;
-    _Atomic unsigned references; // the main thread's and the other's
+    int fd;
     _Atomic bool ending;         // asked to
     _Atomic bool abandoned;      // nobody wants the rest
-    _Atomic bool over;
+    _Atomic bool over;           // the thread knows it no more
     _Atomic int64_t stuck_since_ms; // 0: nothing waits
 
     // The main thread's:
@@ -65,11 +64,12 @@ struct tapping {
     const route_t *route; // of the newest tap; to compare with only: it may be gone
     tap_t *newest;
     int64_t retry_ms;
+    tapping_t *next_left;
 
     // The other thread's, until it is over:
     tapping_t *next;
-    int fd;               // a duplicate, in case the client is dropped
     bool full;            // the socket takes nothing more
+    bool broken;          // and never will
     bool done;
     unsigned turns;       // left, once it is ending
     uint64_t seq, shown;
@@ -81,7 +81,6 @@ struct tapper {
     broker_t *broker;
     int news; // an eventfd for the main thread
     int wake; // and one for ours
-    int epoll;
     bool started;
     pthread_t thread;
     _Atomic(source_t *) inbox;
@@ -89,10 +88,13 @@ struct tapper {
     _Atomic uint64_t pulse;
     uint64_t pulse_seen;
     int64_t asked_ms; // 0: not yet
+    tapping_t *left;  // destroyed, not over
 
     // The thread's:
     tapping_t *tappings;
     ring_t *rings;
+    struct pollfd *polled;
+    size_t polled_count, polled_room;
 };
 
 static void
@@ -103,12 +105,8 @@ ring_the_bell(int fd)
 }
 
 static void
-release(tapping_t *self)
+free_tapping(tapping_t *self)
 {
-    if (atomic_fetch_sub(&self->references, 1) > 1)
-        return;
-    if (self->fd != -1)
-        close(self->fd);
     text_free(&self->output);
     tapping_conf_free(&self->conf);
     free(self);
@@ -122,9 +120,9 @@ waiting(const tapping_t *self)
     return self->output.size - self->sent;
 }
 
-// Send what the socket takes; when it takes no more, EPOLLOUT tells.
+// Send what the socket takes; when it takes no more, poll(2) tells.
 static void
-flush(tapper_t *self, tapping_t *tapping)
+flush(tapping_t *tapping)
 {
     while (!tapping->full && waiting(tapping)) {
         ssize_t done = send(tapping->fd, tapping->output.data + tapping->sent, waiting(tapping), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -135,13 +133,11 @@ flush(tapper_t *self, tapping_t *tapping)
         }
         if (done == -1 && errno == EINTR)
             continue;
-        // Also if nobody is there any more: the main thread finds out, and asks us to end.
+        // If nobody is there any more, the main thread finds out, and asks us to end.
         tapping->full = true;
+        tapping->broken = errno != EAGAIN;
         if (!atomic_load(&tapping->stuck_since_ms))
             atomic_store(&tapping->stuck_since_ms, clock_mono_ms());
-        struct epoll_event event = { .events = EPOLLOUT | EPOLLONESHOT, .data.ptr = tapping };
-        if (done == -1 && errno == EAGAIN)
-            epoll_ctl(self->epoll, EPOLL_CTL_MOD, tapping->fd, &event);
     }
     if (waiting(tapping)) {
         if (tapping->sent)
@@ -173,7 +169,7 @@ advance(source_t *source, uint64_t seq)
 }
 
 static void
-show(tapper_t *self, source_t *source, const tap_message_t *message)
+show(source_t *source, const tap_message_t *message)
 {
     tapping_t *tapping = source->tapping;
     uint64_t seq = tap_see(source->tap);
@@ -181,7 +177,7 @@ show(tapper_t *self, source_t *source, const tap_message_t *message)
         return;
     advance(source, seq);
     if (waiting(tapping) >= OUTPUT_MAX)
-        flush(self, tapping);
+        flush(tapping);
     if (waiting(tapping) >= OUTPUT_MAX)
         return;
     tapping_print(message, tapping->seq, tapping->conf.format, &tapping->output);
@@ -211,26 +207,19 @@ add_source(tapper_t *self, source_t *source)
     while (*at && (*at)->ring != tap_ring_of(source->tap))
         at = &(*at)->next;
     if (!*at) {
-        struct epoll_event event = { .events = EPOLLIN | EPOLLET };
         *at = xcalloc(1, sizeof **at);
         (*at)->ring = tap_ring_of(source->tap);
-        epoll_ctl(self->epoll, EPOLL_CTL_ADD, tap_ring_fd((*at)->ring), &event);
     }
     source->next = (*at)->sources;
     (*at)->sources = source;
 }
 
-// Its last source's tap is released last, and the ring may go with it.
+// A ring may go with its last tap.
 static void
 drop_sources(tapper_t *self, const tapping_t *tapping)
 {
     for (ring_t **at = &self->rings; *at;) {
         ring_t *ring = *at;
-        bool others = false;
-        for (source_t *source = ring->sources; source; source = source->next)
-            others |= source->tapping != tapping;
-        if (!others)
-            epoll_ctl(self->epoll, EPOLL_CTL_DEL, tap_ring_fd(ring->ring), NULL);
         for (source_t **source = &ring->sources; *source;)
             if ((*source)->tapping == tapping)
                 drop_source(source);
@@ -256,13 +245,13 @@ settle(ring_t *ring, const tapping_t *tapping)
 
 // True: there was something.
 static bool
-serve_ring(tapper_t *self, ring_t *ring)
+serve_ring(ring_t *ring)
 {
     size_t count = 0;
     const tap_message_t *message;
     while (count < BATCH && (message = tap_ring_take(ring->ring))) {
         for (source_t *source = ring->sources; source; source = source->next)
-            show(self, source, message);
+            show(source, message);
         count++;
     }
     ring->drained = count < BATCH;
@@ -276,13 +265,12 @@ serve_rings(tapper_t *self)
     for (ring_t **at = &self->rings; *at;) {
         ring_t *ring = *at;
         bool last = tap_ring_is_closed(ring->ring); // asked first: what it left is taken below
-        came |= serve_ring(self, ring);
+        came |= serve_ring(ring);
         if (!last || !ring->drained) {
             at = &ring->next;
             continue;
         }
         settle(ring, NULL);
-        epoll_ctl(self->epoll, EPOLL_CTL_DEL, tap_ring_fd(ring->ring), NULL);
         while (ring->sources)
             drop_source(&ring->sources);
         *at = ring->next;
@@ -314,10 +302,8 @@ take_inbox(tapper_t *self)
         for (tapping_t *each = self->tappings; each; each = each->next)
             known |= each == tapping;
         if (!known) {
-            struct epoll_event event = { .events = EPOLLONESHOT, .data.ptr = tapping };
             tapping->next = self->tappings;
             self->tappings = tapping;
-            epoll_ctl(self->epoll, EPOLL_CTL_ADD, tapping->fd, &event);
         }
         add_source(self, source);
     }
@@ -363,33 +349,45 @@ tend_tappings(tapper_t *self)
         tapping_t *tapping = *at;
         if (tapping->turns && !tapping->done)
             end_soon(self, tapping);
-        flush(self, tapping);
+        flush(tapping);
         if (!tapping->done) {
             at = &tapping->next;
             continue;
         }
         *at = tapping->next;
         drop_sources(self, tapping);
-        epoll_ctl(self->epoll, EPOLL_CTL_DEL, tapping->fd, NULL); // to close a duplicate would not do it
         atomic_store(&tapping->over, true);
-        release(tapping);
         ring_the_bell(self->news);
     }
+}
+
+static void
+look_at(tapper_t *self, int fd, short events)
+{
+    mem_grow(self->polled, self->polled_count, self->polled_room);
+    self->polled[self->polled_count++] = (struct pollfd){ .fd = fd, .events = events };
 }
 
 static void
 wait_for_news(tapper_t *self, bool came)
 {
     bool more = false;
-    struct epoll_event events[EVENTS_MAX];
-    for (ring_t *ring = self->rings; ring; ring = ring->next)
+    self->polled_count = 0;
+    look_at(self, self->wake, POLLIN);
+    for (tapping_t *tapping = self->tappings; tapping; tapping = tapping->next)
+        if (tapping->full && !tapping->broken)
+            look_at(self, tapping->fd, POLLOUT);
+    for (ring_t *ring = self->rings; ring; ring = ring->next) {
         more |= !ring->drained || (!came && !tap_ring_sleep(ring->ring));
-    int count = epoll_wait(self->epoll, events, EVENTS_MAX, more ? 0 : came ? NAP_MS : -1);
-    for (int i = 0; i < count; i++) {
-        tapping_t *tapping = events[i].data.ptr;
-        if (tapping && events[i].events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
-            tapping->full = false;
+        if (!came)
+            look_at(self, tap_ring_fd(ring->ring), POLLIN);
     }
+    if (poll(self->polled, (nfds_t)self->polled_count, more ? 0 : came ? NAP_MS : -1) <= 0)
+        return;
+    size_t at = 1;
+    for (tapping_t *tapping = self->tappings; tapping; tapping = tapping->next)
+        if (tapping->full && !tapping->broken)
+            tapping->full = !self->polled[at++].revents;
 }
 
 static void *
@@ -422,10 +420,23 @@ tapper_new(broker_t *broker)
     self->broker = broker;
     self->news = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     self->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    self->epoll = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event event = { .events = EPOLLIN };
-    epoll_ctl(self->epoll, EPOLL_CTL_ADD, self->wake, &event);
     return self;
+}
+
+// Those whose clients have gone before they were over.
+static void
+bury(tapper_t *self)
+{
+    for (tapping_t **at = &self->left; *at;) {
+        tapping_t *tapping = *at;
+        if (!atomic_load(&tapping->over)) {
+            at = &tapping->next_left;
+            continue;
+        }
+        *at = tapping->next_left;
+        close(tapping->fd);
+        free_tapping(tapping);
+    }
 }
 
 int
@@ -440,6 +451,7 @@ tapper_look(tapper_t *self)
     uint64_t ignored;
     ssize_t rc = read(self->news, &ignored, sizeof ignored);
     (void)rc;
+    bury(self);
 }
 
 int64_t
@@ -460,7 +472,7 @@ start(tapper_t *self)
 {
     if (self->started)
         return true;
-    if (self->news == -1 || self->wake == -1 || self->epoll == -1) {
+    if (self->news == -1 || self->wake == -1) {
         errno = EMFILE;
         return false;
     }
@@ -480,10 +492,12 @@ tapper_destroy(tapper_t **self_p)
         ring_the_bell(self->wake);
         pthread_join(self->thread, NULL);
     }
-    int descriptors[] = { self->news, self->wake, self->epoll };
-    for (size_t i = 0; i < sizeof descriptors / sizeof *descriptors; i++)
-        if (descriptors[i] != -1)
-            close(descriptors[i]);
+    bury(self);
+    if (self->news != -1)
+        close(self->news);
+    if (self->wake != -1)
+        close(self->wake);
+    free(self->polled);
     free(self);
 }
 
@@ -527,16 +541,14 @@ tapping_new(tapper_t *tapper, tapping_conf_t *conf, int fd, text_t *error)
     } else {
         tapping_t *self = xcalloc(1, sizeof *self);
         self->tapper = tapper;
-        self->references = 2;
         self->broker = tapper->broker;
         self->conf = *conf;
         memset(&conf->prefix, 0, sizeof conf->prefix);
-        self->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-        if (self->fd != -1 && start(tapper) && attach(self, &route))
+        self->fd = fd;
+        if (start(tapper) && attach(self, &route))
             return self;
         text_add(error, "route %s: %s", self->conf.route, errno == ENOSPC ? "no room for another tap" : strerror(errno));
-        self->references = 1;
-        release(self);
+        free_tapping(self);
     }
     return NULL;
 }
@@ -598,21 +610,26 @@ tapping_stuck_ms(const tapping_t *self)
     return since ? clock_mono_ms() - since : 0;
 }
 
-void
+bool
 tapping_destroy(tapping_t **self_p)
 {
     tapping_t *self = *self_p;
     broker_route_t route;
     *self_p = NULL;
     if (!self)
-        return;
+        return true;
     atomic_store(&self->abandoned, true);
     tap_leave(self->newest);
     // It stops copying as soon as it knows.
     if (broker_find(self->broker, self->conf.route, &route) && is_current(self, &route))
         route_look(route.route);
     tap_release(&self->newest);
-    if (!atomic_load(&self->over))
-        ring_the_bell(self->tapper->wake);
-    release(self);
+    if (atomic_load(&self->over)) {
+        free_tapping(self);
+        return true;
+    }
+    self->next_left = self->tapper->left;
+    self->tapper->left = self;
+    ring_the_bell(self->tapper->wake);
+    return false;
 }

@@ -20,14 +20,14 @@ typedef struct tapper tapper_t;
 // All of this is called by the main thread. The thread starts with the first tap.
 tapper_t *tapper_new(broker_t *broker);
 int tapper_fd(const tapper_t *self);     // readable when a tapping may be over or has lost its route; -1: out of descriptors
-void tapper_look(tapper_t *self);        // has seen it
+void tapper_look(tapper_t *self);        // it was seen
 int64_t tapper_age_ms(tapper_t *self);   // of an unanswered sign of life
 void tapper_destroy(tapper_t **self_p);  // every tapping is over then; destroy them after
 
 typedef struct tapping tapping_t;
 
-// Show on the socket FD what CONF asks for. Takes what CONF holds; FD stays the
-// caller's, who writes nothing to it before this is over. NULL with the reason in ERROR.
+// Show on the socket FD what CONF asks for. Takes what CONF holds. FD stays the
+// caller's, who neither writes to it nor closes it before this is over. NULL with the reason in ERROR.
 tapping_t *tapping_new(tapper_t *tapper, tapping_conf_t *conf, int fd, text_t *error);
 bool tapping_is_endless(const tapping_t *self); // no count was given
 
@@ -43,6 +43,7 @@ bool tapping_is_over(tapping_t *self, text_t *out);
 // For how long the client has taken nothing of what waits for it.
 int64_t tapping_stuck_ms(const tapping_t *self);
 
-void tapping_destroy(tapping_t **self_p); // also if it is not over
+// False: it is not over, and closes FD itself when the thread has let go of it.
+bool tapping_destroy(tapping_t **self_p);
 
 #endif
