@@ -227,6 +227,12 @@ capture_pass(capture_t *self, size_t messages)
 }
 
 void
+capture_rest(capture_t *self)
+{
+    self->skip = 0;
+}
+
+void
 capture_free(capture_t **self_p)
 {
     free(*self_p);

@@ -29,6 +29,8 @@ void capture_offer(capture_t *self, side_t side, uint64_t seq, int64_t wall_ns, 
 size_t capture_unseen(const capture_t *self);
 // So many of them have passed, and were not offered.
 void capture_pass(capture_t *self, size_t messages);
+// Nothing comes for now: the next one is offered, full or not.
+void capture_rest(capture_t *self);
 
 void capture_free(capture_t **self_p);
 

@@ -696,6 +696,8 @@ push(forward_t *self, lane_t *lane)
 static void
 wait_for_descriptors(forward_t *self)
 {
+    if (self->capture)
+        capture_rest(self->capture);
     if (ppoll(self->polled, (nfds_t) self->polled_count, NULL, &self->asleep) <= 0)
         return;
     for (size_t i = 0; i < self->polled_count; i++) {
