@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What a route costs while nobody uses it, and that whoever comes first finds it awake."""
+"""What a route costs while nobody uses it, that whoever comes first finds it awake, and what may wait in it."""
 
 import os
 import re
@@ -32,7 +32,7 @@ def test_an_idle_route_is_a_thread_and_four_descriptors():
     few, many = used(streamers(ports[:20])), used(streamers(ports))
     assert many[1] - few[1] == 40 * 4, (few, many)
     assert many[2] - few[2] == 40, (few, many)
-    if not os.environ.get("ZB_DAEMON") and zb.SLOW == 1: # sanitizers have memory of their own
+    if not os.environ.get("ZB_DAEMON") and zb.HEAVY == 1: # sanitizers have memory of their own
         each = (many[0] - few[0]) / 40 / 1024
         assert each < 60, f"{each:.1f} KiB"
 
@@ -116,6 +116,67 @@ def test_the_room_for_clients_leaves_what_sleeping_routes_need():
                 producer.send(b"x")
                 assert consumer.recv() == b"x"
             context.destroy(0)
+
+
+
+def dumped(ini):
+    """{key: value} of the last route in what -T prints."""
+    done = zb.run("-T", "-c", "-", stdin=ini)
+    assert done.returncode == 0, done.stderr
+    return dict(line.split(" = ", 1) for line in done.stdout.split("[route ")[-1].splitlines() if " = " in line)
+
+
+def test_queue_bytes_make_high_water_marks():
+    ports = zb.free_ports(2)
+    budget = "queue_bytes = 64M\nmessage_size = 64k\n"
+    values = dumped(streamers(ports, budget))
+    assert (values["frontend_rcvhwm"], values["backend_sndhwm"], values["queue_bytes"]) == ("1024", "1024", "64M"), values
+    values = dumped(streamers(ports, budget + "backend_sndhwm = 7\n"))
+    assert (values["frontend_rcvhwm"], values["backend_sndhwm"]) == ("1024", "7"), values
+    values = dumped("[defaults]\nhwm = 9\n" + streamers(ports, budget))
+    assert (values["frontend_rcvhwm"], values["backend_sndhwm"]) == ("1024", "1024"), values
+    values = dumped(streamers(ports, "hwm = 9\n" + budget))
+    assert (values["frontend_rcvhwm"], values["backend_sndhwm"]) == ("9", "9"), values
+    values = dumped(streamers(ports, budget.replace("64k", "1G")))
+    assert values["backend_sndhwm"] == "1", values
+    values = dumped(streamers(ports, budget).replace("streamer", "forwarder"))
+    assert [values[f"{side}_{key}"] for side in ("frontend", "backend") for key in ("sndhwm", "rcvhwm")] \
+        == ["0", "1024", "1024", "1000"], values
+
+
+def stuck(ini, front, back, size):
+    """Bytes that a streamer holds more once its worker takes nothing and its producer can send no more."""
+    with zb.Daemon(ini) as daemon, zb.Control(daemon) as control, zmq.Context() as context:
+        before = zb.rss(daemon.pid)
+        worker = context.socket(zmq.PULL)
+        worker.rcvhwm = 1
+        worker.connect(f"tcp://127.0.0.1:{back}")
+        zb.wait_until(lambda: control.route("r0")["backend"]["connections"] == 1, what="the worker")
+        producer = context.socket(zmq.PUSH)
+        producer.sndhwm, producer.sndtimeo = 1, 100
+        producer.connect(f"tcp://127.0.0.1:{front}")
+        data, refused = bytes(size), 0
+        while refused < 20:
+            try:
+                producer.send(data)
+                refused = 0
+            except zmq.Again:
+                refused += 1
+        grown = zb.rss(daemon.pid) - before
+        context.destroy(0)
+        return grown
+
+
+def test_queue_bytes_bound_what_waits():
+    if os.environ.get("ZB_DAEMON") or zb.HEAVY != 1:
+        raise zb.Skip("sanitizers have memory of their own")
+    front, back = zb.free_ports(2)
+    budget = 8 << 20
+    grown = stuck(streamers([front, back], "queue_bytes = 8M\nmessage_size = 64k\n"), front, back, 1 << 16)
+    # one queue of the producer, one of the worker
+    assert budget < grown < 2.5 * budget, f"{grown / budget:.2f} budgets"
+    freely = stuck(streamers([front, back]), front, back, 1 << 16)
+    assert freely > 10 * budget, f"{freely / budget:.2f} budgets"
 
 
 zb.main()

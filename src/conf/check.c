@@ -131,6 +131,20 @@ resolve_route_rows(const check_t *self)
     }
 }
 
+// What a message takes is not known before one has come, and high-water marks
+// cannot be changed safely once a queue is used.
+static void
+check_budget(const check_t *self)
+{
+    const given_t *queue = given_for_route(self, "queue_bytes"), *size = given_for_route(self, "message_size");
+    if (self->route->queue_bytes && !self->route->message_size && !given_has(self, "message_size"))
+        complain_key(self, queue->item, "needs message_size, what a message of this route usually takes");
+    else if (queue && self->route->queue_bytes && size && !self->route->message_size)
+        complain_value(self, size->item, "queue_bytes needs to know it");
+    else if (size && self->route->message_size && !given_has(self, "queue_bytes"))
+        complain_key(self, size->item, "does nothing without queue_bytes");
+}
+
 static void
 check_route(const check_t *self)
 {
@@ -151,6 +165,7 @@ check_route(const check_t *self)
     if (route->sides[SIDE_INGRESS].endpoint_count && route->pattern->ingress)
         route->sides[SIDE_INGRESS].type = ZMQ_PULL;
     resolve_route_rows(self);
+    check_budget(self);
     for (size_t which = 0; which < SIDES; which++) {
         if (route->sides[which].type < 0) {
             fit_absent_side(self, which);

@@ -91,6 +91,7 @@ typedef struct {
     side_conf_t sides[SIDES];         // capture: type ZMQ_PUB or ZMQ_PUSH, -1 without endpoints
     bool capture_envelope;
     int64_t batch_us, batch_min;      // 0: off
+    int64_t queue_bytes, message_size; // 0: not given; else they make the high-water marks
     int64_t cpu;                      // pin the route's thread; -1: not
     settings_t settings;
 } route_conf_t;

@@ -270,6 +270,13 @@ given_written(const check_t *self, size_t side, size_t attribute, bool only_side
     return NULL;
 }
 
+bool
+given_by_defaults(const check_t *self, const given_slot_t *slot)
+{
+    const given_slot_t *all = self->defaults->side[ANY_SIDE];
+    return slot >= all && slot < all + ATTRIBUTES;
+}
+
 const given_slot_t *
 given_row(const check_t *self, size_t side, const char *key)
 {

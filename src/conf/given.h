@@ -52,6 +52,7 @@ void given_unknown_key(const check_t *self, const raw_item_t *item);
 // What was written for ATTRIBUTE of SIDE, nearest first: SIDE_key, key, key of
 // [defaults]. NULL: nothing.
 const given_slot_t *given_written(const check_t *self, size_t side, size_t attribute, bool only_sided);
+bool given_by_defaults(const check_t *self, const given_slot_t *slot); // SLOT is of [defaults]
 const given_slot_t *given_row(const check_t *self, size_t side, const char *key);
 const raw_item_t *given_item(const check_t *self, size_t side, const char *key); // the one line to point at
 

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "conf/secure.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,6 +175,19 @@ is_idle(const sockopt_t *option, const side_conf_t *side)
     return (for_multicast && !has_multicast) || (for_gssapi && side->security.mechanism != SECURITY_GSSAPI);
 }
 
+// How many messages of message_size make queue_bytes, where OPTION limits messages; 0: it does not, or nobody asked.
+static int64_t
+budget(const route_conf_t *route, const sockopt_t *option, int type)
+{
+    // What goes the other way there are subscriptions.
+    bool sends = option->option == ZMQ_SNDHWM && type != ZMQ_XSUB && type != ZMQ_SUB;
+    bool receives = option->option == ZMQ_RCVHWM && type != ZMQ_XPUB && type != ZMQ_PUB;
+    if ((!sends && !receives) || !route->queue_bytes || !route->message_size)
+        return 0;
+    int64_t messages = route->queue_bytes / route->message_size;
+    return messages < 1 ? 1 : messages > INT_MAX ? INT_MAX : messages;
+}
+
 static void
 resolve_option(const check_t *self, size_t which, size_t attribute)
 {
@@ -186,6 +200,9 @@ resolve_option(const check_t *self, size_t which, size_t attribute)
     bool needed;
     const char *text = own_default(self, option, side, &needed);
     const given_slot_t *slot = given_written(self, which, attribute, needed);
+    int64_t hwm = budget(route, option, side->type);
+    if (hwm && slot && given_by_defaults(self, slot))
+        slot = NULL; // the route says more
     if (!slot && is_idle(option, side))
         return;
     if (option->flags & SOCKOPT_LIST) {
@@ -202,10 +219,12 @@ resolve_option(const check_t *self, size_t which, size_t attribute)
         value.text = xstrdup(slot->at[0].value.text);
     else if (slot)
         value.number = slot->at[0].value.number;
+    else if (hwm)
+        value.number = hwm;
     else
         sockopt_parse(option, text, &value, reason, sizeof reason);
     reload_t reload = option->flags & SOCKOPT_LIVE ? RELOAD_LIVE : RELOAD_ROUTE;
-    resolve_setting(&route->settings, prefix, option->key, sockopt_print(option, value), reload, !slot);
+    resolve_setting(&route->settings, prefix, option->key, sockopt_print(option, value), reload, !slot && !hwm);
     if (option->option == ZMQ_ROUTER_MANDATORY)
         side->mandatory = value.number;
     if (option->option == ZMQ_XPUB_NODROP)
