@@ -573,7 +573,7 @@ wrong_overrides_are_named_by_number_and_column(void)
         "-o:3:1: error: \"foo\" is not SECTION.KEY=VALUE\n"
         "-o:4:9: error: [zbroker] sndhwm: belongs into [defaults] or a [route NAME]\n"
         "-o:6:12: error: a control character\n"
-        "types.ini:59:2: error: [route pair]: the frontend has no endpoint, add frontend_bind or frontend_connect\n");
+        "types.ini:61:2: error: [route pair]: the frontend has no endpoint, add frontend_bind or frontend_connect\n");
     free(said);
     diag_destroy(&diag);
 }
