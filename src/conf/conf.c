@@ -70,6 +70,15 @@ conf_route(const conf_t *self, const char *name)
     return NULL;
 }
 
+bool
+side_has_endpoint(const side_conf_t *side, const char *text, bool connect)
+{
+    for (size_t i = 0; i < side->endpoint_count; i++)
+        if (side->endpoints[i].connect == connect && strcmp(side->endpoints[i].at.text, text) == 0)
+            return true;
+    return false;
+}
+
 size_t
 conf_endpoints(const conf_t *self)
 {

@@ -12,7 +12,8 @@
 #include "conf/conf.h"
 #include "flow/counters.h"
 #include "flow/filter.h"
-#include "flow/listener.h"
+#include "flow/listeners.h"
+#include "flow/services.h"
 #include "flow/tap.h"
 #include "flow/watch.h"
 
@@ -21,44 +22,6 @@ typedef enum { ROUTE_RUNNING, ROUTE_PAUSED, ROUTE_DRAINING, ROUTE_DISABLED, ROUT
 const char *route_state_name(route_state_t state); // "running", …
 
 typedef struct route route_t;
-
-// What a route needs from the process. All borrowed, all outlive the route.
-typedef struct {
-    void *ctx;
-    watch_t *watch;
-    uint64_t epoch; // of this process: part of the routing ids of queues
-
-    // Called for each socket before its first bind or connect: sets keys, ZAP
-    // domain, manual mode. 0, or -1 with the reason in DIAG. May be NULL.
-    int (*secure)(void *arg, void *socket, const route_conf_t *conf, side_t side, diag_t *diag);
-    // The filter of a route, NULL for none; freed by filter_free in the route's last call. May be NULL.
-    filter_t *(*filter_new)(void *arg, const route_conf_t *conf, counters_t *counters);
-    void (*filter_free)(void *arg, filter_t **filter_p);
-    void *arg;
-
-    // A listening descriptor from systemd for ENDPOINT, or -1. May be NULL.
-    int (*activated)(void *arg, const endpoint_conf_t *endpoint);
-    // A listening tcp descriptor is there: it may be kept for the next process. May be NULL.
-    void (*listening)(void *arg, const endpoint_conf_t *endpoint, int fd);
-    void *service_arg; // of these two
-} route_services_t;
-
-// Listening sockets by side, while a route is being re-created.
-typedef struct {
-    listener_t **at;
-    side_t *side;
-    size_t count, room;
-    bool wait; // the route before is still delivering: see route_join
-} listeners_t;
-
-void listeners_add(listeners_t *self, listener_t *listener, side_t side);
-listener_t *listeners_take(listeners_t *self, side_t side, const char *wanted); // NULL: none for that endpoint
-listener_t *listeners_take_any(listeners_t *self, const char *wanted);          // of whichever side; never a wildcard's
-void listeners_close(listeners_t *self, bool keep_files);
-
-// Bind what CONF wants and is not in KEPT yet; what could not be bound is in
-// DIAG, and then KEPT is as before. 0 or -1.
-int listeners_bind(listeners_t *kept, const route_conf_t *conf, const route_services_t *services, diag_t *diag);
 
 // Open the sockets of CONF on the LISTENERS (emptied of what is used). CONF and
 // COUNTERS are borrowed and outlive the route. NULL with the reason in DIAG.

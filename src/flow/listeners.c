@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "flow/listeners.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void
+listeners_add(listeners_t *self, listener_t *listener, side_t side)
+{
+    size_t room = self->room;
+    mem_grow(self->at, self->count, self->room);
+    if (room != self->room)
+        self->side = xrealloc(self->side, self->room, sizeof *self->side);
+    self->at[self->count] = listener;
+    self->side[self->count++] = side;
+}
+
+listener_t *
+listeners_take_at(listeners_t *self, size_t i)
+{
+    listener_t *listener = self->at[i];
+    self->count--;
+    self->at[i] = self->at[self->count];
+    self->side[i] = self->side[self->count];
+    return listener;
+}
+
+listener_t *
+listeners_find(const listeners_t *self, side_t side, const char *wanted, size_t *at)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (self->side[i] == side && strcmp(listener_wanted(self->at[i]), wanted) == 0) {
+            *at = i;
+            return self->at[i];
+        }
+    return NULL;
+}
+
+listener_t *
+listeners_take(listeners_t *self, side_t side, const char *wanted)
+{
+    size_t i;
+    return listeners_find(self, side, wanted, &i) ? listeners_take_at(self, i) : NULL;
+}
+
+listener_t *
+listeners_take_any(listeners_t *self, const char *wanted)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (!listener_is_wildcard(self->at[i]) && strcmp(listener_wanted(self->at[i]), wanted) == 0)
+            return listeners_take_at(self, i);
+    return NULL;
+}
+
+void
+listeners_forget(listeners_t *held)
+{
+    held->count = 0; // whose they are closes them
+    listeners_close(held, false);
+}
+
+void
+listeners_close(listeners_t *self, bool keep_files)
+{
+    for (size_t i = 0; i < self->count; i++)
+        listener_close(&self->at[i], keep_files);
+    free(self->at);
+    free(self->side);
+    *self = (listeners_t) { 0 };
+}
+
+static void
+forget_new(listeners_t *self, size_t before)
+{
+    while (self->count > before)
+        listener_close(&self->at[--self->count], false);
+}
+
+int
+listeners_bind(listeners_t *kept, const route_conf_t *conf, const route_services_t *services, diag_t *diag)
+{
+    size_t before = kept->count, ignored;
+    bool failed = false;
+    for (side_t side = 0; side < SIDES; side++)
+        for (size_t i = 0; i < conf->sides[side].endpoint_count; i++) {
+            const endpoint_conf_t *endpoint = &conf->sides[side].endpoints[i];
+            if (endpoint->connect || listeners_find(kept, side, endpoint->at.text, &ignored))
+                continue;
+            int fd = services->activated ? services->activated(services->service_arg, endpoint) : -1;
+            listener_t *listener = listener_open(endpoint, &conf->sides[side], fd, diag);
+            if (!listener) {
+                failed = true;
+                continue;
+            }
+            listeners_add(kept, listener, side);
+            if (services->listening && endpoint->at.transport == TRANSPORT_TCP)
+                services->listening(services->service_arg, endpoint, listener_fd(listener));
+        }
+    if (failed)
+        forget_new(kept, before);
+    return failed ? -1 : 0;
+}

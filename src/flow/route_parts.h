@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MPL-2.0
+// route_parts.h - what a route is made of. Only for the files that are the route:
+// route, sockets, doors and change. Everybody else has route.h.
+
+#ifndef ZB_ROUTE_PARTS_H
+#define ZB_ROUTE_PARTS_H
+
+#include "flow/drain.h"
+#include "flow/forward.h"
+#include "flow/route.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+typedef enum { FINISH_NOT, FINISH_DRAIN, FINISH_AT_ONCE } finish_t;
+
+// A piece of work for the route's thread; the caller waits for it.
+typedef struct {
+    int (*run)(route_t *self, void *arg);
+    void *arg;
+    int result;
+} call_t;
+
+// What the watch thread gets: all that it reads is fixed, or under the listeners' lock.
+typedef struct {
+    route_t *route;
+    side_t side;
+} side_of_t;
+
+struct route {
+    const route_conf_t *conf;
+    char *name;             // of all its configurations
+    const route_services_t *services;
+    counters_t *counters;
+    void *own_ctx;          // engine zmq_proxy
+    listeners_t listeners;
+    watch_side_t *watched[SIDES];
+    side_of_t side_of[SIDES];
+
+    forward_t forward;      // the thread's, once it runs
+    bool cut_stalled;       // a stalled subscriber can hold up the others
+
+    pthread_t thread;
+    bool started;
+    int tell;               // an eventfd of the caller's, or -1: the thread is over
+    _Atomic bool poked;     // there is something to do
+    _Atomic bool awake;     // the thread can be sent signals to
+    _Atomic int mode;       // ROUTE_RUNNING, ROUTE_PAUSED, ROUTE_DRAINING
+    listeners_t deferred;   // until it joins; held in the other list
+    _Atomic bool joins;
+    listeners_t sleeping;   // given to libzmq when the first client comes; held in the other list
+    bool asks;              // its thread runs: they are doors of the watch
+    _Atomic bool knocked;
+    _Atomic unsigned asleep; // descriptors that will be needed then
+    _Atomic int finish;
+    _Atomic int64_t deadline_ms;
+    _Atomic bool over;
+    _Atomic uint64_t pong;
+    uint64_t ping;
+    int64_t ping_ms;
+
+    pthread_mutex_t listeners_lock; // the thread changes them, the watch thread closes and opens them
+    bool full[SIDES];               // under that lock: at max_clients
+    pthread_mutex_t lock;   // over what follows
+    pthread_cond_t called;
+    call_t *call;
+
+    drain_left_t left;
+};
+
+// --- route.c -----------------------------------------------------------------
+
+// Run it in the route's thread and wait; a route's loop answers within milliseconds. -1: it has none.
+int route_call(route_t *self, int (*run)(route_t *self, void *arg), void *arg);
+void route_poke(route_t *self); // there is something to do; from any thread
+
+// --- sockets.c: made in the opener's thread, the route's from then on ---------
+
+// Of a side, on the LISTENERS. 0, or -1 with DIAG; sockets_close cleans up.
+int sockets_open(route_t *self, side_t side, listeners_t *listeners, diag_t *diag);
+void sockets_close(route_t *self, int64_t linger_ms);
+void sockets_set_linger(route_t *self, side_t side, int64_t linger_ms);
+void sockets_add_listener(route_t *self, listener_t *listener, side_t side); // takes it
+listener_t *sockets_take_listener(route_t *self, side_t side, const char *wanted); // the caller's; NULL: none
+void sockets_join(route_t *self); // accept where it had to wait for the route before, if route_join was called
+void sockets_say_bind_failed(const route_t *self, const listener_t *listener);
+
+void sockets_watch(route_t *self, side_t side);
+void sockets_limit_clients(route_t *self, side_t side, int64_t max_clients);
+void sockets_unwatch(route_t *self);
+
+// --- doors.c: sides where nobody has come in yet ------------------------------
+//
+// Where nobody has come in yet, nobody needs to be watched, and libzmq needs no
+// listener: that is two thirds of what a route costs. Whoever comes waits in the
+// kernel's queue until the route's thread has been woken.
+
+bool doors_may_close(const route_t *self, side_t side, const listeners_t *listeners);
+void doors_close(route_t *self, side_t side, listeners_t *listeners); // takes the side's
+void doors_watch(route_t *self);  // from now on who knocks is heard
+void doors_answer(route_t *self); // let in; what fails now is tried again when somebody knocks again
+void doors_forget(route_t *self); // nobody is let in any more
+
+#endif

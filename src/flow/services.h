@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MPL-2.0
+// services.h - what a route needs from the process: made by main, the same for all.
+
+#ifndef ZB_SERVICES_H
+#define ZB_SERVICES_H
+
+#include "base/diag.h"
+#include "conf/conf.h"
+#include "flow/counters.h"
+#include "flow/filter.h"
+#include "flow/watch.h"
+
+#include <stdint.h>
+
+// All borrowed, all outlive the route.
+typedef struct {
+    void *ctx;
+    watch_t *watch;
+    uint64_t epoch; // of this process: part of the routing ids of queues
+
+    // Called for each socket before its first bind or connect: sets keys, ZAP
+    // domain, manual mode. 0, or -1 with the reason in DIAG. May be NULL.
+    int (*secure)(void *arg, void *socket, const route_conf_t *conf, side_t side, diag_t *diag);
+    // The filter of a route, NULL for none; freed by filter_free in the route's last call. May be NULL.
+    filter_t *(*filter_new)(void *arg, const route_conf_t *conf, counters_t *counters);
+    void (*filter_free)(void *arg, filter_t **filter_p);
+    void *arg;
+
+    // A listening descriptor from systemd for ENDPOINT, or -1. May be NULL.
+    int (*activated)(void *arg, const endpoint_conf_t *endpoint);
+    // A listening tcp descriptor is there: it may be kept for the next process. May be NULL.
+    void (*listening)(void *arg, const endpoint_conf_t *endpoint, int fd);
+    void *service_arg; // of these two
+} route_services_t;
+
+#endif
