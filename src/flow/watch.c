@@ -686,6 +686,7 @@ watch_half_close(watch_side_t *side, close_care_t care, const uint32_t *taken, s
 {
     size_t left = 0;
     pthread_mutex_lock(&side->watch->lock);
+    read_events(side); // who came before this moment is no newcomer, however late the watch thread hears of it
     side->half_closed = true;
     for (size_t i = 0; i < side->count; i++) {
         peer_t *peer = &side->peers[i];
@@ -707,14 +708,19 @@ void
 watch_turn_away(watch_side_t *side)
 {
     pthread_mutex_lock(&side->watch->lock);
+    read_events(side);
     side->turned_away = true;
     pthread_mutex_unlock(&side->watch->lock);
 }
 
 size_t
-watch_connections(const watch_side_t *side)
+watch_connections(watch_side_t *side)
 {
-    return (size_t) counter_get(&side->counters->connections);
+    pthread_mutex_lock(&side->watch->lock);
+    read_events(side);
+    size_t count = side->count;
+    pthread_mutex_unlock(&side->watch->lock);
+    return count;
 }
 
 void

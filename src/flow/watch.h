@@ -68,7 +68,8 @@ size_t watch_half_close(watch_side_t *side, close_care_t care, const uint32_t *t
 // connections can be asked, and a burst over ipc cannot be told from its end.
 void watch_count_with(watch_t *self, uint64_t (*counted)(int fd));
 
-size_t watch_connections(const watch_side_t *side);
+// How many there are now, whether or not the watch thread has come to hear of them.
+size_t watch_connections(watch_side_t *side);
 
 // Newcomers are cut at once, before they have said anything: they come again to whoever is next.
 void watch_turn_away(watch_side_t *side);
