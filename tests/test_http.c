@@ -74,7 +74,7 @@ ask(int port, const char *request)
     int fd = client(port);
     size_t size = 0;
     CHECK(send(fd, request, strlen(request), MSG_NOSIGNAL) == (ssize_t)strlen(request));
-    for (int turns = 0; turns < 400; turns++) {
+    for (int64_t end = clock_mono_ms() + ENOUGH_MS; clock_mono_ms() < end;) {
         turn();
         ssize_t got;
         while ((got = recv(fd, answered + size, sizeof answered - 1 - size, MSG_DONTWAIT)) > 0)

@@ -65,6 +65,21 @@ count_of(const char *text, const char *part)
     return count;
 }
 
+// How often LINE was said: each line once, and what it says of repetitions.
+static size_t
+told(const char *text, const char *line)
+{
+    size_t count = 0;
+    for (const char *at = text; (at = strstr(at, line)); at += strlen(line)) {
+        const char *more = at + strlen(line);
+        if (*more == '\n')
+            count++;
+        else if (strncmp(more, " (repeated ", 11) == 0)
+            count += strtoul(more + 11, NULL, 10);
+    }
+    return count;
+}
+
 static void
 wait_ms(int64_t ms)
 {
@@ -195,12 +210,17 @@ test_repeats_are_summed_up_for_each_line(void)
         if (i < 2)
             log_line(LOG_LEVEL_WARNING, "two");
     }
+    // Sums come once a second, should it have taken that long; and the rest now.
     char *text = pipe_text();
-    CHECK_TEXT(text, "warning: one\nwarning: two\n");
+    size_t one = told(text, "warning: one"), two = told(text, "warning: two"), lines = count_of(text, "\n");
+    CHECK(strncmp(text, "warning: one\nwarning: two\n", 26) == 0);
     free(text);
     log_flush();
     text = pipe_text();
-    CHECK_TEXT(text, "warning: one (repeated 412 times)\nwarning: two (repeated 1 time)\n");
+    CHECK(one + told(text, "warning: one") == 413 && two + told(text, "warning: two") == 2);
+    CHECK(lines + count_of(text, "\n") < 20);
+    if (lines == 2)
+        CHECK_TEXT(text, "warning: one (repeated 412 times)\nwarning: two (repeated 1 time)\n");
     free(text);
     log_line(LOG_LEVEL_WARNING, "one");
     text = pipe_text();
@@ -214,17 +234,19 @@ test_the_tick_writes_sums_that_are_due(void)
 {
     stderr_is_pipe();
     log_open(LOG_TARGET_STDERR, LOG_DAEMON, LOG_LEVEL_INFO);
+    int64_t start = clock_mono_ms();
     log_line(LOG_LEVEL_WARNING, "again");
     log_line(LOG_LEVEL_WARNING, "again");
     log_tick();
     char *text = pipe_text();
-    CHECK_TEXT(text, "warning: again\n");
+    bool slow = clock_mono_ms() - start >= 1000; // then the sum was due already
+    CHECK(slow || strcmp(text, "warning: again\n") == 0);
     free(text);
     wait_ms(1050);
     log_tick();
     log_line(LOG_LEVEL_WARNING, "again");
     text = pipe_text();
-    CHECK_TEXT(text, "warning: again (repeated 1 time)\nwarning: again\n");
+    CHECK(slow || strcmp(text, "warning: again (repeated 1 time)\nwarning: again\n") == 0);
     free(text);
     stderr_back();
 }
@@ -234,11 +256,18 @@ test_a_lasting_storm_costs_ever_fewer_lines(void)
 {
     stderr_is_pipe();
     log_open(LOG_TARGET_STDERR, LOG_DAEMON, LOG_LEVEL_INFO);
-    for (int64_t end = clock_mono_ms() + 3500; clock_mono_ms() < end; usleep(10000))
+    // Lines come at 0, 1 and 3 seconds, and not before.
+    static const int64_t due_ms[] = { 0, 1000, 3000 };
+    int64_t start = clock_mono_ms(), patience = start + ENOUGH_MS;
+    for (size_t lines = 0; lines < 3 && clock_mono_ms() < patience; usleep(10000)) {
         log_line(LOG_LEVEL_WARNING, "storm");
-    char *text = pipe_text();
-    CHECK(count_of(text, "\n") == 3 && count_of(text, "repeated") == 2); // at 0, 1 and 3 seconds
-    free(text);
+        char *text = pipe_text();
+        for (size_t i = count_of(text, "\n"); i > 0; i--, lines++)
+            CHECK(lines < 3 && clock_mono_ms() - start >= due_ms[lines]);
+        CHECK(count_of(text, "repeated") == (lines > 1 && *text));
+        free(text);
+    }
+    CHECK(clock_mono_ms() < patience);
     stderr_back();
 }
 
@@ -252,8 +281,12 @@ test_many_distinct_lines_lose_nothing(void)
             log_line(LOG_LEVEL_INFO, "line %d", i);
     log_flush();
     char *text = pipe_text();
-    CHECK(count_of(text, "\n") == 500 + 333 && count_of(text, "repeated 1 time)") == 167 &&
-          count_of(text, "repeated 2 times)") == 166);
+    for (int i = 0; i < 500; i++) {
+        char line[30];
+        snprintf(line, sizeof line, "info: line %d", i);
+        CHECK(told(text, line) == (size_t)(i % 3 + 1));
+    }
+    CHECK(count_of(text, "\n") >= 500 + 333);
     free(text);
     stderr_back();
 }

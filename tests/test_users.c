@@ -66,13 +66,13 @@ a_line_we_make_is_a_line_we_read(void)
     diag_destroy(&diag);
 }
 
-// The result that comes next, as its ticket, negative when wrong; 0: none in ten seconds.
+// The result that comes next, as its ticket, negative when wrong; 0: none came.
 static int
 next_result(verify_t *verify)
 {
     verify_result_t result;
     struct pollfd item = { .fd = verify_fd(verify), .events = POLLIN };
-    for (int64_t end = clock_mono_ms() + 10000; clock_mono_ms() < end; poll(&item, 1, 100))
+    for (int64_t end = clock_mono_ms() + ENOUGH_MS; clock_mono_ms() < end; poll(&item, 1, 100))
         if (verify_take(verify, &result)) {
             int ticket = *(int *) result.ticket;
             free(result.ticket);
