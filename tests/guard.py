@@ -417,6 +417,14 @@ def has_come_in(client):
     return False
 
 
+def wait_known(daemon, count):
+    """Until COUNT clients of all sides are known by name: then the handler has done all that it had to do for them."""
+    def known():
+        with zb.Control(daemon) as control:
+            return sum(client["user"] != "" for client in control.json("show clients jobs")["clients"]) == count
+    zb.wait_until(known, 10, f"{count} clients with a name")
+
+
 def wait_in(*clients):
     """However often they are told to come again later."""
     for client in clients:
@@ -429,6 +437,7 @@ def test_while_the_handler_stands_still_nobody_comes_in():
     alice, eve = make_cert(clients, "alice"), make_cert(folder, "eve")
     with zb.Daemon(ini) as daemon, Client(zmq.PULL, back, alice, server) as pull, Client(zmq.PUSH, front, alice, server) as old:
         assert pull.is_in() and old.is_in()
+        wait_known(daemon, 2)
         with zb.Frozen(daemon.pid, "zb:guard"):
             with Client(zmq.PUSH, front, alice, server) as friend, Client(zmq.PUSH, front, eve, server) as stranger, \
                     Client(zmq.PUSH, front) as open_one, Client(zmq.PUSH, front, user="alice", password="x") as plain:
@@ -445,7 +454,7 @@ def test_while_the_handler_stands_still_nobody_comes_in():
                 assert not any(has_come_in(client) for client in everybody)
                 assert list(users_of(daemon, "jobs").values()).count("alice") == 1
                 with zb.Control(daemon) as control:
-                    assert control.route("jobs")["frontend"]["messages_received"] == 100
+                    zb.wait_until(lambda: control.route("jobs")["frontend"]["messages_received"] == 100)
         with Client(zmq.PUSH, front, eve, server) as stranger, Client(zmq.PUSH, front, alice, server) as friend:
             stranger.socket.send(b"from a stranger")
             wait_in(friend)
@@ -462,6 +471,7 @@ def test_a_friend_who_came_while_the_handler_stood_still_is_let_in_when_it_goes_
     alice, eve = make_cert(clients, "alice"), make_cert(folder, "eve")
     with zb.Daemon(ini) as daemon, Client(zmq.PULL, back, alice, server) as pull:
         assert pull.is_in()
+        wait_known(daemon, 1)
         friends, strangers = [], []
         try:
             with zb.Frozen(daemon.pid, "zb:guard"):
@@ -563,15 +573,19 @@ def test_a_file_that_did_not_change_is_read_once():
 
 @zb.limit(120)
 def test_behind_a_queue_of_wrong_passwords_friends_come_in_and_nobody_else():
-    ini, front, back = plain_house(zb.folder(), ["alice"])
+    folder = zb.folder()
+    ini, front, back = plain_house(folder, ["alice"])
+    # No password fits his hash, and it takes no time to see that: the queue is as long as it stands still.
+    hash = "$argon2id$v=19$m=8,t=1,p=1$" + "c" * 22 + "$" + "a" * 43
+    zb.write(folder + "/users", zb.read(folder + "/users") + f"mallory:{hash}\n", 0o600)
     with zb.Daemon(ini) as daemon, Client(zmq.PULL, back) as pull:
         guessers, friends = [], []
         try:
             with zb.Frozen(daemon.pid, "zb:verify"):
-                guessers += [Client(zmq.PUSH, front, user="alice", password=f"guess {i}") for i in range(30)]
+                guessers += [Client(zmq.PUSH, front, user="mallory", password=f"guess {i}") for i in range(30)]
                 for client in guessers:
                     client.socket.send(b"guessed")
-                daemon.wait_log(r"plain refused, too-many-tries .* user=alice")
+                daemon.wait_log(r"plain refused, too-many-tries .* user=mallory")
                 friends += [Client(zmq.PUSH, front, user="alice", password="alice") for _ in range(3)]
                 # The handler itself answers, and the daemon too.
                 assert daemon.ctl("status").returncode == 0
