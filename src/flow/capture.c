@@ -25,6 +25,7 @@ struct capture {
     number_t seq, wall_ns;
     bool publishes;    // XPUB; else PUSH
     bool unwatched;    // PUSH with a peer that has no connection to count (inproc)
+    bool met;          // a message has gone out since somebody is connected
     bool envelope;
     size_t readers;    // XPUB: subscriptions, each of each reader (verboser)
     size_t everything; // those of them without a topic
@@ -93,6 +94,7 @@ capture_look(capture_t *self)
             count_subscription(&self->everything, data[0]);
     }
     zmq_msg_close(&frame);
+    self->met = self->met && capture_has_readers(self);
     if (!self->publishes) {
         int ready; // empties the mailbox
         size_t size = sizeof ready;
@@ -124,7 +126,10 @@ static bool
 send_frame(capture_t *self, zmq_msg_t *frame, int flags)
 {
     if (zmq_msg_send(frame, self->socket, flags | ZMQ_DONTWAIT) != -1)
-        return true;
+        return self->met = true;
+    // Whoever is connected to a PUSH is a reader only a moment later, and misses nothing before.
+    if (!self->publishes && !self->met)
+        return false;
     counter_add(&self->counters->capture_dropped, 1);
     if (!has_several_readers(self)) {
         // A reader of some topic would not miss all of what comes.
