@@ -5,6 +5,7 @@
 #include "admin/commands.h"
 #include "admin/control.h"
 #include "admin/stats.h"
+#include "admin/tapper.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -78,11 +79,25 @@ test_an_unknown_word_gets_a_suggestion(void)
 {
     CHECK_TEXT(ask("pasue prices"), "error: unknown command pasue prices; did you mean pause?\n");
     CHECK_TEXT(ask("show rotues"), "error: unknown command show rotues; did you mean show routes?\n");
-    CHECK_TEXT(ask("pause price"), "error: no route price\n");
+    CHECK_TEXT(ask("pause price"), "error: no route price; did you mean prices?\n");
     CHECK_TEXT(ask("show stats price"), "error: no route price; did you mean prices?\n");
+    CHECK_TEXT(ask("tap price"), "error: no route price; did you mean prices?\n");
     CHECK_TEXT(ask("set log_level inof"), "error: no log level inof; did you mean info?\n");
     CHECK_TEXT(ask("tap prices tpoic x"), "error: unknown word tpoic; did you mean topic?\n");
     CHECK_TEXT(ask("record prices /tmp/x"), "error: not there yet: this version can neither record nor replay\n");
+}
+
+// The command has looked before; nobody else need to.
+static void
+test_a_tapper_knows_the_routes_too(void)
+{
+    tapper_t *tapper = tapper_new(broker);
+    tapping_conf_t conf = { .route = "price" };
+    text_t error = { 0 };
+    CHECK(!tapping_new(tapper, &conf, -1, &error));
+    CHECK_TEXT(error.data, "no route price; did you mean prices?");
+    text_free(&error);
+    tapper_destroy(&tapper);
 }
 
 static void
@@ -461,6 +476,7 @@ main(void)
 
     RUN(test_every_command_of_the_table_is_known_and_has_help);
     RUN(test_an_unknown_word_gets_a_suggestion);
+    RUN(test_a_tapper_knows_the_routes_too);
     RUN(test_arguments_are_counted);
     RUN(test_verbs_reach_the_broker);
     RUN(test_a_failed_reload_lists_every_problem_and_no_blank_line);

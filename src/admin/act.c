@@ -66,8 +66,6 @@ act_clear(request_t *request)
     const char *name = answer_arg(request, 0);
     if (broker_clear(request->broker, name, &request->error) == 0)
         answer_done(request, name ? "route %s: counters cleared\n" : "counters cleared\n", name);
-    else if (!request->error.size)
-        answer_no_route(request, name ? name : "");
 }
 
 void

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "admin/answer.h"
 
-#include "conf/suggest.h"
-
 #include <stdarg.h>
 #include <string.h>
 
@@ -14,18 +12,6 @@ answer_arg(const request_t *request, size_t i)
     return i < request->count ? request->args[i].text : NULL;
 }
 
-void
-answer_no_route(request_t *request, const char *name)
-{
-    suggest_t suggestion = suggest_for(name);
-    broker_route_t route;
-    for (size_t i = 0; broker_at(request->broker, i, &route); i++)
-        suggest_offer(&suggestion, route.conf->name);
-    answer_fail(request, "no route %s", name);
-    if (*suggestion.best)
-        answer_fail(request, "; did you mean %s?", suggestion.best);
-}
-
 // Call FN for the route that the first argument names, or for each where it names none. False: there is no such route.
 bool
 answer_for_routes(request_t *request, void (*fn)(request_t *request, const broker_route_t *route, void *context), void *context)
@@ -33,7 +19,7 @@ answer_for_routes(request_t *request, void (*fn)(request_t *request, const broke
     broker_route_t route;
     const char *name = answer_arg(request, 0);
     if (name && !broker_find(request->broker, name, &route)) {
-        answer_no_route(request, name);
+        broker_no_route(request->broker, name, &request->error);
         return false;
     }
     if (name) {

@@ -42,8 +42,6 @@ void answer_refuse(text_t *answer, bool json, const char *text);
 json_t answer_json(request_t *request);
 void answer_json_end(request_t *request, json_t *json);
 
-void answer_no_route(request_t *request, const char *name); // fails, with the name that is nearest
-
 // Call FN for the route that the first argument names, or for each where it names none. False: there is no such route.
 bool answer_for_routes(request_t *request, void (*fn)(request_t *request, const broker_route_t *route, void *context),
                        void *context);

@@ -43,11 +43,12 @@ typedef struct {
 size_t broker_count(const broker_t *self);
 bool broker_at(broker_t *self, size_t i, broker_route_t *route);  // in the file's order
 bool broker_find(broker_t *self, const char *name, broker_route_t *route);
+void broker_no_route(broker_t *self, const char *name, text_t *error); // says so: "no route price; did you mean prices?"
 void broker_status(const broker_t *self, broker_status_t *status);
 const conf_t *broker_conf(const broker_t *self);                  // of [zbroker]; its routes are the broker's own
 watch_t *broker_watch(const broker_t *self);
 
-// Verbs. 0, or -1 with the reason in ERROR ("no route price; did you mean prices?").
+// Verbs. 0, or -1 with the reason in ERROR.
 typedef enum { VERB_PAUSE, VERB_RESUME, VERB_DRAIN, VERB_DISABLE, VERB_ENABLE } verb_t;
 int broker_verb(broker_t *self, verb_t verb, const char *route, text_t *error);
 int broker_clear(broker_t *self, const char *route, text_t *error); // NULL: every route

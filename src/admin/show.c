@@ -195,7 +195,7 @@ show_clients(request_t *request)
     const char *name = answer_arg(request, 0);
     broker_route_t route;
     if (name && !broker_find(request->broker, name, &route)) {
-        answer_no_route(request, name);
+        broker_no_route(request->broker, name, &request->error);
     } else if (request->json) {
         json_t json = answer_json(request);
         clients_write(&json, request->broker, name, 0);

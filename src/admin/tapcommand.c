@@ -70,7 +70,7 @@ tapcommand_run(request_t *request)
     const char *name = answer_arg(request, 0);
     broker_route_t route;
     if (!broker_find(request->broker, name, &route)) {
-        answer_no_route(request, name);
+        broker_no_route(request->broker, name, &request->error);
         return;
     }
     snprintf(request->tap->route, sizeof request->tap->route, "%s", name);

@@ -6,7 +6,6 @@
 #include "admin/slot.h"
 #include "base/clock.h"
 #include "base/event.h"
-#include "conf/suggest.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,15 +14,9 @@ static slot_t *
 ask_slot(broker_t *self, const char *name, text_t *error)
 {
     slot_t *slot = slot_find(self, name);
-    if (slot)
-        return slot;
-    suggest_t near = suggest_for(name);
-    for (size_t i = 0; i < self->count; i++)
-        suggest_offer(&near, self->slots[i]->conf->name);
-    text_add(error, "no route %s", name);
-    if (near.best[0])
-        text_add(error, "; did you mean %s?", near.best);
-    return NULL;
+    if (!slot)
+        broker_no_route(self, name, error);
+    return slot;
 }
 
 static int
