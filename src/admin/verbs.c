@@ -26,44 +26,30 @@ refuse(text_t *error, const slot_t *slot, const char *why)
     return -1;
 }
 
+// A verb asks a running route to take a mode, or needs a function of its own.
+typedef struct {
+    route_state_t mode;
+    void (*tell)(route_t *route);
+    int (*act)(broker_t *self, slot_t *slot, text_t *error);
+} verb_row_t;
+
 static int
-set_mode(slot_t *slot, route_state_t mode, void (*tell)(route_t *), text_t *error)
+set_mode(slot_t *slot, const verb_row_t *verb, text_t *error)
 {
     if (!slot->route)
         return refuse(error, slot, slot->mode == ROUTE_FAILED ? "has failed; enable it to try again" : "is disabled; enable it first");
-    if (slot->conf->engine == ENGINE_ZMQ_PROXY && mode != ROUTE_RUNNING)
+    if (slot->conf->engine == ENGINE_ZMQ_PROXY && verb->mode != ROUTE_RUNNING)
         return refuse(error, slot, "runs zmq_proxy, which cannot be paused or drained");
-    if (slot->mode == mode)
+    if (slot->mode == verb->mode)
         return 0;
-    slot->mode = mode;
-    tell(slot->route);
-    log_event(EVENT_ROUTE_STATE, EVENT_TEXT("route", slot->conf->name), EVENT_TEXT("state", route_state_name(mode)));
+    slot->mode = verb->mode;
+    verb->tell(slot->route);
+    log_event(EVENT_ROUTE_STATE, EVENT_TEXT("route", slot->conf->name), EVENT_TEXT("state", route_state_name(verb->mode)));
     return 0;
 }
 
 static int
-do_pause(broker_t *self, slot_t *slot, text_t *error)
-{
-    (void) self;
-    return set_mode(slot, ROUTE_PAUSED, route_pause, error);
-}
-
-static int
-do_resume(broker_t *self, slot_t *slot, text_t *error)
-{
-    (void) self;
-    return set_mode(slot, ROUTE_RUNNING, route_resume, error);
-}
-
-static int
-do_drain(broker_t *self, slot_t *slot, text_t *error)
-{
-    (void) self;
-    return set_mode(slot, ROUTE_DRAINING, route_drain, error);
-}
-
-static int
-do_disable(broker_t *self, slot_t *slot, text_t *error)
+disable(broker_t *self, slot_t *slot, text_t *error)
 {
     (void) error;
     if (slot->route) {
@@ -77,7 +63,7 @@ do_disable(broker_t *self, slot_t *slot, text_t *error)
 }
 
 static int
-do_enable(broker_t *self, slot_t *slot, text_t *error)
+enable(broker_t *self, slot_t *slot, text_t *error)
 {
     if (slot->route)
         return 0;
@@ -94,9 +80,12 @@ do_enable(broker_t *self, slot_t *slot, text_t *error)
     return rc;
 }
 
-static int (*const verbs[])(broker_t *self, slot_t *slot, text_t *error) = {
-    [VERB_PAUSE] = do_pause,     [VERB_RESUME] = do_resume, [VERB_DRAIN] = do_drain,
-    [VERB_DISABLE] = do_disable, [VERB_ENABLE] = do_enable,
+static const verb_row_t verbs[] = {
+    [VERB_PAUSE] = { .mode = ROUTE_PAUSED, .tell = route_pause },
+    [VERB_RESUME] = { .mode = ROUTE_RUNNING, .tell = route_resume },
+    [VERB_DRAIN] = { .mode = ROUTE_DRAINING, .tell = route_drain },
+    [VERB_DISABLE] = { .act = disable },
+    [VERB_ENABLE] = { .act = enable },
 };
 
 int
@@ -107,7 +96,8 @@ broker_verb(broker_t *self, verb_t verb, const char *route, text_t *error)
         return -1;
     if (self->status.stopping)
         return refuse(error, slot, "is stopping with the process");
-    return verbs[verb](self, slot, error);
+    const verb_row_t *row = &verbs[verb];
+    return row->act ? row->act(self, slot, error) : set_mode(slot, row, error);
 }
 
 static void
