@@ -71,6 +71,15 @@ conf_route(const conf_t *self, const char *name)
 }
 
 bool
+settings_have(const settings_t *settings, const setting_t *wanted)
+{
+    for (size_t i = 0; i < settings->count; i++)
+        if (strcmp(settings->at[i].key, wanted->key) == 0 && strcmp(settings->at[i].value, wanted->value) == 0)
+            return true;
+    return false;
+}
+
+bool
 side_has_endpoint(const side_conf_t *side, const char *text, bool connect)
 {
     for (size_t i = 0; i < side->endpoint_count; i++)

@@ -128,6 +128,7 @@ conf_t *conf_load_text(const char *name, const char *text, size_t size, diag_t *
 void conf_dump(const conf_t *self, FILE *out);
 void conf_dump_route(const route_conf_t *route, FILE *out);
 
+bool settings_have(const settings_t *settings, const setting_t *wanted); // this key with this value
 bool side_has_endpoint(const side_conf_t *side, const char *text, bool connect);
 const route_conf_t *conf_route(const conf_t *self, const char *name); // NULL: none
 size_t conf_endpoints(const conf_t *self);                            // of all routes, capture included

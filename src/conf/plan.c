@@ -23,15 +23,6 @@ add_change(changes_t *changes, const char *key, const char *old_value, const cha
 }
 
 static bool
-has(const settings_t *settings, const setting_t *wanted)
-{
-    for (size_t i = 0; i < settings->count; i++)
-        if (strcmp(settings->at[i].key, wanted->key) == 0 && strcmp(settings->at[i].value, wanted->value) == 0)
-            return true;
-    return false;
-}
-
-static bool
 has_key(const settings_t *settings, const char *key)
 {
     for (size_t i = 0; i < settings->count; i++)
@@ -63,7 +54,7 @@ next_added(const settings_t *old, const settings_t *new, const char *key, size_t
 {
     while (*i < new->count) {
         const setting_t *setting = &new->at[(*i)++];
-        if (strcmp(setting->key, key) == 0 && !has(old, setting))
+        if (strcmp(setting->key, key) == 0 && !settings_have(old, setting))
             return setting;
     }
     return NULL;
@@ -83,12 +74,12 @@ compare(const settings_t *old, const settings_t *new, changes_t *changes)
     reload_t most = RELOAD_LIVE;
     for (size_t i = 0; i < old->count; i++) {
         const setting_t *gone = &old->at[i];
-        if (has(new, gone))
+        if (settings_have(new, gone))
             continue;
         // Of a list the n-th value that went is paired with the n-th that came.
         size_t rank = 0, at = 0;
         for (size_t j = 0; j < i; j++)
-            rank += strcmp(old->at[j].key, gone->key) == 0 && !has(new, &old->at[j]);
+            rank += strcmp(old->at[j].key, gone->key) == 0 && !settings_have(new, &old->at[j]);
         const setting_t *came = NULL;
         for (size_t j = 0; j <= rank; j++)
             came = next_added(old, new, gone->key, &at);
@@ -99,13 +90,13 @@ compare(const settings_t *old, const settings_t *new, changes_t *changes)
     }
     for (size_t i = 0; i < new->count; i++) {
         const setting_t *came = &new->at[i];
-        if (has(old, came))
+        if (settings_have(old, came))
             continue;
         size_t rank = 0, gone = 0;
         for (size_t j = 0; j < i; j++)
-            rank += strcmp(new->at[j].key, came->key) == 0 && !has(old, &new->at[j]);
+            rank += strcmp(new->at[j].key, came->key) == 0 && !settings_have(old, &new->at[j]);
         for (size_t j = 0; j < old->count; j++)
-            gone += strcmp(old->at[j].key, came->key) == 0 && !has(new, &old->at[j]);
+            gone += strcmp(old->at[j].key, came->key) == 0 && !settings_have(new, &old->at[j]);
         if (rank < gone)
             continue;
         reload_t reload = reload_of(came, old);

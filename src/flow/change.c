@@ -125,15 +125,6 @@ change_capture(route_t *self, change_t *change)
     return rc;
 }
 
-static bool
-is_in(const settings_t *settings, const setting_t *wanted)
-{
-    for (size_t i = 0; i < settings->count; i++)
-        if (strcmp(settings->at[i].key, wanted->key) == 0 && strcmp(settings->at[i].value, wanted->value) == 0)
-            return true;
-    return false;
-}
-
 // Of the capture, all but its endpoints: those come and go by themselves.
 static bool
 has_all_of_capture(const route_conf_t *conf, const route_conf_t *other)
@@ -141,7 +132,7 @@ has_all_of_capture(const route_conf_t *conf, const route_conf_t *other)
     for (size_t i = 0; i < other->settings.count; i++) {
         const setting_t *setting = &other->settings.at[i];
         bool endpoint = strcmp(setting->key, "capture_bind") == 0 || strcmp(setting->key, "capture_connect") == 0;
-        if (strncmp(setting->key, "capture_", 8) == 0 && !endpoint && !is_in(&conf->settings, setting))
+        if (strncmp(setting->key, "capture_", 8) == 0 && !endpoint && !settings_have(&conf->settings, setting))
             return false;
     }
     return true;
