@@ -190,26 +190,23 @@ def test_a_pipeline_also_runs_on_the_loop_of_libzmq():
 
 # --- custom ---------------------------------------------------------------------------------------------------------------
 
-def test_channels_ask_and_answer():
-    ini, front, back = pipeline(kind=custom("channel", "channel"))
+def check_answers(frontend, backend, service):
+    ini, front, back = pipeline(kind=custom(frontend, backend))
     need_drafts()
     with zb.Daemon(ini) as daemon:
-        answer, ask = Client("answer", back, 500), Client("ask", front, 500)
+        answer, ask = Client(service, back, 500), Client("ask", front, 500)
         ask.succeeds()
         answer.succeeds()
         wait_resting(daemon)
         assert daemon.stop() == 0, daemon.log()
 
 
+def test_channels_ask_and_answer():
+    check_answers("channel", "channel", "answer")
+
+
 def test_a_client_socket_asks_a_server():
-    ini, front, back = pipeline(kind=custom("CHANNEL", "CLIENT"))
-    need_drafts()
-    with zb.Daemon(ini) as daemon:
-        serve, ask = Client("serve", back, 500), Client("ask", front, 500)
-        ask.succeeds()
-        serve.succeeds()
-        wait_resting(daemon)
-        assert daemon.stop() == 0, daemon.log()
+    check_answers("CHANNEL", "CLIENT", "serve")
 
 
 def test_messages_of_several_frames_are_dropped_and_counted():

@@ -91,6 +91,17 @@ class Client:
         self.close()
 
 
+class Clients(list):
+    """Those in it are closed together."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *ignored):
+        for client in self:
+            client.close()
+
+
 def is_in(*args, **options):
     with Client(*args, **options) as client:
         return client.is_in()
@@ -240,8 +251,7 @@ def test_of_many_who_come_at_once_from_one_address_each_is_known():
     names = [f"user{i}" for i in range(8)]
     certs = [make_cert(clients, name) for name in names]
     with zb.Daemon("[zbroker]\nio_threads = 3\n" + ini) as daemon:
-        everybody = []
-        try:
+        with Clients() as everybody:
             # All at once, and among them some who leave before they have been answered.
             for turn in range(5):
                 for cert in certs:
@@ -259,9 +269,6 @@ def test_of_many_who_come_at_once_from_one_address_each_is_known():
             zb.wait_until(lambda: sorted(users_of(daemon, "jobs").values()) == expected, 10, "the others, and only they")
             assert len(re.findall(r"cut, it may no longer", daemon.log())) == 5, "somebody else was cut"
             assert len(re.findall(r"cut, it may no longer .* user=user3$", daemon.log(), re.M)) == 5
-        finally:
-            for client in everybody:
-                client.close()
         assert daemon.stop() == 0
 
 
@@ -351,8 +358,7 @@ def test_many_changes_of_keys_hurt_no_friend_and_help_no_stranger():
     changing = [make_cert(folder, f"c{i}") for i in range(4)]
     stranger = make_cert(folder, "stranger")
     with zb.Daemon(ini) as daemon, Client(zmq.PULL, back, friends_keys[0], server) as pull:
-        friends, strangers = [], []
-        try:
+        with Clients() as friends, Clients() as strangers:
             friends += [Client(zmq.PUSH, front, friends_keys[i % 5], server) for i in range(clients_wanted)]
             assert all(client.is_in() for client in friends)
             for turn in range(changes):
@@ -375,9 +381,6 @@ def test_many_changes_of_keys_hurt_no_friend_and_help_no_stranger():
             assert sorted(got, key=int) == [b"%d" % number for number in range(len(friends))]
             refused = re.findall(r"refused, .* reason=unknown-key key=(\S+)", daemon.log())
             assert refused and set(refused) == {keys(stranger)[0].decode()}, "somebody else than the stranger was refused"
-        finally:
-            for client in friends + strangers:
-                client.close()
         assert daemon.stop() == 0
 
 
@@ -472,8 +475,7 @@ def test_a_friend_who_came_while_the_handler_stood_still_is_let_in_when_it_goes_
     with zb.Daemon(ini) as daemon, Client(zmq.PULL, back, alice, server) as pull:
         assert pull.is_in()
         wait_known(daemon, 1)
-        friends, strangers = [], []
-        try:
+        with Clients() as friends, Clients() as strangers:
             with zb.Frozen(daemon.pid, "zb:guard"):
                 for _ in range(20):
                     friends.append(Client(zmq.PUSH, front, alice, server))
@@ -484,9 +486,6 @@ def test_a_friend_who_came_while_the_handler_stood_still_is_let_in_when_it_goes_
             for client in strangers:
                 assert not client.is_in()
             zb.wait_until(lambda: list(users_of(daemon, "jobs").values()) == ["alice"] * 20)
-        finally:
-            for client in friends + strangers:
-                client.close()
         assert daemon.stop() == 0
 
 
@@ -579,8 +578,7 @@ def test_behind_a_queue_of_wrong_passwords_friends_come_in_and_nobody_else():
     hash = "$argon2id$v=19$m=8,t=1,p=1$" + "c" * 22 + "$" + "a" * 43
     zb.write(folder + "/users", zb.read(folder + "/users") + f"mallory:{hash}\n", 0o600)
     with zb.Daemon(ini) as daemon, Client(zmq.PULL, back) as pull:
-        guessers, friends = [], []
-        try:
+        with Clients() as guessers, Clients() as friends:
             with zb.Frozen(daemon.pid, "zb:verify"):
                 guessers += [Client(zmq.PUSH, front, user="mallory", password=f"guess {i}") for i in range(30)]
                 for client in guessers:
@@ -595,9 +593,6 @@ def test_behind_a_queue_of_wrong_passwords_friends_come_in_and_nobody_else():
                 client.socket.send(b"known")
             assert [pull.socket.recv() for _ in friends] == [b"known"] * 3
             assert not any(has_come_in(client) for client in guessers)
-        finally:
-            for client in guessers + friends:
-                client.close()
         assert daemon.stop() == 0
 
 

@@ -223,6 +223,14 @@ def lacking(numbers, first, last):
     return set(range(first, last + 1)).difference(numbers)
 
 
+def missed_were_dropped(route, reader, before, last, dropped):
+    """What the reader of a capture has not seen of the messages from BEFORE to LAST are the DROPPED ones."""
+    numbers = up_to(last, *route.end(reader))
+    missed = len(lacking(numbers, before + 1, last))
+    assert dropped == missed, (dropped, missed)
+    print(f"# capture: {len(numbers)} seen + {missed} missed = {last - before}")
+
+
 @zb.limit(120)
 def test_three_taps_one_of_them_stopped():
     with Route() as route:
@@ -248,10 +256,7 @@ def test_three_taps_and_a_capture():
         last = route.passed()
         assert add_up(taps, last - before)["stopped"] > 0, "the test has stopped nobody"
         dropped = route.stats()["capture_dropped"] - dropped
-        numbers = up_to(last, *route.end(reader))
-        missed = len(lacking(numbers, before + 1, last))
-        assert dropped == missed, (dropped, missed)
-        print(f"# capture: {len(numbers)} seen + {missed} missed = {last - before}")
+        missed_were_dropped(route, reader, before, last, dropped)
         compare("three taps, one stopped, and a capture", alone, beside)
 
 
@@ -263,15 +268,13 @@ def test_a_route_keeps_its_rate_beside_three_taps_and_a_capture():
         alone = route.load(messages, rate)
         reader = Reader(context, zmq.SUB, route.tap)
         route.wait_for_readers(reader)
+        reader.numbers.clear()
         before, taps = route.passed(), three_taps(route)
         beside = route.load(messages, rate)
         last = route.passed()
         add_up(taps, last - before)
         dropped = route.stats()["capture_dropped"]
-        numbers = [number for number in up_to(last, *route.end(reader)) if number > before]
-        missed = len(lacking(numbers, before + 1, last))
-        assert dropped == missed, (dropped, missed)
-        print(f"# capture: {len(numbers)} seen + {missed} missed = {last - before}")
+        missed_were_dropped(route, reader, before, last, dropped)
         compare(f"the same at {rate} messages/s", alone, beside)
 
 
@@ -310,10 +313,7 @@ def test_a_reader_with_two_subscriptions_is_one():
         beside = route.load()
         last = route.passed()
         dropped = route.stats()["capture_dropped"] - dropped
-        numbers = up_to(last, *route.end(reader))
-        missed = len(lacking(numbers, before + 1, last))
-        assert dropped == missed, (dropped, missed)
-        print(f"# capture: {len(numbers)} seen + {missed} missed = {last - before}")
+        missed_were_dropped(route, reader, before, last, dropped)
         compare("one reader with two subscriptions", alone, beside)
 
 

@@ -3,6 +3,7 @@
 
 ZB_CLIENTS is how many clients are connected for that."""
 
+import contextlib
 import os
 import resource
 import socket
@@ -52,11 +53,11 @@ class Peers:
 
 
 class Flow(threading.Thread):
-    """Numbered messages at a rate into one socket, and what comes out of the other."""
+    """Numbered messages at a rate into a streamer, and what comes out of it."""
 
-    def __init__(self, peers, push, pull, rate):
+    def __init__(self, peers, front, back, rate):
         super().__init__(daemon=True)
-        self.push, self.pull, self.rate = push, pull, rate
+        self.push, self.pull, self.rate = peers.open(zmq.PUSH, front, sndhwm=0), peers.open(zmq.PULL, back), rate
         self.sent, self.came, self.wrong, self.stopping, self.sending = 0, 0, [], False, True
         peers.threads.append(self)
         self.start()
@@ -80,6 +81,10 @@ class Flow(threading.Thread):
         self.stopping = True
         self.join()
 
+    def goes_on(self):
+        came = self.came
+        zb.wait_until(lambda: self.came > came + 200)
+
     def rest(self):
         """Send no more and wait for what is on its way."""
         self.sending = False
@@ -88,6 +93,14 @@ class Flow(threading.Thread):
         except AssertionError:
             pass
         return self.sent, self.came, self.wrong[:5]
+
+
+@contextlib.contextmanager
+def house(name, kind, more=""):
+    """A daemon with one route, whom to ask about it, who uses it, and the ports of its sides."""
+    one, two = zb.free_ports(2)
+    with zb.Daemon(route(name, kind, one, two, more)) as daemon, zb.Control(daemon) as control, Peers() as peers:
+        yield daemon, control, peers, one, two
 
 
 def state(control, name):
@@ -115,12 +128,10 @@ def still(control, name, wanted=lambda received, sent: True, seconds=0.4):
 # --- states -----------------------------------------------------------------------------------------------------------
 
 def test_pause_stops_both_ways_and_cuts_nobody():
-    one, two = zb.free_ports(2)
-    with zb.Daemon(route("jobs", "streamer", one, two)) as daemon, zb.Control(daemon) as control, Peers() as peers:
-        flow = Flow(peers, peers.open(zmq.PUSH, one, sndhwm=0), peers.open(zmq.PULL, two), 3000)
+    with house("jobs", "streamer") as (daemon, control, peers, one, two):
+        flow = Flow(peers, one, two, 3000)
         for _ in range(5):
-            came = flow.came
-            zb.wait_until(lambda: flow.came > came + 200)
+            flow.goes_on()
             assert control.ask("pause jobs") == "route jobs: paused"
             assert state(control, "jobs") == "paused"
             still(control, "jobs")
@@ -136,8 +147,7 @@ def test_pause_stops_both_ways_and_cuts_nobody():
 
 
 def test_a_paused_queue_carries_neither_requests_nor_replies():
-    one, two = zb.free_ports(2)
-    with zb.Daemon(route("ask", "queue", one, two)) as daemon, zb.Control(daemon) as control, Peers() as peers:
+    with house("ask", "queue") as (daemon, control, peers, one, two):
         client, service = peers.open(zmq.DEALER, one), peers.open(zmq.DEALER, two)
         client.send(b"first")
         request = service.recv_multipart()
@@ -150,8 +160,7 @@ def test_a_paused_queue_carries_neither_requests_nor_replies():
 
 
 def test_drain_reads_nothing_new_and_delivers_the_rest():
-    one, two = zb.free_ports(2)
-    with zb.Daemon(route("ask", "queue", one, two)) as daemon, zb.Control(daemon) as control, Peers() as peers:
+    with house("ask", "queue") as (daemon, control, peers, one, two):
         client, service = peers.open(zmq.DEALER, one), peers.open(zmq.DEALER, two)
         client.send(b"first")
         request = service.recv_multipart()
@@ -167,12 +176,10 @@ def test_drain_reads_nothing_new_and_delivers_the_rest():
 
 
 def test_drain_and_resume_under_load():
-    one, two = zb.free_ports(2)
-    with zb.Daemon(route("jobs", "streamer", one, two)) as daemon, zb.Control(daemon) as control, Peers() as peers:
-        flow = Flow(peers, peers.open(zmq.PUSH, one, sndhwm=0), peers.open(zmq.PULL, two), 3000)
+    with house("jobs", "streamer") as (daemon, control, peers, one, two):
+        flow = Flow(peers, one, two, 3000)
         for _ in range(3):
-            came = flow.came
-            zb.wait_until(lambda: flow.came > came + 200)
+            flow.goes_on()
             control.ask("drain jobs")
             still(control, "jobs", lambda received, sent: received == sent)  # what was taken is delivered
             control.ask("pause jobs")
@@ -182,12 +189,10 @@ def test_drain_and_resume_under_load():
 
 
 def test_disable_delivers_then_refuses_and_enable_goes_on():
-    one, two = zb.free_ports(2)
-    with zb.Daemon(route("jobs", "streamer", one, two)) as daemon, zb.Control(daemon) as control, Peers() as peers:
-        flow = Flow(peers, peers.open(zmq.PUSH, one, sndhwm=0), peers.open(zmq.PULL, two), 3000)
+    with house("jobs", "streamer") as (daemon, control, peers, one, two):
+        flow = Flow(peers, one, two, 3000)
         for n in range(4):
-            came = flow.came
-            zb.wait_until(lambda: flow.came > came + 200)
+            flow.goes_on()
             assert not control.ask("disable jobs").startswith("error: ")
             assert state(control, "jobs") in ("draining", "disabled")
             if n == 3:  # at once, while it drains
@@ -210,8 +215,7 @@ def test_disable_delivers_then_refuses_and_enable_goes_on():
 
 
 def test_a_route_that_cannot_come_back_has_failed_and_says_why():
-    one, two = zb.free_ports(2)
-    with zb.Daemon(route("jobs", "streamer", one, two)) as daemon, zb.Control(daemon) as control:
+    with house("jobs", "streamer") as (daemon, control, _, one, two):
         control.ask("disable jobs")
         zb.wait_until(lambda: state(control, "jobs") == "disabled")
         time_is_up = time.monotonic() + 1.1  # it would wait for its own, but not for a stranger's
@@ -232,8 +236,7 @@ def test_a_route_that_cannot_come_back_has_failed_and_says_why():
 
 
 def test_the_reference_engine_refuses_what_it_cannot():
-    one, two = zb.free_ports(2)
-    with zb.Daemon(route("ref", "streamer", one, two, "engine = zmq_proxy")) as daemon, zb.Control(daemon) as control:
+    with house("ref", "streamer", "engine = zmq_proxy") as (daemon, control, _, one, two):
         for verb in ("pause", "drain"):
             answer = control.ask(f"{verb} ref")
             assert answer.startswith("error: ") and "zmq_proxy" in answer, answer
@@ -251,8 +254,7 @@ def test_the_reference_engine_refuses_what_it_cannot():
 
 
 def test_blocked_says_the_side_and_since_when():
-    one, two = zb.free_ports(2)
-    with zb.Daemon(route("jobs", "streamer", one, two, "sndhwm = 5\nrcvhwm = 5")) as daemon, zb.Control(daemon) as control, Peers() as peers:
+    with house("jobs", "streamer", "sndhwm = 5\nrcvhwm = 5") as (daemon, control, peers, one, two):
         push = peers.open(zmq.PUSH, one)
         before = time.time()
         for _ in range(20):
@@ -269,8 +271,7 @@ def test_blocked_says_the_side_and_since_when():
 
 
 def test_cleared_counters_start_again_and_the_metrics_do_not():
-    one, two = zb.free_ports(2)
-    with zb.Daemon(route("jobs", "streamer", one, two)) as daemon, zb.Control(daemon) as control, Peers() as peers:
+    with house("jobs", "streamer") as (daemon, control, peers, one, two):
         push, pull = peers.open(zmq.PUSH, one), peers.open(zmq.PULL, two)
         for _ in range(10):
             push.send(b"abc")
