@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "conf/ini.h"
 #include "conf/suggest.h"
 
 #include <stdarg.h>
@@ -28,7 +29,8 @@ complain(const check_t *self, const raw_item_t *item, place_t place, const char 
     text_t text = { 0 };
     text_vadd(&text, format, args);
     va_end(args);
-    diag_error(self->diag, place, "[%s] %s: %s", self->section->name, item->key, text.data);
+    const char *hint = place.column == item->key_place.column ? "" : ini_comment_hint(item->value);
+    diag_error(self->diag, place, "[%s] %s: %s%s", self->section->name, item->key, text.data, hint);
     text_free(&text);
 }
 

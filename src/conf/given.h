@@ -63,7 +63,7 @@ bool given_has(const check_t *self, const char *key);                 // a line 
 
 place_t place_moved(place_t place, size_t offset);
 
-// "[route prices] frontend_bind: …", an error at PLACE.
+// "[route prices] frontend_bind: …", an error at PLACE; about a value, it says how comments are written if one is in it.
 void complain(const check_t *self, const raw_item_t *item, place_t place, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

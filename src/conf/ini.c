@@ -53,6 +53,13 @@ ini_trim(char *text, size_t *offset)
     return text;
 }
 
+const char *
+ini_comment_hint(const char *value)
+{
+    bool looks_like_one = *value == '#' || strstr(value, " #") || strstr(value, "\t#");
+    return looks_like_one ? "; a comment behind a value begins with \" ;\", not with #" : "";
+}
+
 // --- one physical line ---------------------------------------------------------
 
 // "[ route  a ]" names "route a".

@@ -50,4 +50,8 @@ void ini_free(ini_t *self);
 // many bytes went at the front. Also for values that come from elsewhere.
 char *ini_trim(char *text, size_t *offset);
 
+// For the end of a complaint about VALUE: "; a comment behind a value begins with …" if it looks as if there were one
+// behind '#', which is part of a value; else "".
+const char *ini_comment_hint(const char *value);
+
 #endif
