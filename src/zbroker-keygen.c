@@ -75,7 +75,7 @@ write_new(const char *path, const text_t *text, mode_t mode)
             continue;
         well = done > 0;
         at += well ? done : 0;
-        left -= well ? (size_t) done : 0;
+        left -= well ? (size_t)done : 0;
     }
     well = well && fsync(fd) == 0;
     int saved = errno;
@@ -101,7 +101,7 @@ write_pair(const cert_t *cert, const cert_options_t *options, const char *public
     struct stat st;
     if (lstat(public_path, &st) == 0)
         return failed(public_path, "is there already, nothing was changed");
-    text_t secret = {0}, public = {0};
+    text_t secret = { 0 }, public = { 0 };
     cert_print(cert, true, options->metadata, options->metadata_count, &secret);
     cert_print(cert, false, options->metadata, options->metadata_count, &public);
     int rc = write_new(secret_path, &secret, 0600);
@@ -119,7 +119,7 @@ write_pair(const cert_t *cert, const cert_options_t *options, const char *public
 static int
 make_cert(const char *name, const cert_options_t *options)
 {
-    cert_t cert = {0};
+    cert_t cert = { 0 };
     char user[CERT_NAME_MAX + 1];
     const char *base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
     if (!*base || strcmp(base, ".") == 0 || strcmp(base, "..") == 0)
@@ -147,8 +147,8 @@ static int
 cert_command(int argc, char **argv)
 {
     static const struct option long_options[] = {
-        {"directory", required_argument, NULL, 'd'}, {"metadata", required_argument, NULL, 'm'}, {0}};
-    cert_options_t options = {0};
+        {"directory", required_argument, NULL, 'd'}, {"metadata", required_argument, NULL, 'm'}, { 0 }};
+    cert_options_t options = { 0 };
     int letter;
     while ((letter = getopt_long(argc, argv, "d:m:", long_options, NULL)) != -1) {
         if (letter == '?')
@@ -219,7 +219,7 @@ ask(const char *prompt, char *line, size_t room)
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         signal(signals[i], give_back_terminal);
     struct termios silent = terminal;
-    silent.c_lflag &= ~(tcflag_t) ECHO;
+    silent.c_lflag &= ~(tcflag_t)ECHO;
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
     fprintf(stderr, "%s: ", prompt);
     int rc = read_line(line, room);
@@ -337,7 +337,7 @@ static int
 version_command(int argc, char **argv)
 {
     int major, minor, patch;
-    (void) argc, (void) argv;
+    (void)argc, (void)argv;
     zmq_version(&major, &minor, &patch);
     printf("zbroker-keygen %s\nlibzmq %d.%d.%d, libsodium %s\n", ZB_VERSION, major, minor, patch, sodium_version_string());
     return EXIT_OK;
@@ -346,7 +346,7 @@ version_command(int argc, char **argv)
 static int
 help_command(int argc, char **argv)
 {
-    (void) argc, (void) argv;
+    (void)argc, (void)argv;
     fputs(usage_text, stdout);
     return EXIT_OK;
 }

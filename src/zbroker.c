@@ -185,8 +185,8 @@ seed(void)
         uint64_t epoch;
     } random;
     if (getrandom(&random, sizeof random, 0) != sizeof random) {
-        random.seed = (unsigned) (clock_mono_ns() ^ getpid());
-        random.epoch = (uint64_t) clock_wall_ns();
+        random.seed = (unsigned)(clock_mono_ns() ^ getpid());
+        random.epoch = (uint64_t)clock_wall_ns();
     }
     srand(random.seed);
     return random.epoch;
@@ -248,7 +248,7 @@ reload(daemon_t *self)
 static int
 on_signal(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 {
-    (void) loop;
+    (void)loop;
     daemon_t *self = arg;
     struct signalfd_siginfo info;
     while (read(item->fd, &info, sizeof info) == sizeof info) {
@@ -280,7 +280,7 @@ on_full(bool full, void *arg)
 static void
 limit_clients(daemon_t *self, const conf_t *conf)
 {
-    uint64_t wanted = (uint64_t) conf->max_clients;
+    uint64_t wanted = (uint64_t)conf->max_clients;
     if (wanted > self->room)
         log_event(EVENT_MAX_CLIENTS, EVENT_NUMBER("wanted", wanted), EVENT_NUMBER("descriptors", self->descriptors),
                   EVENT_NUMBER("room", self->room));
@@ -296,11 +296,11 @@ plan_descriptors(daemon_t *self)
     if (self->descriptors > INT_MAX)
         self->descriptors = INT_MAX;
     self->reserve = self->descriptors / 4 < RESERVE ? self->descriptors / 4 : RESERVE;
-    accept_limit((int) (self->descriptors - self->reserve));
-    recv_count(self->descriptors < COUNTED ? (size_t) self->descriptors : COUNTED);
+    accept_limit((int)(self->descriptors - self->reserve));
+    recv_count(self->descriptors < COUNTED ? (size_t)self->descriptors : COUNTED);
     // Whoever waits in the kernel's queue comes in when the cap is reached already.
     uint64_t backlog = self->descriptors / 32;
-    listener_backlog_cap(backlog ? (int) backlog : 1);
+    listener_backlog_cap(backlog ? (int)backlog : 1);
 }
 
 static void
@@ -328,7 +328,7 @@ on_applied(void *arg, const conf_t *conf)
 static void
 keep_listening(void *arg, const endpoint_conf_t *endpoint, int fd)
 {
-    (void) arg;
+    (void)arg;
     char name[256];
     activation_name(endpoint, name);
     service_store(fd, name);
@@ -363,15 +363,15 @@ tell_status(daemon_t *self)
             clients += counter_get(&route.counters->sides[side].connections);
     }
     service_status("%s%zu route%s, %llu client%s, %.0f messages/s", broker_draining(self->broker) ? "draining; " : "",
-                   broker_count(self->broker), plural(broker_count(self->broker)), (unsigned long long) clients,
+                   broker_count(self->broker), plural(broker_count(self->broker)), (unsigned long long)clients,
                    plural(clients), rate);
 }
 
 static int
 on_second(zloop_t *loop, int timer, void *arg)
 {
-    (void) loop;
-    (void) timer;
+    (void)loop;
+    (void)timer;
     daemon_t *self = arg;
     broker_status_t status;
     broker_status(self->broker, &status);
@@ -387,8 +387,8 @@ on_second(zloop_t *loop, int timer, void *arg)
 static int
 on_watchdog(zloop_t *loop, int timer, void *arg)
 {
-    (void) loop;
-    (void) timer;
+    (void)loop;
+    (void)timer;
     daemon_t *self = arg;
     int64_t most_ms = service_watchdog_usec() / 2000, routes_ms = broker_age_ms(self->broker);
     // These come round once a second by themselves.
@@ -428,7 +428,7 @@ begin_service(daemon_t *self)
     zloop_timer(self->loop, 1000, 0, on_second, self);
     int64_t interval_ms = service_watchdog_usec() / 1000;
     if (interval_ms > 0)
-        zloop_timer(self->loop, (size_t) (interval_ms / 4 > 0 ? interval_ms / 4 : 1), 0, on_watchdog, self);
+        zloop_timer(self->loop, (size_t)(interval_ms / 4 > 0 ? interval_ms / 4 : 1), 0, on_watchdog, self);
 }
 
 // --- start and stop ----------------------------------------------------------------
@@ -464,22 +464,22 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
     self->watch = self->ctx ? watch_new(self->ctx) : NULL;
     self->guard = self->watch ? guard_new(self->ctx, self->watch) : NULL;
     if (!self->guard) {
-        diag_error(diag, (place_t) { .file = "zbroker" }, "cannot start: %s", strerror(errno));
+        diag_error(diag, (place_t){ .file = "zbroker" }, "cannot start: %s", strerror(errno));
         return -1;
     }
     watch_count_with(self->watch, recv_counted);
     guard_use(self->guard, &self->checked); // the broker's own reading then finds it unchanged
     self->setup.guard = self->guard;
-    self->setup.services = (route_services_t) { .ctx = self->ctx,
-                                                .watch = self->watch,
-                                                .epoch = self->setup.services.epoch,
-                                                .secure = guard_secure,
-                                                .filter_new = guard_filter_new,
-                                                .filter_free = guard_filter_free,
-                                                .arg = self->guard,
-                                                .activated = activation_take,
-                                                .listening = keep_listening,
-                                                .service_arg = self->activation };
+    self->setup.services = (route_services_t){ .ctx = self->ctx,
+                                               .watch = self->watch,
+                                               .epoch = self->setup.services.epoch,
+                                               .secure = guard_secure,
+                                               .filter_new = guard_filter_new,
+                                               .filter_free = guard_filter_free,
+                                               .arg = self->guard,
+                                               .activated = activation_take,
+                                               .listening = keep_listening,
+                                               .service_arg = self->activation };
     self->setup.applied = on_applied;
     self->setup.applied_arg = self;
     self->loop = zloop_new();

@@ -32,7 +32,7 @@ gets(const char *rules, const char *user, const char *prefix, const char *topic)
 {
     acl_t *acl = parse(rules);
     acl_view_t *view = acl_view(acl, user, "");
-    acl_cover_t cover = {0};
+    acl_cover_t cover = { 0 };
     char result = 'n';
     acl_cover(view, prefix, strlen(prefix), &cover);
     for (size_t i = 0; i < cover.count; i++) {
@@ -127,7 +127,7 @@ every_problem_is_reported_where_it_is(void)
         diag_t *diag = diag_new();
         diag_level_t level;
         CHECK(acl_parse("f", cases[i].text, strlen(cases[i].text), diag) == NULL);
-        CHECK((int) diag_errors(diag) == cases[i].errors);
+        CHECK((int)diag_errors(diag) == cases[i].errors);
         CHECK_TEXT(diag_text(diag, 0, &level), cases[i].first);
         diag_destroy(&diag);
     }
@@ -202,7 +202,7 @@ no_cover_leaks(void)
         acl_t *acl = parse(text);
         acl_view_t *view = acl_view(acl, "", "");
         for (size_t p = 0; p < sizeof topics / sizeof *topics; p++) {
-            acl_cover_t cover = {0};
+            acl_cover_t cover = { 0 };
             acl_cover(view, topics[p], strlen(topics[p]), &cover);
             for (size_t c = 0; c < cover.count; c++)
                 for (size_t t = 0; t < sizeof topics / sizeof *topics; t++) {

@@ -42,8 +42,8 @@ make(void)
 static void
 what_we_write_we_read(void)
 {
-    char *metadata[] = {(char *) "email=alice@example.com"};
-    text_t text = {0};
+    char *metadata[] = {(char *)"email=alice@example.com"};
+    text_t text = { 0 };
     cert_t cert = make(), again;
     cert_fault_t fault;
     cert_print(&cert, true, metadata, 1, &text);
@@ -57,8 +57,8 @@ what_we_write_we_read(void)
 static void
 czmq_reads_what_we_write(void)
 {
-    char *metadata[] = {(char *) "email=alice@example.com"};
-    text_t public = {0}, secret = {0};
+    char *metadata[] = {(char *)"email=alice@example.com"};
+    text_t public = { 0 }, secret = { 0 };
     cert_t cert = make();
     cert_print(&cert, false, metadata, 1, &public);
     cert_print(&cert, true, metadata, 1, &secret);
@@ -160,7 +160,7 @@ length_is_bounded_everywhere(void)
     CHECK(fault.line == 1);
     CHECK(cert_parse(&cert, "curve\0", 6, &fault) == -1);
     // More metadata than czmq's buffer of 512 bytes holds.
-    text_t text = {0};
+    text_t text = { 0 };
     text_add(&text, "metadata\n");
     for (int i = 0; i < 100; i++)
         text_add(&text, "    key%d = \"%0100d\"\n", i, i);
@@ -173,7 +173,7 @@ length_is_bounded_everywhere(void)
 static void
 a_secret_must_be_private(void)
 {
-    text_t public = {0}, secret = {0};
+    text_t public = { 0 }, secret = { 0 };
     zcert_t *pair = zcert_new();
     cert_t cert = make(), read;
     cert_fault_t fault;
@@ -213,7 +213,7 @@ parts_that_do_not_belong_together_are_refused(void)
     zcert_t *one = zcert_new(), *two = zcert_new();
     cert_t cert = make(), read;
     cert_fault_t fault;
-    text_t text = {0};
+    text_t text = { 0 };
     strcpy(cert.public_text, zcert_public_txt(one));
     strcpy(cert.secret_text, zcert_secret_txt(two));
     cert_print(&cert, true, NULL, 0, &text);
@@ -240,7 +240,7 @@ static void
 the_user_is_the_name_or_the_file(void)
 {
     char user[CERT_NAME_MAX + 1];
-    cert_t cert = {0};
+    cert_t cert = { 0 };
     cert_user(&cert, "/a/b/alice.cert", user);
     CHECK_TEXT(user, "alice");
     cert_user(&cert, "bob.key", user);

@@ -42,7 +42,7 @@ ask(const char *line)
     text_t answer = { 0 };
     tapping_conf_t tap = { 0 };
     text_bytes(&answer, "", 0);
-    command_result_t result = commands_run(broker, line, strlen(line), &(control_peer_t) { 0 }, &answer, &tap);
+    command_result_t result = commands_run(broker, line, strlen(line), &(control_peer_t){ 0 }, &answer, &tap);
     if (result == COMMAND_TAP)
         text_add(&answer, "tap %s %zu %d %d", tap.route, tap.prefix.size, (int)tap.count, (int)tap.format);
     tapping_conf_free(&tap);

@@ -7,7 +7,7 @@
 
 #include <ctype.h>
 
-#define LINE(out, id, ...) line((out), (id), (const event_field_t[]) { __VA_ARGS__, { NULL, FIELD_TEXT, NULL, 0 } })
+#define LINE(out, id, ...) line((out), (id), (const event_field_t[]){ __VA_ARGS__, { NULL, FIELD_TEXT, NULL, 0 } })
 
 static const char *
 line(text_t *out, event_id_t id, const event_field_t *fields)
@@ -141,9 +141,9 @@ test_every_name_is_used_once_and_every_key_is_a_word(void)
         for (unsigned k = 0; k < i; k++)
             CHECK(strcmp(row->name, event_at(k)->name) != 0);
         for (const char *at = row->name; *at; at++)
-            CHECK(islower((unsigned char) *at) || *at == '-');
+            CHECK(islower((unsigned char)*at) || *at == '-');
         for (const char *at = row->keys; *at; at++)
-            CHECK(islower((unsigned char) *at) || *at == '_' || (*at == ' ' && at[1] && at[1] != ' '));
+            CHECK(islower((unsigned char)*at) || *at == '_' || (*at == ' ' && at[1] && at[1] != ' '));
     }
 }
 
@@ -153,7 +153,7 @@ read_whole(const char *path)
     text_t text = { 0 };
     FILE *file = fopen(path, "r");
     for (int c; file && (c = getc(file)) != EOF;)
-        text_char(&text, (char) c);
+        text_char(&text, (char)c);
     if (file)
         fclose(file);
     text_char(&text, '\n');

@@ -18,7 +18,7 @@ static void
 the_inode_is_taken_out_wherever_it_stands(void)
 {
     check_split("192.0.2.7#4711", "192.0.2.7", 4711);
-    check_split("fe80::1%eth0#18446744073709551615", "fe80::1%eth0", (ino_t) 18446744073709551615u);
+    check_split("fe80::1%eth0#18446744073709551615", "fe80::1%eth0", (ino_t)18446744073709551615u);
     check_split("localhost#12:1000:1001:77", "localhost:1000:1001:77", 12);
 }
 

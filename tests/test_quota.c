@@ -54,9 +54,9 @@ load(house_t *self)
 static void
 open_house(house_t *self, const char *lines)
 {
-    listeners_t listeners = {0};
+    listeners_t listeners = { 0 };
     bool connected;
-    *self = (house_t) { .ctx = zmq_ctx_new(), .clients = zmq_ctx_new(), .diag = diag_new() };
+    *self = (house_t){ .ctx = zmq_ctx_new(), .clients = zmq_ctx_new(), .diag = diag_new() };
     char *text = xasprintf("[route r]\ntype = forwarder\nfrontend_bind = tcp://127.0.0.1:*\n"
                            "backend_bind = tcp://127.0.0.1:*\n%s\n", lines);
     self->conf = conf_load_text("test.ini", text, strlen(text), self->diag);
@@ -64,9 +64,9 @@ open_house(house_t *self, const char *lines)
     free(text);
     self->watch = watch_new(self->ctx);
     self->guard = guard_new(self->ctx, self->watch);
-    self->services = (route_services_t) { .ctx = self->ctx, .watch = self->watch, .epoch = 1, .secure = guard_secure,
-                                          .filter_new = guard_filter_new, .filter_free = guard_filter_free,
-                                          .arg = self->guard };
+    self->services = (route_services_t){ .ctx = self->ctx, .watch = self->watch, .epoch = 1, .secure = guard_secure,
+                                         .filter_new = guard_filter_new, .filter_free = guard_filter_free,
+                                         .arg = self->guard };
     const route_conf_t *conf = self->conf->routes[0];
     if (!load(self) || listeners_bind(&listeners, conf, &self->services, self->diag) == -1)
         abort();
@@ -358,7 +358,7 @@ open_guarded(house_t *house, const char *acl)
 {
     static bool made;
     static const char *const names[] = {"alice", "bob", "carol", "root"};
-    text_t users = {0};
+    text_t users = { 0 };
     for (size_t i = 0; !made && i < sizeof names / sizeof *names; i++) {
         char *line = users_line(names[i], names[i]);
         text_add(&users, "%s\n", line);

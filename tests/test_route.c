@@ -21,7 +21,7 @@ add_endpoint(side_conf_t *side, const char *text)
     size_t offset, room = side->endpoint_count ? 8 : 0;
     mem_grow(side->endpoints, side->endpoint_count, room);
     endpoint_conf_t *endpoint = &side->endpoints[side->endpoint_count++];
-    *endpoint = (endpoint_conf_t) { .place = { "test", 1, 1 } };
+    *endpoint = (endpoint_conf_t){ .place = { "test", 1, 1 } };
     if (endpoint_parse(text, false, &endpoint->at, reason, sizeof reason, &offset) == -1)
         abort();
 }
@@ -38,7 +38,7 @@ make_conf(const char *type)
         conf->sides[side].type = -1;
         conf->sides[side].linger_ms = -1;
         conf->sides[side].ipc_mode = 0600;
-        conf->sides[side].ipc_group = (gid_t) -1;
+        conf->sides[side].ipc_group = (gid_t)-1;
     }
     conf->sides[SIDE_FRONTEND].type = conf->pattern->frontend;
     conf->sides[SIDE_BACKEND].type = conf->pattern->backend;
@@ -62,7 +62,7 @@ set_option(side_conf_t *side, const char *key, int64_t number)
 {
     side->options = xrealloc(side->options, side->option_count + 1, sizeof *side->options);
     side->options[side->option_count++]
-        = (option_conf_t) { .option = sockopt_find(key), .value.number = number, .place = { "test", 1, 1 } };
+        = (option_conf_t){ .option = sockopt_find(key), .value.number = number, .place = { "test", 1, 1 } };
 }
 
 // A route that runs, with what a test needs beside it.
@@ -137,7 +137,7 @@ send_number(void *socket, int n, int flags)
 {
     char text[16];
     int size = snprintf(text, sizeof text, "%d", n);
-    CHECK(zmq_send(socket, text, (size_t) size, flags) == size);
+    CHECK(zmq_send(socket, text, (size_t)size, flags) == size);
 }
 
 static int
@@ -289,7 +289,7 @@ a_blocked_route_says_so_and_counts_what_it_gives_up(void)
     int64_t start_ms = clock_mono_ms();
     route_leftover_t left = finish(&fixture, 2000);
     CHECK(left.undelivered == 50);
-    printf("# stopped after %lld ms of at most 2000\n", (long long) (clock_mono_ms() - start_ms));
+    printf("# stopped after %lld ms of at most 2000\n", (long long)(clock_mono_ms() - start_ms));
     CHECK(counter_get(&fixture.counters.dropped[DROP_SHUTDOWN]) == 50);
     zmq_close(push);
 }
@@ -317,7 +317,7 @@ a_capture_shows_what_passes_only_to_those_who_listen(void)
         size = zmq_recv(sub, envelope, sizeof envelope - 1, 0);
     }
     char expected[64];
-    zmq_setsockopt(sub, ZMQ_RCVTIMEO, &(int) { ENOUGH_MS }, sizeof(int));
+    zmq_setsockopt(sub, ZMQ_RCVTIMEO, &(int){ ENOUGH_MS }, sizeof(int));
     int seen = receive_number(sub);
     snprintf(expected, sizeof expected, "streamer frontend %d ", seen);
     CHECK(strncmp(envelope, expected, strlen(expected)) == 0);
@@ -381,7 +381,7 @@ main(void)
 {
     ctx = zmq_ctx_new();
     watch = watch_new(ctx);
-    services = (route_services_t) { .ctx = ctx, .watch = watch, .epoch = 0x1234567890abcdef };
+    services = (route_services_t){ .ctx = ctx, .watch = watch, .epoch = 0x1234567890abcdef };
     RUN(a_streamer_keeps_order_and_parts);
     RUN(a_queue_answers_the_one_who_asked);
     RUN(a_reply_without_our_epoch_is_undeliverable);

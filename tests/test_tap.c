@@ -27,14 +27,14 @@ static void
 offer_number(tap_ring_t *ring, char topic, uint64_t number)
 {
     char text[64];
-    offer(ring, text, (size_t) snprintf(text, sizeof text, "%c%llu", topic, (unsigned long long) number));
+    offer(ring, text, (size_t)snprintf(text, sizeof text, "%c%llu", topic, (unsigned long long)number));
 }
 
 static uint64_t
 number_in(const tap_message_t *message)
 {
     char text[64] = "";
-    memcpy(text, (const char *) message->frame[0].data + 1, message->frame[0].size - 1);
+    memcpy(text, (const char *)message->frame[0].data + 1, message->frame[0].size - 1);
     return strtoull(text, NULL, 10);
 }
 
@@ -56,7 +56,7 @@ frames_of_every_size_come_out_as_they_went_in(void)
         zmq_msg_t frames[6];
         for (size_t j = 0; j < counts[i]; j++) {
             zmq_msg_init_size(&frames[j], sizes[i][j]);
-            memset(zmq_msg_data(&frames[j]), (int) ('a' + i + j), sizes[i][j]);
+            memset(zmq_msg_data(&frames[j]), (int)('a' + i + j), sizes[i][j]);
         }
         tap_ring_offer(ring, SIDE_BACKEND, 77, frames, counts[i]);
         for (size_t j = 0; j < counts[i]; j++)
@@ -71,7 +71,7 @@ frames_of_every_size_come_out_as_they_went_in(void)
             const char *data = message->frame[j].data;
             CHECK(message->frame[j].size == sizes[i][j]);
             for (size_t k = 0; k < sizes[i][j] && test_ok; k++)
-                CHECK(data[k] == (char) ('a' + i + j));
+                CHECK(data[k] == (char)('a' + i + j));
         }
     }
     CHECK(tap_ring_take(ring) == NULL);
@@ -164,7 +164,7 @@ what_is_shared_is_bounded_by_its_size(void)
             tap_see(tap);
             seen++;
         }
-        CHECK(tap_seq(tap) == 40u * (unsigned) (round + 1));
+        CHECK(tap_seq(tap) == 40u * (unsigned)(round + 1));
     }
     CHECK(seen > 30 && seen < 40);
     // What is left when both go is freed.
@@ -248,7 +248,7 @@ whoever_reads_beside_the_writer_can_tell_what_it_missed(void)
         if (i % 1000 == 1)
             tap_ring_begin(ring);
         char text[64];
-        size_t size = (size_t) snprintf(text, sizeof text, "a%llu", (unsigned long long) i);
+        size_t size = (size_t)snprintf(text, sizeof text, "a%llu", (unsigned long long)i);
         of_topic += text[1] == '7';
         offer(ring, text, size);
         if (i % 1000 == 0)

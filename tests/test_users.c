@@ -74,7 +74,7 @@ next_result(verify_t *verify)
     struct pollfd item = { .fd = verify_fd(verify), .events = POLLIN };
     for (int64_t end = clock_mono_ms() + ENOUGH_MS; clock_mono_ms() < end; poll(&item, 1, 100))
         if (verify_take(verify, &result)) {
-            int ticket = *(int *) result.ticket;
+            int ticket = *(int *)result.ticket;
             free(result.ticket);
             free(result.hash);
             return result.right ? ticket : -ticket;

@@ -38,7 +38,7 @@ static cert_t
 write_cert(const char *name)
 {
     cert_t cert = { .has_public = true, .has_secret = true };
-    text_t public = {0}, secret = {0};
+    text_t public = { 0 }, secret = { 0 };
     zmq_curve_keypair(cert.public_text, cert.secret_text);
     zmq_z85_decode(cert.public_key, cert.public_text);
     zmq_z85_decode(cert.secret_key, cert.secret_text);
@@ -56,7 +56,7 @@ write_cert(const char *name)
 static void
 write_users(const char *const users[][2])
 {
-    text_t text = {0};
+    text_t text = { 0 };
     for (size_t i = 0; users[i][0]; i++) {
         char *line = users_line(users[i][0], users[i][1]);
         text_add(&text, "%s\n", line);
@@ -120,10 +120,10 @@ load(house_t *self)
 static bool
 start(house_t *self)
 {
-    listeners_t listeners = {0};
-    self->services = (route_services_t) { .ctx = self->ctx, .watch = self->watch, .epoch = 1, .secure = guard_secure,
-                                          .filter_new = guard_filter_new, .filter_free = guard_filter_free,
-                                          .arg = self->guard };
+    listeners_t listeners = { 0 };
+    self->services = (route_services_t){ .ctx = self->ctx, .watch = self->watch, .epoch = 1, .secure = guard_secure,
+                                         .filter_new = guard_filter_new, .filter_free = guard_filter_free,
+                                         .arg = self->guard };
     const route_conf_t *conf = self->conf->routes[0];
     if (!load(self) || listeners_bind(&listeners, conf, &self->services, self->diag) == -1)
         return false;
@@ -246,10 +246,10 @@ curve_lets_a_known_key_in_and_a_stranger_not(void)
     char *lines = xasprintf("security = curve\nserver_cert = %s/server\nclient_certs = %s/clients", folder, folder);
     house_t house = open_house(lines);
     CHECK(start(&house));
-    CHECK(knock(&house, &(login_t) { .cert = &alice, .server = &server }, ENOUGH_MS) == IN);
-    CHECK(knock(&house, &(login_t) { .cert = &eve, .server = &server }, ENOUGH_MS) == OUT);
-    CHECK(knock(&house, &(login_t) { .name = "alice", .password = "x" }, 1000) != IN);
-    CHECK(knock(&house, &(login_t) {0}, 1000) != IN);
+    CHECK(knock(&house, &(login_t){ .cert = &alice, .server = &server }, ENOUGH_MS) == IN);
+    CHECK(knock(&house, &(login_t){ .cert = &eve, .server = &server }, ENOUGH_MS) == OUT);
+    CHECK(knock(&house, &(login_t){ .name = "alice", .password = "x" }, 1000) != IN);
+    CHECK(knock(&house, &(login_t){ 0 }, 1000) != IN);
     CHECK(wait_for(&house.counters.sides[SIDE_FRONTEND].auth_success, 1) == 1);
     CHECK(wait_for(&house.counters.sides[SIDE_FRONTEND].auth_failure, 1) >= 1);
     close_house(&house);
@@ -260,11 +260,11 @@ static void
 a_wrong_server_key_keeps_the_client_out(void)
 {
     cert_t server = write_cert("server"), alice = write_cert("clients/alice"), other = write_cert("other");
-    (void) server;
+    (void)server;
     char *lines = xasprintf("security = curve\nserver_cert = %s/server\nclient_certs = %s/clients", folder, folder);
     house_t house = open_house(lines);
     CHECK(start(&house));
-    CHECK(knock(&house, &(login_t) { .cert = &alice, .server = &other }, 500) != IN);
+    CHECK(knock(&house, &(login_t){ .cert = &alice, .server = &other }, 500) != IN);
     close_house(&house);
     free(lines);
 }
@@ -276,7 +276,7 @@ any_lets_every_key_in(void)
     char *lines = xasprintf("security = curve\nserver_cert = %s/server\nclient_certs = any", folder);
     house_t house = open_house(lines);
     CHECK(start(&house));
-    CHECK(knock(&house, &(login_t) { .cert = &eve, .server = &server }, ENOUGH_MS) == IN);
+    CHECK(knock(&house, &(login_t){ .cert = &eve, .server = &server }, ENOUGH_MS) == IN);
     close_house(&house);
     free(lines);
 }
@@ -289,13 +289,13 @@ a_load_changes_who_comes_in(void)
     house_t house = open_house(lines);
     CHECK(start(&house));
     cert_t bob = write_cert("clients/bob");
-    CHECK(knock(&house, &(login_t) { .cert = &bob, .server = &server }, ENOUGH_MS) == OUT);
+    CHECK(knock(&house, &(login_t){ .cert = &bob, .server = &server }, ENOUGH_MS) == OUT);
     CHECK(load(&house));
-    CHECK(knock(&house, &(login_t) { .cert = &bob, .server = &server }, ENOUGH_MS) == IN);
+    CHECK(knock(&house, &(login_t){ .cert = &bob, .server = &server }, ENOUGH_MS) == IN);
     remove_file("clients/bob");
     CHECK(load(&house));
-    CHECK(knock(&house, &(login_t) { .cert = &bob, .server = &server }, ENOUGH_MS) == OUT);
-    CHECK(knock(&house, &(login_t) { .cert = &alice, .server = &server }, ENOUGH_MS) == IN);
+    CHECK(knock(&house, &(login_t){ .cert = &bob, .server = &server }, ENOUGH_MS) == OUT);
+    CHECK(knock(&house, &(login_t){ .cert = &alice, .server = &server }, ENOUGH_MS) == IN);
     close_house(&house);
     free(lines);
 }
@@ -308,9 +308,9 @@ a_removed_key_is_cut(void)
     house_t house = open_house(lines);
     bool connected;
     CHECK(start(&house));
-    CHECK(knock(&house, &(login_t) { .cert = &alice, .server = &server }, ENOUGH_MS) == IN);
+    CHECK(knock(&house, &(login_t){ .cert = &alice, .server = &server }, ENOUGH_MS) == IN);
     void *socket = zmq_socket(house.clients, ZMQ_PUSH);
-    prepare(socket, &(login_t) { .cert = &bob, .server = &server });
+    prepare(socket, &(login_t){ .cert = &bob, .server = &server });
     void *monitor = open_monitor(house.clients, socket, ENOUGH_MS);
     zmq_connect(socket, route_endpoint(house.route, SIDE_FRONTEND, 0, &connected));
     int event;
@@ -323,7 +323,7 @@ a_removed_key_is_cut(void)
     while ((event = next_event(monitor)) != 0 && event != ZMQ_EVENT_DISCONNECTED)
         continue;
     CHECK(event == ZMQ_EVENT_DISCONNECTED);
-    printf("# cut after %lld ms\n", (long long) (clock_mono_ms() - before));
+    printf("# cut after %lld ms\n", (long long)(clock_mono_ms() - before));
     zmq_socket_monitor(socket, NULL, 0);
     zmq_close(monitor);
     zmq_close(socket);
@@ -339,7 +339,7 @@ a_damaged_certificate_leaves_the_others(void)
     char *lines = xasprintf("security = curve\nserver_cert = %s/server\nclient_certs = %s/clients", folder, folder);
     house_t house = open_house(lines);
     CHECK(start(&house));
-    CHECK(knock(&house, &(login_t) { .cert = &alice, .server = &server }, ENOUGH_MS) == IN);
+    CHECK(knock(&house, &(login_t){ .cert = &alice, .server = &server }, ENOUGH_MS) == IN);
     CHECK(guard_check(NULL, house.conf, NULL, house.diag) == 0);
     CHECK(diag_warnings(house.diag) == 1);
     remove_file("clients/broken");
@@ -354,17 +354,17 @@ plain_checks_the_password(void)
     char *lines = xasprintf("security = plain\nusers = %s/users", folder);
     house_t house = open_house(lines);
     CHECK(start(&house));
-    CHECK(knock(&house, &(login_t) { .name = "alice", .password = "wonderland" }, ENOUGH_MS) == IN);
-    CHECK(knock(&house, &(login_t) { .name = "alice", .password = "builder" }, ENOUGH_MS) == OUT);
-    CHECK(knock(&house, &(login_t) { .name = "nobody", .password = "builder" }, ENOUGH_MS) == OUT);
-    CHECK(knock(&house, &(login_t) {0}, 1000) != IN);
-    CHECK(knock(&house, &(login_t) { .name = "bob", .password = "builder" }, ENOUGH_MS) == IN);
+    CHECK(knock(&house, &(login_t){ .name = "alice", .password = "wonderland" }, ENOUGH_MS) == IN);
+    CHECK(knock(&house, &(login_t){ .name = "alice", .password = "builder" }, ENOUGH_MS) == OUT);
+    CHECK(knock(&house, &(login_t){ .name = "nobody", .password = "builder" }, ENOUGH_MS) == OUT);
+    CHECK(knock(&house, &(login_t){ 0 }, 1000) != IN);
+    CHECK(knock(&house, &(login_t){ .name = "bob", .password = "builder" }, ENOUGH_MS) == IN);
     // What was right once is remembered, until the file says otherwise.
-    CHECK(knock(&house, &(login_t) { .name = "bob", .password = "builder" }, ENOUGH_MS) == IN);
+    CHECK(knock(&house, &(login_t){ .name = "bob", .password = "builder" }, ENOUGH_MS) == IN);
     write_users((const char *const[][2]) {{"alice", "wonderland"}, {"bob", "changed"}, {NULL, NULL}});
     CHECK(load(&house));
-    CHECK(knock(&house, &(login_t) { .name = "bob", .password = "builder" }, ENOUGH_MS) == OUT);
-    CHECK(knock(&house, &(login_t) { .name = "bob", .password = "changed" }, ENOUGH_MS) == IN);
+    CHECK(knock(&house, &(login_t){ .name = "bob", .password = "builder" }, ENOUGH_MS) == OUT);
+    CHECK(knock(&house, &(login_t){ .name = "bob", .password = "changed" }, ENOUGH_MS) == IN);
     close_house(&house);
     free(lines);
 }
@@ -374,16 +374,16 @@ addresses_are_denied_first(void)
 {
     house_t house = open_house("security = none\nallow = 127.0.0.0/8\ndeny = 127.0.0.1");
     CHECK(start(&house));
-    CHECK(knock(&house, &(login_t) {0}, ENOUGH_MS) == OUT);
+    CHECK(knock(&house, &(login_t){ 0 }, ENOUGH_MS) == OUT);
     CHECK(wait_for(&house.counters.sides[SIDE_FRONTEND].auth_failure, 1) == 1);
     close_house(&house);
     house = open_house("security = none\nallow = 127.0.0.0/8\ndeny = 10.0.0.0/8");
     CHECK(start(&house));
-    CHECK(knock(&house, &(login_t) {0}, ENOUGH_MS) == IN);
+    CHECK(knock(&house, &(login_t){ 0 }, ENOUGH_MS) == IN);
     close_house(&house);
     house = open_house("security = none\nallow = 192.0.2.0/24");
     CHECK(start(&house));
-    CHECK(knock(&house, &(login_t) {0}, ENOUGH_MS) == OUT);
+    CHECK(knock(&house, &(login_t){ 0 }, ENOUGH_MS) == OUT);
     close_house(&house);
 }
 
@@ -394,13 +394,13 @@ without_a_handler_nobody_comes_in(void)
     char *lines = xasprintf("security = curve\nserver_cert = %s/server\nclient_certs = %s/clients", folder, folder);
     house_t house = open_house(lines);
     CHECK(start(&house));
-    CHECK(knock(&house, &(login_t) { .cert = &alice, .server = &server }, ENOUGH_MS) == IN);
+    CHECK(knock(&house, &(login_t){ .cert = &alice, .server = &server }, ENOUGH_MS) == IN);
     guard_destroy(&house.guard);
-    CHECK(knock(&house, &(login_t) { .cert = &alice, .server = &server }, 1000) != IN);
+    CHECK(knock(&house, &(login_t){ .cert = &alice, .server = &server }, 1000) != IN);
     house.guard = guard_new(house.ctx, house.watch);
     house.services.arg = house.guard;
     CHECK(load(&house));
-    CHECK(knock(&house, &(login_t) { .cert = &alice, .server = &server }, ENOUGH_MS) == IN);
+    CHECK(knock(&house, &(login_t){ .cert = &alice, .server = &server }, ENOUGH_MS) == IN);
     close_house(&house);
     free(lines);
 }
@@ -410,9 +410,9 @@ without_a_handler_null_stays_out_too(void)
 {
     house_t house = open_house("security = none");
     CHECK(start(&house));
-    CHECK(knock(&house, &(login_t) {0}, ENOUGH_MS) == IN);
+    CHECK(knock(&house, &(login_t){ 0 }, ENOUGH_MS) == IN);
     guard_destroy(&house.guard);
-    CHECK(knock(&house, &(login_t) {0}, 1000) != IN);
+    CHECK(knock(&house, &(login_t){ 0 }, 1000) != IN);
     house.guard = guard_new(house.ctx, house.watch);
     house.services.arg = house.guard;
     close_house(&house);
@@ -495,7 +495,7 @@ malformed_requests_are_refused_or_ignored(void)
         CHECK(status == cases[i].status);
     }
     size_t sizes[] = {0, 3, 1, 10, 10, 0, 4};
-    CHECK(ask(house.ctx, (const char *const[]) {"", "1.0", "1", "r.frontend", "127.0\0.0.1", "", "NULL"}, sizes, 7, true) == 400);
+    CHECK(ask(house.ctx, (const char *const[]){"", "1.0", "1", "r.frontend", "127.0\0.0.1", "", "NULL"}, sizes, 7, true) == 400);
     close_house(&house);
 }
 
@@ -515,7 +515,7 @@ write_public(int i, const uint8_t key[32])
 static int
 by_size(const void *a, const void *b)
 {
-    int64_t left = *(const int64_t *) a, right = *(const int64_t *) b;
+    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
     return left < right ? -1 : left > right;
 }
 
@@ -545,7 +545,7 @@ timed_load(house_t *house, const char *what)
 {
     int64_t before = clock_mono_ns();
     bool loaded = load(house);
-    printf("# %s: %.1f ms\n", what, (double) (clock_mono_ns() - before) / 1e6);
+    printf("# %s: %.1f ms\n", what, (double)(clock_mono_ns() - before) / 1e6);
     return loaded;
 }
 
@@ -557,8 +557,8 @@ many_certificates_are_asked_and_reloaded_quickly(void)
     static int64_t took[ASKED];
     const char *wanted = getenv("ZB_CERTIFICATES");
     int count = wanted && atoi(wanted) > 10 ? atoi(wanted) : 20000;
-    uint8_t (*keys)[32] = xcalloc((size_t) count, sizeof *keys), other[32];
-    randombytes_buf(keys, (size_t) count * sizeof *keys);
+    uint8_t (*keys)[32] = xcalloc((size_t)count, sizeof *keys), other[32];
+    randombytes_buf(keys, (size_t)count * sizeof *keys);
     randombytes_buf(other, sizeof other);
     write_cert("server");
     char *many = xasprintf("%s/many", folder);
@@ -581,7 +581,7 @@ many_certificates_are_asked_and_reloaded_quickly(void)
     CHECK(right);
     qsort(took, ASKED, sizeof *took, by_size);
     printf("# %d answers through the handler's thread: p50 %lld us, p99 %lld us, max %lld us\n", ASKED,
-           (long long) took[ASKED / 2] / 1000, (long long) took[ASKED * 99 / 100] / 1000, (long long) took[ASKED - 1] / 1000);
+           (long long)took[ASKED / 2] / 1000, (long long)took[ASKED * 99 / 100] / 1000, (long long)took[ASKED - 1] / 1000);
 
     // Files that are written now are read now, however many are not.
     CHECK(timed_load(&house, "a load after no change"));

@@ -28,7 +28,7 @@ state_of(const broker_t *self, const slot_t *slot)
 static void
 fill(broker_t *self, slot_t *slot, broker_route_t *out)
 {
-    *out = (broker_route_t) { .conf = slot->conf, .route = slot->route, .cleared = &slot->cleared };
+    *out = (broker_route_t){ .conf = slot->conf, .route = slot->route, .cleared = &slot->cleared };
     out->state = state_of(self, slot);
     out->failure = slot->mode == ROUTE_FAILED && slot->failure ? slot->failure : "";
     out->counters = slot_counters(self, slot);
@@ -98,8 +98,8 @@ broker_log_state(broker_t *self)
                                                        EVENT_TEXT("state", route_state_name(route.state)),
                                                        EVENT_TEXT("type", route.conf->pattern->name) };
         for (int reason = 0; reason < DROP_REASONS; reason++)
-            fields[3 + reason] = (event_field_t) EVENT_NUMBER(drop_reason_name((drop_reason_t) reason),
-                                                              counter_get(&route.counters->dropped[reason]));
+            fields[3 + reason] = (event_field_t)EVENT_NUMBER(drop_reason_name((drop_reason_t)reason),
+                                                             counter_get(&route.counters->dropped[reason]));
         event_log(EVENT_ROUTE_FIGURES, fields);
         for (side_t side = 0; side < SIDES; side++)
             if (route.conf->sides[side].type != -1)
@@ -112,8 +112,8 @@ broker_log_state(broker_t *self)
 static int
 on_second(zloop_t *loop, int timer, void *arg)
 {
-    (void) loop;
-    (void) timer;
+    (void)loop;
+    (void)timer;
     broker_t *self = arg;
     for (size_t i = 0; i < self->count; i++)
         rates_tick(&self->slots[i]->rates, slot_counters(self, self->slots[i]));
@@ -140,10 +140,10 @@ broker_start(broker_t *self, diag_t *diag)
 {
     bool failed = false;
     if (retire_listen(self) == -1) {
-        diag_error(diag, (place_t) { 0 }, "out of file descriptors");
+        diag_error(diag, (place_t){ 0 }, "out of file descriptors");
         return -1;
     }
-    int rc = guarding_tell(self, (const route_conf_t *const *) self->conf->routes, self->conf->route_count, diag);
+    int rc = guarding_tell(self, (const route_conf_t *const *)self->conf->routes, self->conf->route_count, diag);
     while (rc == 0 && self->conf->route_count > 0) {
         slot_t *slot = slot_add(self, conf_take(self->conf, self->conf->routes[0]->name));
         listeners_t listeners = { 0 };

@@ -28,7 +28,7 @@ guarding_read(broker_t *self, const route_conf_t *const *confs, size_t count, po
         return 0;
     guard_route_t *routes = xcalloc(count + 1, sizeof *routes);
     for (size_t i = 0; i < count; i++)
-        routes[i] = (guard_route_t) { .conf = confs[i], .counters = guarding_logins(self, confs[i]->name) };
+        routes[i] = (guard_route_t){ .conf = confs[i], .counters = guarding_logins(self, confs[i]->name) };
     *policy_p = guard_read(self->setup->guard, routes, count, diag);
     free(routes);
     return *policy_p ? 0 : -1;

@@ -20,7 +20,7 @@ sample(const counters_t *counters)
         uint64_t since = counter_get(&counters->sides[side].blocked_since_ns);
         now.blocked_ns += counter_get(&counters->sides[side].blocked_ns);
         if (since)
-            now.blocked_ns += (uint64_t) clock_mono_ns() - since;
+            now.blocked_ns += (uint64_t)clock_mono_ns() - since;
     }
     return now;
 }
@@ -29,7 +29,7 @@ static void
 remember(uint32_t history[RATES_HISTORY], uint64_t messages)
 {
     memmove(history, history + 1, (RATES_HISTORY - 1) * sizeof *history);
-    history[RATES_HISTORY - 1] = messages < UINT32_MAX ? (uint32_t) messages : UINT32_MAX;
+    history[RATES_HISTORY - 1] = messages < UINT32_MAX ? (uint32_t)messages : UINT32_MAX;
 }
 
 static const history_t *
@@ -78,13 +78,13 @@ rates_fill(const rates_t *self, broker_route_t *out)
     if (span == 0)
         return;
     const sample_t *now = sample_before(self, 0), *one = sample_before(self, 1), *all = sample_before(self, span);
-    out->rate_in_1s = (double) (now->in - one->in);
-    out->rate_out_1s = (double) (now->out - one->out);
-    out->bytes_in_1s = (double) (now->in_bytes - one->in_bytes);
-    out->bytes_out_1s = (double) (now->out_bytes - one->out_bytes);
-    out->rate_in_60s = (double) (now->in - all->in) / span;
-    out->rate_out_60s = (double) (now->out - all->out) / span;
-    out->blocked_share = (double) (now->blocked_ns - all->blocked_ns) / 1e9 / span;
+    out->rate_in_1s = (double)(now->in - one->in);
+    out->rate_out_1s = (double)(now->out - one->out);
+    out->bytes_in_1s = (double)(now->in_bytes - one->in_bytes);
+    out->bytes_out_1s = (double)(now->out_bytes - one->out_bytes);
+    out->rate_in_60s = (double)(now->in - all->in) / span;
+    out->rate_out_60s = (double)(now->out - all->out) / span;
+    out->blocked_share = (double)(now->blocked_ns - all->blocked_ns) / 1e9 / span;
     if (out->blocked_share > 1)
         out->blocked_share = 1;
     out->history_count = self->history_count;

@@ -29,7 +29,7 @@ static int
 make_ready(broker_t *self, const conf_t *wanted, const plan_t *plan, ready_t *ready, diag_t *diag)
 {
     policy_t *policy = NULL;
-    int rc = guarding_read(self, (const route_conf_t *const *) wanted->routes, wanted->route_count, &policy, diag);
+    int rc = guarding_read(self, (const route_conf_t *const *)wanted->routes, wanted->route_count, &policy, diag);
     bool may_bind = rc == 0;
     for (size_t i = 0; i < plan->count && may_bind; i++)
         rc |= ready_bind(self, &plan->steps[i], &ready[i], diag);
@@ -65,7 +65,7 @@ read_file(broker_t *self, const char *file, diag_t *diag)
 {
     const broker_setup_t *setup = self->setup;
     if (strcmp(file, "-") == 0) {
-        diag_error(diag, (place_t) { .file = file }, "standard input was read at the start and cannot be read again");
+        diag_error(diag, (place_t){ .file = file }, "standard input was read at the start and cannot be read again");
         return NULL;
     }
     return conf_load(file, setup->overrides, setup->override_count, diag);

@@ -110,11 +110,11 @@ retire_bury_all(broker_t *self)
 static int
 on_finished(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 {
-    (void) loop;
+    (void)loop;
     broker_t *self = arg;
     uint64_t ignored;
     ssize_t rc = read(item->fd, &ignored, sizeof ignored);
-    (void) rc;
+    (void)rc;
     for (retired_t *i = self->retired, *next; i; i = next) {
         next = i->next;
         if (route_finished(i->route))
@@ -138,7 +138,7 @@ retire_deaf(broker_t *self)
 {
     if (self->over == -1)
         return;
-    zloop_poller_end(self->loop, &(zmq_pollitem_t) { .fd = self->over });
+    zloop_poller_end(self->loop, &(zmq_pollitem_t){ .fd = self->over });
     close(self->over);
     self->over = -1;
 }
@@ -157,7 +157,7 @@ void
 retire_slot(broker_t *self, slot_t *slot, const char *why)
 {
     retired_t *retired = xcalloc(1, sizeof *retired);
-    *retired = (retired_t) { .next = self->retired, .route = slot->route, .conf = slot->conf };
+    *retired = (retired_t){ .next = self->retired, .route = slot->route, .conf = slot->conf };
     retired->counters = slot->counters;
     retired->name = xstrdup(slot->conf->name);
     retired->why = why;

@@ -41,8 +41,8 @@ do_start(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *ready
 static void
 do_stop(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *ready)
 {
-    (void) wanted;
-    (void) ready;
+    (void)wanted;
+    (void)ready;
     slot_t *slot = slot_find(self, step->running->name);
     if (slot->route) {
         route_stop_accepting(slot->route, CLOSED_FOR_MOVE, NULL);
@@ -72,7 +72,7 @@ do_replace(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *rea
     slot->opening_later = ready->later;
     if (ready->later) {
         slot->waiting = ready->listeners;
-        ready->listeners = (listeners_t) { 0 };
+        ready->listeners = (listeners_t){ 0 };
         return;
     }
     slot->route = ready->route;
@@ -112,10 +112,10 @@ do_change(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *read
 static void
 do_keep(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *ready)
 {
-    (void) self;
-    (void) wanted;
-    (void) step;
-    (void) ready;
+    (void)self;
+    (void)wanted;
+    (void)step;
+    (void)ready;
 }
 
 static void (*const actions[])(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *ready) = {

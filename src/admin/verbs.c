@@ -51,7 +51,7 @@ set_mode(slot_t *slot, const verb_row_t *verb, text_t *error)
 static int
 disable(broker_t *self, slot_t *slot, text_t *error)
 {
-    (void) error;
+    (void)error;
     if (slot->route) {
         route_stop_accepting(slot->route, CLOSED_FOR_MOVE, NULL);
         retire_slot(self, slot, "disabled");
@@ -108,7 +108,7 @@ clear(broker_t *self, slot_t *slot)
         side_counters_t *at = &slot->cleared.sides[side];
         uint64_t since = counter_get(&at->blocked_since_ns);
         if (since)
-            counter_add(&at->blocked_ns, (uint64_t) clock_mono_ns() - since);
+            counter_add(&at->blocked_ns, (uint64_t)clock_mono_ns() - since);
     }
 }
 

@@ -175,7 +175,7 @@ static void
 put_words(text_t *out, const char *words, const event_field_t *fields)
 {
     for (const char *open; (open = strchr(words, '{')); words = strchr(open, '}') + 1) {
-        text_bytes(out, words, (size_t) (open - words));
+        text_bytes(out, words, (size_t)(open - words));
         const event_field_t *field = find(fields, open + 1, strcspn(open + 1, "}"));
         if (is_known(field))
             put(out, field, true);
@@ -265,7 +265,7 @@ event_value(const char *line, const char *key, size_t *size)
     while (at && *at) {
         const char *end = word_end(++at);
         if (strncmp(at, key, length) == 0 && at[length] == '=') {
-            *size = (size_t) (end - at) - length - 1;
+            *size = (size_t)(end - at) - length - 1;
             return at + length + 1;
         }
         at = end;

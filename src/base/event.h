@@ -102,12 +102,12 @@ typedef struct {
 } event_field_t;
 
 #define EVENT_TEXT(key, text) { (key), FIELD_TEXT, (text), 0 }
-#define EVENT_NUMBER(key, number) { (key), FIELD_NUMBER, NULL, (int64_t) (number) }
+#define EVENT_NUMBER(key, number) { (key), FIELD_NUMBER, NULL, (int64_t)(number) }
 #define EVENT_PROSE(key, text) { (key), FIELD_PROSE, (text), 0 } // of ours: not quoted in the words
 #define EVENT_WORDS(key, text) { (key), FIELD_WORDS, (text), 0 } // of ours: only in the words
 
 // Log it, unless nobody wants its level. One without fields: event_log (ID, NULL).
-#define log_event(id, ...) event_log((id), (const event_field_t[]) { __VA_ARGS__, { NULL, FIELD_TEXT, NULL, 0 } })
+#define log_event(id, ...) event_log((id), (const event_field_t[]){ __VA_ARGS__, { NULL, FIELD_TEXT, NULL, 0 } })
 void event_log(event_id_t id, const event_field_t *fields);
 
 // One that is about a problem of the configuration. ROUTE may be NULL.

@@ -41,7 +41,7 @@ static void
 clear_host_bits(cidr_t *net)
 {
     for (unsigned bit = net->bits; bit < 128; bit++)
-        net->address[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
+        net->address[bit / 8] &= (uint8_t)~(0x80u >> bit % 8);
 }
 
 static int

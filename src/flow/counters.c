@@ -36,8 +36,8 @@ size_bucket_limit(unsigned bucket)
 void
 counters_add(counters_t *to, const counters_t *from)
 {
-    counter_t *sum = (counter_t *) to;
-    const counter_t *part = (const counter_t *) from;
+    counter_t *sum = (counter_t *)to;
+    const counter_t *part = (const counter_t *)from;
     for (size_t i = 0; i < sizeof *to / sizeof(counter_t); i++)
         counter_add(&sum[i], counter_get(&part[i]));
 }

@@ -58,7 +58,7 @@ size_bucket(uint64_t bytes)
 {
     if (bytes <= 64)
         return 0;
-    unsigned bits = 64u - (unsigned) __builtin_clzll(bytes - 1); // 65..128 -> 7, 129..256 -> 8
+    unsigned bits = 64u - (unsigned)__builtin_clzll(bytes - 1); // 65..128 -> 7, 129..256 -> 8
     unsigned bucket = (bits - 5) / 2;                           // 7, 8 -> 1; 9, 10 -> 2
     return bucket < SIZE_BUCKETS - 1 ? bucket : SIZE_BUCKETS - 1;
 }

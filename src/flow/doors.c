@@ -16,7 +16,7 @@ on_knock(void *arg)
 static void
 count_asleep(route_t *self)
 {
-    unsigned count = (unsigned) self->sleeping.count;
+    unsigned count = (unsigned)self->sleeping.count;
     for (side_t side = 0; side < SIDES; side++)
         count += self->forward.ports[side].socket && !self->watched[side] ? 2 : 0;
     atomic_store(&self->asleep, count);

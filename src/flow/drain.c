@@ -48,14 +48,14 @@ account(queue_t *self, const lane_t *lane, const message_t *message)
         int fd = zmq_msg_get(&message->frames[i], ZMQ_SRCFD);
         if (fd < 0)
             continue; // from inside the process
-        if ((size_t) fd >= self->taken_count) {
-            size_t count = (size_t) fd + 64;
+        if ((size_t)fd >= self->taken_count) {
+            size_t count = (size_t)fd + 64;
             self->taken = xrealloc(self->taken, count, sizeof *self->taken);
             memset(self->taken + self->taken_count, 0, (count - self->taken_count) * sizeof *self->taken);
             self->taken_count = count;
         }
         size_t body = zmq_msg_size(&message->frames[i]) + (self->how->curve[lane->from->side] ? CURVE_BYTES : 0);
-        self->taken[fd] += (uint32_t) (body + (body < 256 ? 2 : 9)); // flags and length, RFC 23
+        self->taken[fd] += (uint32_t)(body + (body < 256 ? 2 : 9)); // flags and length, RFC 23
     }
 }
 
@@ -73,7 +73,7 @@ read_lane(queue_t *self, lane_t *lane)
         *self->last = item;
         self->last = &item->next;
         self->count++;
-        message = (message_t) { 0 };
+        message = (message_t){ 0 };
         taken++;
     }
     forward_end(self->forward);
@@ -159,7 +159,7 @@ run_commands(queue_t *self)
 static void
 tick(queue_t *self)
 {
-    poll(self->forward->polled, (nfds_t) self->forward->polled_count, TICK_MS);
+    poll(self->forward->polled, (nfds_t)self->forward->polled_count, TICK_MS);
     run_commands(self);
 }
 
@@ -215,7 +215,7 @@ half_close_all(queue_t *self)
             return;
         send_queue(self);
         if (care == CLOSE_AFTER_A_MESSAGE) {
-            nanosleep(&(struct timespec) { 0, LOOK_NS }, NULL);
+            nanosleep(&(struct timespec){ 0, LOOK_NS }, NULL);
             run_commands(self);
         } else
             tick(self);
@@ -286,7 +286,7 @@ drain_run(forward_t *forward, const drain_t *how)
     if (has_requests(forward)) {
         wait_for_replies(&self);
         how->leave(how->arg);
-        left.unanswered = forward->pending > 0 ? (uint64_t) forward->pending : 0;
+        left.unanswered = forward->pending > 0 ? (uint64_t)forward->pending : 0;
     } else {
         read_ahead(&self);
         half_close_all(&self);

@@ -30,7 +30,7 @@ static _Thread_local struct {
 int
 getpeername(int fd, struct sockaddr *restrict address, socklen_t *restrict length)
 {
-    int rc = (int) syscall(SYS_getpeername, fd, address, length);
+    int rc = (int)syscall(SYS_getpeername, fd, address, length);
     asked.place = NULL;
     if (rc == 0 && *length <= sizeof asked.address) {
         asked.place = address;
@@ -69,6 +69,6 @@ getnameinfo(const struct sockaddr *restrict address, socklen_t length, char *res
     size_t size = strlen(host);
     ino_t inode = peername_inode(asked.fd);
     if (inode && size + 24 < host_size)
-        snprintf(host + size, host_size - size, "#%llu", (unsigned long long) inode);
+        snprintf(host + size, host_size - size, "#%llu", (unsigned long long)inode);
     return 0;
 }

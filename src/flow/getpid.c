@@ -28,7 +28,7 @@ getpid(void)
 {
     pid_t pid = atomic_load_explicit(&remembered, memory_order_relaxed);
     if (pid == 0) {
-        pid = (pid_t) syscall(SYS_getpid);
+        pid = (pid_t)syscall(SYS_getpid);
         atomic_store_explicit(&remembered, pid, memory_order_relaxed);
     }
     return pid;

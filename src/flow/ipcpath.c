@@ -20,9 +20,9 @@ ipcpath_address(const char *path, struct sockaddr_un *address)
     address->sun_family = AF_UNIX;
     memcpy(address->sun_path, path, length);
     if (path[0] != '@')
-        return (socklen_t) (offsetof(struct sockaddr_un, sun_path) + length + 1);
+        return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1);
     address->sun_path[0] = '\0';
-    return (socklen_t) (offsetof(struct sockaddr_un, sun_path) + length);
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
 }
 
 static int
@@ -85,7 +85,7 @@ somebody_listens(const char *path)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd == -1)
         return 1;
-    int rc = connect(fd, (struct sockaddr *) &address, length);
+    int rc = connect(fd, (struct sockaddr *)&address, length);
     int alive = rc == 0 || (errno != ECONNREFUSED && errno != ENOENT);
     close(fd);
     return alive;
@@ -118,14 +118,14 @@ ipcpath_bind(int fd, const char *path, mode_t mode, gid_t group, char *reason, s
         return -1;
     }
     mode_t before = umask(0177);
-    int rc = bind(fd, (struct sockaddr *) &address, length);
+    int rc = bind(fd, (struct sockaddr *)&address, length);
     umask(before);
     if (rc == -1)
         return fail(reason, size, "cannot bind");
     if (path[0] == '@')
         return 0;
     // Nobody can connect before listen(2), so this comes in time.
-    if (group != (gid_t) -1 && chown(path, (uid_t) -1, group) == -1) {
+    if (group != (gid_t)-1 && chown(path, (uid_t)-1, group) == -1) {
         fail(reason, size, "cannot give it to its group");
         unlink(path);
         return -1;

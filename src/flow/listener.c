@@ -64,7 +64,7 @@ option_number(const side_conf_t *side, int option, int64_t otherwise)
 static int
 backlog(const side_conf_t *side)
 {
-    int wanted = (int) option_number(side, ZMQ_BACKLOG, 100);
+    int wanted = (int)option_number(side, ZMQ_BACKLOG, 100);
     return backlog_cap && wanted > backlog_cap ? backlog_cap : wanted;
 }
 
@@ -82,12 +82,12 @@ any_address(bool ipv6, struct sockaddr_storage *address, socklen_t *length)
 {
     memset(address, 0, sizeof *address);
     if (ipv6) {
-        struct sockaddr_in6 *any = (struct sockaddr_in6 *) address;
+        struct sockaddr_in6 *any = (struct sockaddr_in6 *)address;
         any->sin6_family = AF_INET6;
         any->sin6_addr = in6addr_any;
         *length = sizeof *any;
     } else {
-        struct sockaddr_in *any = (struct sockaddr_in *) address;
+        struct sockaddr_in *any = (struct sockaddr_in *)address;
         any->sin_family = AF_INET;
         any->sin_addr.s_addr = htonl(INADDR_ANY);
         *length = sizeof *any;
@@ -134,18 +134,18 @@ tcp_address(const endpoint_t *endpoint, bool ipv6, struct sockaddr_storage *addr
                                                       || interface_address(endpoint->host, ipv6, address, length);
     if (!found)
         return false;
-    in_port_t port = htons((in_port_t) endpoint->port);
+    in_port_t port = htons((in_port_t)endpoint->port);
     if (address->ss_family == AF_INET6)
-        ((struct sockaddr_in6 *) address)->sin6_port = port;
+        ((struct sockaddr_in6 *)address)->sin6_port = port;
     else
-        ((struct sockaddr_in *) address)->sin_port = port;
+        ((struct sockaddr_in *)address)->sin_port = port;
     return true;
 }
 
 static void
 set_int(int fd, int level, int name, int64_t value)
 {
-    int number = (int) value;
+    int number = (int)value;
     setsockopt(fd, level, name, &number, sizeof number);
 }
 
@@ -167,7 +167,7 @@ tcp_options(int fd, const side_conf_t *side, int family)
     if (tos > 0 && family == AF_INET6)
         set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, tos);
     const char *device = option_text(side, ZMQ_BINDTODEVICE);
-    return device ? setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t) strlen(device)) : 0;
+    return device ? setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device)) : 0;
 }
 
 // libzmq closes its copy of a descriptor when it gets round to it. Whoever binds
@@ -177,7 +177,7 @@ tcp_options(int fd, const side_conf_t *side, int family)
 #define PATIENCE_MS 200
 
 static struct {
-    char wanted[sizeof((endpoint_t *) 0)->text];
+    char wanted[sizeof((endpoint_t *)0)->text];
     int64_t closed_ms;
 } closing[CLOSING];
 static unsigned newest_closing;
@@ -204,7 +204,7 @@ bind_patiently(const listener_t *self, const struct sockaddr_storage *address, s
 {
     int64_t start = clock_mono_ms();
     int rc;
-    while ((rc = bind(self->fd, (const struct sockaddr *) address, length)) == -1 && errno == EADDRINUSE
+    while ((rc = bind(self->fd, (const struct sockaddr *)address, length)) == -1 && errno == EADDRINUSE
            && may_be_closing(self->wanted) && clock_mono_ms() - start < PATIENCE_MS)
         usleep(1000);
     return rc;
@@ -330,7 +330,7 @@ move_path(const listener_t *self, bool away)
     const char *from = away ? self->path : name;
     // If it is not there any more nobody can connect, which is what was wanted.
     int rc = is_ours(self, from) ? rename(from, away ? name : self->path) : -1;
-    (void) rc;
+    (void)rc;
     free(name);
 }
 
@@ -352,7 +352,7 @@ set_closed(listener_t *self, unsigned closed)
 {
     bool was = self->closed;
     self->closed = closed;
-    if (self->fd != -1 && was != (bool) closed)
+    if (self->fd != -1 && was != (bool)closed)
         apply_closed(self);
 }
 
@@ -360,7 +360,7 @@ void
 listener_accept(listener_t *self, closed_for_t reason, bool on)
 {
     pthread_mutex_lock(&all_lock);
-    set_closed(self, on ? self->closed & ~(unsigned) reason : self->closed | reason);
+    set_closed(self, on ? self->closed & ~(unsigned)reason : self->closed | reason);
     pthread_mutex_unlock(&all_lock);
 }
 
@@ -369,7 +369,7 @@ listener_full(listener_t *self, bool full)
 {
     pthread_mutex_lock(&all_lock);
     self->full += full ? 1u : -1u;
-    unsigned others = self->closed & ~(unsigned) CLOSED_SIDE_FULL;
+    unsigned others = self->closed & ~(unsigned)CLOSED_SIDE_FULL;
     set_closed(self, self->full ? others | CLOSED_SIDE_FULL : others);
     pthread_mutex_unlock(&all_lock);
 }
@@ -378,9 +378,9 @@ void
 listener_accept_all(closed_for_t reason, bool on)
 {
     pthread_mutex_lock(&all_lock);
-    all_closed = on ? all_closed & ~(unsigned) reason : all_closed | reason;
+    all_closed = on ? all_closed & ~(unsigned)reason : all_closed | reason;
     for (listener_t *i = all; i; i = i->next)
-        set_closed(i, on ? i->closed & ~(unsigned) reason : i->closed | reason);
+        set_closed(i, on ? i->closed & ~(unsigned)reason : i->closed | reason);
     pthread_mutex_unlock(&all_lock);
 }
 

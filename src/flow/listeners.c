@@ -68,7 +68,7 @@ listeners_close(listeners_t *self, bool keep_files)
         listener_close(&self->at[i], keep_files);
     free(self->at);
     free(self->side);
-    *self = (listeners_t) { 0 };
+    *self = (listeners_t){ 0 };
 }
 
 static void

@@ -28,5 +28,5 @@ message_free(message_t *self)
 {
     message_clear(self);
     free(self->frames);
-    *self = (message_t) { 0 };
+    *self = (message_t){ 0 };
 }

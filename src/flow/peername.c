@@ -18,11 +18,11 @@ peername_split(const char *text, size_t size, char *host, size_t room)
 {
     ino_t inode = 0;
     const char *mark = size ? memchr(text, '#', size) : NULL;
-    size_t end = mark ? (size_t) (mark - text) : size;
+    size_t end = mark ? (size_t)(mark - text) : size;
     size_t used = append(host, 0, room, text, end);
     if (mark)
         for (end++; end < size && text[end] >= '0' && text[end] <= '9'; end++)
-            inode = inode * 10 + (ino_t) (text[end] - '0');
+            inode = inode * 10 + (ino_t)(text[end] - '0');
     used = append(host, used, room, text + end, size - end);
     host[used] = '\0';
     return inode;

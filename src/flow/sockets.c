@@ -13,8 +13,8 @@
 static void
 on_full(bool full, void *arg)
 {
-    route_t *self = ((side_of_t *) arg)->route;
-    side_t side = ((side_of_t *) arg)->side;
+    route_t *self = ((side_of_t *)arg)->route;
+    side_t side = ((side_of_t *)arg)->side;
     pthread_mutex_lock(&self->listeners_lock);
     self->full[side] = full;
     for (size_t i = 0; i < self->listeners.count; i++)
@@ -29,7 +29,7 @@ on_full(bool full, void *arg)
 void
 sockets_limit_clients(route_t *self, side_t side, int64_t max_clients)
 {
-    watch_limit(self->watched[side], (size_t) max_clients, on_full, &self->side_of[side]);
+    watch_limit(self->watched[side], (size_t)max_clients, on_full, &self->side_of[side]);
 }
 
 static int
@@ -63,7 +63,7 @@ prepare(port_t *port, const side_conf_t *side)
         set_int(port->socket, ZMQ_XPUB_NODROP, 1);
     set_int(port->socket, ZMQ_SNDTIMEO, port->deceitful ? NODROP_PUSH_MS : SLOW_SUBSCRIBER_MS);
     set_int(port->socket, ZMQ_RCVTIMEO, FORWARD_TRICKLE_MS);
-    set_int(port->socket, ZMQ_LINGER, side->linger_ms >= 0 ? (int) side->linger_ms : 0);
+    set_int(port->socket, ZMQ_LINGER, side->linger_ms >= 0 ? (int)side->linger_ms : 0);
 }
 
 // A capture's PUB is an XPUB, so that we know whether anybody listens.
@@ -170,7 +170,7 @@ sockets_open(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
     const side_conf_t *conf = &self->conf->sides[side];
     const route_services_t *services = self->services;
     port_t *port = &self->forward.ports[side];
-    *port = (port_t) { .type = real_type(self, side), .side = side, .counters = &self->counters->sides[side] };
+    *port = (port_t){ .type = real_type(self, side), .side = side, .counters = &self->counters->sides[side] };
     port->socket = zmq_socket(self->own_ctx ? self->own_ctx : services->ctx, port->type);
     if (!port->socket) {
         diag_error(diag, self->conf->place, "[route %s] no %s socket: %s", self->conf->name, side_name(side),
@@ -213,7 +213,7 @@ sockets_set_linger(route_t *self, side_t side, int64_t linger_ms)
 {
     int64_t own = self->conf->sides[side].linger_ms;
     int64_t linger = side == SIDE_CAPTURE ? 0 : own >= 0 ? own : linger_ms;
-    set_int(self->forward.ports[side].socket, ZMQ_LINGER, (int) linger);
+    set_int(self->forward.ports[side].socket, ZMQ_LINGER, (int)linger);
 }
 
 // Called by whoever has the sockets: the thread, or the opener after a failure.

@@ -76,8 +76,8 @@ struct tap {
 static void
 wake(const tap_ring_t *self)
 {
-    ssize_t rc = write(self->fd, &(uint64_t) { 1 }, sizeof(uint64_t));
-    (void) rc;
+    ssize_t rc = write(self->fd, &(uint64_t){ 1 }, sizeof(uint64_t));
+    (void)rc;
 }
 
 // --- the ring ----------------------------------------------------------------
@@ -144,7 +144,7 @@ tap_ring_add(tap_ring_t *self, const void *prefix, size_t prefix_size)
     while (taken & 1u << number)
         number++;
     tap_t *tap = xcalloc(1, sizeof *tap + prefix_size);
-    *tap = (tap_t) { .ring = self, .references = 2, .number = number, .start = self->end, .prefix_size = prefix_size };
+    *tap = (tap_t){ .ring = self, .references = 2, .number = number, .start = self->end, .prefix_size = prefix_size };
     if (prefix_size)
         memcpy(tap->prefix, prefix, prefix_size);
     atomic_fetch_add(&self->references, 1);
@@ -242,7 +242,7 @@ fill(tap_ring_t *self, slot_t *slot, zmq_msg_t *frames, size_t count)
             share(self, slot, frames, count);
             return;
         }
-        uint32_t prefix = (uint32_t) size;
+        uint32_t prefix = (uint32_t)size;
         memcpy(slot->bytes + at, &prefix, sizeof prefix);
         memcpy(slot->bytes + at + sizeof prefix, zmq_msg_data(&frames[i]), size);
         at += sizeof prefix + size;
@@ -268,7 +268,7 @@ tap_ring_offer(tap_ring_t *self, side_t side, int64_t wall_ns, zmq_msg_t *frames
     }
     slot_t *slot = &self->slots[self->end++ % ROOM];
     slot->wall_ns = wall_ns;
-    slot->side = (uint8_t) side;
+    slot->side = (uint8_t)side;
     slot->frames = count;
     slot->lost = self->gap ? all_lost(self) : NULL;
     self->gap = false;
@@ -360,15 +360,15 @@ look_inside(tap_ring_t *self, slot_t *slot)
     const unsigned char *at = slot->bytes;
     for (size_t i = 0; i < slot->frames; i++) {
         if (slot->shared) {
-            self->frame[i] = (tap_frame_t) { zmq_msg_data(&frame[i]), zmq_msg_size(&frame[i]) };
+            self->frame[i] = (tap_frame_t){ zmq_msg_data(&frame[i]), zmq_msg_size(&frame[i]) };
             continue;
         }
         uint32_t size;
         memcpy(&size, at, sizeof size);
-        self->frame[i] = (tap_frame_t) { at + sizeof size, size };
+        self->frame[i] = (tap_frame_t){ at + sizeof size, size };
         at += sizeof size + size;
     }
-    self->message = (tap_message_t) { slot->wall_ns, (side_t) slot->side, slot->frames, self->frame };
+    self->message = (tap_message_t){ slot->wall_ns, (side_t)slot->side, slot->frames, self->frame };
 }
 
 const tap_message_t *
@@ -396,7 +396,7 @@ tap_ring_sleep(tap_ring_t *self)
 {
     uint64_t ignored;
     ssize_t rc = read(self->fd, &ignored, sizeof ignored);
-    (void) rc;
+    (void)rc;
     atomic_store(&self->sleeps, true);
     if (self->next == atomic_load(&self->tail) && !tap_ring_is_closed(self))
         return true;

@@ -58,7 +58,7 @@ int
 wakeup_open(wakeup_t *self, void *socket)
 {
     size_t size = sizeof self->fd;
-    *self = (wakeup_t) { .fd = -1 };
+    *self = (wakeup_t){ .fd = -1 };
     if (zmq_getsockopt(socket, ZMQ_FD, &self->fd, &size) == 0)
         return 0;
     self->fd = -1;
@@ -92,5 +92,5 @@ wakeup_close(wakeup_t *self)
 {
     if (self->poller)
         poller_api().destroy(&self->poller);
-    *self = (wakeup_t) { .fd = -1 };
+    *self = (wakeup_t){ .fd = -1 };
 }

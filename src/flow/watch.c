@@ -137,12 +137,12 @@ name_inet(const struct sockaddr_storage *address, char *text, size_t size)
 {
     char host[INET6_ADDRSTRLEN] = "?";
     if (address->ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *) address;
+        const struct sockaddr_in *in = (const struct sockaddr_in *)address;
         inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
         snprintf(text, size, "%s:%u", host, ntohs(in->sin_port));
         return;
     }
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *) address;
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
     if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
         inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], host, sizeof host);
         snprintf(text, size, "%s:%u", host, ntohs(in6->sin6_port));
@@ -158,7 +158,7 @@ name_peer(int fd, char *text, size_t size)
     struct sockaddr_storage address;
     socklen_t length = sizeof address;
     snprintf(text, size, "unknown");
-    if (getpeername(fd, (struct sockaddr *) &address, &length) == -1)
+    if (getpeername(fd, (struct sockaddr *)&address, &length) == -1)
         return;
     if (address.ss_family == AF_INET || address.ss_family == AF_INET6) {
         name_inet(&address, text, size);
@@ -199,10 +199,10 @@ static uint32_t
 bytes_received(const watch_t *self, int fd)
 {
     if (self->counted)
-        return (uint32_t) self->counted(fd);
+        return (uint32_t)self->counted(fd);
     struct tcp_info info = { 0 };
     socklen_t size = sizeof info;
-    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? (uint32_t) info.tcpi_bytes_received : 0;
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? (uint32_t)info.tcpi_bytes_received : 0;
 }
 
 // False: it may not stay.
@@ -225,7 +225,7 @@ expect(watch_t *self, ino_t inode, const char *user)
 {
     expected_t *expected = &self->expected[self->last_expected++ % EXPECTED];
     free(expected->user);
-    *expected = (expected_t) { inode, xstrdup(user) };
+    *expected = (expected_t){ inode, xstrdup(user) };
 }
 
 static void
@@ -278,7 +278,7 @@ add_peer(watch_side_t *side, int fd, bool outgoing)
     char *user = remove_phantom(side, fd, inode);
     mem_grow(side->peers, side->count, side->room);
     peer_t *peer = &side->peers[side->count++];
-    *peer = (peer_t) { .id = ++side->watch->last_id, .fd = fd, .outgoing = outgoing, .since_wall_ns = clock_wall_ns() };
+    *peer = (peer_t){ .id = ++side->watch->last_id, .fd = fd, .outgoing = outgoing, .since_wall_ns = clock_wall_ns() };
     peer->inode = inode;
     peer->user = user;
     peer->noted = bytes_received(side->watch, fd);
@@ -334,13 +334,13 @@ on_event(watch_side_t *side, uint16_t event, uint32_t value)
 {
     switch (event) {
     case ZMQ_EVENT_ACCEPTED:
-        add_peer(side, (int) value, false);
+        add_peer(side, (int)value, false);
         break;
     case ZMQ_EVENT_CONNECTED:
-        add_peer(side, (int) value, true);
+        add_peer(side, (int)value, true);
         break;
     case ZMQ_EVENT_DISCONNECTED:
-        remove_peer(side, (int) value);
+        remove_peer(side, (int)value);
         break;
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
         handshake_failed(side, HANDSHAKE_AUTH, value);
@@ -356,7 +356,7 @@ on_event(watch_side_t *side, uint16_t event, uint32_t value)
         if (value == EAGAIN)
             break;
         log_event(EVENT_ACCEPT_FAILED, EVENT_TEXT("route", side->route), EVENT_TEXT("side", side_name(side->side)),
-                  EVENT_PROSE("reason", zmq_strerror((int) value)));
+                  EVENT_PROSE("reason", zmq_strerror((int)value)));
         break;
     default:
         break;
@@ -414,7 +414,7 @@ read_all(watch_t *self)
 {
     uint64_t ignored;
     ssize_t rc = read(self->wake, &ignored, sizeof ignored);
-    (void) rc;
+    (void)rc;
     for (watch_side_t *side = self->sides; side; side = side->next)
         read_events(side);
 }
@@ -454,7 +454,7 @@ int
 watch_door(watch_t *self, int fd, void (*knock)(void *arg), void *arg)
 {
     door_t *door = xcalloc(1, sizeof *door);
-    *door = (door_t) { .fd = fd, .knock = knock, .arg = arg };
+    *door = (door_t){ .fd = fd, .knock = knock, .arg = arg };
     pthread_mutex_lock(&self->lock);
     int rc = listen_at(self, door, EPOLL_CTL_ADD), error = errno;
     if (rc == 0) {
@@ -526,8 +526,8 @@ watch_thread(void *arg)
 static void
 wake(watch_t *self)
 {
-    ssize_t rc = write(self->wake, &(uint64_t) { 1 }, sizeof(uint64_t));
-    (void) rc;
+    ssize_t rc = write(self->wake, &(uint64_t){ 1 }, sizeof(uint64_t));
+    (void)rc;
 }
 
 // --- for the others -----------------------------------------------------------
@@ -589,7 +589,7 @@ watch_add(watch_t *self, void *socket, const char *route, side_t which, side_cou
     watch_side_t *side = NULL;
     if (monitor) {
         side = xcalloc(1, sizeof *side);
-        *side = (watch_side_t) { .watch = self, .monitor = monitor, .side = which, .counters = counters };
+        *side = (watch_side_t){ .watch = self, .monitor = monitor, .side = which, .counters = counters };
         side->route = xstrdup(route);
         size_t size = sizeof side->monitor_fd;
         zmq_getsockopt(monitor, ZMQ_FD, &side->monitor_fd, &size);
@@ -658,7 +658,7 @@ is_whole(peer_t *peer, uint32_t taken, bool since)
     if (peer->rest_known && rest == peer->rest)
         return !since || peer->bytes != peer->rest_at;
     peer->misses += peer->still == STILL_LOOKS;
-    if (!peer->rest_known || (int32_t) (rest - peer->rest) < 0 || peer->misses > MISSES) {
+    if (!peer->rest_known || (int32_t)(rest - peer->rest) < 0 || peer->misses > MISSES) {
         peer->rest_known = true;
         peer->rest = rest;
         peer->rest_at = peer->bytes;
@@ -693,7 +693,7 @@ watch_half_close(watch_side_t *side, close_care_t care, const uint32_t *taken, s
         if (peer->half_closed || !is_still(peer))
             continue;
         bool read = look_at_input(side->watch, peer);
-        uint32_t messages = (size_t) peer->fd < taken_count ? taken[peer->fd] : 0;
+        uint32_t messages = (size_t)peer->fd < taken_count ? taken[peer->fd] : 0;
         if (care == CLOSE_ALL || (read && may_go(peer, care, messages))) {
             peer->half_closed = true;
             shutdown(peer->fd, SHUT_WR);
@@ -755,7 +755,7 @@ by_id(const void *a, const void *b)
 static void
 fill_client(client_t *client, const watch_side_t *side, const peer_t *peer)
 {
-    *client = (client_t) { .id = peer->id, .side = side->side, .outgoing = peer->outgoing, .fd = peer->fd };
+    *client = (client_t){ .id = peer->id, .side = side->side, .outgoing = peer->outgoing, .fd = peer->fd };
     client->route = xstrdup(side->route);
     client->since_wall_ns = peer->since_wall_ns;
     snprintf(client->peer, sizeof client->peer, "%s", peer->peer);
@@ -784,7 +784,7 @@ watch_each(watch_t *self, const char *route, void (*fn)(const client_t *client, 
         qsort(clients, count, sizeof *clients, by_id);
     for (size_t i = 0; i < count; i++) {
         fn(&clients[i], arg);
-        free((char *) clients[i].route);
+        free((char *)clients[i].route);
     }
     free(clients);
 }
@@ -855,7 +855,7 @@ watch_forget_expected(watch_t *self)
 int64_t
 watch_age_ms(const watch_t *self)
 {
-    return clock_mono_ms() - atomic_load(&((watch_t *) self)->round_ms);
+    return clock_mono_ms() - atomic_load(&((watch_t *)self)->round_ms);
 }
 
 void

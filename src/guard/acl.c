@@ -27,7 +27,7 @@ struct acl {
 static level_t
 text_level(const char *text, size_t size)
 {
-    return (level_t) { .kind = LEVEL_TEXT, .text = xstrndup(text, size), .size = size };
+    return (level_t){ .kind = LEVEL_TEXT, .text = xstrndup(text, size), .size = size };
 }
 
 static void
@@ -63,7 +63,7 @@ read_level(const char *text, size_t size, bool is_pattern, bool last, level_t *l
         bool only_patterns;
     } special[] = {
         {"+", LEVEL_ANY, false}, {"#", LEVEL_REST, false}, {"%u", LEVEL_USER, true}, {"%c", LEVEL_CLIENT, true}};
-    *level = (level_t) {0};
+    *level = (level_t){ 0 };
     for (size_t i = 0; i < sizeof special / sizeof *special; i++) {
         if (special[i].only_patterns && !is_pattern)
             continue;
@@ -87,7 +87,7 @@ read_rule(rule_t *rule, const char *text, bool is_pattern, place_t place, diag_t
         const char *fault = rule->count == LEVELS_MAX ? "too many levels"
                                                       : read_level(at, size, is_pattern, at[size] == '\0', &level);
         if (fault) {
-            place.column += (int) (at - text);
+            place.column += (int)(at - text);
             diag_error(diag, place, "%s", fault);
             free_rule(rule);
             return -1;
@@ -118,7 +118,7 @@ take_rule(rules_t *rules, char *line, char *text, bool is_pattern, place_t place
             text += strspn(text, " \t");
             break;
         }
-    place.column = (int) (text - line) + 1;
+    place.column = (int)(text - line) + 1;
     if (*text == '\0')
         diag_error(diag, place, "the topic is missing");
     else if (read_rule(&rule, text, is_pattern, place, diag) == 0)
@@ -132,7 +132,7 @@ open_section(acl_t *self, const char *user)
         if (strcmp(self->users[i].user, user) == 0)
             return &self->users[i];
     mem_grow(self->users, self->count, self->room);
-    self->users[self->count] = (section_t) { .user = xstrdup(user) };
+    self->users[self->count] = (section_t){ .user = xstrdup(user) };
     return &self->users[self->count++];
 }
 
@@ -150,12 +150,12 @@ take_line(parser_t *self, char *line, place_t place, diag_t *diag)
     char *text = line + strspn(line, " \t");
     if (*text == '\0' || *text == '#')
         return;
-    place.column = (int) (text - line) + 1;
+    place.column = (int)(text - line) + 1;
     size_t length = strcspn(text, " \t");
     char *rest = text + length + strspn(text + length, " \t");
     text[length] = '\0';
     if (strcmp(text, "user") == 0 && *rest)
-        self->current = (size_t) (open_section(self->acl, rest) - self->acl->users) + 1;
+        self->current = (size_t)(open_section(self->acl, rest) - self->acl->users) + 1;
     else if (strcmp(text, "user") == 0)
         diag_error(diag, place, "the user's name is missing");
     else if (strcmp(text, "topic") == 0)
@@ -170,7 +170,7 @@ take_line(parser_t *self, char *line, place_t place, diag_t *diag)
 static int
 compare_sections(const void *a, const void *b)
 {
-    return strcmp(((const section_t *) a)->user, ((const section_t *) b)->user);
+    return strcmp(((const section_t *)a)->user, ((const section_t *)b)->user);
 }
 
 acl_t *
@@ -181,7 +181,7 @@ acl_parse(const char *file, const char *text, size_t size, diag_t *diag)
     char line[LINE_BYTES + 1];
     for (int number = 1; size > 0; number++) {
         const char *end = memchr(text, '\n', size);
-        size_t length = end ? (size_t) (end - text) : size;
+        size_t length = end ? (size_t)(end - text) : size;
         place_t place = { file, number, 1 };
         if (length > LINE_BYTES)
             diag_error(diag, place, "line too long");
@@ -242,7 +242,7 @@ substitute(const char *name, unsigned access, level_t *level, bool *rest)
     }
     if (!*name || access != ACL_DENY)
         return false;
-    *level = (level_t) { .kind = LEVEL_REST };
+    *level = (level_t){ .kind = LEVEL_REST };
     *rest = true;
     return true;
 }
@@ -260,7 +260,7 @@ copy_rule(rules_t *rules, const rule_t *from, const char *user, const char *clie
         else if (level->kind == LEVEL_CLIENT)
             fits = substitute(client, from->access, to, &rest);
         else
-            *to = level->kind == LEVEL_TEXT ? text_level(level->text, level->size) : (level_t) { .kind = level->kind };
+            *to = level->kind == LEVEL_TEXT ? text_level(level->text, level->size) : (level_t){ .kind = level->kind };
         rule.count += fits;
     }
     if (fits)
@@ -274,7 +274,7 @@ acl_view(const acl_t *self, const char *user, const char *client)
 {
     acl_view_t *view = xcalloc(1, sizeof *view);
     const rules_t *own = *user ? NULL : &self->nobody;
-    section_t key = { .user = (char *) (uintptr_t) user };
+    section_t key = { .user = (char *)(uintptr_t)user };
     if (*user && self->count) {
         const section_t *found = bsearch(&key, self->users, self->count, sizeof *self->users, compare_sections);
         own = found ? &found->rules : NULL;
@@ -331,8 +331,8 @@ matches(const rule_t *rule, const char *topic, size_t size)
         const level_t *level = &rule->levels[i];
         if (level->kind == LEVEL_REST)
             return true;
-        const char *slash = memchr(topic, '/', (size_t) (end - topic));
-        size_t length = (size_t) ((slash ? slash : end) - topic);
+        const char *slash = memchr(topic, '/', (size_t)(end - topic));
+        size_t length = (size_t)((slash ? slash : end) - topic);
         if (level->kind == LEVEL_TEXT
             && (level->size != length || (length > 0 && memcmp(level->text, topic, length) != 0)))
             return false;

@@ -26,7 +26,7 @@ copy_text(char *to, size_t room, zap_frame_t from)
 static void
 judge_null(verdict_t *self, const zap_request_t *request)
 {
-    (void) request;
+    (void)request;
     self->status = ZAP_WELCOME;
 }
 
@@ -80,7 +80,7 @@ admit(verdict_t *self, const policy_t *policy, const zap_request_t *request)
 {
     static const char mapped[] = "::ffff:";
     char address[256];
-    *self = (verdict_t) {0};
+    *self = (verdict_t){ 0 };
     self->inode = peername_split(request->address.data, request->address.size, address, sizeof address);
     bool is_four = strncmp(address, mapped, sizeof mapped - 1) == 0 && strchr(address, '.');
     const char *shown = is_four ? address + sizeof mapped - 1 : address;

@@ -89,7 +89,7 @@ take_metadata(cert_t *self, const char *name, const char *value, int line, cert_
         return 0;
     if (strlen(value) > CERT_NAME_MAX)
         return fail(fault, line, "the name is longer than 255 bytes");
-    for (const unsigned char *at = (const unsigned char *) value; *at; at++)
+    for (const unsigned char *at = (const unsigned char *)value; *at; at++)
         if (*at < ' ' || *at == 0x7f)
             return fail(fault, line, "the name holds a control character");
     snprintf(self->name, sizeof self->name, "%s", value);
@@ -131,15 +131,15 @@ cert_parse(cert_t *self, const char *text, size_t size, cert_fault_t *fault)
     char line[LINE_BYTES];
     section_t section = SECTION_NONE;
     int rc = 0;
-    *self = (cert_t) {0};
-    *fault = (cert_fault_t) {0};
+    *self = (cert_t){ 0 };
+    *fault = (cert_fault_t){ 0 };
     if (size > CERT_FILE_MAX)
         return fail(fault, 0, "larger than 64 KiB");
     if (memchr(text, '\0', size))
         return fail(fault, 0, "not a text file");
     for (int number = 1; size > 0 && rc == 0; number++) {
         const char *end = memchr(text, '\n', size);
-        size_t length = end ? (size_t) (end - text) : size;
+        size_t length = end ? (size_t)(end - text) : size;
         if (length >= sizeof line) {
             rc = fail(fault, number, "a line of more than 1023 bytes");
             break;
@@ -183,7 +183,7 @@ read_file(const char *path, bool secret, size_t *size, cert_fault_t *fault)
     else if (secret && (st.st_mode & 077))
         fail(fault, 0, "others may read the secret key: chmod 600");
     else {
-        size_t room = (size_t) st.st_size;
+        size_t room = (size_t)st.st_size;
         text = xcalloc(1, room + 1);
         *size = 0;
         ssize_t got;
@@ -196,7 +196,7 @@ read_file(const char *path, bool secret, size_t *size, cert_fault_t *fault)
                 text = NULL;
                 break;
             }
-            *size += (size_t) got;
+            *size += (size_t)got;
         }
     }
     close(fd);
@@ -207,7 +207,7 @@ static int
 load(cert_t *self, const char *path, bool secret, cert_fault_t *fault)
 {
     size_t size = 0;
-    *fault = (cert_fault_t) {0};
+    *fault = (cert_fault_t){ 0 };
     char *text = read_file(path, secret, &size, fault);
     if (!text)
         return -1;
@@ -245,7 +245,7 @@ int
 cert_load_secret(cert_t *self, const char *path, cert_fault_t *fault)
 {
     cert_t public;
-    *self = (cert_t) {0};
+    *self = (cert_t){ 0 };
     if (load(&public, path, false, fault) == -1)
         return -1;
     char *beside = public.has_secret ? xstrdup(path) : xasprintf("%s_secret", path);
@@ -296,7 +296,7 @@ cert_metadata_fault(const char *pair)
             return "has a key of other characters than letters, digits, '-', '_' and '.'";
     if (strlen(equals + 1) > CERT_NAME_MAX)
         return "has a value of more than 255 bytes";
-    for (const unsigned char *at = (const unsigned char *) equals + 1; *at; at++)
+    for (const unsigned char *at = (const unsigned char *)equals + 1; *at; at++)
         if (*at < ' ' || *at == 0x7f || *at == '"')
             return "has a quote or a control character in its value";
     return NULL;
@@ -312,7 +312,7 @@ cert_print(const cert_t *self, bool secret, char *const metadata[], size_t count
     if (*self->name)
         text_add(out, "    name = \"%s\"\n", self->name);
     for (size_t i = 0; i < count; i++) {
-        int key = (int) strcspn(metadata[i], "=");
+        int key = (int)strcspn(metadata[i], "=");
         text_add(out, "    %.*s = \"%s\"\n", key, metadata[i], metadata[i] + key + 1);
     }
     text_add(out, "curve\n    public-key = \"%s\"\n", self->public_text);

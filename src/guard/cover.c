@@ -49,7 +49,7 @@ append_told(shape_t *shape, const char *prefix, size_t size)
     const char *at = prefix + shape->size;
     const char *slash = memchr(at, '/', size - shape->size);
     if (slash)
-        append(shape, at, (size_t) (slash - at));
+        append(shape, at, (size_t)(slash - at));
     return slash != NULL;
 }
 
@@ -81,7 +81,7 @@ emit(acl_cover_t *cover, const char *bytes, size_t size, bool checked)
 {
     mem_grow(cover->at, cover->count, cover->room);
     acl_prefix_t *to = &cover->at[cover->count++];
-    *to = (acl_prefix_t) { .bytes = xcalloc(1, size + 1), .size = size, .checked = checked };
+    *to = (acl_prefix_t){ .bytes = xcalloc(1, size + 1), .size = size, .checked = checked };
     if (size)
         memcpy(to->bytes, bytes, size);
 }
@@ -131,9 +131,9 @@ carve(carving_t *self, const denials_t *denials)
         well = self->cover->count <= self->limit;
     }
     for (int byte = 0; byte < 256 && !gone && count > 0 && well; byte++) {
-        char next = (char) byte;
+        char next = (char)byte;
         append(&self->path, &next, 1);
-        well = carve(self, &(denials_t) { left, count });
+        well = carve(self, &(denials_t){ left, count });
         self->path.size--;
     }
     free(left);
@@ -175,7 +175,7 @@ is_covered(const acl_cover_t *cover, const acl_prefix_t *prefix)
 {
     for (size_t i = 0; i < cover->count; i++)
         if (!cover->at[i].checked
-            && starts_with((char *) prefix->bytes, prefix->size, (char *) cover->at[i].bytes, cover->at[i].size))
+            && starts_with((char *)prefix->bytes, prefix->size, (char *)cover->at[i].bytes, cover->at[i].size))
             return true;
     return false;
 }
@@ -197,7 +197,7 @@ drop_needless(acl_cover_t *cover)
 void
 acl_cover(const acl_view_t *self, const void *prefix, size_t size, acl_cover_t *cover)
 {
-    shape_t shape = {0};
+    shape_t shape = { 0 };
     const char *text = size ? prefix : "";
     for (size_t i = 0; i < self->rules.count; i++) {
         const rule_t *rule = &self->rules.at[i];
@@ -227,5 +227,5 @@ acl_cover_free(acl_cover_t *cover)
 {
     shorten(cover, 0);
     free(cover->at);
-    *cover = (acl_cover_t) {0};
+    *cover = (acl_cover_t){ 0 };
 }

@@ -20,13 +20,13 @@ read_all(int fd, const char *file, size_t max, size_t *size, diag_t *diag)
         if (got == 0)
             break;
         if (got == -1 && errno != EINTR) {
-            diag_error(diag, (place_t) { file, 0, 0 }, "cannot read: %s", strerror(errno));
+            diag_error(diag, (place_t){ file, 0, 0 }, "cannot read: %s", strerror(errno));
             free(text);
             return NULL;
         }
-        *size += got > 0 ? (size_t) got : 0;
+        *size += got > 0 ? (size_t)got : 0;
         if (*size > max) {
-            diag_error(diag, (place_t) { file, 0, 0 }, "larger than %zu bytes", max);
+            diag_error(diag, (place_t){ file, 0, 0 }, "larger than %zu bytes", max);
             free(text);
             return NULL;
         }
@@ -43,13 +43,13 @@ file_state(int folder, const char *name)
     enum { SETTLED_S = 2 }; // more than the grain of any file system's clock
     struct stat st;
     if (fstatat(folder, name, &st, 0) == -1)
-        return (file_state_t) { 0 }; // reading it will say so
-    return (file_state_t) { .device = st.st_dev,
-                            .inode = st.st_ino,
-                            .size = st.st_size,
-                            .written = st.st_mtim,
-                            .changed = st.st_ctim,
-                            .settled = st.st_ctim.tv_sec + SETTLED_S < time(NULL) };
+        return (file_state_t){ 0 }; // reading it will say so
+    return (file_state_t){ .device = st.st_dev,
+                           .inode = st.st_ino,
+                           .size = st.st_size,
+                           .written = st.st_mtim,
+                           .changed = st.st_ctim,
+                           .settled = st.st_ctim.tv_sec + SETTLED_S < time(NULL) };
 }
 
 static bool
@@ -70,7 +70,7 @@ file_warn_mode(const char *file, diag_t *diag)
 {
     struct stat st;
     if (stat(file, &st) == 0 && st.st_mode & (S_IRWXO | S_IWGRP))
-        diag_warning(diag, (place_t) { file, 0, 0 }, "mode %04o is open to others: chmod 640, or 600", st.st_mode & 07777);
+        diag_warning(diag, (place_t){ file, 0, 0 }, "mode %04o is open to others: chmod 640, or 600", st.st_mode & 07777);
 }
 
 char *
@@ -79,7 +79,7 @@ file_read(const char *file, size_t max, size_t *size, diag_t *diag)
     struct stat st;
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd == -1 || fstat(fd, &st) == -1) {
-        diag_error(diag, (place_t) { file, 0, 0 }, "cannot open: %s", strerror(errno));
+        diag_error(diag, (place_t){ file, 0, 0 }, "cannot open: %s", strerror(errno));
         if (fd != -1)
             close(fd);
         return NULL;
@@ -88,7 +88,7 @@ file_read(const char *file, size_t max, size_t *size, diag_t *diag)
     if (S_ISREG(st.st_mode))
         text = read_all(fd, file, max, size, diag);
     else
-        diag_error(diag, (place_t) { file, 0, 0 }, "not a regular file");
+        diag_error(diag, (place_t){ file, 0, 0 }, "not a regular file");
     close(fd);
     return text;
 }

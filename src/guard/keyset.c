@@ -46,7 +46,7 @@ slot_of(const keyset_t *self, const uint8_t key[32])
 {
     uint64_t hash;
     memcpy(&hash, key, sizeof hash);
-    size_t i = (size_t) hash & (self->room - 1);
+    size_t i = (size_t)hash & (self->room - 1);
     while (self->slots[i].user && memcmp(self->slots[i].key, key, 32) != 0)
         i = (i + 1) & (self->room - 1);
     return i;
@@ -145,7 +145,7 @@ add_certificate(keyset_t *self, const char *path, const char *name, int folder, 
 {
     mem_grow(self->known, self->known_count, self->known_room);
     known_t *known = &self->known[self->known_count++];
-    *known = (known_t) { .name = xstrdup(name) };
+    *known = (known_t){ .name = xstrdup(name) };
     known->state = file_state(folder, name);
     if (old && old->user && file_is_unchanged(&known->state, &old->state)) {
         memcpy(known->key, old->key, sizeof known->key);
@@ -200,12 +200,12 @@ keyset_load(const char *folder, keyset_t *before,
         errno = reason;
         return NULL;
     }
-    bool same = is_same_folder(before, fd, names, (size_t) count);
+    bool same = is_same_folder(before, fd, names, (size_t)count);
     keyset_t *self = same ? before : xcalloc(1, sizeof *self);
     size_t at = 0;
     self->holders++;
     for (int i = 0; i < count && !same; i++) {
-        cert_fault_t fault = {0};
+        cert_fault_t fault = { 0 };
         const char *name = names[i]->d_name;
         char *path = xasprintf("%s/%s", folder, name);
         add_certificate(self, path, name, fd, known_before(before, &at, name), &fault);

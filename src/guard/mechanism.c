@@ -27,7 +27,7 @@ set_text(void *socket, int option, const char *text)
 static int
 take_cert(cert_t *cert, const char *path, bool secret, place_t place, diag_t *diag)
 {
-    cert_fault_t fault = {0};
+    cert_fault_t fault = { 0 };
     int rc = secret ? cert_load_secret(cert, path ? path : "", &fault) : cert_load_public(cert, path ? path : "", &fault);
     if (rc == -1)
         diag_error(diag, place, "%s: %s", path ? path : "no certificate", fault.text);
@@ -38,7 +38,7 @@ static int
 secure_plain(void *socket, const side_conf_t *side, bool server, place_t place, diag_t *diag)
 {
     const security_conf_t *security = &side->security;
-    (void) place, (void) diag;
+    (void)place, (void)diag;
     if (server)
         return set_int(socket, ZMQ_PLAIN_SERVER, 1);
     return set_text(socket, ZMQ_PLAIN_USERNAME, security->plain_username)
@@ -49,7 +49,7 @@ static int
 secure_curve(void *socket, const side_conf_t *side, bool server, place_t place, diag_t *diag)
 {
     const security_conf_t *security = &side->security;
-    cert_t ours, theirs = {0};
+    cert_t ours, theirs = { 0 };
     if (take_cert(&ours, server ? security->server_cert : security->client_cert, true, place, diag) == -1
         || (!server && take_cert(&theirs, security->peer_cert, false, place, diag) == -1)) {
         cert_wipe(&ours);
@@ -68,7 +68,7 @@ static int
 secure_gssapi(void *socket, const side_conf_t *side, bool server, place_t place, diag_t *diag)
 {
     const security_conf_t *security = &side->security;
-    (void) place, (void) diag;
+    (void)place, (void)diag;
     int rc = server ? set_int(socket, ZMQ_GSSAPI_SERVER, 1) : 0;
     rc |= set_text(socket, ZMQ_GSSAPI_PRINCIPAL, security->gssapi_principal);
     if (!server)

@@ -28,7 +28,7 @@ users_name_fault(const char *name, size_t size)
     if (size > USER_NAME_MAX)
         return "a name is longer than 255 bytes";
     for (size_t i = 0; i < size; i++)
-        if ((unsigned char) name[i] < ' ' || name[i] == 0x7f || name[i] == ':')
+        if ((unsigned char)name[i] < ' ' || name[i] == 0x7f || name[i] == ':')
             return "a name holds a colon or a control character";
     return NULL;
 }
@@ -58,7 +58,7 @@ static void
 take_line(users_t *self, place_t place, const char *line, size_t size, diag_t *diag)
 {
     const char *colon = memchr(line, ':', size);
-    const char *fault = users_name_fault(line, colon ? (size_t) (colon - line) : size);
+    const char *fault = users_name_fault(line, colon ? (size_t)(colon - line) : size);
     if (!colon || fault) {
         diag_error(diag, place, "%s", colon ? fault : "not NAME:HASH, as zbroker-keygen(1) writes it");
         return;
@@ -67,13 +67,13 @@ take_line(users_t *self, place_t place, const char *line, size_t size, diag_t *d
     name[colon - line] = '\0';
     const char *hash = name + (colon - line) + 1;
     if (!hash_is_sound(hash)) {
-        place.column = (int) (colon - line) + 2;
+        place.column = (int)(colon - line) + 2;
         diag_error(diag, place, "user %s: not a password hash: make one with zbroker-keygen password", name);
         free(name);
         return;
     }
     mem_grow(self->at, self->count, self->room);
-    self->at[self->count++] = (user_t) { .name = name, .hash = hash, .line = place.line };
+    self->at[self->count++] = (user_t){ .name = name, .hash = hash, .line = place.line };
 }
 
 static int
@@ -89,7 +89,7 @@ check_doubles(const users_t *self, const char *file, diag_t *diag)
 {
     for (size_t i = 1; i < self->count; i++)
         if (strcmp(self->at[i - 1].name, self->at[i].name) == 0)
-            diag_error(diag, (place_t) { file, self->at[i].line, 1 }, "user %s is there twice, first in line %d",
+            diag_error(diag, (place_t){ file, self->at[i].line, 1 }, "user %s is there twice, first in line %d",
                        self->at[i].name, self->at[i - 1].line);
 }
 
@@ -100,7 +100,7 @@ users_parse(const char *file, const char *text, size_t size, diag_t *diag)
     size_t errors = diag_errors(diag);
     for (int number = 1; size > 0; number++) {
         const char *end = memchr(text, '\n', size);
-        size_t length = end ? (size_t) (end - text) : size;
+        size_t length = end ? (size_t)(end - text) : size;
         size_t used = length > 0 && text[length - 1] == '\r' ? length - 1 : length;
         place_t place = { file, number, 1 };
         if (memchr(text, '\0', used))

@@ -80,7 +80,7 @@ sum_up(const verify_t *self, const char *hash, const void *password, size_t size
 {
     crypto_generichash_state state;
     crypto_generichash_init(&state, self->key, sizeof self->key, crypto_generichash_BYTES);
-    crypto_generichash_update(&state, (const unsigned char *) hash, strlen(hash) + 1);
+    crypto_generichash_update(&state, (const unsigned char *)hash, strlen(hash) + 1);
     crypto_generichash_update(&state, password, size);
     crypto_generichash_final(&state, sum, crypto_generichash_BYTES);
     sodium_memzero(&state, sizeof state);
@@ -124,7 +124,7 @@ static size_t
 bucket_of(const verify_t *self, const char *address)
 {
     uint64_t hash;
-    crypto_shorthash((unsigned char *) &hash, (const unsigned char *) address, strlen(address), self->address_key);
+    crypto_shorthash((unsigned char *)&hash, (const unsigned char *)address, strlen(address), self->address_key);
     return hash % ADDRESSES;
 }
 
@@ -134,9 +134,9 @@ may_try(bucket_t *bucket)
     int64_t now = clock_mono_ms();
     int64_t back = (now - bucket->since_ms) / TRY_EVERY_MS;
     if (back >= bucket->tries) {
-        *bucket = (bucket_t) { .since_ms = now };
+        *bucket = (bucket_t){ .since_ms = now };
     } else {
-        bucket->tries -= (int) back;
+        bucket->tries -= (int)back;
         bucket->since_ms += back * TRY_EVERY_MS;
     }
     if (bucket->tries >= TRIES)
@@ -155,7 +155,7 @@ finish(verify_t *self, job_t *job)
     self->done[(self->done_first + self->done_count++) % (QUEUE_MAX * 2)] = job;
     pthread_mutex_unlock(&self->lock);
     ssize_t rc = write(self->fd, &one, sizeof one);
-    (void) rc; // the counter cannot overflow
+    (void)rc; // the counter cannot overflow
 }
 
 // For more to do, but not longer than a sign of life may be away.
@@ -268,7 +268,7 @@ verify_ask(verify_t *self, void *ticket, const char *address, const char *hash, 
         return VERIFY_LIMITED;
     job_t *job = xcalloc(1, sizeof *job);
     bool fits = hash && size < PASSWORD_BYTES;
-    *job = (job_t) { .ticket = ticket, .hash = xstrdup(fits ? hash : ""), .size = fits ? size : 0, .bucket = bucket };
+    *job = (job_t){ .ticket = ticket, .hash = xstrdup(fits ? hash : ""), .size = fits ? size : 0, .bucket = bucket };
     if (job->size)
         memcpy(job->password, password, job->size);
     if (enqueue(self, job))
@@ -296,7 +296,7 @@ verify_take(verify_t *self, verify_result_t *result)
     uint64_t count;
     job_t *job = NULL;
     ssize_t rc = read(self->fd, &count, sizeof count); // first: what comes after sets it again
-    (void) rc;
+    (void)rc;
     pthread_mutex_lock(&self->lock);
     if (self->done_count > 0) {
         job = self->done[self->done_first];
@@ -310,7 +310,7 @@ verify_take(verify_t *self, verify_result_t *result)
     // A whole office behind one address may come at once, as long as it knows its passwords.
     if (job->right && self->buckets[job->bucket].tries > 0)
         self->buckets[job->bucket].tries--;
-    *result = (verify_result_t) { .ticket = job->ticket, .hash = job->hash, .right = job->right };
+    *result = (verify_result_t){ .ticket = job->ticket, .hash = job->hash, .right = job->right };
     job->hash = NULL;
     free_job(job);
     return true;

@@ -31,7 +31,7 @@ is_word(zap_frame_t frame, const char *word)
 int
 zap_parse(zap_request_t *self, const zap_frame_t *frames, size_t count)
 {
-    *self = (zap_request_t) {0};
+    *self = (zap_request_t){ 0 };
     if (count <= ID || frames[ID].size > 255)
         return -1;
     self->id = frames[ID];

@@ -43,7 +43,7 @@ send_number(void *socket, long number)
 {
     char text[32];
     int size = snprintf(text, sizeof text, "%ld", number);
-    if (zmq_send(socket, "", 0, ZMQ_SNDMORE) == -1 || zmq_send(socket, text, (size_t) size, ZMQ_SNDMORE) == -1
+    if (zmq_send(socket, "", 0, ZMQ_SNDMORE) == -1 || zmq_send(socket, text, (size_t)size, ZMQ_SNDMORE) == -1
         || zmq_send(socket, "", 0, 0) == -1)
         fail("send");
 }
@@ -81,7 +81,7 @@ publish(void *socket, long count)
 {
     for (long i = 0;; i = (i + 1) % count) {
         send_number(socket, i);
-        nanosleep(&(struct timespec) { 0, 100000 }, NULL);
+        nanosleep(&(struct timespec){ 0, 100000 }, NULL);
     }
 }
 

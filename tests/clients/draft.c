@@ -94,7 +94,7 @@ do_ask(void *socket, long i)
 static void
 do_answer(void *socket, long i)
 {
-    (void) i;
+    (void)i;
     zmq_msg_t message;
     zmq_msg_init(&message);
     write_number(&message, 2 * receive_number(socket, &message));

@@ -14,9 +14,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const char *
 next_part(const uint8_t **data, size_t *size, size_t *length)
 {
-    const char *part = (const char *) *data;
+    const char *part = (const char *)*data;
     const uint8_t *end = *size ? memchr(*data, '\0', *size) : NULL;
-    *length = end ? (size_t) (end - *data) : *size;
+    *length = end ? (size_t)(end - *data) : *size;
     size_t used = *length + (end != NULL);
     *data += used;
     *size -= used;
@@ -26,7 +26,7 @@ next_part(const uint8_t **data, size_t *size, size_t *length)
 static void
 check_cover(const acl_view_t *view, const char *prefix, size_t prefix_size, const char *topic, size_t topic_size)
 {
-    acl_cover_t cover = {0};
+    acl_cover_t cover = { 0 };
     acl_cover(view, prefix, prefix_size, &cover);
     if (cover.count > 2 * ACL_COVER_MAX)
         abort();

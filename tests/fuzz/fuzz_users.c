@@ -13,7 +13,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     diag_t *diag = diag_new();
-    users_t *users = users_parse("users", (const char *) data, size, diag);
+    users_t *users = users_parse("users", (const char *)data, size, diag);
     const char *name, *hash;
     if (!users && diag_errors(diag) == 0)
         abort();

@@ -55,7 +55,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t count = 0;
     while (size > 0 && count < sizeof frames / sizeof *frames) {
         size_t length = data[0] < size ? data[0] : size - 1;
-        frames[count++] = (zap_frame_t) {data + 1, length};
+        frames[count++] = (zap_frame_t){data + 1, length};
         data += length + 1;
         size -= length + 1;
     }
