@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
-// zbroker(8) - options, wiring, exit code.
+// zbroker(8) - wiring and exit code.
 #include "admin/activation.h"
 #include "admin/broker.h"
 #include "admin/control.h"
 #include "admin/events.h"
 #include "admin/http.h"
 #include "admin/service.h"
-#include "base/clock.h"
 #include "base/diag.h"
 #include "base/event.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "conf/conf.h"
 #include "flow/accept.h"
 #include "flow/listener.h"
@@ -18,204 +16,26 @@
 #include "flow/watch.h"
 #include "guard/guard.h"
 #include "guard/policy.h"
+#include "zbroker-options.h"
+#include "zbroker-process.h"
 
 #include <czmq.h>
-#include <dirent.h>
 #include <errno.h>
-#include <getopt.h>
-#include <inttypes.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #define RESERVE 64        // descriptors
 #define COUNTED (1 << 20) // of them, what comes in is counted
 
-enum { EXIT_OK, EXIT_CONF, EXIT_USAGE, EXIT_RUN };
-
-typedef enum { MODE_RUN, MODE_TEST, MODE_DUMP } run_mode_t;
-
-typedef struct {
-    const char *file;
-    run_mode_t mode;
-    char **overrides;
-    size_t override_count, override_room;
-} options_t;
-
-static const char usage[] = "usage: zbroker [-c FILE] [-t | -T] [-l LEVEL] [-o SECTION.KEY=VALUE]... [-V] [-h]\n"
-                            "\n"
-                            "  -c, --config FILE      read FILE (- is standard input) instead of " ZB_SYSCONFDIR "/zbroker.ini\n"
-                            "  -t, --test             check the configuration and say what is wrong with it\n"
-                            "  -T, --dump             check, and print the effective configuration\n"
-                            "  -l, --log-level LEVEL  error, warning, notice, info, debug or trace\n"
-                            "  -o SECTION.KEY=VALUE   override one key of the file\n"
-                            "  -V, --version          versions and capabilities\n"
-                            "  -h, --help             this\n"
-                            "\n"
-                            "See zbroker(8) and zbroker.ini(5).\n";
-
 static const char *
 plural(uint64_t count)
 {
     return count == 1 ? "" : "s";
-}
-
-// --- options -----------------------------------------------------------------
-
-static const char *const capabilities[] = { "curve", "gssapi", "pgm", "norm", "tipc", "draft" };
-
-static void
-print_version(void)
-{
-    int major, minor, patch;
-    zmq_version(&major, &minor, &patch);
-    printf("zbroker %s (libzmq %d.%d.%d, czmq %d.%d.%d)", PACKAGE_VERSION, major, minor, patch, CZMQ_VERSION_MAJOR,
-           CZMQ_VERSION_MINOR, CZMQ_VERSION_PATCH);
-    for (size_t i = 0; i < sizeof capabilities / sizeof *capabilities; i++)
-        printf(" %c%s", zmq_has(capabilities[i]) ? '+' : '-', capabilities[i]);
-    putchar('\n');
-}
-
-static void
-add_override(options_t *self, char *override)
-{
-    mem_grow(self->overrides, self->override_count, self->override_room);
-    self->overrides[self->override_count++] = override;
-}
-
-static _Noreturn void
-wrong_usage(const char *what, const char *word)
-{
-    if (what)
-        fprintf(stderr, "zbroker: %s: %s\n", what, word);
-    fprintf(stderr, "Try zbroker --help.\n");
-    exit(EXIT_USAGE);
-}
-
-static void
-parse_options(options_t *self, int argc, char **argv)
-{
-    static const struct option longs[] = {
-        { "config", required_argument, NULL, 'c' },    { "test", no_argument, NULL, 't' },
-        { "dump", no_argument, NULL, 'T' },            { "log-level", required_argument, NULL, 'l' },
-        { "version", no_argument, NULL, 'V' },         { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 },
-    };
-    int c;
-    while ((c = getopt_long(argc, argv, "c:tTl:o:Vh", longs, NULL)) != -1)
-        switch (c) {
-        case 'c':
-            self->file = optarg;
-            break;
-        case 't':
-            self->mode = MODE_TEST;
-            break;
-        case 'T':
-            self->mode = MODE_DUMP;
-            break;
-        case 'l':
-            if (log_level_find(optarg) == -1)
-                wrong_usage("-l wants error, warning, notice, info, debug or trace", optarg);
-            add_override(self, xasprintf("zbroker.log_level=%s", optarg));
-            break;
-        case 'o':
-            if (!strchr(optarg, '='))
-                wrong_usage("-o wants SECTION.KEY=VALUE", optarg);
-            add_override(self, xstrdup(optarg));
-            break;
-        case 'V':
-            print_version();
-            exit(EXIT_OK);
-        case 'h':
-            fputs(usage, stdout);
-            exit(EXIT_OK);
-        default:
-            wrong_usage(NULL, NULL);
-        }
-    if (optind < argc)
-        wrong_usage("takes no arguments", argv[optind]);
-}
-
-// --- the process's surroundings -------------------------------------------------
-
-static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR2 };
-
-// Blocked before any thread exists, so that every thread has them blocked and
-// only the loop's descriptor tells of them.
-static int
-open_signals(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-        sigaddset(&set, signals[i]);
-    signal(SIGPIPE, SIG_IGN);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-// czmq takes over SIGINT and SIGTERM at its first socket, logs to standard
-// output and lets ZSYS_* variables change its sockets: none of it in a daemon.
-static void
-tame_czmq(void)
-{
-    static const char *const variables[] = { "ZSYS_IO_THREADS", "ZSYS_THREAD_SCHED_POLICY", "ZSYS_THREAD_PRIORITY",
-                                             "ZSYS_MAX_SOCKETS", "ZSYS_MAX_MSGSZ", "ZSYS_LINGER", "ZSYS_SNDHWM",
-                                             "ZSYS_RCVHWM", "ZSYS_PIPEHWM", "ZSYS_IPV6", "ZSYS_LOGSTREAM",
-                                             "ZSYS_LOGIDENT", "ZSYS_LOGSENDER", "ZSYS_AUTO_USE_FD", "ZSYS_ZERO_COPY_RECV" };
-    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
-        unsetenv(variables[i]);
-    setenv("ZSYS_SIGHANDLER", "false", 1);
-    zsys_handler_set(NULL);
-}
-
-// libzmq numbers the clients of a ROUTER by rand() and never seeds it.
-static uint64_t
-seed(void)
-{
-    struct {
-        unsigned seed;
-        uint64_t epoch;
-    } random;
-    if (getrandom(&random, sizeof random, 0) != sizeof random) {
-        random.seed = (unsigned)(clock_mono_ns() ^ getpid());
-        random.epoch = (uint64_t)clock_wall_ns();
-    }
-    srand(random.seed);
-    return random.epoch;
-}
-
-// As many descriptors as the administrator allows, for every client is one.
-static uint64_t
-raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
-        return 1024;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    getrlimit(RLIMIT_NOFILE, &limit);
-    return limit.rlim_cur;
-}
-
-// How many descriptors are open now: those of the process itself.
-static uint64_t
-open_descriptors(void)
-{
-    DIR *folder = opendir("/proc/self/fd");
-    uint64_t count = 0;
-    while (folder && readdir(folder))
-        count++;
-    if (folder)
-        closedir(folder);
-    return count;
 }
 
 // --- the daemon ------------------------------------------------------------------
@@ -292,7 +112,7 @@ limit_clients(daemon_t *self, const conf_t *conf)
 static void
 plan_descriptors(daemon_t *self)
 {
-    self->descriptors = raise_descriptor_limit();
+    self->descriptors = process_raise_descriptor_limit();
     if (self->descriptors > INT_MAX)
         self->descriptors = INT_MAX;
     self->reserve = self->descriptors / 4 < RESERVE ? self->descriptors / 4 : RESERVE;
@@ -306,7 +126,7 @@ plan_descriptors(daemon_t *self)
 static void
 count_room(daemon_t *self)
 {
-    uint64_t taken = open_descriptors() + broker_asleep(self->broker) + self->reserve;
+    uint64_t taken = process_descriptors() + broker_asleep(self->broker) + self->reserve;
     self->room = taken < self->descriptors ? self->descriptors - taken : 1;
 }
 
@@ -523,14 +343,14 @@ say_ready(size_t routes)
 static int
 run(const options_t *options, conf_t **conf_p, policy_t **policy_p, diag_t *diag)
 {
-    daemon_t self = { .signals = open_signals(), .checked = *policy_p };
+    daemon_t self = { .signals = process_signals(), .checked = *policy_p };
     *policy_p = NULL;
-    tame_czmq();
+    process_tame_czmq();
     service_open();
     self.activation = activation_new();
     self.setup.overrides = options->overrides;
     self.setup.override_count = options->override_count;
-    self.setup.services.epoch = seed();
+    self.setup.services.epoch = process_seed();
     events_start();
     log_open((*conf_p)->log_target, (*conf_p)->syslog_facility, (*conf_p)->log_level);
     plan_descriptors(&self);
@@ -567,7 +387,7 @@ int
 main(int argc, char **argv)
 {
     options_t options = { .file = ZB_SYSCONFDIR "/zbroker.ini" };
-    parse_options(&options, argc, argv);
+    options_parse(&options, argc, argv);
     diag_t *diag = diag_new();
     conf_t *conf = conf_load(options.file, options.overrides, options.override_count, diag);
     policy_t *policy = NULL;
@@ -586,8 +406,6 @@ main(int argc, char **argv)
     policy_free(&policy);
     conf_destroy(&conf);
     diag_destroy(&diag);
-    for (size_t i = 0; i < options.override_count; i++)
-        free(options.overrides[i]);
-    free(options.overrides);
+    options_free(&options);
     return status;
 }

@@ -104,7 +104,7 @@ def options_are_told(program):
 
 
 def test_every_signal_is_told():
-    handled = re.search(r"signals\[\] = \{(.*?)\}", source("src", "zbroker.c")).group(1).replace(",", " ").split()
+    handled = re.search(r"signals\[\] = \{(.*?)\}", source("src", "zbroker-process.c")).group(1).replace(",", " ").split()
     told = " ".join(entries(section(page("zbroker.8"), "SIGNALS")))
     assert len(handled) > 3
     missing = [name for name in handled if name not in told]
@@ -112,7 +112,7 @@ def test_every_signal_is_told():
 
 
 def test_every_exit_status_is_told():
-    codes = re.search(r"enum \{ (EXIT_\w+(?:, EXIT_\w+)*) \}", source("src", "zbroker.c")).group(1).split(", ")
+    codes = re.search(r"enum \{ (EXIT_\w+(?:, EXIT_\w+)*) \}", source("src", "zbroker-options.h")).group(1).split(", ")
     told = entries(section(page("zbroker.8"), "EXIT STATUS"))
     assert told == [str(i) for i in range(len(codes))], f"{codes} and {told}"
     unit = source("systemd", "zbroker.service.in")

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "zbroker-process.h"
+
+#include "base/clock.h"
+
+#include <czmq.h>
+#include <dirent.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR2 };
+
+// Blocked before any thread exists, so that every thread has them blocked and
+// only the loop's descriptor tells of them.
+int
+process_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaddset(&set, signals[i]);
+    signal(SIGPIPE, SIG_IGN);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+// czmq takes over SIGINT and SIGTERM at its first socket, logs to standard
+// output and lets ZSYS_* variables change its sockets: none of it in a daemon.
+void
+process_tame_czmq(void)
+{
+    static const char *const variables[] = { "ZSYS_IO_THREADS", "ZSYS_THREAD_SCHED_POLICY", "ZSYS_THREAD_PRIORITY",
+                                             "ZSYS_MAX_SOCKETS", "ZSYS_MAX_MSGSZ", "ZSYS_LINGER", "ZSYS_SNDHWM",
+                                             "ZSYS_RCVHWM", "ZSYS_PIPEHWM", "ZSYS_IPV6", "ZSYS_LOGSTREAM",
+                                             "ZSYS_LOGIDENT", "ZSYS_LOGSENDER", "ZSYS_AUTO_USE_FD", "ZSYS_ZERO_COPY_RECV" };
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
+        unsetenv(variables[i]);
+    setenv("ZSYS_SIGHANDLER", "false", 1);
+    zsys_handler_set(NULL);
+}
+
+// libzmq numbers the clients of a ROUTER by rand() and never seeds it.
+uint64_t
+process_seed(void)
+{
+    struct {
+        unsigned seed;
+        uint64_t epoch;
+    } random;
+    if (getrandom(&random, sizeof random, 0) != sizeof random) {
+        random.seed = (unsigned)(clock_mono_ns() ^ getpid());
+        random.epoch = (uint64_t)clock_wall_ns();
+    }
+    srand(random.seed);
+    return random.epoch;
+}
+
+// As many descriptors as the administrator allows, for every client is one.
+uint64_t
+process_raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
+        return 1024;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur;
+}
+
+// How many descriptors are open now: those of the process itself.
+uint64_t
+process_descriptors(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    uint64_t count = 0;
+    while (folder && readdir(folder))
+        count++;
+    if (folder)
+        closedir(folder);
+    return count;
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MPL-2.0
+// zbroker-process.h - what zbroker(8) makes of its process before it starts
+// anything in it. All of it in the first thread, before there is another.
+
+#ifndef ZB_ZBROKER_PROCESS_H
+#define ZB_ZBROKER_PROCESS_H
+
+#include <stdint.h>
+
+int process_signals(void);      // a signalfd(2) that tells of the signals of zbroker(8), or -1
+void process_tame_czmq(void);   // before its first socket
+uint64_t process_seed(void);    // seeds rand(3); returns a number that no other start has
+
+uint64_t process_raise_descriptor_limit(void); // returns it
+uint64_t process_descriptors(void);            // that are open now
+
+#endif
