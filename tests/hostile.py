@@ -464,6 +464,61 @@ def test_peers_break_off_while_a_route_is_paused():
         assert daemon.stop() == 0, daemon.log()
 
 
+def test_a_consumer_that_sends_and_breaks_off():
+    """Nobody reads what comes in at a PUSH. What libzmq takes in of it does not hide the end of the connection; when it
+    takes in no more, a heartbeat finds it, and until then whoever kicks it is told no lies."""
+    front, out, in_two, two = zb.free_ports(4)
+    with zb.Daemon(f"""
+[route jobs]
+type = streamer
+frontend_bind = tcp://127.0.0.1:{front}
+backend_bind = tcp://127.0.0.1:{out}
+[route asked]
+type = streamer
+frontend_bind = tcp://127.0.0.1:{in_two}
+backend_bind = tcp://127.0.0.1:{two}
+backend_heartbeat_ivl = 300ms
+backend_heartbeat_timeout = 1s
+""") as daemon, zb.Control(daemon) as control:
+        def connections(name):
+            return control.route(name)["backend"]["connections"]
+
+        def send_and_break_off(name, port, messages, reset):
+            """So many, or as many as are taken."""
+            before = control.route(name)["backend"]["connections_accepted"]
+            client = socket.create_connection(("127.0.0.1", port), timeout=10 * zb.SLOW)
+            client.sendall(GREETING + ready(b"PULL"))
+            answer = b""
+            while b"READY" not in answer:  # what is not read would make a reset of the end
+                answer += client.recv(4096)
+            zb.wait_until(lambda: control.route(name)["backend"]["connections_accepted"] > before, what="its connection")
+            client.settimeout(0.5)
+            try:
+                for _ in range(messages // 500):
+                    client.sendall(frame(b"x" * 10) * 500)
+            except OSError:
+                pass
+            if reset:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+
+        for name, port in (("jobs", out), ("asked", two)):  # they take more descriptors when the first one comes
+            send_and_break_off(name, port, 0, False)
+            zb.wait_until(lambda: connections(name) == 0, what="its end")
+        before = zb.fds(daemon.pid)
+        for reset in (False, True):
+            send_and_break_off("jobs", out, 500, reset)
+            zb.wait_until(lambda: connections("jobs") == 0, what=f"its end, reset {reset}")
+            send_and_break_off("asked", two, 1000000, reset)
+            zb.wait_until(lambda: connections("asked") == 0, 30, f"its end by a heartbeat, reset {reset}")
+        zb.wait_until(lambda: zb.fds(daemon.pid) <= before, what="descriptors to be given back")
+        send_and_break_off("jobs", out, 1000000, True)
+        for client in control.json("show clients jobs")["clients"]:
+            answer = control.ask(f"kick jobs {client['id']}")
+            assert answer == f"route jobs: client {client['id']} cut" or connections("jobs") == 0, answer
+        assert daemon.stop() == 0, daemon.log()
+
+
 def test_identities_that_clash():
     with Target() as target, zmq.Context() as context:
         def client():

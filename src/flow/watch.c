@@ -370,10 +370,11 @@ watch_each(watch_t *self, const char *route, void (*fn)(const client_t *client, 
     free(clients);
 }
 
+// Who has broken off while nothing is read from it stays in the list until something is, and is cut already.
 static bool
 cut(const peer_t *peer)
 {
-    return peer_is_still(peer) && shutdown(peer->fd, SHUT_RDWR) == 0;
+    return peer_is_still(peer) && (shutdown(peer->fd, SHUT_RDWR) == 0 || errno == ENOTCONN);
 }
 
 int
