@@ -8,21 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-// A number as text, kept: the next one is mostly the same, or one more.
+// Divisions, let alone snprintf(3), would cost more than the message itself: the
+// text is kept, and the next number is written over it.
 typedef struct {
-    uint64_t value;
-    size_t size;
-    char digits[20];
-} number_t;
+    char text[ROUTE_NAME_MAX + 58]; // "ROUTE SIDE SEQ NANOSECONDS"
+    size_t head, units, size;       // where SEQ begins; its last digit; all of it
+    uint64_t seq;
+    int64_t wall_ns; // -1: nothing is written yet
+} envelope_t;
 
 struct capture {
     void *socket;
     counters_t *counters;
-    struct {
-        char text[ROUTE_NAME_MAX + 16]; // "ROUTE SIDE "
-        size_t size;
-    } heads[SIDES];
-    number_t seq, wall_ns;
+    envelope_t envelopes[SIDES];
     bool publishes;    // XPUB; else PUSH
     bool unwatched;    // PUSH with a peer that has no connection to count (inproc)
     bool met;          // a message has gone out since somebody is connected
@@ -51,8 +49,11 @@ capture_new(void *socket, const route_conf_t *conf, counters_t *counters)
     capture_t *self = xcalloc(1, sizeof *self);
     self->socket = socket;
     self->counters = counters;
-    for (int i = 0; i < SIDES; i++)
-        self->heads[i].size = (size_t) snprintf(self->heads[i].text, sizeof self->heads[i].text, "%s %s ", conf->name, side_name((side_t) i));
+    for (int i = 0; i < SIDES; i++) {
+        envelope_t *envelope = &self->envelopes[i];
+        envelope->head = (size_t) snprintf(envelope->text, sizeof envelope->text, "%s %s ", conf->name, side_name((side_t) i));
+        envelope->wall_ns = -1;
+    }
     self->publishes = side->type != ZMQ_PUSH;
     self->unwatched = has_unwatched_endpoint(side);
     self->envelope = conf->capture_envelope;
@@ -118,75 +119,99 @@ has_several_readers(const capture_t *self)
            && (self->unwatched || counter_get(&self->counters->sides[SIDE_CAPTURE].connections) != 1);
 }
 
+// --- sending ----------------------------------------------------------------
+
+// A part is a frame to be shared, or the text of an envelope. Returns its size, or -1.
+static int
+send_once(const capture_t *self, zmq_msg_t *frame, const envelope_t *envelope, int flags)
+{
+    if (frame)
+        return zmq_msg_send(frame, self->socket, flags | ZMQ_DONTWAIT);
+    return zmq_send(self->socket, envelope->text, envelope->size, flags | ZMQ_DONTWAIT);
+}
+
 // With one reader, a message that finds no room is dropped and counted, exactly.
 // With several, those that have room must not miss it: the socket is made lossy
 // for this message, and the count says how often a reader fell behind (each of
 // them can tell from the envelope's sequence number what it missed).
-static bool
-send_frame(capture_t *self, zmq_msg_t *frame, int flags)
+static int
+refused(capture_t *self, zmq_msg_t *frame, const envelope_t *envelope, int flags)
 {
-    if (zmq_msg_send(frame, self->socket, flags | ZMQ_DONTWAIT) != -1)
-        return self->met = true;
     // Whoever is connected to a PUSH is a reader only a moment later, and misses nothing before.
     if (!self->publishes && !self->met)
-        return false;
+        return -1;
     counter_add(&self->counters->capture_dropped, 1);
     if (!has_several_readers(self)) {
         // A reader of some topic would not miss all of what comes.
         self->skip = !self->publishes || self->everything ? self->patience : 0;
-        return false;
+        return -1;
     }
     int off = 0, on = 1;
     zmq_setsockopt(self->socket, ZMQ_XPUB_NODROP, &off, sizeof off);
-    int rc = zmq_msg_send(frame, self->socket, flags | ZMQ_DONTWAIT);
+    int size = send_once(self, frame, envelope, flags);
     zmq_setsockopt(self->socket, ZMQ_XPUB_NODROP, &on, sizeof on);
-    return rc != -1;
+    return size;
 }
 
-static void
-write_number(number_t *self, uint64_t value)
+// libzmq leaves a part that it took empty: only one that it refused is to be closed.
+static inline int
+send_frame(capture_t *self, zmq_msg_t *frame, int flags)
 {
-    char digits[sizeof self->digits];
+    zmq_msg_t copy;
+    zmq_msg_init(&copy);
+    zmq_msg_copy(&copy, frame);
+    int size = send_once(self, &copy, NULL, flags);
+    if (__builtin_expect(size == -1, 0)) {
+        size = refused(self, &copy, NULL, flags);
+        zmq_msg_close(&copy);
+    }
+    return size;
+}
+
+static char *
+write_number(char *to, uint64_t value)
+{
+    char digits[20];
     size_t count = 0;
-    self->value = value;
     do
         digits[count++] = (char) ('0' + value % 10);
     while (value /= 10);
-    self->size = count;
-    for (size_t i = 0; i < self->size; i++)
-        self->digits[i] = digits[--count];
+    while (count > 0)
+        *to++ = digits[--count];
+    return to;
 }
 
-// TO has room for the longest: a copy of fixed size is cheaper.
-static char *
-put_number(number_t *self, char *to, uint64_t value)
+static void
+write_all(envelope_t *self, uint64_t seq, int64_t wall_ns)
 {
-    if (value == self->value + 1 && self->size && self->digits[self->size - 1] != '9') {
-        self->digits[self->size - 1]++;
-        self->value = value;
-    } else if (value != self->value || !self->size) {
-        write_number(self, value);
-    }
-    memcpy(to, self->digits, sizeof self->digits);
-    return to + self->size;
-}
-
-// Divisions, let alone snprintf(3), would cost more than the message itself.
-static bool
-send_envelope(capture_t *self, side_t side, uint64_t seq, int64_t wall_ns)
-{
-    char text[sizeof self->heads[0].text + 42];
-    memcpy(text, self->heads[side].text, self->heads[side].size);
-    char *end = put_number(&self->seq, text + self->heads[side].size, seq);
+    char *end = write_number(self->text + self->head, seq);
+    self->units = (size_t) (end - self->text) - 1;
     *end++ = ' ';
-    end = put_number(&self->wall_ns, end, (uint64_t) wall_ns);
-    size_t size = (size_t) (end - text);
-    zmq_msg_t frame;
-    zmq_msg_init_size(&frame, size);
-    memcpy(zmq_msg_data(&frame), text, size);
-    bool sent = send_frame(self, &frame, ZMQ_SNDMORE);
-    zmq_msg_close(&frame);
-    return sent;
+    self->size = (size_t) (write_number(end, (uint64_t) wall_ns) - self->text);
+    self->wall_ns = wall_ns;
+}
+
+// The number after the one that is written. False: it has a digit more.
+static bool
+count_up(envelope_t *self)
+{
+    char *digit = self->text + self->units;
+    while (*digit == '9')
+        *digit-- = '0';
+    if (*digit == ' ')
+        return false;
+    ++*digit;
+    return true;
+}
+
+static inline int
+send_envelope(capture_t *self, envelope_t *envelope, uint64_t seq, int64_t wall_ns)
+{
+    if (seq != envelope->seq + 1 || wall_ns != envelope->wall_ns || !count_up(envelope))
+        write_all(envelope, seq, wall_ns);
+    envelope->seq = seq;
+    int size = send_once(self, NULL, envelope, ZMQ_SNDMORE);
+    return size != -1 ? size : refused(self, NULL, envelope, ZMQ_SNDMORE);
 }
 
 void
@@ -199,19 +224,16 @@ capture_offer(capture_t *self, side_t side, uint64_t seq, int64_t wall_ns, zmq_m
         counter_add(&self->counters->capture_dropped, 1);
         return;
     }
-    if (self->envelope && !send_envelope(self, side, seq, wall_ns))
+    if (self->envelope && send_envelope(self, &self->envelopes[side], seq, wall_ns) == -1)
         return;
     uint64_t bytes = 0;
     for (size_t i = 0; i < count; i++) {
-        zmq_msg_t copy;
-        zmq_msg_init(&copy);
-        zmq_msg_copy(&copy, &frames[i]);
-        bool sent = send_frame(self, &copy, i + 1 < count ? ZMQ_SNDMORE : 0);
-        zmq_msg_close(&copy);
-        if (!sent)
+        int size = send_frame(self, &frames[i], i + 1 < count ? ZMQ_SNDMORE : 0);
+        if (size == -1)
             return; // only the first frame of a message can be refused
-        bytes += zmq_msg_size(&frames[i]);
+        bytes += (uint64_t) size;
     }
+    self->met = true;
     counter_add(&self->counters->sides[SIDE_CAPTURE].messages_sent, 1);
     counter_add(&self->counters->sides[SIDE_CAPTURE].sent_bytes, bytes);
 }

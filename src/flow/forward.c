@@ -12,6 +12,7 @@
 #define EPOCH_SIZE 8
 #define PATIENCE_NS INT64_C(100000000) // between two waits for slow subscribers
 #define LOOK_EVERY 64                  // passes between two looks at the capture under load
+#define LOOK_IN_TRICKLE 8              // and while messages come one by one
 #define SHOWN_AT_ONCE 32               // messages that count as of the same moment
 
 // The events of a socket; reading them also empties its mailbox.
@@ -352,24 +353,48 @@ static size_t (*const movers[])(forward_t *self, lane_t *lane, size_t up_to) = {
 
 // --- whole messages: capture, taps, filters and the drain ---------------------
 
+// The next parts, up to the message's last one.
 static bool
 receive(lane_t *lane, message_t *message)
 {
-    message_clear(message);
-    message->hidden = lane->kind == LANE_REQUEST || lane->kind == LANE_REPLY;
-    int more;
+    zmq_msg_t *frame;
     do {
-        zmq_msg_t *frame = message_add(message);
+        frame = message_add(message);
         int size = zmq_msg_recv(frame, lane->from->socket, ZMQ_DONTWAIT);
-        if (size == -1) {
-            message_clear(message);
+        if (size == -1)
             return false;
-        }
-        more = zmq_msg_more(frame);
         if (message->count > message->hidden)
             message->bytes += (uint64_t) size;
-    } while (more);
+    } while (zmq_msg_more(frame));
     return true;
+}
+
+static bool
+receive_whole(lane_t *lane, message_t *message)
+{
+    message_clear(message);
+    message->hidden = lane->kind == LANE_REQUEST || lane->kind == LANE_REPLY;
+    if (receive(lane, message))
+        return true;
+    message_clear(message);
+    return false;
+}
+
+static void
+received_whole(forward_t *self, const lane_t *lane, const message_t *message)
+{
+    count_received(lane, 1, message->bytes);
+    counter_add(&self->counters->sizes[size_bucket(message->bytes)], 1);
+}
+
+// The rest of the one whose first part is in hand.
+static void
+receive_rest(lane_t *lane, message_t *message, uint64_t bytes)
+{
+    message->hidden = lane->kind == LANE_REQUEST || lane->kind == LANE_REPLY;
+    zmq_msg_move(message_add(message), &lane->part);
+    message->bytes = bytes;
+    receive(lane, message);
 }
 
 // Is it to go on? What is refused here is counted and gone.
@@ -390,8 +415,8 @@ admit(forward_t *self, lane_t *lane, message_t *message)
     return true;
 }
 
-static void
-show(forward_t *self, const lane_t *lane, message_t *message)
+static inline void
+show(forward_t *self, const lane_t *lane, zmq_msg_t *frames, size_t count)
 {
     self->seq++;
     if (!self->taps && !self->capture)
@@ -399,9 +424,9 @@ show(forward_t *self, const lane_t *lane, message_t *message)
     if (self->shown++ % SHOWN_AT_ONCE == 0)
         self->now_ns = clock_wall_ns();
     if (self->capture)
-        capture_offer(self->capture, lane->from->side, self->seq, self->now_ns, message->frames, message->count);
+        capture_offer(self->capture, lane->from->side, self->seq, self->now_ns, frames, count);
     if (self->taps)
-        tap_ring_offer(self->taps, lane->from->side, self->now_ns, message->frames, message->count);
+        tap_ring_offer(self->taps, lane->from->side, self->now_ns, frames, count);
 }
 
 void
@@ -422,12 +447,11 @@ forward_end(forward_t *self)
 bool
 forward_take(forward_t *self, lane_t *lane, message_t *message)
 {
-    while (receive(lane, message)) {
-        count_received(lane, 1, message->bytes);
-        counter_add(&self->counters->sizes[size_bucket(message->bytes)], 1);
+    while (receive_whole(lane, message)) {
+        received_whole(self, lane, message);
         if (admit(self, lane, message)) {
             if (self->observed)
-                show(self, lane, message);
+                show(self, lane, message->frames, message->count);
             if (lane->kind == LANE_REQUEST)
                 exchange_id(self, LANE_REQUEST, &message->frames[0]);
             return true;
@@ -472,12 +496,73 @@ move_whole(forward_t *self, lane_t *lane, size_t up_to)
     return messages;
 }
 
+// The same where nothing but looking on is to be done: most messages are of one
+// part, which need not be gathered.
+ALWAYS_INLINE size_t
+stream_shown(forward_t *self, lane_t *lane, size_t up_to, int wait)
+{
+    tally_t tally = { 0 };
+    size_t messages = 0;
+    zmq_msg_t *part = &lane->part;
+    while (messages < up_to) {
+        int size = zmq_msg_recv(part, lane->from->socket, wait);
+        if (size == -1)
+            break;
+        messages++;
+        if (wait != ZMQ_DONTWAIT)
+            self->shown = 0; // they do not come at once
+        if (zmq_msg_more(part)) {
+            message_t *held = &lane->held;
+            receive_rest(lane, held, (uint64_t) size);
+            received_whole(self, lane, held);
+            show(self, lane, held->frames, held->count);
+            if (!forward_deliver(self, lane, held))
+                break;
+            continue;
+        }
+        lane->bytes = (uint64_t) size;
+        tally_received(self, lane, &tally);
+        show(self, lane, part, 1);
+        outcome_t outcome = send_part(self, lane, part, 0);
+        if (outcome == HELD) {
+            lane->holding = true;
+            break;
+        }
+        if (outcome == SENT) {
+            tally.sent++;
+            tally.sent_bytes += lane->bytes;
+        }
+        message_over(self, lane, LANE_PLAIN);
+    }
+    tally_up(self, lane, &tally);
+    return messages;
+}
+
+static size_t
+move_shown(forward_t *self, lane_t *lane, size_t up_to)
+{
+    return stream_shown(self, lane, up_to, ZMQ_DONTWAIT);
+}
+
+// Each goes to the capture at once, but a tap would see it only afterwards.
+static size_t
+trickle_shown(forward_t *self, lane_t *lane, size_t up_to)
+{
+    return stream_shown(self, lane, up_to, 0);
+}
+
+static bool
+is_filtered(const forward_t *self)
+{
+    return self->filter && self->filter->filters_messages;
+}
+
 // How many messages may pass that nobody who looks on has room for: they are
 // counted, and move as on a route that nobody observes.
 static size_t
 unseen(const forward_t *self, const lane_t *lane)
 {
-    if (lane->kind == LANE_REPLY || (self->filter && self->filter->filters_messages)) // not all of them count
+    if (lane->kind == LANE_REPLY || is_filtered(self)) // not all of them count
         return 0;
     if (self->taps && !tap_ring_is_full(self->taps))
         return 0;
@@ -496,15 +581,24 @@ move_unseen(forward_t *self, lane_t *lane, size_t up_to)
     return moved;
 }
 
+// May it wait for the next message, although somebody looks on?
+static bool
+may_trickle(const forward_t *self, const lane_t *lane)
+{
+    return self->trickling && lane == &self->lanes[0]
+           && (!self->observed || (self->capture && !self->taps && !is_filtered(self) && capture_unseen(self->capture) == 0));
+}
+
 static size_t
 move_observed(forward_t *self, lane_t *lane, size_t up_to)
 {
     size_t moved = 0, some, wanted;
+    size_t (*move_seen)(forward_t *, lane_t *, size_t) = lane->kind == LANE_PLAIN && !is_filtered(self) ? move_shown : move_whole;
     forward_begin(self);
     do {
         size_t pass = unseen(self, lane), most = pass ? pass : SHOWN_AT_ONCE;
         wanted = up_to - moved < most ? up_to - moved : most;
-        some = (pass ? move_unseen : move_whole)(self, lane, wanted);
+        some = (pass ? move_unseen : move_seen)(self, lane, wanted);
         moved += some;
     } while (some == wanted && moved < up_to && !forward_in_hand(lane));
     forward_end(self);
@@ -555,21 +649,10 @@ forward_gather(forward_t *self, lane_t *lane)
     if (!lane->holding || !lane->inside)
         return;
     message_t *held = &lane->held;
-    held->hidden = lane->kind == LANE_REQUEST || lane->kind == LANE_REPLY;
-    zmq_msg_move(message_add(held), &lane->part);
-    held->bytes = lane->bytes;
-    int size;
-    do {
-        zmq_msg_t *frame = message_add(held);
-        size = zmq_msg_recv(frame, lane->from->socket, ZMQ_DONTWAIT);
-        if (size == -1)
-            break;
-        held->bytes += (uint64_t) size;
-    } while (zmq_msg_more(&held->frames[held->count - 1]));
+    receive_rest(lane, held, lane->bytes);
     lane->holding = lane->inside = false;
     lane->bytes = 0;
-    count_received(lane, 1, held->bytes);
-    counter_add(&self->counters->sizes[size_bucket(held->bytes)], 1);
+    received_whole(self, lane, held);
 }
 
 static void
@@ -586,10 +669,10 @@ run_lane(forward_t *self, lane_t *lane)
     size_t moved, up_to = FORWARD_BURST;
     if (lane->stopped)
         return 0;
-    if (self->observed && lane->kind != LANE_SUBSCRIPTIONS)
+    if (may_trickle(self, lane))
+        moved = (self->observed ? trickle_shown : trickle)(self, lane, up_to = FORWARD_TRICKLE);
+    else if (self->observed && lane->kind != LANE_SUBSCRIPTIONS)
         moved = move_observed(self, lane, up_to);
-    else if (self->trickling && lane == &self->lanes[0])
-        moved = trickle(self, lane, up_to = FORWARD_TRICKLE);
     else
         moved = movers[lane->kind](self, lane, up_to);
     lane->due = moved == up_to;
@@ -624,7 +707,7 @@ forward_pass(forward_t *self)
     }
     for (size_t i = 0; i < self->lane_count; i++)
         again |= self->lanes[i].due && !self->lanes[i].frozen;
-    if ((self->capture || self->taps) && ++self->passes % LOOK_EVERY == 0)
+    if ((self->capture || self->taps) && ++self->passes % (self->trickling ? LOOK_IN_TRICKLE : LOOK_EVERY) == 0)
         forward_observe(self);
     self->moved = most;
     // A few at once: more will trickle in. As many as that in one go: it is no trickle any more.
