@@ -408,13 +408,72 @@ without_a_handler_nobody_comes_in(void)
 static void
 without_a_handler_null_stays_out_too(void)
 {
-    house_t house = open_house("security = none");
+    house_t house = open_house("security = none\ndeny = 192.0.2.0/24");
     CHECK(start(&house));
     CHECK(knock(&house, &(login_t){ 0 }, ENOUGH_MS) == IN);
     guard_destroy(&house.guard);
     CHECK(knock(&house, &(login_t){ 0 }, 1000) != IN);
     house.guard = guard_new(house.ctx, house.watch);
     house.services.arg = house.guard;
+    close_house(&house);
+}
+
+static void
+where_everybody_may_come_in_nobody_is_asked(void)
+{
+    house_t house = open_house("security = none");
+    side_counters_t *counters = &house.counters.sides[SIDE_FRONTEND];
+    CHECK(start(&house));
+    CHECK(knock(&house, &(login_t) {0}, ENOUGH_MS) == IN);
+    CHECK(wait_for(&counters->auth_success, 1) == 1);
+    // An endpoint that is there can't be bound; one that is not can.
+    void *other = zmq_socket(house.ctx, ZMQ_ROUTER);
+    CHECK(zmq_bind(other, ZAP_ENDPOINT) == 0);
+    CHECK(zmq_unbind(other, ZAP_ENDPOINT) == 0);
+    zmq_close(other);
+    close_house(&house);
+}
+
+static void
+an_open_side_that_is_closed_asks_from_then_on(void)
+{
+    house_t house = open_house("security = none");
+    side_counters_t *counters = &house.counters.sides[SIDE_FRONTEND];
+    bool connected;
+    CHECK(start(&house));
+    void *socket = zmq_socket(house.clients, ZMQ_PUSH);
+    prepare(socket, &(login_t) {0});
+    void *monitor = open_monitor(house.clients, socket, ENOUGH_MS);
+    zmq_connect(socket, route_endpoint(house.route, SIDE_FRONTEND, 0, &connected));
+    CHECK(wait_for(&counters->auth_success, 1) == 1);
+    guard_route_t route = { house.conf->routes[0], &house.counters };
+    conf_t *closed = read_conf("security = none\ndeny = 127.0.0.0/8", house.diag), *open = house.conf;
+    route.conf = closed->routes[0];
+    CHECK(guard_load(house.guard, &route, 1, house.diag) == 0);
+    int event;
+    while ((event = next_event(monitor)) != 0 && event != ZMQ_EVENT_DISCONNECTED)
+        continue;
+    CHECK(event == ZMQ_EVENT_DISCONNECTED);
+    zmq_socket_monitor(socket, NULL, 0);
+    zmq_close(monitor);
+    zmq_close(socket);
+    CHECK(knock(&house, &(login_t) {0}, ENOUGH_MS) == OUT);
+    CHECK(wait_for(&counters->auth_failure, 1) >= 1);
+    CHECK(counter_get(&counters->auth_success) == 1);
+    // And goes on to ask, when all may come in again: none counts twice.
+    route.conf = open->routes[0];
+    CHECK(guard_load(house.guard, &route, 1, house.diag) == 0);
+    CHECK(knock(&house, &(login_t) {0}, ENOUGH_MS) == IN);
+    CHECK(wait_for(&counters->auth_success, 2) == 2);
+    conf_destroy(&closed);
+    close_house(&house);
+}
+
+static void
+the_handlers_endpoint_is_nobody_elses(void)
+{
+    house_t house = open_house("frontend_bind = inproc://zeromq.zap.01");
+    CHECK(!load(&house));
     close_house(&house);
 }
 
@@ -466,7 +525,7 @@ ask(void *ctx, const char *const *texts, const size_t *sizes, size_t count, bool
 static void
 malformed_requests_are_refused_or_ignored(void)
 {
-    house_t house = open_house("security = none");
+    house_t house = open_house("security = none\ndeny = 192.0.2.0/24");
     CHECK(load(&house));
     static const struct {
         const char *frames[24];
@@ -624,6 +683,9 @@ main(void)
     RUN(addresses_are_denied_first);
     RUN(without_a_handler_nobody_comes_in);
     RUN(without_a_handler_null_stays_out_too);
+    RUN(where_everybody_may_come_in_nobody_is_asked);
+    RUN(an_open_side_that_is_closed_asks_from_then_on);
+    RUN(the_handlers_endpoint_is_nobody_elses);
     RUN(a_secret_that_others_may_read_is_refused);
     RUN(malformed_requests_are_refused_or_ignored);
     RUN(many_certificates_are_asked_and_reloaded_quickly);

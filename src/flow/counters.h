@@ -21,6 +21,13 @@ counter_add(counter_t *counter, uint64_t n)
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
+// Where there are two.
+static inline void
+counter_add_shared(counter_t *counter, uint64_t n)
+{
+    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
 static inline void
 counter_set(counter_t *counter, uint64_t n)
 {
@@ -70,7 +77,7 @@ typedef struct {
     counter_t blocked_since_ns;                 // monotonic; 0: not blocked now
     counter_t connections, accepted, disconnections; // by the watch thread
     counter_t handshake_failures[HANDSHAKE_REASONS];
-    counter_t auth_success, auth_failure;       // by the guard thread
+    counter_t auth_success, auth_failure;       // by the guard thread; success also by the watch, see watch_asked
 } side_counters_t;
 
 typedef struct {

@@ -26,7 +26,7 @@
 #define EVENTS                                                                                                         \
     (ZMQ_EVENT_CONNECTED | ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_MONITOR_STOPPED                     \
      | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH    \
-     | ZMQ_EVENT_ACCEPT_FAILED)
+     | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_ACCEPT_FAILED)
 
 // --- events ------------------------------------------------------------------
 
@@ -50,6 +50,10 @@ on_event(watch_side_t *side, uint16_t event, uint32_t value)
         break;
     case ZMQ_EVENT_DISCONNECTED:
         peers_remove(side, (int)value);
+        break;
+    case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+        if (side->open_to_all && side->watch->unasked)
+            counter_add_shared(&side->counters->auth_success, 1);
         break;
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
         handshake_failed(side, HANDSHAKE_AUTH, value);
@@ -286,6 +290,24 @@ watch_count_with(watch_t *self, uint64_t (*counted)(int fd))
 }
 
 void
+watch_open_to_all(watch_side_t *side)
+{
+    pthread_mutex_lock(&side->watch->lock);
+    side->open_to_all = true;
+    pthread_mutex_unlock(&side->watch->lock);
+}
+
+void
+watch_asked(watch_t *self, bool asked)
+{
+    pthread_mutex_lock(&self->lock);
+    for (watch_side_t *side = self->sides; side; side = side->next)
+        watch_read_events(side);
+    self->unasked = !asked;
+    pthread_mutex_unlock(&self->lock);
+}
+
+void
 watch_turn_away(watch_side_t *side)
 {
     pthread_mutex_lock(&side->watch->lock);
@@ -355,6 +377,7 @@ watch_each(watch_t *self, const char *route, void (*fn)(const client_t *client, 
     for (watch_side_t *side = self->sides; side; side = side->next) {
         if (side->removed || (route && strcmp(route, side->route) != 0))
             continue;
+        watch_read_events(side);
         for (size_t i = 0; i < side->count; i++) {
             mem_grow(clients, count, room);
             fill_client(&clients[count++], side, &side->peers[i]);

@@ -38,6 +38,12 @@ watch_t *watch_new(void *ctx);
 // or connect. COUNTERS live until watch_remove. NULL with zmq_errno.
 watch_side_t *watch_add(watch_t *self, void *socket, const char *route, side_t side, side_counters_t *counters);
 
+// Nobody is kept out of this side: as long as libzmq asks nobody, each handshake that succeeds counts as a login.
+void watch_open_to_all(watch_side_t *side);
+
+// Does libzmq ask somebody, who counts the logins? As long as nothing is said, yes.
+void watch_asked(watch_t *self, bool asked);
+
 // Call after the socket was closed; *SIDE_P is NULL after.
 void watch_remove(watch_t *self, watch_side_t **side_p);
 
@@ -80,7 +86,8 @@ void watch_limit(watch_side_t *side, size_t limit, void (*on_full)(bool full, vo
 // The same for all connections of the process together.
 void watch_limit_all(watch_t *self, size_t limit, void (*on_full)(bool full, void *arg), void *arg);
 
-// Call FN for each client of ROUTE (NULL: of all), oldest first, from a copy: FN may call us.
+// Call FN for each client of ROUTE (NULL: of all), oldest first, from a copy: FN may call us. Who came in before the
+// call is in it, whether or not the watch thread has come to hear of them.
 void watch_each(watch_t *self, const char *route, void (*fn)(const client_t *client, void *arg), void *arg);
 
 // Cut a client: 0, or -1 if ROUTE has no client of that id (any more).

@@ -59,6 +59,7 @@ struct watch_side {
     bool nameless;      // somebody was let in of whom we do not know which one it is
     bool half_closed;
     bool turned_away;   // newcomers are
+    bool open_to_all;
     bool removed;       // its socket is closed
     bool over;          // the last event was read: the watch thread frees it after its round
     size_t limit;
@@ -86,6 +87,7 @@ struct watch {
     unsigned last_expected;
     size_t total, total_limit; // connections of all sides
     bool total_full;
+    bool unasked; // nobody else counts logins
     void (*on_total_full)(bool full, void *arg);
     void *total_arg;
     int epoll, wake;

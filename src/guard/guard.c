@@ -40,17 +40,20 @@ typedef struct parked {
 
 struct guard {
     void *zap; // ROUTER; the thread's once it runs
+    bool asked; // it is bound
     watch_t *watch;
     verify_t *verify;
     pthread_t thread;
     int wake;
     _Atomic bool stopping;
+    _Atomic bool asking; // somebody has to be asked about
     _Atomic int64_t round_ms;
 
     pthread_mutex_t lock; // over what follows
     pthread_cond_t idle;
     policy_t *policy; // never NULL after the first load
     bool deciding;    // the thread reads policy
+    bool answering;   // asked, for others to see
     _Atomic uint64_t generation;
     parked_t *gates;
 };
@@ -113,7 +116,7 @@ count(const verdict_t *verdict)
 {
     side_counters_t *counters = verdict->entry ? verdict->entry->counters : NULL;
     if (counters)
-        counter_add(verdict->status == ZAP_WELCOME ? &counters->auth_success : &counters->auth_failure, 1);
+        counter_add_shared(verdict->status == ZAP_WELCOME ? &counters->auth_success : &counters->auth_failure, 1);
 }
 
 // --- the wire -----------------------------------------------------------------------
@@ -296,6 +299,48 @@ take_request(guard_t *self)
     return got > 0;
 }
 
+// --- whether we are asked -------------------------------------------------------------
+//
+// A connection that libzmq asks about costs a pipe to us, two round trips between
+// threads and a line of the log that hardly anybody reads. So the endpoint is bound
+// only when a side wants to know who comes, or the log each login. libzmq looks for
+// it at each handshake. Once bound it stays: a socket that was opened before does
+// not enforce its domain.
+
+static void
+begin_to_answer(guard_t *self)
+{
+    if (zmq_bind(self->zap, ZAP_ENDPOINT) == -1)
+        return; // not in this process: nobody else may have that endpoint
+    self->asked = true;
+    if (self->watch)
+        watch_asked(self->watch, true);
+    pthread_mutex_lock(&self->lock);
+    self->answering = true;
+    pthread_cond_broadcast(&self->idle);
+    pthread_mutex_unlock(&self->lock);
+}
+
+static void
+wake(guard_t *self)
+{
+    uint64_t one = 1;
+    ssize_t rc = write(self->wake, &one, sizeof one);
+    (void) rc; // the counter cannot overflow
+}
+
+// When it returns, who has not been asked about has been seen by the watch.
+static void
+be_asked(guard_t *self)
+{
+    self->asking = true;
+    wake(self);
+    pthread_mutex_lock(&self->lock);
+    while (!self->answering)
+        pthread_cond_wait(&self->idle, &self->lock);
+    pthread_mutex_unlock(&self->lock);
+}
+
 static void *
 run(void *arg)
 {
@@ -307,9 +352,14 @@ run(void *arg)
     };
     pthread_setname_np(pthread_self(), "zb:guard");
     while (!self->stopping) {
+        uint64_t ignored;
         self->round_ms = clock_mono_ms();
+        if (!self->asked && (self->asking || log_wants(LOG_LEVEL_DEBUG)))
+            begin_to_answer(self);
         if (zmq_poll(items, sizeof items / sizeof *items, ROUND_MS) == -1 && zmq_errno() == ETERM)
             break;
+        ssize_t rc = read(self->wake, &ignored, sizeof ignored);
+        (void) rc;
         for (int i = 0; i < BURST && take_request(self); i++)
             continue;
         take_passwords(self);
@@ -352,7 +402,11 @@ guard_new(void *ctx, watch_t *watch)
         zmq_setsockopt(self->zap, ZMQ_LINGER, &off, sizeof off);
         zmq_setsockopt(self->zap, ZMQ_SNDHWM, &off, sizeof off);
         zmq_setsockopt(self->zap, ZMQ_RCVHWM, &off, sizeof off);
-        error = zmq_bind(self->zap, ZAP_ENDPOINT) == -1 ? zmq_errno() : start_thread(self);
+        if (watch)
+            watch_asked(watch, false);
+        if (log_wants(LOG_LEVEL_DEBUG)) // from the first login on
+            begin_to_answer(self);
+        error = start_thread(self);
     }
     if (!error)
         return self;
@@ -381,12 +435,10 @@ void
 guard_destroy(guard_t **self_p)
 {
     guard_t *self = *self_p;
-    uint64_t one = 1;
     if (!self)
         return;
     self->stopping = true;
-    ssize_t rc = write(self->wake, &one, sizeof one);
-    (void) rc; // the counter cannot overflow
+    wake(self);
     pthread_join(self->thread, NULL);
     verify_destroy(&self->verify, forget_waiting);
     close(self->wake);
@@ -521,6 +573,8 @@ guard_use(guard_t *self, policy_t **policy_p)
 {
     policy_t *policy = *policy_p, *old = swap_policy(self, policy);
     *policy_p = NULL;
+    if (policy_asks(policy))
+        be_asked(self);
     if (old)
         cut_unwelcome(self, old, policy);
     policy_free(&old);

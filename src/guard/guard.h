@@ -3,8 +3,12 @@
 //
 // One thread answers libzmq's questions (ZAP, RFC 27) from tables in memory. It
 // runs before the first socket is bound and never waits: passwords are checked
-// by a second thread. Every socket has the ZAP domain ROUTE.SIDE and enforces
-// it, so that nobody gets in while there is no handler.
+// by a second thread. Every socket has the ZAP domain ROUTE.SIDE; a side that
+// keeps anybody out enforces it, so that nobody gets in while there is no handler.
+//
+// libzmq keeps a pipe to us for each connection that it has asked about, so it
+// asks, of all sides, only where one of them keeps anybody out, or the log
+// shows each login (debug). From then on it always does.
 //
 // guard_read, guard_use, guard_load, guard_secure and the filters' making are for the main thread.
 
@@ -28,8 +32,9 @@ typedef struct {
     counters_t *counters; // NULL: not counted
 } guard_route_t;
 
-// Bind inproc://zeromq.zap.01 in CTX and start the threads. Both are borrowed
-// and outlive the guard; WATCH may be NULL. NULL with errno.
+// Start the threads. CTX, whose inproc://zeromq.zap.01 is ours, and WATCH are
+// borrowed and outlive the guard; WATCH, which counts the logins that nobody is
+// asked about, may be NULL. NULL with errno.
 guard_t *guard_new(void *ctx, watch_t *watch);
 
 // Read the certificates, users and acl files of all routes; what is in force
@@ -39,8 +44,9 @@ guard_t *guard_new(void *ctx, watch_t *watch);
 // caller gives it to guard_use or policy_free.
 policy_t *guard_read(const guard_t *self, const guard_route_t routes[], size_t count, diag_t *diag);
 
-// From now on this is in force. Who may no longer come in is cut: its key,
-// password or address went, or what it may read changed. *POLICY_P is NULL after.
+// From now on this is in force, also for who was never asked about. Who may no longer
+// come in is cut: its key, password or address went, or what it may read changed.
+// *POLICY_P is NULL after.
 void guard_use(guard_t *self, policy_t **policy_p);
 
 // Both: 0, or -1 with DIAG; the old tables then stay.
@@ -66,7 +72,7 @@ void guard_filter_free(void *arg, filter_t **filter_p);
 // which is the longer: for the watchdog.
 int64_t guard_age_ms(const guard_t *self);
 
-// Stop answering. Sockets that are still open let nobody in from now on.
+// Stop answering. Sockets that are still open and enforce their domain let nobody in from now on.
 void guard_destroy(guard_t **self_p);
 
 #endif

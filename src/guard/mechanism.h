@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 // mechanism.h - what libzmq is told of a socket's security before its first bind or
 // connect. Without a domain that it enforces libzmq lets everybody in when nobody
-// answers, so every socket has one.
+// answers, so every socket has one, and a side that asks (policy.h) enforces it.
 
 #ifndef ZB_MECHANISM_H
 #define ZB_MECHANISM_H

@@ -52,6 +52,20 @@ side_is_server(const side_conf_t *side)
 }
 
 static bool
+has_text(const char *text)
+{
+    return text && *text;
+}
+
+bool
+side_asks(const side_conf_t *side)
+{
+    const security_conf_t *security = &side->security;
+    return security->mechanism > SECURITY_NONE || has_text(security->allow) || has_text(security->deny)
+           || has_text(security->acl);
+}
+
+static bool
 side_is_client(const side_conf_t *side)
 {
     for (size_t i = 0; i < side->endpoint_count; i++)
@@ -246,6 +260,10 @@ check_side(const loader_t *self, const route_conf_t *route, side_t side, zap_mec
         check_gssapi(self, route, side, server);
     if (mechanism == ZAP_PLAIN && server)
         need(self, place_of(route, side), route, side, "users", security->users);
+    for (size_t i = 0; i < conf->endpoint_count; i++)
+        if (strcmp(conf->endpoints[i].at.text, ZAP_ENDPOINT) == 0)
+            diag_error(self->diag, conf->endpoints[i].place, "[route %s] %s: %s is where libzmq asks who may come in",
+                       route->name, side_name(side), ZAP_ENDPOINT);
     if (mechanism == ZAP_PLAIN && !server)
         need(self, place_of(route, side), route, side, "plain_username", security->plain_username);
 }
@@ -258,6 +276,7 @@ load_side(const loader_t *self, const guard_route_t *route, side_t side)
     policy_t *policy = self->policy;
     place_t place = place_of(route->conf, side);
     entry_t entry = { .side = side, .mechanism = mechanisms[security->mechanism], .server = side_is_server(conf) };
+    entry.asks = side_asks(conf);
     snprintf(entry.route, sizeof entry.route, "%s", route->conf->name);
     snprintf(entry.domain, sizeof entry.domain, "%s.%s", route->conf->name, side_name(side));
     entry.counters = route->counters ? &route->counters->sides[side] : NULL;
@@ -326,6 +345,15 @@ const entry_t *
 policy_at(const policy_t *self, size_t i)
 {
     return i < self->count ? &self->entries[i] : NULL;
+}
+
+bool
+policy_asks(const policy_t *self)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (self->entries[i].asks)
+            return true;
+    return false;
 }
 
 static void

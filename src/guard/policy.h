@@ -26,6 +26,7 @@ typedef struct {
     side_t side;
     zap_mechanism_t mechanism;
     bool server;                      // they come to us; else we go to them and nobody is let in or kept out here
+    bool asks;                        // not everybody may come in: see side_asks
     bool any_key;
     const keyset_t *keys;             // NULL unless CURVE with a folder
     const users_t *users;             // NULL unless PLAIN
@@ -49,10 +50,16 @@ const entry_t *policy_side(const policy_t *self, const char *route, side_t side)
 const entry_t *policy_at(const policy_t *self, size_t i); // NULL past the end
 void policy_free(policy_t **self_p);
 
+// Is there a side that asks? Else nobody need be.
+bool policy_asks(const policy_t *self);
+
 // May a peer at ADDRESS ("192.0.2.7"; of ipc: "localhost:…") come to this side?
 bool entry_admits(const entry_t *self, const char *address);
 
 // A side is a server if it has a bound endpoint.
 bool side_is_server(const side_conf_t *side);
+
+// Does a side want to know who comes: by its mechanism, by addresses, or by rights?
+bool side_asks(const side_conf_t *side);
 
 #endif
