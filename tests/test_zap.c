@@ -424,7 +424,7 @@ where_everybody_may_come_in_nobody_is_asked(void)
     house_t house = open_house("security = none");
     side_counters_t *counters = &house.counters.sides[SIDE_FRONTEND];
     CHECK(start(&house));
-    CHECK(knock(&house, &(login_t) {0}, ENOUGH_MS) == IN);
+    CHECK(knock(&house, &(login_t){ 0 }, ENOUGH_MS) == IN);
     CHECK(wait_for(&counters->auth_success, 1) == 1);
     // An endpoint that is there can't be bound; one that is not can.
     void *other = zmq_socket(house.ctx, ZMQ_ROUTER);
@@ -442,7 +442,7 @@ an_open_side_that_is_closed_asks_from_then_on(void)
     bool connected;
     CHECK(start(&house));
     void *socket = zmq_socket(house.clients, ZMQ_PUSH);
-    prepare(socket, &(login_t) {0});
+    prepare(socket, &(login_t){ 0 });
     void *monitor = open_monitor(house.clients, socket, ENOUGH_MS);
     zmq_connect(socket, route_endpoint(house.route, SIDE_FRONTEND, 0, &connected));
     CHECK(wait_for(&counters->auth_success, 1) == 1);
@@ -457,13 +457,13 @@ an_open_side_that_is_closed_asks_from_then_on(void)
     zmq_socket_monitor(socket, NULL, 0);
     zmq_close(monitor);
     zmq_close(socket);
-    CHECK(knock(&house, &(login_t) {0}, ENOUGH_MS) == OUT);
+    CHECK(knock(&house, &(login_t){ 0 }, ENOUGH_MS) == OUT);
     CHECK(wait_for(&counters->auth_failure, 1) >= 1);
     CHECK(counter_get(&counters->auth_success) == 1);
     // And goes on to ask, when all may come in again: none counts twice.
     route.conf = open->routes[0];
     CHECK(guard_load(house.guard, &route, 1, house.diag) == 0);
-    CHECK(knock(&house, &(login_t) {0}, ENOUGH_MS) == IN);
+    CHECK(knock(&house, &(login_t){ 0 }, ENOUGH_MS) == IN);
     CHECK(wait_for(&counters->auth_success, 2) == 2);
     conf_destroy(&closed);
     close_house(&house);

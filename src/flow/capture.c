@@ -51,7 +51,7 @@ capture_new(void *socket, const route_conf_t *conf, counters_t *counters)
     self->counters = counters;
     for (int i = 0; i < SIDES; i++) {
         envelope_t *envelope = &self->envelopes[i];
-        envelope->head = (size_t) snprintf(envelope->text, sizeof envelope->text, "%s %s ", conf->name, side_name((side_t) i));
+        envelope->head = (size_t)snprintf(envelope->text, sizeof envelope->text, "%s %s ", conf->name, side_name((side_t)i));
         envelope->wall_ns = -1;
     }
     self->publishes = side->type != ZMQ_PUSH;
@@ -61,7 +61,7 @@ capture_new(void *socket, const route_conf_t *conf, counters_t *counters)
     int hwm = 0;
     size_t size = sizeof hwm;
     zmq_getsockopt(socket, ZMQ_SNDHWM, &hwm, &size);
-    self->patience = hwm / 8 < PATIENCE_MAX ? (unsigned) (hwm / 8) : PATIENCE_MAX;
+    self->patience = hwm / 8 < PATIENCE_MAX ? (unsigned)(hwm / 8) : PATIENCE_MAX;
     if (self->publishes) {
         // Every subscription of every reader is shown, so that they can be counted.
         int on = 1;
@@ -174,7 +174,7 @@ write_number(char *to, uint64_t value)
     char digits[20];
     size_t count = 0;
     do
-        digits[count++] = (char) ('0' + value % 10);
+        digits[count++] = (char)('0' + value % 10);
     while (value /= 10);
     while (count > 0)
         *to++ = digits[--count];
@@ -185,9 +185,9 @@ static void
 write_all(envelope_t *self, uint64_t seq, int64_t wall_ns)
 {
     char *end = write_number(self->text + self->head, seq);
-    self->units = (size_t) (end - self->text) - 1;
+    self->units = (size_t)(end - self->text) - 1;
     *end++ = ' ';
-    self->size = (size_t) (write_number(end, (uint64_t) wall_ns) - self->text);
+    self->size = (size_t)(write_number(end, (uint64_t)wall_ns) - self->text);
     self->wall_ns = wall_ns;
 }
 
@@ -231,7 +231,7 @@ capture_offer(capture_t *self, side_t side, uint64_t seq, int64_t wall_ns, zmq_m
         int size = send_frame(self, &frames[i], i + 1 < count ? ZMQ_SNDMORE : 0);
         if (size == -1)
             return; // only the first frame of a message can be refused
-        bytes += (uint64_t) size;
+        bytes += (uint64_t)size;
     }
     self->met = true;
     counter_add(&self->counters->sides[SIDE_CAPTURE].messages_sent, 1);
@@ -247,7 +247,7 @@ capture_unseen(const capture_t *self)
 void
 capture_pass(capture_t *self, size_t messages)
 {
-    unsigned missed = messages < self->skip ? (unsigned) messages : self->skip;
+    unsigned missed = messages < self->skip ? (unsigned)messages : self->skip;
     self->skip -= missed;
     if (capture_has_readers(self))
         counter_add(&self->counters->capture_dropped, missed);

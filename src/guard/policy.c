@@ -182,7 +182,7 @@ try_cert(const loader_t *self, const char *path, bool secret, place_t place, con
     if (!path || !*path)
         return;
     if ((secret ? cert_load_secret(&cert, path, &fault) : cert_load_public(&cert, path, &fault)) == -1)
-        diag_error(self->diag, fault.line > 0 ? (place_t) { path, fault.line, 0 } : place, "%s: %s: %s", key, path,
+        diag_error(self->diag, fault.line > 0 ? (place_t){ path, fault.line, 0 } : place, "%s: %s: %s", key, path,
                    fault.text);
     else
         cert_wipe(&cert);
@@ -299,7 +299,7 @@ load_side(const loader_t *self, const guard_route_t *route, side_t side)
 static int
 compare_entries(const void *a, const void *b)
 {
-    return strcmp(((const entry_t *) a)->domain, ((const entry_t *) b)->domain);
+    return strcmp(((const entry_t *)a)->domain, ((const entry_t *)b)->domain);
 }
 
 policy_t *
@@ -336,9 +336,9 @@ policy_find(const policy_t *self, const void *domain, size_t size)
 const entry_t *
 policy_side(const policy_t *self, const char *route, side_t side)
 {
-    char domain[sizeof ((entry_t *) 0)->domain];
+    char domain[sizeof ((entry_t *)0)->domain];
     int size = snprintf(domain, sizeof domain, "%s.%s", route, side_name(side));
-    return policy_find(self, domain, (size_t) size);
+    return policy_find(self, domain, (size_t)size);
 }
 
 const entry_t *
