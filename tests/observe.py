@@ -357,6 +357,62 @@ def test_a_reader_that_connects_later_begins_where_it_came():
             print(f"# {capture}: came at {numbers[0]}, {len(numbers)} seen + {dropped} missed = {last - numbers[0] + 1}")
 
 
+@zb.limit(60)
+def test_a_capture_shows_the_parts_of_a_message_as_they_came():
+    for first in (0, 3):  # the message for which there is no worker yet has one part, or four
+        def message(i):
+            return [b"%d.%d" % (i, part) + b"x" * (i % 90) for part in range(1 + (i + first) % 4)]
+
+        with Route("pub") as route, zmq.Context() as context:
+            reader, producer, worker = (context.socket(kind) for kind in (zmq.SUB, zmq.PUSH, zmq.PULL))
+            for each in reader, producer, worker:
+                each.linger = 0
+            reader.subscribe(b"")
+            reader.connect(route.tap)
+            producer.connect(route.front)
+            zb.wait_until(lambda: route.stats()["capture"]["connections"] == 1, what="the reader")
+            sent, got, seen, over, done = [0], [], [], threading.Event(), threading.Event()
+
+            def produce():
+                while not over.is_set():
+                    if producer.poll(50, zmq.POLLOUT):
+                        producer.send_multipart(message(sent[0]))
+                        sent[0] += 1
+
+            def take(socket, into):
+                while not done.is_set():
+                    if socket.poll(50):
+                        into.append(socket.recv_multipart())
+
+            threads = [threading.Thread(target=produce), threading.Thread(target=take, args=[reader, seen]),
+                       threading.Thread(target=take, args=[worker, got])]
+            try:
+                threads[0].start()
+                threads[1].start()
+                zb.wait_until(lambda: route.stats()["blocked"], what="a message that nobody takes")
+                worker.connect(route.back)
+                threads[2].start()
+                zb.wait_until(lambda: len(seen) > 1000, what="what the capture shows")
+                over.set()
+                threads[0].join()
+                zb.wait_until(lambda: len(got) == sent[0], what="every message")
+                zb.wait_until(lambda: len(seen) == route.stats()["capture"]["messages_sent"], what="every copy")
+            finally:
+                over.set()
+                done.set()
+                for each in threads:
+                    if each.ident:
+                        each.join()
+                for each in reader, producer, worker:
+                    each.close()
+            assert got == [message(i) for i in range(sent[0])]
+            for envelope, *parts in seen:
+                name, side, number, _ = envelope.split()
+                assert (name, side, parts) == (b"r", b"frontend", message(int(number) - 1)), (envelope, parts)
+            numbers = [int(each[0].split()[2]) for each in seen]
+            assert numbers == sorted(set(numbers))
+
+
 @zb.limit(120)
 def test_requests_and_slow_clients_beside_a_route_at_full_load():
     zb.need_http()
