@@ -6,7 +6,7 @@ import re
 
 import zb
 
-ROOMS = ["base", "conf", "flow", "guard", "admin"]
+ROOMS = ["base", "conf", "flow", "interpose", "guard", "admin"]
 MAY_USE = {room: ROOMS[:i + 1] for i, room in enumerate(ROOMS)}
 MAY_USE["bench"] = ["base", "bench"]
 MAY_USE["."] = ROOMS + ["bench", "."]  # the mains

@@ -3,7 +3,7 @@
 //
 // libzmq tells a ZAP handler, and the property Peer-Address of a message tells
 // us, only the host that a peer comes from; several of one host look alike. The
-// executable has its own getnameinfo(3) (getnameinfo.c), with which libzmq makes
+// executable has its own getnameinfo(3) (interpose/getnameinfo.c), with which libzmq makes
 // that text: it puts the inode of the connection behind the host, and no two
 // connections of a system have the same. Where it is not linked, or the
 // transport is none that it knows, there is no inode, and nobody is told apart.

@@ -10,6 +10,8 @@
 #ifndef ZB_WAKEUP_H
 #define ZB_WAKEUP_H
 
+#include <poll.h>
+
 typedef struct {
     int fd;       // readable: there is news
     void *poller; // NULL: the descriptor is the socket's own
@@ -22,6 +24,10 @@ int wakeup_open(wakeup_t *self, void *socket);
 // The news was heard: run the socket's commands and make the descriptor unreadable.
 // Returns what the socket is ready for, ZMQ_POLLIN and ZMQ_POLLOUT.
 int wakeup_heard(const wakeup_t *self, void *socket);
+
+// What ppoll(2) has just told the calling thread of the sockets that it sleeps on,
+// so that libzmq need not ask again (interpose/mailbox.c). NULL where that is not linked.
+__attribute__((weak)) void wakeup_told(const struct pollfd *items, nfds_t count);
 
 // Before zmq_close.
 void wakeup_close(wakeup_t *self);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "flow/accept.h"
+#include "interpose/accept.h"
+
+#include "interpose/ready.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -20,23 +21,17 @@ accept_limit(int most)
     atomic_store(&limit, most);
 }
 
-static bool
-is_first_thread(void)
-{
-    return syscall(SYS_gettid) == (long) getpid();
-}
-
 // The kernel gives the lowest number that is free, so the number tells how many
 // are in use. ECONNABORTED is what libzmq takes from every kind of listener.
 int
 accept4(int listener, struct sockaddr *restrict address, socklen_t *restrict length, int flags)
 {
-    int fd = (int) syscall(SYS_accept4, listener, address, length, flags);
+    int fd = (int)syscall(SYS_accept4, listener, address, length, flags);
     if (fd == -1 && errno != EMFILE && errno != ENFILE)
         return -1;
     if (fd != -1 && fd < atomic_load_explicit(&limit, memory_order_relaxed))
         return fd;
-    if (is_first_thread())
+    if (ready_is_first_thread())
         return fd;
     if (fd == -1) // it stays readable: without a nap the I/O thread would spin
         nanosleep(&(struct timespec) { 0, NO_ROOM_NAP_NS }, NULL);

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MPL-2.0
+// ready.h - what is known of the descriptors that libzmq's threads wait for.
+//
+// libzmq asks the kernel more than it has to. For a message that wakes it, an I/O
+// thread wants to be told of room in the connection (epoll_ctl), writes without
+// waiting for that (send), hears that there is room (epoll_wait), has nothing more
+// to write and wants to hear no more (epoll_ctl). Before and after each read of a
+// mailbox it asks whether there is something to read (poll), which epoll_wait has
+// just told it. It reads and writes 8 KiB at a time.
+//
+// So the executable has its own epoll_ctl, epoll_wait, recv, send, poll and read,
+// which go before the C library's, and share what they know here:
+//
+//   epoll.c    a connection that took all of the last write has room until a write
+//              says otherwise: the kernel is not asked. And the end of a connection
+//              that is held back waits to be read.
+//   recv.c     a busy connection is read 64 KiB at a time.
+//   send.c     8 KiB of a longer burst wait in the kernel for what follows.
+//   mailbox.c  what the kernel has told of a mailbox need not be asked again.
+//
+// Each descriptor belongs to one thread at a time: who polls it also reads and
+// writes there. So nothing here is locked.
+
+#ifndef ZB_READY_H
+#define ZB_READY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+
+#define READY_BATCH 8192 // what libzmq reads and writes at once (in_batch_size, out_batch_size)
+
+typedef struct ahead ahead_t;
+
+typedef enum {
+    MAILBOX_UNKNOWN,
+    MAILBOX_SIGNALLED,
+    MAILBOX_EMPTY,
+} mailbox_state_t;
+
+typedef struct ready ready_t;
+
+struct ready {
+    // Of a descriptor in an epoll set.
+    const void *thread; // that added it; NULL: the first
+    epoll_data_t data;  // its owner's; the kernel has a tag and the descriptor instead
+    uint32_t wanted;    // by its owner
+    uint32_t asked;     // of the kernel
+    int epoll;
+    bool known;
+    bool reads;  // it was wanted for reading once: its end is there to be read
+    bool parked; // not in the kernel's set
+
+    // Of a connection.
+    bool stream;    // something was sent
+    bool blocked;   // the last send was cut short
+    bool corked;    // the last send waits for more
+    bool full;      // the last receive filled the buffer
+    ahead_t *ahead; // what was received and not yet asked for
+
+    // In its thread's list of what may be told without the kernel.
+    bool due;
+    ready_t *due_next, *due_before;
+    uint32_t wait; // the last epoll_wait of which it was an event
+    int place;     // and which one
+
+    // Of a mailbox.
+    const void *listener; // the thread that knows
+    mailbox_state_t mailbox;
+    int answers;   // that may still be given of it
+    bool slept_on; // nothing is missed by one more: its thread looks again before it sleeps
+};
+
+// NULL where nothing can be known of it, or is: it then goes the kernel's way.
+ready_t *ready_find(int fd);
+
+// The same, with room made for it. NULL: far beyond what the table holds, or no memory.
+ready_t *ready_make(int fd);
+
+// This thread's descriptor in an epoll set. NULL: not one, or this is the first thread.
+ready_t *ready_mine(int fd);
+
+// The calling thread's mark. Never read through.
+const void *ready_thread(void);
+bool ready_is_first_thread(void);
+
+// What is wanted or blocked has changed: tell the kernel what it does not know,
+// and remember what can be told without it. As epoll_ctl(2).
+int ready_update(ready_t *self, int fd);
+
+// Forget what was received ahead.
+void ready_drop_ahead(ready_t *self);
+
+// What this thread has just learned of a mailbox.
+void ready_note_mailbox(int fd, mailbox_state_t state);
+
+#endif

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What the daemon reads and writes is cut into batches that nobody sees: every size, any number of clients, on both transports."""
+
+import random
+import statistics
+import threading
+import time
+import zlib
+
+import zmq
+import zb
+
+BATCH = 8192           # of libzmq, for one read or write
+AHEAD = 8 * BATCH      # of the daemon, for one read of a busy connection
+HEADER = 9             # of a long frame, RFC 23
+PRODUCERS = 100        # more than are read ahead at once
+EACH = 2000
+
+
+def streamer(transport):
+    if transport == "ipc":
+        folder = zb.folder()
+        front, back = f"ipc://{folder}/front", f"ipc://{folder}/back"
+    else:
+        front, back = (f"tcp://127.0.0.1:{port}" for port in zb.free_ports(2))
+    return zb.Daemon(f"[route r]\ntype = streamer\nfrontend_bind = {front}\nbackend_bind = {back}\n"), front, back
+
+
+def opened(context, kind, endpoint):
+    peer = context.socket(kind)
+    peer.linger = 0
+    peer.rcvtimeo = peer.sndtimeo = int(60000 * zb.SLOW)
+    peer.connect(endpoint)
+    return peer
+
+
+def sizes():
+    """Frames that end at, before and behind the end of a batch or of what is read ahead, alone and after others."""
+    around = [edge * n - HEADER + d for edge, n in ((BATCH, 1), (BATCH, 2), (AHEAD, 1), (AHEAD, 2)) for d in range(-12, 13)]
+    small = [random.randrange(0, 600) for _ in range(3000)]
+    middle = [random.randrange(0, 3 * BATCH) for _ in range(1000)]
+    return around + small + around + middle
+
+
+def check_every_size(transport):
+    daemon, front, back = streamer(transport)
+    wanted = sizes()
+    bodies = [random.randbytes(size) for size in wanted]
+    with daemon, zmq.Context() as context:
+        push, pull = opened(context, zmq.PUSH, front), opened(context, zmq.PULL, back)
+
+        def produce():
+            for body in bodies:
+                push.send(body)
+
+        producer = threading.Thread(target=produce, daemon=True)
+        producer.start()
+        # Who does not take anything at first has the producer's burst wait in every place there is.
+        zb.wait_until(lambda: not push.poll(200, zmq.POLLOUT) or not producer.is_alive(), 60)
+        for number, body in enumerate(bodies):
+            found = pull.recv()
+            assert found == body, f"message {number} of {len(bodies)}: {len(found)} bytes for {len(body)}, crc {zlib.crc32(found)}"
+        producer.join()
+        assert not pull.poll(50), "more than was sent"
+        push.close()
+        pull.close()
+
+
+@zb.limit(120)
+def test_every_size_arrives_whole_and_in_order_over_tcp():
+    check_every_size("tcp")
+
+
+@zb.limit(120)
+def test_every_size_arrives_whole_and_in_order_over_ipc():
+    check_every_size("ipc")
+
+
+@zb.limit(120)
+def test_more_busy_producers_than_are_read_ahead():
+    """They fill the route while it is paused, each far beyond one batch; then all of it comes."""
+    daemon, front, back = streamer("tcp")
+    body = b"x" * 200
+    with daemon, zmq.Context() as context:
+        pull = opened(context, zmq.PULL, back)
+        pull.rcvhwm = 0
+        pushes = [opened(context, zmq.PUSH, front) for _ in range(PRODUCERS)]
+
+        def produce(mine):
+            for number in range(EACH):
+                for push in mine:
+                    push.send(b"%d %d %s" % (pushes.index(push), number, body))
+
+        with zb.Control(daemon) as control:
+            zb.wait_until(lambda: control.route("r")["frontend"]["connections"] == PRODUCERS, 30)
+            producers = [threading.Thread(target=produce, args=[pushes[i::4]], daemon=True) for i in range(4)]
+            control.ask("pause r")
+            for producer in producers:
+                producer.start()
+            zb.wait_until(lambda: not all(push.poll(0, zmq.POLLOUT) for push in pushes) or not any(p.is_alive() for p in producers), 60)
+            control.ask("resume r")
+        came = [0] * PRODUCERS
+        for _ in range(PRODUCERS * EACH):
+            producer, number, _ = pull.recv().split(b" ", 2)
+            assert int(number) == came[int(producer)], (producer, number, came[int(producer)])
+            came[int(producer)] += 1
+        for peer in [pull, *pushes]:
+            peer.close()
+
+
+@zb.limit(120)
+def test_the_end_of_a_burst_does_not_wait_for_more():
+    """A message that fills a batch to the last byte goes out like one that does not: each waits for the one before."""
+    daemon, front, back = streamer("tcp")
+    with daemon, zmq.Context() as context:
+        push, pull = opened(context, zmq.PUSH, front), opened(context, zmq.PULL, back)
+        times = {BATCH - HEADER: [], BATCH - HEADER - 100: [], 2 * BATCH - HEADER: []}
+        for _ in range(30):
+            for size, taken in times.items():
+                before = time.monotonic()
+                push.send(b"x" * size)
+                assert len(pull.recv()) == size
+                taken.append(time.monotonic() - before)
+        medians = [statistics.median(taken) for taken in times.values()]
+        print("# medians", *(f"{median * 1e6:.0f} us" for median in medians))
+        # What waits the kernel sends by itself, after 200 ms.
+        assert max(medians) < max(min(medians) + 0.15, 3 * min(medians)), medians
+        push.close()
+        pull.close()
+
+
+zb.main()
