@@ -175,7 +175,7 @@ change_in_thread(route_t *self, void *arg)
     if (self->forward.filter)
         services->filter_free(services->arg, &self->forward.filter);
     if (services->filter_new)
-        self->forward.filter = services->filter_new(services->arg, self->conf, self->counters);
+        self->forward.filter = services->filter_new(services->arg, self->conf, self->counters, self->forward.topics);
     self->forward.batch_ns = self->conf->batch_us * 1000;
     self->forward.batch_min = (size_t) self->conf->batch_min;
     return rc;

@@ -52,7 +52,7 @@ set_up_forwarding(route_t *self)
     if (forward->ports[SIDE_CAPTURE].socket)
         forward->capture = capture_new(forward->ports[SIDE_CAPTURE].socket, conf, self->counters);
     if (services->filter_new)
-        forward->filter = services->filter_new(services->arg, conf, self->counters);
+        forward->filter = services->filter_new(services->arg, conf, self->counters, forward->topics);
     self->cut_stalled = conf->sides[SIDE_BACKEND].nodrop;
     counter_set(&self->counters->subscriptions, 0);
     forward_init(forward, conf->flow);

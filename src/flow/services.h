@@ -8,6 +8,7 @@
 #include "conf/conf.h"
 #include "flow/counters.h"
 #include "flow/filter.h"
+#include "flow/topics.h"
 #include "flow/watch.h"
 
 #include <stdint.h>
@@ -22,7 +23,7 @@ typedef struct {
     // domain, manual mode. 0, or -1 with the reason in DIAG. May be NULL.
     int (*secure)(void *arg, void *socket, const route_conf_t *conf, side_t side, diag_t *diag);
     // The filter of a route, NULL for none; freed by filter_free in the route's last call. May be NULL.
-    filter_t *(*filter_new)(void *arg, const route_conf_t *conf, counters_t *counters);
+    filter_t *(*filter_new)(void *arg, const route_conf_t *conf, counters_t *counters, topics_t *topics);
     void (*filter_free)(void *arg, filter_t **filter_p);
     void *arg;
 

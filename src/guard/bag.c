@@ -1,30 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "guard/bag.h"
 
+#include "base/hash.h"
 #include "base/mem.h"
 
-#include <pthread.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
-
-static unsigned char hash_key[crypto_shorthash_KEYBYTES];
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-static void
-make_key(void)
-{
-    randombytes_buf(hash_key, sizeof hash_key);
-}
-
-static uint64_t
-hash_of(const void *bytes, size_t size)
-{
-    uint64_t hash;
-    pthread_once(&once, make_key);
-    crypto_shorthash((unsigned char *) &hash, size ? bytes : (const void *) "", size, hash_key);
-    return hash ? hash : 1;
-}
 
 static size_t
 slot_of(const bag_t *self, uint64_t hash, const void *bytes, size_t size)
@@ -56,7 +37,7 @@ grow(bag_t *self)
 bag_item_t *
 bag_find(const bag_t *self, const void *bytes, size_t size)
 {
-    return self->room ? self->slots[slot_of(self, hash_of(bytes, size), bytes, size)] : NULL;
+    return self->room ? self->slots[slot_of(self, hash_bytes(bytes, size), bytes, size)] : NULL;
 }
 
 uint32_t
@@ -64,7 +45,7 @@ bag_put(bag_t *self, const void *bytes, size_t size)
 {
     if (self->count * 2 >= self->room)
         grow(self);
-    uint64_t hash = hash_of(bytes, size);
+    uint64_t hash = hash_bytes(bytes, size);
     size_t i = slot_of(self, hash, bytes, size);
     if (!self->slots[i]) {
         bag_item_t *item = xcalloc(1, sizeof *item + size + 1);
@@ -97,7 +78,7 @@ bag_take(bag_t *self, const void *bytes, size_t size)
 {
     if (!self->room)
         return 0;
-    size_t i = slot_of(self, hash_of(bytes, size), bytes, size);
+    size_t i = slot_of(self, hash_bytes(bytes, size), bytes, size);
     bag_item_t *item = self->slots[i];
     if (!item)
         return 0;

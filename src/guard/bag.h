@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 typedef struct {
-    uint64_t hash; // 0: free
+    uint64_t hash;
     uint32_t size;
     uint32_t times;
     void *value; // the owner's

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "flow/peername.h"
 #include "guard/bag.h"
+#include "guard/idset.h"
 
 #include <netdb.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@ enum {
     REMEMBERED_MAX = 1000, // denials that were logged; then they are forgotten
     WRITERS_MAX = 4096,
     INSTALLED_MAX = 65536, // prefixes in the XPUB's table for one client
+    LEAVINGS = 1000, // subscriptions that end with their client, and as many as there are clients: look who has gone
     TOPIC_MAX = 65536,
 };
 
@@ -29,13 +31,14 @@ typedef struct client {
     zmq_msg_t pin;
     const void *key;
     size_t key_size;
+    const char *sender; // the address in its metadata, NULL where all from one address are one
     int fd;      // -1: none to be seen (inproc)
     ino_t inode; // of its connection, 0: not alive any more
     char address[64];
     char user[256];
     char id[64];
-    bag_t asked;     // topics, as asked for and taken in
-    bag_t ignored;   // topics, over a quota or denied
+    idset_t asked;   // topics, as asked for and taken in, each held
+    idset_t ignored; // topics, over a quota or denied, each held
     bag_t installed; // prefixes in the XPUB's table, with how many of the asked need them
     acl_view_t *view;
     uint64_t generation;
@@ -67,8 +70,10 @@ struct gate {
 
     client_t *clients;
     bag_t index; // key -> client_t
-    size_t count, sweep_at;
-    bag_t refs, ignored; // topics, by how many connections
+    client_t *last; // found in it: subscriptions come in rows
+    size_t count, sweep_at, leavings;
+    topics_t *topics;  // the route's: asked for by how many connections
+    topics_t *ignored; // by how many
 
     bag_t checked; // prefix -> holders_t
     unsigned *lengths; // a bit for each length of a checked prefix, NULL before the first
@@ -195,7 +200,8 @@ peer_address(zmq_msg_t *frame, char *host, size_t room)
 
 static void free_client(gate_t *self, client_t *client);
 
-// Forget who has gone: at most as often as the number of clients doubles.
+// Forget who has gone: at most as often as the number of clients doubles, or when
+// more subscriptions have ended than there are clients to look at.
 static void
 sweep(gate_t *self)
 {
@@ -211,6 +217,7 @@ sweep(gate_t *self)
         self->count--;
     }
     self->sweep_at = self->count * 2 + 64;
+    self->leavings = 0;
 }
 
 // Where we connect, the peer stays the same over its connections.
@@ -246,25 +253,26 @@ add_client(gate_t *self, zmq_msg_t *frame, const void *key, size_t key_size)
     return client;
 }
 
-// Who sent FRAME? NULL: libzmq did, for one who has left.
+// Who sent FRAME, of which SENDER is the address; NULL over inproc.
 static client_t *
-find_client(gate_t *self, zmq_msg_t *frame)
+find_client(gate_t *self, zmq_msg_t *frame, const char *sender)
 {
-    const char *address = zmq_msg_gets(frame, "Peer-Address");
-    const void *key = &address;
-    size_t size = sizeof address;
+    const void *key = &sender;
+    size_t size = sizeof sender;
     char host[64];
-    if (!address || self->by_address) {
+    if (sender && self->last && self->last->sender == sender)
+        return self->last;
+    if (!sender || self->by_address) {
         peer_address(frame, host, sizeof host);
         key = host;
         size = strlen(host);
     }
     const bag_item_t *item = bag_find(&self->index, key, size);
-    if (!item)
-        return add_client(self, frame, key, size);
-    if (self->by_address)
-        look_at_connection(item->value, frame);
-    return item->value;
+    client_t *client = item ? item->value : add_client(self, frame, key, size);
+    if (self->by_address && item)
+        look_at_connection(client, frame);
+    client->sender = self->by_address ? NULL : sender;
+    return self->last = client;
 }
 
 // --- rights -------------------------------------------------------------------------
@@ -349,6 +357,15 @@ let_go(gate_t *self, const client_t *client, const void *bytes, size_t size)
 }
 
 static void
+drop_all(topics_t *topics, idset_t *set)
+{
+    for (uint32_t i = 0; i < set->room; i++)
+        if (idset_slot(set, i))
+            topics_drop(topics, idset_slot(set, i));
+    idset_free(set);
+}
+
+static void
 free_client(gate_t *self, client_t *client)
 {
     for (size_t i = 0; i < client->installed.room; i++) {
@@ -356,9 +373,11 @@ free_client(gate_t *self, client_t *client)
         if (item)
             let_go(self, client, item->bytes, item->size);
     }
+    if (self->last == client)
+        self->last = NULL;
     zmq_msg_close(&client->pin);
-    bag_free(&client->asked);
-    bag_free(&client->ignored);
+    drop_all(self->topics, &client->asked);
+    drop_all(self->ignored, &client->ignored);
     bag_free(&client->installed);
     acl_view_free(&client->view);
     free(client);
@@ -498,40 +517,65 @@ is_over_quota(gate_t *self, client_t *client, size_t size)
 static void
 ignore(gate_t *self, client_t *client, const void *topic, size_t size)
 {
-    bag_put(&client->ignored, topic, size);
-    bag_put(&self->ignored, topic, size);
+    uint32_t number = topics_hold(self->ignored, topic, size);
+    idset_put(&client->ignored, number);
+    topics_ask(self->ignored, number);
     cut_if_stubborn(self, client);
+}
+
+// Its number if CLIENT is ignored with it, or 0.
+static uint32_t
+find_ignored(gate_t *self, const client_t *client, const void *topic, size_t size)
+{
+    uint32_t number = client->ignored.count > 0 ? topics_find(self->ignored, topic, size) : 0;
+    return number && idset_has(&client->ignored, number) ? number : 0;
 }
 
 static bool
 subscribed(gate_t *self, client_t *client, void *xpub, const void *topic, size_t size)
 {
-    if (bag_find(&client->asked, topic, size))
-        return self->verbose;
-    if (bag_find(&client->ignored, topic, size))
+    if (find_ignored(self, client, topic, size))
         return false;
+    uint32_t number = topics_hold(self->topics, topic, size);
+    if (idset_has(&client->asked, number)) {
+        topics_drop(self->topics, number);
+        return self->verbose;
+    }
     if (is_over_quota(self, client, size) || (self->manual && !install(self, client, xpub, topic, size))) {
+        topics_drop(self->topics, number);
         ignore(self, client, topic, size);
         return false;
     }
-    bag_put(&client->asked, topic, size);
-    return bag_put(&self->refs, topic, size) == 1 || self->verbose;
+    idset_put(&client->asked, number);
+    return topics_ask(self->topics, number) == 1 || self->verbose;
 }
 
 static bool
 unsubscribed(gate_t *self, client_t *client, void *xpub, const void *topic, size_t size)
 {
-    if (bag_find(&client->ignored, topic, size)) {
-        bag_take(&client->ignored, topic, size);
-        bag_take(&self->ignored, topic, size);
+    uint32_t number = find_ignored(self, client, topic, size);
+    if (number) {
+        idset_take(&client->ignored, number);
+        topics_unask(self->ignored, number);
+        topics_drop(self->ignored, number);
         return false;
     }
-    if (!bag_find(&client->asked, topic, size))
+    number = topics_find(self->topics, topic, size);
+    if (!number || !idset_take(&client->asked, number))
         return false;
-    bag_take(&client->asked, topic, size);
     if (self->manual)
         uninstall(self, client, xpub, topic, size);
-    return bag_take(&self->refs, topic, size) == 0 || self->verboser;
+    bool was_last = topics_unask(self->topics, number) == 0;
+    topics_drop(self->topics, number);
+    return was_last || self->verboser;
+}
+
+// What goes with a client goes in one go: then it is time to forget the client.
+static void
+note_leaving(gate_t *self)
+{
+    if (++self->leavings > self->count + LEAVINGS)
+        sweep(self);
 }
 
 // One of those who asked for TOPIC has left; which, libzmq does not say. That of
@@ -539,16 +583,19 @@ unsubscribed(gate_t *self, client_t *client, void *xpub, const void *topic, size
 static bool
 left(gate_t *self, const void *topic, size_t size)
 {
+    uint32_t number = topics_find(self->topics, topic, size);
     const bag_item_t *local = bag_find(&self->index, "", 0); // peers over inproc carry no address either
-    if (local)
-        bag_take(&((client_t *) local->value)->asked, topic, size);
-    if (bag_find(&self->ignored, topic, size)) {
-        bag_take(&self->ignored, topic, size);
-        return false;
-    }
-    if (!bag_find(&self->refs, topic, size))
-        return false;
-    return bag_take(&self->refs, topic, size) == 0 || self->verboser;
+    bool was_local = number && local && idset_take(&((client_t *) local->value)->asked, number);
+    uint32_t ignored = topics_find(self->ignored, topic, size);
+    bool was_ignored = ignored && topics_asked(self->ignored, ignored) > 0;
+    bool was_asked = !was_ignored && number && topics_asked(self->topics, number) > 0;
+    bool was_last = was_asked && topics_unask(self->topics, number) == 0;
+    if (was_ignored)
+        topics_unask(self->ignored, ignored);
+    if (was_local)
+        topics_drop(self->topics, number);
+    note_leaving(self);
+    return was_asked && (was_last || self->verboser);
 }
 
 // Each message in the XPUB's queue that is no subscription makes it name the
@@ -584,11 +631,11 @@ on_subscription(void *arg, void *xpub, zmq_msg_t *frame)
     size_t size = zmq_msg_size(frame);
     self->socket = xpub;
     review(self);
-    bool has_sender = zmq_msg_gets(frame, "Peer-Address") != NULL;
+    const char *sender = zmq_msg_gets(frame, "Peer-Address");
     bool is_plain = size == 0 || data[0] > 1;
-    if (!has_sender && !is_plain && data[0] == 0)
+    if (!sender && !is_plain && data[0] == 0)
         return left(self, data + 1, size - 1);
-    client_t *client = find_client(self, frame);
+    client_t *client = find_client(self, frame, sender);
     if (is_plain)
         return spoke(self, client, xpub, frame);
     if (self->out_of_step) {
@@ -726,10 +773,12 @@ take_conf(gate_t *self, const route_conf_t *conf, counters_t *counters)
 }
 
 gate_t *
-gate_new(const route_conf_t *conf, counters_t *counters, gate_rights_t rights)
+gate_new(const route_conf_t *conf, counters_t *counters, topics_t *topics, gate_rights_t rights)
 {
     gate_t *self = xcalloc(1, sizeof *self);
     self->rights = rights;
+    self->topics = topics_share(topics);
+    self->ignored = topics_new();
     self->sweep_at = 64;
     take_conf(self, conf, counters);
     if (conf->engine == ENGINE_ZMQ_PROXY || (!self->filter.filters_messages && !self->filter.filters_subscriptions))
@@ -763,11 +812,11 @@ gate_cut(gate_t *self)
 }
 
 bool
-gate_resume(gate_t *self, const route_conf_t *conf, counters_t *counters)
+gate_resume(gate_t *self, const route_conf_t *conf, counters_t *counters, const topics_t *topics)
 {
     bool manual = self->manual, counts = self->filter.filters_subscriptions;
     take_conf(self, conf, counters);
-    return self->manual == manual && self->filter.filters_subscriptions == counts;
+    return self->topics == topics && self->manual == manual && self->filter.filters_subscriptions == counts;
 }
 
 void
@@ -779,8 +828,13 @@ gate_free(gate_t **self_p)
     while (self->clients) {
         client_t *client = self->clients;
         self->clients = client->next;
+        idset_free(&client->asked);
+        idset_free(&client->ignored);
         free_client(self, client);
     }
+    topics_forget(self->topics);
+    topics_free(&self->topics);
+    topics_free(&self->ignored);
     for (size_t i = 0; i < self->checked.room; i++) {
         bag_item_t *item = bag_slot(&self->checked, i);
         if (!item)
@@ -791,8 +845,6 @@ gate_free(gate_t **self_p)
     forget_writers(self);
     bag_free(&self->checked);
     bag_free(&self->index);
-    bag_free(&self->refs);
-    bag_free(&self->ignored);
     bag_free(&self->denied);
     free(self->lengths);
     free(self);

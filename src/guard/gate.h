@@ -21,6 +21,7 @@
 #include "conf/conf.h"
 #include "flow/counters.h"
 #include "flow/filter.h"
+#include "flow/topics.h"
 #include "guard/acl.h"
 
 typedef struct gate gate_t;
@@ -37,13 +38,14 @@ typedef struct {
 typedef enum { GATE_OPEN, GATE_COUNTS, GATE_MANUAL } gate_mode_t;
 gate_mode_t gate_mode(const route_conf_t *conf, side_t side);
 
-// NULL: CONF needs none. CONF and COUNTERS outlive it.
-gate_t *gate_new(const route_conf_t *conf, counters_t *counters, gate_rights_t rights);
+// NULL: CONF needs none. CONF and COUNTERS outlive it; TOPICS are shared: it alone
+// says in them who asks for what.
+gate_t *gate_new(const route_conf_t *conf, counters_t *counters, topics_t *topics, gate_rights_t rights);
 filter_t *gate_filter(gate_t *self); // its own, valid as long as the gate
 
 // The route goes on with another CONF, on the same sockets: keep who is there.
 // False: that is not possible, make a new one.
-bool gate_resume(gate_t *self, const route_conf_t *conf, counters_t *counters);
+bool gate_resume(gate_t *self, const route_conf_t *conf, counters_t *counters, const topics_t *topics);
 
 const char *gate_route(const gate_t *self);
 void *gate_socket(const gate_t *self); // the XPUB it saw last, NULL: none yet

@@ -686,7 +686,7 @@ change_reports(void *xpub, const route_conf_t *conf)
 }
 
 filter_t *
-guard_filter_new(void *arg, const route_conf_t *conf, counters_t *counters)
+guard_filter_new(void *arg, const route_conf_t *conf, counters_t *counters, topics_t *topics)
 {
     guard_t *self = arg;
     pthread_mutex_lock(&self->lock);
@@ -695,13 +695,13 @@ guard_filter_new(void *arg, const route_conf_t *conf, counters_t *counters)
     void *xpub = parked->xpub;
     parked->gate = NULL;
     pthread_mutex_unlock(&self->lock);
-    if (gate && !gate_resume(gate, conf, counters)) {
+    if (gate && !gate_resume(gate, conf, counters, topics)) {
         gate_cut(gate);
         gate_free(&gate);
         change_reports(xpub, conf);
     }
     if (!gate)
-        gate = gate_new(conf, counters, (gate_rights_t) { view_of, generation_of, self });
+        gate = gate_new(conf, counters, topics, (gate_rights_t) { view_of, generation_of, self });
     return gate ? gate_filter(gate) : NULL;
 }
 

@@ -19,6 +19,7 @@
 #include "conf/conf.h"
 #include "flow/counters.h"
 #include "flow/filter.h"
+#include "flow/topics.h"
 #include "flow/watch.h"
 
 #include <stdint.h>
@@ -65,7 +66,7 @@ int guard_secure(void *arg, void *socket, const route_conf_t *conf, side_t side,
 
 // For route_services_t: the filter of a route that was loaded, NULL if it needs
 // none. CONF and COUNTERS outlive it.
-filter_t *guard_filter_new(void *arg, const route_conf_t *conf, counters_t *counters);
+filter_t *guard_filter_new(void *arg, const route_conf_t *conf, counters_t *counters, topics_t *topics);
 void guard_filter_free(void *arg, filter_t **filter_p);
 
 // Milliseconds since the thread last came round its loop (it does so every second), or the one that checks passwords,
