@@ -21,7 +21,7 @@ dice(uint32_t sides)
 {
     static uint64_t state = 42;
     state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (uint32_t) (state >> 33) % sides;
+    return (uint32_t)(state >> 33) % sides;
 }
 
 // Topics of the most different kinds, each another one: empty, NUL bytes, one the
@@ -34,7 +34,7 @@ topic(uint32_t i, char text[9000])
     uint32_t number = i / 10;
     memset(text, 0, length);
     for (size_t at = 0; at < length && at < 4; at++, number >>= 8)
-        text[at] = (char) number;
+        text[at] = (char)number;
     return length;
 }
 
@@ -77,8 +77,8 @@ pieces_of_every_size_do_not_overlap(void)
         size_t size = i % 600 + 1;
         numbers[i] = slab_take(&slab, size);
         CHECK(numbers[i] != 0 && slab_size(&slab, numbers[i]) >= size && slab_size(&slab, numbers[i]) < size + SLAB_UNIT);
-        CHECK((uintptr_t) slab_at(&slab, numbers[i]) % SLAB_UNIT == 0);
-        memset(slab_at(&slab, numbers[i]), (int) (i % 251), slab_size(&slab, numbers[i]));
+        CHECK((uintptr_t)slab_at(&slab, numbers[i]) % SLAB_UNIT == 0);
+        memset(slab_at(&slab, numbers[i]), (int)(i % 251), slab_size(&slab, numbers[i]));
     }
     size_t wrong = 0;
     for (uint32_t i = 0; i < 3000; i++) {
@@ -210,9 +210,9 @@ what_is_forgotten_stays_listed(void)
     char text[20];
     for (int i = 0; i < 1000; i++) {
         int size = snprintf(text, sizeof text, "%d", i);
-        topics_ask(shared, topics_hold(shared, text, (size_t) size));
+        topics_ask(shared, topics_hold(shared, text, (size_t)size));
         if (i % 500 == 0)
-            topics_add(topics, text, (size_t) size);
+            topics_add(topics, text, (size_t)size);
     }
     topics_forget(shared);
     CHECK(topics_find(topics, "1", 1) == 0);
@@ -289,14 +289,14 @@ everybody_may_ask_for_the_same(void)
         for (uint32_t i = 0; i < CROWD; i++) {
             wrong += topics_hold(topics, "all", 3) != number || topics_ask(topics, number) != i + 1;
             if (i % 100 == 0)
-                topics_add(topics, text, (size_t) snprintf(text, sizeof text, "%u", i));
+                topics_add(topics, text, (size_t)snprintf(text, sizeof text, "%u", i));
         }
         CHECK(topics_count(topics) == CROWD / 100);
         for (uint32_t i = CROWD; i-- > 0;) {
             wrong += topics_find(topics, "all", 3) != number || topics_unask(topics, number) != i;
             topics_drop(topics, number);
             if (i % 100 == 0)
-                wrong += !topics_remove(topics, text, (size_t) snprintf(text, sizeof text, "%u", i));
+                wrong += !topics_remove(topics, text, (size_t)snprintf(text, sizeof text, "%u", i));
         }
         CHECK(topics_find(topics, "all", 3) == number && topics_asked(topics, number) == 0);
         if (crowd == 1) {
@@ -344,7 +344,7 @@ static void
 subscribe(subscriber_t *self, uint32_t i)
 {
     char text[40];
-    size_t size = (size_t) snprintf(text, sizeof text, "topic/%010u", i);
+    size_t size = (size_t)snprintf(text, sizeof text, "topic/%010u", i);
     uint32_t number = topics_hold(self->topics, text, size);
     idset_put(&self->set, number);
     topics_ask(self->topics, number);
@@ -355,7 +355,7 @@ static void
 unsubscribe(subscriber_t *self, uint32_t i)
 {
     char text[40];
-    size_t size = (size_t) snprintf(text, sizeof text, "topic/%010u", i);
+    size_t size = (size_t)snprintf(text, sizeof text, "topic/%010u", i);
     uint32_t number = topics_find(self->topics, text, size);
     idset_take(&self->set, number);
     topics_unask(self->topics, number);

@@ -21,7 +21,7 @@ hash_bytes(const void *bytes, size_t size)
 {
     uint64_t hash;
     pthread_once(&once, make_keys);
-    crypto_shorthash((unsigned char *) &hash, size ? bytes : (const void *) "", size, bytes_key);
+    crypto_shorthash((unsigned char *)&hash, size ? bytes : (const void *)"", size, bytes_key);
     return hash;
 }
 
@@ -32,5 +32,5 @@ hash_number(uint32_t number)
     pthread_once(&once, make_keys);
     uint64_t mixed = (number ^ number_key) * UINT64_C(0x9e3779b97f4a7c15);
     mixed = (mixed ^ mixed >> 32) * UINT64_C(0xd6e8feb86659fd93);
-    return (uint32_t) (mixed >> 32);
+    return (uint32_t)(mixed >> 32);
 }

@@ -33,7 +33,7 @@ take_place(slab_t *self, slab_block_t *block)
             xrealloc(NULL, SIZE_MAX, 2); // says that we are out of memory
         place = self->count++;
     }
-    self->places[place] = (slab_place_t) { .block = block };
+    self->places[place] = (slab_place_t){ .block = block };
     self->blocks++;
     return place;
 }
@@ -42,7 +42,7 @@ static void
 free_block(slab_t *self, uint32_t place)
 {
     free(self->places[place].block);
-    self->places[place] = (slab_place_t) { .next = self->free };
+    self->places[place] = (slab_place_t){ .next = self->free };
     self->free = place;
     if (--self->blocks == 0)
         slab_free(self);
@@ -75,7 +75,7 @@ static slab_block_t *
 new_block(size_t bytes, size_t units)
 {
     slab_block_t *block = xrealloc(NULL, bytes, 1);
-    *block = (slab_block_t) { .units = (uint32_t) units };
+    *block = (slab_block_t){ .units = (uint32_t)units };
     return block;
 }
 
@@ -102,7 +102,7 @@ slab_take(slab_t *self, size_t size)
     uint32_t place = self->open[units];
     if (!place) {
         place = take_place(self, new_block(BLOCK_BYTES, units));
-        open_place(self, place, (uint32_t) units);
+        open_place(self, place, (uint32_t)units);
     }
     slab_block_t *block = self->places[place].block;
     uint32_t unit = block->free;
@@ -110,11 +110,11 @@ slab_take(slab_t *self, size_t size)
         block->free = block->unit[unit - 1];
     } else {
         unit = block->fresh + 1u;
-        block->fresh = (uint16_t) (block->fresh + units);
+        block->fresh = (uint16_t)(block->fresh + units);
     }
     block->used++;
     if (is_full(block))
-        close_place(self, place, (uint32_t) units);
+        close_place(self, place, (uint32_t)units);
     return place << SLAB_UNITS_BITS | unit;
 }
 
@@ -142,5 +142,5 @@ slab_free(slab_t *self)
     for (uint32_t place = 1; place < self->count; place++)
         free(self->places[place].block);
     free(self->places);
-    *self = (slab_t) { 0 };
+    *self = (slab_t){ 0 };
 }

@@ -60,7 +60,7 @@ slab_at(const slab_t *self, uint32_t number)
 static inline size_t
 slab_size(const slab_t *self, uint32_t number)
 {
-    return (size_t) slab_block(self, number)->units * SLAB_UNIT;
+    return (size_t)slab_block(self, number)->units * SLAB_UNIT;
 }
 
 #endif

@@ -112,7 +112,7 @@ change_capture(route_t *self, change_t *change)
     int rc = 0;
     if (forward->ports[SIDE_CAPTURE].socket) {
         give_back_listeners(self, SIDE_CAPTURE, &change->conf->sides[SIDE_CAPTURE], change->listeners);
-        drop_endpoints(self, SIDE_CAPTURE, &(side_conf_t) { .type = -1 });
+        drop_endpoints(self, SIDE_CAPTURE, &(side_conf_t){ .type = -1 });
         close_capture(self);
     }
     if (change->conf->sides[SIDE_CAPTURE].type != -1) {
@@ -177,7 +177,7 @@ change_in_thread(route_t *self, void *arg)
     if (services->filter_new)
         self->forward.filter = services->filter_new(services->arg, self->conf, self->counters, self->forward.topics);
     self->forward.batch_ns = self->conf->batch_us * 1000;
-    self->forward.batch_min = (size_t) self->conf->batch_min;
+    self->forward.batch_min = (size_t)self->conf->batch_min;
     return rc;
 }
 

@@ -54,7 +54,7 @@ static void
 begin_blocked(const port_t *port)
 {
     if (counter_get(&port->counters->blocked_since_ns) == 0)
-        counter_set(&port->counters->blocked_since_ns, (uint64_t) clock_mono_ns());
+        counter_set(&port->counters->blocked_since_ns, (uint64_t)clock_mono_ns());
 }
 
 static void
@@ -63,7 +63,7 @@ end_blocked(const port_t *port)
     uint64_t since = counter_get(&port->counters->blocked_since_ns);
     if (since == 0)
         return;
-    counter_add(&port->counters->blocked_ns, (uint64_t) clock_mono_ns() - since);
+    counter_add(&port->counters->blocked_ns, (uint64_t)clock_mono_ns() - since);
     counter_set(&port->counters->blocked_since_ns, 0);
 }
 
@@ -175,7 +175,7 @@ discard_rest(lane_t *lane)
         int size = zmq_msg_recv(&lane->part, lane->from->socket, ZMQ_DONTWAIT);
         if (size == -1)
             break;
-        lane->bytes += (uint64_t) size;
+        lane->bytes += (uint64_t)size;
         more = zmq_msg_more(&lane->part);
     }
     lane->inside = false;
@@ -197,7 +197,7 @@ tally_up(forward_t *self, lane_t *lane, const tally_t *tally)
     if (tally->sent)
         count_sent(lane, tally->sent, tally->sent_bytes);
     if (lane->kind == LANE_REQUEST)
-        self->pending += (int64_t) tally->sent;
+        self->pending += (int64_t)tally->sent;
 }
 
 ALWAYS_INLINE void
@@ -240,7 +240,7 @@ stream(forward_t *self, lane_t *lane, lane_kind_t kind, size_t up_to)
         if (routing_id)
             out = &id;
         else
-            lane->bytes += (uint64_t) size;
+            lane->bytes += (uint64_t)size;
         if (routing_id && kind == LANE_REQUEST)
             add_epoch(self, part, &id);
         else if (routing_id && !remove_epoch(self, part, &id)) {
@@ -352,7 +352,7 @@ receive(lane_t *lane, message_t *message)
         if (size == -1)
             return false;
         if (message->count > message->hidden)
-            message->bytes += (uint64_t) size;
+            message->bytes += (uint64_t)size;
     } while (zmq_msg_more(frame));
     return true;
 }
@@ -499,14 +499,14 @@ move_shown(forward_t *self, lane_t *lane, size_t up_to)
         messages++;
         if (zmq_msg_more(part)) {
             message_t *held = &lane->held;
-            receive_rest(lane, held, (uint64_t) size);
+            receive_rest(lane, held, (uint64_t)size);
             received_whole(self, lane, held);
             show(self, lane, held->frames, held->count);
             if (!forward_deliver(self, lane, held))
                 break;
             continue;
         }
-        lane->bytes = (uint64_t) size;
+        lane->bytes = (uint64_t)size;
         tally_received(self, lane, &tally);
         show(self, lane, part, 1);
         outcome_t outcome = send_part(self, lane, part, 0);
@@ -584,7 +584,7 @@ settle_part(forward_t *self, lane_t *lane)
         lane->holding = false;
         end_blocked(lane->to);
         if (outcome == SENT && !more)
-            tally_up(self, lane, &(tally_t) { .sent = 1, .sent_bytes = lane->bytes });
+            tally_up(self, lane, &(tally_t){ .sent = 1, .sent_bytes = lane->bytes });
         if (outcome == DROPPED && more) {
             tally_t tally = { 0 };
             discard_rest(lane);
@@ -730,7 +730,7 @@ push(forward_t *self, lane_t *lane)
     lane->holding = false;
     end_blocked(lane->to);
     if (!more) {
-        tally_up(self, lane, &(tally_t) { .sent = 1, .sent_bytes = lane->bytes });
+        tally_up(self, lane, &(tally_t){ .sent = 1, .sent_bytes = lane->bytes });
         message_over(self, lane, lane->kind);
     }
     return true;
@@ -741,10 +741,10 @@ wait_for_descriptors(forward_t *self)
 {
     if (self->capture)
         capture_rest(self->capture);
-    if (ppoll(self->polled, (nfds_t) self->polled_count, NULL, &self->asleep) <= 0)
+    if (ppoll(self->polled, (nfds_t)self->polled_count, NULL, &self->asleep) <= 0)
         return;
     if (wakeup_told)
-        wakeup_told(self->polled, (nfds_t) self->polled_count);
+        wakeup_told(self->polled, (nfds_t)self->polled_count);
     for (size_t i = 0; i < self->polled_count; i++) {
         if (!self->polled[i].revents)
             continue;
@@ -801,7 +801,7 @@ static void
 add_lane(forward_t *self, side_t from, side_t to)
 {
     lane_t *lane = &self->lanes[self->lane_count++];
-    *lane = (lane_t) { .from = &self->ports[from], .to = &self->ports[to] };
+    *lane = (lane_t){ .from = &self->ports[from], .to = &self->ports[to] };
     lane->kind = kind_of(lane->from, lane->to);
     lane->input = lane->kind == LANE_PLAIN || lane->kind == LANE_REQUEST;
     lane->due = true;
@@ -811,7 +811,7 @@ add_lane(forward_t *self, side_t from, side_t to)
 static void
 poll_port(forward_t *self, port_t *port)
 {
-    self->polled[self->polled_count] = (struct pollfd) { .fd = port->wakeup.fd, .events = POLLIN };
+    self->polled[self->polled_count] = (struct pollfd){ .fd = port->wakeup.fd, .events = POLLIN };
     self->polled_port[self->polled_count++] = port;
 }
 

@@ -48,7 +48,7 @@ set_up_forwarding(route_t *self)
     memcpy(forward->epoch, &services->epoch, sizeof forward->epoch);
     forward->topics = topics_new();
     forward->batch_ns = conf->batch_us * 1000;
-    forward->batch_min = (size_t) conf->batch_min;
+    forward->batch_min = (size_t)conf->batch_min;
     if (forward->ports[SIDE_CAPTURE].socket)
         forward->capture = capture_new(forward->ports[SIDE_CAPTURE].socket, conf, self->counters);
     if (services->filter_new)
@@ -85,7 +85,7 @@ route_open(const route_conf_t *conf, listeners_t *listeners, const route_service
     self->conf = conf;
     self->name = xstrdup(conf->name);
     for (side_t side = 0; side < SIDES; side++)
-        self->side_of[side] = (side_of_t) { self, side };
+        self->side_of[side] = (side_of_t){ self, side };
     self->services = services;
     self->counters = counters;
     pthread_mutex_init(&self->lock, NULL);
@@ -128,7 +128,7 @@ static bool
 hurry(void *arg)
 {
     let_in(arg);
-    return atomic_load(&((route_t *) arg)->finish) == FINISH_AT_ONCE;
+    return atomic_load(&((route_t *)arg)->finish) == FINISH_AT_ONCE;
 }
 
 static void
@@ -190,7 +190,7 @@ look_for_stall(route_t *self)
 {
     uint64_t since = counter_get(&self->counters->sides[SIDE_BACKEND].blocked_since_ns);
     int64_t timeout_ms = self->conf->sides[SIDE_BACKEND].stall_timeout_ms;
-    if (since == 0 || timeout_ms <= 0 || clock_mono_ns() - (int64_t) since < timeout_ms * 1000000)
+    if (since == 0 || timeout_ms <= 0 || clock_mono_ns() - (int64_t)since < timeout_ms * 1000000)
         return;
     stalled_t stalled = { .route = self };
     watch_each(self->services->watch, self->conf->name, cut_client, &stalled);
@@ -203,7 +203,7 @@ pin(const route_conf_t *conf)
         return;
     cpu_set_t cpus;
     CPU_ZERO(&cpus);
-    CPU_SET((size_t) conf->cpu, &cpus);
+    CPU_SET((size_t)conf->cpu, &cpus);
     int error = pthread_setaffinity_np(pthread_self(), sizeof cpus, &cpus);
     if (error)
         log_event(EVENT_ROUTE_CPU, EVENT_TEXT("route", conf->name), EVENT_NUMBER("cpu", conf->cpu),
@@ -274,7 +274,7 @@ drain(route_t *self)
 static void
 on_wake_signal(int number)
 {
-    (void) number;
+    (void)number;
 }
 
 static void
@@ -319,8 +319,8 @@ route_thread(void *arg)
     atomic_store(&self->over, true);
     pthread_mutex_unlock(&self->lock);
     if (self->tell != -1) {
-        ssize_t rc = write(self->tell, &(uint64_t) { 1 }, sizeof(uint64_t));
-        (void) rc;
+        ssize_t rc = write(self->tell, &(uint64_t){ 1 }, sizeof(uint64_t));
+        (void)rc;
     }
     return NULL;
 }
@@ -363,8 +363,8 @@ route_call(route_t *self, int (*run)(route_t *self, void *arg), void *arg)
 static int
 nothing(route_t *self, void *arg)
 {
-    (void) self;
-    (void) arg;
+    (void)self;
+    (void)arg;
     return 0;
 }
 
@@ -372,7 +372,7 @@ nothing(route_t *self, void *arg)
 static void
 set_mode(route_t *self, route_state_t mode)
 {
-    atomic_store(&self->mode, (int) mode);
+    atomic_store(&self->mode, (int)mode);
     route_call(self, nothing, NULL);
 }
 
@@ -416,13 +416,13 @@ route_finish(route_t *self, int64_t drain_ms, bool at_once)
 bool
 route_finished(const route_t *self)
 {
-    return !self->started || atomic_load(&((route_t *) self)->over);
+    return !self->started || atomic_load(&((route_t *)self)->over);
 }
 
 unsigned
 route_asleep(const route_t *self)
 {
-    return atomic_load(&((route_t *) self)->asleep);
+    return atomic_load(&((route_t *)self)->asleep);
 }
 
 void
@@ -456,7 +456,7 @@ route_close(route_t **self_p, route_leftover_t *leftover)
     let_others_accept(self);
     sockets_unwatch(self);
     if (leftover)
-        *leftover = (route_leftover_t) { self->left.undelivered, self->left.unanswered };
+        *leftover = (route_leftover_t){ self->left.undelivered, self->left.unanswered };
     for (side_t side = 0; side < SIDES; side++)
         counter_set(&self->counters->sides[side].blocked_since_ns, 0);
     counter_set(&self->counters->subscriptions, 0);

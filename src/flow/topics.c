@@ -107,7 +107,7 @@ size_of(const topics_t *self, uint32_t number)
 static uint32_t
 bucket_for(const topics_t *self, uint64_t hash)
 {
-    uint32_t i = (uint32_t) hash & (2 * self->base - 1);
+    uint32_t i = (uint32_t)hash & (2 * self->base - 1);
     return i < self->buckets ? i : i - self->base;
 }
 
@@ -172,7 +172,7 @@ grow(topics_t *self)
 {
     if (self->buckets == 0)
         open_table(self);
-    if (self->count > 2 * (size_t) self->buckets)
+    if (self->count > 2 * (size_t)self->buckets)
         split(self);
 }
 
@@ -215,7 +215,7 @@ find_or_enter(topics_t *self, const void *bytes, size_t size)
     grow(self);
     number = slab_take(&self->slab, sizeof(topic_t) + size);
     uint32_t *first = &self->bucket[bucket_for(self, hash)];
-    *at(self, number) = (topic_t) { .next = *first, .slack = -(uint32_t) size & (SLAB_UNIT - 1) };
+    *at(self, number) = (topic_t){ .next = *first, .slack = -(uint32_t)size & (SLAB_UNIT - 1) };
     if (size)
         memcpy(at(self, number)->bytes, bytes, size);
     *first = number;
@@ -228,7 +228,7 @@ make_crowd(topics_t *self, uint32_t number)
 {
     uint32_t place = slab_take(&self->slab, sizeof(crowd_t));
     topic_t *topic = at(self, number);
-    *(crowd_t *) slab_at(&self->slab, place) = (crowd_t) { topic->next, topic->holders, topic->asked };
+    *(crowd_t *)slab_at(&self->slab, place) = (crowd_t){ topic->next, topic->holders, topic->asked };
     topic->next = place;
     topic->crowded = true;
 }
@@ -335,11 +335,11 @@ escape(const char *bytes, size_t size)
     text_t text = { 0 };
     text_add(&text, "%s", "");
     for (size_t i = 0; i < size; i++) {
-        unsigned char byte = (unsigned char) bytes[i];
+        unsigned char byte = (unsigned char)bytes[i];
         if (byte < 0x20 || byte >= 0x7f || byte == '\\' || byte == '"')
             text_add(&text, "\\x%02x", byte);
         else
-            text_char(&text, (char) byte);
+            text_char(&text, (char)byte);
     }
     return text_take(&text);
 }
@@ -347,7 +347,7 @@ escape(const char *bytes, size_t size)
 static int
 by_name(const void *a, const void *b)
 {
-    return strcmp(*(char *const *) a, *(char *const *) b);
+    return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
 char **

@@ -49,7 +49,7 @@ bag_put(bag_t *self, const void *bytes, size_t size)
     size_t i = slot_of(self, hash, bytes, size);
     if (!self->slots[i]) {
         bag_item_t *item = xcalloc(1, sizeof *item + size + 1);
-        *item = (bag_item_t) { .hash = hash, .size = (uint32_t) size };
+        *item = (bag_item_t){ .hash = hash, .size = (uint32_t)size };
         if (size)
             memcpy(item->bytes, bytes, size);
         self->slots[i] = item;
@@ -97,5 +97,5 @@ bag_free(bag_t *self)
     for (size_t i = 0; i < self->room; i++)
         free(self->slots[i]);
     free(self->slots);
-    *self = (bag_t) {0};
+    *self = (bag_t){ 0 };
 }

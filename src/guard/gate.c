@@ -148,11 +148,11 @@ leads_to(int fd, const char *address)
     struct sockaddr_storage peer;
     socklen_t size = sizeof peer;
     char name[NI_MAXHOST], host[NI_MAXHOST];
-    if (getpeername(fd, (struct sockaddr *) &peer, &size) == -1)
+    if (getpeername(fd, (struct sockaddr *)&peer, &size) == -1)
         return false;
     if (peer.ss_family == AF_UNIX)
         return strncmp(address, "localhost", 9) == 0;
-    if (getnameinfo((struct sockaddr *) &peer, size, name, sizeof name, NULL, 0, NI_NUMERICHOST) != 0)
+    if (getnameinfo((struct sockaddr *)&peer, size, name, sizeof name, NULL, 0, NI_NUMERICHOST) != 0)
         return false;
     peername_split(name, strlen(name), host, sizeof host);
     return strcmp(host, address) == 0;
@@ -386,7 +386,7 @@ free_client(gate_t *self, client_t *client)
 static bool
 denied_before(gate_t *self, const char *user, const void *topic, size_t size)
 {
-    text_t key = {0};
+    text_t key = { 0 };
     if (self->denials++ >= REMEMBERED_MAX) {
         bag_free(&self->denied);
         self->denials = 0;
@@ -403,7 +403,7 @@ denied_before(gate_t *self, const char *user, const void *topic, size_t size)
 static char *
 topic_text(const void *topic, size_t size)
 {
-    text_t text = {0};
+    text_t text = { 0 };
     text_bytes(&text, topic, size < 100 ? size : 100);
     return text_take(&text);
 }
@@ -427,7 +427,7 @@ say_denied(gate_t *self, const char *user, const char *who, const char *what, co
 static bool
 install(gate_t *self, client_t *client, void *xpub, const void *topic, size_t size)
 {
-    acl_cover_t cover = {0};
+    acl_cover_t cover = { 0 };
     if (!has_valid_view(self, client)) {
         cut(client);
         return false;
@@ -458,7 +458,7 @@ install(gate_t *self, client_t *client, void *xpub, const void *topic, size_t si
 static void
 uninstall(gate_t *self, client_t *client, void *xpub, const void *topic, size_t size)
 {
-    acl_cover_t cover = {0};
+    acl_cover_t cover = { 0 };
     if (!client->view || !is_alive(client))
         return;
     acl_cover(client->view, topic, size, &cover);
@@ -490,7 +490,7 @@ static void
 cut_if_stubborn(gate_t *self, client_t *client)
 {
     int64_t limit = self->conf->sides[self->xpub].max_subscriptions;
-    if ((int64_t) client->ignored.count <= (limit > IGNORED_MAX ? limit : IGNORED_MAX))
+    if ((int64_t)client->ignored.count <= (limit > IGNORED_MAX ? limit : IGNORED_MAX))
         return;
     if (!client->said_cut)
         log_event(EVENT_QUOTA_CUT, EVENT_TEXT("route", self->route), EVENT_TEXT("address", shown_address(client)),
@@ -504,9 +504,9 @@ static bool
 is_over_quota(gate_t *self, client_t *client, size_t size)
 {
     const side_conf_t *conf = &self->conf->sides[self->xpub];
-    if (conf->max_topic > 0 && (int64_t) size > conf->max_topic)
+    if (conf->max_topic > 0 && (int64_t)size > conf->max_topic)
         say_quota(self, client, "max_topic", conf->max_topic, size);
-    else if ((conf->max_subscriptions > 0 && (int64_t) client->asked.count >= conf->max_subscriptions)
+    else if ((conf->max_subscriptions > 0 && (int64_t)client->asked.count >= conf->max_subscriptions)
              || client->installed.count >= INSTALLED_MAX)
         say_quota(self, client, "max_subscriptions", conf->max_subscriptions, size);
     else
@@ -585,7 +585,7 @@ left(gate_t *self, const void *topic, size_t size)
 {
     uint32_t number = topics_find(self->topics, topic, size);
     const bag_item_t *local = bag_find(&self->index, "", 0); // peers over inproc carry no address either
-    bool was_local = number && local && idset_take(&((client_t *) local->value)->asked, number);
+    bool was_local = number && local && idset_take(&((client_t *)local->value)->asked, number);
     uint32_t ignored = topics_find(self->ignored, topic, size);
     bool was_ignored = ignored && topics_asked(self->ignored, ignored) > 0;
     bool was_asked = !was_ignored && number && topics_asked(self->topics, number) > 0;
@@ -653,7 +653,7 @@ writer_view(gate_t *self, zmq_msg_t *first, const char *user)
 {
     const char *id = zmq_msg_gets(first, "Routing-Id");
     uint64_t generation = self->rights.generation(self->rights.arg);
-    text_t key = {0};
+    text_t key = { 0 };
     text_bytes(&key, user, strlen(user) + 1);
     text_bytes(&key, id ? id : "", id ? strlen(id) : 0);
     bag_item_t *item = bag_find(&self->writers, key.data, key.size);
@@ -765,11 +765,11 @@ take_conf(gate_t *self, const route_conf_t *conf, counters_t *counters)
     self->by_address = counts && connects(&conf->sides[self->xpub]);
     self->verboser = counts && has_option(&conf->sides[self->xpub], "xpub_verboser");
     self->verbose = self->verboser || (counts && has_option(&conf->sides[self->xpub], "xpub_verbose"));
-    self->filter = (filter_t) { .message = on_message,
-                                .subscription = on_subscription,
-                                .arg = self,
-                                .filters_messages = self->from != SIDES || self->manual,
-                                .filters_subscriptions = counts };
+    self->filter = (filter_t){ .message = on_message,
+                               .subscription = on_subscription,
+                               .arg = self,
+                               .filters_messages = self->from != SIDES || self->manual,
+                               .filters_subscriptions = counts };
 }
 
 gate_t *
@@ -839,7 +839,7 @@ gate_free(gate_t **self_p)
         bag_item_t *item = bag_slot(&self->checked, i);
         if (!item)
             continue;
-        free(((holders_t *) item->value)->clients);
+        free(((holders_t *)item->value)->clients);
         free(item->value);
     }
     forget_writers(self);

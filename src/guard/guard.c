@@ -286,7 +286,7 @@ take_request(guard_t *self)
             zmq_msg_close(message);
             continue;
         }
-        frames[got] = (zap_frame_t) { zmq_msg_data(message), zmq_msg_size(message) };
+        frames[got] = (zap_frame_t){ zmq_msg_data(message), zmq_msg_size(message) };
         got++;
     }
     if (got > 0 && !overlong)
@@ -326,7 +326,7 @@ wake(guard_t *self)
 {
     uint64_t one = 1;
     ssize_t rc = write(self->wake, &one, sizeof one);
-    (void) rc; // the counter cannot overflow
+    (void)rc; // the counter cannot overflow
 }
 
 // When it returns, who has not been asked about has been seen by the watch.
@@ -359,7 +359,7 @@ run(void *arg)
         if (zmq_poll(items, sizeof items / sizeof *items, ROUND_MS) == -1 && zmq_errno() == ETERM)
             break;
         ssize_t rc = read(self->wake, &ignored, sizeof ignored);
-        (void) rc;
+        (void)rc;
         for (int i = 0; i < BURST && take_request(self); i++)
             continue;
         take_passwords(self);
@@ -462,7 +462,7 @@ guard_age_ms(const guard_t *self)
 static void
 log_damaged(void *arg, const char *file, int line, const char *text)
 {
-    (void) arg;
+    (void)arg;
     char place[16] = "";
     if (line > 0)
         snprintf(place, sizeof place, ":%d", line);
@@ -474,7 +474,7 @@ static void
 warn_damaged(void *arg, const char *file, int line, const char *text)
 {
     // A place only lends its file; the text of the problem is made at once.
-    diag_warning(arg, (place_t) { file, line, 0 }, "certificate left out: %s", text);
+    diag_warning(arg, (place_t){ file, line, 0 }, "certificate left out: %s", text);
 }
 
 // What is asked of the clients who are there when the policy changes.
@@ -594,7 +594,7 @@ int
 guard_check(const guard_t *self, const conf_t *conf, policy_t **policy_p, diag_t *diag)
 {
     if (sodium_init() == -1) {
-        diag_error(diag, (place_t) {0}, "libsodium cannot be initialised");
+        diag_error(diag, (place_t){ 0 }, "libsodium cannot be initialised");
         return -1;
     }
     guard_route_t *routes = xcalloc(conf->route_count + 1, sizeof *routes);
@@ -701,7 +701,7 @@ guard_filter_new(void *arg, const route_conf_t *conf, counters_t *counters, topi
         change_reports(xpub, conf);
     }
     if (!gate)
-        gate = gate_new(conf, counters, topics, (gate_rights_t) { view_of, generation_of, self });
+        gate = gate_new(conf, counters, topics, (gate_rights_t){ view_of, generation_of, self });
     return gate ? gate_filter(gate) : NULL;
 }
 

@@ -14,7 +14,7 @@ enum { ROOM_MIN = 4 };
 static uint32_t
 home_of(uint32_t room, uint32_t number)
 {
-    return (uint32_t) ((uint64_t) hash_number(number) * room >> 32);
+    return (uint32_t)((uint64_t)hash_number(number) * room >> 32);
 }
 
 static uint32_t
@@ -110,5 +110,5 @@ void
 idset_free(idset_t *self)
 {
     free(self->slots);
-    *self = (idset_t) { 0 };
+    *self = (idset_t){ 0 };
 }
