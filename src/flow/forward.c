@@ -12,6 +12,7 @@
 #define EPOCH_SIZE 8
 #define PATIENCE_NS INT64_C(100000000) // between two waits for slow subscribers
 #define LOOK_EVERY 64                  // passes between two looks at the capture under load
+#define LOOK_IN_TRICKLE 8              // and while messages come one by one
 #define SHOWN_AT_ONCE 32               // messages that count as of the same moment
 
 // The events of a socket; reading them also empties its mailbox.
@@ -220,14 +221,14 @@ message_over(forward_t *self, lane_t *lane, lane_kind_t kind)
 // Move parts until UP_TO messages are through, the source is empty or `to`
 // refuses. Starts anywhere in a message. Returns how many messages it took.
 ALWAYS_INLINE size_t
-stream(forward_t *self, lane_t *lane, lane_kind_t kind, size_t up_to)
+stream(forward_t *self, lane_t *lane, lane_kind_t kind, size_t up_to, int wait)
 {
     tally_t tally = { 0 };
     size_t messages = 0;
     zmq_msg_t *part = &lane->part;
 
     while (messages < up_to) {
-        int size = zmq_msg_recv(part, lane->from->socket, ZMQ_DONTWAIT);
+        int size = zmq_msg_recv(part, lane->from->socket, wait);
         if (size == -1)
             break;
         int more = zmq_msg_more(part);
@@ -280,19 +281,30 @@ stream(forward_t *self, lane_t *lane, lane_kind_t kind, size_t up_to)
 static size_t
 stream_plain(forward_t *self, lane_t *lane, size_t up_to)
 {
-    return stream(self, lane, LANE_PLAIN, up_to);
+    return stream(self, lane, LANE_PLAIN, up_to, ZMQ_DONTWAIT);
 }
 
 static size_t
 stream_requests(forward_t *self, lane_t *lane, size_t up_to)
 {
-    return stream(self, lane, LANE_REQUEST, up_to);
+    return stream(self, lane, LANE_REQUEST, up_to, ZMQ_DONTWAIT);
 }
 
 static size_t
 stream_replies(forward_t *self, lane_t *lane, size_t up_to)
 {
-    return stream(self, lane, LANE_REPLY, up_to);
+    return stream(self, lane, LANE_REPLY, up_to, ZMQ_DONTWAIT);
+}
+
+// A trickle: each message wakes the thread. A receive that says that there is no
+// further one and then a wait cost libzmq and us a quarter more instructions than
+// one receive that waits (ZMQ_RCVTIMEO). It is used where nothing else can come
+// in, or only subscriptions, and ends after a few messages or the time-out, to
+// look at commands.
+static size_t
+trickle(forward_t *self, lane_t *lane, size_t up_to)
+{
+    return stream(self, lane, LANE_PLAIN, up_to, 0);
 }
 
 // --- subscriptions ----------------------------------------------------------
@@ -486,17 +498,19 @@ move_whole(forward_t *self, lane_t *lane, size_t up_to)
 
 // The same where nothing but looking on is to be done: most messages are of one
 // part, which need not be gathered.
-static size_t
-move_shown(forward_t *self, lane_t *lane, size_t up_to)
+ALWAYS_INLINE size_t
+stream_shown(forward_t *self, lane_t *lane, size_t up_to, int wait)
 {
     tally_t tally = { 0 };
     size_t messages = 0;
     zmq_msg_t *part = &lane->part;
     while (messages < up_to) {
-        int size = zmq_msg_recv(part, lane->from->socket, ZMQ_DONTWAIT);
+        int size = zmq_msg_recv(part, lane->from->socket, wait);
         if (size == -1)
             break;
         messages++;
+        if (wait != ZMQ_DONTWAIT)
+            self->shown = 0; // they do not come at once
         if (zmq_msg_more(part)) {
             message_t *held = &lane->held;
             receive_rest(lane, held, (uint64_t)size);
@@ -522,6 +536,19 @@ move_shown(forward_t *self, lane_t *lane, size_t up_to)
     }
     tally_up(self, lane, &tally);
     return messages;
+}
+
+static size_t
+move_shown(forward_t *self, lane_t *lane, size_t up_to)
+{
+    return stream_shown(self, lane, up_to, ZMQ_DONTWAIT);
+}
+
+// Each goes to the capture at once, but a tap would see it only afterwards.
+static size_t
+trickle_shown(forward_t *self, lane_t *lane, size_t up_to)
+{
+    return stream_shown(self, lane, up_to, 0);
 }
 
 static bool
@@ -552,6 +579,14 @@ move_unseen(forward_t *self, lane_t *lane, size_t up_to)
     if (self->taps)
         tap_ring_pass(self->taps, moved);
     return moved;
+}
+
+// May it wait for the next message, although somebody looks on?
+static bool
+may_trickle(const forward_t *self, const lane_t *lane)
+{
+    return self->trickling && lane == &self->lanes[0]
+           && (!self->observed || (self->capture && !self->taps && !is_filtered(self) && capture_unseen(self->capture) == 0));
 }
 
 static size_t
@@ -634,7 +669,9 @@ run_lane(forward_t *self, lane_t *lane)
     size_t moved, up_to = FORWARD_BURST;
     if (lane->stopped)
         return 0;
-    if (self->observed && lane->kind != LANE_SUBSCRIPTIONS)
+    if (may_trickle(self, lane))
+        moved = (self->observed ? trickle_shown : trickle)(self, lane, up_to = FORWARD_TRICKLE);
+    else if (self->observed && lane->kind != LANE_SUBSCRIPTIONS)
         moved = move_observed(self, lane, up_to);
     else
         moved = movers[lane->kind](self, lane, up_to);
@@ -670,10 +707,13 @@ forward_pass(forward_t *self)
     }
     for (size_t i = 0; i < self->lane_count; i++)
         again |= self->lanes[i].due && !self->lanes[i].frozen;
-    if ((self->capture || self->taps) && ++self->passes % LOOK_EVERY == 0)
+    if ((self->capture || self->taps) && ++self->passes % (self->trickling ? LOOK_IN_TRICKLE : LOOK_EVERY) == 0)
         forward_observe(self);
     self->moved = most;
-    return again;
+    // A few at once: more will trickle in. As many as that in one go: it is no trickle any more.
+    self->trickling = self->may_trickle && !again && most > 0 && most < FORWARD_TRICKLE;
+    self->lanes[0].due |= self->trickling;
+    return again || self->trickling;
 }
 
 // --- sleeping ---------------------------------------------------------------
@@ -834,6 +874,7 @@ forward_init(forward_t *self, flow_t flow)
     if (flow & FLOW_UP)
         add_lane(self, SIDE_BACKEND, SIDE_FRONTEND);
 
+    self->may_trickle = self->lanes[0].kind == LANE_PLAIN && (self->lane_count == 1 || (self->lane_count == 2 && self->lanes[1].kind == LANE_SUBSCRIPTIONS));
     forward_poll_ports(self);
     forward_observe(self);
 }

@@ -26,6 +26,8 @@
 #include <zmq.h>
 
 #define FORWARD_BURST 1000 // messages a direction may move before the other has its turn
+#define FORWARD_TRICKLE 8  // fewer at once are waited for one by one
+#define FORWARD_TRICKLE_MS 5 // but no longer than this: the ZMQ_RCVTIMEO of a frontend
 
 typedef struct {
     void *socket; // NULL: the route has no such side
@@ -82,6 +84,8 @@ typedef struct {
     size_t batch_min;
     size_t moved;     // most messages of one lane in the last pass
     unsigned passes;
+    bool may_trickle; // nothing comes in but by the first lane, and subscriptions
+    bool trickling;   // the next pass waits in its receive
 
     struct pollfd polled[SIDES];
     port_t *polled_port[SIDES];

@@ -62,6 +62,7 @@ prepare(port_t *port, const side_conf_t *side)
     if (publishes)
         set_int(port->socket, ZMQ_XPUB_NODROP, 1);
     set_int(port->socket, ZMQ_SNDTIMEO, port->deceitful ? NODROP_PUSH_MS : SLOW_SUBSCRIBER_MS);
+    set_int(port->socket, ZMQ_RCVTIMEO, FORWARD_TRICKLE_MS);
     set_int(port->socket, ZMQ_LINGER, side->linger_ms >= 0 ? (int)side->linger_ms : 0);
 }
 

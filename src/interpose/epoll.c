@@ -205,12 +205,12 @@ park(ready_t *ready, int fd)
 }
 
 static void
-remember(ready_t *ready, int fd, uint32_t events)
+remember(ready_t *ready, uint32_t events)
 {
     if (events & EPOLLOUT)
         ready->blocked = false;
     if (events & EPOLLIN)
-        ready_note_mailbox(fd, MAILBOX_SIGNALLED);
+        ready_note_mailbox(ready, MAILBOX_SIGNALLED);
 }
 
 // Returns how many of the COUNT events of the kernel are to be told.
@@ -223,7 +223,7 @@ translate(struct epoll_event *events, int count)
         if ((event.data.u64 & TAG_BITS) == TAG) {
             int fd = (int)(uint32_t)event.data.u64;
             ready_t *ready = ready_find(fd);
-            remember(ready, fd, event.events);
+            remember(ready, event.events);
             event = (struct epoll_event) { .events = told(ready, event.events), .data = ready->data };
             if (!event.events) {
                 park(ready, fd);

@@ -31,9 +31,10 @@ wakeup_told(const struct pollfd *items, nfds_t count)
 {
     for (nfds_t i = 0; i < count; i++) {
         ready_t *ready = ready_make(items[i].fd);
-        if (ready)
-            ready->slept_on = true;
-        ready_note_mailbox(items[i].fd, items[i].revents & POLLIN ? MAILBOX_SIGNALLED : MAILBOX_EMPTY);
+        if (!ready)
+            continue;
+        ready->slept_on = true;
+        ready_note_mailbox(ready, items[i].revents & POLLIN ? MAILBOX_SIGNALLED : MAILBOX_EMPTY);
     }
 }
 
@@ -55,8 +56,8 @@ poll(struct pollfd *items, nfds_t count, int timeout)
     if (ready)
         return answer(items, ready);
     int rc = (int)syscall(SYS_poll, items, count, timeout);
-    if (asks_one && rc == 1)
-        ready_note_mailbox(items->fd, MAILBOX_SIGNALLED);
+    if (asks_one && rc == 1 && (ready = ready_make(items->fd)))
+        ready_note_mailbox(ready, MAILBOX_SIGNALLED);
     return rc;
 }
 
@@ -64,7 +65,8 @@ ssize_t
 read(int fd, void *buffer, size_t size)
 {
     ssize_t got = (ssize_t)syscall(SYS_read, fd, buffer, size);
-    if (size == EVENTFD_BYTES && known(fd))
-        ready_note_mailbox(fd, got == EVENTFD_BYTES ? MAILBOX_EMPTY : MAILBOX_UNKNOWN);
+    ready_t *ready = size == EVENTFD_BYTES ? known(fd) : NULL;
+    if (ready)
+        ready_note_mailbox(ready, got == EVENTFD_BYTES ? MAILBOX_EMPTY : MAILBOX_UNKNOWN);
     return got;
 }

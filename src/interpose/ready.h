@@ -24,6 +24,7 @@
 #ifndef ZB_READY_H
 #define ZB_READY_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -72,18 +73,43 @@ struct ready {
     bool slept_on; // nothing is missed by one more: its thread looks again before it sleeps
 };
 
+enum {
+    READY_CHUNK = 1024,
+    READY_CHUNKS = 4096, // descriptors beyond READY_CHUNK * READY_CHUNKS go the kernel's way
+};
+
+extern _Atomic(ready_t *) ready_chunks[READY_CHUNKS];
+extern _Thread_local char ready_mark;
+
 // NULL where nothing can be known of it, or is: it then goes the kernel's way.
-ready_t *ready_find(int fd);
+static inline ready_t *
+ready_find(int fd)
+{
+    if ((unsigned)fd >= (unsigned)READY_CHUNK * READY_CHUNKS)
+        return NULL;
+    ready_t *chunk = atomic_load_explicit(&ready_chunks[fd / READY_CHUNK], memory_order_acquire);
+    return chunk ? &chunk[fd % READY_CHUNK] : NULL;
+}
 
 // The same, with room made for it. NULL: far beyond what the table holds, or no memory.
 ready_t *ready_make(int fd);
 
-// This thread's descriptor in an epoll set. NULL: not one, or this is the first thread.
-ready_t *ready_mine(int fd);
-
 // The calling thread's mark. Never read through.
-const void *ready_thread(void);
+static inline const void *
+ready_thread(void)
+{
+    return &ready_mark;
+}
+
 bool ready_is_first_thread(void);
+
+// This thread's descriptor in an epoll set. NULL: not one, or this is the first thread.
+static inline ready_t *
+ready_mine(int fd)
+{
+    ready_t *self = ready_find(fd);
+    return self && self->known && self->thread == ready_thread() ? self : NULL;
+}
 
 // What is wanted or blocked has changed: tell the kernel what it does not know,
 // and remember what can be told without it. As epoll_ctl(2).
@@ -93,6 +119,12 @@ int ready_update(ready_t *self, int fd);
 void ready_drop_ahead(ready_t *self);
 
 // What this thread has just learned of a mailbox.
-void ready_note_mailbox(int fd, mailbox_state_t state);
+static inline void
+ready_note_mailbox(ready_t *self, mailbox_state_t state)
+{
+    self->listener = ready_thread();
+    self->mailbox = state;
+    self->answers = self->slept_on ? 2 : 1;
+}
 
 #endif
