@@ -1100,7 +1100,7 @@ backend_bind = tcp://127.0.0.1:{two}
             heard = b""
             while b"XPUB" not in heard:
                 heard += peer.recv(4096)
-            sent = 0
+            sent = 0  # on a slow machine all of them are on their way before the client is cut
             peer.settimeout(zb.SLOW)  # the kernel may leave who was cut with what it could not send
             try:
                 while sent < 1000000:
@@ -1108,7 +1108,6 @@ backend_bind = tcp://127.0.0.1:{two}
                     sent += 1000
             except OSError:
                 pass
-        assert sent < 1000000, "it was not cut"
         daemon.wait_log(r"warning: quota: route news: 127\.0\.0\.1: cut, \d+ subscriptions over the limit")
         if zb.SLOW == 1:  # sanitizers have memory of their own
             assert zb.rss(daemon.pid) - before < 300 << 20, f"{(zb.rss(daemon.pid) - before) >> 20} MiB for {sent} subscriptions"
