@@ -553,11 +553,22 @@ def test_capture_sees_every_message_in_order():
 def test_an_envelope_says_where_a_message_came_from():
     def check(daemon, peers, reader, front, back):
         client, worker = peers.open(zmq.DEALER, front), peers.open(zmq.DEALER, back)
-        for i in range(20):
-            client.send_multipart([b"", b"q%d" % i])
+
+        def ask(question):
+            client.send_multipart([b"", b"q" + question])
             frames = worker.recv_multipart()
-            worker.send_multipart(frames[:1] + [b"", b"a%d" % i])
-            assert client.recv_multipart() == [b"", b"a%d" % i]
+            worker.send_multipart(frames[:1] + [b"", b"a" + question])
+            assert client.recv_multipart() == [b"", b"a" + question]
+
+        # A PUSH has a reader once the handshake is over, a moment after the connection.
+        early = 0
+        while not reader.poll(20):
+            early += 1
+            ask(b" early %d" % early)
+        while reader.recv_multipart()[-1] != b"a early %d" % early:
+            pass
+        for i in range(20):
+            ask(b"%d" % i)
         sequence = []
         before = time.time_ns() - 60 * 10**9
         for i in range(40):
