@@ -42,21 +42,40 @@ def sizes():
     return around + small + around + middle
 
 
+class Producer(threading.Thread):
+    """Sends what MESSAGES yields, (socket, body) each. Nobody else touches its sockets: one socket, one thread."""
+
+    def __init__(self, messages):
+        super().__init__(daemon=True)
+        self.messages, self.sent = messages, 0
+
+    def run(self):
+        for push, body in self.messages:
+            push.send(body)
+            self.sent += 1
+
+
+def wait_until_full(producers):
+    """Until nobody got anything more away for a while, or everybody is through."""
+    def rest():
+        before = [producer.sent for producer in producers]
+        for producer in producers:
+            producer.join(0.3 / len(producers))
+        return not any(producer.is_alive() for producer in producers) or before == [producer.sent for producer in producers]
+
+    zb.wait_until(rest, 60)
+
+
 def check_every_size(transport):
     daemon, front, back = streamer(transport)
     wanted = sizes()
     bodies = [random.randbytes(size) for size in wanted]
     with daemon, zmq.Context() as context:
         push, pull = opened(context, zmq.PUSH, front), opened(context, zmq.PULL, back)
-
-        def produce():
-            for body in bodies:
-                push.send(body)
-
-        producer = threading.Thread(target=produce, daemon=True)
+        producer = Producer((push, body) for body in bodies)
         producer.start()
         # Who does not take anything at first has the producer's burst wait in every place there is.
-        zb.wait_until(lambda: not push.poll(200, zmq.POLLOUT) or not producer.is_alive(), 60)
+        wait_until_full([producer])
         for number, body in enumerate(bodies):
             found = pull.recv()
             assert found == body, f"message {number} of {len(bodies)}: {len(found)} bytes for {len(body)}, crc {zlib.crc32(found)}"
@@ -86,24 +105,27 @@ def test_more_busy_producers_than_are_read_ahead():
         pull.rcvhwm = 0
         pushes = [opened(context, zmq.PUSH, front) for _ in range(PRODUCERS)]
 
-        def produce(mine):
+        def messages(mine):
             for number in range(EACH):
-                for push in mine:
-                    push.send(b"%d %d %s" % (pushes.index(push), number, body))
+                for name, push in mine:
+                    yield push, b"%d %d %s" % (name, number, body)
 
+        numbered = list(enumerate(pushes))
+        producers = [Producer(messages(numbered[i::4])) for i in range(4)]
         with zb.Control(daemon) as control:
             zb.wait_until(lambda: control.route("r")["frontend"]["connections"] == PRODUCERS, 30)
-            producers = [threading.Thread(target=produce, args=[pushes[i::4]], daemon=True) for i in range(4)]
             control.ask("pause r")
             for producer in producers:
                 producer.start()
-            zb.wait_until(lambda: not all(push.poll(0, zmq.POLLOUT) for push in pushes) or not any(p.is_alive() for p in producers), 60)
+            wait_until_full(producers)
             control.ask("resume r")
         came = [0] * PRODUCERS
         for _ in range(PRODUCERS * EACH):
             producer, number, _ = pull.recv().split(b" ", 2)
             assert int(number) == came[int(producer)], (producer, number, came[int(producer)])
             came[int(producer)] += 1
+        for producer in producers:
+            producer.join()
         for peer in [pull, *pushes]:
             peer.close()
 
