@@ -26,8 +26,8 @@ enum {
 
 // One connection that subscribes. Its metadata is alive as long as PIN, so its
 // address in memory names it.
-typedef struct client {
-    struct client *next;
+typedef struct subscriber {
+    struct subscriber *next;
     zmq_msg_t pin;
     const void *key;
     size_t key_size;
@@ -43,11 +43,11 @@ typedef struct client {
     acl_view_t *view;
     uint64_t generation;
     bool said_quota, said_cut;
-} client_t;
+} subscriber_t;
 
 // A checked prefix and who has it.
 typedef struct {
-    client_t **clients;
+    subscriber_t **clients;
     size_t count, room;
 } holders_t;
 
@@ -62,15 +62,15 @@ struct gate {
     char route[ROUTE_NAME_MAX + 1]; // CONF may go before us
     void *socket;                   // the XPUB, once it was seen
     counters_t *counters;
-    gate_rights_t rights;
+    inforce_t *inforce;
     side_t from, xpub; // SIDES: none
     bool manual, by_address, verbose, verboser; // as the user set them
     bool out_of_step; // the XPUB may name the wrong peer
     uint64_t generation; // of the rights the clients were last looked at with
 
-    client_t *clients;
-    bag_t index; // key -> client_t
-    client_t *last; // found in it: subscriptions come in rows
+    subscriber_t *clients;
+    bag_t index; // key -> subscriber_t
+    subscriber_t *last; // found in it: subscriptions come in rows
     size_t count, sweep_at, leavings;
     topics_t *topics;  // the route's: asked for by how many connections
     topics_t *ignored; // by how many
@@ -159,14 +159,14 @@ leads_to(int fd, const char *address)
 }
 
 static bool
-is_alive(const client_t *client)
+is_alive(const subscriber_t *client)
 {
     return client->fd == -1 || (client->inode != 0 && peername_inode(client->fd) == client->inode);
 }
 
 // End a connection at once: nothing more reaches the peer, who comes back.
 static void
-cut(client_t *client)
+cut(subscriber_t *client)
 {
     if (client->fd != -1 && is_alive(client))
         shutdown(client->fd, SHUT_RDWR);
@@ -174,7 +174,7 @@ cut(client_t *client)
 }
 
 static const char *
-shown_address(const client_t *client)
+shown_address(const subscriber_t *client)
 {
     static const char mapped[] = "::ffff:";
     if (strncmp(client->address, mapped, sizeof mapped - 1) == 0 && strchr(client->address, '.'))
@@ -198,15 +198,15 @@ peer_address(zmq_msg_t *frame, char *host, size_t room)
     return peername_split(text ? text : "", text ? strlen(text) : 0, host, room);
 }
 
-static void free_client(gate_t *self, client_t *client);
+static void free_client(gate_t *self, subscriber_t *client);
 
 // Forget who has gone: at most as often as the number of clients doubles, or when
 // more subscriptions have ended than there are clients to look at.
 static void
 sweep(gate_t *self)
 {
-    for (client_t **at = &self->clients; *at;) {
-        client_t *client = *at;
+    for (subscriber_t **at = &self->clients; *at;) {
+        subscriber_t *client = *at;
         if (is_alive(client)) {
             at = &client->next;
             continue;
@@ -222,7 +222,7 @@ sweep(gate_t *self)
 
 // Where we connect, the peer stays the same over its connections.
 static void
-look_at_connection(client_t *client, zmq_msg_t *frame)
+look_at_connection(subscriber_t *client, zmq_msg_t *frame)
 {
     client->fd = zmq_msg_get(frame, ZMQ_SRCFD);
     ino_t inode = peername_inode(client->fd), known = peer_address(frame, client->address, sizeof client->address);
@@ -231,10 +231,10 @@ look_at_connection(client_t *client, zmq_msg_t *frame)
     client->inode = is_it ? inode : 0;
 }
 
-static client_t *
+static subscriber_t *
 add_client(gate_t *self, zmq_msg_t *frame, const void *key, size_t key_size)
 {
-    client_t *client = xcalloc(1, sizeof *client);
+    subscriber_t *client = xcalloc(1, sizeof *client);
     if (self->count >= self->sweep_at)
         sweep(self);
     zmq_msg_init(&client->pin);
@@ -254,7 +254,7 @@ add_client(gate_t *self, zmq_msg_t *frame, const void *key, size_t key_size)
 }
 
 // Who sent FRAME, of which SENDER is the address; NULL over inproc.
-static client_t *
+static subscriber_t *
 find_client(gate_t *self, zmq_msg_t *frame, const char *sender)
 {
     const void *key = &sender;
@@ -268,7 +268,7 @@ find_client(gate_t *self, zmq_msg_t *frame, const char *sender)
         size = strlen(host);
     }
     const bag_item_t *item = bag_find(&self->index, key, size);
-    client_t *client = item ? item->value : add_client(self, frame, key, size);
+    subscriber_t *client = item ? item->value : add_client(self, frame, key, size);
     if (self->by_address && item)
         look_at_connection(client, frame);
     client->sender = self->by_address ? NULL : sender;
@@ -279,12 +279,12 @@ find_client(gate_t *self, zmq_msg_t *frame, const char *sender)
 
 // What a client may read stays what it was when it came; when that has changed it must come again.
 static bool
-has_valid_view(gate_t *self, client_t *client)
+has_valid_view(gate_t *self, subscriber_t *client)
 {
-    uint64_t generation = self->rights.generation(self->rights.arg);
+    uint64_t generation = inforce_generation(self->inforce);
     if (client->view && client->generation == generation)
         return true;
-    acl_view_t *view = self->rights.view(self->rights.arg, self->route, self->xpub, client->user, client->id);
+    acl_view_t *view = inforce_view(self->inforce, self->route, self->xpub, client->user, client->id);
     bool same = view && (!client->view || acl_view_same(client->view, view));
     if (same) {
         acl_view_free(&client->view);
@@ -300,11 +300,11 @@ has_valid_view(gate_t *self, client_t *client)
 static void
 review(gate_t *self)
 {
-    uint64_t generation = self->rights.generation(self->rights.arg);
+    uint64_t generation = inforce_generation(self->inforce);
     if (generation == self->generation)
         return;
     self->generation = generation;
-    for (client_t *client = self->clients; client && self->manual; client = client->next)
+    for (subscriber_t *client = self->clients; client && self->manual; client = client->next)
         if (client->view && !has_valid_view(self, client))
             cut(client);
 }
@@ -322,7 +322,7 @@ remember_length(gate_t *self, size_t size)
 }
 
 static void
-hold(gate_t *self, client_t *client, const acl_prefix_t *prefix)
+hold(gate_t *self, subscriber_t *client, const acl_prefix_t *prefix)
 {
     bag_item_t *item = bag_find(&self->checked, prefix->bytes, prefix->size);
     if (!item) {
@@ -340,7 +340,7 @@ hold(gate_t *self, client_t *client, const acl_prefix_t *prefix)
 }
 
 static void
-let_go(gate_t *self, const client_t *client, const void *bytes, size_t size)
+let_go(gate_t *self, const subscriber_t *client, const void *bytes, size_t size)
 {
     bag_item_t *item = bag_find(&self->checked, bytes, size);
     if (!item)
@@ -366,7 +366,7 @@ drop_all(topics_t *topics, idset_t *set)
 }
 
 static void
-free_client(gate_t *self, client_t *client)
+free_client(gate_t *self, subscriber_t *client)
 {
     for (size_t i = 0; i < client->installed.room; i++) {
         const bag_item_t *item = bag_slot(&client->installed, i);
@@ -425,7 +425,7 @@ say_denied(gate_t *self, const char *user, const char *who, const char *what, co
 
 // Enter what CLIENT, whose frame was just read from XPUB, may see of TOPIC.
 static bool
-install(gate_t *self, client_t *client, void *xpub, const void *topic, size_t size)
+install(gate_t *self, subscriber_t *client, void *xpub, const void *topic, size_t size)
 {
     acl_cover_t cover = { 0 };
     if (!has_valid_view(self, client)) {
@@ -456,7 +456,7 @@ install(gate_t *self, client_t *client, void *xpub, const void *topic, size_t si
 }
 
 static void
-uninstall(gate_t *self, client_t *client, void *xpub, const void *topic, size_t size)
+uninstall(gate_t *self, subscriber_t *client, void *xpub, const void *topic, size_t size)
 {
     acl_cover_t cover = { 0 };
     if (!client->view || !is_alive(client))
@@ -475,7 +475,7 @@ uninstall(gate_t *self, client_t *client, void *xpub, const void *topic, size_t 
 }
 
 static void
-say_quota(gate_t *self, client_t *client, const char *key, int64_t limit, size_t topic_size)
+say_quota(gate_t *self, subscriber_t *client, const char *key, int64_t limit, size_t topic_size)
 {
     counter_add(&self->counters->dropped[DROP_QUOTA], 1);
     if (!client->said_quota)
@@ -487,7 +487,7 @@ say_quota(gate_t *self, client_t *client, const char *key, int64_t limit, size_t
 
 // libzmq has entered what we ignore: one who goes on and on is cut.
 static void
-cut_if_stubborn(gate_t *self, client_t *client)
+cut_if_stubborn(gate_t *self, subscriber_t *client)
 {
     int64_t limit = self->conf->sides[self->xpub].max_subscriptions;
     if ((int64_t)client->ignored.count <= (limit > IGNORED_MAX ? limit : IGNORED_MAX))
@@ -501,7 +501,7 @@ cut_if_stubborn(gate_t *self, client_t *client)
 }
 
 static bool
-is_over_quota(gate_t *self, client_t *client, size_t size)
+is_over_quota(gate_t *self, subscriber_t *client, size_t size)
 {
     const side_conf_t *conf = &self->conf->sides[self->xpub];
     if (conf->max_topic > 0 && (int64_t)size > conf->max_topic)
@@ -515,7 +515,7 @@ is_over_quota(gate_t *self, client_t *client, size_t size)
 }
 
 static void
-ignore(gate_t *self, client_t *client, const void *topic, size_t size)
+ignore(gate_t *self, subscriber_t *client, const void *topic, size_t size)
 {
     uint32_t number = topics_hold(self->ignored, topic, size);
     idset_put(&client->ignored, number);
@@ -525,14 +525,14 @@ ignore(gate_t *self, client_t *client, const void *topic, size_t size)
 
 // Its number if CLIENT is ignored with it, or 0.
 static uint32_t
-find_ignored(gate_t *self, const client_t *client, const void *topic, size_t size)
+find_ignored(gate_t *self, const subscriber_t *client, const void *topic, size_t size)
 {
     uint32_t number = client->ignored.count > 0 ? topics_find(self->ignored, topic, size) : 0;
     return number && idset_has(&client->ignored, number) ? number : 0;
 }
 
 static bool
-subscribed(gate_t *self, client_t *client, void *xpub, const void *topic, size_t size)
+subscribed(gate_t *self, subscriber_t *client, void *xpub, const void *topic, size_t size)
 {
     if (find_ignored(self, client, topic, size))
         return false;
@@ -551,7 +551,7 @@ subscribed(gate_t *self, client_t *client, void *xpub, const void *topic, size_t
 }
 
 static bool
-unsubscribed(gate_t *self, client_t *client, void *xpub, const void *topic, size_t size)
+unsubscribed(gate_t *self, subscriber_t *client, void *xpub, const void *topic, size_t size)
 {
     uint32_t number = find_ignored(self, client, topic, size);
     if (number) {
@@ -585,7 +585,7 @@ left(gate_t *self, const void *topic, size_t size)
 {
     uint32_t number = topics_find(self->topics, topic, size);
     const bag_item_t *local = bag_find(&self->index, "", 0); // peers over inproc carry no address either
-    bool was_local = number && local && idset_take(&((client_t *)local->value)->asked, number);
+    bool was_local = number && local && idset_take(&((subscriber_t *)local->value)->asked, number);
     uint32_t ignored = topics_find(self->ignored, topic, size);
     bool was_ignored = ignored && topics_asked(self->ignored, ignored) > 0;
     bool was_asked = !was_ignored && number && topics_asked(self->topics, number) > 0;
@@ -611,7 +611,7 @@ look_for_step(gate_t *self, void *xpub)
 
 // A message from a subscriber. With rights, readers do not write.
 static bool
-spoke(gate_t *self, client_t *client, void *xpub, zmq_msg_t *frame)
+spoke(gate_t *self, subscriber_t *client, void *xpub, zmq_msg_t *frame)
 {
     if (!self->manual)
         return true;
@@ -635,7 +635,7 @@ on_subscription(void *arg, void *xpub, zmq_msg_t *frame)
     bool is_plain = size == 0 || data[0] > 1;
     if (!sender && !is_plain && data[0] == 0)
         return left(self, data + 1, size - 1);
-    client_t *client = find_client(self, frame, sender);
+    subscriber_t *client = find_client(self, frame, sender);
     if (is_plain)
         return spoke(self, client, xpub, frame);
     if (self->out_of_step) {
@@ -652,7 +652,7 @@ static const acl_view_t *
 writer_view(gate_t *self, zmq_msg_t *first, const char *user)
 {
     const char *id = zmq_msg_gets(first, "Routing-Id");
-    uint64_t generation = self->rights.generation(self->rights.arg);
+    uint64_t generation = inforce_generation(self->inforce);
     text_t key = { 0 };
     text_bytes(&key, user, strlen(user) + 1);
     text_bytes(&key, id ? id : "", id ? strlen(id) : 0);
@@ -665,7 +665,7 @@ writer_view(gate_t *self, zmq_msg_t *first, const char *user)
     writer_t *writer = item->value;
     if (!writer->view || writer->generation != generation) {
         acl_view_free(&writer->view);
-        writer->view = self->rights.view(self->rights.arg, self->route, self->from, user, id ? id : "");
+        writer->view = inforce_view(self->inforce, self->route, self->from, user, id ? id : "");
         writer->generation = generation;
     }
     text_free(&key);
@@ -706,7 +706,7 @@ static void
 check_holders(gate_t *self, holders_t *holders, const void *topic, size_t size)
 {
     for (size_t i = 0; i < holders->count; i++) {
-        client_t *client = holders->clients[i];
+        subscriber_t *client = holders->clients[i];
         if (client->inode == 0 || acl_may(client->view, ACL_READ, topic, size))
             continue;
         if (is_alive(client)) {
@@ -773,10 +773,10 @@ take_conf(gate_t *self, const route_conf_t *conf, counters_t *counters)
 }
 
 gate_t *
-gate_new(const route_conf_t *conf, counters_t *counters, topics_t *topics, gate_rights_t rights)
+gate_new(const route_conf_t *conf, counters_t *counters, topics_t *topics, inforce_t *inforce)
 {
     gate_t *self = xcalloc(1, sizeof *self);
-    self->rights = rights;
+    self->inforce = inforce;
     self->topics = topics_share(topics);
     self->ignored = topics_new();
     self->sweep_at = 64;
@@ -807,7 +807,7 @@ gate_socket(const gate_t *self)
 void
 gate_cut(gate_t *self)
 {
-    for (client_t *client = self->clients; client; client = client->next)
+    for (subscriber_t *client = self->clients; client; client = client->next)
         cut(client);
 }
 
@@ -826,7 +826,7 @@ gate_free(gate_t **self_p)
     if (!self)
         return;
     while (self->clients) {
-        client_t *client = self->clients;
+        subscriber_t *client = self->clients;
         self->clients = client->next;
         idset_free(&client->asked);
         idset_free(&client->ignored);

@@ -22,25 +22,17 @@
 #include "flow/counters.h"
 #include "flow/filter.h"
 #include "flow/topics.h"
-#include "guard/acl.h"
+#include "guard/inforce.h"
 
 typedef struct gate gate_t;
-
-// Where rights come from. view: what USER may do at ROUTE.SIDE, NULL: everything;
-// the caller frees. generation: another number when any right may have changed.
-typedef struct {
-    acl_view_t *(*view)(void *arg, const char *route, side_t side, const char *user, const char *client);
-    uint64_t (*generation)(void *arg);
-    void *arg;
-} gate_rights_t;
 
 // How the XPUB of CONF must be set; NULL SIDE: the route has none.
 typedef enum { GATE_OPEN, GATE_COUNTS, GATE_MANUAL } gate_mode_t;
 gate_mode_t gate_mode(const route_conf_t *conf, side_t side);
 
-// NULL: CONF needs none. CONF and COUNTERS outlive it; TOPICS are shared: it alone
-// says in them who asks for what.
-gate_t *gate_new(const route_conf_t *conf, counters_t *counters, topics_t *topics, gate_rights_t rights);
+// NULL: CONF needs none. CONF, COUNTERS and INFORCE, where rights come from, outlive
+// it; TOPICS are shared: it alone says in them who asks for what.
+gate_t *gate_new(const route_conf_t *conf, counters_t *counters, topics_t *topics, inforce_t *inforce);
 filter_t *gate_filter(gate_t *self); // its own, valid as long as the gate
 
 // The route goes on with another CONF, on the same sockets: keep who is there.

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 // guard.h - who may come in, and what they may do there.
 //
-// One thread answers libzmq's questions (ZAP, RFC 27) from tables in memory. It
-// runs before the first socket is bound and never waits: passwords are checked
-// by a second thread. Every socket has the ZAP domain ROUTE.SIDE; a side that
-// keeps anybody out enforces it, so that nobody gets in while there is no handler.
-//
-// libzmq keeps a pipe to us for each connection that it has asked about, so it
-// asks, of all sides, only where one of them keeps anybody out, or the log
-// shows each login (debug). From then on it always does.
+// A thread (handler.h) answers libzmq's questions from tables in memory. It runs
+// before the first socket is bound. Every socket has the ZAP domain ROUTE.SIDE; a side
+// that keeps anybody out enforces it, so that nobody gets in while there is no handler.
 //
 // guard_read, guard_use, guard_load, guard_secure and the filters' making are for the main thread.
 

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "guard/inforce.h"
+
+#include "base/mem.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+struct inforce {
+    pthread_mutex_t lock;
+    pthread_cond_t returned;
+    policy_t *policy;
+    bool borrowed;
+    _Atomic uint64_t generation;
+};
+
+inforce_t *
+inforce_new(void)
+{
+    inforce_t *self = xcalloc(1, sizeof *self);
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_cond_init(&self->returned, NULL);
+    return self;
+}
+
+void
+inforce_free(inforce_t **self_p)
+{
+    inforce_t *self = *self_p;
+    if (!self)
+        return;
+    policy_free(&self->policy);
+    pthread_mutex_destroy(&self->lock);
+    pthread_cond_destroy(&self->returned);
+    free(self);
+    *self_p = NULL;
+}
+
+// Only the main thread sets it, so there it is read without the lock.
+const policy_t *
+inforce_policy(const inforce_t *self)
+{
+    return self->policy;
+}
+
+policy_t *
+inforce_replace(inforce_t *self, policy_t *policy)
+{
+    pthread_mutex_lock(&self->lock);
+    policy_t *old = self->policy;
+    self->policy = policy;
+    self->generation++;
+    while (self->borrowed) // it may be the old one
+        pthread_cond_wait(&self->returned, &self->lock);
+    pthread_mutex_unlock(&self->lock);
+    return old;
+}
+
+const policy_t *
+inforce_borrow(inforce_t *self)
+{
+    pthread_mutex_lock(&self->lock);
+    self->borrowed = true;
+    const policy_t *policy = self->policy;
+    pthread_mutex_unlock(&self->lock);
+    return policy;
+}
+
+void
+inforce_return(inforce_t *self)
+{
+    pthread_mutex_lock(&self->lock);
+    self->borrowed = false;
+    pthread_cond_signal(&self->returned);
+    pthread_mutex_unlock(&self->lock);
+}
+
+acl_view_t *
+inforce_view(inforce_t *self, const char *route, side_t side, const char *user, const char *client)
+{
+    pthread_mutex_lock(&self->lock);
+    const entry_t *entry = self->policy ? policy_side(self->policy, route, side) : NULL;
+    acl_view_t *view = entry && entry->acl ? acl_view(entry->acl, user, client) : NULL;
+    pthread_mutex_unlock(&self->lock);
+    return view;
+}
+
+uint64_t
+inforce_generation(const inforce_t *self)
+{
+    return atomic_load_explicit(&self->generation, memory_order_acquire);
+}
