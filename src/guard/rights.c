@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "guard/rights.h"
+
+#include "base/event.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    REMEMBERED_MAX = 1000, // denials that were logged; then they are forgotten
+    WRITERS_MAX = 4096,
+};
+
+typedef struct {
+    acl_view_t *view;
+    uint64_t generation;
+} writer_t;
+
+// --- what was denied ---------------------------------------------------------------
+
+static bool
+denied_before(rights_t *self, const char *user, const void *topic, size_t size)
+{
+    text_t key = { 0 };
+    if (self->denials++ >= REMEMBERED_MAX) {
+        bag_free(&self->denied);
+        self->denials = 0;
+    }
+    text_bytes(&key, user, strlen(user) + 1);
+    text_bytes(&key, topic, size);
+    bool before = bag_put(&self->denied, key.data, key.size) > 1;
+    self->denials -= before;
+    text_free(&key);
+    return before;
+}
+
+// TOPIC, or its beginning, as a string: after a NUL byte nothing is shown.
+static char *
+topic_text(const void *topic, size_t size)
+{
+    text_t text = { 0 };
+    text_bytes(&text, topic, size < 100 ? size : 100);
+    return text_take(&text);
+}
+
+void
+rights_say_denied(rights_t *self, const char *user, const char *address, const char *action, const void *topic,
+                  size_t size)
+{
+    char key[600];
+    snprintf(key, sizeof key, "%s\n%s\n%s", user, address, action);
+    if (denied_before(self, key, topic, size))
+        return;
+    char *shown = topic_text(topic, size);
+    log_event(EVENT_ACL_DENIED, EVENT_TEXT("route", self->route), EVENT_TEXT("address", address),
+              EVENT_PROSE("action", action), EVENT_TEXT("user", *user ? user : NULL), EVENT_TEXT("topic", shown));
+    free(shown);
+}
+
+// --- who subscribes ----------------------------------------------------------------
+
+// What a client may read stays what it was when it came; when that has changed it must come again.
+static bool
+has_valid_view(rights_t *self, subscriber_t *client)
+{
+    uint64_t generation = inforce_generation(self->inforce);
+    if (client->view && client->generation == generation)
+        return true;
+    acl_view_t *view = inforce_view(self->inforce, self->route, self->xpub, client->user, client->id);
+    bool same = view && (!client->view || acl_view_same(client->view, view));
+    if (same) {
+        acl_view_free(&client->view);
+        client->view = view;
+        client->generation = generation;
+    } else {
+        acl_view_free(&view);
+    }
+    return same;
+}
+
+void
+rights_review(rights_t *self)
+{
+    uint64_t generation = inforce_generation(self->inforce);
+    if (generation == self->generation)
+        return;
+    self->generation = generation;
+    for (subscriber_t *client = self->subscribers->first; client; client = client->next)
+        if (client->view && !has_valid_view(self, client))
+            subscriber_cut(client);
+}
+
+bool
+rights_install(rights_t *self, subscriber_t *client, void *xpub, const void *topic, size_t size)
+{
+    acl_cover_t cover = { 0 };
+    if (!has_valid_view(self, client)) {
+        subscriber_cut(client);
+        return false;
+    }
+    if (!subscriber_is_alive(client))
+        return false;
+    acl_cover(client->view, topic, size, &cover);
+    size_t entered = 0;
+    for (size_t i = 0; i < cover.count; i++) {
+        const acl_prefix_t *prefix = &cover.at[i];
+        // Who cannot be shut out in time gets only what is certain.
+        if (prefix->checked && client->fd == -1)
+            continue;
+        entered++;
+        if (prefix->checked)
+            subscribers_hold(self->subscribers, client, prefix->bytes, prefix->size);
+        if (bag_put(&client->installed, prefix->bytes, prefix->size) == 1)
+            zmq_setsockopt(xpub, ZMQ_SUBSCRIBE, prefix->bytes, prefix->size);
+    }
+    acl_cover_free(&cover);
+    if (entered == 0) {
+        counter_add(&self->counters->dropped[DROP_ACL], 1);
+        rights_say_denied(self, client->user, subscriber_address(client), "read", topic, size);
+    }
+    return entered > 0;
+}
+
+void
+rights_uninstall(rights_t *self, subscriber_t *client, void *xpub, const void *topic, size_t size)
+{
+    acl_cover_t cover = { 0 };
+    if (!client->view || !subscriber_is_alive(client))
+        return;
+    acl_cover(client->view, topic, size, &cover);
+    for (size_t i = 0; i < cover.count; i++) {
+        const acl_prefix_t *prefix = &cover.at[i];
+        if (!bag_find(&client->installed, prefix->bytes, prefix->size)
+            || bag_take(&client->installed, prefix->bytes, prefix->size) > 0)
+            continue;
+        if (prefix->checked)
+            subscribers_let_go(self->subscribers, client, prefix->bytes, prefix->size);
+        zmq_setsockopt(xpub, ZMQ_UNSUBSCRIBE, prefix->bytes, prefix->size);
+    }
+    acl_cover_free(&cover);
+}
+
+// Shut out those of the prefix's holders who may not see TOPIC.
+static void
+check_holders(rights_t *self, const holders_t *holders, const void *topic, size_t size)
+{
+    for (size_t i = 0; i < holders->count; i++) {
+        subscriber_t *client = holders->clients[i];
+        if (client->inode == 0 || acl_may(client->view, ACL_READ, topic, size))
+            continue;
+        if (subscriber_is_alive(client)) {
+            char *shown = topic_text(topic, size);
+            log_event(EVENT_ACL_CUT, EVENT_TEXT("route", self->route),
+                      EVENT_TEXT("address", subscriber_address(client)),
+                      EVENT_TEXT("user", *client->user ? client->user : NULL), EVENT_TEXT("topic", shown));
+            free(shown);
+        }
+        subscriber_cut(client);
+    }
+}
+
+void
+rights_check_readers(rights_t *self, const void *topic, size_t size)
+{
+    const holders_t *holders;
+    for (size_t length = 0; (holders = subscribers_holders(self->subscribers, topic, size, &length));)
+        check_holders(self, holders, topic, size);
+}
+
+// --- who publishes -----------------------------------------------------------------
+
+static const acl_view_t *
+writer_view(rights_t *self, zmq_msg_t *first, const char *user)
+{
+    const char *id = zmq_msg_gets(first, "Routing-Id");
+    uint64_t generation = inforce_generation(self->inforce);
+    text_t key = { 0 };
+    text_bytes(&key, user, strlen(user) + 1);
+    text_bytes(&key, id ? id : "", id ? strlen(id) : 0);
+    bag_item_t *item = bag_find(&self->writers, key.data, key.size);
+    if (!item) {
+        bag_put(&self->writers, key.data, key.size);
+        item = bag_find(&self->writers, key.data, key.size);
+        item->value = xcalloc(1, sizeof(writer_t));
+    }
+    writer_t *writer = item->value;
+    if (!writer->view || writer->generation != generation) {
+        acl_view_free(&writer->view);
+        writer->view = inforce_view(self->inforce, self->route, self->from, user, id ? id : "");
+        writer->generation = generation;
+    }
+    text_free(&key);
+    return writer->view;
+}
+
+static void
+forget_writers(rights_t *self)
+{
+    for (size_t i = 0; i < self->writers.room; i++) {
+        bag_item_t *item = bag_slot(&self->writers, i);
+        if (!item)
+            continue;
+        writer_t *writer = item->value;
+        acl_view_free(&writer->view);
+        free(writer);
+    }
+    bag_free(&self->writers);
+}
+
+bool
+rights_may_publish(rights_t *self, zmq_msg_t *first)
+{
+    const void *topic = zmq_msg_data(first);
+    size_t size = zmq_msg_size(first);
+    const char *user = zmq_msg_gets(first, "User-Id");
+    if (self->writers.count >= WRITERS_MAX)
+        forget_writers(self);
+    const acl_view_t *view = writer_view(self, first, user ? user : "");
+    if (!view || acl_may(view, ACL_WRITE, topic, size))
+        return true;
+    char address[64];
+    subscriber_peer(first, address, sizeof address);
+    rights_say_denied(self, user ? user : "", *address ? address : "inproc", "publish", topic, size);
+    return false;
+}
+
+void
+rights_free(rights_t *self)
+{
+    forget_writers(self);
+    bag_free(&self->denied);
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MPL-2.0
+// rights.h - topic rights (acl) on one route: who may publish what, and what of that
+// which subscribers ask for they get. What is denied is logged, each thing once.
+//
+// A subscriber's rights stay what they were when it came; when they have changed it
+// is cut, and has the new ones when it comes again.
+//
+// In the route's thread.
+
+#ifndef ZB_RIGHTS_H
+#define ZB_RIGHTS_H
+
+#include "flow/counters.h"
+#include "guard/inforce.h"
+#include "guard/subscribers.h"
+
+typedef struct {
+    inforce_t *inforce; // this and the next three are the gate's
+    const char *route;
+    counters_t *counters;
+    subscribers_t *subscribers;
+    side_t from; // where they publish with rights, SIDES: nowhere
+    side_t xpub; // where they subscribe
+
+    // Its own:
+    uint64_t generation; // of the rights that the subscribers were last looked at with
+    bag_t writers; // user and routing id -> what they may do
+    bag_t denied;  // what was said
+    size_t denials;
+} rights_t;
+
+void rights_free(rights_t *self);
+
+// May the message that starts with FIRST come in?
+bool rights_may_publish(rights_t *self, zmq_msg_t *first);
+
+// Cut those whose rights are others now. Before anything else passes.
+void rights_review(rights_t *self);
+
+// Cut those who would get TOPIC by a checked prefix and may not see it.
+void rights_check_readers(rights_t *self, const void *topic, size_t size);
+
+// Enter at XPUB, from which its frame was just read, what CLIENT may see of TOPIC. False: nothing, or it is cut.
+bool rights_install(rights_t *self, subscriber_t *client, void *xpub, const void *topic, size_t size);
+void rights_uninstall(rights_t *self, subscriber_t *client, void *xpub, const void *topic, size_t size);
+
+// Log that USER at ADDRESS may not do ACTION with TOPIC, unless that was said already.
+void rights_say_denied(rights_t *self, const char *user, const char *address, const char *action, const void *topic,
+                       size_t size);
+
+#endif
