@@ -140,6 +140,12 @@ text_shown(text_t *self, const void *bytes, size_t size)
     }
 }
 
+bool
+text_given(const char *text)
+{
+    return text && *text;
+}
+
 char *
 text_take(text_t *self)
 {

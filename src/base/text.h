@@ -5,6 +5,7 @@
 #define ZB_TEXT_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct {
@@ -26,6 +27,9 @@ void text_shown(text_t *self, const void *bytes, size_t size);
 // The length, 1 to 4, of the UTF-8 character (RFC 3629) that BYTES start with;
 // 0 if they start with none.
 size_t text_utf8(const void *bytes, size_t size);
+
+// Is there anything in TEXT, which may be NULL?
+bool text_given(const char *text);
 
 // The string is the caller's to free; SELF is empty after.
 char *text_take(text_t *self);

@@ -2,6 +2,7 @@
 #include "conf/secure.h"
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "conf/endpoints.h"
 
 #include <string.h>
@@ -69,7 +70,7 @@ check_needs(const check_t *self, size_t which, const raw_item_t *security)
                           (strcmp(base, needs[i].key) == 0 ||
                            (strcmp(base, "plain_password") == 0 && strcmp(needs[i].key, "plain_password_file") == 0));
         }
-        if ((text && *text) || (is_written && !given_row(self, which, needs[i].key)))
+        if (text_given(text) || (is_written && !given_row(self, which, needs[i].key)))
             continue;
         diag_error(self->diag, self->section->kind == RAW_ROUTE ? self->route->place : security->value_place,
                    "[%s] %s: is missing for the %s, security = %s needs %s", self->section->name, needs[i].key,

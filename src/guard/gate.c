@@ -3,6 +3,7 @@
 
 #include "base/event.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "guard/rights.h"
 
 #include <stdio.h>
@@ -42,7 +43,7 @@ xpub_side(const route_conf_t *conf)
 static bool
 has_acl(const route_conf_t *conf, side_t side)
 {
-    return side < SIDES && conf->sides[side].security.acl && *conf->sides[side].security.acl;
+    return text_given(conf->sides[side].security.acl);
 }
 
 static side_t
@@ -71,15 +72,6 @@ has_option(const side_conf_t *side, const char *key)
 {
     for (size_t i = 0; i < side->option_count; i++)
         if (strcmp(side->options[i].option->key, key) == 0 && side->options[i].value.number != 0)
-            return true;
-    return false;
-}
-
-static bool
-connects(const side_conf_t *side)
-{
-    for (size_t i = 0; i < side->endpoint_count; i++)
-        if (side->endpoints[i].connect)
             return true;
     return false;
 }
@@ -285,7 +277,7 @@ take_conf(gate_t *self, const route_conf_t *conf, counters_t *counters)
     self->rights.xpub = self->xpub;
     self->manual = self->xpub != SIDES && gate_mode(conf, self->xpub) == GATE_MANUAL;
     bool counts = self->xpub != SIDES && gate_mode(conf, self->xpub) != GATE_OPEN;
-    self->subscribers.by_address = counts && connects(&conf->sides[self->xpub]);
+    self->subscribers.by_address = counts && side_is_client(&conf->sides[self->xpub]);
     self->verboser = counts && has_option(&conf->sides[self->xpub], "xpub_verboser");
     self->verbose = self->verboser || (counts && has_option(&conf->sides[self->xpub], "xpub_verbose"));
     self->filter = (filter_t){ .message = on_message,

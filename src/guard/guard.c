@@ -178,17 +178,15 @@ note_xpub(guard_t *self, void *socket, const route_conf_t *conf)
 int
 guard_secure(void *arg, void *socket, const route_conf_t *conf, side_t side, diag_t *diag)
 {
-    const side_conf_t *at = &conf->sides[side];
-    place_t place = at->security.place.file ? at->security.place : conf->place;
     int rc = mechanism_set(socket, conf, side, diag);
     if (rc == 0)
         rc = mechanism_set_reports(socket, conf, side);
-    if (at->type == ZMQ_XPUB)
+    if (conf->sides[side].type == ZMQ_XPUB)
         note_xpub(arg, socket, conf);
     if (rc == 0)
         return 0;
     if (errno != 0)
-        diag_error(diag, place, "[route %s] %s: cannot be secured: %s", conf->name, side_name(side),
+        diag_error(diag, side_place(conf, side), "[route %s] %s: cannot be secured: %s", conf->name, side_name(side),
                    zmq_strerror(zmq_errno()));
     return -1;
 }

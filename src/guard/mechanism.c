@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "guard/mechanism.h"
 
+#include "base/text.h"
 #include "guard/cert.h"
 #include "guard/gate.h"
 #include "guard/policy.h"
@@ -21,7 +22,7 @@ set_int(void *socket, int option, int value)
 static int
 set_text(void *socket, int option, const char *text)
 {
-    return text && *text ? zmq_setsockopt(socket, option, text, strlen(text)) : 0;
+    return text_given(text) ? zmq_setsockopt(socket, option, text, strlen(text)) : 0;
 }
 
 static int
@@ -95,7 +96,7 @@ int
 mechanism_set(void *socket, const route_conf_t *conf, side_t side, diag_t *diag)
 {
     const side_conf_t *at = &conf->sides[side];
-    place_t place = at->security.place.file ? at->security.place : conf->place;
+    place_t place = side_place(conf, side);
     errno = 0;
     if (set_domain(socket, conf, side) == -1)
         return -1;

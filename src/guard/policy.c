@@ -2,6 +2,7 @@
 #include "guard/policy.h"
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "guard/cert.h"
 #include "guard/file.h"
 #include "guard/keyset.h"
@@ -42,36 +43,40 @@ typedef struct {
     void *arg;
 } loader_t;
 
-bool
-side_is_server(const side_conf_t *side)
+static bool
+has_endpoint(const side_conf_t *side, bool connect)
 {
     for (size_t i = 0; i < side->endpoint_count; i++)
-        if (!side->endpoints[i].connect)
+        if (side->endpoints[i].connect == connect)
             return true;
     return false;
 }
 
-static bool
-has_text(const char *text)
+bool
+side_is_server(const side_conf_t *side)
 {
-    return text && *text;
+    return has_endpoint(side, false);
+}
+
+bool
+side_is_client(const side_conf_t *side)
+{
+    return has_endpoint(side, true);
 }
 
 bool
 side_asks(const side_conf_t *side)
 {
     const security_conf_t *security = &side->security;
-    return security->mechanism > SECURITY_NONE || has_text(security->allow) || has_text(security->deny)
-           || has_text(security->acl);
+    return security->mechanism > SECURITY_NONE || text_given(security->allow) || text_given(security->deny)
+           || text_given(security->acl);
 }
 
-static bool
-side_is_client(const side_conf_t *side)
+place_t
+side_place(const route_conf_t *route, side_t side)
 {
-    for (size_t i = 0; i < side->endpoint_count; i++)
-        if (side->endpoints[i].connect)
-            return true;
-    return false;
+    place_t place = route->sides[side].security.place;
+    return place.file ? place : route->place;
 }
 
 // --- files ----------------------------------------------------------------------
@@ -148,7 +153,7 @@ load_networks(const loader_t *self, cidrs_t *to, const char *key, const char *te
 {
     char reason[200];
     size_t offset;
-    if (text && *text && cidr_parse(to, text, reason, sizeof reason, &offset) == -1)
+    if (text_given(text) && cidr_parse(to, text, reason, sizeof reason, &offset) == -1)
         diag_error(self->diag, place, "%s: %s", key, reason);
 }
 
@@ -159,18 +164,10 @@ static const zap_mechanism_t mechanisms[] = {
     [SECURITY_CURVE] = ZAP_CURVE, [SECURITY_GSSAPI] = ZAP_GSSAPI,
 };
 
-// Where the security of a side is said, or at least the route.
-static place_t
-place_of(const route_conf_t *route, side_t side)
-{
-    place_t place = route->sides[side].security.place;
-    return place.file ? place : route->place;
-}
-
 static void
 need(const loader_t *self, place_t place, const route_conf_t *route, side_t side, const char *key, const char *value)
 {
-    if (!value || !*value)
+    if (!text_given(value))
         diag_error(self->diag, place, "[route %s] %s: security needs %s", route->name, side_name(side), key);
 }
 
@@ -179,7 +176,7 @@ try_cert(const loader_t *self, const char *path, bool secret, place_t place, con
 {
     cert_t cert;
     cert_fault_t fault;
-    if (!path || !*path)
+    if (!text_given(path))
         return;
     if ((secret ? cert_load_secret(&cert, path, &fault) : cert_load_public(&cert, path, &fault)) == -1)
         diag_error(self->diag, fault.line > 0 ? (place_t){ path, fault.line, 0 } : place, "%s: %s: %s", key, path,
@@ -192,7 +189,7 @@ static void
 check_curve(const loader_t *self, const route_conf_t *route, side_t side, bool server)
 {
     const security_conf_t *security = &route->sides[side].security;
-    place_t place = place_of(route, side);
+    place_t place = side_place(route, side);
     if (server) {
         need(self, place, route, side, "server_cert", security->server_cert);
         need(self, place, route, side, "client_certs", security->client_certs);
@@ -219,10 +216,10 @@ check_gssapi(const loader_t *self, const route_conf_t *route, side_t side, bool 
 {
     const security_conf_t *security = &route->sides[side].security;
     if (!zmq_has("gssapi"))
-        diag_error(self->diag, place_of(route, side), "[route %s] %s: this libzmq has no GSSAPI", route->name,
+        diag_error(self->diag, side_place(route, side), "[route %s] %s: this libzmq has no GSSAPI", route->name,
                    side_name(side));
     else if (server && !security->gssapi_unsafe_zap && !gssapi_heeds_zap())
-        diag_error(self->diag, place_of(route, side),
+        diag_error(self->diag, side_place(route, side),
                    "[route %s] %s: this libzmq lets GSSAPI clients in that were refused; "
                    "gssapi_unsafe_zap = yes takes every client of the realm",
                    route->name, side_name(side));
@@ -242,30 +239,30 @@ check_side(const loader_t *self, const route_conf_t *route, side_t side, zap_mec
     const security_conf_t *security = &conf->security;
     bool guarded = mechanism != ZAP_NULL || security->allow || security->deny || security->acl;
     if (guarded && route->engine == ENGINE_ZMQ_PROXY)
-        diag_error(self->diag, place_of(route, side), "[route %s] %s: engine = zmq_proxy cannot have security, allow, deny or acl",
+        diag_error(self->diag, side_place(route, side), "[route %s] %s: engine = zmq_proxy cannot have security, allow, deny or acl",
                    route->name, side_name(side));
     if (mechanism != ZAP_NULL && server && side_is_client(conf))
-        diag_error(self->diag, place_of(route, side),
+        diag_error(self->diag, side_place(route, side),
                    "[route %s] %s: with %s a side can bind or connect, not both: a socket is either server or client",
                    route->name, side_name(side), zap_mechanism_name(mechanism));
-    if (security->acl && *security->acl && !knows_topics(conf->type) && side != SIDE_CAPTURE)
-        diag_error(self->diag, place_of(route, side),
+    if (text_given(security->acl) && !knows_topics(conf->type) && side != SIDE_CAPTURE)
+        diag_error(self->diag, side_place(route, side),
                    "[route %s] %s: acl needs a socket that knows topics (XSUB, SUB, PULL or XPUB), not %s", route->name,
                    side_name(side), socket_type_name(conf->type));
     if (mechanism == ZAP_CURVE && !zmq_has("curve"))
-        diag_error(self->diag, place_of(route, side), "[route %s] %s: this libzmq has no CURVE", route->name, side_name(side));
+        diag_error(self->diag, side_place(route, side), "[route %s] %s: this libzmq has no CURVE", route->name, side_name(side));
     else if (mechanism == ZAP_CURVE)
         check_curve(self, route, side, server);
     if (mechanism == ZAP_GSSAPI)
         check_gssapi(self, route, side, server);
     if (mechanism == ZAP_PLAIN && server)
-        need(self, place_of(route, side), route, side, "users", security->users);
+        need(self, side_place(route, side), route, side, "users", security->users);
     for (size_t i = 0; i < conf->endpoint_count; i++)
         if (strcmp(conf->endpoints[i].at.text, ZAP_ENDPOINT) == 0)
             diag_error(self->diag, conf->endpoints[i].place, "[route %s] %s: %s is where libzmq asks who may come in",
                        route->name, side_name(side), ZAP_ENDPOINT);
     if (mechanism == ZAP_PLAIN && !server)
-        need(self, place_of(route, side), route, side, "plain_username", security->plain_username);
+        need(self, side_place(route, side), route, side, "plain_username", security->plain_username);
 }
 
 static void
@@ -274,7 +271,7 @@ load_side(const loader_t *self, const guard_route_t *route, side_t side)
     const side_conf_t *conf = &route->conf->sides[side];
     const security_conf_t *security = &conf->security;
     policy_t *policy = self->policy;
-    place_t place = place_of(route->conf, side);
+    place_t place = side_place(route->conf, side);
     entry_t entry = { .side = side, .mechanism = mechanisms[security->mechanism], .server = side_is_server(conf) };
     entry.asks = side_asks(conf);
     snprintf(entry.route, sizeof entry.route, "%s", route->conf->name);
@@ -286,9 +283,9 @@ load_side(const loader_t *self, const guard_route_t *route, side_t side)
         if (!entry.any_key)
             entry.keys = use_source(self, SOURCE_KEYS, security->client_certs, place)->keys;
     }
-    if (entry.server && entry.mechanism == ZAP_PLAIN && security->users && *security->users)
+    if (entry.server && entry.mechanism == ZAP_PLAIN && text_given(security->users))
         entry.users = use_source(self, SOURCE_USERS, security->users, place)->users;
-    if (security->acl && *security->acl)
+    if (text_given(security->acl))
         entry.acl = use_source(self, SOURCE_ACL, security->acl, place)->acl;
     load_networks(self, &entry.allow, "allow", security->allow, place);
     load_networks(self, &entry.deny, "deny", security->deny, place);

@@ -56,8 +56,12 @@ bool policy_asks(const policy_t *self);
 // May a peer at ADDRESS ("192.0.2.7"; of ipc: "localhost:…") come to this side?
 bool entry_admits(const entry_t *self, const char *address);
 
-// A side is a server if it has a bound endpoint.
+// Has a side a bound endpoint: do they come to us? Has it one where we go to them?
 bool side_is_server(const side_conf_t *side);
+bool side_is_client(const side_conf_t *side);
+
+// Where the security of a side is said, or at least the route.
+place_t side_place(const route_conf_t *route, side_t side);
 
 // Does a side want to know who comes: by its mechanism, by addresses, or by rights?
 bool side_asks(const side_conf_t *side);
