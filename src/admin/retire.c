@@ -4,6 +4,7 @@
 #include "admin/activation.h"
 #include "admin/service.h"
 #include "admin/slot.h"
+#include "base/bell.h"
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
@@ -11,7 +12,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 // --- the end of a route --------------------------------------------------------------------
@@ -112,9 +112,7 @@ on_finished(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 {
     (void)loop;
     broker_t *self = arg;
-    uint64_t ignored;
-    ssize_t rc = read(item->fd, &ignored, sizeof ignored);
-    (void)rc;
+    bell_hear(item->fd);
     for (retired_t *i = self->retired, *next; i; i = next) {
         next = i->next;
         if (route_finished(i->route))
@@ -128,7 +126,7 @@ on_finished(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 int
 retire_listen(broker_t *self)
 {
-    self->over = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    self->over = bell_new();
     zmq_pollitem_t item = { .fd = self->over, .events = ZMQ_POLLIN };
     return self->over == -1 ? -1 : zloop_poller(self->loop, &item, on_finished, self);
 }

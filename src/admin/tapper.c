@@ -7,11 +7,12 @@
 //
 // The two threads share no lock: the one of low priority would make the other
 // one wait. What is new comes through an inbox that is exchanged whole, what is
-// asked of a tapping is a flag in it, and who is told wakes by an eventfd. The
+// asked of a tapping is a flag in it, and who is told wakes by a bell. The
 // main thread frees what the other one has let go of.
 
 #include "admin/tapper.h"
 
+#include "base/bell.h"
 #include "base/clock.h"
 #include "base/mem.h"
 
@@ -21,7 +22,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -79,7 +79,7 @@ struct tapping {
 
 struct tapper {
     broker_t *broker;
-    int news; // an eventfd for the main thread
+    int news; // a bell for the main thread
     int wake; // and one for ours
     bool started;
     pthread_t thread;
@@ -96,13 +96,6 @@ struct tapper {
     struct pollfd *polled;
     size_t polled_count, polled_room;
 };
-
-static void
-ring_the_bell(int fd)
-{
-    ssize_t rc = write(fd, &(uint64_t){ 1 }, sizeof(uint64_t));
-    (void)rc;
-}
 
 static void
 free_tapping(tapping_t *self)
@@ -278,7 +271,7 @@ serve_rings(tapper_t *self)
         closed = true;
     }
     if (closed)
-        ring_the_bell(self->news); // perhaps there is another route of that name
+        bell_ring(self->news); // perhaps there is another route of that name
     return came;
 }
 
@@ -357,7 +350,7 @@ tend_tappings(tapper_t *self)
         *at = tapping->next;
         drop_sources(self, tapping);
         atomic_store(&tapping->over, true);
-        ring_the_bell(self->news);
+        bell_ring(self->news);
     }
 }
 
@@ -400,9 +393,7 @@ run(void *arg)
     while (!atomic_load(&self->quit) || self->tappings || atomic_load(&self->inbox)) {
         wait_for_news(self, came);
         atomic_fetch_add(&self->pulse, 1);
-        uint64_t ignored;
-        ssize_t rc = read(self->wake, &ignored, sizeof ignored);
-        (void)rc;
+        bell_hear(self->wake);
         take_inbox(self);
         note_endings(self);
         came = serve_rings(self);
@@ -418,8 +409,8 @@ tapper_new(broker_t *broker)
 {
     tapper_t *self = xcalloc(1, sizeof *self);
     self->broker = broker;
-    self->news = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    self->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    self->news = bell_new();
+    self->wake = bell_new();
     return self;
 }
 
@@ -448,9 +439,7 @@ tapper_fd(const tapper_t *self)
 void
 tapper_look(tapper_t *self)
 {
-    uint64_t ignored;
-    ssize_t rc = read(self->news, &ignored, sizeof ignored);
-    (void)rc;
+    bell_hear(self->news);
     bury(self);
 }
 
@@ -463,7 +452,7 @@ tapper_age_ms(tapper_t *self)
         return clock_mono_ms() - self->asked_ms;
     self->pulse_seen = atomic_load(&self->pulse);
     self->asked_ms = clock_mono_ms();
-    ring_the_bell(self->wake);
+    bell_ring(self->wake);
     return 0;
 }
 
@@ -489,7 +478,7 @@ tapper_destroy(tapper_t **self_p)
         return;
     atomic_store(&self->quit, true);
     if (self->started) {
-        ring_the_bell(self->wake);
+        bell_ring(self->wake);
         pthread_join(self->thread, NULL);
     }
     bury(self);
@@ -511,7 +500,7 @@ post(tapper_t *self, tapping_t *tapping, tap_t *tap)
     source->next = atomic_load(&self->inbox);
     while (!atomic_compare_exchange_weak(&self->inbox, &source->next, source))
         ;
-    ring_the_bell(self->wake);
+    bell_ring(self->wake);
 }
 
 static bool
@@ -590,7 +579,7 @@ tapping_end(tapping_t *self)
     if (broker_find(self->broker, self->conf.route, &route) && is_current(self, &route))
         route_settle(route.route);
     atomic_store(&self->ending, true);
-    ring_the_bell(self->tapper->wake);
+    bell_ring(self->tapper->wake);
 }
 
 bool
@@ -630,6 +619,6 @@ tapping_destroy(tapping_t **self_p)
     }
     self->next_left = self->tapper->left;
     self->tapper->left = self;
-    ring_the_bell(self->tapper->wake);
+    bell_ring(self->tapper->wake);
     return false;
 }

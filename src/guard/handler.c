@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "guard/handler.h"
 
+#include "base/bell.h"
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
@@ -13,7 +14,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -30,7 +30,7 @@ struct handler {
     watch_t *watch;
     verify_t *verify;
     pthread_t thread;
-    int wake;
+    int wake; // a bell
     _Atomic bool stopping;
     _Atomic bool asking; // somebody has to be asked about
     _Atomic int64_t round_ms;
@@ -182,19 +182,11 @@ begin_to_answer(handler_t *self)
     pthread_mutex_unlock(&self->lock);
 }
 
-static void
-wake(handler_t *self)
-{
-    uint64_t one = 1;
-    ssize_t rc = write(self->wake, &one, sizeof one);
-    (void)rc; // the counter cannot overflow
-}
-
 void
 handler_be_asked(handler_t *self)
 {
     self->asking = true;
-    wake(self);
+    bell_ring(self->wake);
     pthread_mutex_lock(&self->lock);
     while (!self->answering)
         pthread_cond_wait(&self->answers, &self->lock);
@@ -212,14 +204,12 @@ run(void *arg)
     };
     pthread_setname_np(pthread_self(), "zb:guard");
     while (!self->stopping) {
-        uint64_t ignored;
         self->round_ms = clock_mono_ms();
         if (!self->asked && (self->asking || log_wants(LOG_LEVEL_DEBUG)))
             begin_to_answer(self);
         if (zmq_poll(items, sizeof items / sizeof *items, ROUND_MS) == -1 && zmq_errno() == ETERM)
             break;
-        ssize_t rc = read(self->wake, &ignored, sizeof ignored);
-        (void)rc;
+        bell_hear(self->wake);
         for (int i = 0; i < BURST && take_request(self); i++)
             continue;
         take_passwords(self);
@@ -264,7 +254,7 @@ handler_new(void *ctx, inforce_t *inforce, watch_t *watch)
     self->round_ms = clock_mono_ms();
     pthread_mutex_init(&self->lock, NULL);
     pthread_cond_init(&self->answers, NULL);
-    self->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    self->wake = bell_new();
     self->zap = zmq_socket(ctx, ZMQ_ROUTER);
     int error = self->wake == -1 || !self->zap ? errno : 0;
     if (!error) {
@@ -293,7 +283,7 @@ handler_destroy(handler_t **self_p)
     if (!self)
         return;
     self->stopping = true;
-    wake(self);
+    bell_ring(self->wake);
     pthread_join(self->thread, NULL);
     free_handler(self);
     *self_p = NULL;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "guard/verify.h"
 
+#include "base/bell.h"
 #include "base/clock.h"
 #include "base/mem.h"
 
@@ -10,7 +11,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -54,7 +54,7 @@ struct verify {
     size_t open; // asked and not taken yet
     bool stopping;
     _Atomic int64_t round_ms;
-    int fd;
+    int news; // a bell
 
     // Only the asker's thread:
     bucket_t buckets[ADDRESSES];
@@ -150,12 +150,10 @@ may_try(bucket_t *bucket)
 static void
 finish(verify_t *self, job_t *job)
 {
-    uint64_t one = 1;
     pthread_mutex_lock(&self->lock);
     self->done[(self->done_first + self->done_count++) % (QUEUE_MAX * 2)] = job;
     pthread_mutex_unlock(&self->lock);
-    ssize_t rc = write(self->fd, &one, sizeof one);
-    (void)rc; // the counter cannot overflow
+    bell_ring(self->news);
 }
 
 // For more to do, but not longer than a sign of life may be away.
@@ -232,11 +230,11 @@ verify_new(void)
     pthread_cond_init(&self->more, &attributes);
     pthread_condattr_destroy(&attributes);
     self->round_ms = clock_mono_ms();
-    self->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    int error = self->fd == -1 ? errno : pthread_create(&self->thread, NULL, work, self);
+    self->news = bell_new();
+    int error = self->news == -1 ? errno : pthread_create(&self->thread, NULL, work, self);
     if (error) {
-        if (self->fd != -1)
-            close(self->fd);
+        if (self->news != -1)
+            close(self->news);
         free(self);
         errno = error;
         return NULL;
@@ -287,16 +285,14 @@ verify_age_ms(const verify_t *self)
 int
 verify_fd(const verify_t *self)
 {
-    return self->fd;
+    return self->news;
 }
 
 bool
 verify_take(verify_t *self, verify_result_t *result)
 {
-    uint64_t count;
     job_t *job = NULL;
-    ssize_t rc = read(self->fd, &count, sizeof count); // first: what comes after sets it again
-    (void)rc;
+    bell_hear(self->news); // first: what comes after rings it again
     pthread_mutex_lock(&self->lock);
     if (self->done_count > 0) {
         job = self->done[self->done_first];
@@ -335,7 +331,7 @@ verify_destroy(verify_t **self_p, void (*forget)(void *ticket))
         forget(self->done[self->done_first]->ticket);
         free_job(self->done[self->done_first]);
     }
-    close(self->fd);
+    close(self->news);
     pthread_mutex_destroy(&self->lock);
     pthread_cond_destroy(&self->more);
     sodium_memzero(self, sizeof *self);
