@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "flow/route.h"
+#include "guard/subscribers.h"
 #include "guard/users.h"
 
 #include "test.h"
@@ -584,6 +585,29 @@ coming_and_going_in_a_storm_ends_nothing(void)
     close_house(&house);
 }
 
+static void
+a_prefix_that_cannot_be_checked_is_not_held(void)
+{
+    static unsigned char topic[CHECKED_MAX + 1];
+    topics_t *topics = topics_new();
+    subscribers_t all;
+    subscriber_t client = { .fd = -1 };
+    size_t length = 0;
+    subscribers_init(&all, topics);
+    CHECK(!subscribers_hold(&all, &client, topic, sizeof topic));
+    CHECK(!subscribers_holders(&all, topic, sizeof topic, &length));
+    CHECK(subscribers_hold(&all, &client, topic, CHECKED_MAX));
+    CHECK(subscribers_hold(&all, &client, topic, 3));
+    const holders_t *holders = subscribers_holders(&all, topic, sizeof topic, &length);
+    CHECK(holders && holders->count == 1 && holders->clients[0] == &client && length == 4);
+    CHECK(subscribers_holders(&all, topic, sizeof topic, &length) && length == CHECKED_MAX + 1);
+    CHECK(!subscribers_holders(&all, topic, sizeof topic, &length));
+    subscribers_let_go(&all, &client, topic, CHECKED_MAX);
+    subscribers_let_go(&all, &client, topic, 3);
+    subscribers_free(&all);
+    topics_free(&topics);
+}
+
 int
 main(void)
 {
@@ -600,6 +624,7 @@ main(void)
     RUN(new_rights_hold_at_once);
     RUN(nobody_gets_the_subscription_of_another);
     RUN(coming_and_going_in_a_storm_ends_nothing);
+    RUN(a_prefix_that_cannot_be_checked_is_not_held);
     char *command = xasprintf("rm -rf '%s'", folder);
     int rc = system(command);
     free(command);

@@ -108,11 +108,10 @@ rights_install(rights_t *self, subscriber_t *client, void *xpub, const void *top
     for (size_t i = 0; i < cover.count; i++) {
         const acl_prefix_t *prefix = &cover.at[i];
         // Who cannot be shut out in time gets only what is certain.
-        if (prefix->checked && client->fd == -1)
+        if (prefix->checked
+            && (client->fd == -1 || !subscribers_hold(self->subscribers, client, prefix->bytes, prefix->size)))
             continue;
         entered++;
-        if (prefix->checked)
-            subscribers_hold(self->subscribers, client, prefix->bytes, prefix->size);
         if (bag_put(&client->installed, prefix->bytes, prefix->size) == 1)
             zmq_setsockopt(xpub, ZMQ_SUBSCRIBE, prefix->bytes, prefix->size);
     }

@@ -13,7 +13,6 @@
 enum {
     LEAVINGS = 1000, // subscriptions that end with their client, and as many as there are clients: look who has gone
     SWEEP_FIRST = 64,
-    TOPIC_MAX = 65536,
 };
 
 // --- one connection ----------------------------------------------------------------
@@ -78,18 +77,18 @@ subscriber_peer(zmq_msg_t *frame, char *host, size_t room)
 static void
 remember_length(subscribers_t *self, size_t size)
 {
-    if (size >= TOPIC_MAX)
-        return;
     if (!self->lengths)
-        self->lengths = xcalloc(TOPIC_MAX / 32, sizeof *self->lengths);
+        self->lengths = xcalloc(CHECKED_MAX / 32 + 1, sizeof *self->lengths);
     self->lengths[size / 32] |= 1u << size % 32;
     if (size > self->longest)
         self->longest = size;
 }
 
-void
+bool
 subscribers_hold(subscribers_t *self, subscriber_t *client, const void *prefix, size_t size)
 {
+    if (size > CHECKED_MAX)
+        return false;
     bag_item_t *item = bag_find(&self->checked, prefix, size);
     if (!item) {
         bag_put(&self->checked, prefix, size);
@@ -100,9 +99,10 @@ subscribers_hold(subscribers_t *self, subscriber_t *client, const void *prefix, 
     holders_t *holders = item->value;
     for (size_t i = 0; i < holders->count; i++)
         if (holders->clients[i] == client)
-            return;
+            return true;
     mem_grow(holders->clients, holders->count, holders->room);
     holders->clients[holders->count++] = client;
+    return true;
 }
 
 void
@@ -126,9 +126,7 @@ const holders_t *
 subscribers_holders(const subscribers_t *self, const void *topic, size_t size, size_t *length)
 {
     size_t longest = size < self->longest ? size : self->longest;
-    if (self->checked.count == 0 || !self->lengths)
-        return NULL;
-    while (*length <= longest) {
+    while (self->checked.count > 0 && *length <= longest) {
         size_t at = (*length)++;
         const bag_item_t *item = self->lengths[at / 32] & 1u << at % 32 ? bag_find(&self->checked, topic, at) : NULL;
         if (item)

@@ -80,8 +80,9 @@ const char *subscriber_address(const subscriber_t *self); // as shown: "192.0.2.
 ino_t subscriber_peer(zmq_msg_t *frame, char *host, size_t room);
 
 // Who must be asked about before a message that starts with a checked prefix goes out. Holding what is held,
-// or letting go of what is not, does nothing.
-void subscribers_hold(subscribers_t *self, subscriber_t *client, const void *prefix, size_t size);
+// or letting go of what is not, does nothing. False: too long, no message would be asked about.
+#define CHECKED_MAX 65535 // bytes of a prefix
+bool subscribers_hold(subscribers_t *self, subscriber_t *client, const void *prefix, size_t size);
 void subscribers_let_go(subscribers_t *self, const subscriber_t *client, const void *prefix, size_t size);
 
 // The holders of the shortest checked prefix of TOPIC that has at least *LENGTH bytes; NULL: no more.
