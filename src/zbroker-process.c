@@ -5,6 +5,7 @@
 
 #include <czmq.h>
 #include <dirent.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -41,6 +42,17 @@ process_tame_czmq(void)
         unsetenv(variables[i]);
     setenv("ZSYS_SIGHANDLER", "false", 1);
     zsys_handler_set(NULL);
+}
+
+// As large as the limit of the shell makes them, else.
+void
+process_thread_stacks(size_t bytes)
+{
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, bytes);
+    pthread_setattr_default_np(&attributes);
+    pthread_attr_destroy(&attributes);
 }
 
 // libzmq numbers the clients of a ROUTER by rand() and never seeds it.

@@ -5,12 +5,14 @@
 #ifndef ZB_ZBROKER_PROCESS_H
 #define ZB_ZBROKER_PROCESS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 int process_signals(void);      // a signalfd(2) that tells of the signals of zbroker(8), or -1
 void process_tame_czmq(void);   // before its first socket
 uint64_t process_seed(void);    // seeds rand(3); returns a number that no other start has
 
+void process_thread_stacks(size_t bytes); // of threads that others start
 uint64_t process_raise_descriptor_limit(void); // returns it
 uint64_t process_descriptors(void);            // that are open now
 

@@ -346,6 +346,7 @@ run(const options_t *options, conf_t **conf_p, policy_t **policy_p, diag_t *diag
     daemon_t self = { .signals = process_signals(), .checked = *policy_p };
     *policy_p = NULL;
     process_tame_czmq();
+    process_thread_stacks(ROUTE_STACK_BYTES);
     service_open();
     self.activation = activation_new();
     self.setup.overrides = options->overrides;

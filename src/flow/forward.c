@@ -13,6 +13,8 @@
 #define PATIENCE_NS INT64_C(100000000) // between two waits for slow subscribers
 #define LOOK_EVERY 64                  // passes between two looks at the capture under load
 #define LOOK_IN_TRICKLE 8              // and while messages come one by one
+#define FORWARD_LENT 100               // messages in a pass, more than which are the route's own
+#define SERVED_PASSES 8
 #define SHOWN_AT_ONCE 32               // messages that count as of the same moment
 
 // The events of a socket; reading them also empties its mailbox.
@@ -146,7 +148,7 @@ send_lossy(forward_t *self, lane_t *lane, zmq_msg_t *part, int flags)
 static outcome_t
 refused(forward_t *self, lane_t *lane, zmq_msg_t *part, int flags)
 {
-    if (errno == EAGAIN && lane->to->lossy)
+    if (errno == EAGAIN && lane->to->lossy && !self->borrowed)
         return send_lossy(self, lane, part, flags);
     if (errno == EAGAIN && lane->kind != LANE_REPLY) {
         begin_blocked(lane->to);
@@ -605,6 +607,17 @@ move_observed(forward_t *self, lane_t *lane, size_t up_to)
     return moved;
 }
 
+// --- lending ----------------------------------------------------------------
+//
+// What comes in a few at a time is moved by the I/O thread that brings it. In large
+// bursts two threads are faster.
+
+static bool
+may_lend(const forward_t *self)
+{
+    return self->turn && self->moved <= FORWARD_LENT && !self->observed && !self->filter && !self->batch_ns;
+}
+
 // --- one pass ---------------------------------------------------------------
 
 // The single part in hand, and the rest of its message.
@@ -711,12 +724,31 @@ forward_pass(forward_t *self)
         forward_observe(self);
     self->moved = most;
     // A few at once: more will trickle in. As many as that in one go: it is no trickle any more.
-    self->trickling = self->may_trickle && !again && most > 0 && most < FORWARD_TRICKLE;
+    self->trickling = self->may_trickle && !may_lend(self) && !again && most > 0 && most < FORWARD_TRICKLE;
     self->lanes[0].due |= self->trickling;
     return again || self->trickling;
 }
 
 // --- sleeping ---------------------------------------------------------------
+
+static bool
+anything_in_hand(const forward_t *self)
+{
+    for (size_t i = 0; i < self->lane_count; i++)
+        if (forward_in_hand(&self->lanes[i]))
+            return true;
+    return false;
+}
+
+static void
+offer_ports(forward_t *self, turn_t *turn)
+{
+    for (int side = 0; side < SIDE_CAPTURE; side++) {
+        port_t *port = &self->ports[side];
+        if (port->socket && !port->wakeup.poller)
+            wakeup_offer(port->wakeup.fd, turn, port);
+    }
+}
 
 static bool
 reads_now(const port_t *port, const forward_t *self)
@@ -776,17 +808,21 @@ push(forward_t *self, lane_t *lane)
     return true;
 }
 
-static void
-wait_for_descriptors(forward_t *self)
+// Returns whether nobody else has used the sockets meanwhile.
+static bool
+poll_ports(forward_t *self, bool lend, int *told)
 {
-    if (self->capture)
-        capture_rest(self->capture);
-    if (ppoll(self->polled, (nfds_t)self->polled_count, NULL, &self->asleep) <= 0)
-        return;
-    if (wakeup_told)
-        wakeup_told(self->polled, (nfds_t)self->polled_count);
+    if (lend)
+        turn_lend(self->turn);
+    *told = ppoll(self->polled, (nfds_t)self->polled_count, NULL, &self->asleep);
+    return !lend || !turn_take_back(self->turn);
+}
+
+static void
+hear(forward_t *self, const struct pollfd *news)
+{
     for (size_t i = 0; i < self->polled_count; i++) {
-        if (!self->polled[i].revents)
+        if (!news[i].revents)
             continue;
         port_t *port = self->polled_port[i];
         wake_lanes(self, port);
@@ -795,6 +831,57 @@ wait_for_descriptors(forward_t *self)
         else if (port->wakeup.poller || !reads_now(port, self))
             events(port); // no receive does it: empty its mailbox, or poll returns for ever
     }
+}
+
+static void
+wait_for_descriptors(forward_t *self, bool blocked)
+{
+    int told;
+    if (self->capture)
+        capture_rest(self->capture);
+    bool news = poll_ports(self, may_lend(self) && !blocked, &told);
+    if (told <= 0)
+        return;
+    if (news && wakeup_told)
+        wakeup_told(self->polled, (nfds_t)self->polled_count);
+    hear(self, self->polled);
+}
+
+// In the place of this route's thread, for a PORT that has news.
+static bool
+serve(void *owner, void *what)
+{
+    forward_t *self = owner;
+    struct pollfd news[SIDES]; // the thread is still at the other
+    for (size_t i = 0; i < self->polled_count; i++) {
+        news[i].fd = self->polled[i].fd;
+        news[i].revents = self->polled_port[i] == what ? POLLIN : 0;
+    }
+    wakeup_told(news, (nfds_t)self->polled_count);
+    hear(self, news);
+    self->borrowed = true;
+    bool again = true;
+    for (int passes = 0; again && passes < SERVED_PASSES; passes++)
+        again = forward_pass(self);
+    self->borrowed = false;
+    return !again && !anything_in_hand(self) && may_lend(self);
+}
+
+void
+forward_lend(forward_t *self, void (*wake)(void *owner), void *owner)
+{
+    if (!wakeup_offer)
+        return;
+    self->turn = turn_new(&(turn_owner_t){ self, serve, wake, owner });
+    offer_ports(self, self->turn);
+}
+
+void
+forward_keep(forward_t *self)
+{
+    if (self->turn)
+        offer_ports(self, NULL);
+    turn_end(&self->turn);
 }
 
 void
@@ -820,7 +907,7 @@ forward_sleep(forward_t *self)
         forward_all_due(self);
         return;
     }
-    wait_for_descriptors(self);
+    wait_for_descriptors(self, blocked);
 }
 
 // --- set-up -----------------------------------------------------------------

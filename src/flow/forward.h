@@ -7,7 +7,8 @@
 // commands between bursts. doc/design.md section 4 tells why it may sleep
 // straight after an EAGAIN.
 //
-// Everything here belongs to the route's thread.
+// Everything here belongs to whoever has the route's turn: its thread, which may
+// lend it while it sleeps (turn.h).
 
 #ifndef ZB_FORWARD_H
 #define ZB_FORWARD_H
@@ -18,6 +19,7 @@
 #include "flow/message.h"
 #include "flow/tap.h"
 #include "flow/topics.h"
+#include "flow/turn.h"
 #include "flow/wakeup.h"
 
 #include <poll.h>
@@ -86,6 +88,8 @@ typedef struct {
     unsigned passes;
     bool may_trickle; // nothing comes in but by the first lane, and subscriptions
     bool trickling;   // the next pass waits in its receive
+    turn_t *turn;     // NULL: never lent
+    bool borrowed;    // by a thread that must not wait
 
     struct pollfd polled[SIDES];
     port_t *polled_port[SIDES];
@@ -103,6 +107,11 @@ bool forward_pass(forward_t *self);
 // A pass runs only what is due: what fired, and what follows from what moved.
 // After a change that no descriptor tells of, everything is.
 void forward_all_due(forward_t *self);
+
+// Lend the turn to whoever has news while this thread sleeps, until forward_keep.
+// WAKE wakes it, from any thread.
+void forward_lend(forward_t *self, void (*wake)(void *owner), void *owner);
+void forward_keep(forward_t *self);
 
 // Sleep until a socket has news, or a signal comes that `asleep' lets through.
 void forward_sleep(forward_t *self);

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define STACK_BYTES (8u * 1024 * 1024) // libzmq's subscription trie recurses
 #define WAKE_SIGNAL SIGUSR1             // costs a route nothing, where an eventfd is a descriptor
 
 static const char *const states[ROUTE_STATES] = { "running", "paused", "draining", "disabled", "failed" };
@@ -211,9 +210,17 @@ pin(const route_conf_t *conf)
 }
 
 static void
+wake(void *route)
+{
+    route_poke(route);
+}
+
+static void
 forward_until_finish(route_t *self)
 {
     forward_t *forward = &self->forward;
+    if (self->conf->cpu < 0)
+        forward_lend(forward, wake, self);
     while (atomic_load_explicit(&self->finish, memory_order_relaxed) == FINISH_NOT) {
         if (atomic_load_explicit(&self->poked, memory_order_relaxed)) {
             obey(self);
@@ -225,6 +232,7 @@ forward_until_finish(route_t *self)
             look_for_stall(self);
         forward_sleep(forward);
     }
+    forward_keep(forward);
 }
 
 // Of the time that the drain may take.
@@ -333,7 +341,7 @@ route_run(route_t *self, int tell)
     self->tell = tell;
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    pthread_attr_setstacksize(&attributes, ROUTE_STACK_BYTES);
     errno = pthread_create(&self->thread, &attributes, route_thread, self);
     pthread_attr_destroy(&attributes);
     self->started = errno == 0;

@@ -17,6 +17,8 @@
 #include "flow/tap.h"
 #include "flow/watch.h"
 
+#define ROUTE_STACK_BYTES (8u * 1024 * 1024) // of whoever runs a route: libzmq's subscription trie recurses
+
 typedef enum { ROUTE_RUNNING, ROUTE_PAUSED, ROUTE_DRAINING, ROUTE_DISABLED, ROUTE_FAILED, ROUTE_STATES } route_state_t;
 
 const char *route_state_name(route_state_t state); // "running", …

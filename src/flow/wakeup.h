@@ -10,6 +10,8 @@
 #ifndef ZB_WAKEUP_H
 #define ZB_WAKEUP_H
 
+#include "flow/turn.h"
+
 #include <poll.h>
 
 typedef struct {
@@ -28,6 +30,10 @@ int wakeup_heard(const wakeup_t *self, void *socket);
 // What ppoll(2) has just told the calling thread of the sockets that it sleeps on,
 // so that libzmq need not ask again (interpose/mailbox.c). NULL where that is not linked.
 __attribute__((weak)) void wakeup_told(const struct pollfd *items, nfds_t count);
+
+// Whoever would signal FD may serve WHAT of TURN's owner instead, while that is lent
+// (interpose/signal.c). NULL: no more.
+__attribute__((weak)) void wakeup_offer(int fd, turn_t *turn, void *what);
 
 // Before zmq_close.
 void wakeup_close(wakeup_t *self);

@@ -38,12 +38,13 @@
 #define TAG (UINT64_C(0x5a42) << 48) // no pointer has such upper bits
 #define TAG_BITS (UINT64_C(0xffff) << 48)
 
-enum { SIGSET_BYTES = _NSIG / 8 };
+enum { SIGSET_BYTES = _NSIG / 8, FEW_EVENTS = 16 };
 
 static _Thread_local struct {
     ready_t *due;   // what can be told without the kernel, or could a moment ago
     bool skipped;   // the kernel was not asked the last time
     uint32_t waits; // calls of epoll_wait
+    int told;       // events of the last one
 } mine;
 
 static int
@@ -60,13 +61,13 @@ told_by_us(const ready_t *ready)
     uint32_t events = 0;
     if (ready->stream && !(ready->asked & EPOLLOUT))
         events |= ready->wanted & EPOLLOUT;
-    if (ready->ahead)
+    if (ready->ahead || ready->mailbox == MAILBOX_KEPT)
         events |= ready->wanted & EPOLLIN;
     return events;
 }
 
-static void
-make_due(ready_t *ready)
+void
+ready_make_due(ready_t *ready)
 {
     if (ready->due)
         return;
@@ -113,7 +114,7 @@ ready_update(ready_t *self, int fd)
     uint32_t before = self->asked;
     self->asked = left_to_kernel(self);
     if (told_by_us(self))
-        make_due(self);
+        ready_make_due(self);
     if (self->parked ? !self->asked : self->asked == before)
         return 0;
     int what = self->parked ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
@@ -213,6 +214,14 @@ remember(ready_t *ready, uint32_t events)
         ready_note_mailbox(ready, MAILBOX_SIGNALLED);
 }
 
+// A thread's own mailbox was added before there was the thread.
+static void
+adopt(ready_t *ready)
+{
+    if (!ready->thread && !ready_is_first_thread())
+        ready->thread = ready_thread();
+}
+
 // Returns how many of the COUNT events of the kernel are to be told.
 static int
 translate(struct epoll_event *events, int count)
@@ -223,6 +232,7 @@ translate(struct epoll_event *events, int count)
         if ((event.data.u64 & TAG_BITS) == TAG) {
             int fd = (int)(uint32_t)event.data.u64;
             ready_t *ready = ready_find(fd);
+            adopt(ready);
             remember(ready, event.events);
             event = (struct epoll_event) { .events = told(ready, event.events), .data = ready->data };
             if (!event.events) {
@@ -243,7 +253,8 @@ any_due(int epoll)
     bool any = false;
     for (ready_t *ready = mine.due, *next; ready; ready = next) {
         next = ready->due_next;
-        if (!told_by_us(ready))
+        ready->telling = told_by_us(ready);
+        if (!ready->telling)
             end_due(ready);
         else
             any |= ready->epoll == epoll;
@@ -259,9 +270,9 @@ add_due(int epoll, struct epoll_event *events, int count, int most)
         if (ready->epoll != epoll)
             continue;
         if (ready->wait == mine.waits)
-            events[ready->place].events |= told_by_us(ready);
+            events[ready->place].events |= ready->telling;
         else if (count < most)
-            events[count++] = (struct epoll_event) { .events = told_by_us(ready), .data = ready->data };
+            events[count++] = (struct epoll_event) { .events = ready->telling, .data = ready->data };
     }
     return count;
 }
@@ -270,6 +281,7 @@ add_due(int epoll, struct epoll_event *events, int count, int most)
 int
 epoll_wait(int epoll, struct epoll_event *events, int most, int timeout)
 {
+    signal_settle();
     bool any = any_due(epoll);
     int count = 0;
     mine.waits++;
@@ -280,5 +292,11 @@ epoll_wait(int epoll, struct epoll_event *events, int most, int timeout)
             return count;
         count = translate(events, count);
     }
-    return any ? add_due(epoll, events, count, most) : count;
+    return mine.told = any ? add_due(epoll, events, count, most) : count;
+}
+
+bool
+ready_has_time(void)
+{
+    return mine.told > 0 && mine.told <= FEW_EVENTS && !ready_is_first_thread();
 }

@@ -34,18 +34,20 @@ wakeup_told(const struct pollfd *items, nfds_t count)
         if (!ready)
             continue;
         ready->slept_on = true;
-        ready_note_mailbox(ready, items[i].revents & POLLIN ? MAILBOX_SIGNALLED : MAILBOX_EMPTY);
+        ready_note_mailbox(ready, !(items[i].revents & POLLIN)          ? MAILBOX_EMPTY
+                                  : signal_is_served(items[i].fd) ? MAILBOX_KEPT
+                                                                  : MAILBOX_SIGNALLED);
     }
 }
 
 static int
 answer(struct pollfd *item, ready_t *ready)
 {
-    bool signalled = ready->mailbox == MAILBOX_SIGNALLED;
-    if (!signalled && --ready->answers == 0)
+    bool empty = ready->mailbox == MAILBOX_EMPTY;
+    if (empty && --ready->answers == 0)
         ready->mailbox = MAILBOX_UNKNOWN;
-    item->revents = signalled ? POLLIN : 0;
-    return signalled;
+    item->revents = empty ? 0 : POLLIN;
+    return !empty;
 }
 
 int
@@ -64,8 +66,14 @@ poll(struct pollfd *items, nfds_t count, int timeout)
 ssize_t
 read(int fd, void *buffer, size_t size)
 {
-    ssize_t got = (ssize_t)syscall(SYS_read, fd, buffer, size);
     ready_t *ready = size == EVENTFD_BYTES ? known(fd) : NULL;
+    if (ready && ready->mailbox == MAILBOX_KEPT) {
+        ready_note_mailbox(ready, MAILBOX_EMPTY);
+        signal_is_read(fd);
+        *(uint64_t *)buffer = 1;
+        return EVENTFD_BYTES;
+    }
+    ssize_t got = (ssize_t)syscall(SYS_read, fd, buffer, size);
     if (ready)
         ready_note_mailbox(ready, got == EVENTFD_BYTES ? MAILBOX_EMPTY : MAILBOX_UNKNOWN);
     return got;

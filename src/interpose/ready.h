@@ -8,8 +8,10 @@
 // mailbox it asks whether there is something to read (poll), which epoll_wait has
 // just told it. It reads and writes 8 KiB at a time.
 //
-// So the executable has its own epoll_ctl, epoll_wait, recv, send, poll and read,
-// which go before the C library's, and share what they know here:
+// And for each message that comes alone it wakes a route's thread, and that one it.
+//
+// So the executable has its own epoll_ctl, epoll_wait, recv, send, poll, read and
+// write, which go before the C library's, and share what they know here:
 //
 //   epoll.c    a connection that took all of the last write has room until a write
 //              says otherwise: the kernel is not asked. And the end of a connection
@@ -17,12 +19,15 @@
 //   recv.c     a busy connection is read 64 KiB at a time.
 //   send.c     8 KiB of a longer burst wait in the kernel for what follows.
 //   mailbox.c  what the kernel has told of a mailbox need not be asked again.
+//   signal.c   who has news for a route that sleeps does its work (turn.h).
 //
 // Each descriptor belongs to one thread at a time: who polls it also reads and
-// writes there. So nothing here is locked.
+// writes there; a route's goes with its turn. So nothing here is locked.
 
 #ifndef ZB_READY_H
 #define ZB_READY_H
+
+#include "flow/turn.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -37,6 +42,7 @@ typedef struct ahead ahead_t;
 typedef enum {
     MAILBOX_UNKNOWN,
     MAILBOX_SIGNALLED,
+    MAILBOX_KEPT, // signalled by the thread that listens, and the kernel does not know
     MAILBOX_EMPTY,
 } mailbox_state_t;
 
@@ -63,6 +69,7 @@ struct ready {
     // In its thread's list of what may be told without the kernel.
     bool due;
     ready_t *due_next, *due_before;
+    uint32_t telling; // the events of that
     uint32_t wait; // the last epoll_wait of which it was an event
     int place;     // and which one
 
@@ -71,12 +78,12 @@ struct ready {
     mailbox_state_t mailbox;
     int answers;   // that may still be given of it
     bool slept_on; // nothing is missed by one more: its thread looks again before it sleeps
+    _Atomic(turn_t *) turn; // of the route whose socket it belongs to
+    _Atomic(void *) what;
 };
 
-enum {
-    READY_CHUNK = 1024,
-    READY_CHUNKS = 4096, // descriptors beyond READY_CHUNK * READY_CHUNKS go the kernel's way
-};
+#define READY_CHUNK 1024u
+#define READY_CHUNKS 4096u // descriptors beyond READY_CHUNK * READY_CHUNKS go the kernel's way
 
 extern _Atomic(ready_t *) ready_chunks[READY_CHUNKS];
 extern _Thread_local char ready_mark;
@@ -85,10 +92,11 @@ extern _Thread_local char ready_mark;
 static inline ready_t *
 ready_find(int fd)
 {
-    if ((unsigned)fd >= (unsigned)READY_CHUNK * READY_CHUNKS)
+    unsigned number = (unsigned)fd;
+    if (number >= READY_CHUNK * READY_CHUNKS)
         return NULL;
-    ready_t *chunk = atomic_load_explicit(&ready_chunks[fd / READY_CHUNK], memory_order_acquire);
-    return chunk ? &chunk[fd % READY_CHUNK] : NULL;
+    ready_t *chunk = atomic_load_explicit(&ready_chunks[number / READY_CHUNK], memory_order_acquire);
+    return chunk ? &chunk[number % READY_CHUNK] : NULL;
 }
 
 // The same, with room made for it. NULL: far beyond what the table holds, or no memory.
@@ -114,6 +122,18 @@ ready_mine(int fd)
 // What is wanted or blocked has changed: tell the kernel what it does not know,
 // and remember what can be told without it. As epoll_ctl(2).
 int ready_update(ready_t *self, int fd);
+
+// Is this an I/O thread, and not busy?
+bool ready_has_time(void);
+
+// The next epoll_wait is to tell of it, without the kernel.
+void ready_make_due(ready_t *self);
+
+// Of the signals that this thread keeps (signal.c): is FD's the one that is being
+// served, it has been read, and settle them all before the thread sleeps.
+bool signal_is_served(int fd);
+void signal_is_read(int fd);
+void signal_settle(void);
 
 // Forget what was received ahead.
 void ready_drop_ahead(ready_t *self);

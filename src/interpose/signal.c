@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// write(2) for libzmq's mailboxes: ready.h says why. An I/O thread that signals its own
+// mailbox is told of that by its next epoll_wait, without the kernel. And one that
+// signals a route's socket, while the route sleeps, serves the route itself (turn.h)
+// before it waits for more; only where that cannot be is the signal sent after all.
+#include "flow/wakeup.h"
+#include "interpose/ready.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { EVENTFD_BYTES = 8, KEPT_MOST = 16 };
+
+typedef struct {
+    int fd;
+    ready_t *ready;
+} kept_t;
+
+static _Thread_local struct {
+    kept_t at[KEPT_MOST];
+    size_t count;
+    int served; // whose route has the turn, until the signal is read; -1: none
+} mine = { .served = -1 };
+
+void
+wakeup_offer(int fd, turn_t *turn, void *what)
+{
+    ready_t *ready = ready_make(fd);
+    if (!ready)
+        return;
+    atomic_store_explicit(&ready->what, what, memory_order_relaxed);
+    atomic_store_explicit(&ready->turn, turn, memory_order_release);
+}
+
+static ssize_t
+signal_now(int fd)
+{
+    return (ssize_t)syscall(SYS_write, fd, &(uint64_t){ 1 }, (size_t)EVENTFD_BYTES);
+}
+
+bool
+signal_is_served(int fd)
+{
+    return mine.served == fd;
+}
+
+void
+signal_is_read(int fd)
+{
+    if (mine.served == fd)
+        mine.served = -1;
+}
+
+static bool
+keep_own(ready_t *own)
+{
+    ready_note_mailbox(own, MAILBOX_KEPT);
+    ready_make_due(own);
+    return true;
+}
+
+static bool
+keep(int fd)
+{
+    ready_t *ready = ready_find(fd);
+    if (!ready)
+        return false;
+    if (ready_mine(fd))
+        return keep_own(ready);
+    turn_t *turn = atomic_load_explicit(&ready->turn, memory_order_acquire);
+    if (!turn || !turn_is_lent(turn) || !ready_has_time() || mine.count == KEPT_MOST)
+        return false;
+    mine.at[mine.count++] = (kept_t){ fd, ready };
+    return true;
+}
+
+void
+signal_settle(void)
+{
+    while (mine.count > 0) {
+        kept_t last = mine.at[--mine.count];
+        turn_t *turn = atomic_load_explicit(&last.ready->turn, memory_order_acquire);
+        mine.served = last.fd;
+        if (turn)
+            turn_serve(turn, atomic_load_explicit(&last.ready->what, memory_order_relaxed));
+        if (mine.served == last.fd)
+            signal_now(last.fd);
+        mine.served = -1;
+    }
+}
+
+ssize_t
+write(int fd, const void *bytes, size_t size)
+{
+    if (size == EVENTFD_BYTES && keep(fd))
+        return EVENTFD_BYTES;
+    return (ssize_t)syscall(SYS_write, fd, bytes, size);
+}
