@@ -354,9 +354,9 @@ char **
 topics_list(topics_t *self, size_t *count, size_t max)
 {
     pthread_mutex_lock(&self->lock);
-    char **list = xcalloc(self->listed + 1, sizeof *list);
+    char **list = xcalloc((self->listed < max ? self->listed : max) + 1, sizeof *list);
     *count = 0;
-    for (uint32_t i = 0; i < self->buckets; i++)
+    for (uint32_t i = 0; i < self->buckets && *count < max; i++)
         for (uint32_t number = self->bucket[i]; number && *count < max; number = *next_of(self, number))
             if (at(self, number)->listed)
                 list[(*count)++] = escape(at(self, number)->bytes, size_of(self, number));
