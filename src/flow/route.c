@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "flow/route_parts.h"
 
+#include "base/bell.h"
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
@@ -326,10 +327,8 @@ route_thread(void *arg)
     pthread_mutex_lock(&self->lock);
     atomic_store(&self->over, true);
     pthread_mutex_unlock(&self->lock);
-    if (self->tell != -1) {
-        ssize_t rc = write(self->tell, &(uint64_t){ 1 }, sizeof(uint64_t));
-        (void)rc;
-    }
+    if (self->tell != -1)
+        bell_ring(self->tell);
     return NULL;
 }
 

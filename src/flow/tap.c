@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "flow/tap.h"
 
+#include "base/bell.h"
 #include "base/mem.h"
 
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define CACHE_LINE 64
@@ -73,19 +73,12 @@ struct tap {
     unsigned char prefix[];
 };
 
-static void
-wake(const tap_ring_t *self)
-{
-    ssize_t rc = write(self->fd, &(uint64_t){ 1 }, sizeof(uint64_t));
-    (void)rc;
-}
-
 // --- the ring ----------------------------------------------------------------
 
 tap_ring_t *
 tap_ring_new(void)
 {
-    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int fd = bell_new();
     tap_ring_t *self = fd == -1 ? NULL : aligned_alloc(CACHE_LINE, sizeof *self);
     slot_t *slots = self ? aligned_alloc(CACHE_LINE, ROOM * sizeof *slots) : NULL; // a page is had when it is written
     if (!slots) {
@@ -170,7 +163,7 @@ tap_ring_end(tap_ring_t *self)
         return;
     atomic_store(&self->tail, self->end);
     if (atomic_load(&self->sleeps) && atomic_exchange(&self->sleeps, false))
-        wake(self);
+        bell_ring(self->fd);
 }
 
 static bool
@@ -319,7 +312,7 @@ tap_ring_close(tap_ring_t **self_p)
         return;
     tap_ring_end(self);
     atomic_store(&self->closed, true);
-    wake(self);
+    bell_ring(self->fd);
     while (self->tap_count > 0)
         drop_tap(self, self->tap_count - 1);
     drop_ring(self);
@@ -394,9 +387,7 @@ tap_ring_take(tap_ring_t *self)
 bool
 tap_ring_sleep(tap_ring_t *self)
 {
-    uint64_t ignored;
-    ssize_t rc = read(self->fd, &ignored, sizeof ignored);
-    (void)rc;
+    bell_hear(self->fd);
     atomic_store(&self->sleeps, true);
     if (self->next == atomic_load(&self->tail) && !tap_ring_is_closed(self))
         return true;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "flow/watch.h"
 
+#include "base/bell.h"
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
@@ -15,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -125,9 +125,7 @@ watch_read_events(watch_side_t *side)
 static void
 read_all(watch_t *self)
 {
-    uint64_t ignored;
-    ssize_t rc = read(self->wake, &ignored, sizeof ignored);
-    (void)rc;
+    bell_hear(self->wake);
     for (watch_side_t *side = self->sides; side; side = side->next)
         watch_read_events(side);
 }
@@ -182,13 +180,6 @@ watch_thread(void *arg)
     return NULL;
 }
 
-static void
-wake(watch_t *self)
-{
-    ssize_t rc = write(self->wake, &(uint64_t){ 1 }, sizeof(uint64_t));
-    (void)rc;
-}
-
 // --- for the others -----------------------------------------------------------
 
 watch_t *
@@ -199,7 +190,7 @@ watch_new(void *ctx)
     self->round_ms = clock_mono_ms();
     pthread_mutex_init(&self->lock, NULL);
     self->epoll = epoll_create1(EPOLL_CLOEXEC);
-    self->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    self->wake = bell_new();
     self->doors_epoll = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event on_wake = { .events = EPOLLIN, .data.ptr = NULL };
     struct epoll_event on_door = { .events = EPOLLIN, .data.ptr = self };
@@ -259,7 +250,7 @@ watch_add(watch_t *self, void *socket, const char *route, side_t which, side_cou
     }
     pthread_mutex_unlock(&self->lock);
     if (side)
-        wake(self); // what came before the descriptor was watched
+        bell_ring(self->wake); // what came before the descriptor was watched
     return side;
 }
 
@@ -279,7 +270,7 @@ watch_remove(watch_t *self, watch_side_t **side_p)
     counter_add(&side->counters->disconnections, side->count);
     side->counters = &nobodys;
     pthread_mutex_unlock(&self->lock);
-    wake(self);
+    bell_ring(self->wake);
     *side_p = NULL;
 }
 
@@ -461,7 +452,7 @@ watch_destroy(watch_t **self_p)
     if (!self)
         return;
     atomic_store(&self->stopping, true);
-    wake(self);
+    bell_ring(self->wake);
     pthread_join(self->thread, NULL);
     while (self->sides)
         free_side(self, self->sides);
