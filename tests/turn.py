@@ -39,13 +39,18 @@ def sleeps_for_messages_one_by_one(more):
         push, pull = peer(context, zmq.PUSH, front), peer(context, zmq.PULL, back)
         push.send(b"")
         pull.recv()
-        before = sleeps(daemon, "zb:r")
-        for number in range(EACH):
-            push.send(b"%d" % number)
-            assert int(pull.recv()) == number
+        woken = wakes(daemon, push, pull)
         push.close()
         pull.close()
-        return sleeps(daemon, "zb:r") - before
+        return woken
+
+
+def wakes(daemon, sender, receiver):
+    before = sleeps(daemon, "zb:r")
+    for number in range(EACH):
+        sender.send(b"%d" % number)
+        assert int(receiver.recv()) == number
+    return sleeps(daemon, "zb:r") - before
 
 
 @zb.limit(60)
@@ -53,6 +58,19 @@ def test_messages_one_by_one_wake_no_thread_of_the_route():
     woken = sleeps_for_messages_one_by_one("")
     print(f"# {EACH} messages, {woken} wake-ups of the route's thread")
     assert woken < EACH / 10, woken
+
+
+@zb.limit(60)
+def test_nor_do_those_of_a_forwarder():
+    ini, front, back = route("forwarder", "r", zb.free_ports(2))
+    with zb.Daemon(ini) as daemon, zmq.Context() as context:
+        pub, sub = peer(context, zmq.XPUB, front), peer(context, zmq.SUB, back)
+        sub.subscribe(b"")
+        assert pub.recv() == b"\1"
+        woken = wakes(daemon, pub, sub)
+        assert woken < EACH / 10, woken
+        pub.close()
+        sub.close()
 
 
 @zb.limit(60)

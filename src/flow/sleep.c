@@ -155,7 +155,7 @@ forward_sleep(forward_t *self)
 bool
 forward_may_lend(const forward_t *self)
 {
-    return self->turn && self->moved <= LENT_MOST && !self->observed && !self->filter && !self->batch_ns;
+    return self->turn && self->moved <= LENT_MOST && !self->observed && !self->batch_ns;
 }
 
 // In the place of this route's thread, for a PORT that has news.

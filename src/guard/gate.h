@@ -13,7 +13,7 @@
 // the client's connection is shut, so that it never gets it; it comes back by
 // itself. A subscription is only entered while its connection is seen to live.
 //
-// Everything but gate_new, gate_resume and gate_free is called in the route's thread.
+// Everything but gate_new, gate_resume and gate_free is called by whoever has the route's turn (flow/turn.h).
 
 #ifndef ZB_GATE_H
 #define ZB_GATE_H

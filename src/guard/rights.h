@@ -5,7 +5,7 @@
 // A subscriber's rights stay what they were when it came; when they have changed it
 // is cut, and has the new ones when it comes again.
 //
-// In the route's thread.
+// By whoever has the route's turn (flow/turn.h).
 
 #ifndef ZB_RIGHTS_H
 #define ZB_RIGHTS_H

@@ -3,7 +3,7 @@
 // frames that come from it, and all that it holds. libzmq does not say which one
 // has left: who has gone is seen by its descriptor, and then forgotten.
 //
-// In the thread that reads the XPUB.
+// By whoever reads the XPUB.
 
 #ifndef ZB_SUBSCRIBERS_H
 #define ZB_SUBSCRIBERS_H

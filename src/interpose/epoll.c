@@ -6,7 +6,9 @@
 //
 // Room to write is told of a connection whose last send went through, without
 // asking; a send that is cut short has the kernel tell when there is room again.
-// So a burst that ends needs no epoll_ctl. What was received ahead can be read.
+// So a burst that ends needs no epoll_ctl. Where the last send was all that there
+// was, it is not told at all: libzmq would find nothing to write. What was
+// received ahead can be read.
 // While there is such news the kernel is asked every third time only: a message that
 // comes alone needs two such turns.
 //
@@ -60,7 +62,7 @@ static uint32_t
 told_by_us(const ready_t *ready)
 {
     uint32_t events = 0;
-    if (ready->stream && !(ready->asked & EPOLLOUT))
+    if (ready->stream && !ready->drained && !(ready->asked & EPOLLOUT))
         events |= ready->wanted & EPOLLOUT;
     if (ready->ahead || ready->mailbox == MAILBOX_KEPT)
         events |= ready->wanted & EPOLLIN;
@@ -126,6 +128,8 @@ ready_update(ready_t *self, int fd)
 static void
 want(ready_t *ready, const struct epoll_event *event)
 {
+    if (event->events & ~ready->wanted & EPOLLOUT)
+        ready->drained = false;
     ready->data = event->data;
     ready->wanted = event->events;
     ready->reads |= (event->events & EPOLLIN) != 0;

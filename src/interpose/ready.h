@@ -63,6 +63,7 @@ struct ready {
     bool stream;    // something was sent
     bool blocked;   // the last send was cut short
     bool corked;    // the last send waits for more
+    bool drained;   // the last send was all that there was
     bool full;      // the last receive filled the buffer
     ahead_t *ahead; // what was received and not yet asked for
 
