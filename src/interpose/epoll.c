@@ -47,6 +47,7 @@ static _Thread_local struct {
     ready_t *due;   // what can be told without the kernel, or could a moment ago
     int skipped;    // so many times the kernel was not asked
     uint32_t waits; // calls of epoll_wait
+    uint32_t burst; // the last one after which a batch was full
     int told;       // events of the last one
 } mine;
 
@@ -303,5 +304,11 @@ epoll_wait(int epoll, struct epoll_event *events, int most, int timeout)
 bool
 ready_has_time(void)
 {
-    return mine.told > 0 && mine.told <= FEW_EVENTS && !ready_is_first_thread();
+    return mine.told > 0 && mine.told <= FEW_EVENTS && mine.burst != mine.waits && !ready_is_first_thread();
+}
+
+void
+ready_note_burst(void)
+{
+    mine.burst = mine.waits;
 }

@@ -124,8 +124,10 @@ ready_mine(int fd)
 // and remember what can be told without it. As epoll_ctl(2).
 int ready_update(ready_t *self, int fd);
 
-// Is this an I/O thread, and not busy?
+// Is this an I/O thread, and not busy? A receive that filled libzmq's batch is work
+// enough, until the next epoll_wait.
 bool ready_has_time(void);
+void ready_note_burst(void);
 
 // The next epoll_wait is to tell of it, without the kernel.
 void ready_make_due(ready_t *self);

@@ -86,6 +86,7 @@ static ssize_t
 take(ready_t *ready, void *buffer, size_t size)
 {
     ahead_t *ahead = ready->ahead;
+    ready_note_burst();
     size_t left = ahead->end - ahead->at, taken = size < left ? size : left;
     memcpy(buffer, ahead->bytes + ahead->at, taken);
     ahead->at += taken;
@@ -102,6 +103,8 @@ receive_ahead(ready_t *ready, ahead_t *ahead, int fd, void *buffer, size_t size,
     ssize_t got = (ssize_t)syscall(SYS_recvmsg, fd, &message, flags);
     count(fd, got);
     ready->full = got >= (ssize_t)size;
+    if (ready->full)
+        ready_note_burst();
     if (got <= (ssize_t)size) {
         ahead_put_back(ahead);
         return got;
@@ -125,7 +128,10 @@ recv(int fd, void *buffer, size_t size, int flags)
         return receive_ahead(ready, ahead, fd, buffer, size, flags);
     ssize_t got = (ssize_t)syscall(SYS_recvfrom, fd, buffer, size, flags, NULL, NULL);
     count(fd, got);
-    if (ready)
-        ready->full = size == READY_BATCH && got == READY_BATCH;
+    if (!ready)
+        return got;
+    ready->full = size == READY_BATCH && got == READY_BATCH;
+    if (ready->full)
+        ready_note_burst();
     return got;
 }
