@@ -27,11 +27,8 @@ def streamer(transport):
 
 
 def opened(context, kind, endpoint):
-    peer = context.socket(kind)
-    peer.linger = 0
-    peer.rcvtimeo = peer.sndtimeo = int(60000 * zb.SLOW)
-    peer.connect(endpoint)
-    return peer
+    patience = int(60000 * zb.SLOW)
+    return zb.peer(context, kind, endpoint, rcvtimeo=patience, sndtimeo=patience)
 
 
 def sizes():

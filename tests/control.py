@@ -73,12 +73,7 @@ backend_bind = tcp://127.0.0.1:{ports[1]}
 
 
 def connected(context, kind, port, **options):
-    peer = context.socket(kind)
-    peer.linger = 0
-    for name, value in options.items():
-        setattr(peer, name, value)
-    peer.connect(f"tcp://127.0.0.1:{port}")
-    return peer
+    return zb.peer(context, kind, f"tcp://127.0.0.1:{port}", **options)
 
 
 def wait_connections(control, name, frontend, backend):

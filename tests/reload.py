@@ -64,13 +64,7 @@ class Disconnects:
 
 
 def client(context, kind, endpoint, **options):
-    socket = context.socket(kind)
-    socket.linger = 0
-    socket.reconnect_ivl = 20
-    for name, value in options.items():
-        setattr(socket, name, value)
-    socket.connect(endpoint)
-    return socket
+    return zb.peer(context, kind, endpoint, **{"reconnect_ivl": 20, **options})
 
 
 class Producer(threading.Thread):

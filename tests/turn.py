@@ -17,11 +17,8 @@ def route(kind, name, ports, more=""):
 
 
 def peer(context, kind, endpoint):
-    made = context.socket(kind)
-    made.linger = 0
-    made.rcvtimeo = made.sndtimeo = int(20000 * zb.SLOW)
-    made.connect(endpoint)
-    return made
+    patience = int(20000 * zb.SLOW)
+    return zb.peer(context, kind, endpoint, rcvtimeo=patience, sndtimeo=patience)
 
 
 def sleeps(daemon, thread):

@@ -378,6 +378,16 @@ class Control:
         self.close()
 
 
+def peer(context, kind, endpoint, **options):
+    """A socket of pyzmq that connects to ENDPOINT and leaves nothing behind; OPTIONS are set before."""
+    made = context.socket(kind)
+    made.linger = 0
+    for name, value in options.items():
+        setattr(made, name, value)
+    made.connect(endpoint)
+    return made
+
+
 class Flow:
     """tests/clients/flow.py in a process of its own: ask ("go" | "stop" | "report") is what it says of itself."""
 

@@ -137,10 +137,7 @@ abandon(queue_t *self)
 static bool
 anything_in_hand(const queue_t *self)
 {
-    for (size_t i = 0; i < self->forward->lane_count; i++)
-        if (forward_in_hand(&self->forward->lanes[i]))
-            return true;
-    return self->count > 0;
+    return self->count > 0 || forward_any_in_hand(self->forward);
 }
 
 // --- the steps ---------------------------------------------------------------

@@ -10,6 +10,15 @@ forward_in_hand(const lane_t *lane)
     return lane->holding || lane->inside || lane->held.count > 0;
 }
 
+bool
+forward_any_in_hand(const forward_t *self)
+{
+    for (size_t i = 0; i < self->lane_count; i++)
+        if (forward_in_hand(&self->lanes[i]))
+            return true;
+    return false;
+}
+
 // --- one pass ---------------------------------------------------------------
 
 // The single part in hand, and the rest of its message.

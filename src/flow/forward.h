@@ -141,5 +141,6 @@ bool forward_settle(forward_t *self, lane_t *lane);
 // A message whose first part is in hand, refused: make it a whole one, so that those behind it can be read.
 void forward_gather(forward_t *self, lane_t *lane);
 bool forward_in_hand(const lane_t *lane);
+bool forward_any_in_hand(const forward_t *self);
 
 #endif

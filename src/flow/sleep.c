@@ -14,15 +14,6 @@ events(const port_t *port)
 }
 
 static bool
-anything_in_hand(const forward_t *self)
-{
-    for (size_t i = 0; i < self->lane_count; i++)
-        if (forward_in_hand(&self->lanes[i]))
-            return true;
-    return false;
-}
-
-static bool
 reads_now(const port_t *port, const forward_t *self)
 {
     for (size_t i = 0; i < self->lane_count; i++) {
@@ -175,7 +166,7 @@ serve(void *owner, void *what)
     for (int passes = 0; again && passes < SERVED_PASSES; passes++)
         again = forward_pass(self);
     self->borrowed = false;
-    return !again && !anything_in_hand(self) && forward_may_lend(self);
+    return !again && !forward_any_in_hand(self) && forward_may_lend(self);
 }
 
 static void

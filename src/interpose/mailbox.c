@@ -17,8 +17,6 @@
 // glibc's declaration says that poll(2) only writes there.
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 
-enum { EVENTFD_BYTES = 8 };
-
 static ready_t *
 known(int fd)
 {
@@ -66,15 +64,15 @@ poll(struct pollfd *items, nfds_t count, int timeout)
 ssize_t
 read(int fd, void *buffer, size_t size)
 {
-    ready_t *ready = size == EVENTFD_BYTES ? known(fd) : NULL;
+    ready_t *ready = size == READY_SIGNAL ? known(fd) : NULL;
     if (ready && ready->mailbox == MAILBOX_KEPT) {
         ready_note_mailbox(ready, MAILBOX_EMPTY);
         signal_is_read(fd);
         *(uint64_t *)buffer = 1;
-        return EVENTFD_BYTES;
+        return READY_SIGNAL;
     }
     ssize_t got = (ssize_t)syscall(SYS_read, fd, buffer, size);
     if (ready)
-        ready_note_mailbox(ready, got == EVENTFD_BYTES ? MAILBOX_EMPTY : MAILBOX_UNKNOWN);
+        ready_note_mailbox(ready, got == READY_SIGNAL ? MAILBOX_EMPTY : MAILBOX_UNKNOWN);
     return got;
 }

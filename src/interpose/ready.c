@@ -21,7 +21,7 @@ ready_t *
 ready_make(int fd)
 {
     ready_t *self = ready_find(fd);
-    if (self || fd < 0 || (unsigned)fd >= READY_CHUNK * READY_CHUNKS)
+    if (self || (unsigned)fd >= READY_CHUNK * READY_CHUNKS)
         return self;
     ready_t *none = NULL, *fresh = calloc(READY_CHUNK, sizeof *fresh);
     if (!atomic_compare_exchange_strong(&ready_chunks[(unsigned)fd / READY_CHUNK], &none, fresh))

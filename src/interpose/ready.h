@@ -36,6 +36,7 @@
 #include <sys/epoll.h>
 
 #define READY_BATCH 8192 // what libzmq reads and writes at once (in_batch_size, out_batch_size)
+#define READY_SIGNAL 8   // and of a mailbox, which is an eventfd(2)
 
 typedef struct ahead ahead_t;
 
@@ -112,12 +113,18 @@ ready_thread(void)
 
 bool ready_is_first_thread(void);
 
+static inline bool
+ready_is_mine(const ready_t *self)
+{
+    return self->known && self->thread == ready_thread();
+}
+
 // This thread's descriptor in an epoll set. NULL: not one, or this is the first thread.
 static inline ready_t *
 ready_mine(int fd)
 {
     ready_t *self = ready_find(fd);
-    return self && self->known && self->thread == ready_thread() ? self : NULL;
+    return self && ready_is_mine(self) ? self : NULL;
 }
 
 // What is wanted or blocked has changed: tell the kernel what it does not know,

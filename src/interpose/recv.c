@@ -95,6 +95,14 @@ take(ready_t *ready, void *buffer, size_t size)
     return (ssize_t)taken;
 }
 
+static void
+note_full(ready_t *ready, bool full)
+{
+    ready->full = full;
+    if (full)
+        ready_note_burst();
+}
+
 static ssize_t
 receive_ahead(ready_t *ready, ahead_t *ahead, int fd, void *buffer, size_t size, int flags)
 {
@@ -102,9 +110,7 @@ receive_ahead(ready_t *ready, ahead_t *ahead, int fd, void *buffer, size_t size,
     struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
     ssize_t got = (ssize_t)syscall(SYS_recvmsg, fd, &message, flags);
     count(fd, got);
-    ready->full = got >= (ssize_t)size;
-    if (ready->full)
-        ready_note_burst();
+    note_full(ready, got >= (ssize_t)size);
     if (got <= (ssize_t)size) {
         ahead_put_back(ahead);
         return got;
@@ -130,8 +136,6 @@ recv(int fd, void *buffer, size_t size, int flags)
     count(fd, got);
     if (!ready)
         return got;
-    ready->full = size == READY_BATCH && got == READY_BATCH;
-    if (ready->full)
-        ready_note_burst();
+    note_full(ready, size == READY_BATCH && got == READY_BATCH);
     return got;
 }

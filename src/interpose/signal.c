@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { EVENTFD_BYTES = 8, KEPT_MOST = 16 };
+enum { KEPT_MOST = 16 };
 
 typedef struct {
     int fd;
@@ -36,7 +36,7 @@ wakeup_offer(int fd, turn_t *turn, void *what)
 static ssize_t
 signal_now(int fd)
 {
-    return (ssize_t)syscall(SYS_write, fd, &(uint64_t){ 1 }, (size_t)EVENTFD_BYTES);
+    return (ssize_t)syscall(SYS_write, fd, &(uint64_t){ 1 }, (size_t)READY_SIGNAL);
 }
 
 bool
@@ -66,7 +66,7 @@ keep(int fd)
     ready_t *ready = ready_find(fd);
     if (!ready)
         return false;
-    if (ready_mine(fd))
+    if (ready_is_mine(ready))
         return keep_own(ready);
     turn_t *turn = atomic_load_explicit(&ready->turn, memory_order_acquire);
     if (!turn || !turn_is_lent(turn) || !ready_has_time() || mine.count == KEPT_MOST)
@@ -93,7 +93,7 @@ signal_settle(void)
 ssize_t
 write(int fd, const void *bytes, size_t size)
 {
-    if (size == EVENTFD_BYTES && keep(fd))
-        return EVENTFD_BYTES;
+    if (size == READY_SIGNAL && keep(fd))
+        return READY_SIGNAL;
     return (ssize_t)syscall(SYS_write, fd, bytes, size);
 }
