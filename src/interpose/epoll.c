@@ -97,6 +97,15 @@ end_due(ready_t *ready)
         mine.due = ready->due_next;
 }
 
+bool
+ready_reads_ahead(void)
+{
+    for (const ready_t *ready = mine.due; ready; ready = ready->due_next)
+        if (ready->ahead && ready->wanted & EPOLLIN)
+            return true;
+    return false;
+}
+
 // --- what the kernel is to tell -----------------------------------------------
 
 static uint32_t

@@ -16,7 +16,7 @@
 //   epoll.c    a connection that took all of the last write has room until a write
 //              says otherwise: the kernel is not asked. And the end of a connection
 //              that is held back waits to be read.
-//   recv.c     a busy connection is read 64 KiB at a time.
+//   recv.c     a busy connection is read 128 KiB at a time.
 //   send.c     8 KiB of a longer burst wait in the kernel for what follows.
 //   mailbox.c  what the kernel has told of a mailbox need not be asked again.
 //   signal.c   who has news for a route that sleeps does its work (turn.h).
@@ -138,6 +138,9 @@ void ready_note_burst(void);
 
 // The next epoll_wait is to tell of it, without the kernel.
 void ready_make_due(ready_t *self);
+
+// Is there something that this thread has received ahead, and will read next?
+bool ready_reads_ahead(void);
 
 // Of the signals that this thread keeps (signal.c): is FD's the one that is being
 // served, it has been read, and settle them all before the thread sleeps.

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 enum {
-    AHEAD_BYTES = 56 * 1024, // beside the batch that libzmq asks for
+    AHEAD_BYTES = 120 * 1024, // beside the batch that libzmq asks for
     AHEAD_MOST = 64,         // connections of which that much may wait here, of all
 };
 

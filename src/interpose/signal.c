@@ -4,13 +4,22 @@
 // mailbox is told of that by its next epoll_wait, without the kernel. And one that
 // signals a route's socket, while the route sleeps, serves the route itself (turn.h)
 // before it waits for more; only where that cannot be is the signal sent after all.
+//
+// While a burst is being read that was received ahead (recv.c), libzmq signals after
+// each 8 KiB. A route that is woken by the first finds a few messages, and sleeps again
+// before the next. So these signals wait until all is read, or a moment is over. That is
+// safe: a socket whose signal has not come cannot be closed, for what the signal tells of
+// is for it to do first.
+#include "base/clock.h"
 #include "flow/wakeup.h"
 #include "interpose/ready.h"
 
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { KEPT_MOST = 16 };
+#define LATE_NS INT64_C(100000)
+
+enum { KEPT_MOST = 16, LATE_MOST = 16 };
 
 typedef struct {
     int fd;
@@ -22,6 +31,12 @@ static _Thread_local struct {
     size_t count;
     int served; // whose route has the turn, until the signal is read; -1: none
 } mine = { .served = -1 };
+
+static _Thread_local struct {
+    int fd[LATE_MOST];
+    size_t count;
+    int64_t until_ns;
+} late;
 
 void
 wakeup_offer(int fd, turn_t *turn, void *what)
@@ -60,6 +75,18 @@ keep_own(ready_t *own)
     return true;
 }
 
+// Only the first is timed: those that come later wait less.
+static bool
+keep_for_later(int fd)
+{
+    if (late.count == LATE_MOST || !ready_reads_ahead())
+        return false;
+    if (late.count == 0)
+        late.until_ns = clock_mono_ns() + LATE_NS;
+    late.fd[late.count++] = fd;
+    return true;
+}
+
 static bool
 keep(int fd)
 {
@@ -69,15 +96,27 @@ keep(int fd)
     if (ready_is_mine(ready))
         return keep_own(ready);
     turn_t *turn = atomic_load_explicit(&ready->turn, memory_order_acquire);
+    if (turn && keep_for_later(fd))
+        return true;
     if (!turn || !turn_is_lent(turn) || !ready_has_time() || mine.count == KEPT_MOST)
         return false;
     mine.at[mine.count++] = (kept_t){ fd, ready };
     return true;
 }
 
+static void
+settle_late(void)
+{
+    if (late.count == 0 || (ready_reads_ahead() && clock_mono_ns() < late.until_ns))
+        return;
+    while (late.count > 0)
+        signal_now(late.fd[--late.count]);
+}
+
 void
 signal_settle(void)
 {
+    settle_late();
     while (mine.count > 0) {
         kept_t last = mine.at[--mine.count];
         turn_t *turn = atomic_load_explicit(&last.ready->turn, memory_order_acquire);
