@@ -11,7 +11,7 @@ import zmq
 import zb
 
 BATCH = 8192           # of libzmq, for one read or write
-AHEAD = 8 * BATCH      # of the daemon, for one read of a busy connection
+AHEAD = 16 * BATCH     # of the daemon, for one read of a busy connection
 HEADER = 9             # of a long frame, RFC 23
 PRODUCERS = 100        # more than are read ahead at once
 EACH = 2000

@@ -308,7 +308,7 @@ def test_who_has_not_shown_a_key_yet_is_left_alone_when_another_key_goes():
             reload(daemon)
             assert friend.event(zmq.EVENT_DISCONNECTED)
             zb.wait_until(lambda: list(users_of(daemon, "jobs").values()) == [""])
-            slow.sendall(b"\xff" + bytes(8) + b"\x7f")
+            slow.sendall(zmtp.SIGNATURE)
             assert daemon.log().count("cut, it may no longer") == 1
         assert daemon.stop() == 0
 
@@ -1083,7 +1083,6 @@ backend_bind = tcp://127.0.0.1:{two}
 @zb.limit(120)
 def test_a_million_subscriptions_of_one_client_end_with_the_client():
     one, two = zb.free_ports(2)
-    ready = b"\x05READY" + b"\x0bSocket-Type" + struct.pack(">I", 3) + b"SUB"
     with zb.Daemon(f"""
 [route news]
 type = forwarder
@@ -1094,8 +1093,7 @@ backend_bind = tcp://127.0.0.1:{two}
         before = zb.rss(daemon.pid)
         with socket.create_connection(("127.0.0.1", two)) as peer:
             peer.settimeout(10 * zb.SLOW)
-            peer.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32))
-            peer.sendall(b"\x04" + bytes([len(ready)]) + ready)
+            peer.sendall(zmtp.GREETING + zmtp.ready(b"SUB"))
             heard = b""
             while b"XPUB" not in heard:
                 heard += peer.recv(4096)
@@ -1119,9 +1117,7 @@ backend_bind = tcp://127.0.0.1:{two}
 def test_subscribers_that_come_and_go_leave_the_daemon_alone():
     ports = zb.free_ports(2)
     back = ("127.0.0.1", ports[1])
-    greeting = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
-    ready = b"\x05READY" + b"\x0bSocket-Type" + struct.pack(">I", 3) + b"SUB"
-    hello = greeting + b"\x04" + bytes([len(ready)]) + ready
+    hello = zmtp.GREETING + zmtp.ready(b"SUB")
     with zb.Daemon(f"""
 [route news]
 type = forwarder

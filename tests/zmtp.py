@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What goes over the wire, byte by byte (RFC 23), for peers that libzmq would not be."""
+
+import socket
+import struct
+
+import zb
+
+SIGNATURE = b"\xff\0\0\0\0\0\0\0\x01\x7f"
+GREETING = SIGNATURE + b"\x03\x00" + b"NULL".ljust(20, b"\0") + b"\0" + bytes(31)
+
+
+def command(name, body):
+    payload = bytes([len(name)]) + name + body
+    if len(payload) < 256:
+        return b"\x04" + bytes([len(payload)]) + payload
+    return b"\x06" + struct.pack(">Q", len(payload)) + payload
+
+
+def ready(kind, more=b""):
+    return command(b"READY", b"\x0bSocket-Type" + struct.pack(">I", len(kind)) + kind + more)
+
+
+def frame(body, more=False):
+    if len(body) < 256:
+        return bytes([1 if more else 0, len(body)]) + body
+    return bytes([3 if more else 2]) + struct.pack(">Q", len(body)) + body
+
+
+class Raw:
+    """A PUSH of ours. It keeps what it gets."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10 * zb.SLOW)
+        self.socket.sendall(GREETING + ready(b"PUSH"))
+        self.got = b""
+        self.wait(b"READY", 1)
+
+    def wait(self, word, count):
+        while self.got.count(word) < count:
+            got = self.socket.recv(65536)
+            assert got, f"the connection ended after {self.got}"
+            self.got += got
+
+    def break_off(self):
+        """Without a good-bye: what the kernel then says is RST."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
