@@ -19,7 +19,8 @@
 //   recv.c     a busy connection is read 128 KiB at a time.
 //   send.c     8 KiB of a longer burst wait in the kernel for what follows.
 //   mailbox.c  what the kernel has told of a mailbox need not be asked again.
-//   signal.c   who has news for a route that sleeps does its work (turn.h).
+//   signal.c   who has news for a route that sleeps does its work (turn.h), or wakes it
+//              once for all that was read ahead.
 //
 // Each descriptor belongs to one thread at a time: who polls it also reads and
 // writes there; a route's goes with its turn. So nothing here is locked.
