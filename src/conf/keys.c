@@ -250,6 +250,9 @@ absolute_path(const char *text, const char *folder)
 static int
 parse_path(const key_row_t *row, const char *text, key_value_t *value, const complaint_t *at)
 {
+    const char *scheme_end = strstr(text, "://");
+    if (scheme_end)
+        return fail(at, "\"%s\" is not the path of a file, leave out \"%.*s\"", text, (int)(scheme_end + 3 - text), text);
     // client_certs takes the word besides a folder.
     bool word = strcmp(row->key, "client_certs") == 0 && strcmp(text, "any") == 0;
     value->text = word ? xstrdup(text) : absolute_path(text, at->folder);
