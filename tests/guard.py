@@ -19,6 +19,7 @@ import zmq.auth
 import zmq.utils.monitor
 
 import zb
+import zmtp
 
 context = zmq.Context()
 context.max_sockets = 4000
