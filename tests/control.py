@@ -7,7 +7,6 @@ import select
 import socket
 import stat
 import statistics
-import subprocess
 import time
 
 import zb
