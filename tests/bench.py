@@ -85,7 +85,9 @@ def test_topics_shared_out_reach_each_subscriber_once():
 
 def test_services_of_each_kind_answer():
     for service in ("rep", "router", "dealer"):
-        against_zmq_proxy("dealer", "--service", service, "-p", "2", "-n", "2")
+        for parts in ("1", "3"):
+            against_zmq_proxy("dealer", "--service", service, "-p", "2", "-n", "2", "--parts", parts)
+    against_zmq_proxy("reqrep", "--parts", "3")
 
 
 def test_peers_without_broker():

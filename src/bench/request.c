@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "bench/pacer.h"
 
+#include <czmq.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -302,20 +303,25 @@ request_client(peer_t *peer)
 
 // --- Services ----------------------------------------------------------------
 
-// Send back one message, frame by frame, envelope and all. ROUTER says
-// EHOSTUNREACH when the asker is gone: nobody waits for that answer.
+// ROUTER says EHOSTUNREACH when the asker is gone: nobody waits for that answer.
+static bool
+answer(peer_t *self, zmq_msg_t *frame, bool more)
+{
+    while (zmq_msg_send(frame, self->socket, more ? ZMQ_SNDMORE : 0) == -1)
+        if ((errno != EAGAIN && errno != EINTR) || board_phase(self->board) == PHASE_END)
+            return false;
+    return true;
+}
+
+// Send back one message, frame by frame, envelope and all.
 static bool
 echo(peer_t *self, zmq_msg_t *frame)
 {
     bool sending = true, first = true;
     for (;;) {
         bool more = zmq_msg_more(frame);
-        while (sending && zmq_msg_send(frame, self->socket, more ? ZMQ_SNDMORE : 0) == -1) {
-            if ((errno == EAGAIN || errno == EINTR) && board_phase(self->board) < PHASE_END)
-                continue;
-            sending = false;
-            self->slot->failed += first;
-        }
+        sending = sending && answer(self, frame, more);
+        self->slot->failed += first && !sending;
         first = false;
         if (!more)
             return sending;
@@ -325,10 +331,22 @@ echo(peer_t *self, zmq_msg_t *frame)
     }
 }
 
+// The same by a REP, which must have all of a question before it answers.
+static bool
+echo_whole(peer_t *self, zmq_msg_t *frame)
+{
+    zmsg_t *rest = zmq_msg_more(frame) ? zmsg_recv(self->socket) : NULL;
+    bool sent = answer(self, frame, rest != NULL) && (!rest || zmsg_send(&rest, self->socket) == 0);
+    self->slot->failed += !sent;
+    zmsg_destroy(&rest);
+    return sent;
+}
+
 void
 request_service(peer_t *self)
 {
-    peer_open(self, request_service_type(self->options));
+    int type = request_service_type(self->options);
+    peer_open(self, type);
     zmq_msg_t frame;
     zmq_msg_init(&frame);
     while (!peer_failed(self) && board_phase(self->board) < PHASE_END) {
@@ -337,7 +355,7 @@ request_service(peer_t *self)
         if (atomic_load_explicit(&self->slot->state, memory_order_relaxed) < SLOT_SYNCED)
             atomic_store(&self->slot->state, SLOT_SYNCED);
         peer_work(self);
-        if (echo(self, &frame))
+        if (type == ZMQ_REP ? echo_whole(self, &frame) : echo(self, &frame))
             peer_count(&self->slot->moved);
     }
     zmq_msg_close(&frame);
