@@ -233,80 +233,90 @@ end_route(route_t *self)
     close(self->mailbox);
 }
 
+// A route that gets a burst, of which so many batches are read.
+typedef struct {
+    wire_t wire;
+    route_t route;
+    size_t at;
+} burst_t;
+
+static burst_t
+burst_for_route(int batches)
+{
+    burst_t self = { .wire = wire(EPOLLIN), .route = awake_route() };
+    they_send(&self.wire, BURST);
+    while (batches-- > 0)
+        self.at += read_batch(&self.wire, self.at);
+    return self;
+}
+
+static void
+end_burst(burst_t *self)
+{
+    end_route(&self->route);
+    cut(&self->wire);
+}
+
+// The same, and libzmq has signalled the route in the middle of what was received ahead.
+static burst_t
+burst_with_signal_owed(void)
+{
+    burst_t self = burst_for_route(2);
+    signal_mailbox(self.route.mailbox);
+    CHECK(!is_signalled(self.route.mailbox));
+    return self;
+}
+
 static void
 a_route_is_signalled_at_once_where_nothing_is_read_ahead(void)
 {
-    wire_t self = wire(EPOLLIN);
-    route_t route = awake_route();
-    they_send(&self, BURST);
-    read_batch(&self, 0);
-    signal_mailbox(route.mailbox);
-    CHECK(is_signalled(route.mailbox));
-    end_route(&route);
-    cut(&self);
+    burst_t burst = burst_for_route(1);
+    signal_mailbox(burst.route.mailbox);
+    CHECK(is_signalled(burst.route.mailbox));
+    end_burst(&burst);
 }
 
 static void
 it_is_signalled_when_all_that_was_read_ahead_is_read(void)
 {
-    wire_t self = wire(EPOLLIN);
-    route_t route = awake_route();
-    they_send(&self, BURST);
-    size_t at = read_batch(&self, 0);
-    at += read_batch(&self, at);
-    signal_mailbox(route.mailbox);
-    CHECK(!is_signalled(route.mailbox));
-    while (at < BURST)
-        at += read_batch(&self, at);
-    told(&self);
-    CHECK(is_signalled(route.mailbox));
-    end_route(&route);
-    cut(&self);
+    burst_t burst = burst_with_signal_owed();
+    while (burst.at < BURST)
+        burst.at += read_batch(&burst.wire, burst.at);
+    told(&burst.wire);
+    CHECK(is_signalled(burst.route.mailbox));
+    end_burst(&burst);
 }
 
 static void
 it_is_signalled_when_its_queue_is_full_and_no_more_is_read(void)
 {
-    wire_t self = wire(EPOLLIN);
-    route_t route = awake_route();
-    they_send(&self, BURST);
-    read_batch(&self, read_batch(&self, 0));
-    signal_mailbox(route.mailbox);
-    CHECK(!is_signalled(route.mailbox));
-    want(&self, 0);
+    burst_t burst = burst_with_signal_owed();
+    want(&burst.wire, 0);
     struct epoll_event event;
-    CHECK(epoll_wait(self.epoll, &event, 1, 0) == 0); // without a time-out it would sleep now
-    CHECK(is_signalled(route.mailbox));
-    end_route(&route);
-    cut(&self);
+    CHECK(epoll_wait(burst.wire.epoll, &event, 1, 0) == 0); // without a time-out it would sleep now
+    CHECK(is_signalled(burst.route.mailbox));
+    end_burst(&burst);
 }
 
 static void
 it_is_signalled_after_a_moment_however_much_is_left(void)
 {
-    wire_t self = wire(EPOLLIN);
-    route_t route = awake_route();
-    they_send(&self, BURST);
-    read_batch(&self, read_batch(&self, 0));
-    signal_mailbox(route.mailbox);
+    burst_t burst = burst_with_signal_owed();
     nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
-    CHECK(told(&self) == EPOLLIN);
-    CHECK(is_signalled(route.mailbox));
-    end_route(&route);
-    cut(&self);
+    CHECK(told(&burst.wire) == EPOLLIN);
+    CHECK(is_signalled(burst.route.mailbox));
+    end_burst(&burst);
 }
 
 static void
 a_stranger_is_signalled_at_once(void)
 {
-    wire_t self = wire(EPOLLIN);
-    int mailbox = eventfd(0, EFD_NONBLOCK);
-    they_send(&self, BURST);
-    read_batch(&self, read_batch(&self, 0));
-    signal_mailbox(mailbox);
-    CHECK(is_signalled(mailbox));
-    close(mailbox);
-    cut(&self);
+    burst_t burst = burst_for_route(2);
+    int stranger = eventfd(0, EFD_NONBLOCK);
+    signal_mailbox(stranger);
+    CHECK(is_signalled(stranger));
+    close(stranger);
+    end_burst(&burst);
 }
 
 static void

@@ -13,7 +13,7 @@
 
 enum {
     AHEAD_BYTES = 120 * 1024, // beside the batch that libzmq asks for
-    AHEAD_MOST = 64,         // connections of which that much may wait here, of all
+    AHEAD_MOST = 64,          // connections of which that much may wait here, of all
 };
 
 struct ahead {
@@ -134,8 +134,7 @@ recv(int fd, void *buffer, size_t size, int flags)
         return receive_ahead(ready, ahead, fd, buffer, size, flags);
     ssize_t got = (ssize_t)syscall(SYS_recvfrom, fd, buffer, size, flags, NULL, NULL);
     count(fd, got);
-    if (!ready)
-        return got;
-    note_full(ready, size == READY_BATCH && got == READY_BATCH);
+    if (ready)
+        note_full(ready, size == READY_BATCH && got == READY_BATCH);
     return got;
 }

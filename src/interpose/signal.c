@@ -19,7 +19,7 @@
 
 #define LATE_NS INT64_C(100000)
 
-enum { KEPT_MOST = 16, LATE_MOST = 16 };
+enum { KEPT_MOST = 16 }; // of each kind
 
 typedef struct {
     int fd;
@@ -33,7 +33,7 @@ static _Thread_local struct {
 } mine = { .served = -1 };
 
 static _Thread_local struct {
-    int fd[LATE_MOST];
+    int fd[KEPT_MOST];
     size_t count;
     int64_t until_ns;
 } late;
@@ -79,7 +79,7 @@ keep_own(ready_t *own)
 static bool
 keep_for_later(int fd)
 {
-    if (late.count == LATE_MOST || !ready_reads_ahead())
+    if (late.count == KEPT_MOST || !ready_reads_ahead())
         return false;
     if (late.count == 0)
         late.until_ns = clock_mono_ns() + LATE_NS;
@@ -96,9 +96,11 @@ keep(int fd)
     if (ready_is_mine(ready))
         return keep_own(ready);
     turn_t *turn = atomic_load_explicit(&ready->turn, memory_order_acquire);
-    if (turn && keep_for_later(fd))
+    if (!turn)
+        return false;
+    if (keep_for_later(fd))
         return true;
-    if (!turn || !turn_is_lent(turn) || !ready_has_time() || mine.count == KEPT_MOST)
+    if (!turn_is_lent(turn) || !ready_has_time() || mine.count == KEPT_MOST)
         return false;
     mine.at[mine.count++] = (kept_t){ fd, ready };
     return true;
