@@ -6,8 +6,9 @@ import re
 
 import zb
 
-ROOMS = ["base", "conf", "flow", "interpose", "guard", "admin"]
+ROOMS = ["base", "conf", "zmtp", "flow", "interpose", "guard", "admin"]
 MAY_USE = {room: ROOMS[:i + 1] for i, room in enumerate(ROOMS)}
+MAY_USE["zmtp"] = ["base", "zmtp"]
 MAY_USE["bench"] = ["base", "bench"]
 MAY_USE["."] = ROOMS + ["bench", "."]  # the mains
 
