@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MPL-2.0
+// chunk.h - counted pieces of memory, through which all bytes of a route pass:
+// read into one, and sent out of it again. Several queues may hold parts of the
+// same chunk.
+//
+// A pool belongs to one thread, and so does every chunk of it.
+
+#ifndef ZB_CHUNK_H
+#define ZB_CHUNK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { CHUNK_BYTES = 64 * 1024, CHUNK_SMALL_BYTES = 4 * 1024 };
+
+typedef struct chunk_pool chunk_pool_t;
+
+typedef struct chunk {
+    chunk_pool_t *pool;
+    struct chunk *next; // in the pool
+    size_t room, size;
+    uint32_t refs;
+    uint8_t data[];
+} chunk_t;
+
+// All zeros is an empty one. What is kept for the next who needs one is bounded.
+struct chunk_pool {
+    chunk_t *kept[2]; // of CHUNK_SMALL_BYTES, of CHUNK_BYTES
+    unsigned count[2];
+    size_t bytes; // of all chunks in use
+};
+
+chunk_t *chunk_new(chunk_pool_t *pool, size_t room); // at least ROOM bytes, none used, one holder
+void chunk_free(chunk_t *self);                      // nobody holds it any more
+void chunk_pool_empty(chunk_pool_t *self);           // free what is kept
+
+static inline chunk_t *
+chunk_hold(chunk_t *self)
+{
+    self->refs++;
+    return self;
+}
+
+static inline void
+chunk_drop(chunk_t *self)
+{
+    if (--self->refs == 0)
+        chunk_free(self);
+}
+
+#endif

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MPL-2.0
+// conn.h - one connection from its accept or connect to its end: greeting, login,
+// traffic, and why it ended. One that fails is only marked: it ends in its turn, so
+// that nobody loses what he is looking at.
+
+#ifndef ZB_WIRE_CONN_H
+#define ZB_WIRE_CONN_H
+
+#include "wire/internal.h"
+
+// Take over FD, which is connected. DIAL: who made the connection; NULL: it was accepted.
+conn_t *conn_new(wport_t *port, int fd, struct dial *dial, const char *peer_name);
+
+void conn_schedule(conn_t *self); // it has something to do
+void conn_serve(conn_t *self);    // its turn
+void conn_judged(conn_t *self);   // a verdict is there
+
+// It ends in its turn: WHY is for the counters, the words for the log.
+void conn_break(conn_t *self, cut_reason_t why, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+// What input and output report.
+void conn_end_of_input(conn_t *self, int error); // 0: an orderly end
+void conn_write_failed(conn_t *self, int error);
+void conn_hears(conn_t *self, const traffic_t *command);
+void conn_ask_for_room(conn_t *self, bool on);
+
+void conn_tick(conn_t *self);       // heartbeats and deadlines
+void conn_half_close(conn_t *self); // we send no more; the peer sees the end
+void conn_free(conn_t *self);       // it has ended, nobody points to it
+
+static inline chunk_pool_t *
+conn_pool(const conn_t *self);
+
+#endif

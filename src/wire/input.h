@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MPL-2.0
+// input.h - what comes in on a connection: bytes become whole messages, as frames
+// of ZMTP 2.0, in the chunk that they were read into. Commands are taken out of
+// them and dealt with.
+
+#ifndef ZB_WIRE_INPUT_H
+#define ZB_WIRE_INPUT_H
+
+#include "wire/internal.h"
+
+// Read what is there, at most a chunk. False: nothing came, and readable or broken say why.
+bool input_read(conn_t *self);
+
+// Bytes that came with the end of the handshake.
+void input_begin(conn_t *self, const uint8_t *bytes, size_t size);
+
+// Collect one whole message. 1: it is [start, scan); 0: more has to come; -1: the connection is broken.
+int input_collect(conn_t *self);
+
+// The next whole message, as PIECE: no longer the connection's, unless it is kept.
+// Returns as input_collect does.
+static inline int
+input_next(conn_t *self, piece_t *piece)
+{
+    int rc = input_collect(self);
+    if (rc != 1)
+        return rc;
+    *piece = (piece_t){ .from = self, .chunk = self->in, .at = self->start, .size = self->scan - self->start,
+                        .load = { 1, self->payload } };
+    self->start = self->scan;
+    self->whole = false;
+    self->payload = self->parts = 0;
+    return 1;
+}
+
+// Nobody has taken it: it stays the next one.
+static inline void
+input_keep(conn_t *self, const piece_t *piece)
+{
+    self->start = piece->at;
+    self->payload = piece->load.payload;
+    self->whole = true;
+}
+
+// All that can be is digested: hold no more memory than that needs.
+void input_rest(conn_t *self);
+void input_free(conn_t *self);
+
+#endif

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MPL-2.0
+// internal.h - what a route of engine wire is made of. Only for the files of this
+// room; everybody else has wire.h.
+//
+// A wire route has ports (its sides), a port has connections, a connection has a
+// chunk that it reads into and a queue of spans that go out. Everything here
+// belongs to the route's thread.
+
+#ifndef ZB_WIRE_INTERNAL_H
+#define ZB_WIRE_INTERNAL_H
+
+#include "conf/conf.h"
+#include "flow/counters.h"
+#include "flow/route.h"
+#include "wire/chunk.h"
+#include "base/loop.h"
+#include "wire/spans.h"
+#include "zmtp/frame.h"
+#include "zmtp/handshake.h"
+#include "zmtp/traffic.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+typedef struct conn conn_t;
+typedef struct wport wport_t;
+typedef struct wire wire_t;
+
+// --- a message on its way ---------------------------------------------------------
+
+// Whole messages, as frames of ZMTP 2.0, one behind the other in a chunk.
+typedef struct {
+    conn_t *from;
+    chunk_t *chunk;
+    size_t at, size;
+    load_t load;
+    const uint8_t *prefix; // a frame that goes before them (a routing id), or NULL
+    size_t prefix_size;
+} piece_t;
+
+typedef enum {
+    GIVEN,
+    NO_ROOM, // keep it: nobody can take it now
+    DROPPED, // and counted
+} given_t;
+
+// --- one connection ----------------------------------------------------------------
+
+typedef enum { CONN_GREETING, CONN_JUDGED, CONN_OPEN, CONN_LINGERING, CONN_ENDED } conn_state_t;
+
+enum {
+    URGENT_MAX = FRAME_SHORT_HEAD + TRAFFIC_PING_MAX,
+    GREETING_READ = 4096, // bytes of a handshake that are read at once
+};
+
+struct conn {
+    watched_t watched; // first: what the loop tells is about this
+    wire_t *wire;
+    wport_t *port;
+    uint64_t id;
+    conn_state_t state;
+    bool ipc, outgoing;
+    bool readable, writable; // as far as is known
+    bool asks_for_room;      // the kernel is asked to tell when there is room (ipc)
+    bool hung_up;            // its end is known; what came before it may still be read
+    bool scheduled, dirty, parked;
+    bool full;               // no more messages until its queue is half empty
+    bool broken;             // ends in its turn
+    bool shown;              // those who look on have seen the message at the start
+    bool answers_pings;      // of ZMTP 3.1, or it has sent a PING
+    bool sends_pings;
+    bool half_closed;
+
+    // What comes in: [start, scan) is the message being collected, as frames; what
+    // lies behind raw is not looked at yet.
+    chunk_t *in;
+    size_t start, scan, raw, want;
+    bool whole;      // [start, scan) is a whole message
+    bool after_gap;  // the frames there are not where they came in
+    uint32_t parts;
+    uint64_t payload;
+    size_t hint;     // of the last large message
+
+    // What goes out.
+    spans_t out;
+    chunk_t *stage;      // bytes as they go on the connection: of a handshake, or sealed
+    size_t stage_at;
+    size_t stage_spans;  // bytes of the queue that are in it
+    uint8_t urgent[URGENT_MAX];
+    uint8_t urgent_size, urgent_sent;
+
+    handshake_t *handshake;
+    curve_session_t *curve;
+    uint8_t major, minor;
+    int type; // of the peer's socket, -1: not said
+    uint8_t *routing_id; // a queue's client: ours or its own
+    uint8_t routing_id_size;
+    uint32_t slot;       // its number among the peers of the port
+    uint32_t place;      // in the port's array
+    int64_t unanswered;  // requests of this client, or to this service
+
+    conn_t *next_scheduled, *next_dirty, *next_parked;
+    conn_t *next, *previous; // of the port, in whatever state
+
+    char *peer_name;     // "192.0.2.1:40312", "ipc uid 1000 pid 4711"
+    char *user;          // as verified by us; NULL: nobody
+    char *endpoint;      // that it connected to
+    struct dial *dial;
+    void *reads, *writes; // rights; NULL: everything
+    void *ticket;         // a verdict is awaited
+
+    int64_t since_wall_ns;
+    int64_t deadline_ms; // of the handshake, or of what lingers
+    int64_t heard_ms, pinged_ms;
+    int64_t silence_ms;  // its own TTL: longer silence ends it. 0: none
+    uint64_t messages_received, messages_sent, received_bytes, sent_bytes, dropped;
+    char reason[160];    // why it ends, in words
+    cut_reason_t cut;
+};
+
+// --- one side ------------------------------------------------------------------------
+
+// A socket type: how its peers are served. One record each.
+typedef struct socktype {
+    int type;
+    // A peer has passed its handshake: 0, or -1 with conn_break (it may not stay).
+    int (*joined)(conn_t *conn);
+    void (*left)(conn_t *conn);
+    // Take whole messages that go to this side's peers.
+    given_t (*give)(wport_t *port, const piece_t *piece);
+    // What a peer sent is no message to hand on, but was dealt with. NULL: it always is one.
+    bool (*hears)(conn_t *conn, const uint8_t *frame, size_t size, bool alone);
+    // The frame that goes before each of its messages. NULL: none.
+    size_t (*prefix)(const conn_t *conn, uint8_t *at);
+    // A SUBSCRIBE or CANCEL from a peer, or a topic from the other side.
+    void (*subscribed)(conn_t *conn, const uint8_t *topic, size_t size, bool on);
+    void (*topic)(wport_t *port, const uint8_t *topic, size_t size, bool on);
+    void (*close)(wport_t *port); // what it has of its own
+    bool runs;                    // takes many messages at once, if they go to the same peers
+} socktype_t;
+
+struct wport {
+    wire_t *wire;
+    side_t side;
+    const socktype_t *socktype;
+    side_counters_t *counters;
+    const side_conf_t *conf;
+    wport_t *to;      // where its peers' messages go; NULL: nowhere
+    bool input;       // they are new ones: not read while the route drains
+    handshake_conf_t greeting;
+
+    conn_t *conns;    // all, in whatever state
+    conn_t **open;    // past their handshake: first those with room, then the full ones
+    uint32_t count, ready, room;
+    uint32_t turn;    // round robin
+    uint32_t unnamed; // in their handshake
+    conn_t *parked;   // of other ports, until a peer here has room
+    spans_t returned; // of peers that left, before all others
+    void *own;        // the socket type's
+
+    uint64_t sndhwm, rcvhwm, queue_bytes, maxmsgsize; // UINT64_MAX: no limit
+    int64_t handshake_ms, heartbeat_ms, heartbeat_timeout_ms, heartbeat_ttl_ms;
+    bool conflate, lossy;
+
+    load_t received, sent; // since the counters were written last
+    load_t queued;         // in the peers' queues now
+    uint64_t queued_bytes;
+    bool counted;          // there is something to write
+};
+
+#endif

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MPL-2.0
+// output.h - what goes out on a connection: its queue of messages, in the form that
+// the peer speaks, and between two of them a PING or a PONG that is due.
+
+#ifndef ZB_WIRE_OUTPUT_H
+#define ZB_WIRE_OUTPUT_H
+
+#include "wire/internal.h"
+
+// Put PIECE into its queue. There is room: the caller has looked.
+void output_add(conn_t *self, const piece_t *piece);
+
+// A frame of ours, not a message of the route: a subscription, a welcome.
+void output_frame(conn_t *self, uint8_t flags, const void *head, size_t head_size, const void *body, size_t size);
+
+// A command that goes between two messages at the next moment; one that waits there already is replaced.
+void output_urgent(conn_t *self, const uint8_t *body, size_t size);
+
+// Write what can be written now. When it fails the connection is broken.
+void output_flush(conn_t *self);
+void output_mark(conn_t *self); // at the end of the round
+
+bool output_pending(const conn_t *self); // not all is written
+
+// The connection has ended: what was not sent. UNBEGUN gets the messages of which no byte was written.
+load_t output_abandon(conn_t *self, spans_t *unbegun);
+
+#endif
