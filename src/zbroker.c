@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "interpose/accept.h"
+#include "flow/engine.h"
 #include "flow/listener.h"
 #include "interpose/recv.h"
 #include "flow/watch.h"
@@ -290,7 +291,9 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
     watch_count_with(self->watch, recv_counted);
     guard_use(self->guard, &self->checked); // the broker's own reading then finds it unchanged
     self->setup.guard = self->guard;
-    self->setup.services = (route_services_t){ .ctx = self->ctx,
+    self->setup.services = (route_services_t){ .engines = { [ENGINE_ZMQ] = &engine_zmq,
+                                                            [ENGINE_ZMQ_PROXY] = &engine_zmq_proxy },
+                                               .ctx = self->ctx,
                                                .watch = self->watch,
                                                .epoch = self->setup.services.epoch,
                                                .secure = guard_secure,

@@ -80,7 +80,7 @@ typedef struct {
     int64_t stall_timeout_ms;
 } side_conf_t;
 
-typedef enum { ENGINE_ZBROKER, ENGINE_ZMQ_PROXY } engine_t;
+typedef enum { ENGINE_ZMQ, ENGINE_WIRE, ENGINE_ZMQ_PROXY, ENGINES } engine_t;
 
 typedef struct {
     char name[ROUTE_NAME_MAX + 1];

@@ -39,7 +39,7 @@ static const key_word_t facilities[] = {
     { "local1", LOG_LOCAL1 }, { "local2", LOG_LOCAL2 }, { "local3", LOG_LOCAL3 }, { "local4", LOG_LOCAL4 },
     { "local5", LOG_LOCAL5 }, { "local6", LOG_LOCAL6 }, { "local7", LOG_LOCAL7 }, { NULL, 0 },
 };
-static const key_word_t engines[] = { { "zbroker", ENGINE_ZBROKER }, { "zmq_proxy", ENGINE_ZMQ_PROXY }, { NULL, 0 } };
+static const key_word_t engines[] = { { "zbroker", ENGINE_ZMQ }, { "zmq_proxy", ENGINE_ZMQ_PROXY }, { NULL, 0 } };
 static const key_word_t capture_types[] = { { "pub", ZMQ_PUB }, { "push", ZMQ_PUSH }, { NULL, 0 } };
 static const key_word_t mechanisms[] = {
     { "none", SECURITY_NONE },

@@ -13,8 +13,11 @@
 
 #include <stdint.h>
 
+struct route_engine;
+
 // All borrowed, all outlive the route.
 typedef struct {
+    const struct route_engine *engines[ENGINES]; // by engine_t; NULL: not in this program
     void *ctx;
     watch_t *watch;
     uint64_t epoch; // of this process: part of the routing ids of queues

@@ -31,6 +31,8 @@ typedef struct {
     int64_t backlog_bytes;    // SIOCOUTQ: what the peer has not taken yet; -1: unknown
 } client_t;
 
+typedef void client_fn_t(const client_t *client, void *arg);
+
 // CTX is the process's context. NULL with errno if the thread cannot be started.
 watch_t *watch_new(void *ctx);
 
