@@ -29,6 +29,9 @@ void conn_half_close(conn_t *self); // we send no more; the peer sees the end
 void conn_free(conn_t *self);       // it has ended, nobody points to it
 
 static inline chunk_pool_t *
-conn_pool(const conn_t *self);
+conn_pool(const conn_t *self)
+{
+    return &self->wire->pool;
+}
 
 #endif

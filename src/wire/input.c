@@ -113,7 +113,7 @@ input_read(conn_t *self)
     size_t ask = self->in->room - self->in->size;
     if (ask > READ_MOST)
         ask = READ_MOST;
-    ssize_t got = recvfrom(self->watched.fd, self->in->data + self->in->size, ask, MSG_DONTWAIT, NULL, NULL);
+    ssize_t got = recvfrom(self->fd, self->in->data + self->in->size, ask, MSG_DONTWAIT, NULL, NULL);
     if (got <= 0) {
         self->readable = false;
         if (got == 0 || (errno != EAGAIN && errno != EINTR))

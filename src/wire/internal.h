@@ -11,7 +11,7 @@
 
 #include "conf/conf.h"
 #include "flow/counters.h"
-#include "flow/route.h"
+#include "flow/engine.h"
 #include "wire/chunk.h"
 #include "base/loop.h"
 #include "wire/spans.h"
@@ -19,6 +19,7 @@
 #include "zmtp/handshake.h"
 #include "zmtp/traffic.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,7 +27,7 @@
 
 typedef struct conn conn_t;
 typedef struct wport wport_t;
-typedef struct wire wire_t;
+typedef struct route wire_t; // this engine's
 
 // --- a message on its way ---------------------------------------------------------
 
@@ -57,6 +58,7 @@ enum {
 
 struct conn {
     watched_t watched; // first: what the loop tells is about this
+    int fd;
     wire_t *wire;
     wport_t *port;
     uint64_t id;
@@ -168,6 +170,71 @@ struct wport {
     load_t queued;         // in the peers' queues now
     uint64_t queued_bytes;
     bool counted;          // there is something to write
+};
+
+// --- the route -------------------------------------------------------------------------
+
+typedef enum { FINISH_NOT, FINISH_DRAIN, FINISH_AT_ONCE } finish_t;
+
+// A piece of work for the route's thread; the caller waits for it.
+typedef struct {
+    int (*run)(wire_t *self, void *arg);
+    void *arg;
+    int result;
+} call_t;
+
+// A listening descriptor of a side.
+typedef struct door {
+    watched_t watched; // first
+    wport_t *port;
+    listener_t *listener;
+    bool open; // newcomers are accepted
+    struct door *next;
+} door_t;
+
+struct route {
+    const route_engine_t *engine; // first: what every route begins with
+    const route_conf_t *conf;
+    char *name;
+    const route_services_t *services;
+    counters_t *counters;
+
+    loop_t loop;
+    watched_t bell;
+    int bell_fd;
+    wport_t ports[SIDES];
+    door_t *doors;
+    listeners_t listeners;
+    listeners_t deferred; // until it joins; held in the other list
+    chunk_pool_t pool;
+    conn_t *scheduled, **scheduled_end, *dirty, *ended;
+    int64_t now_ms, next_tick_ms;
+    size_t alive; // connections
+
+    bool frozen;      // paused: nothing is read or sent
+    bool stopped;     // nothing new is read
+    bool observed;    // somebody looks on or filters: messages go one by one
+    int64_t pending;  // requests that were passed on and not answered
+
+    tap_ring_t *taps;
+    uint64_t seq;
+    int64_t wall_ns;
+
+    pthread_t thread;
+    bool started;
+    int tell;
+    _Atomic int mode;
+    _Atomic int finish;
+    _Atomic int64_t deadline_ms;
+    _Atomic bool joins, over;
+    _Atomic uint64_t pong;
+    uint64_t ping;
+    int64_t ping_ms;
+    pthread_mutex_t lock; // over the next two, and over the listeners
+    pthread_cond_t called;
+    call_t *call;
+
+    route_leftover_t left;
 };
 
 #endif

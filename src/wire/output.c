@@ -265,9 +265,9 @@ static ssize_t
 write_pieces(const conn_t *self, struct iovec *pieces, unsigned count)
 {
     if (count == 1)
-        return sendto(self->watched.fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
+        return sendto(self->fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
     struct msghdr message = { .msg_iov = pieces, .msg_iovlen = count };
-    return sendmsg(self->watched.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return sendmsg(self->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 // Returns false when no more can be written now.

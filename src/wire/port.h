@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MPL-2.0
+// port.h - one side of a route: its connections, who of them has room, and who
+// waits for that.
+
+#ifndef ZB_WIRE_PORT_H
+#define ZB_WIRE_PORT_H
+
+#include "wire/internal.h"
+
+// From the route's configuration. 0, or -1 with DIAG.
+int port_open(wport_t *self, wire_t *wire, side_t side, diag_t *diag);
+void port_close(wport_t *self);
+void port_configure(wport_t *self); // what may change while it runs, out of its configuration
+
+// A connection passed its handshake: 0, or -1 when it may not stay (it is broken then). It leaves.
+int port_join(conn_t *conn);
+void port_leave(conn_t *conn);
+
+void port_room_changed(conn_t *conn); // conn->full says how
+
+// CONN waits until a peer of SELF has room; all who wait have their turn.
+void port_park(wport_t *self, conn_t *conn);
+void port_unpark_all(wport_t *self);
+void port_forget_parked(conn_t *conn);
+
+// Messages that peers left behind go first. False: there is no room even for those.
+bool port_give_returned(wport_t *self);
+
+static inline given_t
+port_give(wport_t *self, const piece_t *piece)
+{
+    if (__builtin_expect(self->returned.count > 0, 0) && !port_give_returned(self))
+        return NO_ROOM;
+    return self->socktype->give(self, piece);
+}
+
+static inline void
+port_count(wport_t *self)
+{
+    self->counted = true;
+}
+
+void port_write_counters(wport_t *self); // once a round
+
+static inline void
+port_drop(wport_t *self, drop_reason_t reason, uint64_t messages)
+{
+    counter_add(&self->wire->counters->dropped[reason], messages);
+}
+
+// The record of a socket type; NULL: this engine does not have it.
+const socktype_t *socktype_find(int type);
+
+#endif
