@@ -6,8 +6,9 @@ import re
 
 import zb
 
-ROOMS = ["base", "conf", "flow", "interpose", "guard", "admin"]
+ROOMS = ["base", "conf", "net", "flow", "wire", "interpose", "guard", "admin"]
 MAY_USE = {room: ROOMS[:i + 1] for i, room in enumerate(ROOMS)}
+MAY_USE["guard"] = [room for room in MAY_USE["guard"] if room != "wire"]  # it is asked through flow/admission.h
 MAY_USE["bench"] = ["base", "bench"]
 MAY_USE["."] = ROOMS + ["bench", "."]  # the mains
 
