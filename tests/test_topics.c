@@ -4,7 +4,7 @@
 #include "base/slab.h"
 #include "flow/topics.h"
 #include "guard/bag.h"
-#include "guard/idset.h"
+#include "base/idset.h"
 
 #include "test.h"
 

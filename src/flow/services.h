@@ -6,6 +6,7 @@
 
 #include "base/diag.h"
 #include "conf/conf.h"
+#include "flow/admission.h"
 #include "flow/counters.h"
 #include "flow/filter.h"
 #include "flow/topics.h"
@@ -29,6 +30,8 @@ typedef struct {
     filter_t *(*filter_new)(void *arg, const route_conf_t *conf, counters_t *counters, topics_t *topics);
     void (*filter_free)(void *arg, filter_t **filter_p);
     void *arg;
+
+    const admission_t *admission; // the guard asked directly, for connections that are not libzmq's; may be NULL
 
     // A listening descriptor from systemd for ENDPOINT, or -1. May be NULL.
     int (*activated)(void *arg, const endpoint_conf_t *endpoint);

@@ -11,7 +11,7 @@
 #include "flow/topics.h"
 #include "guard/acl.h"
 #include "guard/bag.h"
-#include "guard/idset.h"
+#include "base/idset.h"
 
 #include <sys/types.h>
 #include <zmq.h>

@@ -9,11 +9,12 @@
 #ifndef ZB_WIRE_INTERNAL_H
 #define ZB_WIRE_INTERNAL_H
 
+#include "base/loop.h"
 #include "conf/conf.h"
+#include "flow/admission.h"
 #include "flow/counters.h"
 #include "flow/engine.h"
 #include "wire/chunk.h"
-#include "base/loop.h"
 #include "wire/spans.h"
 #include "zmtp/frame.h"
 #include "zmtp/handshake.h"
@@ -110,8 +111,12 @@ struct conn {
     char *user;          // as verified by us; NULL: nobody
     char *endpoint;      // that it connected to
     struct dial *dial;
-    void *reads, *writes; // rights; NULL: everything
-    void *ticket;         // a verdict is awaited
+    admission_rights_t *rights; // NULL: everything
+    admission_ticket_t *ticket; // a verdict is awaited
+    uint64_t proof;             // of the verdict that let it in
+    uint8_t *key;               // CURVE: its public one
+    bool said_quota;            // that it is over one
+    uint32_t denials;           // that were said
 
     int64_t since_wall_ns;
     int64_t deadline_ms; // of the handshake, or of what lingers
@@ -132,15 +137,16 @@ typedef struct socktype {
     void (*left)(conn_t *conn);
     // Take whole messages that go to this side's peers.
     given_t (*give)(wport_t *port, const piece_t *piece);
-    // What a peer sent is no message to hand on, but was dealt with. NULL: it always is one.
-    bool (*hears)(conn_t *conn, const uint8_t *frame, size_t size, bool alone);
+    // Hand on what CONN has, on a shorter way than one by one; see pump.h. NULL: there is none.
+    bool (*pump)(conn_t *conn, wport_t *to);
+    // What a peer sent is no message to hand on, and was dealt with. NULL: it always is one.
+    bool (*hears)(conn_t *conn, const piece_t *piece);
     // The frame that goes before each of its messages. NULL: none.
     size_t (*prefix)(const conn_t *conn, uint8_t *at);
     // A SUBSCRIBE or CANCEL from a peer, or a topic from the other side.
     void (*subscribed)(conn_t *conn, const uint8_t *topic, size_t size, bool on);
     void (*topic)(wport_t *port, const uint8_t *topic, size_t size, bool on);
     void (*close)(wport_t *port); // what it has of its own
-    bool runs;                    // takes many messages at once, if they go to the same peers
 } socktype_t;
 
 struct wport {
@@ -159,6 +165,7 @@ struct wport {
     uint32_t turn;    // round robin
     uint32_t unnamed; // in their handshake
     conn_t *parked;   // of other ports, until a peer here has room
+    bool contended;   // several waited for it: one message a turn
     spans_t returned; // of peers that left, before all others
     void *own;        // the socket type's
 
@@ -211,6 +218,7 @@ struct route {
     int64_t now_ms, next_tick_ms;
     size_t alive; // connections
 
+    bool made_room;   // a queue that was full takes messages again
     bool frozen;      // paused: nothing is read or sent
     bool stopped;     // nothing new is read
     bool observed;    // somebody looks on or filters: messages go one by one
