@@ -8,15 +8,17 @@
 
 #include "wire/internal.h"
 
-// Take over FD, which is connected. DIAL: who made the connection; NULL: it was accepted.
-conn_t *conn_new(wport_t *port, int fd, struct dial *dial, const char *peer_name);
+// Take over FD, which is connected to the peer of that name and host. DIALLED: who made the connection; NULL: it was accepted.
+conn_t *conn_new(wport_t *port, int fd, dialled_t *dialled, const char *peer_name, const char *host);
 
 void conn_schedule(conn_t *self); // it has something to do
 void conn_serve(conn_t *self);    // its turn
-void conn_judged(conn_t *self);   // a verdict is there
 
 // It ends in its turn: WHY is for the counters, the words for the log.
 void conn_break(conn_t *self, cut_reason_t why, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+// The same before its handshake is done, or because of what that said.
+void conn_refuse(conn_t *self, handshake_reason_t why, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 // What input and output report.
 void conn_end_of_input(conn_t *self, int error); // 0: an orderly end

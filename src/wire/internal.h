@@ -14,6 +14,7 @@
 #include "flow/admission.h"
 #include "flow/counters.h"
 #include "flow/engine.h"
+#include "net/dial.h"
 #include "wire/chunk.h"
 #include "wire/spans.h"
 #include "zmtp/frame.h"
@@ -27,6 +28,7 @@
 #include <sys/types.h>
 
 typedef struct conn conn_t;
+typedef struct dialled dialled_t;
 typedef struct wport wport_t;
 typedef struct route wire_t; // this engine's
 
@@ -47,6 +49,8 @@ typedef enum {
     NO_ROOM, // keep it: nobody can take it now
     DROPPED, // and counted
 } given_t;
+
+#define CUT_NONE CUT_REASONS // the peer has gone by itself
 
 // --- one connection ----------------------------------------------------------------
 
@@ -71,6 +75,7 @@ struct conn {
     bool scheduled, dirty, parked;
     bool full;               // no more messages until its queue is half empty
     bool broken;             // ends in its turn
+    bool input_over, output_over; // the peer sends, takes nothing more
     bool shown;              // those who look on have seen the message at the start
     bool answers_pings;      // of ZMTP 3.1, or it has sent a PING
     bool sends_pings;
@@ -107,24 +112,27 @@ struct conn {
     conn_t *next_scheduled, *next_dirty, *next_parked;
     conn_t *next, *previous; // of the port, in whatever state
 
-    char *peer_name;     // "192.0.2.1:40312", "ipc uid 1000 pid 4711"
-    char *user;          // as verified by us; NULL: nobody
-    char *endpoint;      // that it connected to
-    struct dial *dial;
+    char *peer_name;      // "192.0.2.1:40312", "ipc uid 1000 pid 4711"
+    char *host;           // "192.0.2.1", "" over ipc
+    char *user;           // as verified by us; NULL: nobody
+    dialled_t *dialled;   // who made the connection; NULL: it was accepted
     admission_rights_t *rights; // NULL: everything
     admission_ticket_t *ticket; // a verdict is awaited
     uint64_t proof;             // of the verdict that let it in
     uint8_t *key;               // CURVE: its public one
     bool said_quota;            // that it is over one
     uint32_t denials;           // that were said
+    int64_t slow_said_ms;
 
     int64_t since_wall_ns;
     int64_t deadline_ms; // of the handshake, or of what lingers
     int64_t heard_ms, pinged_ms;
     int64_t silence_ms;  // its own TTL: longer silence ends it. 0: none
     uint64_t messages_received, messages_sent, received_bytes, sent_bytes, dropped;
-    char reason[160];    // why it ends, in words
-    cut_reason_t cut;
+    char reason[192];    // why it ends, in words
+    cut_reason_t cut;    // CUT_NONE: we did not cut it
+    bool refused;        // it did not pass its handshake
+    handshake_reason_t refusal;
 };
 
 // --- one side ------------------------------------------------------------------------
@@ -147,6 +155,7 @@ typedef struct socktype {
     void (*subscribed)(conn_t *conn, const uint8_t *topic, size_t size, bool on);
     void (*topic)(wport_t *port, const uint8_t *topic, size_t size, bool on);
     void (*close)(wport_t *port); // what it has of its own
+    bool keeps_for_others;        // what a peer leaves behind goes to the next one
 } socktype_t;
 
 struct wport {
@@ -158,6 +167,8 @@ struct wport {
     wport_t *to;      // where its peers' messages go; NULL: nowhere
     bool input;       // they are new ones: not read while the route drains
     handshake_conf_t greeting;
+    curve_keys_t *keys;
+    const admission_secrets_t *secrets;
 
     conn_t *conns;    // all, in whatever state
     conn_t **open;    // past their handshake: first those with room, then the full ones
@@ -171,7 +182,7 @@ struct wport {
 
     uint64_t sndhwm, rcvhwm, queue_bytes, maxmsgsize; // UINT64_MAX: no limit
     int64_t handshake_ms, heartbeat_ms, heartbeat_timeout_ms, heartbeat_ttl_ms;
-    bool conflate, lossy;
+    bool conflate, lossy, addressed; // addressed: the first frame names the peer
 
     load_t received, sent; // since the counters were written last
     load_t queued;         // in the peers' queues now
@@ -194,10 +205,20 @@ typedef struct {
 typedef struct door {
     watched_t watched; // first
     wport_t *port;
-    listener_t *listener;
-    bool open; // newcomers are accepted
+    listener_t *listener; // held in the route's list
+    bool open;            // newcomers are accepted
     struct door *next;
 } door_t;
+
+// An endpoint that a side connects to.
+struct dialled {
+    watched_t watched; // first
+    wport_t *port;
+    dial_t *dial;
+    int fd;       // that the loop watches for it, -1: none
+    conn_t *conn; // that it made, NULL: none now
+    dialled_t *next;
+};
 
 struct route {
     const route_engine_t *engine; // first: what every route begins with
@@ -211,6 +232,7 @@ struct route {
     int bell_fd;
     wport_t ports[SIDES];
     door_t *doors;
+    dialled_t *dialled;
     listeners_t listeners;
     listeners_t deferred; // until it joins; held in the other list
     chunk_pool_t pool;
@@ -219,14 +241,17 @@ struct route {
     size_t alive; // connections
 
     bool made_room;   // a queue that was full takes messages again
+    bool closing;     // its end: nobody gets what a peer leaves behind
+    bool draining;    // clients are sent away as soon as they owe and are owed nothing
     bool frozen;      // paused: nothing is read or sent
     bool stopped;     // nothing new is read
     bool observed;    // somebody looks on or filters: messages go one by one
     int64_t pending;  // requests that were passed on and not answered
 
+    uint64_t generation; // of the policy that its connections were judged by
     tap_ring_t *taps;
-    uint64_t seq;
-    int64_t wall_ns;
+    uint64_t seq;        // of observed messages
+    int64_t wall_ns;     // when they pass
 
     pthread_t thread;
     bool started;

@@ -17,7 +17,7 @@ admits(conn_t *self, const piece_t *piece)
         return true;
     port_drop(self->port, DROP_ACL, 1);
     self->dropped++;
-    conn_say_denied(self, "publish", first, size);
+    say_denied(self, "publish", first, size);
     return false;
 }
 
@@ -49,8 +49,8 @@ hand_over(conn_t *self, piece_t *piece)
 }
 
 // One by one, whatever the two sides are.
-static bool
-pump_each(conn_t *self)
+bool
+pump_singly(conn_t *self)
 {
     piece_t piece;
     int rc;
@@ -92,5 +92,5 @@ pump(conn_t *self)
     if (to->socktype->pump && !self->wire->observed && !self->rights && !to->contended && !self->port->socktype->prefix
         && !self->port->socktype->hears)
         return to->socktype->pump(self, to);
-    return pump_each(self);
+    return pump_singly(self);
 }

@@ -10,6 +10,7 @@
 
 // Hand on all whole messages that have come in. False: it waits for room, or is broken.
 bool pump(conn_t *self);
+bool pump_singly(conn_t *self); // one by one, whatever the two sides are
 
 // What every way of handing on does with a message that left the connection.
 static inline void

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "wire/round.h"
+
+#include "base/clock.h"
+#include "wire/conn.h"
+#include "wire/connect.h"
+#include "wire/output.h"
+#include "wire/port.h"
+
+enum {
+    TICK_MS = 1000,      // heartbeats and deadlines, as fine as that
+    TICK_SHORT_MS = 100, // where something shorter is due
+};
+
+void
+round_flush(wire_t *self)
+{
+    while (self->dirty) {
+        conn_t *conn = self->dirty;
+        self->dirty = conn->next_dirty;
+        conn->dirty = false;
+        output_flush(conn);
+    }
+}
+
+// Everybody's turn that is due now: what comes due meanwhile is for the next round.
+static void
+serve(wire_t *self)
+{
+    conn_t *conn = self->scheduled;
+    self->scheduled = NULL;
+    self->scheduled_end = &self->scheduled;
+    while (conn) {
+        conn_t *next = conn->next_scheduled;
+        conn->scheduled = false;
+        conn_serve(conn);
+        conn = next;
+    }
+}
+
+static void
+unpark(wire_t *self)
+{
+    if (!self->made_room)
+        return;
+    self->made_room = false;
+    for (side_t side = 0; side < SIDES; side++)
+        if (self->ports[side].socktype)
+            port_unpark_all(&self->ports[side]);
+}
+
+static void
+bury(wire_t *self)
+{
+    while (self->ended) {
+        conn_t *conn = self->ended;
+        self->ended = conn->next;
+        conn_free(conn);
+    }
+}
+
+// --- time ----------------------------------------------------------------------------
+
+static bool
+is_short(const wport_t *port)
+{
+    return port->unnamed > 0 || (port->heartbeat_ms > 0 && port->heartbeat_ms < 4 * TICK_MS) || port->conf->stall_timeout_ms < 4 * TICK_MS;
+}
+
+static void
+tick(wire_t *self)
+{
+    bool soon = false;
+    if (self->now_ms < self->next_tick_ms)
+        return;
+    for (side_t side = 0; side < SIDES; side++) {
+        wport_t *port = &self->ports[side];
+        if (!port->socktype)
+            continue;
+        soon |= is_short(port);
+        port_tick(port);
+        for (conn_t *conn = port->conns; conn; conn = conn->next)
+            conn_tick(conn);
+    }
+    self->next_tick_ms = self->now_ms + (soon ? TICK_SHORT_MS : TICK_MS);
+}
+
+static int
+wait_ms(const wire_t *self, int64_t most_ms)
+{
+    int64_t next = self->alive > 0 ? self->next_tick_ms : INT64_MAX, dial = connect_next_ms(self);
+    if (self->scheduled || self->made_room)
+        return 0;
+    next = dial < next ? dial : next;
+    int64_t wait = next == INT64_MAX ? -1 : next > self->now_ms ? next - self->now_ms : 0;
+    if (most_ms >= 0 && (wait < 0 || wait > most_ms))
+        wait = most_ms;
+    return wait > TICK_MS * 60 ? TICK_MS * 60 : (int)wait;
+}
+
+// --- all -----------------------------------------------------------------------------
+
+void
+round_run(wire_t *self, int64_t most_ms)
+{
+    loop_run(&self->loop, wait_ms(self, most_ms));
+    self->now_ms = clock_mono_ms();
+    round_flush(self); // those that were told of room
+    unpark(self);
+    serve(self);
+    round_flush(self);
+    unpark(self);
+    tick(self);
+    connect_tick(self);
+    for (side_t side = 0; side < SIDES; side++)
+        if (self->ports[side].socktype)
+            port_write_counters(&self->ports[side]);
+    if (!self->dirty)
+        bury(self);
+}
+
+void
+round_wake_all(wire_t *self)
+{
+    for (side_t side = 0; side < SIDES; side++)
+        for (conn_t *conn = self->ports[side].conns; conn; conn = conn->next) {
+            conn_schedule(conn);
+            output_mark(conn);
+        }
+    self->made_room = true;
+}
