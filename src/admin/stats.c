@@ -7,6 +7,7 @@
 #include "admin/problems.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "conf/engine.h"
 
 #include <dirent.h>
 #include <limits.h>
@@ -379,7 +380,7 @@ stats_route(json_t *json, broker_t *broker, const broker_route_t *route, stats_d
     json_object(json, NULL);
     json_string(json, "name", route->conf->name);
     json_string(json, "type", route->conf->pattern->name);
-    json_string(json, "engine", route->conf->engine == ENGINE_ZMQ ? "zbroker" : "zmq_proxy");
+    json_string(json, "engine", engine_name(route->conf->engine));
     write_state(json, route);
     for (int side = 0; side < SIDES; side++)
         write_side(json, route, (side_t)side);
