@@ -258,6 +258,13 @@ write_side(json_t *json, const broker_route_t *route, side_t side)
     json_uint(json, "received_bytes", STATS(route, sides[side].received_bytes));
     json_uint(json, "sent_bytes", STATS(route, sides[side].sent_bytes));
     json_rounded(json, "blocked_seconds", stats_blocked_seconds(route, side));
+    json_uint(json, "queued_messages", counter_get(&route->counters->sides[side].queued));
+    json_uint(json, "queued_bytes", counter_get(&route->counters->sides[side].queued_bytes));
+    json_uint(json, "heartbeat_timeouts", STATS(route, sides[side].heartbeat_timeouts));
+    json_object(json, "cut");
+    for (int i = 0; i < CUT_REASONS; i++)
+        json_uint(json, cut_reason_name((cut_reason_t)i), STATS(route, sides[side].cut[i]));
+    json_object_end(json);
     json_object(json, "handshake_failures");
     for (int i = 0; i < HANDSHAKE_REASONS; i++)
         json_uint(json, handshake_reason_name((handshake_reason_t)i), STATS(route, sides[side].handshake_failures[i]));
@@ -392,6 +399,7 @@ stats_route(json_t *json, broker_t *broker, const broker_route_t *route, stats_d
     for (int i = 0; i < DROP_REASONS; i++)
         json_uint(json, drop_reason_name((drop_reason_t)i), STATS(route, dropped[i]));
     json_object_end(json);
+    json_uint(json, "messages_requeued", STATS(route, requeued));
     json_uint(json, "capture_dropped", STATS(route, capture_dropped));
     json_uint(json, "subscriptions", counter_get(&route->counters->subscriptions));
     write_sizes(json, route);
