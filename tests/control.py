@@ -100,6 +100,26 @@ def test_text_and_json_of_every_question():
         assert route["frontend"]["endpoints"] == [f"tcp://127.0.0.1:{ports[0]}"]
 
 
+# Scripts count on the order of columns: new ones stand at the end.
+COLUMNS = {
+    "show routes": "ROUTE TYPE STATE BLOCKED SINCE IN/S OUT/S FRONTEND_CLIENTS BACKEND_CLIENTS FRONTEND BACKEND INGRESS CAPTURE PROBLEM ENGINE",
+    "show stats": "ROUTE STATE IN/1S OUT/1S IN/60S OUT/60S DROPPED BLOCKED_SECONDS FRONTEND_RECEIVED FRONTEND_SENT BACKEND_RECEIVED "
+                  "BACKEND_SENT FRONTEND_RECEIVED_BYTES FRONTEND_SENT_BYTES BACKEND_RECEIVED_BYTES BACKEND_SENT_BYTES INGRESS_RECEIVED "
+                  "INGRESS_RECEIVED_BYTES CAPTURE_SENT HWM UNDELIVERABLE ACL QUOTA STALLED SHUTDOWN CAPTURE_DROPPED BYTES_IN/1S "
+                  "BYTES_OUT/1S FRONTEND_CLIENTS BACKEND_CLIENTS BLOCKED/60S PEER_LOST TIMEOUT EXPIRED REQUEUED",
+}
+
+
+def test_columns_are_only_ever_added():
+    ports = zb.free_ports(2)
+    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control:
+        for question, columns in COLUMNS.items():
+            header, row = control.ask(question).splitlines()
+            assert header.split() == columns.split(), question
+        routes = dict(zip(COLUMNS["show routes"].split()[-1:], control.ask("show routes").splitlines()[1].split()[-1:]))
+        assert routes == {"ENGINE": control.json("show routes")["routes"][0]["engine"]} and routes["ENGINE"] in ("zmq", "wire"), routes
+
+
 def test_who_may_connect_is_the_mode_of_the_file():
     ports, folder = zb.free_ports(2), zb.folder()
     path = os.path.join(folder, "c.sock")

@@ -54,6 +54,31 @@ the_same_values_are_nothing_to_do(void)
 }
 
 static void
+an_engine_re_creates_its_route(void)
+{
+    check_plan(B "engine = zmq\n", B "engine = wire\n", "route b: engine zmq -> wire (re-created)\n"
+                                                             "route b: frontend_heartbeat_ivl 0 -> 5s (re-created)\n"
+                                                             "route b: backend_heartbeat_ivl 0 -> 5s (re-created)\n");
+    check_plan(B "engine = zmq\n", B "engine = zbroker\n", "nothing to do\n");
+}
+
+static void
+a_word_that_comes_to_another_engine_re_creates_its_route(void)
+{
+    conf_t *old = load(B), *new = load(B);
+    old->routes[0]->engine = ENGINE_WIRE;
+    new->routes[0]->engine = ENGINE_ZMQ;
+    plan_t *plan = plan_make(new, &old->settings, (const route_conf_t *const *)old->routes, old->route_count);
+    text_t text = { 0 };
+    plan_print(plan, &text);
+    CHECK_TEXT(text.data, "route b: engine wire -> zmq (re-created)\n");
+    text_free(&text);
+    plan_destroy(&plan);
+    conf_destroy(&old);
+    conf_destroy(&new);
+}
+
+static void
 an_option_re_creates_its_route_only(void)
 {
     check_plan(A B, A "backend_sndhwm = 10000\n" B, "route a: backend_sndhwm 1000 -> 10000 (re-created)\n");
@@ -173,6 +198,8 @@ int
 main(void)
 {
     RUN(the_same_values_are_nothing_to_do);
+    RUN(an_engine_re_creates_its_route);
+    RUN(a_word_that_comes_to_another_engine_re_creates_its_route);
     RUN(an_option_re_creates_its_route_only);
     RUN(endpoints_and_limits_change_live);
     RUN(another_acl_re_creates_its_route);

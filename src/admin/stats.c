@@ -7,6 +7,7 @@
 #include "admin/problems.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "conf/engine.h"
 
 #include <dirent.h>
 #include <limits.h>
@@ -257,6 +258,13 @@ write_side(json_t *json, const broker_route_t *route, side_t side)
     json_uint(json, "received_bytes", STATS(route, sides[side].received_bytes));
     json_uint(json, "sent_bytes", STATS(route, sides[side].sent_bytes));
     json_rounded(json, "blocked_seconds", stats_blocked_seconds(route, side));
+    json_uint(json, "queued_messages", counter_get(&route->counters->sides[side].queued));
+    json_uint(json, "queued_bytes", counter_get(&route->counters->sides[side].queued_bytes));
+    json_uint(json, "heartbeat_timeouts", STATS(route, sides[side].heartbeat_timeouts));
+    json_object(json, "cut");
+    for (int i = 0; i < CUT_REASONS; i++)
+        json_uint(json, cut_reason_name((cut_reason_t)i), STATS(route, sides[side].cut[i]));
+    json_object_end(json);
     json_object(json, "handshake_failures");
     for (int i = 0; i < HANDSHAKE_REASONS; i++)
         json_uint(json, handshake_reason_name((handshake_reason_t)i), STATS(route, sides[side].handshake_failures[i]));
@@ -379,7 +387,7 @@ stats_route(json_t *json, broker_t *broker, const broker_route_t *route, stats_d
     json_object(json, NULL);
     json_string(json, "name", route->conf->name);
     json_string(json, "type", route->conf->pattern->name);
-    json_string(json, "engine", route->conf->engine == ENGINE_ZMQ ? "zbroker" : "zmq_proxy");
+    json_string(json, "engine", engine_name(route->conf->engine));
     write_state(json, route);
     for (int side = 0; side < SIDES; side++)
         write_side(json, route, (side_t)side);
@@ -391,6 +399,7 @@ stats_route(json_t *json, broker_t *broker, const broker_route_t *route, stats_d
     for (int i = 0; i < DROP_REASONS; i++)
         json_uint(json, drop_reason_name((drop_reason_t)i), STATS(route, dropped[i]));
     json_object_end(json);
+    json_uint(json, "messages_requeued", STATS(route, requeued));
     json_uint(json, "capture_dropped", STATS(route, capture_dropped));
     json_uint(json, "subscriptions", counter_get(&route->counters->subscriptions));
     write_sizes(json, route);

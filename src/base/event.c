@@ -49,7 +49,7 @@ static const event_row_t rows[] = {
     ROW(EVENT_CONNECT_FAILED, "connect-failed", ERROR, "route {route}: cannot connect {endpoint}: {reason}",
         "route endpoint reason"),
     ROW(EVENT_ROUTE_FIGURES, "route-figures", NOTICE, "route {route}: {state}, type {type}",
-        "route state type hwm undeliverable acl quota stalled shutdown"),
+        "route state type hwm undeliverable acl quota stalled shutdown peer_lost timeout expired"),
     ROW(EVENT_SIDE_FIGURES, "side-figures", NOTICE, "route {route}: {side} counters",
         "route side messages_received messages_sent received_bytes sent_bytes connections"),
 

@@ -80,14 +80,15 @@ typedef struct {
     int64_t stall_timeout_ms;
 } side_conf_t;
 
-typedef enum { ENGINE_ZMQ, ENGINE_WIRE, ENGINE_ZMQ_PROXY, ENGINES } engine_t;
+typedef enum { ENGINE_ZMQ, ENGINE_WIRE, ENGINE_ZMQ_PROXY, ENGINES, ENGINE_AUTO = ENGINES } engine_t;
 
 typedef struct {
     char name[ROUTE_NAME_MAX + 1];
     place_t place;
     const pattern_t *pattern;
     flow_t flow;                      // resolved, also for custom
-    engine_t engine;
+    engine_t engine_asked;            // what the file says, ENGINE_AUTO included
+    engine_t engine;                  // what that comes to
     side_conf_t sides[SIDES];         // capture: type ZMQ_PUB or ZMQ_PUSH, -1 without endpoints
     bool capture_envelope;
     int64_t batch_us, batch_min;      // 0: off

@@ -76,7 +76,7 @@ fit_combinations(const check_t *self, size_t which)
         complain_value(self, slot->at[0].item,
                        "0 would let strangers hold connections for ever; a bound tcp endpoint needs a limit");
     slot = given_row(self, which, "heartbeat_ivl");
-    if (slot && slot->at[0].value.number && (ON(side->type) & sockopt_find("heartbeat_ivl")->sockets))
+    if (self->route->engine != ENGINE_WIRE && slot && slot->at[0].value.number && (ON(side->type) & sockopt_find("heartbeat_ivl")->sockets))
         diag_warning(self->diag, slot->at[0].item->value_place,
                      "[%s] %s: a peer that is held up for longer than heartbeat_timeout is cut, and what is on its way is "
                      "lost, uncounted",

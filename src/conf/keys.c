@@ -39,7 +39,10 @@ static const key_word_t facilities[] = {
     { "local1", LOG_LOCAL1 }, { "local2", LOG_LOCAL2 }, { "local3", LOG_LOCAL3 }, { "local4", LOG_LOCAL4 },
     { "local5", LOG_LOCAL5 }, { "local6", LOG_LOCAL6 }, { "local7", LOG_LOCAL7 }, { NULL, 0 },
 };
-static const key_word_t engines[] = { { "zbroker", ENGINE_ZMQ }, { "zmq_proxy", ENGINE_ZMQ_PROXY }, { NULL, 0 } };
+static const key_word_t engines[] = {
+    { "auto", ENGINE_AUTO },           { "wire", ENGINE_WIRE },  { "zmq", ENGINE_ZMQ },
+    { "zmq_proxy", ENGINE_ZMQ_PROXY }, { "zbroker", ENGINE_ZMQ }, { NULL, 0 },
+};
 static const key_word_t capture_types[] = { { "pub", ZMQ_PUB }, { "push", ZMQ_PUSH }, { NULL, 0 } };
 static const key_word_t mechanisms[] = {
     { "none", SECURITY_NONE },
@@ -76,7 +79,7 @@ static const key_row_t rows[] = {
     {SCOPE_ROUTE,   "type",              KEY_PATTERN,   BY_HAND,                     0,  0,        "",       NULL,      RELOAD_ROUTE,   0, 0},
     {SCOPE_ROUTE,   "frontend_type",     KEY_SOCKET_TYPE, BY_HAND,                   0,  0,        "",       NULL,      RELOAD_ROUTE,   0, 0},
     {SCOPE_ROUTE,   "backend_type",      KEY_SOCKET_TYPE, BY_HAND,                   0,  0,        "",       NULL,      RELOAD_ROUTE,   0, 0},
-    {SCOPE_ROUTE,   "engine",            KEY_WORD,      ROUTE(engine),               0,  0,        "zbroker", engines,  RELOAD_ROUTE,   0, 0},
+    {SCOPE_ROUTE,   "engine",            KEY_WORD,      ROUTE(engine_asked),         0,  0,        "auto",   engines,   RELOAD_ROUTE,   0, 0},
     {SCOPE_ROUTE,   "capture_type",      KEY_WORD,      BY_HAND,                     0,  0,        "pub",    capture_types, RELOAD_LIVE, 0, 0},
     {SCOPE_ROUTE,   "capture_envelope",  KEY_BOOL,      ROUTE(capture_envelope),     0,  1,        "no",     NULL,      RELOAD_LIVE,   0, 0},
     {SCOPE_ROUTE,   "batch_us",          KEY_NUMBER,    ROUTE(batch_us),             0,  1000000,  "0",      NULL,      RELOAD_LIVE,   0, 0},
@@ -173,6 +176,16 @@ add_word(text_t *all, const char *word)
     text_add(all, "%s%s", all->size ? ", " : "", word);
 }
 
+// A number has one name today: others that it has are old spellings.
+static bool
+is_old_spelling(const key_row_t *row, const key_word_t *word)
+{
+    for (const key_word_t *other = row->words; other < word; other++)
+        if (other->number == word->number)
+            return true;
+    return false;
+}
+
 static int
 parse_word(const key_row_t *row, const char *text, key_value_t *value, const complaint_t *at)
 {
@@ -184,6 +197,8 @@ parse_word(const key_row_t *row, const char *text, key_value_t *value, const com
             text_free(&all);
             return 0;
         }
+        if (is_old_spelling(row, word))
+            continue;
         suggest_offer(&suggest, word->name);
         add_word(&all, word->name);
     }

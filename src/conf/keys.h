@@ -30,7 +30,7 @@ typedef enum {
 } key_kind_t;
 
 typedef struct {
-    const char *name;
+    const char *name; // the first of a number is its name, later ones are old spellings
     int64_t number;
 } key_word_t;
 

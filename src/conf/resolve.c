@@ -31,9 +31,10 @@ typedef enum {
     ON_TCP,   // the side has an endpoint over TCP
     ON_IPV6_HOST,
     ON_OWN_LOOP, // not with engine = zmq_proxy
+    ON_WIRE_TCP, // engine = wire, and an endpoint over TCP
 } condition_t;
 
-// No heartbeats of our own: a PING waits its turn behind messages, and so does its
+// No heartbeats of our own with libzmq's sockets: a PING waits its turn behind messages, and so does its
 // answer. A worker that is slow, and a producer that is held up, would be cut for
 // it, and what is on the way would be lost without a trace. TCP finds dead peers
 // instead; tcp_maxrt stays off for the same reason.
@@ -48,6 +49,7 @@ static const struct {
 } own_defaults[] = {
     { "backlog", "1024", ALWAYS, 0 },
     { "handshake_ivl", "5s", ALWAYS, 0 },
+    { "heartbeat_ivl", "5s", ON_WIRE_TCP, 0 },
     { "heartbeat_timeout", "15s", ALWAYS, 0 },
     { "heartbeat_ttl", "15s", ALWAYS, 0 },
     { "ipv6", "yes", ON_IPV6_HOST, 0 },
@@ -90,7 +92,9 @@ holds(condition_t condition, const check_t *self, const side_conf_t *side)
     if (condition == ON_IPV6_HOST)
         return host_has_ipv6();
     if (condition == ON_OWN_LOOP)
-        return !self->proxied;
+        return self->route->engine != ENGINE_ZMQ_PROXY;
+    if (condition == ON_WIRE_TCP && self->route->engine != ENGINE_WIRE)
+        return false;
     for (size_t i = 0; condition != ALWAYS && i < side->endpoint_count; i++)
         if (condition == ON_BOUND ? !side->endpoints[i].connect : over_tcp(&side->endpoints[i].at))
             return true;
@@ -126,19 +130,6 @@ static bool
 is_text(const sockopt_t *option)
 {
     return option->kind == SOCKOPT_TEXT || option->kind == SOCKOPT_BYTES;
-}
-
-// Does libzmq have to be told?
-static bool
-differs(const sockopt_t *option, sockopt_value_t value)
-{
-    char reason[128];
-    sockopt_value_t initial = { 0 };
-    if (is_text(option))
-        return *value.text;
-    // An initial value that a file cannot say (heartbeat_timeout -1) is never the one given.
-    return sockopt_parse(option, option->initial, &initial, reason, sizeof reason) == -1 ||
-           initial.number != value.number;
 }
 
 static void
@@ -182,7 +173,7 @@ budget(const route_conf_t *route, const sockopt_t *option, int type)
     // What goes the other way there are subscriptions.
     bool sends = option->option == ZMQ_SNDHWM && type != ZMQ_XSUB && type != ZMQ_SUB;
     bool receives = option->option == ZMQ_RCVHWM && type != ZMQ_XPUB && type != ZMQ_PUB;
-    if ((!sends && !receives) || !route->queue_bytes || !route->message_size)
+    if ((!sends && !receives) || !route->queue_bytes || !route->message_size || route->engine == ENGINE_WIRE)
         return 0;
     int64_t messages = route->queue_bytes / route->message_size;
     return messages < 1 ? 1 : messages > INT_MAX ? INT_MAX : messages;
@@ -229,7 +220,7 @@ resolve_option(const check_t *self, size_t which, size_t attribute)
         side->mandatory = value.number;
     if (option->option == ZMQ_XPUB_NODROP)
         side->nodrop = value.number;
-    else if (differs(option, value)) {
+    else if (sockopt_differs(option, value)) {
         add_option(side, option, value, slot ? slot->at[0].item->value_place : (place_t){ 0 });
         return;
     }
@@ -262,7 +253,7 @@ static bool
 is_of_use(const check_t *self, const key_row_t *row, const side_conf_t *side, const given_slot_t *slot)
 {
     // Subscriptions are what only our own loop looks at.
-    if (self->proxied && row->sockets)
+    if (self->route->engine == ENGINE_ZMQ_PROXY && row->sockets)
         return false;
     bool ipc = false;
     for (size_t i = 0; i < side->endpoint_count; i++)

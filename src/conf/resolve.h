@@ -8,7 +8,7 @@
 
 #include "conf/given.h"
 
-// Its types, endpoints and `proxied` must be known.
+// Its types, endpoints and engine must be known.
 void resolve_side(const check_t *self, size_t which);
 
 // One line of a dump. Takes VALUE. PREFIX: the side, or "".

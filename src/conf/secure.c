@@ -155,9 +155,9 @@ secure_check(const check_t *self, size_t which)
     const char *name = mechanism_name(mechanism);
     if (side->type == ZMQ_STREAM)
         complain_value(self, security, "a STREAM socket has no security");
-    else if (self->proxied)
+    else if (self->route->engine == ENGINE_ZMQ_PROXY)
         complain_value(self, security, "engine = zmq_proxy cannot ask who comes in; only none goes with it");
-    else if (mechanism != SECURITY_PLAIN && !zmq_has(name))
+    else if (mechanism != SECURITY_PLAIN && self->route->engine != ENGINE_WIRE && !zmq_has(name))
         complain_value(self, security, "this libzmq was built without %s", name);
     else
         check_needs(self, which, security);

@@ -26,6 +26,13 @@ typedef enum {
 
 #define ON(type) (1u << (type)) // a set of socket types
 
+// What engine wire, which has no libzmq sockets, does with it.
+typedef enum {
+    WIRE_REFUSES = 1,         // it cannot do that: the route needs engine zmq
+    WIRE_HONOURS,             // the same as libzmq
+    WIRE_NO_USE,              // nothing: its connections have none of what the option is about
+} wire_use_t;
+
 typedef struct {
     const char *key;
     int option;               // ZMQ_LINGER
@@ -33,6 +40,7 @@ typedef struct {
     int64_t min, max;         // in libzmq's unit; text: of the length
     uint32_t sockets;         // ON(ZMQ_PUB) | …: what it fits
     unsigned flags;           // SOCKOPT_*
+    wire_use_t wire;
     const char *initial;      // libzmq's default as text, for the man page and -T
 } sockopt_t;
 
@@ -96,6 +104,9 @@ int sockopt_parse(const sockopt_t *option, const char *text, sockopt_value_t *va
 
 // VALUE as it would be written in a file, canonical: parsing it again gives VALUE. The caller frees.
 char *sockopt_print(const sockopt_t *option, sockopt_value_t value);
+
+// Is VALUE not libzmq's own default?
+bool sockopt_differs(const sockopt_t *option, sockopt_value_t value);
 
 // Set it on a libzmq socket: 0, or -1 with zmq_errno.
 int sockopt_set(const sockopt_t *option, void *socket, sockopt_value_t value);

@@ -3,6 +3,8 @@
 
 #include "flow/engine.h"
 
+#include "conf/engine.h"
+
 static const char *const states[ROUTE_STATES] = { "running", "paused", "draining", "disabled", "failed" };
 
 const char *
@@ -23,7 +25,8 @@ route_open(const route_conf_t *conf, listeners_t *listeners, const route_service
     const route_engine_t *engine = services->engines[conf->engine];
     if (engine)
         return engine->open(conf, listeners, services, counters, diag);
-    diag_error(diag, conf->place, "[route %s] engine: this program was built without it", conf->name);
+    diag_error(diag, conf->place, "[route %s] engine: this program was built without %s", conf->name,
+               engine_name(conf->engine));
     return NULL;
 }
 

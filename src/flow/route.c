@@ -457,9 +457,7 @@ close_route(route_t **self_p, route_leftover_t *leftover)
     sockets_unwatch(self);
     if (leftover)
         *leftover = (route_leftover_t){ self->left.undelivered, self->left.unanswered };
-    for (side_t side = 0; side < SIDES; side++)
-        counter_set(&self->counters->sides[side].blocked_since_ns, 0);
-    counter_set(&self->counters->subscriptions, 0);
+    counters_end(self->counters);
     free_route(self);
     *self_p = NULL;
 }

@@ -232,7 +232,7 @@ check_side(const loader_t *self, const route_conf_t *route, side_t side, zap_mec
         diag_error(self->diag, side_place(route, side),
                    "[route %s] %s: with %s a side can bind or connect, not both: a socket is either server or client",
                    route->name, side_name(side), zap_mechanism_name(mechanism));
-    if (text_given(security->acl) && !knows_topics(conf->type) && side != SIDE_CAPTURE)
+    if (text_given(security->acl) && !knows_topics(conf->type) && side != SIDE_CAPTURE && route->engine != ENGINE_WIRE)
         diag_error(self->diag, side_place(route, side),
                    "[route %s] %s: acl needs a socket that knows topics (XSUB, SUB, PULL or XPUB), not %s", route->name,
                    side_name(side), socket_type_name(conf->type));

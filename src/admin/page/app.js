@@ -237,7 +237,7 @@ class Row {
     fill(this.tr, route);
     this.tr.dataset.level = level(route);
     this.tr.querySelector('.pill').dataset.state = route.state;
-    setText(this.tr.querySelector('.engine'), route.engine && route.engine !== 'zbroker' ? ` · ${route.engine}, not counted` : '');
+    setText(this.tr.querySelector('.engine'), route.engine === 'zmq_proxy' ? ` · ${route.engine}, not counted` : '');
     this.when('problems', route.problems, this.tr.querySelector('.problems'), () =>
       (route.problems || []).map(problem => make('li', { class: problem.level }, problem.text)));
     this.when('endpoints', SIDES.map(side => route[side] && route[side].endpoints), this.tr.querySelector('.endpoints'), () => endpointItems(route));
