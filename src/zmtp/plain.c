@@ -21,8 +21,9 @@ read_text(metadata_value_t *text, const uint8_t *at, size_t size)
 static bool
 read_hello(const uint8_t *body, size_t size, metadata_value_t *user, metadata_value_t *password)
 {
-    size_t taken = read_text(user, body, size);
-    return taken && read_text(password, body + taken, size - taken) == size - taken;
+    size_t first = read_text(user, body, size);
+    size_t second = first ? read_text(password, body + first, size - first) : 0;
+    return second && first + second == size;
 }
 
 static size_t
