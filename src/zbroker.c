@@ -17,6 +17,8 @@
 #include "flow/watch.h"
 #include "guard/guard.h"
 #include "guard/policy.h"
+#include "net/resolver.h"
+#include "wire/wire.h"
 #include "zbroker-options.h"
 #include "zbroker-process.h"
 
@@ -44,6 +46,7 @@ plural(uint64_t count)
 typedef struct {
     zloop_t *loop;
     void *ctx;
+    resolver_t *resolver;
     watch_t *watch;
     guard_t *guard;
     policy_t *checked; // what the check has read, until the guard has it
@@ -282,6 +285,7 @@ static int
 start(daemon_t *self, conf_t **conf_p, diag_t *diag)
 {
     self->ctx = open_context(*conf_p);
+    self->resolver = resolver_new();
     self->watch = self->ctx ? watch_new(self->ctx) : NULL;
     self->guard = self->watch ? guard_new(self->ctx, self->watch) : NULL;
     if (!self->guard) {
@@ -292,9 +296,11 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
     guard_use(self->guard, &self->checked); // the broker's own reading then finds it unchanged
     self->setup.guard = self->guard;
     self->setup.services = (route_services_t){ .engines = { [ENGINE_ZMQ] = &engine_zmq,
+                                                            [ENGINE_WIRE] = &engine_wire,
                                                             [ENGINE_ZMQ_PROXY] = &engine_zmq_proxy },
                                                .ctx = self->ctx,
                                                .watch = self->watch,
+                                               .resolver = self->resolver,
                                                .epoch = self->setup.services.epoch,
                                                .secure = guard_secure,
                                                .filter_new = guard_filter_new,
@@ -329,6 +335,7 @@ stop(daemon_t *self)
     guard_destroy(&self->guard);
     policy_free(&self->checked);
     watch_destroy(&self->watch);
+    resolver_free(&self->resolver);
     if (self->ctx)
         zmq_ctx_term(self->ctx);
     log_flush();

@@ -31,6 +31,7 @@ typedef struct {
     void (*filter_free)(void *arg, filter_t **filter_p);
     void *arg;
 
+    struct resolver *resolver;    // of host names, for connections that are not libzmq's (net/resolver.h)
     const admission_t *admission; // the guard asked directly, for connections that are not libzmq's; may be NULL
 
     // A listening descriptor from systemd for ENDPOINT, or -1. May be NULL.

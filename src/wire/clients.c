@@ -2,7 +2,7 @@
 #include "wire/clients.h"
 
 #include "base/mem.h"
-#include "wire/change.h"
+#include "wire/sides.h"
 #include "wire/conn.h"
 #include "wire/fan.h"
 

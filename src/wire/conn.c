@@ -76,7 +76,7 @@ conn_new(wport_t *port, int fd, dialled_t *dialled, const char *peer_name, const
     self->fd = fd;
     self->wire = wire;
     self->port = port;
-    self->id = places_new_id(wire);
+    self->id = places_new_id();
     self->ipc = !*host;
     self->cut = CUT_NONE;
     self->outgoing = dialled != NULL;
@@ -88,7 +88,7 @@ conn_new(wport_t *port, int fd, dialled_t *dialled, const char *peer_name, const
     self->peer_name = xstrdup(peer_name);
     self->host = xstrdup(host);
     self->since_wall_ns = clock_wall_ns();
-    self->heard_ms = wire->now_ms;
+    self->heard_ms = self->moved_ms = wire->now_ms;
     self->deadline_ms = port->handshake_ms > 0 ? wire->now_ms + port->handshake_ms : INT64_MAX;
     self->handshake = handshake_new(&port->greeting);
     self->next = port->conns;
@@ -172,7 +172,7 @@ give_to_others(conn_t *self)
     uint64_t requeued = port->returned.load.messages - before;
     if (lost.messages > 0) {
         self->dropped += lost.messages;
-        port_drop(port, DROP_PEER_LOST, lost.messages);
+        port_drop(port, self->cut == CUT_STALLED ? DROP_STALLED : DROP_PEER_LOST, lost.messages);
     }
     if (requeued > 0)
         counter_add(&self->wire->counters->requeued, requeued);

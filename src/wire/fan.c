@@ -8,6 +8,7 @@
 #include "wire/options.h"
 #include "wire/output.h"
 #include "wire/pump.h"
+#include "wire/say.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -167,9 +168,9 @@ fan_topics(const wport_t *self, size_t *count, size_t max)
 }
 
 void
-fan_review(conn_t *conn)
+fan_review(wport_t *self)
 {
-    fan_t *fan = conn->port->socktype->subscribed ? fan_of(conn->port) : NULL;
+    fan_t *fan = self->socktype->subscribed ? fan_of(self) : NULL;
     uint32_t restricted = 0;
     for (uint32_t i = 0; fan && i < fan->count; i++)
         restricted += fan->subscribers[i] && fan->subscribers[i]->rights;
@@ -241,7 +242,7 @@ static given_t
 give_inverted(wport_t *self, const members_t *members, const piece_t *piece)
 {
     const fan_t *fan = fan_of(self);
-    uint32_t place = 0, number, at = 0;
+    uint32_t place = 0, number = 0, at = 0;
     if (!self->lossy && !everyone_has_room(self))
         return NO_ROOM;
     bool any = members_next(members, &place, &number);

@@ -15,7 +15,6 @@ extern const socktype_t socktype_pub, socktype_xpub, socktype_sub, socktype_xsub
 char **fan_topics(const wport_t *self, size_t *count, size_t max);
 size_t fan_topics_of(const conn_t *conn); // how many one subscriber has
 
-// What the policy says has changed: what CONN asked for is looked at again.
-void fan_review(conn_t *conn);
+void fan_review(wport_t *self); // the rights of its peers have changed
 
 #endif

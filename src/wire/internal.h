@@ -127,6 +127,7 @@ struct conn {
     int64_t since_wall_ns;
     int64_t deadline_ms; // of the handshake, or of what lingers
     int64_t heard_ms, pinged_ms;
+    int64_t moved_ms;    // when it took bytes last
     int64_t silence_ms;  // its own TTL: longer silence ends it. 0: none
     uint64_t messages_received, messages_sent, received_bytes, sent_bytes, dropped;
     char reason[192];    // why it ends, in words
@@ -188,6 +189,7 @@ struct wport {
     load_t queued;         // in the peers' queues now
     uint64_t queued_bytes;
     bool counted;          // there is something to write
+    bool moved;            // messages were given to its peers in this round
 };
 
 // --- the route -------------------------------------------------------------------------

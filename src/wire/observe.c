@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "wire/observe.h"
 
-#include "wire/change.h"
+#include "wire/sides.h"
 #include "wire/port.h"
 
 #include <errno.h>

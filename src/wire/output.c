@@ -83,6 +83,7 @@ output_add(conn_t *self, const piece_t *piece)
         spans_add(&self->out, conn_pool(self), piece->chunk, piece->at, piece->size, piece->load);
     port->queued.messages += piece->load.messages;
     port->queued_bytes += self->out.bytes - before;
+    port->moved = true;
     output_mark(self);
     if (self->out.load.messages >= port->sndhwm || self->out.bytes >= port->queue_bytes)
         output_flush(self);
@@ -289,8 +290,10 @@ write_some(conn_t *self)
         conn_write_failed(self, errno);
         return false;
     }
-    if (written > 0)
+    if (written > 0) {
+        self->moved_ms = self->wire->now_ms;
         advance(self, (size_t)written);
+    }
     self->writable = written == (ssize_t)all;
     return self->writable;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "wire/port.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "wire/conn.h"
 #include "wire/options.h"
@@ -133,11 +134,14 @@ port_park(wport_t *self, conn_t *conn)
     conn->parked = true;
     conn->next_parked = self->parked;
     self->parked = conn;
+    if (counter_get(&self->counters->blocked_since_ns) == 0)
+        counter_set(&self->counters->blocked_since_ns, (uint64_t)clock_mono_ns());
 }
 
 void
 port_unpark_all(wport_t *self)
 {
+    self->contended = self->parked && self->parked->next_parked;
     while (self->parked) {
         conn_t *conn = self->parked;
         self->parked = conn->next_parked;
@@ -179,12 +183,28 @@ port_give_returned(wport_t *self)
 
 // --- counters ----------------------------------------------------------------------
 
+// While messages go through, however few, it is not blocked: the time begins anew.
+static void
+count_blocked(wport_t *self)
+{
+    uint64_t since = counter_get(&self->counters->blocked_since_ns);
+    if (since != 0 && (self->moved || !self->parked)) {
+        uint64_t now = (uint64_t)clock_mono_ns();
+        counter_add(&self->counters->blocked_ns, now - since);
+        counter_set(&self->counters->blocked_since_ns, self->parked ? now : 0);
+    }
+    self->moved = false;
+}
+
 // The number of messages comes last: who sees it finds all the rest counted.
 void
 port_write_counters(wport_t *self)
 {
+    count_blocked(self);
     if (!self->counted)
         return;
+    counter_set(&self->counters->queued, self->queued.messages);
+    counter_set(&self->counters->queued_bytes, self->queued_bytes);
     self->counted = false;
     side_counters_t *counters = self->counters;
     counter_add(&counters->received_bytes, self->received.payload);
@@ -192,4 +212,17 @@ port_write_counters(wport_t *self)
     counter_add(&counters->sent_bytes, self->sent.payload);
     counter_add(&counters->messages_sent, self->sent.messages);
     self->received = self->sent = (load_t){ 0 };
+}
+
+void
+port_tick(wport_t *self)
+{
+    int64_t now_ms = self->wire->now_ms;
+    if (self->lossy || !self->parked || self->conf->stall_timeout_ms <= 0 || !self->socktype->subscribed)
+        return;
+    for (uint32_t i = self->ready; i < self->count; i++) {
+        conn_t *conn = self->open[i];
+        if (now_ms - conn->moved_ms >= self->conf->stall_timeout_ms)
+            conn_break(conn, CUT_STALLED, "it took nothing for %lld ms and held up the others", (long long)(now_ms - conn->moved_ms));
+    }
 }

@@ -41,6 +41,7 @@ port_count(wport_t *self)
 }
 
 void port_write_counters(wport_t *self); // once a round
+void port_tick(wport_t *self);           // a peer that holds up the others for too long is cut
 
 static inline void
 port_drop(wport_t *self, drop_reason_t reason, uint64_t messages)

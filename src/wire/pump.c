@@ -3,6 +3,7 @@
 
 #include "wire/conn.h"
 #include "wire/observe.h"
+#include "wire/say.h"
 
 enum { PREFIX_MAX = FRAME_SHORT_HEAD + 255 };
 

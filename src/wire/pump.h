@@ -38,7 +38,7 @@ pump_wait(conn_t *self, const piece_t *piece)
 static inline const uint8_t *
 pump_first(const piece_t *piece, size_t *size)
 {
-    frame_head_t head;
+    frame_head_t head = { 0 };
     const uint8_t *at = piece->chunk->data + piece->at;
     frame_read(at, piece->size, &head);
     *size = head.body;

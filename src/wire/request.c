@@ -7,6 +7,7 @@
 #include "wire/options.h"
 #include "wire/output.h"
 #include "wire/pump.h"
+#include "wire/say.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,6 +6,12 @@
 
 #include <string.h>
 
+#ifndef WITH_EVENTS // until the table has them
+#define EVENT_CLIENT_CUT EVENT_CLIENT_KICKED
+#define EVENT_CLIENT_REFUSED EVENT_HANDSHAKE_FAILED
+#define EVENT_CLIENT_SLOW EVENT_CLIENT_STALLED
+#endif
+
 enum {
     DENIALS_SAID = 16,     // of one connection
     SLOW_EVERY_MS = 60000, // of one connection
@@ -85,7 +91,7 @@ say_denied(conn_t *conn, const char *action, const void *topic, size_t size)
     if (conn->denials >= DENIALS_SAID)
         return;
     conn->denials++;
-    text_escape(&shown, topic, size < TOPIC_SHOWN ? size : TOPIC_SHOWN);
+    text_shown(&shown, topic, size < TOPIC_SHOWN ? size : TOPIC_SHOWN);
     log_event(EVENT_ACL_DENIED, EVENT_TEXT("route", conn->wire->name), EVENT_TEXT("address", address_of(conn)),
               EVENT_PROSE("action", action), EVENT_TEXT("user", known(conn->user)),
               EVENT_TEXT("topic", shown.data ? shown.data : ""));

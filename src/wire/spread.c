@@ -5,6 +5,8 @@
 #include "wire/output.h"
 #include "wire/pump.h"
 
+#include "zmtp/peertype.h"
+
 #include <zmq.h>
 
 // Round robin, message by message, among those with room.
@@ -100,9 +102,9 @@ only_one(conn_t *conn)
 
 // clang-format off
 const socktype_t socktype_push    = { .type = ZMQ_PUSH,   .give = give, .pump = pump_straight, .hears = hears_nothing, .keeps_for_others = true };
-const socktype_t socktype_scatter = { .type = ZMQ_SCATTER, .give = give, .pump = pump_straight, .hears = hears_nothing, .keeps_for_others = true };
+const socktype_t socktype_scatter = { .type = PEERTYPE_SCATTER, .give = give, .pump = pump_straight, .hears = hears_nothing, .keeps_for_others = true };
 const socktype_t socktype_dealer  = { .type = ZMQ_DEALER, .give = give, .pump = pump_straight, .keeps_for_others = true };
 const socktype_t socktype_pair    = { .type = ZMQ_PAIR,   .give = give, .pump = pump_straight, .joined = only_one };
 const socktype_t socktype_pull    = { .type = ZMQ_PULL };
-const socktype_t socktype_gather  = { .type = ZMQ_GATHER };
+const socktype_t socktype_gather  = { .type = PEERTYPE_GATHER };
 // clang-format on

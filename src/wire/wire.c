@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
-#include "wire/change.h"
+#include "wire/sides.h"
 #include "wire/clients.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
@@ -55,7 +55,7 @@ open_ports(wire_t *self, listeners_t *listeners, diag_t *diag)
     connect_sides(self);
     for (side_t side = 0; side < SIDES; side++)
         if (self->ports[side].socktype)
-            change_take_listeners(self, side, listeners);
+            sides_take_listeners(self, side, listeners);
     return 0;
 }
 
@@ -111,7 +111,7 @@ wire_open(const route_conf_t *conf, listeners_t *listeners, const route_services
         diag_error(diag, conf->place, "[route %s] no descriptor for its loop: %s", conf->name, strerror(errno));
     else if (open_ports(self, listeners, diag) == 0)
         return self;
-    change_give_back_listeners(self, listeners);
+    sides_give_back_listeners(self, listeners);
     free_route(self);
     return NULL;
 }
@@ -174,7 +174,7 @@ obey(wire_t *self)
 {
     atomic_fetch_add(&self->pong, 1);
     if (atomic_exchange(&self->joins, false))
-        change_join(self);
+        sides_join(self);
     obey_mode(self);
     hear_guard(self);
     observe_look(self);
@@ -209,7 +209,7 @@ begin(wire_t *self)
     for (side_t side = 0; side < SIDES; side++)
         if (self->ports[side].socktype) {
             login_configure(&self->ports[side]);
-            change_connect(self, side, NULL);
+            sides_connect(self, side, NULL);
         }
 }
 
@@ -218,12 +218,12 @@ run(void *arg)
 {
     wire_t *self = arg;
     begin(self);
-    change_listen(self);
+    sides_listen(self);
     while (atomic_load(&self->finish) == FINISH_NOT)
         round_run(self, -1);
     ending_run(self);
     doors_remove_all(self);
-    change_let_others_accept(self);
+    sides_let_others_accept(self);
     for (side_t side = 0; side < SIDES; side++)
         for (conn_t *conn = self->ports[side].conns; conn; conn = conn->next)
             conn_break(conn, CUT_NONE, "the route has ended");
@@ -352,7 +352,7 @@ wire_close(route_t **self_p, route_leftover_t *leftover)
         return;
     if (self->started)
         pthread_join(self->thread, NULL);
-    change_let_others_accept(self);
+    sides_let_others_accept(self);
     if (leftover)
         *leftover = self->left;
     counters_end(self->counters);
@@ -411,19 +411,19 @@ const route_engine_t engine_wire = {
     .name = "wire",
     .open = wire_open,
     .run = wire_run,
-    .change = change_route,
+    .change = sides_change,
     .join = wire_join,
     .reconnect = wire_reconnect,
-    .endpoint = change_endpoint,
+    .endpoint = sides_endpoint,
     .pause = wire_pause,
     .resume = wire_resume,
     .drain = wire_drain,
     .finish = wire_finish,
-    .stop_accepting = change_stop_accepting,
+    .stop_accepting = sides_stop_accepting,
     .finished = wire_finished,
     .asleep = wire_asleep,
     .close = wire_close,
-    .share_listeners = change_share_listeners,
+    .share_listeners = sides_share_listeners,
     .tap = observe_tap,
     .look = wire_look,
     .settle = wire_settle,

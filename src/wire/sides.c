@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "wire/change.h"
+#include "wire/sides.h"
 
 #include "wire/conn.h"
 #include "wire/connect.h"
@@ -42,7 +42,7 @@ waits(const listeners_t *from, const listener_t *listener, side_t side, int type
 }
 
 void
-change_take_listeners(wire_t *self, side_t side, listeners_t *from)
+sides_take_listeners(wire_t *self, side_t side, listeners_t *from)
 {
     const side_conf_t *conf = &self->conf->sides[side];
     for (size_t i = 0; i < conf->endpoint_count; i++) {
@@ -58,7 +58,7 @@ change_take_listeners(wire_t *self, side_t side, listeners_t *from)
 }
 
 void
-change_give_back_listeners(wire_t *self, listeners_t *to)
+sides_give_back_listeners(wire_t *self, listeners_t *to)
 {
     while (self->listeners.count > 0) {
         side_t side = self->listeners.side[0];
@@ -76,7 +76,7 @@ is_deferred(const wire_t *self, const listener_t *listener)
 }
 
 void
-change_listen(wire_t *self)
+sides_listen(wire_t *self)
 {
     for (size_t i = 0; i < self->listeners.count; i++)
         if (!is_deferred(self, self->listeners.at[i]))
@@ -84,7 +84,7 @@ change_listen(wire_t *self)
 }
 
 void
-change_join(wire_t *self)
+sides_join(wire_t *self)
 {
     for (size_t i = 0; i < self->deferred.count; i++)
         doors_add(self, self->deferred.at[i], self->deferred.side[i]);
@@ -92,14 +92,14 @@ change_join(wire_t *self)
 }
 
 void
-change_share_listeners(const route_t *self, listeners_t *shared)
+sides_share_listeners(const route_t *self, listeners_t *shared)
 {
     for (size_t i = 0; i < self->listeners.count; i++)
         listeners_add(shared, listener_share(self->listeners.at[i]), self->listeners.side[i]);
 }
 
 void
-change_stop_accepting(route_t *self, closed_for_t reason, const route_conf_t *successor)
+sides_stop_accepting(route_t *self, closed_for_t reason, const route_conf_t *successor)
 {
     for (size_t i = 0; i < self->listeners.count; i++) {
         side_t side = self->listeners.side[i];
@@ -112,14 +112,14 @@ change_stop_accepting(route_t *self, closed_for_t reason, const route_conf_t *su
 
 // Also if there is nobody else yet: he may come while this one is still delivering.
 void
-change_let_others_accept(wire_t *self)
+sides_let_others_accept(wire_t *self)
 {
     for (size_t i = 0; i < self->listeners.count; i++)
         listener_accept(self->listeners.at[i], CLOSED_FOR_MOVE, true);
 }
 
 const char *
-change_endpoint(const route_t *self, side_t side, size_t i, bool *connected)
+sides_endpoint(const route_t *self, side_t side, size_t i, bool *connected)
 {
     const side_conf_t *conf = &self->conf->sides[side];
     size_t at;
@@ -133,7 +133,7 @@ change_endpoint(const route_t *self, side_t side, size_t i, bool *connected)
 // --- changes ---------------------------------------------------------------------------
 
 void
-change_connect(wire_t *self, side_t side, const side_conf_t *had)
+sides_connect(wire_t *self, side_t side, const side_conf_t *had)
 {
     const side_conf_t *conf = &self->conf->sides[side];
     for (size_t i = 0; i < conf->endpoint_count; i++) {
@@ -173,7 +173,7 @@ static void
 add_listeners(wire_t *self, side_t side, listeners_t *from)
 {
     size_t before = self->listeners.count;
-    change_take_listeners(self, side, from);
+    sides_take_listeners(self, side, from);
     for (size_t i = before; i < self->listeners.count; i++)
         if (!is_deferred(self, self->listeners.at[i]))
             doors_add(self, self->listeners.at[i], side);
@@ -193,7 +193,7 @@ change_side(wire_t *self, side_t side, const side_conf_t *had, change_t *change)
     }
     drop_endpoints(self, side, had);
     add_listeners(self, side, change->listeners);
-    change_connect(self, side, had);
+    sides_connect(self, side, had);
     doors_open_side(port);
     return 0;
 }
@@ -212,7 +212,7 @@ change_in_thread(wire_t *self, void *arg)
 }
 
 int
-change_route(route_t *self, const route_conf_t *conf, listeners_t *listeners, diag_t *diag)
+sides_change(route_t *self, const route_conf_t *conf, listeners_t *listeners, diag_t *diag)
 {
     change_t change = { conf, listeners, diag };
     return wire_call(self, change_in_thread, &change);
