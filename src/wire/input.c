@@ -269,3 +269,44 @@ input_collect(conn_t *self)
         }
     }
 }
+
+// --- many ----------------------------------------------------------------------------
+
+// One message of at most so many frames, as it lies at DATA + AT. 0: it is not there whole, or has a command in it.
+static inline size_t
+measure(const conn_t *self, const uint8_t *at, size_t have, uint64_t *payload)
+{
+    size_t size = 0;
+    *payload = 0;
+    for (int parts = 0; parts < PARTS_MAX; parts++) {
+        frame_head_t head;
+        if (frame_read(at + size, have - size, &head) != 1 || head.flags & FRAME_COMMAND || head.body > self->port->maxmsgsize
+            || have - size - head.head < head.body)
+            return 0;
+        size += head.head + head.body;
+        *payload += head.body;
+        if (!(head.flags & FRAME_MORE))
+            return size;
+    }
+    return 0;
+}
+
+void
+input_run(conn_t *self, uint64_t most, uint64_t most_bytes, piece_t *run)
+{
+    *run = (piece_t){ .from = self, .chunk = self->in, .at = self->start };
+    if (!self->as_it_comes || !self->in || self->whole || self->start != self->raw)
+        return;
+    counter_t *sizes = self->wire->counters->sizes;
+    const uint8_t *at = self->in->data + self->start;
+    size_t have = self->in->size - self->start, size;
+    uint64_t payload;
+    while (run->load.messages < most && run->size < most_bytes
+           && (size = measure(self, at + run->size, have - run->size, &payload)) > 0) {
+        run->size += size;
+        run->load.messages++;
+        run->load.payload += payload;
+        counter_add(&sizes[size_bucket(payload)], 1);
+    }
+    self->start = self->scan = self->raw = self->start + run->size;
+}

@@ -17,11 +17,34 @@ void input_begin(conn_t *self, const uint8_t *bytes, size_t size);
 // Collect one whole message. 1: it is [start, scan); 0: more has to come; -1: the connection is broken.
 int input_collect(conn_t *self);
 
+// Most messages are one short frame, as it comes: those need no more than a look. The size of the next one, 0: see
+// input_collect.
+static inline size_t
+input_short(const conn_t *self)
+{
+    if (!self->as_it_comes || !self->in || self->scan != self->raw || self->start != self->scan)
+        return 0;
+    const uint8_t *at = self->in->data + self->raw;
+    size_t have = self->in->size - self->raw;
+    return have >= FRAME_SHORT_HEAD && at[0] == 0 && have - FRAME_SHORT_HEAD >= at[1] ? FRAME_SHORT_HEAD + (size_t)at[1] : 0;
+}
+
+// Whole messages that lie behind each other, at most MOST and about MOST_BYTES, as PIECE: taken off the connection.
+// What is not as most are ends it: there may be none.
+void input_run(conn_t *self, uint64_t most, uint64_t most_bytes, piece_t *run);
+
 // The next whole message, as PIECE: no longer the connection's, unless it is kept.
 // Returns as input_collect does.
 static inline int
 input_next(conn_t *self, piece_t *piece)
 {
+    size_t size = input_short(self);
+    if (size > 0) {
+        *piece = (piece_t){ .from = self, .chunk = self->in, .at = self->raw, .size = size,
+                            .load = { 1, size - FRAME_SHORT_HEAD } };
+        self->start = self->scan = self->raw = self->raw + size;
+        return 1;
+    }
     int rc = input_collect(self);
     if (rc != 1)
         return rc;

@@ -85,8 +85,8 @@ struct conn {
     // lies behind raw is not looked at yet.
     chunk_t *in;
     size_t start, scan, raw, want;
+    bool as_it_comes; // what comes in can go out as it is
     bool whole;      // [start, scan) is a whole message
-    bool after_gap;  // the frames there are not where they came in
     uint32_t parts;
     uint64_t payload;
     size_t hint;     // of the last large message

@@ -186,10 +186,12 @@ take_peer(conn_t *conn)
         memcpy(conn->routing_id, peer->identity, peer->identity_size);
         conn->routing_id_size = peer->identity_size;
     }
+    conn->as_it_comes = peer->major >= 2;
     curve_session_t session;
     if (handshake_take_session(conn->handshake, &session)) {
         conn->curve = xcalloc(1, sizeof session);
         *conn->curve = session;
+        conn->as_it_comes = false;
         curve_wipe(&session);
     }
 }

@@ -14,14 +14,20 @@ bool pump_singly(conn_t *self); // one by one, whatever the two sides are
 
 // What every way of handing on does with a message that left the connection.
 static inline void
-pump_received(conn_t *self, const piece_t *piece)
+pump_counted(conn_t *self, load_t load)
 {
     wport_t *port = self->port;
-    self->messages_received++;
-    self->received_bytes += piece->load.payload;
-    port->received.messages++;
-    port->received.payload += piece->load.payload;
+    self->messages_received += load.messages;
+    self->received_bytes += load.payload;
+    port->received.messages += load.messages;
+    port->received.payload += load.payload;
     port_count(port);
+}
+
+static inline void
+pump_received(conn_t *self, const piece_t *piece)
+{
+    pump_counted(self, piece->load);
     counter_add(&self->wire->counters->sizes[size_bucket(piece->load.payload)], 1);
 }
 

@@ -21,42 +21,23 @@ give(wport_t *self, const piece_t *piece)
     return GIVEN;
 }
 
-// Whole messages that lie behind each other, at most so many. Returns as input_next does, of the one after them.
-static int
-collect(conn_t *conn, uint64_t most, uint64_t most_bytes, piece_t *run)
-{
-    piece_t piece;
-    int rc = 0;
-    *run = (piece_t){ 0 };
-    while (run->load.messages < most && run->size < most_bytes && (rc = input_next(conn, &piece)) == 1) {
-        if (run->load.messages > 0 && piece.at != run->at + run->size) {
-            input_keep(conn, &piece);
-            return 1;
-        }
-        pump_received(conn, &piece);
-        if (run->load.messages == 0) {
-            *run = piece;
-            continue;
-        }
-        run->size += piece.size;
-        run->load.messages++;
-        run->load.payload += piece.load.payload;
-    }
-    return rc;
-}
-
 static bool
 pump_to_one(conn_t *conn, wport_t *to)
 {
     for (;;) {
         piece_t run;
         conn_t *peer = to->open[0];
-        uint64_t room = to->sndhwm - peer->out.load.messages, bytes = to->queue_bytes - peer->out.bytes;
-        int rc = collect(conn, room, bytes, &run);
-        if (run.load.messages > 0)
+        input_run(conn, to->sndhwm - peer->out.load.messages, to->queue_bytes - peer->out.bytes, &run);
+        if (run.load.messages > 0) {
+            pump_counted(conn, run.load);
             output_add(peer, &run);
-        if (rc != 1)
-            return rc == 0;
+        } else {
+            int rc = input_next(conn, &run);
+            if (rc != 1)
+                return rc == 0;
+            pump_received(conn, &run);
+            output_add(peer, &run);
+        }
         if (to->ready != 1 || to->count != 1)
             return pump(conn);
     }
