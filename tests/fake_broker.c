@@ -84,11 +84,12 @@ broker_conf(const broker_t *self)
     return self->conf;
 }
 
-watch_t *
-broker_watch(const broker_t *self)
+void
+broker_clients(broker_t *self, const char *route, client_fn_t *fn, void *arg)
 {
-    (void)self;
-    return NULL;
+    for (size_t i = 0; i < self->client_count; i++)
+        if (!route || strcmp(route, self->clients[i].route) == 0)
+            fn(&self->clients[i], arg);
 }
 
 int

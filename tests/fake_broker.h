@@ -22,6 +22,8 @@ struct broker {
     conf_t *conf;
     fake_route_t routes[FAKE_ROUTES];
     broker_status_t status;
+    const client_t *clients;
+    size_t client_count;
     text_t calls; // "pause prices\n"
     int stops;
     bool refuses_reload;

@@ -235,8 +235,29 @@ test_tables_have_a_header_and_a_cell_in_every_column(void)
         CHECK(cells(first) == cells(second));
         broker->routes[0].state = broker->routes[1].state = ROUTE_RUNNING;
     }
-    CHECK(says("show clients", "ID  ROUTE  SIDE  PEER  USER  CONNECTED_AT  BACKLOG_BYTES\n"));
+    CHECK(says("show clients", "ID  ROUTE  SIDE  PEER  USER  CONNECTED_AT  BACKLOG_BYTES  TYPE  ZMTP  MECHANISM  RECEIVED  SENT  QUEUED  QUEUED_BYTES  "
+                               "DROPPED  SUBSCRIPTIONS  IDLE_MS\n"));
     CHECK(says("show clients json", "{\"clients\":[]}"));
+    client_t clients[2];
+    client_know_nothing(&clients[0]);
+    clients[0] = (client_t){ .id = 3, .route = "jobs", .side = SIDE_BACKEND, .peer = "192.0.2.7:4000", .user = "a\x1b[2J", .socket_type = "PULL",
+                             .zmtp = "3.1", .mechanism = "CURVE", .routing_id = "\0\"w", .routing_id_size = 3, .messages_sent = 9, .queued = 4,
+                             .queued_bytes = 256, .dropped = 2, .idle_ms = 70 };
+    client_know_nothing(&clients[1]);
+    clients[1].id = 4;
+    clients[1].route = "prices";
+    broker->clients = clients;
+    broker->client_count = 2;
+    CHECK(says("show clients json", "{\"clients\":[{\"id\":3,"));
+    CHECK(strstr(answered, ",\"backlog_bytes\":0,\"socket_type\":\"PULL\",\"zmtp\":\"3.1\",\"mechanism\":\"CURVE\",\"messages_received\":0,"
+                           "\"messages_sent\":9,\"received_bytes\":0,\"sent_bytes\":0,\"queued\":4,\"queued_bytes\":256,\"dropped\":2,"
+                           "\"subscriptions\":0,\"idle_ms\":70,\"routing_id\":\"\\\\x00\\\\x22w\"}"));
+    CHECK(strstr(answered, ",\"backlog_bytes\":-1,\"socket_type\":null,\"zmtp\":null,\"mechanism\":null,\"messages_received\":null,"));
+    CHECK(strstr(answered, ",\"idle_ms\":null,\"routing_id\":null}"));
+    const char *first = strchr(ask("show clients"), '\n') + 1, *second = strchr(first, '\n') + 1;
+    CHECK(!strchr(first, '\x1b') && cells(first) == cells(answered) && cells(second) == cells(answered));
+    CHECK(strstr(first, "PULL  3.1   CURVE ") && strstr(second, "-  -     -    "));
+    broker->client_count = 0;
     CHECK(says("show subscriptions", "ROUTE  TOPIC\n"));
     CHECK(says("show config", "[zbroker]\n"));
     CHECK(says("show config jobs", "[route jobs]\n"));

@@ -72,12 +72,6 @@ broker_conf(const broker_t *self)
     return self->conf;
 }
 
-watch_t *
-broker_watch(const broker_t *self)
-{
-    return self->setup->services.watch;
-}
-
 static void
 log_side(const char *route, side_t side, const side_counters_t *counters)
 {

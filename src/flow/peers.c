@@ -168,7 +168,7 @@ peers_add(watch_side_t *side, int fd, bool outgoing)
     char *user = remove_phantom(side, fd, inode);
     mem_grow(side->peers, side->count, side->room);
     peer_t *peer = &side->peers[side->count++];
-    *peer = (peer_t){ .id = ++side->watch->last_id, .fd = fd, .outgoing = outgoing, .since_wall_ns = clock_wall_ns() };
+    *peer = (peer_t){ .id = client_next_id(), .fd = fd, .outgoing = outgoing, .since_wall_ns = clock_wall_ns() };
     peer->inode = inode;
     peer->user = user;
     peer->noted = peer_bytes(side->watch, fd);

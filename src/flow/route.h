@@ -11,6 +11,7 @@
 
 #include "base/diag.h"
 #include "conf/conf.h"
+#include "flow/client.h"
 #include "flow/counters.h"
 #include "flow/filter.h"
 #include "flow/listeners.h"

@@ -349,7 +349,11 @@ by_id(const void *a, const void *b)
 static void
 fill_client(client_t *client, const watch_side_t *side, const peer_t *peer)
 {
-    *client = (client_t){ .id = peer->id, .side = side->side, .outgoing = peer->outgoing, .fd = peer->fd };
+    client_know_nothing(client);
+    client->id = peer->id;
+    client->side = side->side;
+    client->outgoing = peer->outgoing;
+    client->fd = peer->fd;
     client->route = xstrdup(side->route);
     client->since_wall_ns = peer->since_wall_ns;
     snprintf(client->peer, sizeof client->peer, "%s", peer->peer);
@@ -360,7 +364,7 @@ fill_client(client_t *client, const watch_side_t *side, const peer_t *peer)
 }
 
 void
-watch_each(watch_t *self, const char *route, void (*fn)(const client_t *client, void *arg), void *arg)
+watch_each(watch_t *self, const char *route, client_fn_t *fn, void *arg)
 {
     client_t *clients = NULL;
     size_t count = 0, room = 0;

@@ -81,7 +81,6 @@ struct watch {
     pthread_t thread;
     pthread_mutex_t lock; // over all sides and peers
     watch_side_t *sides;
-    uint64_t last_id;
     unsigned last_name;
     expected_t expected[EXPECTED];
     unsigned last_expected;
