@@ -5,8 +5,8 @@
 #include "wire/sides.h"
 #include "wire/conn.h"
 #include "wire/fan.h"
+#include "zmtp/peertype.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -26,20 +26,44 @@ backlog(const conn_t *conn)
     return ioctl(conn->fd, SIOCOUTQ, &bytes) == -1 ? -1 : bytes;
 }
 
+static const char *
+version(const conn_t *conn)
+{
+    return conn->major == 1 ? "1.0" : conn->major == 2 ? "2.0" : conn->minor > 0 ? "3.1" : "3.0";
+}
+
+// The routing id is a copy: the connection may end before it is shown.
 static void
 describe(const conn_t *conn, client_t *client)
 {
-    *client = (client_t){
-        .id = conn->id,
-        .route = conn->wire->name,
-        .side = conn->port->side,
-        .outgoing = conn->outgoing,
-        .since_wall_ns = conn->since_wall_ns,
-        .fd = conn->fd,
-        .backlog_bytes = backlog(conn),
-    };
+    const peertype_t *type = peertype_at(conn->type);
+    client_know_nothing(client);
+    client->id = conn->id;
+    client->route = conn->wire->name;
+    client->side = conn->port->side;
+    client->outgoing = conn->outgoing;
+    client->since_wall_ns = conn->since_wall_ns;
+    client->fd = conn->fd;
+    client->backlog_bytes = backlog(conn);
     snprintf(client->peer, sizeof client->peer, "%s", conn->peer_name);
     snprintf(client->user, sizeof client->user, "%s", conn->user ? conn->user : "");
+    client->socket_type = type ? type->name : NULL;
+    client->zmtp = version(conn);
+    client->mechanism = handshake_mechanism_name(conn->port->greeting.mechanism);
+    if (conn->routing_id_size > 0) {
+        void *copy = xcalloc(1, conn->routing_id_size);
+        client->routing_id = memcpy(copy, conn->routing_id, conn->routing_id_size);
+        client->routing_id_size = conn->routing_id_size;
+    }
+    client->messages_received = (int64_t)conn->messages_received;
+    client->messages_sent = (int64_t)conn->messages_sent;
+    client->received_bytes = (int64_t)conn->received_bytes;
+    client->sent_bytes = (int64_t)conn->sent_bytes;
+    client->queued = (int64_t)conn->out.load.messages;
+    client->queued_bytes = (int64_t)conn->out.load.payload;
+    client->dropped = (int64_t)conn->dropped;
+    client->subscriptions = (int64_t)fan_topics_of(conn);
+    client->idle_ms = conn->wire->now_ms - conn->heard_ms;
 }
 
 static int
@@ -70,8 +94,10 @@ clients_each(route_t *self, client_fn_t *fn, void *arg)
     wire_call(self, collect, &list);
     if (list.count > 0)
         qsort(list.at, list.count, sizeof *list.at, by_id);
-    for (size_t i = 0; i < list.count; i++)
+    for (size_t i = 0; i < list.count; i++) {
         fn(&list.at[i], arg);
+        free((void *)list.at[i].routing_id);
+    }
     free(list.at);
 }
 

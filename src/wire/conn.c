@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "flow/client.h"
 #include "wire/connect.h"
 #include "wire/input.h"
 #include "wire/login.h"
@@ -76,7 +77,7 @@ conn_new(wport_t *port, int fd, dialled_t *dialled, const char *peer_name, const
     self->fd = fd;
     self->wire = wire;
     self->port = port;
-    self->id = places_new_id();
+    self->id = client_next_id();
     self->ipc = !*host;
     self->cut = CUT_NONE;
     self->outgoing = dialled != NULL;

@@ -7,13 +7,6 @@
 
 enum { UNNAMED_MOST = 256 }; // of a side
 
-uint64_t
-places_new_id(void)
-{
-    static _Atomic uint64_t last = 0;
-    return atomic_fetch_add(&last, 1) + 1;
-}
-
 bool
 places_free(const wport_t *port)
 {

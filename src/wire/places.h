@@ -7,8 +7,6 @@
 
 #include "wire/internal.h"
 
-uint64_t places_new_id(void); // of a client: never used twice in the process
-
 bool places_enter(conn_t *conn); // false: there is none, and it is refused
 void places_leave(conn_t *conn);
 

@@ -91,7 +91,7 @@ say_denied(conn_t *conn, const char *action, const void *topic, size_t size)
     if (conn->denials >= DENIALS_SAID)
         return;
     conn->denials++;
-    text_shown(&shown, topic, size < TOPIC_SHOWN ? size : TOPIC_SHOWN);
+    text_escaped(&shown, topic, size < TOPIC_SHOWN ? size : TOPIC_SHOWN);
     log_event(EVENT_ACL_DENIED, EVENT_TEXT("route", conn->wire->name), EVENT_TEXT("address", address_of(conn)),
               EVENT_PROSE("action", action), EVENT_TEXT("user", known(conn->user)),
               EVENT_TEXT("topic", shown.data ? shown.data : ""));

@@ -140,16 +140,22 @@ pop(spans_t *self, load_t *gone)
     self->count--;
 }
 
+// The frames of a routing id are in LOAD, but are no payload of the span: what is
+// too much for one message is taken from the last.
 static void
-cut_front(spans_t *self, span_t *span, size_t size, load_t load)
+cut_front(spans_t *self, span_t *span, size_t size, load_t load, load_t *gone)
 {
+    if (load.payload > span->load.payload)
+        load.payload = span->load.payload;
     span->at += size;
     span->size -= size;
     span->load.messages -= load.messages;
-    span->load.payload -= load.payload < span->load.payload ? load.payload : span->load.payload;
+    span->load.payload -= load.payload;
     self->bytes -= size;
     self->sent -= size;
     self->begun = false;
+    gone->messages += load.messages;
+    gone->payload += load.payload;
 }
 
 // Whole messages at the front that went out are no longer ours: the head starts
@@ -164,9 +170,7 @@ settle(spans_t *self, load_t *gone)
         size_t size = first_message(span, &load, &ends);
         if (!ends || size > self->sent)
             return;
-        cut_front(self, span, size, load);
-        gone->messages += load.messages;
-        gone->payload += load.payload;
+        cut_front(self, span, size, load, gone);
     }
 }
 
@@ -227,7 +231,7 @@ spans_take(spans_t *self, chunk_pool_t *pool, chunk_t **chunk, size_t *at, size_
         *at = 0;
         copy_out(self, (*chunk)->data, *size);
     }
-    spans_advance(self, *size);
+    *load = spans_advance(self, *size);
     return true;
 }
 
