@@ -171,10 +171,12 @@ give_to_others(conn_t *self)
     uint64_t before = port->returned.load.messages;
     load_t lost = output_abandon(self, keep ? &port->returned : NULL);
     uint64_t requeued = port->returned.load.messages - before;
-    if (lost.messages > 0) {
-        self->dropped += lost.messages;
-        port_drop(port, self->cut == CUT_STALLED ? DROP_STALLED : DROP_PEER_LOST, lost.messages);
+    self->dropped += lost.messages;
+    if (self->cut == CUT_STALLED && lost.messages > 0) { // the one that held up the others
+        port_drop(port, DROP_STALLED, 1);
+        lost.messages--;
     }
+    port_drop(port, DROP_PEER_LOST, lost.messages);
     if (requeued > 0)
         counter_add(&self->wire->counters->requeued, requeued);
 }

@@ -157,6 +157,7 @@ typedef struct socktype {
     void (*topic)(wport_t *port, const uint8_t *topic, size_t size, bool on);
     void (*close)(wport_t *port); // what it has of its own
     bool keeps_for_others;        // what a peer leaves behind goes to the next one
+    bool addresses;               // the first frame of what it sends says to whom
 } socktype_t;
 
 struct wport {
@@ -183,7 +184,7 @@ struct wport {
 
     uint64_t sndhwm, rcvhwm, queue_bytes, maxmsgsize; // UINT64_MAX: no limit
     int64_t handshake_ms, heartbeat_ms, heartbeat_timeout_ms, heartbeat_ttl_ms;
-    bool conflate, lossy, addressed; // addressed: the first frame names the peer
+    bool conflate, lossy;
 
     load_t received, sent; // since the counters were written last
     load_t queued;         // in the peers' queues now

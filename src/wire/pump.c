@@ -29,6 +29,15 @@ is_heard(conn_t *self, const piece_t *piece)
     return socktype->hears && socktype->hears(self, piece);
 }
 
+// Whom it is for is not part of what was sent.
+static void
+take_off_address(piece_t *piece)
+{
+    size_t size;
+    pump_first(piece, &size);
+    piece->load.payload -= size;
+}
+
 static given_t
 hand_over(conn_t *self, piece_t *piece)
 {
@@ -55,10 +64,12 @@ pump_singly(conn_t *self)
 {
     piece_t piece;
     int rc;
-    bool alone = !self->port->to->contended;
+    bool alone = !self->port->to->contended, addressed = self->port->to->socktype->addresses;
     while ((rc = input_next(self, &piece)) == 1) {
         if (is_heard(self, &piece))
             continue;
+        if (addressed)
+            take_off_address(&piece);
         if (admits(self, &piece) && hand_over(self, &piece) == NO_ROOM)
             return pump_wait(self, &piece);
         self->shown = false;

@@ -298,10 +298,9 @@ router_give(wport_t *self, const piece_t *piece)
     piece_t body = *piece;
     body.at += named;
     body.size -= named;
-    body.load.payload -= head.body;
     output_add(conn, &body);
     return GIVEN;
 }
 
 const socktype_t socktype_router = { .type = ZMQ_ROUTER, .give = router_give, .prefix = prefix, .joined = client_joined,
-                                     .left = client_left, .close = router_close };
+                                     .left = client_left, .close = router_close, .addresses = true };
