@@ -100,6 +100,18 @@ test_shown_text_can_do_no_harm(void)
 }
 
 static void
+test_escaped_text_is_printable_ascii(void)
+{
+    text_t text = { 0 };
+    text_escaped(&text, "a \n\0\xc3\xa4\x7f\"\\~", 10);
+    CHECK_TEXT(text.data, "a \\x0a\\x00\\xc3\\xa4\\x7f\\x22\\x5c~");
+    text_free(&text);
+    text_escaped(&text, NULL, 0);
+    CHECK_TEXT(text.data, "");
+    text_free(&text);
+}
+
+static void
 test_arrays_grow_by_doubling(void)
 {
     int *array = NULL;
@@ -134,6 +146,7 @@ main(void)
     RUN(test_an_unused_text_is_an_empty_string);
     RUN(test_utf8_is_what_rfc_3629_allows);
     RUN(test_shown_text_can_do_no_harm);
+    RUN(test_escaped_text_is_printable_ascii);
     RUN(test_arrays_grow_by_doubling);
     RUN(test_times_are_rfc_3339);
     return test_done();

@@ -140,6 +140,17 @@ text_shown(text_t *self, const void *bytes, size_t size)
     }
 }
 
+void
+text_escaped(text_t *self, const void *bytes, size_t size)
+{
+    text_bytes(self, "", 0);
+    for (const uint8_t *at = bytes, *end = at + size; at < end; at++)
+        if (*at < 0x20 || *at >= 0x7f || *at == '\\' || *at == '"')
+            text_add(self, "\\x%02x", *at);
+        else
+            text_char(self, (char)*at);
+}
+
 bool
 text_given(const char *text)
 {

@@ -24,6 +24,9 @@ void text_clear(text_t *self); // empty, memory kept
 // UTF-8 become \n, \t, \x1b ..., everything else stays as it is.
 void text_shown(text_t *self, const void *bytes, size_t size);
 
+// BYTES as a string of C: all that is not printable ASCII, and quotes and backslashes, become \x1b ...
+void text_escaped(text_t *self, const void *bytes, size_t size);
+
 // The length, 1 to 4, of the UTF-8 character (RFC 3629) that BYTES start with;
 // 0 if they start with none.
 size_t text_utf8(const void *bytes, size_t size);
