@@ -14,6 +14,7 @@ typedef struct {
     counters_t counters, cleared;
     route_state_t state;
     const char *failure;
+    route_t *route; // NULL: it has no sockets
     uint32_t history[60];
     double rate_in, rate_out, blocked_share;
 } fake_route_t;

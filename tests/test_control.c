@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "fake_broker.h"
+#include "flow/engine.h"
 #include "test.h"
 
 #include <errno.h>
@@ -482,6 +483,47 @@ test_what_is_in_the_way_is_left_alone(void)
     control_destroy(&control);
 }
 
+// A route of an engine that knows what it is not connected to.
+struct route {
+    const route_engine_t *engine;
+};
+
+static const char *
+no_endpoint(const route_t *self, side_t side, size_t i, bool *connected)
+{
+    (void)self, (void)side, (void)i, (void)connected;
+    return NULL;
+}
+
+static void
+list_down(route_t *self, endpoint_down_fn_t *fn, void *arg)
+{
+    (void)self;
+    int64_t now_ms = clock_wall_ns() / 1000000;
+    fn(SIDE_FRONTEND, "tcp://quotes.example:5555", "Connection refused", now_ms - 12500, arg);
+    fn(SIDE_BACKEND, "ipc:///run/x", "No such file or directory", now_ms, arg);
+}
+
+static void
+test_endpoints_that_are_not_connected_are_named(void)
+{
+    static const route_engine_t engine = { .endpoint = no_endpoint, .endpoints_down = list_down };
+    static const route_engine_t ignorant = { .endpoint = no_endpoint };
+    route_t prices = { &engine }, jobs = { &ignorant };
+    CHECK(says("status json", "{") && strstr(answered, ",\"endpoints_down\":[]}"));
+    broker->routes[0].route = &prices;
+    broker->routes[1].route = &jobs;
+    ask("status");
+    CHECK(strstr(answered, "\nwarning: route prices: tcp://quotes.example:5555: not connected for 12 s: Connection refused\n"));
+    CHECK(strstr(answered, "\nwarning: route prices: ipc:///run/x: not connected for 0 s: No such file or directory\n"));
+    ask("status json");
+    CHECK(strstr(answered, ",\"endpoints_down\":[{\"route\":\"prices\",\"side\":\"frontend\",\"endpoint\":\"tcp://quotes.example:5555\","
+                           "\"reason\":\"Connection refused\",\"since\":\"2"));
+    ask("show routes json");
+    CHECK(strstr(answered, ",\"endpoints_down\":[{\"side\":\"frontend\",\"endpoint\":\"tcp://quotes.example:5555\",\"reason\":\"Connection refused\","));
+    broker->routes[0].route = broker->routes[1].route = NULL;
+}
+
 int
 main(void)
 {
@@ -504,6 +546,7 @@ main(void)
     RUN(test_json_is_not_asked_for_by_an_argument);
     RUN(test_clear_counters_is_a_base_line);
     RUN(test_a_blocked_route_says_side_and_since_when);
+    RUN(test_endpoints_that_are_not_connected_are_named);
     RUN(test_tables_have_a_header_and_a_cell_in_every_column);
     RUN(test_a_connection_takes_many_commands);
     RUN(test_a_line_of_4096_bytes_is_taken_and_a_longer_one_is_not);

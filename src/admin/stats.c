@@ -177,6 +177,36 @@ json_rounded(json_t *json, const char *key, double value)
     json_real(json, key, (double)(int64_t)(value * 1000 + 0.5) / 1000);
 }
 
+typedef struct {
+    json_t *json;
+    const char *route; // NULL: it is clear which one
+} down_t;
+
+static void
+write_down(side_t side, const char *endpoint, const char *reason, int64_t since_ms, void *arg)
+{
+    const down_t *self = arg;
+    json_object(self->json, NULL);
+    if (self->route)
+        json_string(self->json, "route", self->route);
+    json_string(self->json, "side", side_name(side));
+    json_string(self->json, "endpoint", endpoint);
+    json_string(self->json, "reason", reason);
+    json_time(self->json, "since", since_ms * 1000000);
+    json_object_end(self->json);
+}
+
+static void
+write_all_down(json_t *json, broker_t *broker)
+{
+    broker_route_t route;
+    json_array(json, "endpoints_down");
+    for (size_t i = 0; broker_at(broker, i, &route); i++)
+        if (route.route)
+            route_endpoints_down(route.route, write_down, &(down_t){ json, route.conf->name });
+    json_array_end(json);
+}
+
 void
 stats_status(json_t *json, broker_t *broker)
 {
@@ -210,6 +240,7 @@ stats_status(json_t *json, broker_t *broker)
     json_int(json, "rss_bytes", process.rss_bytes);
     json_int(json, "open_fds", process.open_fds);
     json_int(json, "max_fds", process.max_fds);
+    write_all_down(json, broker);
 }
 
 static void
@@ -301,6 +332,10 @@ write_state(json_t *json, const broker_route_t *route)
         json_string(json, "text", problems[i].text);
         json_object_end(json);
     }
+    json_array_end(json);
+    json_array(json, "endpoints_down");
+    if (route->route)
+        route_endpoints_down(route->route, write_down, &(down_t){ json, NULL });
     json_array_end(json);
 }
 

@@ -93,7 +93,8 @@ bool route_knows_clients(const route_t *self);
 void route_clients(route_t *self, client_fn_t *fn, void *arg); // oldest first, from a copy: FN may call us
 int route_kick(route_t *self, uint64_t id);                     // 0, or -1: no client of that id (any more)
 
-// What it wants to be connected to and is not, since when (wall clock), and why: in words, for an operator.
+// What it wants to be connected to and is not, since when (wall clock), and why: in words, for an operator. Nothing
+// where the engine does not know.
 typedef void endpoint_down_fn_t(side_t side, const char *endpoint, const char *reason, int64_t since_ms, void *arg);
 void route_endpoints_down(route_t *self, endpoint_down_fn_t *fn, void *arg);
 
