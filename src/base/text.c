@@ -101,13 +101,37 @@ text_utf8(const void *bytes, size_t size)
     return 0;
 }
 
-// C0, DEL, and C1 (U+0080 to U+009F), of which terminals understand some; U+2028
-// and U+2029, which end a line for some programs.
+// Characters that change how the text around them is shown.
+static const struct {
+    uint32_t first, last;
+} controls[] = {
+    { 0x0000, 0x001f }, // C0
+    { 0x007f, 0x009f }, // DEL and C1, of which terminals understand some
+    { 0x2028, 0x2029 }, // end a line for some programs
+    { 0x202a, 0x202e }, // turn the direction of writing
+    { 0x2066, 0x2069 }, // likewise
+    { 0xfeff, 0xfeff }, // a byte order mark, invisible
+};
+
+// The character of LENGTH bytes at AT, as text_utf8 has found it.
+static uint32_t
+code_point(const uint8_t *at, size_t length)
+{
+    static const uint8_t lead_bits[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
+    uint32_t code = at[0] & lead_bits[length];
+    for (size_t i = 1; i < length; i++)
+        code = code << 6 | (at[i] & 0x3f);
+    return code;
+}
+
 static bool
 is_control(const uint8_t *at, size_t length)
 {
-    return (length == 1 && (*at < 0x20 || *at == 0x7f)) || (length == 2 && at[0] == 0xc2 && at[1] < 0xa0) ||
-           (length == 3 && at[0] == 0xe2 && at[1] == 0x80 && (at[2] == 0xa8 || at[2] == 0xa9));
+    uint32_t code = code_point(at, length);
+    for (size_t i = 0; i < sizeof controls / sizeof *controls; i++)
+        if (code >= controls[i].first && code <= controls[i].last)
+            return true;
+    return false;
 }
 
 void

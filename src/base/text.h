@@ -20,8 +20,9 @@ void text_bytes(text_t *self, const void *bytes, size_t size);
 void text_char(text_t *self, char byte);
 void text_clear(text_t *self); // empty, memory kept
 
-// BYTES made safe to show: control characters (C1 too) and bytes that are not
-// UTF-8 become \n, \t, \x1b ..., everything else stays as it is.
+// BYTES made safe to show: control characters (C1 and those for bidirectional
+// text too) and bytes that are not UTF-8 become \n, \t, \x1b ..., everything
+// else stays as it is.
 void text_shown(text_t *self, const void *bytes, size_t size);
 
 // The length, 1 to 4, of the UTF-8 character (RFC 3629) that BYTES start with;
