@@ -124,12 +124,12 @@ code_point(const uint8_t *at, size_t length)
     return code;
 }
 
-static bool
-is_control(const uint8_t *at, size_t length)
+bool
+text_is_control(const void *bytes, size_t length, uint32_t *code)
 {
-    uint32_t code = code_point(at, length);
+    *code = code_point(bytes, length);
     for (size_t i = 0; i < sizeof controls / sizeof *controls; i++)
-        if (code >= controls[i].first && code <= controls[i].last)
+        if (*code >= controls[i].first && *code <= controls[i].last)
             return true;
     return false;
 }
@@ -138,6 +138,7 @@ void
 text_shown(text_t *self, const void *bytes, size_t size)
 {
     const uint8_t *at = bytes;
+    uint32_t code;
     for (text_bytes(self, "", 0); size;) {
         size_t plain = 0;
         while (plain < size && at[plain] >= 0x20 && at[plain] < 0x7f)
@@ -149,7 +150,7 @@ text_shown(text_t *self, const void *bytes, size_t size)
             continue;
         }
         size_t length = text_utf8(at, size);
-        if (length && !is_control(at, length)) {
+        if (length && !text_is_control(at, length, &code)) {
             text_bytes(self, at, length);
         } else {
             length = length ? length : 1;

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 typedef struct {
     char *data; // never NULL after the first call, owned
@@ -28,6 +29,10 @@ void text_shown(text_t *self, const void *bytes, size_t size);
 // The length, 1 to 4, of the UTF-8 character (RFC 3629) that BYTES start with;
 // 0 if they start with none.
 size_t text_utf8(const void *bytes, size_t size);
+
+// Would the character of LENGTH bytes, as text_utf8 has found it, change how
+// others are shown? CODE is its code point.
+bool text_is_control(const void *bytes, size_t length, uint32_t *code);
 
 // Is there anything in TEXT, which may be NULL?
 bool text_given(const char *text);
