@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """The control socket of a running daemon: the protocol, exact counts, states, clients, taps."""
 
+import contextlib
 import json
 import os
 import select
@@ -452,6 +453,41 @@ def test_stop_without_a_route():
         assert control.json("show routes") == {"routes": []}
         assert control.ask("stop") == "stopping"
         assert daemon.wait() == 0
+
+
+def is_connected(peer):
+    """False: refused or cut. What it was told is read."""
+    try:
+        return bool(peer.recv(4096, socket.MSG_DONTWAIT)) and is_connected(peer)
+    except BlockingIOError:
+        return True
+    except ConnectionResetError:
+        return False
+
+
+def test_one_user_does_not_hold_all_control_places():
+    folder = zb.folder()
+    os.chmod(folder, 0o755)
+    with zb.Daemon("[zbroker]\ncontrol_mode = 0666\n", folder=folder) as daemon, contextlib.ExitStack() as stack:
+        def connect(uid, count):
+            peers = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(count)]
+            with zb.as_user(uid):
+                for peer in peers:
+                    peer.connect(daemon.control)
+            return peers
+
+        def connected(peers):
+            return sum(is_connected(peer) for peer in peers)
+
+        mallory = connect(1001, 100)
+        zb.wait_until(lambda: connected(mallory) == 32)
+        assert daemon.ctl("status").returncode == 0
+        others = [peer for uid in range(1002, 1010) for peer in connect(uid, 40)]
+        zb.wait_until(lambda: connected(mallory + others) == 248)
+        with contextlib.ExitStack() as own:
+            for _ in range(8):
+                assert "error" not in own.enter_context(zb.Control(daemon)).ask("status")
+            assert connected(mallory + others) == 248
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ them); ZB_DAEMON is the command that is run in place of ZB_BUILDDIR/zbroker.
 """
 
 import atexit
+import contextlib
 import ctypes
 import json
 import os
@@ -76,6 +77,18 @@ def folder():
     path = tempfile.mkdtemp(prefix="zb-", dir="/tmp")
     _folders.append(path)
     return path
+
+
+@contextlib.contextmanager
+def as_user(uid):
+    """In the block, files and sockets are opened as that user."""
+    if os.geteuid() != 0:
+        raise Skip("needs root")
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 def write(path, text, mode=0o644):

@@ -339,18 +339,84 @@ log_client(event_id_t event, const session_t *client)
               EVENT_NUMBER("pid", client->who.pid));
 }
 
+// Root and the daemon's own user may do all that the daemon may.
+static bool
+is_privileged(const control_peer_t *who)
+{
+    return who->uid == 0 || who->uid == geteuid();
+}
+
+static bool
+is_of_the_user(const session_t *client, const control_peer_t *newcomer)
+{
+    return client->who.uid == newcomer->uid;
+}
+
+static bool
+is_unprivileged(const session_t *client, const control_peer_t *newcomer)
+{
+    (void)newcomer;
+    return !is_privileged(&client->who);
+}
+
+static bool
+is_a_client(const session_t *client, const control_peer_t *newcomer)
+{
+    (void)client, (void)newcomer;
+    return true;
+}
+
+typedef bool counts_fn(const session_t *client, const control_peer_t *newcomer);
+
+// How many clients there may be of those that count.
+static const struct {
+    size_t max;
+    counts_fn *counts;
+    bool for_privileged; // does it hold for a privileged newcomer, too?
+} limits[] = {
+    { CONTROL_CLIENTS_OF_USER, is_of_the_user, false },
+    { CONTROL_CLIENTS_MAX - CONTROL_CLIENTS_KEPT, is_unprivileged, false },
+    { CONTROL_CLIENTS_MAX, is_a_client, true },
+};
+
+static size_t
+count_clients(const control_t *self, counts_fn *counts, const control_peer_t *newcomer)
+{
+    size_t count = 0;
+    for (const session_t *client = self->clients; client; client = client->next)
+        count += counts(client, newcomer);
+    return count;
+}
+
 // The client that has been idle longest, not counting those that read a tap.
 static session_t *
-idlest(const control_t *self)
+idlest(const control_t *self, counts_fn *counts, const control_peer_t *newcomer)
 {
     session_t *found = NULL;
     int64_t limit = clock_mono_ms() - IDLE_MS;
     for (session_t *client = self->clients; client; client = client->next)
-        if (!client->tapping && client->progress_ms < limit) {
+        if (counts(client, newcomer) && !client->tapping && client->progress_ms < limit) {
             found = client;
             limit = client->progress_ms;
         }
     return found;
+}
+
+// False: those that would have to make room are busy.
+static bool
+make_room(control_t *self, const control_peer_t *newcomer)
+{
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        if (is_privileged(newcomer) && !limits[i].for_privileged)
+            continue;
+        if (count_clients(self, limits[i].counts, newcomer) < limits[i].max)
+            continue;
+        session_t *idle = idlest(self, limits[i].counts, newcomer);
+        if (!idle)
+            return false;
+        drop(self, idle);
+    }
+    return true;
 }
 
 static void
@@ -364,21 +430,18 @@ refuse_newcomer(int fd)
 static void
 admit(control_t *self, int fd)
 {
-    if (self->count >= CONTROL_CLIENTS_MAX) {
-        session_t *idle = idlest(self);
-        if (!idle) {
-            refuse_newcomer(fd);
-            return;
-        }
-        drop(self, idle);
-    }
-    session_t *client = xcalloc(1, sizeof *client);
-    if (!read_peer(fd, &client->who)) {
+    control_peer_t who;
+    if (!read_peer(fd, &who)) {
         event_log(EVENT_CONTROL_REFUSED, NULL);
-        free(client);
         close(fd);
         return;
     }
+    if (!make_room(self, &who)) {
+        refuse_newcomer(fd);
+        return;
+    }
+    session_t *client = xcalloc(1, sizeof *client);
+    client->who = who;
     client->fd = fd;
     client->source = (event_source_t){ SOURCE_CLIENT, client };
     client->progress_ms = clock_mono_ms();
