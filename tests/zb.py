@@ -37,6 +37,7 @@ import ctypes
 import json
 import os
 import re
+import resource
 import shlex
 import shutil
 import signal
@@ -228,14 +229,17 @@ _libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c
 _libc.ptrace.restype = ctypes.c_long
 
 
-def _die_with_parent():
+def _prepare_child():
+    """It dies with us, and lets us look into it: zbroker does not where the limit of core dumps is 0. With 1, none is written."""
     PR_SET_PDEATHSIG = 1
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (0 if hard == 0 else 1, hard))
 
 
 def spawn(command, **options):
     """subprocess.Popen of something that never survives the test."""
-    process = subprocess.Popen(command, preexec_fn=_die_with_parent, **options)
+    process = subprocess.Popen(command, preexec_fn=_prepare_child, **options)
     _processes.append(process)
     return process
 
