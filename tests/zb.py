@@ -366,8 +366,13 @@ class Control:
         self.socket.connect(daemon.control)
         self.file = self.socket.makefile("rb")
 
-    def ask(self, line):
-        self.socket.sendall(line.encode() + b"\n")
+    def ask(self, line, descriptor=None):
+        """DESCRIPTOR goes with the line."""
+        data = line.encode() + b"\n"
+        if descriptor is None:
+            self.socket.sendall(data)
+        else:
+            socket.send_fds(self.socket, [data], [descriptor])
         lines = []
         while True:
             text = self.file.readline().decode(errors="replace")
