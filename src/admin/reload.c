@@ -160,6 +160,7 @@ int
 broker_plan(broker_t *self, const char *file, int descriptor, text_t *answer)
 {
     diag_t *diag = diag_new();
+    size_t names = conf_names();
     conf_t *wanted = file ? read_handed_in(self, file, descriptor, diag) : read_own_file(self, diag);
     if (wanted && self->setup->guard && guard_check(self->setup->guard, wanted, NULL, diag) == -1)
         conf_destroy(&wanted);
@@ -172,5 +173,6 @@ broker_plan(broker_t *self, const char *file, int descriptor, text_t *answer)
     int rc = wanted ? 0 : -1;
     conf_destroy(&wanted);
     diag_destroy(&diag);
+    conf_names_forget(names); // whoever asks chooses them
     return rc;
 }

@@ -131,6 +131,12 @@ typedef struct {
 // problem goes to DIAG. Returns NULL if there was an error; warnings do not fail.
 conf_t *conf_read(const conf_source_t *source, diag_t *diag);
 
+// How many names of files are known. They are kept for good, for places live
+// longer than their conf_t; of a file that was only looked at, forget those past
+// COUNT when its conf_t and diag_t are gone.
+size_t conf_names(void);
+void conf_names_forget(size_t count);
+
 // The file that the user of a program names.
 conf_t *conf_load(const char *file, char *const overrides[], size_t count, diag_t *diag);
 

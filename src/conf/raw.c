@@ -38,13 +38,27 @@ typedef struct {
 
 // Places and paths live longer than any conf_t: a route can be taken out of it.
 // Names are few and repeat at every reload, so they are kept for good.
+static struct {
+    char **at;
+    size_t count, room;
+} names;
+
+size_t
+conf_names(void)
+{
+    return names.count;
+}
+
+void
+conf_names_forget(size_t count)
+{
+    while (names.count > count)
+        free(names.at[--names.count]);
+}
+
 static const char *
 intern(const char *text)
 {
-    static struct {
-        char **at;
-        size_t count, room;
-    } names;
     for (size_t i = 0; i < names.count; i++)
         if (strcmp(names.at[i], text) == 0)
             return names.at[i];
