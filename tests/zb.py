@@ -229,6 +229,11 @@ _libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c
 _libc.ptrace.restype = ctypes.c_long
 
 
+# Sanitizers would set the limit of core dumps to 0 again.
+for _name in ("ASAN_OPTIONS", "TSAN_OPTIONS"):
+    os.environ[_name] = ":".join(filter(None, [os.environ.get(_name), "disable_coredump=0"]))
+
+
 def _prepare_child():
     """It dies with us, and lets us look into it: zbroker does not where the limit of core dumps is 0. With 1, none is written."""
     PR_SET_PDEATHSIG = 1
