@@ -593,6 +593,7 @@ def test_a_plan_includes_only_what_is_below_the_folder_of_the_configuration():
                 assert f"only files below {folder} can be included here" in result.stderr, (include, result)
         zb.write(daemon.file, f"[zbroker]\ninclude = {outside}/b.ini\n")
         assert "log_level" in daemon.ctl("show", "plan").stdout
+        assert daemon.ctl("show", "plan", daemon.file).stdout == daemon.ctl("show", "plan").stdout
         assert "log_level" in daemon.ctl("reload").stdout
 
 
