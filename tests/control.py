@@ -8,6 +8,7 @@ import select
 import socket
 import stat
 import statistics
+import subprocess
 import time
 
 import zb
@@ -542,6 +543,23 @@ def test_a_plan_reads_the_file_of_who_asks_and_not_of_the_daemon():
             assert "log_level" in control.ask(f"show plan {mine}", file.fileno())
             assert "log_level" in control.ask("show plan /what/it/is/called.ini", file.fileno())
             assert control.ask(f"show plan {daemon.file}") == control.ask("show plan")
+
+
+def test_a_plan_needs_no_right_of_the_daemon_and_gives_none():
+    daemons_user, ours = zb.changed_to(65534), zb.changed_to(1001)
+    folder, outside = zb.folder(), zb.folder()
+    for uid, path in ((65534, folder), (1001, outside)):
+        os.chmod(path, 0o755)
+        os.chown(path, uid, uid)
+    mine = zb.write(os.path.join(outside, "mine.ini"), "[zbroker]\nlog_level = error\n", 0o600)
+    its = zb.write(os.path.join(folder, "its.ini"), "[zbroker]\nlog_level = error\n", 0o600)
+    os.chown(mine, 1001, 1001)
+    os.chown(its, 65534, 65534)
+    with zb.Daemon("[zbroker]\ncontrol_mode = 0666\n", folder=folder, wrap=daemons_user) as daemon:
+        plan = lambda file: subprocess.run(ours + zb.program("zbrokerctl") + ["-s", daemon.control, "show", "plan", file],
+                                           text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert plan(mine).returncode == 0 and "log_level" in plan(mine).stdout, plan(mine)
+        assert plan(its).returncode == 1 and plan(its).stderr == f"zbrokerctl: {its}: Permission denied\n", plan(its)
 
 
 def test_a_plan_waits_for_no_file():

@@ -92,6 +92,16 @@ def as_user(uid):
         os.seteuid(0)
 
 
+def changed_to(uid):
+    """What stands before a command that is to run as that user, for instance the wrap of a Daemon."""
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        raise Skip("needs root and setpriv")
+    command = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+    if subprocess.run(command + program("zbroker") + ["-V"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0:
+        raise Skip("another user cannot run what is built here")
+    return command
+
+
 def write(path, text, mode=0o644):
     """Write a file, text or bytes, and return its path."""
     with open(path, "wb") as out:
