@@ -121,7 +121,7 @@ every_problem_is_reported_where_it_is(void)
         {"pattern x%u\n", 1, "f:1:9: error: +, #, %u and %c stand for a whole level, alone between two /"},
         {"topic read\n", 1, "f:1:11: error: the topic is missing"},
         {"user\n", 1, "f:1:1: error: the user's name is missing"},
-        {"grant a\n\n  what b\n", 2, "f:1:1: error: grant: expected user, topic or pattern"},
+        {"grant a\n\n  what b\n", 2, "f:1:1: error: expected user, topic or pattern"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         diag_t *diag = diag_new();

@@ -820,6 +820,23 @@ every_default_of_the_table_is_a_value_of_its_key(void)
         }
 }
 
+static void
+the_names_of_files_that_were_only_looked_at_are_forgotten(void)
+{
+    static const char text[] = "[zbroker]\ninclude = not-there\n[route a]\ntype = queue\n";
+    size_t before = conf_names();
+    for (int i = 0; i < 100; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "/folder-%d/%d.ini", i, i);
+        diag_t *diag = diag_new();
+        CHECK(!conf_load_text(name, text, strlen(text), diag));
+        CHECK(conf_names() > before);
+        diag_destroy(&diag);
+        conf_names_forget(before);
+        CHECK(conf_names() == before);
+    }
+}
+
 int
 main(void)
 {
@@ -847,5 +864,6 @@ main(void)
     RUN(a_route_can_be_taken_out_and_lives_on);
     RUN(the_manual_has_every_key);
     RUN(every_default_of_the_table_is_a_value_of_its_key);
+    RUN(the_names_of_files_that_were_only_looked_at_are_forgotten);
     return test_done();
 }

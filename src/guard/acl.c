@@ -164,7 +164,7 @@ take_line(parser_t *self, char *line, place_t place, diag_t *diag)
     else if (strcmp(text, "pattern") == 0)
         take_rule(&self->acl->patterns, line, rest, true, place, diag);
     else
-        diag_error(diag, place, "%s: expected user, topic or pattern", text);
+        diag_error(diag, place, "expected user, topic or pattern");
 }
 
 static int

@@ -68,7 +68,7 @@ take_line(users_t *self, place_t place, const char *line, size_t size, diag_t *d
     const char *hash = name + (colon - line) + 1;
     if (!hash_is_sound(hash)) {
         place.column = (int)(colon - line) + 2;
-        diag_error(diag, place, "user %s: not a password hash: make one with zbroker-keygen password", name);
+        diag_error(diag, place, "not a password hash: make one with zbroker-keygen password");
         free(name);
         return;
     }
