@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "wire/input.h"
 
+#include "base/kernel.h"
 #include "wire/conn.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 
 enum {
     PARTS_MAX = 1024,          // of one message
@@ -113,7 +113,7 @@ input_read(conn_t *self)
     size_t ask = self->in->room - self->in->size;
     if (ask > READ_MOST)
         ask = READ_MOST;
-    ssize_t got = recvfrom(self->fd, self->in->data + self->in->size, ask, MSG_DONTWAIT, NULL, NULL);
+    ssize_t got = kernel_recv(self->fd, self->in->data + self->in->size, ask);
     if (got <= 0) {
         self->readable = false;
         if (got == 0 || (errno != EAGAIN && errno != EINTR))
@@ -301,7 +301,7 @@ input_run(conn_t *self, uint64_t most, uint64_t most_bytes, piece_t *run)
     const uint8_t *at = self->in->data + self->start;
     size_t have = self->in->size - self->start, size;
     uint64_t payload;
-    while (run->load.messages < most && run->size < most_bytes
+    while (run->size < have && run->load.messages < most && run->size < most_bytes
            && (size = measure(self, at + run->size, have - run->size, &payload)) > 0) {
         run->size += size;
         run->load.messages++;

@@ -29,6 +29,12 @@ input_short(const conn_t *self)
     return have >= FRAME_SHORT_HEAD && at[0] == 0 && have - FRAME_SHORT_HEAD >= at[1] ? FRAME_SHORT_HEAD + (size_t)at[1] : 0;
 }
 
+static inline bool
+input_empty(const conn_t *self) // all that came was taken
+{
+    return !self->in || self->start == self->in->size;
+}
+
 // Whole messages that lie behind each other, at most MOST and about MOST_BYTES, as PIECE: taken off the connection.
 // What is not as most are ends it: there may be none.
 void input_run(conn_t *self, uint64_t most, uint64_t most_bytes, piece_t *run);

@@ -189,7 +189,8 @@ struct wport {
     load_t received, sent; // since the counters were written last
     load_t queued;         // in the peers' queues now
     uint64_t queued_bytes;
-    bool counted;          // there is something to write
+    bool counted;          // there is something to write: it is in the route's list
+    wport_t *next_counted;
     bool moved;            // messages were given to its peers in this round
 };
 
@@ -240,6 +241,8 @@ struct route {
     listeners_t deferred; // until it joins; held in the other list
     chunk_pool_t pool;
     conn_t *scheduled, **scheduled_end, *dirty, *ended;
+    wport_t *counted; // sides whose counters are not written yet
+    bool last_turn;   // nobody else has one in this round
     int64_t now_ms, next_tick_ms;
     size_t alive; // connections
 

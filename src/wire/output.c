@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "wire/output.h"
 
+#include "base/kernel.h"
 #include "wire/conn.h"
 #include "wire/port.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 
 enum { PIECES = 64 };
 
@@ -44,14 +44,13 @@ settle_room(conn_t *self)
 }
 
 static void
-account(conn_t *self, load_t gone)
+count_sent(conn_t *self, load_t gone)
 {
     wport_t *port = self->port;
     self->messages_sent += gone.messages;
     self->sent_bytes += gone.payload;
     port->sent.messages += gone.messages;
     port->sent.payload += gone.payload;
-    port->queued.messages -= gone.messages;
     port_count(port);
 }
 
@@ -70,23 +69,6 @@ add_prefixed(conn_t *self, const piece_t *piece)
         memcpy(at + piece->prefix_size, piece->chunk->data + piece->at, piece->size);
     else
         spans_share(out, piece->chunk, piece->at, piece->size, piece->load);
-}
-
-void
-output_add(conn_t *self, const piece_t *piece)
-{
-    wport_t *port = self->port;
-    uint64_t before = self->out.bytes;
-    if (piece->prefix)
-        add_prefixed(self, piece);
-    else
-        spans_add(&self->out, conn_pool(self), piece->chunk, piece->at, piece->size, piece->load);
-    port->queued.messages += piece->load.messages;
-    port->queued_bytes += self->out.bytes - before;
-    port->moved = true;
-    output_mark(self);
-    if (self->out.load.messages >= port->sndhwm || self->out.bytes >= port->queue_bytes)
-        output_flush(self);
 }
 
 void
@@ -220,7 +202,8 @@ advance_queue(conn_t *self, size_t size)
     uint64_t before = self->out.bytes;
     load_t gone = spans_advance(&self->out, size);
     self->port->queued_bytes -= before - self->out.bytes;
-    account(self, gone);
+    self->port->queued.messages -= gone.messages;
+    count_sent(self, gone);
 }
 
 static void
@@ -266,9 +249,9 @@ static ssize_t
 write_pieces(const conn_t *self, struct iovec *pieces, unsigned count)
 {
     if (count == 1)
-        return sendto(self->fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
+        return kernel_send(self->fd, pieces[0].iov_base, pieces[0].iov_len);
     struct msghdr message = { .msg_iov = pieces, .msg_iovlen = count };
-    return sendmsg(self->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return kernel_sendmsg(self->fd, &message);
 }
 
 // Returns false when no more can be written now.
@@ -307,6 +290,59 @@ output_flush(conn_t *self)
         write_some(self);
     conn_ask_for_room(self, !self->writable && !self->broken);
     settle_room(self);
+}
+
+// --- at once -----------------------------------------------------------------------
+
+static void
+queue(conn_t *self, const piece_t *piece)
+{
+    wport_t *port = self->port;
+    uint64_t before = self->out.bytes;
+    if (piece->prefix)
+        add_prefixed(self, piece);
+    else
+        spans_add(&self->out, conn_pool(self), piece->chunk, piece->at, piece->size, piece->load);
+    port->queued.messages += piece->load.messages;
+    port->queued_bytes += self->out.bytes - before;
+    output_mark(self);
+    if (self->out.load.messages >= port->sndhwm || self->out.bytes >= port->queue_bytes)
+        output_flush(self);
+}
+
+// Nothing waits before PIECE, and nothing that could be written with it will follow in this round.
+static inline bool
+goes_at_once(const conn_t *self, const piece_t *piece)
+{
+    const wire_t *wire = self->wire;
+    return wire->last_turn && !wire->dirty && self->writable && !self->out.count && !self->stage && !self->urgent_size
+           && !piece->prefix && piece->from && piece->at + piece->size == piece->from->in->size && !is_staged(self);
+}
+
+// What the kernel takes at once need not be queued. Returns how much that is.
+static size_t
+write_at_once(conn_t *self, const piece_t *piece)
+{
+    ssize_t written = kernel_send(self->fd, piece->chunk->data + piece->at, piece->size);
+    if (written < 0)
+        return 0; // the queue finds out why
+    self->moved_ms = self->wire->now_ms;
+    self->writable = (size_t)written == piece->size;
+    return (size_t)written;
+}
+
+void
+output_add(conn_t *self, const piece_t *piece)
+{
+    size_t written = goes_at_once(self, piece) ? write_at_once(self, piece) : 0;
+    self->port->moved = true;
+    if (written == piece->size) {
+        count_sent(self, piece->load);
+        return;
+    }
+    queue(self, piece);
+    if (written > 0)
+        advance_queue(self, written);
 }
 
 // --- the end -----------------------------------------------------------------------
