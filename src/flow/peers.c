@@ -61,21 +61,11 @@ name_peer(int fd, char *text, size_t size)
 }
 
 void
-peers_count_total(watch_t *self)
-{
-    bool full = self->total_limit && self->total >= self->total_limit;
-    if (full == self->total_full)
-        return;
-    self->total_full = full;
-    self->on_total_full(full, self->total_arg);
-}
-
-void
 peers_count(watch_side_t *side)
 {
-    side->watch->total += side->count - side->in_total;
-    side->in_total = side->count;
-    peers_count_total(side->watch);
+    if (side->watch->capacity)
+        capacity_count(side->watch->capacity, (ptrdiff_t)(side->count - side->counted));
+    side->counted = side->count;
     counter_set(&side->counters->connections, side->count);
     bool full = side->limit && side->count >= side->limit;
     if (full == side->full)

@@ -329,14 +329,9 @@ watch_limit(watch_side_t *side, size_t limit, void (*on_full)(bool full, void *a
 }
 
 void
-watch_limit_all(watch_t *self, size_t limit, void (*on_full)(bool full, void *arg), void *arg)
+watch_count_in(watch_t *self, capacity_t *capacity)
 {
-    pthread_mutex_lock(&self->lock);
-    self->total_limit = limit;
-    self->on_total_full = on_full;
-    self->total_arg = arg;
-    peers_count_total(self);
-    pthread_mutex_unlock(&self->lock);
+    self->capacity = capacity;
 }
 
 static int
