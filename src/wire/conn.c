@@ -96,7 +96,6 @@ conn_new(wport_t *port, int fd, dialled_t *dialled, const char *peer_name, const
     if (self->next)
         self->next->previous = self;
     port->conns = self;
-    port->unnamed++;
     wire->alive++;
     if (loop_watch(&wire->loop, fd, WATCHED_EVENTS | (self->ipc ? 0 : EPOLLOUT), &self->watched) == -1)
         conn_break(self, CUT_NONE, "%s", strerror(errno));
@@ -185,11 +184,10 @@ static void
 leave_port(conn_t *self)
 {
     wport_t *port = self->port;
-    if (self->state == CONN_OPEN) {
+    if (self->state == CONN_OPEN)
         port_leave(self);
-        places_leave(self);
-    } else
-        port->unnamed--;
+    places_leave(self);
+    places_named(self);
     port_forget_parked(self);
     give_to_others(self);
     if (self->next)
@@ -268,6 +266,8 @@ serve_open(conn_t *self)
 void
 conn_serve(conn_t *self)
 {
+    if (self->state == CONN_ENDED)
+        return;
     if (self->broken) {
         end(self);
         return;

@@ -50,12 +50,11 @@ welcome(wport_t *port, int fd, const address_t *address)
         tcp_options(&options, port->conf);
         tcp_tune(fd, &options);
     }
-    if (!is_admitted(port, host)) {
+    if (!is_admitted(port, host) || !places_wait(port)) {
         close(fd);
         return;
     }
-    places_make_room(port);
-    conn_new(port, fd, NULL, name, host);
+    conn_new(port, fd, NULL, name, host)->is_unnamed = true;
 }
 
 // No descriptor for it, or it has gone again: whoever waits is told of once more.

@@ -79,6 +79,7 @@ struct conn {
     bool shown;              // those who look on have seen the message at the start
     bool answers_pings;      // of ZMTP 3.1, or it has sent a PING
     bool sends_pings;
+    bool has_place, is_unnamed; // see places.h
     bool half_closed;
 
     // What comes in: [start, scan) is the message being collected, as frames; what

@@ -221,14 +221,12 @@ open_connection(conn_t *conn)
         admission_login_t login = login_of(conn);
         conn->rights = guard->rights(guard->arg, &login);
     }
+    places_named(conn);
     if (!places_enter(conn))
         return;
     conn->full = false;
-    if (port_join(conn) == -1) {
-        places_leave(conn);
+    if (port_join(conn) == -1)
         return;
-    }
-    conn->port->unnamed--;
     conn->state = CONN_OPEN;
     connect_opened(conn);
     say_opened(conn);

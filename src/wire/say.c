@@ -6,12 +6,6 @@
 
 #include <string.h>
 
-#ifndef WITH_EVENTS // until the table has them
-#define EVENT_CLIENT_CUT EVENT_CLIENT_KICKED
-#define EVENT_CLIENT_REFUSED EVENT_HANDSHAKE_FAILED
-#define EVENT_CLIENT_SLOW EVENT_CLIENT_STALLED
-#endif
-
 enum {
     DENIALS_SAID = 16,     // of one connection
     SLOW_EVERY_MS = 60000, // of one connection
