@@ -23,6 +23,8 @@
 #include <unistd.h>
 
 // Every change is told once. AF_UNIX would tell of each byte that the peer takes, so there room is asked for when it is missed.
+enum { ORPHAN_BYTES = 16 * 1024 * 1024 };
+
 #define WATCHED_EVENTS ((uint32_t)(EPOLLIN | EPOLLRDHUP | EPOLLET))
 
 // --- turns -------------------------------------------------------------------------
@@ -167,9 +169,11 @@ give_to_others(conn_t *self)
 {
     wport_t *port = self->port;
     bool keep = port->socktype->keeps_for_others && !port->wire->closing;
+    uint64_t unacknowledged = output_unacknowledged(self);
     uint64_t before = port->returned.load.messages;
     load_t lost = output_abandon(self, keep ? &port->returned : NULL);
     uint64_t requeued = port->returned.load.messages - before;
+    lost.messages += unacknowledged;
     self->dropped += lost.messages;
     if (self->cut == CUT_STALLED && lost.messages > 0) { // the one that held up the others
         port_drop(port, DROP_STALLED, 1);
@@ -178,6 +182,7 @@ give_to_others(conn_t *self)
     port_drop(port, DROP_PEER_LOST, lost.messages);
     if (requeued > 0)
         counter_add(&self->wire->counters->requeued, requeued);
+    say_lost(self, lost.messages, requeued);
 }
 
 static void
@@ -207,7 +212,8 @@ end(conn_t *self)
     say_ended(self, was_open);
     self->state = CONN_ENDED;
     connect_ended(self, was_open);
-    close(self->fd);
+    if (self->fd != -1)
+        close(self->fd);
     input_free(self);
     login_forget(self);
     wire->alive--;
@@ -224,6 +230,7 @@ conn_free(conn_t *self)
         free(self->curve);
     }
     free(self->routing_id);
+    free(self->written);
     free(self->peer_name);
     free(self->host);
     free(self->user);
@@ -337,6 +344,24 @@ beat(conn_t *self, int64_t now_ms)
         ping(self, now_ms);
 }
 
+// The peer has gone, and nobody reads what it had sent: that waits without a
+// descriptor and without a place. What is more than we keep for one that has gone is
+// dropped with it.
+static void
+let_go(conn_t *self)
+{
+    do
+        self->want = 2 * input_size(self) + CHUNK_BYTES; // all of it in few steps
+    while (input_size(self) < ORPHAN_BYTES && input_read(self));
+    if (!self->input_over)
+        conn_end_of_input(self, 0);
+    self->output_over = true;
+    self->writable = false;
+    places_leave(self);
+    close(self->fd); // and out of the loop
+    self->fd = -1;
+}
+
 void
 conn_tick(conn_t *self)
 {
@@ -348,7 +373,11 @@ conn_tick(conn_t *self)
     }
     if (self->state != CONN_OPEN || self->broken)
         return;
-    if (!may_read(self))
+    if (self->fd == -1)
+        return;
+    if (!may_read(self) && self->hung_up)
+        let_go(self);
+    else if (!may_read(self))
         reassure(self, now_ms);
     else
         beat(self, now_ms);
@@ -357,7 +386,7 @@ conn_tick(conn_t *self)
 void
 conn_half_close(conn_t *self)
 {
-    if (self->half_closed || self->state == CONN_ENDED)
+    if (self->half_closed || self->state == CONN_ENDED || self->fd == -1)
         return;
     self->half_closed = true;
     shutdown(self->fd, SHUT_WR);

@@ -29,6 +29,12 @@ input_short(const conn_t *self)
     return have >= FRAME_SHORT_HEAD && at[0] == 0 && have - FRAME_SHORT_HEAD >= at[1] ? FRAME_SHORT_HEAD + (size_t)at[1] : 0;
 }
 
+static inline size_t
+input_size(const conn_t *self) // bytes that are not taken
+{
+    return self->in ? self->in->size - self->start : 0;
+}
+
 static inline bool
 input_empty(const conn_t *self) // all that came was taken
 {

@@ -17,6 +17,7 @@
 #include "net/dial.h"
 #include "wire/chunk.h"
 #include "wire/spans.h"
+#include "wire/written.h"
 #include "zmtp/frame.h"
 #include "zmtp/handshake.h"
 #include "zmtp/traffic.h"
@@ -94,6 +95,7 @@ struct conn {
 
     // What goes out.
     spans_t out;
+    written_t *written;  // NULL before the first message
     chunk_t *stage;      // bytes as they go on the connection: of a handshake, or sealed
     size_t stage_at;
     size_t stage_spans;  // bytes of the queue that are in it

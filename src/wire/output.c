@@ -2,11 +2,14 @@
 #include "wire/output.h"
 
 #include "base/kernel.h"
+#include "base/mem.h"
 #include "wire/conn.h"
 #include "wire/port.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 enum { PIECES = 64 };
 
@@ -43,10 +46,14 @@ settle_room(conn_t *self)
         port_room_changed(self);
 }
 
+// BYTES as they were on the connection.
 static void
-count_sent(conn_t *self, load_t gone)
+count_sent(conn_t *self, load_t gone, uint64_t bytes)
 {
     wport_t *port = self->port;
+    if (!self->written)
+        self->written = xcalloc(1, sizeof *self->written);
+    written_add(self->written, bytes, gone.messages);
     self->messages_sent += gone.messages;
     self->sent_bytes += gone.payload;
     port->sent.messages += gone.messages;
@@ -196,14 +203,17 @@ gather(const conn_t *self, struct iovec *pieces)
     return 1 + spans_gather(&self->out, pieces + 1, PIECES - 1, false);
 }
 
+// SIZE bytes of the queue, which were STAGED on the connection if not as they are.
 static void
-advance_queue(conn_t *self, size_t size)
+advance_queue(conn_t *self, size_t size, size_t staged)
 {
     uint64_t before = self->out.bytes;
     load_t gone = spans_advance(&self->out, size);
-    self->port->queued_bytes -= before - self->out.bytes;
+    uint64_t bytes = before - self->out.bytes;
+    self->port->queued_bytes -= bytes;
     self->port->queued.messages -= gone.messages;
-    count_sent(self, gone);
+    if (gone.messages > 0)
+        count_sent(self, gone, staged ? staged : bytes);
 }
 
 static void
@@ -212,12 +222,12 @@ advance_stage(conn_t *self, size_t size)
     self->stage_at += size;
     if (self->stage_at < self->stage->size)
         return;
-    size_t spans = self->stage_spans;
+    size_t spans = self->stage_spans, size_staged = self->stage->size;
     chunk_drop(self->stage);
     self->stage = NULL;
     self->stage_at = self->stage_spans = 0;
     if (spans > 0)
-        advance_queue(self, spans);
+        advance_queue(self, spans, size_staged);
 }
 
 static void
@@ -236,7 +246,7 @@ advance(conn_t *self, size_t size)
             self->urgent_size = self->urgent_sent = 0;
     }
     if (size > 0)
-        advance_queue(self, size);
+        advance_queue(self, size, 0);
 }
 
 bool
@@ -337,12 +347,12 @@ output_add(conn_t *self, const piece_t *piece)
     size_t written = goes_at_once(self, piece) ? write_at_once(self, piece) : 0;
     self->port->moved = true;
     if (written == piece->size) {
-        count_sent(self, piece->load);
+        count_sent(self, piece->load, piece->size);
         return;
     }
     queue(self, piece);
     if (written > 0)
-        advance_queue(self, written);
+        advance_queue(self, written, 0);
 }
 
 // --- the end -----------------------------------------------------------------------
@@ -394,7 +404,7 @@ load_t
 output_abandon(conn_t *self, spans_t *unbegun)
 {
     if (self->stage && self->stage_spans > 0)
-        advance_queue(self, written_of_stage(self));
+        advance_queue(self, written_of_stage(self), 0);
     if (self->stage)
         chunk_drop(self->stage);
     self->stage = NULL;
@@ -413,4 +423,14 @@ output_abandon(conn_t *self, spans_t *unbegun)
     }
     port_count(port);
     return lost;
+}
+
+uint64_t
+output_unacknowledged(const conn_t *self)
+{
+    int bytes = 0;
+    if (!self->written || self->ipc || self->fd == -1 || ioctl(self->fd, SIOCOUTQ, &bytes) == -1 || bytes <= 0)
+        return 0;
+    uint64_t begun = self->out.sent; // of a message that is counted with the queue
+    return (uint64_t)bytes > begun ? written_last(self->written, (uint64_t)bytes - begun) : 0;
 }

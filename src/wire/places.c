@@ -92,11 +92,9 @@ bool
 places_wait(wport_t *port)
 {
     capacity_t *capacity = capacity_of(port);
-    if (!capacity)
-        return true;
-    if (port->unnamed >= capacity_unnamed_of_side(capacity))
+    if (capacity && port->unnamed >= capacity_unnamed_of_side(capacity))
         make_room(port);
-    while (!capacity_take_unnamed(capacity))
+    while (capacity && !capacity_take_unnamed(capacity))
         if (!make_room(port))
             return false;
     port->unnamed++;

@@ -66,6 +66,18 @@ say_ended(const conn_t *conn, bool was_open)
 }
 
 void
+say_lost(const conn_t *conn, uint64_t lost, uint64_t requeued)
+{
+    if (lost > 0)
+        log_event(EVENT_CLIENT_LOST, EVENT_TEXT("route", conn->wire->name), EVENT_TEXT("side", side_name(conn->port->side)),
+                  EVENT_NUMBER("client", conn->id), EVENT_TEXT("peer", conn->peer_name), EVENT_TEXT("user", known(conn->user)),
+                  EVENT_NUMBER("messages", lost));
+    if (requeued > 0)
+        log_event(EVENT_REQUEUED, EVENT_TEXT("route", conn->wire->name), EVENT_TEXT("side", side_name(conn->port->side)),
+                  EVENT_NUMBER("client", conn->id), EVENT_TEXT("peer", conn->peer_name), EVENT_NUMBER("messages", requeued));
+}
+
+void
 say_full(const wport_t *port, bool full)
 {
     log_event(full ? EVENT_SIDE_FULL : EVENT_SIDE_ROOM, EVENT_TEXT("route", port->wire->name),
