@@ -1023,6 +1023,32 @@ def test_an_exact_topic_never_brings_its_longer_neighbour():
         assert daemon.stop() == 0
 
 
+def test_a_route_that_leaves_keeps_its_rights():
+    folder = zb.folder()
+    acl = zb.write(folder + "/acl", "topic write ok/#\n")
+    other = f"[route other]\ntype = streamer\nfrontend_bind = ipc://{folder}/other-in\nbackend_bind = ipc://{folder}/other-out\n"
+    jobs = f"""
+[route jobs]
+type = streamer
+frontend_bind = ipc://{folder}/in
+frontend_acl = {acl}
+backend_bind = ipc://{folder}/out
+"""
+    file = zb.write(folder + "/zbroker.ini", other + jobs)
+    with zb.Daemon(file, folder=folder) as daemon, Client(zmq.PULL, f"ipc://{folder}/out") as pull, \
+            Client(zmq.PUSH, f"ipc://{folder}/in") as push:
+        assert pull.is_in() and push.is_in()
+        assert daemon.ctl("pause", "jobs").returncode == 0
+        for _ in range(200):
+            push.socket.send(b"no/1")
+        push.socket.send(b"ok/end")
+        zb.write(file, other)
+        reload(daemon)
+        assert pull.socket.recv() == b"ok/end", "what was denied while the route ran is denied while it drains"
+        daemon.wait_log("route jobs: removed")
+        assert daemon.stop() == 0
+
+
 def test_quotas_are_kept_and_said_once():
     ports = zb.free_ports(2)
     with zb.Daemon(f"""

@@ -5,6 +5,7 @@
 #include "guard/file.h"
 #include "guard/rule.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@ typedef struct {
 } section_t;
 
 struct acl {
+    _Atomic unsigned holders;
     rules_t nobody, patterns;
     section_t *users; // sorted by name once parsed
     size_t count, room;
@@ -177,6 +179,7 @@ acl_t *
 acl_parse(const char *file, const char *text, size_t size, diag_t *diag)
 {
     parser_t parser = { .acl = xcalloc(1, sizeof *parser.acl) };
+    parser.acl->holders = 1;
     size_t errors = diag_errors(diag);
     char line[LINE_BYTES + 1];
     for (int number = 1; size > 0; number++) {
@@ -213,11 +216,19 @@ acl_load(const char *file, diag_t *diag)
     return self;
 }
 
+acl_t *
+acl_share(acl_t *self)
+{
+    atomic_fetch_add(&self->holders, 1);
+    return self;
+}
+
 void
 acl_free(acl_t **self_p)
 {
     acl_t *self = *self_p;
-    if (!self)
+    *self_p = NULL;
+    if (!self || atomic_fetch_sub(&self->holders, 1) > 1)
         return;
     free_rules(&self->nobody);
     free_rules(&self->patterns);
@@ -227,7 +238,6 @@ acl_free(acl_t **self_p)
     }
     free(self->users);
     free(self);
-    *self_p = NULL;
 }
 
 // --- what one client may do -------------------------------------------------------

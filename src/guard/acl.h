@@ -28,6 +28,9 @@ typedef struct acl acl_t;
 // Every problem of the text goes to DIAG, at FILE. NULL if there was an error.
 acl_t *acl_parse(const char *file, const char *text, size_t size, diag_t *diag);
 acl_t *acl_load(const char *file, diag_t *diag);
+
+// Held once more, in any thread; the last acl_free frees it.
+acl_t *acl_share(acl_t *self);
 void acl_free(acl_t **self_p);
 
 // What one client may do: a copy, the acl may go. USER and CLIENT "" where there is none.

@@ -275,6 +275,7 @@ take_conf(gate_t *self, const route_conf_t *conf, counters_t *counters)
     self->rights.counters = counters;
     self->rights.from = input_side(conf);
     self->rights.xpub = self->xpub;
+    rights_take(&self->rights);
     self->manual = self->xpub != SIDES && gate_mode(conf, self->xpub) == GATE_MANUAL;
     bool counts = self->xpub != SIDES && gate_mode(conf, self->xpub) != GATE_OPEN;
     self->subscribers.by_address = counts && side_is_client(&conf->sides[self->xpub]);

@@ -30,7 +30,7 @@ typedef struct {
     bool any_key;
     const keyset_t *keys;             // NULL unless CURVE with a folder
     const users_t *users;             // NULL unless PLAIN
-    const acl_t *acl;                 // NULL: everything is allowed
+    acl_t *acl;                       // NULL: everything is allowed
     cidrs_t allow, deny;
     side_counters_t *counters;        // may be NULL
 } entry_t;

@@ -60,21 +60,47 @@ rights_say_denied(rights_t *self, const char *user, const char *address, const c
     free(shown);
 }
 
+// --- the rights in force -------------------------------------------------------------
+
+static void
+take_side(rights_t *self, side_t side)
+{
+    acl_t *acl = side == SIDES ? NULL : inforce_acl(self->inforce, self->route, side);
+    if (!acl) // the policy no longer knows this route: it is leaving, and keeps what it had
+        return;
+    acl_free(&self->acl[side]);
+    self->acl[side] = acl;
+}
+
+void
+rights_take(rights_t *self)
+{
+    self->generation = inforce_generation(self->inforce);
+    take_side(self, self->from);
+    take_side(self, self->xpub);
+}
+
+// What USER may do at SIDE. NULL, which is nothing at all, where no rights are known; the caller frees.
+static acl_view_t *
+view_of(const rights_t *self, side_t side, const char *user, const char *client)
+{
+    return self->acl[side] ? acl_view(self->acl[side], user, client) : NULL;
+}
+
 // --- who subscribes ----------------------------------------------------------------
 
 // What a client may read stays what it was when it came; when that has changed it must come again.
 static bool
 has_valid_view(rights_t *self, subscriber_t *client)
 {
-    uint64_t generation = inforce_generation(self->inforce);
-    if (client->view && client->generation == generation)
+    if (client->view && client->generation == self->generation)
         return true;
-    acl_view_t *view = inforce_view(self->inforce, self->route, self->xpub, client->user, client->id);
+    acl_view_t *view = view_of(self, self->xpub, client->user, client->id);
     bool same = view && (!client->view || acl_view_same(client->view, view));
     if (same) {
         acl_view_free(&client->view);
         client->view = view;
-        client->generation = generation;
+        client->generation = self->generation;
     } else {
         acl_view_free(&view);
     }
@@ -84,10 +110,9 @@ has_valid_view(rights_t *self, subscriber_t *client)
 void
 rights_review(rights_t *self)
 {
-    uint64_t generation = inforce_generation(self->inforce);
-    if (generation == self->generation)
+    if (self->generation == inforce_generation(self->inforce))
         return;
-    self->generation = generation;
+    rights_take(self);
     for (subscriber_t *client = self->subscribers->first; client; client = client->next)
         if (client->view && !has_valid_view(self, client))
             subscriber_cut(client);
@@ -175,7 +200,6 @@ static const acl_view_t *
 writer_view(rights_t *self, zmq_msg_t *first, const char *user)
 {
     const char *id = zmq_msg_gets(first, "Routing-Id");
-    uint64_t generation = inforce_generation(self->inforce);
     text_t key = { 0 };
     text_bytes(&key, user, strlen(user) + 1);
     text_bytes(&key, id ? id : "", id ? strlen(id) : 0);
@@ -186,10 +210,10 @@ writer_view(rights_t *self, zmq_msg_t *first, const char *user)
         item->value = xcalloc(1, sizeof(writer_t));
     }
     writer_t *writer = item->value;
-    if (!writer->view || writer->generation != generation) {
+    if (!writer->view || writer->generation != self->generation) {
         acl_view_free(&writer->view);
-        writer->view = inforce_view(self->inforce, self->route, self->from, user, id ? id : "");
-        writer->generation = generation;
+        writer->view = view_of(self, self->from, user, id ? id : "");
+        writer->generation = self->generation;
     }
     text_free(&key);
     return writer->view;
@@ -218,7 +242,7 @@ rights_may_publish(rights_t *self, zmq_msg_t *first)
     if (self->writers.count >= WRITERS_MAX)
         forget_writers(self);
     const acl_view_t *view = writer_view(self, first, user ? user : "");
-    if (!view || acl_may(view, ACL_WRITE, topic, size))
+    if (view && acl_may(view, ACL_WRITE, topic, size))
         return true;
     char address[64];
     subscriber_peer(first, address, sizeof address);
@@ -231,4 +255,6 @@ rights_free(rights_t *self)
 {
     forget_writers(self);
     bag_free(&self->denied);
+    for (size_t side = 0; side < SIDES; side++)
+        acl_free(&self->acl[side]);
 }

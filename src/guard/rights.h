@@ -5,6 +5,9 @@
 // A subscriber's rights stay what they were when it came; when they have changed it
 // is cut, and has the new ones when it comes again.
 //
+// A route holds the rights that it runs with. When it is removed the policy in force no
+// longer knows it, and what it still drains passes by the last ones that it had.
+//
 // By whoever has the route's turn (flow/turn.h).
 
 #ifndef ZB_RIGHTS_H
@@ -23,12 +26,15 @@ typedef struct {
     side_t xpub; // where they subscribe
 
     // Its own:
-    uint64_t generation; // of the rights that the subscribers were last looked at with
+    acl_t *acl[SIDES];   // of the sides that have rights
+    uint64_t generation; // of the policy that they are of
     bag_t writers; // user and routing id -> what they may do
     bag_t denied;  // what was said
     size_t denials;
 } rights_t;
 
+// Once FROM and XPUB are set, or set anew.
+void rights_take(rights_t *self);
 void rights_free(rights_t *self);
 
 // May the message that starts with FIRST come in?
