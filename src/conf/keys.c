@@ -56,6 +56,7 @@ static const key_word_t mechanisms[] = {
 #define BY_HAND 0, 0
 #define TEXT_MAX 4000 // with any key before it still a line
 #define SUBSCRIBED (ON(ZMQ_XPUB) | ON(ZMQ_PUB))
+#define KNOWS_TOPICS (ON(ZMQ_XSUB) | ON(ZMQ_SUB) | ON(ZMQ_PULL) | ON(ZMQ_XPUB)) // by message, or by subscription
 
 // clang-format off
 static const key_row_t rows[] = {
@@ -101,7 +102,7 @@ static const key_row_t rows[] = {
     {SCOPE_SIDE,    "gssapi_unsafe_zap", KEY_BOOL,      SIDE(security.gssapi_unsafe_zap), 0, 1,    "no",     NULL,      RELOAD_ROUTE,   0, 0},
     {SCOPE_SIDE,    "allow",             KEY_CIDR,      SIDE(security.allow),        0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_LIST | KEY_UNSET_OK, 0},
     {SCOPE_SIDE,    "deny",              KEY_CIDR,      SIDE(security.deny),         0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_LIST | KEY_UNSET_OK, 0},
-    {SCOPE_SIDE,    "acl",               KEY_PATH,      SIDE(security.acl),          1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,    KEY_UNSET_OK, 0},
+    {SCOPE_SIDE,    "acl",               KEY_PATH,      SIDE(security.acl),          1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,    KEY_UNSET_OK, KNOWS_TOPICS},
     {SCOPE_SIDE,    "ipc_mode",          KEY_MODE,      SIDE(ipc_mode),              0,  0777,     "0660",   NULL,      RELOAD_ROUTE,   0, 0},
     {SCOPE_SIDE,    "ipc_group",         KEY_GROUP,     SIDE(ipc_group),             0,  0,        "",       NULL,      RELOAD_ROUTE,   KEY_UNSET_OK, 0},
     {SCOPE_SIDE,    "max_clients",       KEY_NUMBER,    SIDE(max_clients),           0,  INT_MAX,  "0",      NULL,      RELOAD_LIVE,    0, 0},

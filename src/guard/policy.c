@@ -211,13 +211,6 @@ check_gssapi(const loader_t *self, const route_conf_t *route, side_t side, bool 
                    route->name, side_name(side));
 }
 
-// Where rights can be kept: by each message that comes in, or by each subscription.
-static bool
-knows_topics(int type)
-{
-    return type == ZMQ_XSUB || type == ZMQ_SUB || type == ZMQ_PULL || type == ZMQ_XPUB;
-}
-
 // What the configuration alone does not show (conf/secure.h has seen to the rest).
 static void
 check_side(const loader_t *self, const route_conf_t *route, side_t side, zap_mechanism_t mechanism, bool server)
@@ -232,10 +225,6 @@ check_side(const loader_t *self, const route_conf_t *route, side_t side, zap_mec
         diag_error(self->diag, side_place(route, side),
                    "[route %s] %s: with %s a side can bind or connect, not both: a socket is either server or client",
                    route->name, side_name(side), zap_mechanism_name(mechanism));
-    if (text_given(security->acl) && !knows_topics(conf->type) && side != SIDE_CAPTURE)
-        diag_error(self->diag, side_place(route, side),
-                   "[route %s] %s: acl needs a socket that knows topics (XSUB, SUB, PULL or XPUB), not %s", route->name,
-                   side_name(side), socket_type_name(conf->type));
     if (mechanism == ZAP_CURVE)
         check_curve(self, route, side, server);
     if (mechanism == ZAP_GSSAPI)
