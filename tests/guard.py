@@ -1023,6 +1023,28 @@ def test_an_exact_topic_never_brings_its_longer_neighbour():
         assert daemon.stop() == 0
 
 
+def test_each_side_has_rights_of_its_own():
+    folder = zb.folder()
+    everything, only = zb.write(folder + "/open", "topic readwrite #\n"), zb.write(folder + "/strict", "topic write only/#\n")
+    ini = """
+[route news]
+type = forwarder
+frontend_bind = ipc://{0}/in
+{1}
+ingress_bind = ipc://{0}/once
+{2}
+backend_bind = ipc://{0}/out
+"""
+    for frontend, ingress in ((everything, only), (only, everything), (None, only), (only, None)):
+        lines = [f"{side}_acl = {acl}" if acl else "" for side, acl in (("frontend", frontend), ("ingress", ingress))]
+        with zb.Daemon(ini.format(folder, *lines)) as daemon, Client(zmq.SUB, f"ipc://{folder}/out", topics=[b""]) as sub, \
+                Client(zmq.PUB, f"ipc://{folder}/in") as pub, Client(zmq.PUSH, f"ipc://{folder}/once") as push:
+            for writer, acl in ((pub, frontend), (push, ingress)):
+                got, = publish_until(writer, [sub], [b"not/yours", b"only/ok"])
+                assert got == ({b"only/ok"} if acl == only else {b"not/yours", b"only/ok"}), (lines, acl, got)
+            assert daemon.stop() == 0
+
+
 def test_a_route_that_leaves_keeps_its_rights():
     folder = zb.folder()
     acl = zb.write(folder + "/acl", "topic write ok/#\n")

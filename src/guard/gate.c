@@ -46,14 +46,10 @@ has_acl(const route_conf_t *conf, side_t side)
     return text_given(conf->sides[side].security.acl);
 }
 
-static side_t
-input_side(const route_conf_t *conf)
+static bool
+needs_right_to_publish(const route_conf_t *conf, side_t side)
 {
-    if (has_acl(conf, SIDE_FRONTEND) && conf->sides[SIDE_FRONTEND].type != ZMQ_XPUB)
-        return SIDE_FRONTEND;
-    if (conf->sides[SIDE_INGRESS].type != -1 && has_acl(conf, SIDE_INGRESS))
-        return SIDE_INGRESS;
-    return has_acl(conf, SIDE_BACKEND) && conf->sides[SIDE_BACKEND].type != ZMQ_XPUB ? SIDE_BACKEND : SIDES;
+    return side != SIDE_CAPTURE && conf->sides[side].type != -1 && conf->sides[side].type != ZMQ_XPUB && has_acl(conf, side);
 }
 
 gate_mode_t
@@ -251,11 +247,11 @@ on_subscription(void *arg, void *xpub, zmq_msg_t *frame)
 // --- messages ----------------------------------------------------------------------
 
 static bool
-on_message(void *arg, zmq_msg_t *first, drop_reason_t *reason)
+on_message(void *arg, side_t from, zmq_msg_t *first, drop_reason_t *reason)
 {
     gate_t *self = arg;
     rights_review(&self->rights);
-    if (self->rights.from != SIDES && !rights_may_publish(&self->rights, first)) {
+    if (self->rights.checked[from] && !rights_may_publish(&self->rights, from, first)) {
         *reason = DROP_ACL;
         return false;
     }
@@ -273,8 +269,10 @@ take_conf(gate_t *self, const route_conf_t *conf, counters_t *counters)
     self->counters = counters;
     self->xpub = xpub_side(conf);
     self->rights.counters = counters;
-    self->rights.from = input_side(conf);
     self->rights.xpub = self->xpub;
+    bool checks = false;
+    for (side_t side = 0; side < SIDES; side++)
+        checks |= self->rights.checked[side] = needs_right_to_publish(conf, side);
     rights_take(&self->rights);
     self->manual = self->xpub != SIDES && gate_mode(conf, self->xpub) == GATE_MANUAL;
     bool counts = self->xpub != SIDES && gate_mode(conf, self->xpub) != GATE_OPEN;
@@ -284,7 +282,7 @@ take_conf(gate_t *self, const route_conf_t *conf, counters_t *counters)
     self->filter = (filter_t){ .message = on_message,
                                .subscription = on_subscription,
                                .arg = self,
-                               .filters_messages = self->rights.from != SIDES || self->manual,
+                               .filters_messages = checks || self->manual,
                                .filters_subscriptions = counts };
 }
 

@@ -65,7 +65,7 @@ rights_say_denied(rights_t *self, const char *user, const char *address, const c
 static void
 take_side(rights_t *self, side_t side)
 {
-    acl_t *acl = side == SIDES ? NULL : inforce_acl(self->inforce, self->route, side);
+    acl_t *acl = inforce_acl(self->inforce, self->route, side);
     if (!acl) // the policy no longer knows this route: it is leaving, and keeps what it had
         return;
     acl_free(&self->acl[side]);
@@ -76,8 +76,9 @@ void
 rights_take(rights_t *self)
 {
     self->generation = inforce_generation(self->inforce);
-    take_side(self, self->from);
-    take_side(self, self->xpub);
+    for (side_t side = 0; side < SIDES; side++)
+        if (self->checked[side] || side == self->xpub)
+            take_side(self, side);
 }
 
 // What USER may do at SIDE. NULL, which is nothing at all, where no rights are known; the caller frees.
@@ -197,22 +198,22 @@ rights_check_readers(rights_t *self, const void *topic, size_t size)
 // --- who publishes -----------------------------------------------------------------
 
 static const acl_view_t *
-writer_view(rights_t *self, zmq_msg_t *first, const char *user)
+writer_view(rights_t *self, side_t from, zmq_msg_t *first, const char *user)
 {
     const char *id = zmq_msg_gets(first, "Routing-Id");
     text_t key = { 0 };
     text_bytes(&key, user, strlen(user) + 1);
     text_bytes(&key, id ? id : "", id ? strlen(id) : 0);
-    bag_item_t *item = bag_find(&self->writers, key.data, key.size);
+    bag_item_t *item = bag_find(&self->writers[from], key.data, key.size);
     if (!item) {
-        bag_put(&self->writers, key.data, key.size);
-        item = bag_find(&self->writers, key.data, key.size);
+        bag_put(&self->writers[from], key.data, key.size);
+        item = bag_find(&self->writers[from], key.data, key.size);
         item->value = xcalloc(1, sizeof(writer_t));
     }
     writer_t *writer = item->value;
     if (!writer->view || writer->generation != self->generation) {
         acl_view_free(&writer->view);
-        writer->view = view_of(self, self->from, user, id ? id : "");
+        writer->view = view_of(self, from, user, id ? id : "");
         writer->generation = self->generation;
     }
     text_free(&key);
@@ -220,28 +221,28 @@ writer_view(rights_t *self, zmq_msg_t *first, const char *user)
 }
 
 static void
-forget_writers(rights_t *self)
+forget_writers(bag_t *writers)
 {
-    for (size_t i = 0; i < self->writers.room; i++) {
-        bag_item_t *item = bag_slot(&self->writers, i);
+    for (size_t i = 0; i < writers->room; i++) {
+        bag_item_t *item = bag_slot(writers, i);
         if (!item)
             continue;
         writer_t *writer = item->value;
         acl_view_free(&writer->view);
         free(writer);
     }
-    bag_free(&self->writers);
+    bag_free(writers);
 }
 
 bool
-rights_may_publish(rights_t *self, zmq_msg_t *first)
+rights_may_publish(rights_t *self, side_t from, zmq_msg_t *first)
 {
     const void *topic = zmq_msg_data(first);
     size_t size = zmq_msg_size(first);
     const char *user = zmq_msg_gets(first, "User-Id");
-    if (self->writers.count >= WRITERS_MAX)
-        forget_writers(self);
-    const acl_view_t *view = writer_view(self, first, user ? user : "");
+    if (self->writers[from].count >= WRITERS_MAX)
+        forget_writers(&self->writers[from]);
+    const acl_view_t *view = writer_view(self, from, first, user ? user : "");
     if (view && acl_may(view, ACL_WRITE, topic, size))
         return true;
     char address[64];
@@ -253,8 +254,9 @@ rights_may_publish(rights_t *self, zmq_msg_t *first)
 void
 rights_free(rights_t *self)
 {
-    forget_writers(self);
     bag_free(&self->denied);
-    for (size_t side = 0; side < SIDES; side++)
+    for (size_t side = 0; side < SIDES; side++) {
+        forget_writers(&self->writers[side]);
         acl_free(&self->acl[side]);
+    }
 }

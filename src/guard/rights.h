@@ -22,23 +22,23 @@ typedef struct {
     const char *route;
     counters_t *counters;
     subscribers_t *subscribers;
-    side_t from; // where they publish with rights, SIDES: nowhere
-    side_t xpub; // where they subscribe
+    bool checked[SIDES]; // where each message needs the right to publish
+    side_t xpub;         // where they subscribe
 
     // Its own:
     acl_t *acl[SIDES];   // of the sides that have rights
     uint64_t generation; // of the policy that they are of
-    bag_t writers; // user and routing id -> what they may do
+    bag_t writers[SIDES]; // by user: what they may do
     bag_t denied;  // what was said
     size_t denials;
 } rights_t;
 
-// Once FROM and XPUB are set, or set anew.
+// Once CHECKED and XPUB are set, or set anew.
 void rights_take(rights_t *self);
 void rights_free(rights_t *self);
 
-// May the message that starts with FIRST come in?
-bool rights_may_publish(rights_t *self, zmq_msg_t *first);
+// May the message that starts with FIRST come in at FROM, which is checked?
+bool rights_may_publish(rights_t *self, side_t from, zmq_msg_t *first);
 
 // Cut those whose rights are others now. Before anything else passes.
 void rights_review(rights_t *self);
