@@ -1023,6 +1023,89 @@ def test_an_exact_topic_never_brings_its_longer_neighbour():
         assert daemon.stop() == 0
 
 
+def claim(name, value):
+    return bytes([len(name)]) + name + struct.pack(">I", len(value)) + value
+
+
+def raw_peer(port, kind, claims):
+    """A connection whose handshake, with these claims in it, is over."""
+    peer = socket.create_connection(("127.0.0.1", port), timeout=10 * zb.SLOW)
+    peer.sendall(zmtp.GREETING + zmtp.ready(kind, claims))
+    got = b""
+    while b"READY" not in got:
+        got += peer.recv(65536)
+    return peer
+
+
+def test_an_upstream_is_not_who_it_says_it_is():
+    folder = zb.folder()
+    port = zb.free_port()
+    acl = zb.write(folder + "/acl", "user admin\ntopic readwrite #\n")
+    password = zb.write(folder + "/password", "secret\n", 0o600)
+    with socket.create_server(("127.0.0.1", port)) as upstream, zb.Daemon(f"""
+[route up]
+type = streamer
+frontend_connect = tcp://127.0.0.1:{port}
+frontend_security = plain
+frontend_plain_username = zbroker
+frontend_plain_password_file = {password}
+frontend_acl = {acl}
+backend_bind = ipc://{folder}/out
+""") as daemon, zb.Control(daemon) as control:
+        upstream.settimeout(10 * zb.SLOW)
+        with upstream.accept()[0] as peer:
+            peer.settimeout(10 * zb.SLOW)
+            peer.sendall(zmtp.SIGNATURE + b"\x03\x00" + b"PLAIN".ljust(20, b"\0") + b"\1" + bytes(31))
+            got = b""
+            for word, answer in ((b"HELLO", zmtp.command(b"WELCOME", b"")), (b"INITIATE", zmtp.ready(b"PUSH", claim(b"User-Id", b"admin")))):
+                while word not in got:
+                    got += peer.recv(65536)
+                peer.sendall(answer)
+            peer.sendall(zmtp.frame(b"by admin"))
+            daemon.wait_log(r'acl: route up: \S+ may not publish "by admin"')
+            assert control.route("up")["dropped"]["acl"] == 1
+        assert "user=admin" not in daemon.log()
+        assert daemon.stop() == 0
+
+
+def test_a_stranger_is_not_who_it_says_it_is_where_nobody_is_asked():
+    folder = zb.folder()
+    port = zb.free_port()
+    with zb.Daemon(f"""
+[route open]
+type = forwarder
+frontend_bind = ipc://{folder}/in
+backend_bind = tcp://127.0.0.1:{port}
+backend_max_subscriptions = 1
+""") as daemon, raw_peer(port, b"SUB", claim(b"User-Id", b"root")) as stranger:
+        stranger.sendall(zmtp.frame(b"\x01a") + zmtp.frame(b"\x01b"))
+        daemon.wait_log("quota: route open")
+        assert "user=root" not in daemon.log()
+        assert daemon.stop() == 0
+
+
+def test_a_line_that_goes_by_what_a_client_says_of_itself_only_denies():
+    folder, port = zb.folder(), zb.free_port()
+    ini = f"""
+[route jobs]
+type = streamer
+frontend_bind = tcp://127.0.0.1:{port}
+frontend_acl = {folder}/acl
+backend_bind = ipc://{folder}/out
+"""
+    file = zb.write(folder + "/x.ini", ini)
+    zb.write(folder + "/acl", "pattern write dev/%c/#\n")
+    result = zb.run("-t", "-c", file)
+    assert result.returncode == 1 and f"{folder}/acl:1:19: error: %c is what a client says of itself" in result.stderr, result
+    zb.write(folder + "/acl", "pattern write dev/#\npattern deny dev/%c/#\n")
+    assert zb.run("-t", "-c", file).returncode == 0
+    with zb.Daemon(file, folder=folder) as daemon, Client(zmq.PULL, f"ipc://{folder}/out") as pull, \
+            raw_peer(port, b"PUSH", claim(b"Identity", b"pump")) as peer:
+        peer.sendall(zmtp.frame(b"dev/pump/1") + zmtp.frame(b"dev/fan/1"))
+        assert pull.socket.recv() == b"dev/fan/1"
+        assert daemon.stop() == 0
+
+
 def test_each_side_has_rights_of_its_own():
     folder = zb.folder()
     everything, only = zb.write(folder + "/open", "topic readwrite #\n"), zb.write(folder + "/strict", "topic write only/#\n")

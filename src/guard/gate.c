@@ -271,12 +271,15 @@ take_conf(gate_t *self, const route_conf_t *conf, counters_t *counters)
     self->rights.counters = counters;
     self->rights.xpub = self->xpub;
     bool checks = false;
-    for (side_t side = 0; side < SIDES; side++)
+    for (side_t side = 0; side < SIDES; side++) {
         checks |= self->rights.checked[side] = needs_right_to_publish(conf, side);
+        self->rights.verified[side] = side_verifies_users(&conf->sides[side]);
+    }
     rights_take(&self->rights);
     self->manual = self->xpub != SIDES && gate_mode(conf, self->xpub) == GATE_MANUAL;
     bool counts = self->xpub != SIDES && gate_mode(conf, self->xpub) != GATE_OPEN;
     self->subscribers.by_address = counts && side_is_client(&conf->sides[self->xpub]);
+    self->subscribers.verified = counts && side_verifies_users(&conf->sides[self->xpub]);
     self->verboser = counts && has_option(&conf->sides[self->xpub], "xpub_verboser");
     self->verbose = self->verboser || (counts && has_option(&conf->sides[self->xpub], "xpub_verbose"));
     self->filter = (filter_t){ .message = on_message,

@@ -72,6 +72,12 @@ side_asks(const side_conf_t *side)
            || text_given(security->acl);
 }
 
+bool
+side_verifies_users(const side_conf_t *side)
+{
+    return side->security.mechanism > SECURITY_NONE && side_is_server(side);
+}
+
 place_t
 side_place(const route_conf_t *route, side_t side)
 {

@@ -60,6 +60,10 @@ bool entry_admits(const entry_t *self, const char *address);
 bool side_is_server(const side_conf_t *side);
 bool side_is_client(const side_conf_t *side);
 
+// Does every peer of a side have a user, whom we have verified? Only then is the User-Id of a message
+// ours: libzmq puts there what our handler answered. Elsewhere it is what the peer says of itself.
+bool side_verifies_users(const side_conf_t *side);
+
 // Where the security of a side is said, or at least the route.
 place_t side_place(const route_conf_t *route, side_t side);
 

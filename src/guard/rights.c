@@ -4,6 +4,7 @@
 #include "base/event.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "guard/users.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,9 @@ enum {
     WRITERS_MAX = 4096,
 };
 
-typedef struct {
+typedef struct writer {
+    char user[USER_NAME_MAX + 1];
+    char id[64]; // "" where no line of the rights asks for it
     acl_view_t *view;
     uint64_t generation;
 } writer_t;
@@ -197,29 +200,6 @@ rights_check_readers(rights_t *self, const void *topic, size_t size)
 
 // --- who publishes -----------------------------------------------------------------
 
-static const acl_view_t *
-writer_view(rights_t *self, side_t from, zmq_msg_t *first, const char *user)
-{
-    const char *id = zmq_msg_gets(first, "Routing-Id");
-    text_t key = { 0 };
-    text_bytes(&key, user, strlen(user) + 1);
-    text_bytes(&key, id ? id : "", id ? strlen(id) : 0);
-    bag_item_t *item = bag_find(&self->writers[from], key.data, key.size);
-    if (!item) {
-        bag_put(&self->writers[from], key.data, key.size);
-        item = bag_find(&self->writers[from], key.data, key.size);
-        item->value = xcalloc(1, sizeof(writer_t));
-    }
-    writer_t *writer = item->value;
-    if (!writer->view || writer->generation != self->generation) {
-        acl_view_free(&writer->view);
-        writer->view = view_of(self, from, user, id ? id : "");
-        writer->generation = self->generation;
-    }
-    text_free(&key);
-    return writer->view;
-}
-
 static void
 forget_writers(bag_t *writers)
 {
@@ -234,20 +214,60 @@ forget_writers(bag_t *writers)
     bag_free(writers);
 }
 
+static writer_t *
+add_writer(bag_t *writers, const char *key, size_t size, const char *user, const char *id)
+{
+    writer_t *writer = xcalloc(1, sizeof *writer);
+    snprintf(writer->user, sizeof writer->user, "%s", user);
+    snprintf(writer->id, sizeof writer->id, "%s", id);
+    bag_put(writers, key, size);
+    bag_find(writers, key, size)->value = writer;
+    return writer;
+}
+
+static writer_t *
+find_writer(rights_t *self, side_t from, const char *user, const char *id)
+{
+    char key[sizeof self->last[from]->user + sizeof self->last[from]->id];
+    bag_t *writers = &self->writers[from];
+    if (writers->count >= WRITERS_MAX) {
+        forget_writers(writers);
+        self->last[from] = NULL;
+    }
+    writer_t *last = self->last[from];
+    if (last && strcmp(last->user, user) == 0 && strcmp(last->id, id) == 0)
+        return last;
+    // No user has a line break in its name.
+    int size = snprintf(key, sizeof key, "%.*s\n%.*s", (int)sizeof last->user - 1, user, (int)sizeof last->id - 1, id);
+    const bag_item_t *item = bag_find(writers, key, (size_t)size);
+    return self->last[from] = item ? item->value : add_writer(writers, key, (size_t)size, user, id);
+}
+
+static const acl_view_t *
+writer_view(rights_t *self, side_t from, zmq_msg_t *first, const char *user)
+{
+    bool by_id = self->acl[from] && acl_asks_for_id(self->acl[from]);
+    writer_t *writer = find_writer(self, from, user, by_id ? subscriber_claimed_id(first) : "");
+    if (!writer->view || writer->generation != self->generation) {
+        acl_view_free(&writer->view);
+        writer->view = view_of(self, from, writer->user, writer->id);
+        writer->generation = self->generation;
+    }
+    return writer->view;
+}
+
 bool
 rights_may_publish(rights_t *self, side_t from, zmq_msg_t *first)
 {
     const void *topic = zmq_msg_data(first);
     size_t size = zmq_msg_size(first);
-    const char *user = zmq_msg_gets(first, "User-Id");
-    if (self->writers[from].count >= WRITERS_MAX)
-        forget_writers(&self->writers[from]);
-    const acl_view_t *view = writer_view(self, from, first, user ? user : "");
+    const char *user = subscriber_user(first, self->verified[from]);
+    const acl_view_t *view = writer_view(self, from, first, user);
     if (view && acl_may(view, ACL_WRITE, topic, size))
         return true;
     char address[64];
     subscriber_peer(first, address, sizeof address);
-    rights_say_denied(self, user ? user : "", *address ? address : "inproc", "publish", topic, size);
+    rights_say_denied(self, user, *address ? address : "inproc", "publish", topic, size);
     return false;
 }
 

@@ -22,18 +22,20 @@ typedef struct {
     const char *route;
     counters_t *counters;
     subscribers_t *subscribers;
-    bool checked[SIDES]; // where each message needs the right to publish
-    side_t xpub;         // where they subscribe
+    bool checked[SIDES];  // where each message needs the right to publish
+    bool verified[SIDES]; // where peers have users (side_verifies_users)
+    side_t xpub;          // where they subscribe
 
     // Its own:
     acl_t *acl[SIDES];   // of the sides that have rights
     uint64_t generation; // of the policy that they are of
-    bag_t writers[SIDES]; // by user: what they may do
+    bag_t writers[SIDES]; // by their names: what they may do
+    struct writer *last[SIDES]; // who was found there: messages come in rows
     bag_t denied;  // what was said
     size_t denials;
 } rights_t;
 
-// Once CHECKED and XPUB are set, or set anew.
+// Once CHECKED, VERIFIED and XPUB are set, or set anew.
 void rights_take(rights_t *self);
 void rights_free(rights_t *self);
 

@@ -58,11 +58,18 @@ subscriber_address(const subscriber_t *client)
                                                                                                      : client->address;
 }
 
-static void
-copy_property(zmq_msg_t *frame, const char *name, char *to, size_t room)
+const char *
+subscriber_user(zmq_msg_t *frame, bool verified)
 {
-    const char *text = zmq_msg_gets(frame, name);
-    snprintf(to, room, "%s", text ? text : "");
+    const char *user = verified ? zmq_msg_gets(frame, "User-Id") : NULL;
+    return user ? user : "";
+}
+
+const char *
+subscriber_claimed_id(zmq_msg_t *frame)
+{
+    const char *id = zmq_msg_gets(frame, "Identity"); // as READY calls it
+    return id ? id : "";
 }
 
 ino_t
@@ -203,8 +210,8 @@ add_client(subscribers_t *self, zmq_msg_t *frame, const void *key, size_t key_si
         sweep(self);
     zmq_msg_init(&client->pin);
     zmq_msg_copy(&client->pin, frame);
-    copy_property(frame, "User-Id", client->user, sizeof client->user);
-    copy_property(frame, "Routing-Id", client->id, sizeof client->id);
+    snprintf(client->user, sizeof client->user, "%s", subscriber_user(frame, self->verified));
+    snprintf(client->id, sizeof client->id, "%s", subscriber_claimed_id(frame));
     look_at_connection(client, frame);
     client->key_size = key_size;
     bag_put(&self->index, key, key_size);
