@@ -338,6 +338,86 @@ def test_a_secret_that_is_not_secret_is_refused():
         assert "server_secret" in result.stderr and "error" in result.stderr
 
 
+def test_what_decides_about_rights_is_refused_when_others_may_write_to_it():
+    folder = zb.folder()
+    acl = zb.write(zb.folder() + "/acl", "user alice\ntopic write #\n")
+    ini, clients, server, front, _ = curve_house(folder, f"frontend_acl = {acl}")
+    alice = make_cert(clients, "alice")
+    file = zb.write(folder + "/zbroker.ini", ini)
+    with zb.Daemon(file, folder=folder) as daemon:
+        for path, wrong, named in ((acl, 0o666, acl), (acl, 0o664, acl), (os.path.dirname(acl), 0o777, acl), (clients, 0o775, clients),
+                                   (server, 0o646, server), (folder, 0o777, clients)):
+            right = stat.S_IMODE(os.stat(path).st_mode)
+            os.chmod(path, wrong)
+            for said in (zb.run("-t", "-c", file), daemon.ctl("reload")):
+                assert said.returncode == 1, (path, said)
+                assert re.search(re.escape(named) + r": (error: )?(others may write|mode \d+ lets others write)", said.stdout + said.stderr), (path, said)
+            os.chmod(path, right)
+            assert zb.run("-t", "-c", file).returncode == 0, path
+        # One certificate is left out, the others count.
+        bob = make_cert(clients, "bob")
+        os.chmod(alice, 0o666)
+        reload(daemon)
+        daemon.wait_log(r"clients/alice: certificate left out: mode 0666 lets others write to it")
+        assert not is_in(zmq.PUSH, front, alice, server) and is_in(zmq.PUSH, front, bob, server)
+        assert daemon.stop() == 0
+
+
+def test_a_secret_of_somebody_else_is_refused():
+    if os.geteuid() != 0:
+        raise zb.Skip("needs root")
+    folder = zb.folder()
+    os.chmod(folder, 0o755)
+    password = zb.write(folder + "/password", "secret\n", 0o600)
+    ini, clients, server, *_ = curve_house(folder)
+    plain = f"""
+[route out]
+type = streamer
+frontend_bind = ipc://{folder}/in
+backend_connect = tcp://127.0.0.1:{zb.free_port()}
+backend_security = plain
+backend_plain_username = zbroker
+backend_plain_password_file = {password}
+"""
+    for text, secret in ((ini, server + "_secret"), (plain, password)):
+        file = zb.write(folder + "/x.ini", text)
+        for owner, code in ((65534, 0), (1234, 1)):
+            os.chown(secret, owner, 65534)
+            os.chmod(secret, 0o440)
+            result = zb.run("-t", "-c", file, user=65534, group=65534, extra_groups=[])
+            assert result.returncode == code, (secret, owner, result)
+            assert f"{secret}: " + ("belongs to user 1234" if code else "mode 0440 is open to others") in result.stderr, result
+
+
+def test_a_secret_as_orchestrators_mount_it_is_taken_with_a_warning():
+    folder = zb.folder()
+    ini, clients, *_ = curve_house(folder)
+    os.mkdir(folder + "/..2026")
+    for part in ("server", "server_secret"):
+        os.rename(f"{folder}/{part}", f"{folder}/..2026/{part}")
+        os.symlink(f"..data/{part}", f"{folder}/{part}")
+    os.symlink("..2026", folder + "/..data")
+    os.chmod(folder + "/..2026/server_secret", 0o440)
+    result = zb.run("-t", "-c", zb.write(folder + "/x.ini", ini))
+    assert result.returncode == 0, result
+    assert re.search(r"warning: the secret part, .*/server_secret: mode 0440 is open to others", result.stderr), result.stderr
+
+
+def test_names_in_certificates_that_are_not_what_they_seem_are_warned_of():
+    folder = zb.folder()
+    ini, clients, *_ = curve_house(folder)
+    make_cert(clients, "alice")
+    assert keygen("cert", "bob", "-d", clients, "-m", "name=alice").returncode == 0
+    make_cert(clients, "carol.cert")
+    with zb.Daemon(ini) as daemon:
+        reload(daemon)
+        for said in (zb.run("-t", "-c", daemon.file).stderr, daemon.log()):
+            for words in ("its name is alice, which is not that of the file", "one more certificate of user alice, beside alice"):
+                assert re.search(f"clients/bob: .*{words}", said), said
+            assert "carol" not in said
+        assert daemon.stop() == 0
+
+
 def test_root_may_check_what_the_service_will_read():
     if os.geteuid() != 0:
         raise zb.Skip("needs root")

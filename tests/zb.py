@@ -54,6 +54,8 @@ HEAVY = float(os.environ.get("ZB_SLOW", "1"))  # how much more memory and proces
 SLOW = 6 * HEAVY
 LIMIT = 60
 
+os.umask(0o022)  # what others may write to is refused
+
 _processes = []
 _daemons = []
 _folders = []

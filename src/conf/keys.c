@@ -2,19 +2,18 @@
 #include "conf/keys.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "base/trust.h"
 #include "conf/cidr.h"
 #include "conf/suggest.h"
 #include "conf/units.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -269,16 +268,16 @@ parse_path(const key_row_t *row, const char *text, key_value_t *value, const com
 static int
 read_secret(const char *path, char text[257], const complaint_t *at)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    char words[TRUST_WORDS];
+    int fd = trust_open(path, TRUST_SECRET, words);
     if (fd == -1)
-        return fail(at, "cannot read %s: %s", path, strerror(errno));
-    struct stat status;
-    ssize_t size = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) ? read(fd, text, 256) : -1;
+        return fail(at, "%s: %s", path, words);
+    ssize_t size = read(fd, text, 256);
     close(fd);
     if (size == -1)
-        return fail(at, "cannot read %s: not a readable file", path);
-    if (status.st_mode & 0077)
-        return fail(at, "%s is open to others, mode %04o; make it 0600", path, (unsigned)(status.st_mode & 07777));
+        return fail(at, "%s: cannot read: %s", path, strerror(errno));
+    if (*words) // a warning
+        fail(at, "%s: %s", path, words);
     text[size] = '\0';
     text[strcspn(text, "\r\n")] = '\0';
     size_t length = strlen(text);

@@ -232,7 +232,7 @@ acl_t *
 acl_load(const char *file, diag_t *diag)
 {
     size_t size;
-    char *text = file_read(file, ACL_FILE_MAX, &size, diag);
+    char *text = file_read(file, TRUST_RIGHTS, ACL_FILE_MAX, &size, diag);
     acl_t *self = text ? acl_parse(file, text, size, diag) : NULL;
     free(text);
     return self;

@@ -97,11 +97,23 @@ find_source(const policy_t *policy, source_kind_t kind, const char *path)
 }
 
 static void
+tell_of_certificate(void *arg, bool left_out, const char *file, int line, const char *text)
+{
+    const loader_t *self = arg;
+    if (!left_out)
+        diag_warning(self->diag, (place_t){ file, line, 0 }, "%s", text);
+    else if (self->damaged)
+        self->damaged(self->arg, file, line, text);
+}
+
+static void
 load_keys(const loader_t *self, source_t *source, place_t place)
 {
     const source_t *before = find_source(self->before, SOURCE_KEYS, source->path);
-    source->keys = keyset_load(source->path, before ? before->keys : NULL, self->damaged, self->arg);
-    if (!source->keys)
+    source->keys = keyset_load(source->path, before ? before->keys : NULL, tell_of_certificate, (void *)(uintptr_t)self);
+    if (source->keys)
+        file_check(source->path, TRUST_RIGHTS, self->diag);
+    else
         diag_error(self->diag, place, "client_certs: cannot read %s: %s", source->path, strerror(errno));
 }
 
@@ -144,8 +156,8 @@ use_source(const loader_t *self, source_kind_t kind, const char *path, place_t p
     source_t *source = find_source(policy, kind, path);
     if (source)
         return source;
-    if (kind == SOURCE_USERS)
-        file_warn_mode(path, self->diag);
+    if (kind != SOURCE_KEYS)
+        file_check(path, kind == SOURCE_USERS ? TRUST_HASHES : TRUST_RIGHTS, self->diag);
     source_t *before = find_source(self->before, kind, path);
     source = is_unchanged_file(before) ? before : load_source(self, kind, path, place);
     source->holders++;
@@ -182,6 +194,8 @@ try_cert(const loader_t *self, const char *path, bool secret, place_t place, con
                    fault.text);
     else
         cert_wipe(&cert);
+    if (*fault.warning)
+        diag_warning(self->diag, (place_t){ path, 0, 0 }, "%s", fault.warning);
 }
 
 static void
