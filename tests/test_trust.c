@@ -146,6 +146,35 @@ links_lead_on(void)
     CHECK(trusted("direct", TRUST_SECRET) == 'n');
 }
 
+static char
+trusted_in(const char *list, const char *name)
+{
+    char *at = path_of(list), *path = xasprintf("%s/%s/%s", folder, list, name);
+    int fd = open(at, O_RDONLY | O_DIRECTORY), file = trust_open_in(fd, path, TRUST_RIGHTS, words);
+    char result = file == -1 ? 'n' : *words ? 'w' : 'y';
+    if (file != -1)
+        close(file);
+    close(fd);
+    free(path);
+    free(at);
+    return result;
+}
+
+static void
+of_a_folder_that_was_checked_only_links_are_walked(void)
+{
+    make_folder("list", 0755);
+    make_folder("apart", 0755);
+    write_file("apart/file", 0644);
+    write_file("list/file", 0644);
+    make_link("list/link", "../apart/file");
+    CHECK(trusted_in("list", "file") == 'y' && trusted_in("list", "link") == 'y');
+    write_file("list/file", 0646);
+    make_folder("apart", 0777);
+    CHECK(trusted_in("list", "file") == 'n' && trusted_in("list", "link") == 'n');
+    CHECK(trusted_in("list", "nothing") == 'n' && strstr(words, "cannot open: "));
+}
+
 static void
 only_a_file_is_opened(void)
 {
@@ -216,6 +245,7 @@ main(void)
     RUN(what_the_mode_lets_others_do_decides);
     RUN(a_folder_that_others_may_write_to_spoils_what_is_in_it);
     RUN(links_lead_on);
+    RUN(of_a_folder_that_was_checked_only_links_are_walked);
     RUN(only_a_file_is_opened);
     RUN(what_belongs_to_somebody_else_is_refused_and_root_is_warned);
     char *command = xasprintf("rm -rf %s", folder);

@@ -15,7 +15,12 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { LINKS_MAX = 40, GROUPS_MAX = 256, OTHERS_WRITE = S_IWGRP | S_IWOTH };
+enum {
+    LINKS_MAX = 40,
+    GROUPS_MAX = 256,
+    OTHERS_WRITE = S_IWGRP | S_IWOTH,
+    FLAGS = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY,
+};
 
 static const struct {
     mode_t refused, warned;
@@ -70,7 +75,8 @@ judge_folder(const struct stat *st, const char *path, bool is_last, char *words)
         return 0;
     if (st->st_mode & S_ISVTX && statvfs(path, &system) == 0 && system.f_flag & ST_RDONLY)
         return 0;
-    return fail(words, "others may write to the folder %.200s, mode %04o: chmod go-w", path, (unsigned)st->st_mode & 07777);
+    return fail(words, "others may write to the folder %.200s, mode %04o: chmod go-w", path,
+                (unsigned)st->st_mode & 07777);
 }
 
 static bool
@@ -212,15 +218,12 @@ trust_check(const char *path, trust_kind_t kind, char words[TRUST_WORDS])
     return S_ISREG(way.st.st_mode) ? judge_file(&way.st, kind, words) : 0;
 }
 
-int
-trust_open(const char *path, trust_kind_t kind, char words[TRUST_WORDS])
+// What was opened, or could not be: ERRNO says why.
+static int
+take(int fd, trust_kind_t kind, char *words)
 {
-    walk_t way = { .words = words };
     struct stat st;
-    *words = '\0';
-    if (walk(&way, path) == -1)
-        return -1;
-    int fd = open(way.at, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY), rc = 0;
+    int rc;
     if (fd == -1 || fstat(fd, &st) == -1)
         rc = fail(words, "cannot open: %s", strerror(errno));
     else
@@ -229,4 +232,23 @@ trust_open(const char *path, trust_kind_t kind, char words[TRUST_WORDS])
         return fd;
     close(fd);
     return -1;
+}
+
+int
+trust_open(const char *path, trust_kind_t kind, char words[TRUST_WORDS])
+{
+    walk_t way = { .words = words };
+    *words = '\0';
+    return walk(&way, path) == 0 ? take(open(way.at, FLAGS), kind, words) : -1;
+}
+
+int
+trust_open_in(int folder, const char *path, trust_kind_t kind, char words[TRUST_WORDS])
+{
+    const char *slash = strrchr(path, '/');
+    int fd = openat(folder, slash ? slash + 1 : path, FLAGS);
+    if (fd == -1 && errno == ELOOP)
+        return trust_open(path, kind, words);
+    *words = '\0';
+    return take(fd, kind, words);
 }

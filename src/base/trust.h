@@ -26,4 +26,7 @@ int trust_check(const char *path, trust_kind_t kind, char words[TRUST_WORDS]);
 // The same for a regular file, and opens it: a descriptor to read from, or -1.
 int trust_open(const char *path, trust_kind_t kind, char words[TRUST_WORDS]);
 
+// The same for a file in FOLDER, a descriptor of what has been checked already: only a link is walked from / on.
+int trust_open_in(int folder, const char *path, trust_kind_t kind, char words[TRUST_WORDS]);
+
 #endif

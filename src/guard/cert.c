@@ -181,12 +181,11 @@ read_all(int fd, size_t max, size_t *size, cert_fault_t *fault)
     return text;
 }
 
-// WORDS: a warning, or "".
+// What is in FD, -1: why not is in WORDS, which are a warning else.
 static char *
-read_file(const char *path, bool secret, size_t *size, char words[TRUST_WORDS], cert_fault_t *fault)
+read_file(int fd, size_t *size, const char *words, cert_fault_t *fault)
 {
     struct stat st = { 0 };
-    int fd = trust_open(path, secret ? TRUST_SECRET : TRUST_RIGHTS, words);
     if (fd == -1) {
         fail(fault, 0, words);
         return NULL;
@@ -201,12 +200,11 @@ read_file(const char *path, bool secret, size_t *size, char words[TRUST_WORDS], 
 }
 
 static int
-load(cert_t *self, const char *path, bool secret, cert_fault_t *fault)
+load(cert_t *self, int fd, const char *words, cert_fault_t *fault)
 {
     size_t size = 0;
-    char words[TRUST_WORDS];
     *fault = (cert_fault_t){ 0 };
-    char *text = read_file(path, secret, &size, words, fault);
+    char *text = read_file(fd, &size, words, fault);
     if (!text)
         return -1;
     int rc = cert_parse(self, text, size, fault);
@@ -216,14 +214,28 @@ load(cert_t *self, const char *path, bool secret, cert_fault_t *fault)
     return rc;
 }
 
-int
-cert_load_public(cert_t *self, const char *path, cert_fault_t *fault)
+static int
+load_public(cert_t *self, int fd, const char *words, cert_fault_t *fault)
 {
-    int rc = load(self, path, false, fault);
+    int rc = load(self, fd, words, fault);
     sodium_memzero(self->secret_key, sizeof self->secret_key);
     sodium_memzero(self->secret_text, sizeof self->secret_text);
     self->has_secret = false;
     return rc;
+}
+
+int
+cert_load_public(cert_t *self, const char *path, cert_fault_t *fault)
+{
+    char words[TRUST_WORDS];
+    return load_public(self, trust_open(path, TRUST_RIGHTS, words), words, fault);
+}
+
+int
+cert_load_listed(cert_t *self, int folder, const char *path, cert_fault_t *fault)
+{
+    char words[TRUST_WORDS];
+    return load_public(self, trust_open_in(folder, path, TRUST_RIGHTS, words), words, fault);
 }
 
 // The secret key must be that of the public one, or nobody will get in and
@@ -254,11 +266,12 @@ int
 cert_load_secret(cert_t *self, const char *path, cert_fault_t *fault)
 {
     cert_t public;
+    char words[TRUST_WORDS];
     *self = (cert_t){ 0 };
-    if (load(&public, path, false, fault) == -1)
+    if (load(&public, trust_open(path, TRUST_RIGHTS, words), words, fault) == -1)
         return -1;
     char *beside = public.has_secret ? xstrdup(path) : xasprintf("%s_secret", path);
-    int rc = load(self, beside, true, fault);
+    int rc = load(self, trust_open(beside, TRUST_SECRET, words), words, fault);
     if (rc == 0 && !self->has_secret)
         rc = fail(fault, 0, "no secret-key in section curve");
     if (rc == 0)

@@ -40,6 +40,7 @@ int cert_parse(cert_t *self, const char *text, size_t size, cert_fault_t *fault)
 
 // Read a public certificate, which others may read but not write; a secret part in the file is not kept. 0 or -1.
 int cert_load_public(cert_t *self, const char *path, cert_fault_t *fault);
+int cert_load_listed(cert_t *self, int folder, const char *path, cert_fault_t *fault); // of FOLDER, which is trusted
 
 // Read both parts: from PATH, or the secret one from PATH_secret beside it, as
 // czmq writes them. What may hold a secret is in base/trust.h. 0 or -1.

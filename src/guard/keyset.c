@@ -127,11 +127,11 @@ by_name(const struct dirent **a, const struct dirent **b)
 }
 
 static void
-read_certificate(known_t *self, const char *path, cert_fault_t *fault)
+read_certificate(known_t *self, int folder, const char *path, cert_fault_t *fault)
 {
     cert_t cert;
     char user[CERT_NAME_MAX + 1];
-    if (cert_load_public(&cert, path, fault) == -1)
+    if (cert_load_listed(&cert, folder, path, fault) == -1)
         return;
     cert_user(&cert, path, user);
     if (users_name_fault(user, strlen(user))) {
@@ -154,7 +154,7 @@ add_certificate(keyset_t *self, const char *path, const char *name, int folder, 
         memcpy(known->key, old->key, sizeof known->key);
         known->user = xstrdup(old->user);
     } else
-        read_certificate(known, path, fault);
+        read_certificate(known, folder, path, fault);
     const char *other = known->user ? add(self, known->key, known->user) : NULL;
     if (other)
         snprintf(fault->text, sizeof fault->text, "has the same key as %.100s, who came first", other);
