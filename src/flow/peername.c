@@ -28,6 +28,12 @@ peername_split(const char *text, size_t size, char *host, size_t room)
     return inode;
 }
 
+bool
+peername_is_ipc(const char *host)
+{
+    return strncmp(host, "localhost:", 10) == 0;
+}
+
 ino_t
 peername_inode(int fd)
 {

@@ -25,6 +25,7 @@ struct gate {
     side_t xpub;  // SIDES: none
     bool manual, verbose, verboser; // as the user set them
     bool out_of_step; // the XPUB may name the wrong peer
+    bool addressless; // over tipc libzmq knows no address: who names one there has made it up
     subscribers_t subscribers;
     rights_t rights;
 };
@@ -38,6 +39,15 @@ xpub_side(const route_conf_t *conf)
         if (conf->sides[side].type == ZMQ_XPUB)
             return side;
     return SIDES;
+}
+
+static bool
+is_over_tipc(const side_conf_t *side)
+{
+    for (size_t i = 0; i < side->endpoint_count; i++)
+        if (side->endpoints[i].at.transport == TRANSPORT_TIPC)
+            return true;
+    return false;
 }
 
 static bool
@@ -229,7 +239,7 @@ on_subscription(void *arg, void *xpub, zmq_msg_t *frame)
     size_t size = zmq_msg_size(frame);
     self->socket = xpub;
     rights_review(&self->rights);
-    const char *sender = zmq_msg_gets(frame, "Peer-Address");
+    const char *sender = self->addressless ? NULL : zmq_msg_gets(frame, "Peer-Address");
     bool is_plain = size == 0 || data[0] > 1;
     if (!sender && !is_plain && data[0] == 0)
         return left(self, data + 1, size - 1);
@@ -277,6 +287,7 @@ take_conf(gate_t *self, const route_conf_t *conf, counters_t *counters)
     }
     rights_take(&self->rights);
     self->manual = self->xpub != SIDES && gate_mode(conf, self->xpub) == GATE_MANUAL;
+    self->addressless = self->xpub != SIDES && is_over_tipc(&conf->sides[self->xpub]);
     bool counts = self->xpub != SIDES && gate_mode(conf, self->xpub) != GATE_OPEN;
     self->subscribers.by_address = counts && side_is_client(&conf->sides[self->xpub]);
     self->subscribers.verified = counts && side_verifies_users(&conf->sides[self->xpub]);

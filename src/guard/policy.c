@@ -376,10 +376,9 @@ policy_free(policy_t **self_p)
 bool
 entry_admits(const entry_t *self, const char *address)
 {
-    // A peer over ipc has no address: who may use the file decides.
-    if (strncmp(address, "localhost:", 10) == 0 || !*address)
+    if (!address || (self->allow.count == 0 && self->deny.count == 0))
         return true;
-    if (cidr_match(&self->deny, address))
+    if (!cidr_is_address(address) || cidr_match(&self->deny, address))
         return false;
     return self->allow.count == 0 || cidr_match(&self->allow, address);
 }

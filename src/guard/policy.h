@@ -53,7 +53,8 @@ void policy_free(policy_t **self_p);
 // Is there a side that asks? Else nobody need be.
 bool policy_asks(const policy_t *self);
 
-// May a peer at ADDRESS ("192.0.2.7"; of ipc: "localhost:…") come to this side?
+// May a peer at ADDRESS ("192.0.2.7") come to this side? NULL is a peer over ipc, which has none: who may use the
+// file decides. What is no address comes only where none is asked for.
 bool entry_admits(const entry_t *self, const char *address);
 
 // Has a side a bound endpoint: do they come to us? Has it one where we go to them?

@@ -63,7 +63,7 @@ typedef struct {
 void subscribers_init(subscribers_t *self, topics_t *topics);
 void subscribers_free(subscribers_t *self);
 
-// Who sent FRAME, of which SENDER is the address (Peer-Address), NULL over inproc. One
+// Who sent FRAME, of which SENDER is the address (Peer-Address), NULL where there is none (inproc). One
 // who was not there yet is added, and who has gone may be forgotten.
 subscriber_t *subscribers_find(subscribers_t *self, zmq_msg_t *frame, const char *sender);
 subscriber_t *subscribers_local(const subscribers_t *self); // over inproc, NULL: nobody
