@@ -165,17 +165,18 @@ secure_check(const check_t *self, size_t which)
 
 // --- what cannot be kept -----------------------------------------------------------------
 
-// Without a side, acl is for frontend, backend and ingress, and each has to keep it. fit_keys tells where none does.
+// Without a side, acl is for frontend, backend and ingress, and each has to keep it. Where none does fit_keys tells of it,
+// if it is not of [defaults].
 static bool
 is_acl_left_out(const check_t *self, size_t which, const given_slot_t *slot)
 {
     uint32_t keepers = attribute_sockets(attribute_find("acl"));
-    bool kept = given_by_defaults(self, slot);
+    bool ours_to_tell = given_by_defaults(self, slot);
     if (which == SIDE_CAPTURE || keepers & ON(self->route->sides[which].type) || slot == given_written(self, which, attribute_find("acl"), true))
         return false;
     for (size_t i = 0; i < SIDES; i++)
-        kept |= self->route->sides[i].type >= 0 && keepers & ON(self->route->sides[i].type);
-    return kept;
+        ours_to_tell |= self->route->sides[i].type >= 0 && keepers & ON(self->route->sides[i].type);
+    return ours_to_tell;
 }
 
 // Beside rights each option is either harmless or refused.

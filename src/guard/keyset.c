@@ -236,9 +236,11 @@ static void
 remark_names(const keyset_t *self, teller_t *teller)
 {
     bag_t users = { 0 };
-    for (size_t i = 0; i < self->known_count; i++)
-        if (self->known[i].user)
-            remark_name(teller, &self->known[i], &users);
+    for (size_t i = 0; i < self->known_count; i++) {
+        const known_t *known = &self->known[i];
+        if (known->user && keyset_find(self, known->key) == known->user) // else it is left out
+            remark_name(teller, known, &users);
+    }
     bag_free(&users);
     if (teller->remarks > REMARKS_MAX) {
         char text[100];
