@@ -1148,6 +1148,31 @@ backend_bind = ipc://{folder}/out
         assert daemon.stop() == 0
 
 
+def test_a_user_is_not_who_it_says_it_is_besides_its_password():
+    folder, port = zb.folder(), zb.free_port()
+    users = zb.write(folder + "/users", keygen("password", "alice", stdin="x\n").stdout, 0o600)
+    acl = zb.write(folder + "/acl", "user root\ntopic write #\n")
+    with zb.Daemon(f"""
+[route jobs]
+type = streamer
+frontend_bind = tcp://127.0.0.1:{port}
+frontend_security = plain
+frontend_users = {users}
+frontend_acl = {acl}
+backend_bind = ipc://{folder}/out
+""") as daemon, socket.create_connection(("127.0.0.1", port), timeout=10 * zb.SLOW) as peer:
+        peer.sendall(zmtp.SIGNATURE + b"\x03\x00" + b"PLAIN".ljust(20, b"\0") + bytes(32))
+        initiate = zmtp.ready(b"PUSH", claim(b"User-Id", b"root"))[2 + len(b"\x05READY"):]
+        got = b""
+        for say, word in ((zmtp.command(b"HELLO", b"\x05alice\x01x"), b"WELCOME"), (zmtp.command(b"INITIATE", initiate), b"READY")):
+            peer.sendall(say)
+            while word not in got:
+                got += peer.recv(65536)
+        peer.sendall(zmtp.frame(b"by root"))
+        daemon.wait_log(r'acl: route jobs: \S+ may not publish "by root" .* user=alice ')
+        assert daemon.stop() == 0
+
+
 def test_a_stranger_is_not_who_it_says_it_is_where_nobody_is_asked():
     folder = zb.folder()
     port = zb.free_port()
