@@ -1142,7 +1142,7 @@ backend_bind = ipc://{folder}/out
                     got += peer.recv(65536)
                 peer.sendall(answer)
             peer.sendall(zmtp.frame(b"by admin"))
-            daemon.wait_log(r'acl: route up: \S+ may not publish "by admin"')
+            daemon.wait_log(r'acl: route up: 127\.0\.0\.1 may not publish "by admin"')
             assert control.route("up")["dropped"]["acl"] == 1
         assert "user=admin" not in daemon.log()
         assert daemon.stop() == 0

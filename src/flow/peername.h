@@ -23,6 +23,9 @@ ino_t peername_split(const char *text, size_t size, char *host, size_t room);
 // Is it the HOST of a peer over ipc? libzmq asks for numbers, so that only a transport without them has a name.
 bool peername_is_ipc(const char *host);
 
+// HOST as people read it: an IPv4 address as such, "ipc", and NONE for "".
+const char *peername_shown(const char *host, const char *none);
+
 // The inode of the socket FD, 0: it is none.
 ino_t peername_inode(int fd);
 

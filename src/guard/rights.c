@@ -4,6 +4,7 @@
 #include "base/event.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "flow/peername.h"
 #include "guard/users.h"
 
 #include <stdio.h>
@@ -267,7 +268,7 @@ rights_may_publish(rights_t *self, side_t from, zmq_msg_t *first)
         return true;
     char address[64];
     subscriber_peer(first, address, sizeof address);
-    rights_say_denied(self, user, *address ? address : "inproc", "publish", topic, size);
+    rights_say_denied(self, user, peername_shown(address, "inproc"), "publish", topic, size);
     return false;
 }
 

@@ -51,12 +51,7 @@ subscriber_cut(subscriber_t *client)
 const char *
 subscriber_address(const subscriber_t *client)
 {
-    static const char mapped[] = "::ffff:";
-    if (strncmp(client->address, mapped, sizeof mapped - 1) == 0 && strchr(client->address, '.'))
-        return client->address + sizeof mapped - 1;
-    if (peername_is_ipc(client->address))
-        return "ipc";
-    return client->fd == -1 && !*client->address ? "inproc" : client->address;
+    return peername_shown(client->address, "inproc");
 }
 
 const char *
