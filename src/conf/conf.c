@@ -63,6 +63,15 @@ conf_dump(const conf_t *self, FILE *out)
     }
 }
 
+int64_t
+side_option(const side_conf_t *side, const char *key, int64_t otherwise)
+{
+    for (size_t i = 0; i < side->option_count; i++)
+        if (strcmp(side->options[i].option->key, key) == 0)
+            return side->options[i].value.number;
+    return otherwise;
+}
+
 const route_conf_t *
 conf_route(const conf_t *self, const char *name)
 {
