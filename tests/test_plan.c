@@ -63,6 +63,15 @@ an_engine_re_creates_its_route(void)
 }
 
 static void
+engine_wire_takes_limits_over_while_it_runs(void)
+{
+    check_plan(B "engine = wire\n", B "engine = wire\nbackend_sndhwm = 5\nqueue_bytes = 1M\nmax_parts = 9\n",
+               "route b: queue_bytes 0 -> 1M (live)\nroute b: frontend_max_parts 1024 -> 9 (live)\n"
+               "route b: backend_max_parts 1024 -> 9 (live)\nroute b: backend_sndhwm 1000 -> 5 (live)\n");
+    check_plan(B "engine = zmq\n", B "engine = zmq\nbackend_sndhwm = 5\n", "route b: backend_sndhwm 1000 -> 5 (re-created)\n");
+}
+
+static void
 a_word_that_comes_to_another_engine_re_creates_its_route(void)
 {
     conf_t *old = load(B), *new = load(B);
@@ -199,6 +208,7 @@ main(void)
 {
     RUN(the_same_values_are_nothing_to_do);
     RUN(an_engine_re_creates_its_route);
+    RUN(engine_wire_takes_limits_over_while_it_runs);
     RUN(a_word_that_comes_to_another_engine_re_creates_its_route);
     RUN(an_option_re_creates_its_route_only);
     RUN(endpoints_and_limits_change_live);
