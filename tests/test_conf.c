@@ -447,7 +447,7 @@ damaged_files_never_crash_and_errors_name_a_line(void)
 static void
 defaults_are_those_of_an_unattended_service(void)
 {
-    conf_t *conf = good(FORWARDER);
+    conf_t *conf = good(FORWARDER "engine = zmq\n");
     const side_conf_t *frontend = &conf->routes[0]->sides[SIDE_FRONTEND],
                       *backend = &conf->routes[0]->sides[SIDE_BACKEND];
     CHECK(option(frontend, "maxmsgsize")->value.number == 16 << 20);
@@ -689,7 +689,7 @@ heartbeats_are_warned_of(void)
     char expected[512];
     snprintf(expected, sizeof expected, "x.ini:5:25: warning: [route a] backend_heartbeat_ivl: %s", lost);
     check_says("[route a]\ntype = streamer\nfrontend_bind = ipc:///a\nbackend_bind = ipc:///b\n"
-               "backend_heartbeat_ivl = 5s\nfrontend_heartbeat_ivl = 0\n",
+               "backend_heartbeat_ivl = 5s\nfrontend_heartbeat_ivl = 0\nengine = zmq\n",
                expected);
 }
 
