@@ -90,6 +90,23 @@ fit_combinations(const check_t *self, size_t which)
                      self->section->name, side_name((side_t)which));
 }
 
+static void
+needs_wire(const check_t *self, const key_row_t *row, const given_slot_t *slot)
+{
+    if (row->flags & KEY_WIRE && slot->count)
+        complain_key(self, slot->at[0].item, "needs engine = wire");
+}
+
+void
+fit_without_wire(const check_t *self)
+{
+    for (unsigned i = 0; key_at(SCOPE_ROUTE, i); i++)
+        needs_wire(self, key_at(SCOPE_ROUTE, i), &self->own->route[i]);
+    for (size_t layer = 0; layer < LAYERS; layer++)
+        for (size_t i = 0; attribute_row(i); i++)
+            needs_wire(self, attribute_row(i), &self->own->side[layer][i]);
+}
+
 // What libzmq's own loop cannot do.
 void
 fit_proxied(const check_t *self)
