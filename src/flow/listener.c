@@ -410,6 +410,24 @@ listener_give(listener_t *self, void *socket)
     return rc;
 }
 
+void
+listener_resolve(listener_t *self)
+{
+    struct sockaddr_storage at = { 0 };
+    socklen_t size = sizeof at;
+    if (!self->wildcard || self->endpoint || self->fd == -1)
+        return;
+    if (self->path) {
+        self->endpoint = bind_text(self);
+        return;
+    }
+    if (getsockname(self->fd, (struct sockaddr *)&at, &size) == -1)
+        return;
+    in_port_t port = at.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&at)->sin6_port : ((struct sockaddr_in *)&at)->sin_port;
+    int host = (int)(strrchr(self->wanted, ':') - self->wanted);
+    self->endpoint = xasprintf("%.*s:%u", host, self->wanted, (unsigned)ntohs(port));
+}
+
 const char *
 listener_endpoint(const listener_t *self)
 {

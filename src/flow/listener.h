@@ -23,6 +23,9 @@ listener_t *listener_open(const endpoint_conf_t *endpoint, const side_conf_t *si
 // Bind SOCKET to it (ZMQ_USE_FD on a duplicate; zmq_bind where there is no descriptor). 0, or -1 with zmq_errno.
 int listener_give(listener_t *self, void *socket);
 
+// Whoever accepts by himself: find out what a wildcard became, for listener_endpoint.
+void listener_resolve(listener_t *self);
+
 // Not accepting, for one reason or several at once: newcomers wait in the kernel
 // (tcp: a drop-all socket filter; ipc: the path is moved aside, so that connects
 // find nobody and come again). From any thread.

@@ -358,6 +358,8 @@ let_go(conn_t *self)
     self->output_over = true;
     self->writable = false;
     places_leave(self);
+    say_ended(self, true);
+    self->left = true;
     close(self->fd); // and out of the loop
     self->fd = -1;
 }

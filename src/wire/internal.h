@@ -77,6 +77,7 @@ struct conn {
     bool full;               // no more messages until its queue is half empty
     bool broken;             // ends in its turn
     bool input_over, output_over; // the peer sends, takes nothing more
+    bool left;               // has gone, and what it had sent waits
     bool shown;              // those who look on have seen the message at the start
     bool answers_pings;      // of ZMTP 3.1, or it has sent a PING
     bool sends_pings;

@@ -54,7 +54,7 @@ say_ended(const conn_t *conn, bool was_open)
     side_counters_t *counters = conn->port->counters;
     if (conn->refused)
         say_refused(conn);
-    if (!was_open)
+    if (!was_open || conn->left)
         return;
     counter_add(&counters->disconnections, 1);
     counter_set(&counters->connections, counter_get(&counters->connections) - 1);
