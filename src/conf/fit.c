@@ -20,7 +20,7 @@ static void
 fit_key(const check_t *self, size_t layer, size_t attribute)
 {
     const given_slot_t *slot = &self->own->side[layer][attribute];
-    uint32_t fits = attribute_sockets(attribute), have = 0;
+    uint32_t fits = attribute_sockets(attribute, self->route->engine), have = 0;
     for (size_t i = 0; i < SIDES; i++)
         if ((layer == ANY_SIDE || layer == i) && self->route->sides[i].type >= 0)
             have |= ON(self->route->sides[i].type);

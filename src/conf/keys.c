@@ -106,7 +106,7 @@ static const key_row_t rows[] = {
     {SCOPE_SIDE,    "gssapi_unsafe_zap", KEY_BOOL,      SIDE(security.gssapi_unsafe_zap), 0, 1,    "no",     NULL,      RELOAD_ROUTE,   0, 0},
     {SCOPE_SIDE,    "allow",             KEY_CIDR,      SIDE(security.allow),        0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_LIST | KEY_UNSET_OK, 0},
     {SCOPE_SIDE,    "deny",              KEY_CIDR,      SIDE(security.deny),         0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_LIST | KEY_UNSET_OK, 0},
-    {SCOPE_SIDE,    "acl",               KEY_PATH,      SIDE(security.acl),          1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,    KEY_UNSET_OK | KEY_WIRE_LIVE, KNOWS_TOPICS},
+    {SCOPE_SIDE,    "acl",               KEY_PATH,      SIDE(security.acl),          1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,    KEY_UNSET_OK | KEY_WIRE_LIVE | KEY_NOT_CAPTURE, KNOWS_TOPICS},
     {SCOPE_SIDE,    "ipc_mode",          KEY_MODE,      SIDE(ipc_mode),              0,  0777,     "0660",   NULL,      RELOAD_ROUTE,   0, 0},
     {SCOPE_SIDE,    "ipc_group",         KEY_GROUP,     SIDE(ipc_group),             0,  0,        "",       NULL,      RELOAD_ROUTE,   KEY_UNSET_OK, 0},
     {SCOPE_SIDE,    "max_clients",       KEY_NUMBER,    SIDE(max_clients),           0,  INT_MAX,  "0",      NULL,      RELOAD_LIVE,    0, 0},
