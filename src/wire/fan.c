@@ -22,7 +22,6 @@ typedef struct {
     uint32_t restricted;  // of them, those with rights
     bool upstream;        // the other side is told what is wanted
     bool invert, verbose, verboser;
-    const char *welcome;
 } fan_t;
 
 static fan_t *
@@ -41,7 +40,6 @@ fan_open(wport_t *self)
     fan->verboser = options_number(self->conf, ZMQ_XPUB_VERBOSER, 0);
     fan->verbose = fan->verboser || options_number(self->conf, ZMQ_XPUB_VERBOSE, 0);
     fan->invert = options_number(self->conf, ZMQ_INVERT_MATCHING, 0);
-    fan->welcome = options_text(self->conf, ZMQ_XPUB_WELCOME_MSG);
     fan->upstream = self->socktype->type == ZMQ_XPUB;
     return fan;
 }
@@ -158,8 +156,9 @@ subscriber_joined(conn_t *conn)
     conn->slot = free_number(fan);
     fan->subscribers[conn->slot] = conn;
     fan->restricted += conn->rights != NULL;
-    if (fan->welcome)
-        output_frame(conn, 0, NULL, 0, fan->welcome, strlen(fan->welcome));
+    const char *welcome = options_text(conn->port->conf, ZMQ_XPUB_WELCOME_MSG);
+    if (welcome)
+        output_frame(conn, 0, NULL, 0, welcome, strlen(welcome));
     if (conn->major == 1)
         subscribed(conn, NULL, 0, true); // it cannot say what it wants, and sorts that out itself
     return 0;

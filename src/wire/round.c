@@ -63,9 +63,15 @@ bury(wire_t *self)
 // --- time ----------------------------------------------------------------------------
 
 static bool
+is_soon(int64_t ms) // 0: never
+{
+    return ms > 0 && ms < 4 * TICK_MS;
+}
+
+static bool
 is_short(const wport_t *port)
 {
-    return port->unnamed > 0 || (port->heartbeat_ms > 0 && port->heartbeat_ms < 4 * TICK_MS) || port->conf->stall_timeout_ms < 4 * TICK_MS;
+    return port->unnamed > 0 || is_soon(port->heartbeat_ms) || is_soon(port->conf->stall_timeout_ms);
 }
 
 static void

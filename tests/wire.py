@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What engine wire makes of its configuration: limits, live changes, options of the sockets."""
+
+import signal
+
+import zmq
+import zb
+import zmtp
+
+
+class Route:
+    """A daemon with one route of engine wire, its frontend and backend on ports of their own."""
+
+    def __init__(self, kind, more="", process=""):
+        self.kind, self.process = kind, process
+        self.frontend, self.backend = zb.free_ports(2)
+        self.context = zmq.Context()
+        self.daemon = zb.Daemon(self.ini(more))
+
+    def ini(self, more):
+        return f"""
+[zbroker]
+{self.process}
+[route r]
+type = {self.kind}
+engine = wire
+frontend_bind = tcp://127.0.0.1:{self.frontend}
+backend_bind = tcp://127.0.0.1:{self.backend}
+{more}
+"""
+
+    def reload(self, more):
+        """What the reload says."""
+        zb.write(self.daemon.file, self.ini(more))
+        answer = self.daemon.ctl("reload")
+        assert answer.returncode == 0, answer.stderr
+        return answer.stdout
+
+    def front(self, kind, **options):
+        return self.peer(kind, self.frontend, **options)
+
+    def back(self, kind, **options):
+        return self.peer(kind, self.backend, **options)
+
+    def peer(self, kind, port, **options):
+        made = zb.peer(self.context, kind, f"tcp://127.0.0.1:{port}", **options)
+        made.rcvtimeo = made.sndtimeo = int(10000 * zb.SLOW)
+        return made
+
+    def stats(self):
+        with zb.Control(self.daemon) as control:
+            return control.route("r")
+
+    def clients(self, side):
+        with zb.Control(self.daemon) as control:
+            return [each for each in control.json("show clients r")["clients"] if each["side"] == side]
+
+    def wait_clients(self, side, count):
+        zb.wait_until(lambda: len(self.clients(side)) == count, what=f"{count} clients at the {side}")
+
+    def wait_cut(self, reason):
+        self.daemon.wait_log(rf"cut: .*reason=.?{reason}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.context.destroy(0)
+        self.daemon.kill()
+
+
+# --- limits -------------------------------------------------------------------------------------------------------------
+
+def test_a_message_of_too_many_parts_ends_its_connection():
+    with Route("streamer", "max_parts = 3") as route:
+        pull = route.back(zmq.PULL)
+        raw = zmtp.Raw(route.frontend)
+        raw.send(zmtp.frame(b"a", True) * 2 + zmtp.frame(b"b"))
+        assert pull.recv_multipart() == [b"a", b"a", b"b"]
+        raw.send(zmtp.frame(b"a", True) * 3)
+        raw.wait_end()
+        route.daemon.wait_log("more than 3 parts")
+
+
+def test_a_message_over_maxmsgsize_ends_its_connection_whatever_its_frames_are():
+    with Route("streamer", "frontend_maxmsgsize = 100") as route:
+        pull = route.back(zmq.PULL)
+        for wrong in [zmtp.frame(b"x" * 101), zmtp.frame(b"x" * 51, True) * 2, zmtp.frame(b"x" * 300)]:
+            raw = zmtp.Raw(route.frontend)
+            raw.send(zmtp.frame(b"x" * 50, True) + zmtp.frame(b"y" * 50))
+            assert pull.recv_multipart() == [b"x" * 50, b"y" * 50]
+            raw.send(wrong)
+            raw.wait_end()
+
+
+def test_subscriptions_over_the_total_are_refused_and_counted():
+    with Route("forwarder", "max_subscriptions_total = 3") as route:
+        first, second = route.back(zmq.SUB), route.back(zmq.SUB)
+        for topic in [b"a", b"b"]:
+            first.subscribe(topic)
+        route.wait_clients("backend", 2)
+        zb.wait_until(lambda: sum(each["subscriptions"] for each in route.clients("backend")) == 2)
+        second.subscribe(b"b")
+        zb.wait_until(lambda: sum(each["subscriptions"] for each in route.clients("backend")) == 3)
+        second.subscribe(b"c")
+        zb.wait_until(lambda: route.stats()["dropped"]["quota"] == 1)
+        route.daemon.wait_log("max_subscriptions_total = 3")
+        first.unsubscribe(b"a")  # makes room
+        zb.wait_until(lambda: sum(each["subscriptions"] for each in route.clients("backend")) == 2)
+        second.subscribe(b"d")
+        zb.wait_until(lambda: sum(each["subscriptions"] for each in route.clients("backend")) == 3)
+
+
+# --- changes --------------------------------------------------------------------------------------------------------------
+
+def test_limits_change_while_the_route_runs():
+    changes = ["backend_sndhwm = 7", "frontend_rcvhwm = 7", "queue_bytes = 100k", "max_clients = 9", "max_subscriptions = 9",
+               "max_subscriptions_total = 9", "max_topic = 9", "max_parts = 9", "heartbeat_ivl = 7s", "heartbeat_timeout = 7s",
+               "heartbeat_ttl = 7s", "handshake_ivl = 7s", "frontend_maxmsgsize = 1M", "reconnect_ivl = 7s", "reconnect_ivl_max = 7s",
+               "connect_timeout = 7s", "linger = 7s", "stall_timeout = 7s", "deny = 192.0.2.0/24", "allow = 127.0.0.1"]
+    with Route("forwarder") as route:
+        sub, pub = route.back(zmq.SUB), route.front(zmq.PUB)
+        sub.subscribe(b"")
+        route.wait_clients("frontend", 1)
+        route.wait_clients("backend", 1)
+        before = route.clients("frontend") + route.clients("backend")
+        for i in range(len(changes)):
+            said = route.reload("\n".join(changes[:i + 1]))
+            key = changes[i].split(" ")[0]
+            assert key in said and "(live)" in said and "re-created" not in said, said
+            assert [each["id"] for each in route.clients("frontend") + route.clients("backend")] == [each["id"] for each in before], key
+        pub.send(b"still")
+        assert sub.recv() == b"still"
+
+
+def queued(route):
+    return sum(each["queued"] for each in route.clients("backend"))
+
+
+def fill(push):
+    """Until it takes no more for a while."""
+    count = 0
+    while push.poll(300, zmq.POLLOUT):
+        push.send(b"x" * 5000, zmq.DONTWAIT)
+        count += 1
+    return count
+
+
+def test_a_higher_hwm_makes_room_and_a_lower_one_takes_it():
+    with Route("streamer", "backend_sndhwm = 10\nbackend_sndbuf = 4096") as route:
+        raw = zmtp.Raw(route.backend, b"PULL")  # that reads nothing
+        push = route.front(zmq.PUSH, sndhwm=1)
+        fill(push)
+        assert queued(route) == 10, queued(route)
+        route.reload("backend_sndhwm = 300\nbackend_sndbuf = 4096")
+        zb.wait_until(lambda: queued(route) == 300 or push.send(b"x" * 5000, zmq.DONTWAIT))
+        route.reload("backend_sndhwm = 20\nbackend_sndbuf = 4096")
+        fill(push)
+        assert queued(route) == 300, queued(route)
+        raw.wait(b"x", 5000 * 290)
+        zb.wait_until(lambda: queued(route) <= 20)
+
+
+def test_a_queue_is_bounded_in_bytes():
+    with Route("streamer", "queue_bytes = 50k\nbackend_sndbuf = 4096") as route:
+        raw = zmtp.Raw(route.backend, b"PULL")
+        push = route.front(zmq.PUSH, sndhwm=1)
+        fill(push)
+        assert 45 <= queued(route) * 5000 / 1000 <= 60, queued(route)
+        assert "message_size" not in route.daemon.ctl("show", "config", "r").stdout.replace("message_size = 0", "")
+        assert "backend_sndhwm = 1000" in route.daemon.ctl("show", "config", "r").stdout
+        route.reload("queue_bytes = 100k\nbackend_sndbuf = 4096")
+        fill(push)
+        assert 90 <= queued(route) * 5000 / 1000 <= 110, queued(route)
+        raw.socket.close()
+
+
+zb.main()
