@@ -314,8 +314,8 @@ route_thread(void *arg)
     pthread_setname_np(pthread_self(), name);
     pin(self->conf);
     if (self->own_ctx) {
-        proxy_run(self->forward.ports[SIDE_FRONTEND].socket, self->forward.ports[SIDE_BACKEND].socket,
-                  self->forward.ports[SIDE_CAPTURE].socket);
+        self->error = proxy_run(self->forward.ports[SIDE_FRONTEND].socket, self->forward.ports[SIDE_BACKEND].socket,
+                                self->forward.ports[SIDE_CAPTURE].socket);
         sockets_close(self, 0);
     } else {
         doors_watch(self);
@@ -424,6 +424,13 @@ bool
 route_finished(const route_t *self)
 {
     return !self->started || atomic_load(&((route_t *)self)->over);
+}
+
+const char *
+route_failure(const route_t *self)
+{
+    bool ended = self->started && route_finished(self) && atomic_load(&((route_t *)self)->finish) == FINISH_NOT;
+    return ended ? zmq_strerror(self->error) : NULL;
 }
 
 unsigned

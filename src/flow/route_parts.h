@@ -55,6 +55,7 @@ struct route {
     _Atomic int finish;
     _Atomic int64_t deadline_ms;
     _Atomic bool over;
+    int error;              // before it is over: what ended zmq_proxy
     _Atomic uint64_t pong;
     uint64_t ping;
     int64_t ping_ms;

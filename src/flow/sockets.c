@@ -52,7 +52,7 @@ set_options(void *socket, const side_conf_t *side, side_t which, diag_t *diag)
     return rc;
 }
 
-// What the loop needs of a socket, whatever the file says.
+// What our own loop needs of a socket, whatever the file says.
 static void
 prepare(port_t *port, const side_conf_t *side)
 {
@@ -63,7 +63,14 @@ prepare(port_t *port, const side_conf_t *side)
         set_int(port->socket, ZMQ_XPUB_NODROP, 1);
     set_int(port->socket, ZMQ_SNDTIMEO, port->deceitful ? NODROP_PUSH_MS : SLOW_SUBSCRIBER_MS);
     set_int(port->socket, ZMQ_RCVTIMEO, FORWARD_TRICKLE_MS);
-    set_int(port->socket, ZMQ_LINGER, side->linger_ms >= 0 ? (int)side->linger_ms : 0);
+}
+
+// zmq_proxy waits in each send and receive, and takes a time-out for the end.
+static void
+prepare_for_proxy(const port_t *port, const side_conf_t *side)
+{
+    if (side->nodrop)
+        set_int(port->socket, ZMQ_XPUB_NODROP, 1);
 }
 
 // A capture's PUB is an XPUB, so that we know whether anybody listens.
@@ -186,9 +193,12 @@ sockets_open(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
     }
     if (set_options(port->socket, conf, side, diag) == -1)
         return -1;
-    prepare(port, conf);
-    if (self->own_ctx)
+    set_int(port->socket, ZMQ_LINGER, conf->linger_ms >= 0 ? (int)conf->linger_ms : 0);
+    if (self->own_ctx) {
+        prepare_for_proxy(port, conf);
         return open_endpoints(self, side, listeners, diag);
+    }
+    prepare(port, conf);
     if (services->secure && services->secure(services->arg, port->socket, self->conf, side, diag) == -1)
         return -1;
     if (doors_may_close(self, side, listeners)) {
