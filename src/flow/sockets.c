@@ -73,6 +73,16 @@ prepare_for_proxy(const port_t *port, const side_conf_t *side)
         set_int(port->socket, ZMQ_XPUB_NODROP, 1);
 }
 
+// Only a library with drafts has that option, and says what it is.
+static void
+tell_batch(void *socket)
+{
+    int bytes;
+    size_t size = sizeof bytes;
+    if (wakeup_batch && zmq_getsockopt(socket, SOCKOPT_NUMBER_OUT_BATCH_SIZE, &bytes, &size) == 0)
+        wakeup_batch((size_t)bytes);
+}
+
 // A capture's PUB is an XPUB, so that we know whether anybody listens.
 static int
 real_type(const route_t *self, side_t side)
@@ -193,6 +203,7 @@ sockets_open(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
     }
     if (set_options(port->socket, conf, side, diag) == -1)
         return -1;
+    tell_batch(port->socket);
     set_int(port->socket, ZMQ_LINGER, conf->linger_ms >= 0 ? (int)conf->linger_ms : 0);
     if (self->own_ctx) {
         prepare_for_proxy(port, conf);
