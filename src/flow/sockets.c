@@ -4,7 +4,9 @@
 #include "flow/route_parts.h"
 
 #include "base/event.h"
+#include "base/text.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define SLOW_SUBSCRIBER_MS 1           // how long a forwarder waits for one before it drops
@@ -116,6 +118,15 @@ sockets_take_listener(route_t *self, side_t side, const char *wanted)
     return listener;
 }
 
+int
+sockets_give(const route_t *self, listener_t *listener, side_t side)
+{
+    const security_conf_t *security = &self->conf->sides[side].security;
+    entrance_t where = { .side = side, .guarded = text_given(security->allow) || text_given(security->deny) };
+    snprintf(where.route, sizeof where.route, "%s", self->name);
+    return listener_give(listener, self->forward.ports[side].socket, &where);
+}
+
 static bool
 waits(const route_t *self, const listeners_t *listeners, const listener_t *listener, side_t side)
 {
@@ -139,7 +150,7 @@ sockets_join(route_t *self)
         return;
     for (size_t i = 0; i < self->deferred.count; i++) {
         listener_t *listener = self->deferred.at[i];
-        if (listener_give(listener, self->forward.ports[self->deferred.side[i]].socket) == -1)
+        if (sockets_give(self, listener, self->deferred.side[i]) == -1)
             sockets_say_bind_failed(self, listener);
     }
     listeners_forget(&self->deferred);
@@ -174,7 +185,7 @@ open_endpoints(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
             listeners_add(&self->deferred, listener, side);
             continue;
         }
-        if ((listener ? listener_give(listener, socket) : zmq_connect(socket, endpoint->at.text)) == 0)
+        if ((listener ? sockets_give(self, listener, side) : zmq_connect(socket, endpoint->at.text)) == 0)
             continue;
         diag_error(diag, endpoint->place, "cannot %s %s: %s", listener ? "bind" : "connect", endpoint->at.text,
                    zmq_strerror(zmq_errno()));
