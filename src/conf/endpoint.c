@@ -504,13 +504,6 @@ endpoint_parse(const char *text, bool connect, endpoint_t *endpoint, char *reaso
 
 // --- clashes -----------------------------------------------------------------
 
-static bool
-on_ip(const endpoint_t *endpoint)
-{
-    return endpoint->transport == TRANSPORT_TCP || endpoint->transport == TRANSPORT_WS ||
-           endpoint->transport == TRANSPORT_WSS;
-}
-
 // libzmq binds * and [::] for both families.
 static bool
 is_everything(const char *host)
@@ -543,7 +536,7 @@ endpoint_clash(const endpoint_t *a, const endpoint_t *b)
 {
     if (a->wildcard || b->wildcard)
         return false;
-    if (on_ip(a) && on_ip(b))
+    if (transport_is_over_tcp(a->transport) && transport_is_over_tcp(b->transport))
         return a->port == b->port && hosts_clash(a->host, b->host);
     return strcmp(a->text, b->text) == 0;
 }
@@ -552,4 +545,10 @@ bool
 transport_is_multicast(transport_t transport)
 {
     return transport == TRANSPORT_PGM || transport == TRANSPORT_EPGM || transport == TRANSPORT_NORM;
+}
+
+bool
+transport_is_over_tcp(transport_t transport)
+{
+    return transport == TRANSPORT_TCP || transport == TRANSPORT_WS || transport == TRANSPORT_WSS;
 }

@@ -36,5 +36,6 @@ bool transport_works(transport_t transport);
 const char *transport_bind_refusal(transport_t transport); // why no route can bind it, whatever the library has; NULL: one can
 const char *transport_name(transport_t transport);
 bool transport_is_multicast(transport_t transport);
+bool transport_is_over_tcp(transport_t transport);
 
 #endif

@@ -52,12 +52,6 @@ static void *gone_arg;
 
 // --- tcp, also below WebSockets ----------------------------------------------
 
-static bool
-is_over_tcp(const listener_t *self)
-{
-    return self->transport == TRANSPORT_TCP || self->transport == TRANSPORT_WS;
-}
-
 static int64_t
 option_number(const side_conf_t *side, int option, int64_t otherwise)
 {
@@ -345,11 +339,11 @@ apply_closed(const listener_t *self)
 {
     if (self->bound)
         move_path(self, self->closed);
-    else if (is_over_tcp(self) && self->closed) {
+    else if (transport_is_over_tcp(self->transport) && self->closed) {
         struct sock_filter drop_all = BPF_STMT(BPF_RET | BPF_K, 0);
         struct sock_fprog program = { .len = 1, .filter = &drop_all };
         setsockopt(self->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
-    } else if (is_over_tcp(self))
+    } else if (transport_is_over_tcp(self->transport))
         detach_filter(self->fd);
 }
 
@@ -443,7 +437,7 @@ listener_open(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, 
     int rc = 0;
     if (fd != -1)
         adopt(self, fd);
-    else if (is_over_tcp(self))
+    else if (transport_is_over_tcp(self->transport))
         rc = open_tcp(self, &endpoint->at, side, reason, sizeof reason);
     else if (self->transport == TRANSPORT_IPC)
         rc = open_ipc(self, &endpoint->at, side, reason, sizeof reason);
@@ -566,7 +560,7 @@ listener_on_gone(void (*gone)(const char *wanted, void *arg), void *arg)
 static void
 tell_gone(const listener_t *self)
 {
-    if (!is_over_tcp(self) || !self->listens)
+    if (!transport_is_over_tcp(self->transport) || !self->listens)
         return;
     note_closing(self->wanted);
     if (on_gone)
