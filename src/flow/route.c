@@ -99,6 +99,7 @@ route_open(const route_conf_t *conf, listeners_t *listeners, const route_service
         if (conf->sides[side].type != -1)
             failed = sockets_open(self, side, listeners, diag) == -1;
     if (!failed) {
+        sockets_subscribe_for_groups(self);
         set_up_forwarding(self);
         return self;
     }

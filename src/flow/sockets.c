@@ -231,6 +231,17 @@ sockets_open(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
     return open_endpoints(self, side, listeners, diag);
 }
 
+void
+sockets_subscribe_for_groups(const route_t *self)
+{
+    const side_conf_t *sides = self->conf->sides;
+    for (side_t from = SIDE_FRONTEND; from <= SIDE_BACKEND; from++) {
+        const side_conf_t *to = &sides[from == SIDE_FRONTEND ? SIDE_BACKEND : SIDE_FRONTEND];
+        if (sides[from].type == ZMQ_XSUB && to->type == ZMQ_XPUB && side_multicasts(to) > 0)
+            zmq_send(self->forward.ports[from].socket, "\1", 1, ZMQ_DONTWAIT);
+    }
+}
+
 // zmq_close is not over when it returns, and until then an inproc name is taken.
 static void
 free_names(route_t *self)
