@@ -267,7 +267,11 @@ def test_the_reference_engine_waits_for_a_full_consumer():
         push.send(b"and on")
         assert pull.recv() == b"and on"
         assert state(control, "ref") == "running"
-        assert daemon.stop() == 0
+        push.sndtimeo = 1000
+        with contextlib.suppress(zmq.Again):
+            while True:
+                push.send(bytes(100000))
+        assert daemon.stop() == 0, "it waits in a send"
 
 
 # libzmq's proxy ends at the first send that fails, as this one to a peer of a STREAM that is not there.

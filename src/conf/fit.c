@@ -125,15 +125,15 @@ static const char *
 unknown_peer(const endpoint_conf_t *endpoint, bool by_address)
 {
     if (transport_is_multicast(endpoint->at.transport))
-        return "multicast knows no peers";
+        return "the peers of a group are unknown";
     if (by_address && endpoint->at.transport == TRANSPORT_TIPC)
         return "a tipc peer has no IP address";
     if (by_address && is_websocket(endpoint) && endpoint->connect)
-        return "libzmq does not ask who answers there";
+        return "libzmq does not ask about the server there";
     return NULL;
 }
 
-// What says who may come in, and would have no effect.
+// Keys that admit or refuse peers which are unknown there: they would have no effect.
 static void
 fit_peers(const check_t *self, size_t which)
 {

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// By descriptor. libzmq closes its own when it gets round to it, so an entry stays until
-// the next listener has that number: nobody accepts on what no longer listens.
+// By descriptor. libzmq closes its own when it gets round to it, so an entry stays until the
+// next listener has that number: no connection is accepted on a descriptor that is closed.
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static entrance_t **entrances;
 static size_t room;

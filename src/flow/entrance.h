@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
-// entrance.h - who may connect, by address: asked when a connection is accepted.
+// entrance.h - which addresses may connect to which side: asked when a connection is accepted.
 //
 // libzmq asks about a client (ZAP) only when it has read what the client sent, and about a
 // WebSocket client without a security mechanism never. So the executable's own accept4(2)
-// (interpose/accept.c) asks here first. It knows the listening descriptor only; whose that
-// is was noted when libzmq got it.
+// (interpose/accept.c) asks here first. It knows the listening descriptor only; the side
+// that the descriptor belongs to was noted when libzmq got it.
 
 #ifndef ZB_ENTRANCE_H
 #define ZB_ENTRANCE_H

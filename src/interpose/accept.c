@@ -23,7 +23,7 @@ accept_limit(int most)
     atomic_store(&limit, most);
 }
 
-// As accept4(2), which tells who it is if it is asked.
+// As accept4(2), but the peer is told even if ADDRESS is NULL.
 static int
 accept_peer(int listener, struct sockaddr_storage *peer, struct sockaddr *address, socklen_t *length, int flags)
 {

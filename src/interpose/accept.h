@@ -7,7 +7,7 @@
 // So the executable has its own accept4(2): whoever gets a descriptor from the
 // reserve is sent away at once, and comes again later.
 //
-// And whoever may not connect from that address (flow/entrance.h) is sent away here too.
+// A client whose address is denied (flow/entrance.h) is disconnected here too.
 //
 // Linked into the executable only, for its definition goes before the C library's.
 

@@ -145,7 +145,7 @@ want(ready_t *ready, const struct epoll_event *event)
     ready->reads |= (event->events & EPOLLIN) != 0;
 }
 
-// Of whoever had that descriptor: close(2) is enough to take it out of the kernel's set.
+// What is known of the connection that had this descriptor: close(2) is enough to take it out of the kernel's set.
 static void
 forget(ready_t *ready)
 {
