@@ -126,8 +126,8 @@ unknown_peer(const endpoint_conf_t *endpoint, bool by_address)
 {
     if (transport_is_multicast(endpoint->at.transport))
         return "the peers of a group are unknown";
-    if (by_address && endpoint->at.transport == TRANSPORT_TIPC)
-        return "a tipc peer has no IP address";
+    if (endpoint->at.transport == TRANSPORT_TIPC)
+        return "a tipc peer has no IP address, so that all look like one";
     if (by_address && is_websocket(endpoint) && endpoint->connect)
         return "libzmq does not ask about the server there";
     return NULL;
