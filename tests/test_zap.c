@@ -90,7 +90,7 @@ typedef struct {
 static conf_t *
 read_conf(const char *lines, diag_t *diag)
 {
-    char *text = xasprintf("[route r]\ntype = streamer\nfrontend_bind = tcp://127.0.0.1:*\n"
+    char *text = xasprintf("[route r]\ntype = streamer\nengine = zmq\nfrontend_bind = tcp://127.0.0.1:*\n"
                            "backend_bind = tcp://127.0.0.1:*\nhandshake_ivl = 1m\n%s\n", lines);
     conf_t *conf = conf_load_text("test.ini", text, strlen(text), diag);
     diag_print(diag, stdout);

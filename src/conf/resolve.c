@@ -23,6 +23,12 @@ resolve_setting(settings_t *settings, const char *prefix, const char *key, char 
                                                    .is_default = is_default };
 }
 
+reload_t
+resolve_reload(const route_conf_t *route, const key_row_t *row)
+{
+    return route->engine == ENGINE_WIRE && row->flags & KEY_WIRE_LIVE ? RELOAD_LIVE : row->reload;
+}
+
 // --- defaults of ours ----------------------------------------------------------------
 
 typedef enum {
@@ -207,7 +213,8 @@ resolve_option(const check_t *self, size_t which, size_t attribute)
         value.number = hwm;
     else
         sockopt_parse(option, text, &value, reason, sizeof reason);
-    reload_t reload = option->flags & SOCKOPT_LIVE ? RELOAD_LIVE : RELOAD_ROUTE;
+    bool live = option->flags & (route->engine == ENGINE_WIRE ? SOCKOPT_LIVE | SOCKOPT_WIRE_LIVE : SOCKOPT_LIVE);
+    reload_t reload = live ? RELOAD_LIVE : RELOAD_ROUTE;
     resolve_setting(&route->settings, prefix, option->key, sockopt_print(option, value), reload, !slot && !hwm);
     if (option->option == ZMQ_ROUTER_MANDATORY)
         side->mandatory = value.number;
@@ -248,6 +255,8 @@ is_of_use(const check_t *self, const key_row_t *row, const side_conf_t *side, co
     // Topics are what only our own loop looks at.
     if (self->route->engine == ENGINE_ZMQ_PROXY && row->sockets)
         return false;
+    if (self->route->engine != ENGINE_WIRE && row->flags & KEY_WIRE)
+        return false;
     bool ipc = false;
     for (size_t i = 0; i < side->endpoint_count; i++)
         ipc |= !side->endpoints[i].connect && side->endpoints[i].at.transport == TRANSPORT_IPC;
@@ -266,9 +275,9 @@ resolve_row(const check_t *self, size_t which, size_t attribute)
     route_conf_t *route = self->route;
     side_conf_t *side = &route->sides[which];
     const key_row_t *row = attribute_row(attribute);
-    if (!row || row->kind == KEY_ENDPOINT || !(attribute_sockets(attribute) & ON(side->type)))
+    if (!row || row->kind == KEY_ENDPOINT || !(attribute_sockets(attribute, route->engine) & ON(side->type)))
         return;
-    const given_slot_t *slot = given_written(self, which, attribute, false);
+    const given_slot_t *slot = given_written(self, which, attribute, which == SIDE_CAPTURE && row->flags & KEY_NOT_CAPTURE);
     key_value_t value = { 0 };
     char reason[128];
     size_t offset;
@@ -286,7 +295,7 @@ resolve_row(const check_t *self, size_t which, size_t attribute)
     if ((of_use || !slot) && !unasked)
         key_store(row, &value, side);
     if (of_use)
-        resolve_setting(&route->settings, side_name((side_t)which), row->key, key_print(row, &value), row->reload, !slot);
+        resolve_setting(&route->settings, side_name((side_t)which), row->key, key_print(row, &value), resolve_reload(route, row), !slot);
     if (!slot)
         free(value.text);
 }

@@ -170,7 +170,7 @@ secure_check(const check_t *self, size_t which)
 static bool
 is_acl_left_out(const check_t *self, size_t which, const given_slot_t *slot)
 {
-    uint32_t keepers = attribute_sockets(attribute_find("acl"));
+    uint32_t keepers = attribute_sockets(attribute_find("acl"), self->route->engine);
     bool ours_to_tell = given_by_defaults(self, slot);
     if (which == SIDE_CAPTURE || keepers & ON(self->route->sides[which].type) || slot == given_written(self, which, attribute_find("acl"), true))
         return false;
@@ -179,12 +179,12 @@ is_acl_left_out(const check_t *self, size_t which, const given_slot_t *slot)
     return ours_to_tell;
 }
 
-// Beside rights each option is either harmless or refused.
+// Beside rights each option is either harmless or refused. Engine wire looks at each message, however it comes to a reader.
 static void
 check_options_beside_acl(const check_t *self, size_t which)
 {
     const side_conf_t *side = &self->route->sides[which];
-    for (size_t i = 0; i < side->option_count; i++) {
+    for (size_t i = 0; self->route->engine != ENGINE_WIRE && i < side->option_count; i++) {
         const sockopt_t *option = side->options[i].option;
         const raw_item_t *item = option->acl == SOCKOPT_BESIDE_ACL ? NULL : given_item(self, which, option->key);
         if (item)

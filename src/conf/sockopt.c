@@ -21,6 +21,7 @@
 
 #define LIVE SOCKOPT_LIVE
 #define DRAFT SOCKOPT_DRAFT
+#define WIRE_LIVE SOCKOPT_WIRE_LIVE
 #define BESIDE SOCKOPT_BESIDE_ACL
 #define AGAINST SOCKOPT_AGAINST_ACL
 #define NUMBER(name) SOCKOPT_NUMBER_##name
@@ -43,10 +44,10 @@ static const sockopt_t sockopts[] = {
     {"disconnect_msg",          NUMBER(DISCONNECT_MSG),         SOCKOPT_BYTES,   1,   4000,      ON(ZMQ_ROUTER) | ON_SERVER | ON_PEER, DRAFT, WIRE_REFUSES, BESIDE,  ""},
     {"gssapi_principal_nametype", ZMQ_GSSAPI_PRINCIPAL_NAMETYPE, SOCKOPT_INT,    0,   2,         ON_ZMTP,        0,     WIRE_NO_USE,  BESIDE,  "0"},
     {"gssapi_service_principal_nametype", ZMQ_GSSAPI_SERVICE_PRINCIPAL_NAMETYPE, SOCKOPT_INT, 0, 2, ON_ZMTP,     0,     WIRE_NO_USE,  BESIDE,  "0"},
-    {"handshake_ivl",           ZMQ_HANDSHAKE_IVL,              SOCKOPT_MS,      0,   INT_MAX,   ON_ZMTP,        0,     WIRE_HONOURS, BESIDE,  "30s"},
-    {"heartbeat_ivl",           ZMQ_HEARTBEAT_IVL,              SOCKOPT_MS,      0,   INT_MAX,   ON_ZMTP,        0,     WIRE_HONOURS, BESIDE,  "0"},
-    {"heartbeat_timeout",       ZMQ_HEARTBEAT_TIMEOUT,          SOCKOPT_MS,      0,   INT_MAX,   ON_ZMTP,        0,     WIRE_HONOURS, BESIDE,  "-1"},
-    {"heartbeat_ttl",           ZMQ_HEARTBEAT_TTL,              SOCKOPT_MS,      0,   6553599,   ON_ZMTP,        0,     WIRE_HONOURS, BESIDE,  "0"},
+    {"handshake_ivl",           ZMQ_HANDSHAKE_IVL,              SOCKOPT_MS,      0,   INT_MAX,   ON_ZMTP,        WIRE_LIVE, WIRE_HONOURS, BESIDE,  "30s"},
+    {"heartbeat_ivl",           ZMQ_HEARTBEAT_IVL,              SOCKOPT_MS,      0,   INT_MAX,   ON_ZMTP,        WIRE_LIVE, WIRE_HONOURS, BESIDE,  "0"},
+    {"heartbeat_timeout",       ZMQ_HEARTBEAT_TIMEOUT,          SOCKOPT_MS,      0,   INT_MAX,   ON_ZMTP,        WIRE_LIVE, WIRE_HONOURS, BESIDE,  "-1"},
+    {"heartbeat_ttl",           ZMQ_HEARTBEAT_TTL,              SOCKOPT_MS,      0,   6553599,   ON_ZMTP,        WIRE_LIVE, WIRE_HONOURS, BESIDE,  "0"},
     {"hello_msg",               NUMBER(HELLO_MSG),              SOCKOPT_BYTES,   1,   4000,      ON(ZMQ_ROUTER) | ON(ZMQ_DEALER) | ON_CLIENT | ON_SERVER | ON_PEER, DRAFT, WIRE_REFUSES, BESIDE,  ""},
     {"hiccup_msg",              NUMBER(HICCUP_MSG),             SOCKOPT_BYTES,   1,   4000,      ON(ZMQ_DEALER) | ON_CLIENT | ON_PEER, DRAFT, WIRE_REFUSES, BESIDE,  ""},
     {"immediate",               ZMQ_IMMEDIATE,                  SOCKOPT_BOOL,    0,   1,         ON_ANY,         0,     WIRE_HONOURS, BESIDE,  "no"},
@@ -54,7 +55,7 @@ static const sockopt_t sockopts[] = {
     {"invert_matching",         ZMQ_INVERT_MATCHING,            SOCKOPT_BOOL,    0,   1,         ON_PUBLISHER | ON(ZMQ_SUB), 0, WIRE_HONOURS, AGAINST, "no"},
     {"ipv6",                    ZMQ_IPV6,                       SOCKOPT_BOOL,    0,   1,         ON_ANY,         0,     WIRE_HONOURS, BESIDE,  "no"},
     {"linger",                  ZMQ_LINGER,                     SOCKOPT_MS,      0,   INT_MAX,   ON_ANY,         LIVE | SOCKOPT_AUTO, WIRE_HONOURS, BESIDE,  "-1"},
-    {"maxmsgsize",              ZMQ_MAXMSGSIZE,                 SOCKOPT_SIZE64,  -1,  INT64_MAX, ON_ANY,         0,     WIRE_HONOURS, BESIDE,  "-1"},
+    {"maxmsgsize",              ZMQ_MAXMSGSIZE,                 SOCKOPT_SIZE64,  -1,  INT64_MAX, ON_ANY,         WIRE_LIVE, WIRE_HONOURS, BESIDE,  "-1"},
     {"metadata",                NUMBER(METADATA),               SOCKOPT_TEXT,    4,   4000,      ON_ZMTP,        DRAFT | SOCKOPT_LIST, WIRE_REFUSES, BESIDE,  ""},
     {"multicast_hops",          ZMQ_MULTICAST_HOPS,             SOCKOPT_INT,     1,   255,       ON_ANY,         0,     WIRE_NO_USE,  BESIDE,  "1"},
     {"multicast_loop",          NUMBER(MULTICAST_LOOP),         SOCKOPT_BOOL,    0,   1,         ON_ANY,         DRAFT, WIRE_NO_USE,  BESIDE,  "yes"},
@@ -73,7 +74,7 @@ static const sockopt_t sockopts[] = {
     {"probe_router",            ZMQ_PROBE_ROUTER,               SOCKOPT_BOOL,    0,   1,         ON(ZMQ_ROUTER) | ON(ZMQ_DEALER), 0, WIRE_HONOURS, BESIDE,  "no"},
     {"rate",                    ZMQ_RATE,                       SOCKOPT_INT,     1,   INT_MAX,   ON_ANY,         0,     WIRE_NO_USE,  BESIDE,  "100"},
     {"rcvbuf",                  ZMQ_RCVBUF,                     SOCKOPT_SIZE,    -1,  INT_MAX,   ON_ANY,         0,     WIRE_HONOURS, BESIDE,  "-1"},
-    {"rcvhwm",                  ZMQ_RCVHWM,                     SOCKOPT_INT,     0,   INT_MAX,   ON_ANY,         0,     WIRE_HONOURS, BESIDE,  "1000"},
+    {"rcvhwm",                  ZMQ_RCVHWM,                     SOCKOPT_INT,     0,   INT_MAX,   ON_ANY,         WIRE_LIVE, WIRE_HONOURS, BESIDE,  "1000"},
     {"reconnect_ivl",           ZMQ_RECONNECT_IVL,              SOCKOPT_MS,      -1,  INT_MAX,   ON_ANY,         0,     WIRE_HONOURS, BESIDE,  "100ms"},
     {"reconnect_ivl_max",       ZMQ_RECONNECT_IVL_MAX,          SOCKOPT_MS,      0,   INT_MAX,   ON_ANY,         0,     WIRE_HONOURS, BESIDE,  "0"},
     {"reconnect_stop",          NUMBER(RECONNECT_STOP),         SOCKOPT_INT,     0,   7,         ON_ANY,         DRAFT, WIRE_REFUSES, BESIDE,  "0"},
@@ -83,7 +84,7 @@ static const sockopt_t sockopts[] = {
     {"router_notify",           NUMBER(ROUTER_NOTIFY),          SOCKOPT_INT,     0,   3,         ON(ZMQ_ROUTER), DRAFT, WIRE_REFUSES, BESIDE,  "0"},
     {"routing_id",              ZMQ_ROUTING_ID,                 SOCKOPT_BYTES,   1,   255,       ON(ZMQ_ROUTER) | ON(ZMQ_DEALER), 0, WIRE_HONOURS, BESIDE,  ""},
     {"sndbuf",                  ZMQ_SNDBUF,                     SOCKOPT_SIZE,    -1,  INT_MAX,   ON_ANY,         0,     WIRE_HONOURS, BESIDE,  "-1"},
-    {"sndhwm",                  ZMQ_SNDHWM,                     SOCKOPT_INT,     0,   INT_MAX,   ON_ANY,         0,     WIRE_HONOURS, BESIDE,  "1000"},
+    {"sndhwm",                  ZMQ_SNDHWM,                     SOCKOPT_INT,     0,   INT_MAX,   ON_ANY,         WIRE_LIVE, WIRE_HONOURS, BESIDE,  "1000"},
     {"socks_proxy",             ZMQ_SOCKS_PROXY,                SOCKOPT_TEXT,    1,   255,       ON_ANY,         0,     WIRE_REFUSES, BESIDE,  ""},
     {"socks_username",          NUMBER(SOCKS_USERNAME),         SOCKOPT_TEXT,    1,   255,       ON_ANY,         DRAFT, WIRE_REFUSES, BESIDE,  ""},
     {"stream_notify",           ZMQ_STREAM_NOTIFY,              SOCKOPT_BOOL,    0,   1,         ON(ZMQ_STREAM), 0,     WIRE_NO_USE,  BESIDE,  "yes"},

@@ -26,7 +26,8 @@ input_short(const conn_t *self)
         return 0;
     const uint8_t *at = self->in->data + self->raw;
     size_t have = self->in->size - self->raw;
-    return have >= FRAME_SHORT_HEAD && at[0] == 0 && have - FRAME_SHORT_HEAD >= at[1] ? FRAME_SHORT_HEAD + (size_t)at[1] : 0;
+    bool is_there = have >= FRAME_SHORT_HEAD && at[0] == 0 && have - FRAME_SHORT_HEAD >= at[1];
+    return is_there && at[1] <= self->port->maxmsgsize ? FRAME_SHORT_HEAD + (size_t)at[1] : 0;
 }
 
 static inline size_t

@@ -187,6 +187,7 @@ struct wport {
     void *own;        // the socket type's
 
     uint64_t sndhwm, rcvhwm, queue_bytes, maxmsgsize; // UINT64_MAX: no limit
+    uint32_t max_parts;
     int64_t handshake_ms, heartbeat_ms, heartbeat_timeout_ms, heartbeat_ttl_ms;
     bool conflate, lossy;
 
@@ -257,6 +258,7 @@ struct route {
     bool stopped;     // nothing new is read
     bool observed;    // somebody looks on or filters: messages go one by one
     int64_t pending;  // requests that were passed on and not answered
+    uint64_t subscriptions; // of all subscribers together
 
     uint64_t generation; // of the policy that its connections were judged by
     tap_ring_t *taps;

@@ -105,16 +105,14 @@ say_denied(conn_t *conn, const char *action, const void *topic, size_t size)
 }
 
 void
-say_quota(conn_t *conn, size_t size, bool many)
+say_quota(conn_t *conn, size_t size, const char *key, int64_t limit)
 {
-    const side_conf_t *conf = conn->port->conf;
     if (conn->said_quota)
         return;
     conn->said_quota = true;
     log_event(EVENT_QUOTA_IGNORED, EVENT_TEXT("route", conn->wire->name), EVENT_TEXT("address", address_of(conn)),
               EVENT_TEXT("user", known(conn->user)), EVENT_NUMBER("bytes", size),
-              EVENT_TEXT("limited_by", many ? "max_subscriptions" : "max_topic"),
-              EVENT_NUMBER("limit", many ? conf->max_subscriptions : conf->max_topic));
+              EVENT_TEXT("limited_by", key), EVENT_NUMBER("limit", limit));
 }
 
 void
