@@ -322,8 +322,9 @@ def test_many_endpoints_and_all_transports_on_a_side():
 
 def test_a_free_port_is_shown():
     with zb.Daemon(route("r", "streamer", "frontend_bind = tcp://127.0.0.1:*", "backend_bind = tcp://127.0.0.1:*",
-                         "backend_bind = ipc://*")) as daemon, Peers() as peers:
+                         "backend_bind = ipc://*", "frontend_bind = tcp://*:*", "security = none")) as daemon, Peers() as peers:
         found = stats(daemon, "r")
+        assert re.fullmatch(r"tcp://\*:[1-9]\d+", found["frontend"]["endpoints"][1]), found
         front, (back, local) = found["frontend"]["endpoints"][0], found["backend"]["endpoints"]
         assert re.fullmatch(r"tcp://127\.0\.0\.1:\d+", front) and front != back and local.startswith("ipc:///"), found
         sender, receiver = peers.open(zmq.PUSH, front), peers.open(zmq.PULL, local)

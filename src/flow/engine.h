@@ -10,8 +10,8 @@
 
 typedef struct route_engine {
     const char *name; // as in the configuration: "zmq", …
-    route_t *(*open)(const route_conf_t *conf, listeners_t *listeners, const route_services_t *services, counters_t *counters,
-                     diag_t *diag);
+    route_t *(*open)(const route_conf_t *conf, listeners_t *listeners, const route_services_t *services,
+                     counters_t *counters, diag_t *diag);
     int (*run)(route_t *self, int tell);
     int (*change)(route_t *self, const route_conf_t *conf, listeners_t *listeners, diag_t *diag);
     void (*join)(route_t *self);

@@ -336,6 +336,22 @@ adopt(listener_t *self, int fd)
     detach_filter(fd); // the process before may have stopped accepting on it
 }
 
+// A port that was free, or a path that was made, is news.
+static void
+resolve_wildcard(listener_t *self)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    if (self->path) {
+        self->endpoint = xasprintf("ipc://%s", self->path);
+    } else if (getsockname(self->fd, (struct sockaddr *)&address, &length) == 0) {
+        bool ipv6 = address.ss_family == AF_INET6;
+        in_port_t port = ipv6 ? ((struct sockaddr_in6 *)&address)->sin6_port : ((struct sockaddr_in *)&address)->sin_port;
+        size_t star = strlen(self->wanted) - 1;
+        self->endpoint = xasprintf("%.*s%u", (int)star, self->wanted, ntohs(port));
+    }
+}
+
 listener_t *
 listener_open(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, diag_t *diag)
 {
@@ -355,6 +371,8 @@ listener_open(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, 
     else if (self->transport == TRANSPORT_IPC)
         rc = open_ipc(self, &endpoint->at, side, reason, sizeof reason);
     enlist(self);
+    if (rc == 0 && self->wildcard && self->fd != -1)
+        resolve_wildcard(self);
     if (rc == 0)
         return self;
     diag_error(diag, endpoint->place, "cannot bind %s: %s", endpoint->at.text, reason);
@@ -402,8 +420,8 @@ listener_give(listener_t *self, void *socket, const entrance_t *where)
         char name[512];
         size_t size = sizeof name;
         zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, name, &size);
-        // "*" says more than libzmq's "0.0.0.0" or "[::]"; only a port that was free is news.
-        if (self->wildcard)
+        // "*" says more than libzmq's "0.0.0.0" or "[::]".
+        if (self->wildcard && self->fd == -1)
             keep_text(&self->endpoint, name);
         keep_text(&self->bound_as, name);
     }

@@ -43,7 +43,7 @@ void listener_full(listener_t *self, bool full);
 // accepted at once, whatever the limits say. 0: as configured.
 void listener_backlog_cap(int backlog);
 
-const char *listener_endpoint(const listener_t *self);  // as bound: a wildcard port is resolved (after listener_give for inproc &c)
+const char *listener_endpoint(const listener_t *self);  // as bound: a wildcard port is resolved (after listener_give where there is no descriptor)
 bool listener_is_wildcard(const listener_t *self);        // "tcp://*:*": the same text is not the same endpoint
 const char *listener_bound_as(const listener_t *self);   // what zmq_unbind wants to hear
 const char *listener_wanted(const listener_t *self);    // as configured, the key a reload finds it by
