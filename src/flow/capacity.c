@@ -85,7 +85,8 @@ capacity_limit(capacity_t *self, size_t limit, void (*on_full)(bool full, void *
 bool
 capacity_is_full(const capacity_t *self)
 {
-    return is_last(atomic_load(&((capacity_t *)self)->clients.taken), atomic_load(&((capacity_t *)self)->clients.limit));
+    return is_last(atomic_load(&((capacity_t *)self)->clients.taken),
+                   atomic_load(&((capacity_t *)self)->clients.limit));
 }
 
 bool

@@ -22,8 +22,8 @@ void capacity_destroy(capacity_t **self_p);
 // in the thread that comes or goes, one call at a time.
 void capacity_limit(capacity_t *self, size_t limit, void (*on_full)(bool full, void *arg), void *arg);
 
-bool capacity_take(capacity_t *self); // a place for one client; false: there is none
-void capacity_give(capacity_t *self); // it has left
+bool capacity_take(capacity_t *self);                    // a place for one client; false: there is none
+void capacity_give(capacity_t *self);                    // it has left
 void capacity_count(capacity_t *self, ptrdiff_t change); // so many more, or fewer, are there, whatever the limit is
 bool capacity_is_full(const capacity_t *self);
 

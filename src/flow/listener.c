@@ -49,7 +49,7 @@ static int backlog_cap;
 static void (*on_gone)(const char *wanted, void *arg);
 static void *gone_arg;
 
-// --- tcp ---------------------------------------------------------------------
+// --- tcp, also below WebSockets ----------------------------------------------
 
 static int64_t
 option_number(const side_conf_t *side, int option, int64_t otherwise)
@@ -252,11 +252,11 @@ apply_closed(const listener_t *self)
 {
     if (self->bound)
         move_path(self, self->closed);
-    else if (self->transport == TRANSPORT_TCP && self->closed) {
+    else if (transport_is_over_tcp(self->transport) && self->closed) {
         struct sock_filter drop_all = BPF_STMT(BPF_RET | BPF_K, 0);
         struct sock_fprog program = { .len = 1, .filter = &drop_all };
         setsockopt(self->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
-    } else if (self->transport == TRANSPORT_TCP)
+    } else if (transport_is_over_tcp(self->transport))
         detach_filter(self->fd);
 }
 
@@ -336,6 +336,22 @@ adopt(listener_t *self, int fd)
     detach_filter(fd); // the process before may have stopped accepting on it
 }
 
+// A port that was free, or a path that was made, is news.
+static void
+resolve_wildcard(listener_t *self)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    if (self->path) {
+        self->endpoint = xasprintf("ipc://%s", self->path);
+    } else if (getsockname(self->fd, (struct sockaddr *)&address, &length) == 0) {
+        bool ipv6 = address.ss_family == AF_INET6;
+        in_port_t port = ipv6 ? ((struct sockaddr_in6 *)&address)->sin6_port : ((struct sockaddr_in *)&address)->sin_port;
+        size_t star = strlen(self->wanted) - 1;
+        self->endpoint = xasprintf("%.*s%u", (int)star, self->wanted, ntohs(port));
+    }
+}
+
 listener_t *
 listener_open(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, diag_t *diag)
 {
@@ -350,11 +366,13 @@ listener_open(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, 
     int rc = 0;
     if (fd != -1)
         adopt(self, fd);
-    else if (self->transport == TRANSPORT_TCP)
+    else if (transport_is_over_tcp(self->transport))
         rc = open_tcp(self, &endpoint->at, side, reason, sizeof reason);
     else if (self->transport == TRANSPORT_IPC)
         rc = open_ipc(self, &endpoint->at, side, reason, sizeof reason);
     enlist(self);
+    if (rc == 0 && self->wildcard && self->fd != -1)
+        resolve_wildcard(self);
     if (rc == 0)
         return self;
     diag_error(diag, endpoint->place, "cannot bind %s: %s", endpoint->at.text, reason);
@@ -380,13 +398,14 @@ keep_text(char **text, const char *wanted)
 }
 
 int
-listener_give(listener_t *self, void *socket)
+listener_give(listener_t *self, void *socket, const entrance_t *where)
 {
     int copy = -1;
     if (self->fd != -1) {
         copy = fcntl(self->fd, F_DUPFD_CLOEXEC, 3);
         if (copy == -1 || zmq_setsockopt(socket, ZMQ_USE_FD, &copy, sizeof copy) == -1)
             return -1;
+        entrance_note(copy, where);
     }
     char *text = bind_text(self);
     int rc = zmq_bind(socket, text), error = zmq_errno();
@@ -401,8 +420,8 @@ listener_give(listener_t *self, void *socket)
         char name[512];
         size_t size = sizeof name;
         zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, name, &size);
-        // "*" says more than libzmq's "0.0.0.0" or "[::]"; only a port that was free is news.
-        if (self->wildcard)
+        // "*" says more than libzmq's "0.0.0.0" or "[::]".
+        if (self->wildcard && self->fd == -1)
             keep_text(&self->endpoint, name);
         keep_text(&self->bound_as, name);
     }
@@ -490,7 +509,7 @@ listener_on_gone(void (*gone)(const char *wanted, void *arg), void *arg)
 static void
 tell_gone(const listener_t *self)
 {
-    if (self->transport != TRANSPORT_TCP || !self->listens)
+    if (!transport_is_over_tcp(self->transport) || !self->listens)
         return;
     note_closing(self->wanted);
     if (on_gone)
