@@ -111,6 +111,63 @@ def test_subscriptions_over_the_total_are_refused_and_counted():
         zb.wait_until(lambda: sum(each["subscriptions"] for each in route.clients("backend")) == 3)
 
 
+def memory(route):
+    with zb.Control(route.daemon) as control:
+        status = control.json("status")
+        return status["message_bytes"], status["max_memory"]
+
+
+def test_no_more_is_read_than_memory_allows():
+    """Producers wait, and nothing is lost, when the queues of the consumers take all of it."""
+    with Route("streamer", "sndhwm = 0\nrcvhwm = 0", "max_memory = 32M") as route:
+        raw = zmtp.Raw(route.backend, b"PULL")  # that reads nothing
+        push = [route.front(zmq.PUSH, sndhwm=1) for _ in range(4)]
+        count, body = 0, b"x" * 100000
+        route.wait_clients("frontend", len(push))
+        while any([each.poll(300, zmq.POLLOUT) for each in push]):
+            for each in push:
+                if each.poll(0, zmq.POLLOUT):
+                    each.send(body, zmq.DONTWAIT)
+                    count += 1
+        assert route.daemon.log().count("event=memory-short") == 1
+        taken, limit = memory(route)
+        assert limit == 32 << 20 and 28 << 20 < taken < limit, (taken, limit)
+        late = zmtp.socket.create_connection(("127.0.0.1", route.frontend))  # waits in the kernel
+        late.settimeout(0.3)
+        try:
+            assert late.recv(64) == b"", "a newcomer was greeted"
+        except TimeoutError:
+            pass
+        got, size = 0, len(zmtp.frame(body)) * count
+        while got < size:
+            got += len(raw.socket.recv(1 << 20))
+        route.daemon.wait_log("event=memory-room")
+        late.settimeout(10 * zb.SLOW)
+        assert late.recv(64)[:1] == b"\xff"
+        zb.wait_until(lambda: memory(route)[0] < 4 << 20)
+
+
+@zb.limit(100)
+def test_messages_that_never_end_do_not_keep_memory_for_ever():
+    with Route("streamer", "maxmsgsize = 16M", "max_memory = 16M") as route:
+        hostile = [zmtp.Raw(route.frontend) for _ in range(40)]
+        for each in hostile:
+            each.socket.setblocking(False)
+            try:
+                for _ in range(10):
+                    each.socket.send(b"\2" + (16000000).to_bytes(8, "big") + b"x" * 1000000)
+            except BlockingIOError:
+                pass
+        route.daemon.wait_log("event=memory-short")
+        zb.wait_until(lambda: "reason=stalled" in route.daemon.log() or memory(route)[0] > 40 << 20, 20)
+        assert memory(route)[0] < 40 << 20
+        route.daemon.wait_log("event=memory-room", 40)
+        assert "reason=stalled" in route.daemon.log()
+        pull, push = route.back(zmq.PULL), route.front(zmq.PUSH)
+        push.send(b"on it goes")
+        assert pull.recv() == b"on it goes"
+
+
 # --- changes --------------------------------------------------------------------------------------------------------------
 
 def test_limits_change_while_the_route_runs():

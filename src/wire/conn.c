@@ -12,6 +12,7 @@
 #include "wire/port.h"
 #include "wire/pump.h"
 #include "wire/say.h"
+#include "wire/shortage.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -215,6 +216,7 @@ end(conn_t *self)
     if (self->fd != -1)
         close(self->fd);
     input_free(self);
+    shortage_forget(self);
     login_forget(self);
     wire->alive--;
     self->next = wire->ended;
@@ -241,10 +243,16 @@ conn_free(conn_t *self)
 // --- its turn ----------------------------------------------------------------------
 
 static bool
-may_read(const conn_t *self)
+may_go_on(const conn_t *self)
 {
     const wire_t *wire = self->wire;
     return !self->parked && !wire->frozen && !(wire->stopped && self->port->input);
+}
+
+static bool
+may_read(const conn_t *self)
+{
+    return may_go_on(self) && !shortage_stops(self);
 }
 
 // Everything that came in was handed on, and no more will come.
@@ -257,9 +265,11 @@ is_over(const conn_t *self)
 static void
 serve_open(conn_t *self)
 {
-    if (!may_read(self))
+    if (!may_go_on(self))
         return;
     if (self->in && !pump(self))
+        return;
+    if (shortage_stops(self))
         return;
     if (self->readable && input_read(self) && !pump(self))
         return;
@@ -283,6 +293,7 @@ conn_serve(conn_t *self)
         login_go_on(self);
     if (self->state == CONN_OPEN)
         serve_open(self);
+    chunk_pool_tell(conn_pool(self));
 }
 
 // --- commands ----------------------------------------------------------------------
@@ -377,7 +388,7 @@ conn_tick(conn_t *self)
         return;
     if (self->fd == -1)
         return;
-    if (!may_read(self) && self->hung_up)
+    if (!may_read(self) && self->hung_up && !self->wire->is_short)
         let_go(self);
     else if (!may_read(self))
         reassure(self, now_ms);
