@@ -93,7 +93,7 @@ void
 output_frame(conn_t *self, uint8_t flags, const void *head, size_t head_size, const void *body, size_t size)
 {
     size_t all = head_size + size;
-    uint8_t *at = spans_place(&self->out, conn_pool(self), frame_head_size(all) + all, (load_t){ 0 });
+    uint8_t *at = spans_place_ours(&self->out, conn_pool(self), frame_head_size(all) + all);
     self->port->queued_bytes += frame_head_size(all) + all;
     at += frame_write_head(at, flags, all);
     memcpy(at, head, head_size);
@@ -303,8 +303,8 @@ output_flush(conn_t *self)
 {
     if (self->state == CONN_ENDED || self->wire->frozen)
         return;
-    while (self->writable && !self->broken && output_pending(self))
-        write_some(self);
+    while (self->writable && !self->broken && output_pending(self) && write_some(self))
+        continue;
     conn_ask_for_room(self, !self->writable && !self->broken);
     settle_room(self);
 }
