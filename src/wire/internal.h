@@ -78,7 +78,6 @@ struct conn {
     bool input_over, output_over; // the peer sends, takes nothing more
     bool shown;              // those who look on have seen the message at the start
     bool answers_pings;      // of ZMTP 3.1, or it has sent a PING
-    bool sends_pings;
     bool half_closed;
 
     // What comes in: [start, scan) is the message being collected, as frames; what
@@ -126,9 +125,17 @@ struct conn {
 
     int64_t since_wall_ns;
     int64_t deadline_ms; // of the handshake, or of what lingers
-    int64_t heard_ms, pinged_ms;
     int64_t moved_ms;    // when it took bytes last
+    int64_t heard_ms;    // when something came from it
+    int64_t fed_ms;      // when it got messages of ours
+    int64_t ping_ms;     // our last PING
+    int64_t pinged_ms;   // the first that it did not answer yet, 0: none
+    int64_t asked_ms;    // when it sent a PING, or got the answer all the same
+    int64_t asks_every_ms; // 0: it has sent none
     int64_t silence_ms;  // its own TTL: longer silence ends it. 0: none
+    int64_t flood_ms;    // since when its PINGs are counted, after how many messages
+    uint64_t flood_at;
+    uint32_t flood;
     uint64_t messages_received, messages_sent, received_bytes, sent_bytes, dropped;
     char reason[192];    // why it ends, in words
     cut_reason_t cut;    // CUT_NONE: we did not cut it

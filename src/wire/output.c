@@ -211,7 +211,7 @@ gather(const conn_t *self, struct iovec *pieces)
     if (spans_inside(&self->out))
         return spans_gather(&self->out, pieces, PIECES, true);
     pieces[0] = (struct iovec){ (void *)(self->urgent + self->urgent_sent), (size_t)(self->urgent_size - self->urgent_sent) };
-    return 1 + spans_gather(&self->out, pieces + 1, PIECES - 1, false);
+    return self->wire->frozen ? 1 : 1 + spans_gather(&self->out, pieces + 1, PIECES - 1, false);
 }
 
 static void
@@ -219,6 +219,7 @@ advance_queue(conn_t *self, size_t size)
 {
     uint64_t before = self->out.bytes;
     load_t gone = spans_advance(&self->out, size);
+    self->fed_ms = self->wire->now_ms;
     self->port->queued_bytes -= before - self->out.bytes;
     account(self, gone);
 }
@@ -262,6 +263,15 @@ output_pending(const conn_t *self)
     return self->stage || self->urgent_size > 0 || self->out.count > 0;
 }
 
+// A paused route sends no messages, but its peers must not think that it has gone.
+static bool
+is_due(const conn_t *self)
+{
+    if (!self->wire->frozen)
+        return output_pending(self);
+    return self->stage ? self->stage_spans == 0 : self->urgent_size > 0 && !spans_inside(&self->out);
+}
+
 static ssize_t
 write_pieces(const conn_t *self, struct iovec *pieces, unsigned count)
 {
@@ -276,7 +286,7 @@ static bool
 write_some(conn_t *self)
 {
     struct iovec pieces[PIECES];
-    if (is_staged(self) && !self->stage && !(stage_urgent(self) && stage_queue(self))) {
+    if (is_staged(self) && !self->stage && !(stage_urgent(self) && (self->wire->frozen || stage_queue(self)))) {
         conn_break(self, CUT_PROTOCOL, "its keys are used up");
         return false;
     }
@@ -301,9 +311,9 @@ write_some(conn_t *self)
 void
 output_flush(conn_t *self)
 {
-    if (self->state == CONN_ENDED || self->wire->frozen)
+    if (self->state == CONN_ENDED)
         return;
-    while (self->writable && !self->broken && output_pending(self) && write_some(self))
+    while (self->writable && !self->broken && is_due(self) && write_some(self))
         continue;
     conn_ask_for_room(self, !self->writable && !self->broken);
     settle_room(self);

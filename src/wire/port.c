@@ -6,6 +6,7 @@
 #include "wire/conn.h"
 #include "wire/options.h"
 #include "wire/output.h"
+#include "wire/pulse.h"
 #include "wire/spread.h"
 #include "wire/fan.h"
 #include "wire/request.h"
@@ -134,6 +135,7 @@ port_park(wport_t *self, conn_t *conn)
     conn->parked = true;
     conn->next_parked = self->parked;
     self->parked = conn;
+    pulse_is_unread(conn);
     if (counter_get(&self->counters->blocked_since_ns) == 0)
         counter_set(&self->counters->blocked_since_ns, (uint64_t)clock_mono_ns());
 }

@@ -80,7 +80,7 @@ tick(wire_t *self)
         soon |= is_short(port);
         port_tick(port);
         for (conn_t *conn = port->conns; conn; conn = conn->next)
-            conn_tick(conn);
+            soon |= conn_tick(conn);
     }
     self->next_tick_ms = self->now_ms + (soon ? TICK_SHORT_MS : TICK_MS);
 }
