@@ -169,9 +169,11 @@ give_to_others(conn_t *self)
 {
     wport_t *port = self->port;
     bool keep = port->socktype->keeps_for_others && !port->wire->closing;
-    uint64_t before = port->returned.load.messages;
-    load_t lost = output_abandon(self, keep ? &port->returned : NULL);
-    uint64_t requeued = port->returned.load.messages - before;
+    spans_t unbegun = { 0 };
+    load_t lost = output_abandon(self, keep ? &unbegun : NULL);
+    uint64_t requeued = unbegun.load.messages;
+    if (requeued > 0)
+        port_return(port, &unbegun);
     self->dropped += lost.messages;
     if (self->cut == CUT_STALLED && lost.messages > 0) { // the one that held up the others
         port_drop(port, DROP_STALLED, 1);

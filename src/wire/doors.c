@@ -111,24 +111,40 @@ doors_add(wire_t *self, listener_t *listener, side_t side)
         open_door(door);
 }
 
+static void
+remove_door(door_t **at)
+{
+    door_t *door = *at;
+    close_door(door);
+    *at = door->next;
+    free(door);
+}
+
 void
 doors_remove(wire_t *self, const listener_t *listener)
 {
     for (door_t **at = &self->doors; *at; at = &(*at)->next)
         if ((*at)->listener == listener) {
-            door_t *door = *at;
-            close_door(door);
-            *at = door->next;
-            free(door);
+            remove_door(at);
             return;
         }
+}
+
+void
+doors_remove_side(wire_t *self, side_t side)
+{
+    for (door_t **at = &self->doors; *at;)
+        if ((*at)->port->side == side)
+            remove_door(at);
+        else
+            at = &(*at)->next;
 }
 
 void
 doors_remove_all(wire_t *self)
 {
     while (self->doors)
-        doors_remove(self, self->doors->listener);
+        remove_door(&self->doors);
 }
 
 static void

@@ -186,7 +186,7 @@ struct wport {
     uint32_t unnamed; // in their handshake
     conn_t *parked;   // of other ports, until a peer here has room
     bool contended;   // several waited for it: one message a turn
-    spans_t returned; // of peers that left, before all others
+    spans_t returned; // of peers that left, or read ahead in the drain: before all others
     void *own;        // the socket type's
 
     uint64_t sndhwm, rcvhwm, queue_bytes, maxmsgsize; // UINT64_MAX: no limit
@@ -252,7 +252,7 @@ struct route {
 
     bool made_room;   // a queue that was full takes messages again
     bool closing;     // its end: nobody gets what a peer leaves behind
-    bool draining;    // clients are sent away as soon as they owe and are owed nothing
+    bool draining;    // clients are sent away as soon as they owe and are owed nothing; what nobody has room for is kept
     bool frozen;      // paused: nothing is read or sent
     bool stopped;     // nothing new is read
     bool observed;    // somebody looks on or filters: messages go one by one

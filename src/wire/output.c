@@ -58,10 +58,8 @@ account(conn_t *self, load_t gone)
 // --- adding ----------------------------------------------------------------------
 
 static void
-add_prefixed(conn_t *self, const piece_t *piece)
+add_prefixed(spans_t *out, chunk_pool_t *pool, const piece_t *piece)
 {
-    chunk_pool_t *pool = conn_pool(self);
-    spans_t *out = &self->out;
     bool whole = piece->size < SPANS_COPY_BELOW;
     size_t size = piece->prefix_size + (whole ? piece->size : 0);
     uint8_t *at = spans_place(out, pool, size, whole ? piece->load : (load_t){ 0 });
@@ -72,15 +70,27 @@ add_prefixed(conn_t *self, const piece_t *piece)
         spans_share(out, piece->chunk, piece->at, piece->size, piece->load);
 }
 
+static inline void
+queue(spans_t *out, chunk_pool_t *pool, const piece_t *piece)
+{
+    if (piece->prefix)
+        add_prefixed(out, pool, piece);
+    else
+        spans_add(out, pool, piece->chunk, piece->at, piece->size, piece->load);
+}
+
+void
+output_queue(spans_t *out, chunk_pool_t *pool, const piece_t *piece)
+{
+    queue(out, pool, piece);
+}
+
 void
 output_add(conn_t *self, const piece_t *piece)
 {
     wport_t *port = self->port;
     uint64_t before = self->out.bytes;
-    if (piece->prefix)
-        add_prefixed(self, piece);
-    else
-        spans_add(&self->out, conn_pool(self), piece->chunk, piece->at, piece->size, piece->load);
+    queue(&self->out, conn_pool(self), piece);
     port->queued.messages += piece->load.messages;
     port->queued_bytes += self->out.bytes - before;
     port->moved = true;
@@ -376,12 +386,9 @@ output_abandon(conn_t *self, spans_t *unbegun)
     port->queued.messages -= self->out.load.messages;
     port->queued_bytes -= self->out.bytes;
     load_t lost = { 0 };
-    if (unbegun) {
-        uint64_t bytes = unbegun->bytes;
+    if (unbegun)
         lost = spans_move(&self->out, unbegun);
-        port->queued_bytes += unbegun->bytes - bytes;
-        port->queued.messages += unbegun->load.messages;
-    } else {
+    else {
         lost = self->out.load;
         spans_clear(&self->out);
     }

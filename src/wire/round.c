@@ -45,8 +45,10 @@ unpark(wire_t *self)
         return;
     self->made_room = false;
     for (side_t side = 0; side < SIDES; side++)
-        if (self->ports[side].socktype)
+        if (self->ports[side].socktype) {
+            port_give_returned(&self->ports[side]);
             port_unpark_all(&self->ports[side]);
+        }
 }
 
 static void
