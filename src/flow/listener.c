@@ -423,6 +423,24 @@ adopt(listener_t *self, int fd)
     detach_filter(fd); // the process before may have stopped accepting on it
 }
 
+// "*" says more than "0.0.0.0" or "[::]"; only what was free is news.
+static void
+name_endpoint(listener_t *self)
+{
+    struct sockaddr_storage address = { 0 };
+    socklen_t length = sizeof address;
+    if (self->transport == TRANSPORT_IPC) {
+        self->endpoint = xasprintf("ipc://%s", self->path);
+        return;
+    }
+    if (getsockname(self->fd, (struct sockaddr *)&address, &length) == -1)
+        return;
+    in_port_t port = address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+                                                   : ((struct sockaddr_in *)&address)->sin_port;
+    int host = (int)(strrchr(self->wanted, ':') - self->wanted);
+    self->endpoint = xasprintf("%.*s:%u", host, self->wanted, ntohs(port));
+}
+
 listener_t *
 listener_open(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, diag_t *diag)
 {
@@ -442,6 +460,8 @@ listener_open(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, 
     else if (self->transport == TRANSPORT_IPC)
         rc = open_ipc(self, &endpoint->at, side, reason, sizeof reason);
     enlist(self);
+    if (rc == 0 && self->wildcard && self->fd != -1)
+        name_endpoint(self);
     if (rc == 0)
         return self;
     diag_error(diag, endpoint->place, "cannot bind %s: %s", endpoint->at.text, reason);

@@ -26,6 +26,8 @@
 // Every change is told once. AF_UNIX would tell of each byte that the peer takes, so there room is asked for when it is missed.
 #define WATCHED_EVENTS ((uint32_t)(EPOLLIN | EPOLLRDHUP | EPOLLET))
 
+enum { LEAVE_MS = 5000 };
+
 // --- turns -------------------------------------------------------------------------
 
 void
@@ -296,6 +298,8 @@ conn_hears(conn_t *self, const traffic_t *command)
 bool
 conn_tick(conn_t *self)
 {
+    if (self->half_closed && !self->handshake && self->wire->now_ms >= self->deadline_ms)
+        conn_break(self, CUT_NONE, "%s", self->reason);
     if (self->state == CONN_OPEN && !self->broken)
         return pulse_tick(self, may_read(self));
     if (self->handshake && self->wire->now_ms >= self->deadline_ms)
@@ -309,5 +313,19 @@ conn_half_close(conn_t *self)
     if (self->half_closed || self->state == CONN_ENDED)
         return;
     self->half_closed = true;
+    if (self->state == CONN_OPEN)
+        self->deadline_ms = INT64_MAX;
     shutdown(self->fd, SHUT_WR);
+}
+
+void
+conn_leave(conn_t *self, const char *reason)
+{
+    if (self->state != CONN_OPEN) {
+        conn_break(self, CUT_NONE, "%s", reason);
+        return;
+    }
+    snprintf(self->reason, sizeof self->reason, "%s", reason);
+    conn_half_close(self);
+    self->deadline_ms = self->wire->now_ms + LEAVE_MS;
 }

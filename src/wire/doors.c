@@ -38,8 +38,9 @@ is_admitted(const wport_t *port, const char *host)
 }
 
 static void
-welcome(wport_t *port, int fd, const address_t *address)
+welcome(const door_t *door, int fd, const address_t *address)
 {
+    wport_t *port = door->port;
     char name[128], host[96] = "";
     tcp_options_t options;
     if (address->at.ss_family == AF_UNIX)
@@ -55,7 +56,7 @@ welcome(wport_t *port, int fd, const address_t *address)
         return;
     }
     places_make_room(port);
-    conn_new(port, fd, NULL, name, host);
+    conn_new(port, fd, NULL, name, host)->listener = door->listener;
 }
 
 // No descriptor for it, or it has gone again: whoever waits is told of once more.
@@ -67,7 +68,7 @@ accept_one(const door_t *door)
     if (fd == -1)
         return false;
     counter_add(&door->port->counters->accepted, 1);
-    welcome(door->port, fd, &address);
+    welcome(door, fd, &address);
     return true;
 }
 

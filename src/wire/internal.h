@@ -54,7 +54,7 @@ typedef enum {
 
 // --- one connection ----------------------------------------------------------------
 
-typedef enum { CONN_GREETING, CONN_JUDGED, CONN_OPEN, CONN_LINGERING, CONN_ENDED } conn_state_t;
+typedef enum { CONN_GREETING, CONN_JUDGED, CONN_OPEN, CONN_ENDED } conn_state_t;
 
 enum {
     URGENT_MAX = FRAME_SHORT_HEAD + TRAFFIC_PING_MAX,
@@ -115,6 +115,7 @@ struct conn {
     char *host;           // "192.0.2.1", "" over ipc
     char *user;           // as verified by us; NULL: nobody
     dialled_t *dialled;   // who made the connection; NULL: it was accepted
+    const listener_t *listener; // through which it came; only to be compared
     admission_rights_t *rights; // NULL: everything
     admission_ticket_t *ticket; // a verdict is awaited
     uint64_t proof;             // of the verdict that let it in
@@ -124,7 +125,7 @@ struct conn {
     int64_t slow_said_ms;
 
     int64_t since_wall_ns;
-    int64_t deadline_ms; // of the handshake, or of what lingers
+    int64_t deadline_ms; // of the handshake, or of one that was asked to leave
     int64_t moved_ms;    // when it took bytes last
     int64_t heard_ms;    // when something came from it
     int64_t fed_ms;      // when it got messages of ours
