@@ -12,7 +12,9 @@
 #define ZB_HANDLER_H
 
 #include "flow/watch.h"
+#include "guard/admit.h"
 #include "guard/inforce.h"
+#include "guard/verify.h"
 
 typedef struct handler handler_t;
 
@@ -25,6 +27,10 @@ void handler_be_asked(handler_t *self);
 
 // Milliseconds since the thread last came round its loop, or the one that checks passwords: the longer.
 int64_t handler_age_ms(const handler_t *self);
+
+// For the guard asked directly (asked.h): who checks passwords, for all alike; a verdict counted and logged, in any thread.
+verify_t *handler_verify(const handler_t *self);
+void handler_tell(const verdict_t *verdict, zap_mechanism_t mechanism);
 
 void handler_destroy(handler_t **self_p); // nobody is answered any more
 

@@ -9,6 +9,7 @@
 #include "base/diag.h"
 #include "conf/cidr.h"
 #include "conf/conf.h"
+#include "flow/admission.h"
 #include "flow/counters.h"
 #include "guard/acl.h"
 #include "guard/guard.h"
@@ -33,6 +34,7 @@ typedef struct {
     const acl_t *acl;                 // NULL: everything is allowed
     cidrs_t allow, deny;
     side_counters_t *counters;        // may be NULL
+    const admission_secrets_t *secrets; // its own, for connections of ours; NULL: it needs none
 } entry_t;
 
 typedef struct policy policy_t;
@@ -59,6 +61,8 @@ bool entry_admits(const entry_t *self, const char *address);
 // Has a side a bound endpoint: do they come to us? Has it one where we go to them?
 bool side_is_server(const side_conf_t *side);
 bool side_is_client(const side_conf_t *side);
+
+zap_mechanism_t policy_mechanism(security_t mechanism); // as the handler is asked about it
 
 // Where the security of a side is said, or at least the route.
 place_t side_place(const route_conf_t *route, side_t side);
