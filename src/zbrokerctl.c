@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 // zbrokerctl(8) - a thin client of the control socket: sends its arguments,
 // prints the answer. It knows no commands but `top' and `check-reload', which
-// are made of others.
+// are made of others, and `show plan FILE', with which it sends the open FILE:
+// the daemon reads what its user may read, not what the daemon may.
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -11,6 +12,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <math.h>
@@ -52,6 +54,7 @@ typedef struct {
     bool json, top;
     double seconds; // 0: once
     text_t line;    // what is sent
+    char *passed;   // the file whose descriptor goes with it, NULL: none
 } options_t;
 
 static volatile sig_atomic_t interrupted;
@@ -108,6 +111,14 @@ absolute(const char *file)
     return xasprintf("%s/%s", folder, file);
 }
 
+static void
+add_plan(options_t *self, const char *file)
+{
+    self->passed = absolute(file);
+    text_add(&self->line, "show plan");
+    add_word(&self->line, self->passed);
+}
+
 // The two words of our own. False: WORD is the daemon's.
 static bool
 own_word(options_t *self, const char *word)
@@ -124,13 +135,17 @@ own_word(options_t *self, const char *word)
     if (strcmp(word, "check-reload") == 0) {
         if (!self->file)
             wrong_usage("check-reload needs -c FILE");
-        char *file = absolute(self->file);
-        text_add(&self->line, "show plan");
-        add_word(&self->line, file);
-        free(file);
+        add_plan(self, self->file);
         return true;
     }
     return false;
+}
+
+// Is it `show plan FILE'? The word json in FILE's place asks for the daemon's own plan.
+static bool
+names_plan(int count, char **words)
+{
+    return count > 2 && strcmp(words[0], "show") == 0 && strcmp(words[1], "plan") == 0 && strcmp(words[2], "json") != 0;
 }
 
 static double
@@ -180,8 +195,12 @@ parse_options(options_t *self, int argc, char **argv)
         }
     if (optind == argc)
         wrong_usage("no command; `zbrokerctl help' lists them");
-    if (own_word(self, argv[optind]))
+    if (own_word(self, argv[optind])) {
         optind++;
+    } else if (names_plan(argc - optind, argv + optind)) {
+        add_plan(self, argv[optind + 2]);
+        optind += 3;
+    }
     for (int i = optind; i < argc; i++)
         add_word(&self->line, argv[i]);
     if (self->json)
@@ -311,6 +330,40 @@ send_bytes(int fd, const char *bytes, size_t size)
         bytes += done;
         size -= (size_t)done;
     }
+}
+
+// Send LINE, and the open FILE with it. Returns how much of LINE was sent.
+static size_t
+send_with_file(int fd, const text_t *line, const char *file)
+{
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = { 0 };
+    struct iovec bytes = { line->data, line->size };
+    struct msghdr message = {
+        .msg_iov = &bytes, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_SPACE(sizeof(int))
+    };
+    int passed = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a pipe without writer is for the daemon to refuse
+    if (passed == -1) {
+        fprintf(stderr, "zbrokerctl: %s: %s\n", file, strerror(errno));
+        exit(EXIT_FAILED);
+    }
+    control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+    memcpy(CMSG_DATA(&control.header), &passed, sizeof passed);
+    ssize_t sent;
+    do
+        sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+    while (sent == -1 && errno == EINTR);
+    close(passed);
+    return sent == -1 ? 0 : (size_t)sent;
+}
+
+static void
+send_line(int fd, const options_t *options)
+{
+    size_t sent = options->passed ? send_with_file(fd, &options->line, options->passed) : 0;
+    send_bytes(fd, options->line.data + sent, options->line.size - sent);
 }
 
 // --- answers ----------------------------------------------------------------------------------
@@ -443,7 +496,7 @@ converse(int fd, const options_t *options)
         if (first && terminal)
             fputs("\033[2J", stdout);
         print_head(options, terminal);
-        send_bytes(fd, options->line.data, options->line.size);
+        send_line(fd, options);
         read_answer(fd, &answer);
         text_free(&answer.line);
         if (terminal)
@@ -474,5 +527,6 @@ main(int argc, char **argv)
     close(fd);
     free(path);
     text_free(&options.line);
+    free(options.passed);
     return rc;
 }
