@@ -309,3 +309,16 @@ handler_age_ms(const handler_t *self)
     int64_t age = clock_mono_ms() - self->round_ms, checking = verify_age_ms(self->verify);
     return age > checking ? age : checking;
 }
+
+verify_t *
+handler_verify(const handler_t *self)
+{
+    return self->verify;
+}
+
+void
+handler_tell(const verdict_t *verdict, zap_mechanism_t mechanism)
+{
+    count(verdict);
+    audit(verdict, mechanism);
+}
