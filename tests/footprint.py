@@ -8,6 +8,9 @@ import zmq
 import zb
 
 
+ZMQ = "engine = zmq\n"  # what its sockets cost, and count
+
+
 def streamers(ports, keys=""):
     return "".join(f"[route r{i}]\ntype = streamer\nfrontend_bind = tcp://127.0.0.1:{ports[2 * i]}\n"
                    f"backend_bind = tcp://127.0.0.1:{ports[2 * i + 1]}\n{keys}\n" for i in range(len(ports) // 2))
@@ -29,7 +32,7 @@ def used(ini):
 
 def test_an_idle_route_is_a_thread_and_four_descriptors():
     ports = zb.free_ports(100)
-    few, many = used(streamers(ports[:20])), used(streamers(ports))
+    few, many = used(streamers(ports[:20], ZMQ)), used(streamers(ports, ZMQ))
     assert many[1] - few[1] == 40 * 4, (few, many)
     assert many[2] - few[2] == 40, (few, many)
     if not os.environ.get("ZB_DAEMON") and zb.HEAVY == 1: # sanitizers have memory of their own
@@ -40,7 +43,7 @@ def test_an_idle_route_is_a_thread_and_four_descriptors():
 def test_each_type_sleeps():
     for kind in "forwarder", "queue", "streamer":
         ports = zb.free_ports(20)
-        few, many = (used(streamers(some).replace("streamer", kind)) for some in (ports[:4], ports))
+        few, many = (used(streamers(some, ZMQ).replace("streamer", kind)) for some in (ports[:4], ports))
         assert many[1] - few[1] == 8 * 4, (kind, few, many)
 
 
@@ -128,7 +131,7 @@ def dumped(ini):
 
 def test_queue_bytes_make_high_water_marks():
     ports = zb.free_ports(2)
-    budget = "queue_bytes = 64M\nmessage_size = 64k\n"
+    budget = ZMQ + "queue_bytes = 64M\nmessage_size = 64k\n"
     values = dumped(streamers(ports, budget))
     assert (values["frontend_rcvhwm"], values["backend_sndhwm"], values["queue_bytes"]) == ("1024", "1024", "64M"), values
     values = dumped(streamers(ports, budget + "backend_sndhwm = 7\n"))

@@ -89,9 +89,9 @@ def memory_limit():
 # The words of the page, and what has to be true then. A promise that is changed takes its row along.
 PROMISES = [
     ("zbroker insists on a `security` line there", lambda: refuses(route(bind="tcp://*:*"), "security = none")),
-    ("Keep secret parts 0600, owned by root or the service's user; zbroker refuses others",
+    ("Keep secret parts and password files 0600, owned by root or the service's user; zbroker refuses others",
      lambda: check(curve(0o600))[0] and refuses(curve(0o640), "600") and refuses(curve(0o604), "600")),
-    ("Keep `users` 0640; zbroker warns about more",
+    ("Keep `users` 0640; it warns about more",
      lambda: "open to others" in check(users(0o644))[1] and "open to others" not in check(users(0o640))[1]),
     ("no privileges", lambda: unit("NoNewPrivileges") == ["yes"] and unit("CapabilityBoundingSet") == [""] and unit("User") == ["zbroker"]),
     ("a memory limit", memory_limit),

@@ -75,6 +75,22 @@ test_one_quoting_rule(void)
     text_free(&out);
 }
 
+static void
+test_who_was_cut_or_refused_is_told_with_peer_and_reason(void)
+{
+    text_t out = { 0 };
+    LINE(&out, EVENT_CLIENT_CUT, EVENT_TEXT("route", "jobs"), EVENT_TEXT("side", "backend"), EVENT_NUMBER("client", 7),
+         EVENT_TEXT("peer", "192.0.2.7:4000"), EVENT_TEXT("user", NULL), EVENT_TEXT("reason", "too_large"),
+         EVENT_WORDS("words", "a frame of 17000000 bytes, maxmsgsize is 16777216"));
+    CHECK_TEXT(out.data, "route jobs: backend client 7 at 192.0.2.7:4000 cut: a frame of 17000000 bytes, maxmsgsize is 16777216 "
+                         "event=client-cut route=jobs side=backend client=7 peer=192.0.2.7:4000 reason=too_large");
+    LINE(&out, EVENT_CLIENT_REFUSED, EVENT_TEXT("route", "jobs"), EVENT_TEXT("side", "frontend"),
+         EVENT_TEXT("peer", "ipc uid 1000 pid 4711"), EVENT_TEXT("reason", "greeting"), EVENT_WORDS("words", "it speaks HTTP"));
+    CHECK_TEXT(out.data, "route jobs: frontend client at \"ipc uid 1000 pid 4711\" refused: it speaks HTTP "
+                         "event=client-refused route=jobs side=frontend peer=\"ipc uid 1000 pid 4711\" reason=greeting");
+    text_free(&out);
+}
+
 // Whatever a stranger calls itself: one line, our keys once each, in printable UTF-8.
 static void
 test_no_name_writes_a_key_or_a_line(void)
@@ -223,6 +239,7 @@ main(void)
     RUN(test_what_is_not_known_is_left_out);
     RUN(test_prose_of_ours_is_quoted_in_the_tail_only);
     RUN(test_one_quoting_rule);
+    RUN(test_who_was_cut_or_refused_is_told_with_peer_and_reason);
     RUN(test_no_name_writes_a_key_or_a_line);
     RUN(test_a_topic_that_looks_like_a_tail_is_none);
     RUN(test_the_last_tail_of_a_line_is_its_tail);

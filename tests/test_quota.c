@@ -58,7 +58,7 @@ open_house(house_t *self, const char *lines)
     listeners_t listeners = { 0 };
     bool connected;
     *self = (house_t){ .ctx = zmq_ctx_new(), .clients = zmq_ctx_new(), .diag = diag_new() };
-    char *text = xasprintf("[route r]\ntype = forwarder\nfrontend_bind = tcp://127.0.0.1:*\n"
+    char *text = xasprintf("[route r]\ntype = forwarder\nengine = zmq\nfrontend_bind = tcp://127.0.0.1:*\n"
                            "backend_bind = tcp://127.0.0.1:*\n%s\n", lines);
     self->conf = conf_load_text("test.ini", text, strlen(text), self->diag);
     diag_print(self->diag, stdout);

@@ -58,6 +58,8 @@ SLOW = 6 * HEAVY
 ENGINE = os.environ.get("ZB_ENGINE")
 LIMIT = 60
 
+os.umask(0o022)  # what others may write to is refused
+
 _processes = []
 _daemons = []
 _folders = []

@@ -130,7 +130,9 @@ resolve_route_rows(const check_t *self)
         key_value_t value = { 0 };
         char reason[128];
         size_t offset;
-        if (row->kind == KEY_SOCKET_TYPE && route->pattern->frontend != -1)
+        bool idle = row->kind == KEY_SOCKET_TYPE ? route->pattern->frontend != -1
+                                                 : row->flags & KEY_WIRE && route->engine != ENGINE_WIRE;
+        if (idle)
             continue;
         if (slot->count)
             value = slot->at[0].value;
@@ -138,7 +140,7 @@ resolve_route_rows(const check_t *self)
             key_parse(row, row->initial, "/", &value, reason, sizeof reason, &offset);
         if (row->width)
             key_store(row, &value, route);
-        resolve_setting(&route->settings, "", row->key, key_print(row, &value), row->reload, !slot->count);
+        resolve_setting(&route->settings, "", row->key, key_print(row, &value), resolve_reload(route, row), !slot->count);
     }
 }
 
@@ -189,9 +191,13 @@ check_route(const check_t *self)
         resolve_side(self, which);
         endpoints_check(self, which);
         secure_check(self, which);
+        secure_check_kept(self, which);
         fit_combinations(self, which);
+        fit_transports(self, which);
     }
     fit_keys(self);
+    if (route->engine != ENGINE_WIRE)
+        fit_without_wire(self);
     secure_check_unused(self);
     if (route->engine == ENGINE_ZMQ_PROXY)
         fit_proxied(self);

@@ -37,7 +37,8 @@ refuses_endpoints(const check_t *self, size_t which, bool tell)
         refused = true;
         if (tell)
             complain_value(self, endpoints_item(self, which, &side->endpoints[i]),
-                           "engine = wire has tcp and ipc endpoints only; %s needs engine = zmq", transport_name(transport));
+                           "engine = wire has tcp and ipc endpoints only; %s needs engine = zmq",
+                           transport_name(transport));
     }
     return refused;
 }

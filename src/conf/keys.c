@@ -2,19 +2,18 @@
 #include "conf/keys.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "base/trust.h"
 #include "conf/cidr.h"
 #include "conf/suggest.h"
 #include "conf/units.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -59,6 +58,7 @@ static const key_word_t mechanisms[] = {
 #define BY_HAND 0, 0
 #define TEXT_MAX 4000 // with any key before it still a line
 #define SUBSCRIBED (ON(ZMQ_XPUB) | ON(ZMQ_PUB))
+#define KNOWS_TOPICS (ON(ZMQ_XSUB) | ON(ZMQ_SUB) | ON(ZMQ_PULL) | ON(ZMQ_XPUB)) // by message, or by subscription
 
 // clang-format off
 static const key_row_t rows[] = {
@@ -75,6 +75,7 @@ static const key_row_t rows[] = {
     {SCOPE_PROCESS, "http",              KEY_HTTP,      CONF(http),                  0,  0,        "",       NULL,      RELOAD_RESTART, KEY_UNSET_OK, 0},
     {SCOPE_PROCESS, "drain_timeout",     KEY_TIME,      CONF(drain_timeout_ms),      0,  86400000, "10s",    NULL,      RELOAD_LIVE,    0, 0},
     {SCOPE_PROCESS, "max_clients",       KEY_NUMBER,    CONF(max_clients),           0,  INT_MAX,  "0",      NULL,      RELOAD_LIVE,    0, 0},
+    {SCOPE_PROCESS, "max_memory",        KEY_SIZE,      CONF(max_memory),            0,  INT64_MAX, "0",     NULL,      RELOAD_LIVE,    0, 0},
 
     {SCOPE_ROUTE,   "type",              KEY_PATTERN,   BY_HAND,                     0,  0,        "",       NULL,      RELOAD_ROUTE,   0, 0},
     {SCOPE_ROUTE,   "frontend_type",     KEY_SOCKET_TYPE, BY_HAND,                   0,  0,        "",       NULL,      RELOAD_ROUTE,   0, 0},
@@ -84,14 +85,15 @@ static const key_row_t rows[] = {
     {SCOPE_ROUTE,   "capture_envelope",  KEY_BOOL,      ROUTE(capture_envelope),     0,  1,        "no",     NULL,      RELOAD_LIVE,   0, 0},
     {SCOPE_ROUTE,   "batch_us",          KEY_NUMBER,    ROUTE(batch_us),             0,  1000000,  "0",      NULL,      RELOAD_LIVE,   0, 0},
     {SCOPE_ROUTE,   "batch_min",         KEY_NUMBER,    ROUTE(batch_min),            0,  1000000,  "0",      NULL,      RELOAD_LIVE,   0, 0},
-    {SCOPE_ROUTE,   "queue_bytes",       KEY_SIZE,      ROUTE(queue_bytes),          0,  1099511627776, "0",  NULL,      RELOAD_ROUTE,   0, 0},
+    {SCOPE_ROUTE,   "queue_bytes",       KEY_SIZE,      ROUTE(queue_bytes),          0,  1099511627776, "0",  NULL,      RELOAD_ROUTE,   KEY_WIRE_LIVE, 0},
     {SCOPE_ROUTE,   "message_size",      KEY_SIZE,      ROUTE(message_size),         0,  1099511627776, "0",  NULL,      RELOAD_ROUTE,   0, 0},
+    {SCOPE_ROUTE,   "max_subscriptions_total", KEY_NUMBER, ROUTE(max_subscriptions_total), 0, INT_MAX, "1000000", NULL, RELOAD_LIVE,  KEY_WIRE, 0},
     {SCOPE_ROUTE,   "cpu",               KEY_NUMBER,    ROUTE(cpu),                  -1, 1023,     "-1",     NULL,      RELOAD_ROUTE,   0, 0},
 
     {SCOPE_SIDE,    "bind",              KEY_ENDPOINT,  BY_HAND,                     0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_LIST | KEY_SIDED, 0},
     {SCOPE_SIDE,    "connect",           KEY_ENDPOINT,  BY_HAND,                     0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_LIST | KEY_SIDED, 0},
     {SCOPE_SIDE,    "security",          KEY_WORD,      SIDE(security.mechanism),    0,  0,        "none",   mechanisms, RELOAD_ROUTE,  0, 0},
-    {SCOPE_SIDE,    "server_cert",       KEY_PATH,      SIDE(security.server_cert),  1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,   KEY_UNSET_OK, 0},
+    {SCOPE_SIDE,    "server_cert",       KEY_PATH,      SIDE(security.server_cert),  1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,   KEY_UNSET_OK | KEY_WIRE_LIVE, 0},
     {SCOPE_SIDE,    "client_certs",      KEY_PATH,      SIDE(security.client_certs), 1,  TEXT_MAX, "",       NULL,      RELOAD_LIVE,    KEY_UNSET_OK, 0},
     {SCOPE_SIDE,    "client_cert",       KEY_PATH,      SIDE(security.client_cert),  1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,   KEY_UNSET_OK, 0},
     {SCOPE_SIDE,    "peer_cert",         KEY_PATH,      SIDE(security.peer_cert),    1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,   KEY_UNSET_OK, 0},
@@ -104,10 +106,11 @@ static const key_row_t rows[] = {
     {SCOPE_SIDE,    "gssapi_unsafe_zap", KEY_BOOL,      SIDE(security.gssapi_unsafe_zap), 0, 1,    "no",     NULL,      RELOAD_ROUTE,   0, 0},
     {SCOPE_SIDE,    "allow",             KEY_CIDR,      SIDE(security.allow),        0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_LIST | KEY_UNSET_OK, 0},
     {SCOPE_SIDE,    "deny",              KEY_CIDR,      SIDE(security.deny),         0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_LIST | KEY_UNSET_OK, 0},
-    {SCOPE_SIDE,    "acl",               KEY_PATH,      SIDE(security.acl),          1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,    KEY_UNSET_OK, 0},
+    {SCOPE_SIDE,    "acl",               KEY_PATH,      SIDE(security.acl),          1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,    KEY_UNSET_OK | KEY_WIRE_LIVE | KEY_NOT_CAPTURE, KNOWS_TOPICS},
     {SCOPE_SIDE,    "ipc_mode",          KEY_MODE,      SIDE(ipc_mode),              0,  0777,     "0660",   NULL,      RELOAD_ROUTE,   0, 0},
     {SCOPE_SIDE,    "ipc_group",         KEY_GROUP,     SIDE(ipc_group),             0,  0,        "",       NULL,      RELOAD_ROUTE,   KEY_UNSET_OK, 0},
     {SCOPE_SIDE,    "max_clients",       KEY_NUMBER,    SIDE(max_clients),           0,  INT_MAX,  "0",      NULL,      RELOAD_LIVE,    0, 0},
+    {SCOPE_SIDE,    "max_parts",         KEY_NUMBER,    SIDE(max_parts),             1,  1000000,  "1024",   NULL,      RELOAD_LIVE,    KEY_WIRE, 0},
     {SCOPE_SIDE,    "max_subscriptions", KEY_NUMBER,    SIDE(max_subscriptions),     0,  INT_MAX,  "10000",  NULL,      RELOAD_LIVE,    0, SUBSCRIBED},
     {SCOPE_SIDE,    "max_topic",         KEY_SIZE,      SIDE(max_topic),             0,  65536,    "256",    NULL,      RELOAD_LIVE,    0, SUBSCRIBED},
     {SCOPE_SIDE,    "stall_timeout",     KEY_TIME,      SIDE(stall_timeout_ms),      0,  86400000, "10s",    NULL,      RELOAD_LIVE,    0, SUBSCRIBED},
@@ -283,16 +286,16 @@ parse_path(const key_row_t *row, const char *text, key_value_t *value, const com
 static int
 read_secret(const char *path, char text[257], const complaint_t *at)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    char words[TRUST_WORDS];
+    int fd = trust_open(path, TRUST_SECRET, words);
     if (fd == -1)
-        return fail(at, "cannot read %s: %s", path, strerror(errno));
-    struct stat status;
-    ssize_t size = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) ? read(fd, text, 256) : -1;
+        return fail(at, "%s: %s", path, words);
+    ssize_t size = read(fd, text, 256);
     close(fd);
     if (size == -1)
-        return fail(at, "cannot read %s: not a readable file", path);
-    if (status.st_mode & 0077)
-        return fail(at, "%s is open to others, mode %04o; make it 0600", path, (unsigned)(status.st_mode & 07777));
+        return fail(at, "%s: cannot read: %s", path, strerror(errno));
+    if (*words) // a warning
+        fail(at, "%s: %s", path, words);
     text[size] = '\0';
     text[strcspn(text, "\r\n")] = '\0';
     size_t length = strlen(text);

@@ -23,6 +23,12 @@ resolve_setting(settings_t *settings, const char *prefix, const char *key, char 
                                                    .is_default = is_default };
 }
 
+reload_t
+resolve_reload(const route_conf_t *route, const key_row_t *row)
+{
+    return route->engine == ENGINE_WIRE && row->flags & KEY_WIRE_LIVE ? RELOAD_LIVE : row->reload;
+}
+
 // --- defaults of ours ----------------------------------------------------------------
 
 typedef enum {
@@ -80,13 +86,6 @@ host_has_ipv6(void)
 }
 
 static bool
-over_tcp(const endpoint_t *endpoint)
-{
-    return endpoint->transport == TRANSPORT_TCP || endpoint->transport == TRANSPORT_WS ||
-           endpoint->transport == TRANSPORT_WSS;
-}
-
-static bool
 holds(condition_t condition, const check_t *self, const side_conf_t *side)
 {
     if (condition == ON_IPV6_HOST)
@@ -96,7 +95,7 @@ holds(condition_t condition, const check_t *self, const side_conf_t *side)
     if (condition == ON_WIRE_TCP && self->route->engine != ENGINE_WIRE)
         return false;
     for (size_t i = 0; condition != ALWAYS && i < side->endpoint_count; i++)
-        if (condition == ON_BOUND ? !side->endpoints[i].connect : over_tcp(&side->endpoints[i].at))
+        if (condition == ON_BOUND ? !side->endpoints[i].connect : transport_is_over_tcp(side->endpoints[i].at.transport))
             return true;
     return condition == ALWAYS;
 }
@@ -214,7 +213,8 @@ resolve_option(const check_t *self, size_t which, size_t attribute)
         value.number = hwm;
     else
         sockopt_parse(option, text, &value, reason, sizeof reason);
-    reload_t reload = option->flags & SOCKOPT_LIVE ? RELOAD_LIVE : RELOAD_ROUTE;
+    bool live = option->flags & (route->engine == ENGINE_WIRE ? SOCKOPT_LIVE | SOCKOPT_WIRE_LIVE : SOCKOPT_LIVE);
+    reload_t reload = live ? RELOAD_LIVE : RELOAD_ROUTE;
     resolve_setting(&route->settings, prefix, option->key, sockopt_print(option, value), reload, !slot && !hwm);
     if (option->option == ZMQ_ROUTER_MANDATORY)
         side->mandatory = value.number;
@@ -252,8 +252,10 @@ resolve_cidr(const check_t *self, size_t which, const key_row_t *row, const give
 static bool
 is_of_use(const check_t *self, const key_row_t *row, const side_conf_t *side, const given_slot_t *slot)
 {
-    // Subscriptions are what only our own loop looks at.
+    // Topics are what only our own loop looks at.
     if (self->route->engine == ENGINE_ZMQ_PROXY && row->sockets)
+        return false;
+    if (self->route->engine != ENGINE_WIRE && row->flags & KEY_WIRE)
         return false;
     bool ipc = false;
     for (size_t i = 0; i < side->endpoint_count; i++)
@@ -273,9 +275,9 @@ resolve_row(const check_t *self, size_t which, size_t attribute)
     route_conf_t *route = self->route;
     side_conf_t *side = &route->sides[which];
     const key_row_t *row = attribute_row(attribute);
-    if (!row || row->kind == KEY_ENDPOINT || !(attribute_sockets(attribute) & ON(side->type)))
+    if (!row || row->kind == KEY_ENDPOINT || !(attribute_sockets(attribute, route->engine) & ON(side->type)))
         return;
-    const given_slot_t *slot = given_written(self, which, attribute, false);
+    const given_slot_t *slot = given_written(self, which, attribute, which == SIDE_CAPTURE && row->flags & KEY_NOT_CAPTURE);
     key_value_t value = { 0 };
     char reason[128];
     size_t offset;
@@ -293,7 +295,7 @@ resolve_row(const check_t *self, size_t which, size_t attribute)
     if ((of_use || !slot) && !unasked)
         key_store(row, &value, side);
     if (of_use)
-        resolve_setting(&route->settings, side_name((side_t)which), row->key, key_print(row, &value), row->reload, !slot);
+        resolve_setting(&route->settings, side_name((side_t)which), row->key, key_print(row, &value), resolve_reload(route, row), !slot);
     if (!slot)
         free(value.text);
 }

@@ -24,6 +24,9 @@ typedef enum {
     SOCKOPT_SWITCH,    // an int: yes, no, or -1 for what the system does
 } sockopt_kind_t;
 
+// Does it change who gets what, so that a side with it could not keep its acl? Every option has been thought through.
+typedef enum { SOCKOPT_UNJUDGED, SOCKOPT_BESIDE_ACL, SOCKOPT_AGAINST_ACL } sockopt_acl_t;
+
 #define ON(type) (1u << (type)) // a set of socket types
 
 // What engine wire, which has no libzmq sockets, does with it.
@@ -41,12 +44,14 @@ typedef struct {
     uint32_t sockets;         // ON(ZMQ_PUB) | …: what it fits
     unsigned flags;           // SOCKOPT_*
     wire_use_t wire;
+    sockopt_acl_t acl;        // what it does to topic rights
     const char *initial;      // libzmq's default as text, for the man page and -T
 } sockopt_t;
 
 #define SOCKOPT_DRAFT 1u      // only where the library has drafts (or takes it anyway: probed)
 #define SOCKOPT_LIVE 2u       // takes effect on a running socket: a reload need not re-create the route
 #define SOCKOPT_LIST 4u       // may be given several times (subscribe)
+#define SOCKOPT_WIRE_LIVE 16u // …on a route of engine wire
 #define SOCKOPT_AUTO 8u       // linger: also takes "auto", which conf handles
 
 // What zmq.h hides where its library was built without drafts. The numbers are

@@ -13,7 +13,15 @@ client_next_id(void)
 void
 client_know_nothing(client_t *client)
 {
-    *client = (client_t){ .fd = -1, .backlog_bytes = -1, .messages_received = -1, .messages_sent = -1, .received_bytes = -1,
-                          .sent_bytes = -1, .queued = -1, .queued_bytes = -1, .dropped = -1, .subscriptions = -1,
+    *client = (client_t){ .fd = -1,
+                          .backlog_bytes = -1,
+                          .messages_received = -1,
+                          .messages_sent = -1,
+                          .received_bytes = -1,
+                          .sent_bytes = -1,
+                          .queued = -1,
+                          .queued_bytes = -1,
+                          .dropped = -1,
+                          .subscriptions = -1,
                           .idle_ms = -1 };
 }

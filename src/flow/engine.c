@@ -20,7 +20,8 @@ engine_of(const route_t *self)
 }
 
 route_t *
-route_open(const route_conf_t *conf, listeners_t *listeners, const route_services_t *services, counters_t *counters, diag_t *diag)
+route_open(const route_conf_t *conf, listeners_t *listeners, const route_services_t *services, counters_t *counters,
+           diag_t *diag)
 {
     const route_engine_t *engine = services->engines[conf->engine];
     if (engine)
@@ -94,6 +95,12 @@ bool
 route_finished(const route_t *self)
 {
     return engine_of(self)->finished(self);
+}
+
+const char *
+route_failure(const route_t *self)
+{
+    return engine_of(self)->failure ? engine_of(self)->failure(self) : NULL;
 }
 
 unsigned

@@ -10,8 +10,8 @@
 
 typedef struct route_engine {
     const char *name; // as in the configuration: "zmq", …
-    route_t *(*open)(const route_conf_t *conf, listeners_t *listeners, const route_services_t *services, counters_t *counters,
-                     diag_t *diag);
+    route_t *(*open)(const route_conf_t *conf, listeners_t *listeners, const route_services_t *services,
+                     counters_t *counters, diag_t *diag);
     int (*run)(route_t *self, int tell);
     int (*change)(route_t *self, const route_conf_t *conf, listeners_t *listeners, diag_t *diag);
     void (*join)(route_t *self);
@@ -23,6 +23,7 @@ typedef struct route_engine {
     void (*finish)(route_t *self, int64_t drain_ms, bool at_once);
     void (*stop_accepting)(route_t *self, closed_for_t reason, const route_conf_t *successor);
     bool (*finished)(const route_t *self);
+    const char *(*failure)(const route_t *self); // NULL: it cannot end by itself
     unsigned (*asleep)(const route_t *self);
     void (*close)(route_t **self_p, route_leftover_t *leftover);
     void (*share_listeners)(const route_t *self, listeners_t *shared);

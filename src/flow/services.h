@@ -21,6 +21,7 @@ typedef struct {
     const struct route_engine *engines[ENGINES]; // by engine_t; NULL: not in this program
     void *ctx;
     watch_t *watch;
+    capacity_t *capacity; // of the process
     uint64_t epoch; // of this process: part of the routing ids of queues
 
     // Called for each socket before its first bind or connect: sets keys, ZAP

@@ -8,6 +8,7 @@
 #ifndef ZB_WATCH_H
 #define ZB_WATCH_H
 
+#include "flow/capacity.h"
 #include "flow/client.h"
 #include "flow/counters.h"
 
@@ -71,8 +72,8 @@ void watch_turn_away(watch_side_t *side);
 // At LIMIT connections (0: none) ON_FULL (true, arg) is called in the watch thread, below it again with false.
 void watch_limit(watch_side_t *side, size_t limit, void (*on_full)(bool full, void *arg), void *arg);
 
-// The same for all connections of the process together.
-void watch_limit_all(watch_t *self, size_t limit, void (*on_full)(bool full, void *arg), void *arg);
+// All connections count in CAPACITY, too. Call before the first watch_add.
+void watch_count_in(watch_t *self, capacity_t *capacity);
 
 // Call FN for each client of ROUTE (NULL: of all) on libzmq's sockets, oldest first, from a copy: FN may call us. Who came in before the
 // call is in it, whether or not the watch thread has come to hear of them.

@@ -6,7 +6,7 @@
 
 #include "conf/conf.h"
 
-// In the units of the kernel. All zeros, or what a side without options gives, leaves a socket as it is.
+// In the units of the kernel. What a side without options gives leaves a socket as it is.
 typedef struct {
     int sndbuf, rcvbuf;        // bytes; -1: the system's
     int tos, priority, busy_poll;

@@ -5,40 +5,38 @@
 
 #include <stdlib.h>
 
-static const size_t sizes[] = { CHUNK_SMALL_BYTES, CHUNK_BYTES };
-static const unsigned kept_most[] = { 256, 32 };
+static const size_t sizes[CHUNK_KEPT] = { CHUNK_SMALL_BYTES, CHUNK_BYTES };
+static const unsigned kept_most[CHUNK_KEPT] = { 256, 32 };
 
-// Of which kind of kept chunk it is, or becomes: COUNT (sizes) for none.
-static unsigned
+static chunk_kind_t
 kind_of(size_t room)
 {
-    unsigned kind = 0;
-    while (kind < COUNT(sizes) && room > sizes[kind])
-        kind++;
-    return kind;
+    return room <= CHUNK_SMALL_BYTES ? CHUNK_SMALL : room <= CHUNK_BYTES ? CHUNK_USUAL : CHUNK_LARGE;
 }
 
 // Without clearing it, which would cost more than all the rest.
 static chunk_t *
-allocate(size_t room)
+allocate(chunk_pool_t *pool, chunk_kind_t kind, size_t room)
 {
-    return xrealloc(NULL, sizeof(chunk_t) + room, 1);
+    if (kind != CHUNK_LARGE)
+        room = sizes[kind];
+    chunk_t *self = xrealloc(NULL, sizeof(chunk_t) + room, 1);
+    self->pool = pool;
+    self->kind = kind;
+    self->room = room;
+    return self;
 }
 
 chunk_t *
 chunk_new(chunk_pool_t *pool, size_t room)
 {
-    unsigned kind = kind_of(room);
-    chunk_t *self = kind < COUNT(sizes) ? pool->kept[kind] : NULL;
+    chunk_kind_t kind = kind_of(room);
+    chunk_t *self = kind == CHUNK_LARGE ? NULL : pool->kept[kind];
     if (self) {
         pool->kept[kind] = self->next;
         pool->count[kind]--;
-    } else {
-        room = kind < COUNT(sizes) ? sizes[kind] : room;
-        self = allocate(room);
-        self->pool = pool;
-        self->room = room;
-    }
+    } else
+        self = allocate(pool, kind, room);
     pool->bytes += self->room;
     self->refs = 1;
     self->size = 0;
@@ -49,9 +47,9 @@ void
 chunk_free(chunk_t *self)
 {
     chunk_pool_t *pool = self->pool;
-    unsigned kind = kind_of(self->room);
+    chunk_kind_t kind = self->kind;
     pool->bytes -= self->room;
-    if (kind == COUNT(sizes) || self->room != sizes[kind] || pool->count[kind] >= kept_most[kind]) {
+    if (kind == CHUNK_LARGE || pool->count[kind] >= kept_most[kind]) {
         free(self);
         return;
     }
@@ -63,7 +61,7 @@ chunk_free(chunk_t *self)
 void
 chunk_pool_empty(chunk_pool_t *self)
 {
-    for (unsigned kind = 0; kind < COUNT(sizes); kind++)
+    for (unsigned kind = 0; kind < CHUNK_KEPT; kind++)
         while (self->kept[kind]) {
             chunk_t *chunk = self->kept[kind];
             self->kept[kind] = chunk->next;

@@ -13,6 +13,9 @@
 
 enum { CHUNK_BYTES = 64 * 1024, CHUNK_SMALL_BYTES = 4 * 1024 };
 
+// Two sizes are used again and again; what is larger has the size that was asked for.
+typedef enum { CHUNK_SMALL, CHUNK_USUAL, CHUNK_LARGE, CHUNK_KEPT = CHUNK_LARGE } chunk_kind_t;
+
 typedef struct chunk_pool chunk_pool_t;
 
 typedef struct chunk {
@@ -20,13 +23,14 @@ typedef struct chunk {
     struct chunk *next; // in the pool
     size_t room, size;
     uint32_t refs;
+    chunk_kind_t kind;
     uint8_t data[];
 } chunk_t;
 
 // All zeros is an empty one. What is kept for the next who needs one is bounded.
 struct chunk_pool {
-    chunk_t *kept[2]; // of CHUNK_SMALL_BYTES, of CHUNK_BYTES
-    unsigned count[2];
+    chunk_t *kept[CHUNK_KEPT];
+    unsigned count[CHUNK_KEPT];
     size_t bytes; // of all chunks in use
 };
 

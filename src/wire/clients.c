@@ -72,7 +72,7 @@ collect(wire_t *self, void *arg)
     list_t *list = arg;
     for (side_t side = 0; side < SIDES; side++)
         for (const conn_t *conn = self->ports[side].conns; conn; conn = conn->next) {
-            if (conn->state != CONN_OPEN || conn->broken)
+            if (conn->state != CONN_OPEN || conn->broken || conn->left)
                 continue;
             mem_grow(list->at, list->count, list->room);
             describe(conn, &list->at[list->count++]);

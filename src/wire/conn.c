@@ -23,10 +23,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum {
+    ORPHAN_BYTES = 16 * 1024 * 1024,
+    LEAVE_MS = 5000,
+};
+
 // Every change is told once. AF_UNIX would tell of each byte that the peer takes, so there room is asked for when it is missed.
 #define WATCHED_EVENTS ((uint32_t)(EPOLLIN | EPOLLRDHUP | EPOLLET))
-
-enum { LEAVE_MS = 5000 };
 
 // --- turns -------------------------------------------------------------------------
 
@@ -99,7 +102,6 @@ conn_new(wport_t *port, int fd, dialled_t *dialled, const char *peer_name, const
     if (self->next)
         self->next->previous = self;
     port->conns = self;
-    port->unnamed++;
     wire->alive++;
     if (loop_watch(&wire->loop, fd, WATCHED_EVENTS | (self->ipc ? 0 : EPOLLOUT), &self->watched) == -1)
         conn_break(self, CUT_NONE, "%s", strerror(errno));
@@ -172,10 +174,12 @@ give_to_others(conn_t *self)
     wport_t *port = self->port;
     bool keep = port->socktype->keeps_for_others && !port->wire->closing;
     spans_t unbegun = { 0 };
+    uint64_t unacknowledged = output_unacknowledged(self);
     load_t lost = output_abandon(self, keep ? &unbegun : NULL);
     uint64_t requeued = unbegun.load.messages;
     if (requeued > 0)
         port_return(port, &unbegun);
+    lost.messages += unacknowledged;
     self->dropped += lost.messages;
     if (self->cut == CUT_STALLED && lost.messages > 0) { // the one that held up the others
         port_drop(port, DROP_STALLED, 1);
@@ -184,17 +188,17 @@ give_to_others(conn_t *self)
     port_drop(port, DROP_PEER_LOST, lost.messages);
     if (requeued > 0)
         counter_add(&self->wire->counters->requeued, requeued);
+    say_lost(self, lost.messages, requeued);
 }
 
 static void
 leave_port(conn_t *self)
 {
     wport_t *port = self->port;
-    if (self->state == CONN_OPEN) {
+    if (self->state == CONN_OPEN)
         port_leave(self);
-        places_leave(self);
-    } else
-        port->unnamed--;
+    places_leave(self);
+    places_named(self);
     port_forget_parked(self);
     give_to_others(self);
     if (self->next)
@@ -214,7 +218,8 @@ end(conn_t *self)
     say_ended(self, was_open);
     self->state = CONN_ENDED;
     connect_ended(self, was_open);
-    close(self->fd);
+    if (self->fd != -1)
+        close(self->fd);
     input_free(self);
     login_forget(self);
     wire->alive--;
@@ -231,6 +236,7 @@ conn_free(conn_t *self)
         free(self->curve);
     }
     free(self->routing_id);
+    free(self->written);
     free(self->peer_name);
     free(self->host);
     free(self->user);
@@ -273,6 +279,8 @@ serve_open(conn_t *self)
 void
 conn_serve(conn_t *self)
 {
+    if (self->state == CONN_ENDED)
+        return;
     if (self->broken) {
         end(self);
         return;
@@ -295,13 +303,48 @@ conn_hears(conn_t *self, const traffic_t *command)
         socktype->subscribed(self, command->data, command->size, command->kind == TRAFFIC_SUBSCRIBE);
 }
 
+// --- time --------------------------------------------------------------------------
+
+// The peer has gone, and nobody reads what it had sent: that waits without a
+// descriptor and without a place. What is more than we keep for one that has gone is
+// dropped with it.
+static void
+let_go(conn_t *self)
+{
+    do
+        self->want = 2 * input_size(self) + CHUNK_BYTES; // all of it in few steps
+    while (input_size(self) < ORPHAN_BYTES && input_read(self));
+    if (!self->input_over)
+        conn_end_of_input(self, 0);
+    self->output_over = true;
+    self->writable = false;
+    places_leave(self);
+    say_ended(self, true);
+    self->left = true;
+    close(self->fd); // and out of the loop
+    self->fd = -1;
+}
+
+static bool
+tick_open(conn_t *self)
+{
+    bool read = may_read(self);
+    if (self->fd == -1)
+        return false;
+    if (self->half_closed && self->wire->now_ms >= self->deadline_ms)
+        conn_break(self, CUT_NONE, "%s", self->reason);
+    else if (!read && self->hung_up)
+        let_go(self);
+    else
+        return pulse_tick(self, read);
+    return false;
+}
+
 bool
 conn_tick(conn_t *self)
 {
-    if (self->half_closed && !self->handshake && self->wire->now_ms >= self->deadline_ms)
-        conn_break(self, CUT_NONE, "%s", self->reason);
     if (self->state == CONN_OPEN && !self->broken)
-        return pulse_tick(self, may_read(self));
+        return tick_open(self);
     if (self->handshake && self->wire->now_ms >= self->deadline_ms)
         conn_refuse(self, HANDSHAKE_TIMEOUT, "its handshake was not done within handshake_ivl");
     return false;
@@ -310,7 +353,7 @@ conn_tick(conn_t *self)
 void
 conn_half_close(conn_t *self)
 {
-    if (self->half_closed || self->state == CONN_ENDED)
+    if (self->half_closed || self->state == CONN_ENDED || self->fd == -1)
         return;
     self->half_closed = true;
     if (self->state == CONN_OPEN)

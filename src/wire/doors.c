@@ -51,12 +51,13 @@ welcome(const door_t *door, int fd, const address_t *address)
         tcp_options(&options, port->conf);
         tcp_tune(fd, &options);
     }
-    if (!is_admitted(port, host)) {
+    if (!is_admitted(port, host) || !places_wait(port)) {
         close(fd);
         return;
     }
-    places_make_room(port);
-    conn_new(port, fd, NULL, name, host)->listener = door->listener;
+    conn_t *conn = conn_new(port, fd, NULL, name, host);
+    conn->is_unnamed = true;
+    conn->listener = door->listener;
 }
 
 // No descriptor for it, or it has gone again: whoever waits is told of once more.

@@ -76,17 +76,41 @@ on_last(void *arg, const void *topic, size_t size)
     tell_upstream(arg, topic, size, false);
 }
 
+// One more of SIZE bytes would be within each limit. 0: none.
 static bool
 within_quota(conn_t *conn, size_t size)
 {
     const side_conf_t *conf = conn->port->conf;
-    bool many = conf->max_subscriptions > 0
-                && interest_count_of(fan_of(conn->port)->interest, conn->slot) >= (size_t)conf->max_subscriptions;
-    if (!many && (conf->max_topic <= 0 || size <= (size_t)conf->max_topic))
-        return true;
-    port_drop(conn->port, DROP_QUOTA, 1);
-    say_quota(conn, size, many);
-    return false;
+    const route_conf_t *route = conn->wire->conf;
+    const struct {
+        const char *key;
+        int64_t limit;
+        uint64_t wanted;
+    } quotas[] = {
+        { "max_subscriptions", conf->max_subscriptions, interest_count_of(fan_of(conn->port)->interest, conn->slot) + 1 },
+        { "max_topic", conf->max_topic, size },
+        { "max_subscriptions_total", route->max_subscriptions_total, conn->wire->subscriptions + 1 },
+    };
+    for (size_t i = 0; i < COUNT(quotas); i++)
+        if (quotas[i].limit > 0 && quotas[i].wanted > (uint64_t)quotas[i].limit) {
+            port_drop(conn->port, DROP_QUOTA, 1);
+            say_quota(conn, size, quotas[i].key, quotas[i].limit);
+            return false;
+        }
+    return true;
+}
+
+static bool
+change_topic(conn_t *conn, const uint8_t *topic, size_t size, bool on, bool *edge)
+{
+    interest_t *interest = fan_of(conn->port)->interest;
+    if (on && interest_add(interest, conn->slot, topic, size, edge))
+        conn->wire->subscriptions++;
+    else if (!on && interest_remove(interest, conn->slot, topic, size, edge))
+        conn->wire->subscriptions--;
+    else
+        return false;
+    return true;
 }
 
 static void
@@ -95,10 +119,9 @@ subscribed(conn_t *conn, const uint8_t *topic, size_t size, bool on)
     wport_t *self = conn->port;
     fan_t *fan = fan_of(self);
     bool edge = false;
-    if (on && !within_quota(conn, size) && !interest_has(fan->interest, conn->slot, topic, size))
+    if (on && !interest_has(fan->interest, conn->slot, topic, size) && !within_quota(conn, size))
         return;
-    bool changed = on ? interest_add(fan->interest, conn->slot, topic, size, &edge)
-                      : interest_remove(fan->interest, conn->slot, topic, size, &edge);
+    bool changed = change_topic(conn, topic, size, on, &edge);
     bool tell = changed && (edge || (on ? fan->verbose : fan->verboser));
     if (tell || (on && fan->verbose))
         tell_upstream(self, topic, size, on);
@@ -146,6 +169,7 @@ static void
 subscriber_left(conn_t *conn)
 {
     fan_t *fan = fan_of(conn->port);
+    conn->wire->subscriptions -= interest_count_of(fan->interest, conn->slot);
     interest_leave(fan->interest, conn->slot, on_last, conn->port);
     counter_set(&conn->wire->counters->subscriptions, interest_count(fan->interest));
     fan->subscribers[conn->slot] = NULL;

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "wire/input.h"
 
+#include "base/kernel.h"
 #include "wire/conn.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 
 enum {
-    PARTS_MAX = 1024,          // of one message
     READ_MOST = 4 * CHUNK_BYTES,
     GROW_MOST = 1024 * 1024,   // beyond what has come, for a message whose announced length may be a lie
     SLACK = 4096,              // behind a large message, for the beginning of the next
@@ -113,7 +112,7 @@ input_read(conn_t *self)
     size_t ask = self->in->room - self->in->size;
     if (ask > READ_MOST)
         ask = READ_MOST;
-    ssize_t got = recvfrom(self->fd, self->in->data + self->in->size, ask, MSG_DONTWAIT, NULL, NULL);
+    ssize_t got = kernel_recv(self->fd, self->in->data + self->in->size, ask);
     if (got <= 0) {
         self->readable = false;
         if (got == 0 || (errno != EAGAIN && errno != EINTR))
@@ -147,10 +146,10 @@ close_gap(conn_t *self, size_t at, size_t end)
     self->scan = end;
 }
 
-static inline int
-too_long(conn_t *self, uint64_t size)
+static int
+too_long(conn_t *self, const char *what, uint64_t size)
 {
-    conn_break(self, CUT_TOO_LARGE, "a frame of %llu bytes is over maxmsgsize", (unsigned long long)size);
+    conn_break(self, CUT_TOO_LARGE, "a %s of %llu bytes is over maxmsgsize", what, (unsigned long long)size);
     return -1;
 }
 
@@ -163,11 +162,13 @@ add_frame(conn_t *self, size_t at, size_t end, uint64_t body, uint8_t flags)
     else
         self->scan = end;
     self->payload += body;
+    if (__builtin_expect(self->payload > self->port->maxmsgsize, 0))
+        return too_long(self, "message", self->payload);
     if (!(flags & FRAME_MORE))
         return 1;
-    if (++self->parts < PARTS_MAX)
+    if (++self->parts < self->port->max_parts)
         return 0;
-    conn_break(self, CUT_PROTOCOL, "a message of more than %d parts", PARTS_MAX);
+    conn_break(self, CUT_TOO_LARGE, "a message of more than %u parts, max_parts", self->port->max_parts);
     return -1;
 }
 
@@ -254,7 +255,7 @@ input_collect(conn_t *self)
             return -1;
         }
         if (size_on_the_way(self, &head) > self->port->maxmsgsize)
-            return too_long(self, head.body);
+            return too_long(self, "frame", head.body);
         if (have - head.head < head.body) {
             self->want = at - self->start + head.head + head.body;
             return 0;
@@ -278,13 +279,14 @@ measure(const conn_t *self, const uint8_t *at, size_t have, uint64_t *payload)
 {
     size_t size = 0;
     *payload = 0;
-    for (int parts = 0; parts < PARTS_MAX; parts++) {
+    for (uint32_t parts = 0; parts < self->port->max_parts; parts++) {
         frame_head_t head;
-        if (frame_read(at + size, have - size, &head) != 1 || head.flags & FRAME_COMMAND || head.body > self->port->maxmsgsize
-            || have - size - head.head < head.body)
+        if (frame_read(at + size, have - size, &head) != 1 || head.flags & FRAME_COMMAND || have - size - head.head < head.body)
             return 0;
         size += head.head + head.body;
         *payload += head.body;
+        if (*payload > self->port->maxmsgsize)
+            return 0;
         if (!(head.flags & FRAME_MORE))
             return size;
     }
@@ -301,7 +303,7 @@ input_run(conn_t *self, uint64_t most, uint64_t most_bytes, piece_t *run)
     const uint8_t *at = self->in->data + self->start;
     size_t have = self->in->size - self->start, size;
     uint64_t payload;
-    while (run->load.messages < most && run->size < most_bytes
+    while (run->size < have && run->load.messages < most && run->size < most_bytes
            && (size = measure(self, at + run->size, have - run->size, &payload)) > 0) {
         run->size += size;
         run->load.messages++;

@@ -26,7 +26,20 @@ input_short(const conn_t *self)
         return 0;
     const uint8_t *at = self->in->data + self->raw;
     size_t have = self->in->size - self->raw;
-    return have >= FRAME_SHORT_HEAD && at[0] == 0 && have - FRAME_SHORT_HEAD >= at[1] ? FRAME_SHORT_HEAD + (size_t)at[1] : 0;
+    bool is_there = have >= FRAME_SHORT_HEAD && at[0] == 0 && have - FRAME_SHORT_HEAD >= at[1];
+    return is_there && at[1] <= self->port->maxmsgsize ? FRAME_SHORT_HEAD + (size_t)at[1] : 0;
+}
+
+static inline size_t
+input_size(const conn_t *self) // bytes that are not taken
+{
+    return self->in ? self->in->size - self->start : 0;
+}
+
+static inline bool
+input_empty(const conn_t *self) // all that came was taken
+{
+    return !self->in || self->start == self->in->size;
 }
 
 // Whole messages that lie behind each other, at most MOST and about MOST_BYTES, as PIECE: taken off the connection.

@@ -17,6 +17,7 @@
 #include "net/dial.h"
 #include "wire/chunk.h"
 #include "wire/spans.h"
+#include "wire/written.h"
 #include "zmtp/frame.h"
 #include "zmtp/handshake.h"
 #include "zmtp/traffic.h"
@@ -76,8 +77,10 @@ struct conn {
     bool full;               // no more messages until its queue is half empty
     bool broken;             // ends in its turn
     bool input_over, output_over; // the peer sends, takes nothing more
+    bool left;               // has gone, and what it had sent waits
     bool shown;              // those who look on have seen the message at the start
     bool answers_pings;      // of ZMTP 3.1, or it has sent a PING
+    bool has_place, is_unnamed; // see places.h
     bool half_closed;
 
     // What comes in: [start, scan) is the message being collected, as frames; what
@@ -92,6 +95,7 @@ struct conn {
 
     // What goes out.
     spans_t out;
+    written_t *written;  // NULL before the first message
     chunk_t *stage;      // bytes as they go on the connection: of a handshake, or sealed
     size_t stage_at;
     size_t stage_spans;  // bytes of the queue that are in it
@@ -191,13 +195,15 @@ struct wport {
     void *own;        // the socket type's
 
     uint64_t sndhwm, rcvhwm, queue_bytes, maxmsgsize; // UINT64_MAX: no limit
+    uint32_t max_parts;
     int64_t handshake_ms, heartbeat_ms, heartbeat_timeout_ms, heartbeat_ttl_ms;
     bool conflate, lossy;
 
     load_t received, sent; // since the counters were written last
     load_t queued;         // in the peers' queues now
     uint64_t queued_bytes;
-    bool counted;          // there is something to write
+    bool counted;          // there is something to write: it is in the route's list
+    wport_t *next_counted;
     bool moved;            // messages were given to its peers in this round
 };
 
@@ -248,6 +254,8 @@ struct route {
     listeners_t deferred; // until it joins; held in the other list
     chunk_pool_t pool;
     conn_t *scheduled, **scheduled_end, *dirty, *ended;
+    wport_t *counted; // sides whose counters are not written yet
+    bool last_turn;   // nobody else has one in this round
     int64_t now_ms, next_tick_ms;
     size_t alive; // connections
 
@@ -258,6 +266,7 @@ struct route {
     bool stopped;     // nothing new is read
     bool observed;    // somebody looks on or filters: messages go one by one
     int64_t pending;  // requests that were passed on and not answered
+    uint64_t subscriptions; // of all subscribers together
 
     uint64_t generation; // of the policy that its connections were judged by
     tap_ring_t *taps;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "wire/login.h"
 
+#include "base/kernel.h"
 #include "base/mem.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
@@ -15,7 +16,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <zmq.h>
 
 static const admission_t *
@@ -221,14 +221,12 @@ open_connection(conn_t *conn)
         admission_login_t login = login_of(conn);
         conn->rights = guard->rights(guard->arg, &login);
     }
+    places_named(conn);
     if (!places_enter(conn))
         return;
     conn->full = false;
-    if (port_join(conn) == -1) {
-        places_leave(conn);
+    if (port_join(conn) == -1)
         return;
-    }
-    conn->port->unnamed--;
     conn->state = CONN_OPEN;
     connect_opened(conn);
     say_opened(conn);
@@ -262,7 +260,7 @@ flush(conn_t *conn)
     const uint8_t *bytes = handshake_output(conn->handshake, &size);
     if (size == 0)
         return;
-    ssize_t sent = sendto(conn->fd, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
+    ssize_t sent = kernel_send(conn->fd, bytes, size);
     if (sent > 0)
         handshake_sent(conn->handshake, (size_t)sent);
     conn->writable = sent == (ssize_t)size;
@@ -324,7 +322,7 @@ login_go_on(conn_t *conn)
 {
     uint8_t bytes[GREETING_READ];
     while (conn->readable && conn->state == CONN_GREETING && !conn->broken) {
-        ssize_t got = recvfrom(conn->fd, bytes, sizeof bytes, MSG_DONTWAIT, NULL, NULL);
+        ssize_t got = kernel_recv(conn->fd, bytes, sizeof bytes);
         if (got > 0) {
             conn->readable = (size_t)got == sizeof bytes || conn->hung_up;
             conn->heard_ms = conn->wire->now_ms;

@@ -43,6 +43,7 @@ options_read(wport_t *port)
     port->rcvhwm = limit(options_number(side, ZMQ_RCVHWM, 1000));
     port->queue_bytes = limit(port->wire->conf->queue_bytes);
     port->maxmsgsize = max >= 0 ? (uint64_t)max : UINT64_MAX;
+    port->max_parts = (uint32_t)side->max_parts;
     port->handshake_ms = options_number(side, ZMQ_HANDSHAKE_IVL, 30000);
     port->heartbeat_ms = options_number(side, ZMQ_HEARTBEAT_IVL, 0);
     port->heartbeat_timeout_ms = options_number(side, ZMQ_HEARTBEAT_TIMEOUT, -1);

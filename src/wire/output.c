@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "wire/output.h"
 
+#include "base/kernel.h"
+#include "base/mem.h"
 #include "wire/conn.h"
 #include "wire/port.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/ioctl.h>
 
 enum { PIECES = 64 };
 
@@ -43,15 +46,18 @@ settle_room(conn_t *self)
         port_room_changed(self);
 }
 
+// BYTES as they were on the connection.
 static void
-account(conn_t *self, load_t gone)
+count_sent(conn_t *self, load_t gone, uint64_t bytes)
 {
     wport_t *port = self->port;
+    if (!self->written)
+        self->written = xcalloc(1, sizeof *self->written);
+    written_add(self->written, bytes, gone.messages);
     self->messages_sent += gone.messages;
     self->sent_bytes += gone.payload;
     port->sent.messages += gone.messages;
     port->sent.payload += gone.payload;
-    port->queued.messages -= gone.messages;
     port_count(port);
 }
 
@@ -71,7 +77,7 @@ add_prefixed(spans_t *out, chunk_pool_t *pool, const piece_t *piece)
 }
 
 static inline void
-queue(spans_t *out, chunk_pool_t *pool, const piece_t *piece)
+add(spans_t *out, chunk_pool_t *pool, const piece_t *piece)
 {
     if (piece->prefix)
         add_prefixed(out, pool, piece);
@@ -82,21 +88,7 @@ queue(spans_t *out, chunk_pool_t *pool, const piece_t *piece)
 void
 output_queue(spans_t *out, chunk_pool_t *pool, const piece_t *piece)
 {
-    queue(out, pool, piece);
-}
-
-void
-output_add(conn_t *self, const piece_t *piece)
-{
-    wport_t *port = self->port;
-    uint64_t before = self->out.bytes;
-    queue(&self->out, conn_pool(self), piece);
-    port->queued.messages += piece->load.messages;
-    port->queued_bytes += self->out.bytes - before;
-    port->moved = true;
-    output_mark(self);
-    if (self->out.load.messages >= port->sndhwm || self->out.bytes >= port->queue_bytes)
-        output_flush(self);
+    add(out, pool, piece);
 }
 
 void
@@ -224,14 +216,18 @@ gather(const conn_t *self, struct iovec *pieces)
     return self->wire->frozen ? 1 : 1 + spans_gather(&self->out, pieces + 1, PIECES - 1, false);
 }
 
+// SIZE bytes of the queue, which were STAGED on the connection if not as they are.
 static void
-advance_queue(conn_t *self, size_t size)
+advance_queue(conn_t *self, size_t size, size_t staged)
 {
     uint64_t before = self->out.bytes;
     load_t gone = spans_advance(&self->out, size);
     self->fed_ms = self->wire->now_ms;
-    self->port->queued_bytes -= before - self->out.bytes;
-    account(self, gone);
+    uint64_t bytes = before - self->out.bytes;
+    self->port->queued_bytes -= bytes;
+    self->port->queued.messages -= gone.messages;
+    if (gone.messages > 0)
+        count_sent(self, gone, staged ? staged : bytes);
 }
 
 static void
@@ -240,12 +236,12 @@ advance_stage(conn_t *self, size_t size)
     self->stage_at += size;
     if (self->stage_at < self->stage->size)
         return;
-    size_t spans = self->stage_spans;
+    size_t spans = self->stage_spans, size_staged = self->stage->size;
     chunk_drop(self->stage);
     self->stage = NULL;
     self->stage_at = self->stage_spans = 0;
     if (spans > 0)
-        advance_queue(self, spans);
+        advance_queue(self, spans, size_staged);
 }
 
 static void
@@ -264,7 +260,7 @@ advance(conn_t *self, size_t size)
             self->urgent_size = self->urgent_sent = 0;
     }
     if (size > 0)
-        advance_queue(self, size);
+        advance_queue(self, size, 0);
 }
 
 bool
@@ -286,9 +282,9 @@ static ssize_t
 write_pieces(const conn_t *self, struct iovec *pieces, unsigned count)
 {
     if (count == 1)
-        return sendto(self->fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
+        return kernel_send(self->fd, pieces[0].iov_base, pieces[0].iov_len);
     struct msghdr message = { .msg_iov = pieces, .msg_iovlen = count };
-    return sendmsg(self->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return kernel_sendmsg(self->fd, &message);
 }
 
 // Returns false when no more can be written now.
@@ -327,6 +323,56 @@ output_flush(conn_t *self)
         continue;
     conn_ask_for_room(self, !self->writable && !self->broken);
     settle_room(self);
+}
+
+// --- at once -----------------------------------------------------------------------
+
+static void
+queue(conn_t *self, const piece_t *piece)
+{
+    wport_t *port = self->port;
+    uint64_t before = self->out.bytes;
+    add(&self->out, conn_pool(self), piece);
+    port->queued.messages += piece->load.messages;
+    port->queued_bytes += self->out.bytes - before;
+    output_mark(self);
+    if (self->out.load.messages >= port->sndhwm || self->out.bytes >= port->queue_bytes)
+        output_flush(self);
+}
+
+// Nothing waits before PIECE, and nothing that could be written with it will follow in this round.
+static inline bool
+goes_at_once(const conn_t *self, const piece_t *piece)
+{
+    const wire_t *wire = self->wire;
+    return wire->last_turn && !wire->dirty && self->writable && !self->out.count && !self->stage && !self->urgent_size
+           && !piece->prefix && piece->from && piece->at + piece->size == piece->from->in->size && !is_staged(self);
+}
+
+// What the kernel takes at once need not be queued. Returns how much that is.
+static size_t
+write_at_once(conn_t *self, const piece_t *piece)
+{
+    ssize_t written = kernel_send(self->fd, piece->chunk->data + piece->at, piece->size);
+    if (written < 0)
+        return 0; // the queue finds out why
+    self->moved_ms = self->fed_ms = self->wire->now_ms;
+    self->writable = (size_t)written == piece->size;
+    return (size_t)written;
+}
+
+void
+output_add(conn_t *self, const piece_t *piece)
+{
+    size_t written = goes_at_once(self, piece) ? write_at_once(self, piece) : 0;
+    self->port->moved = true;
+    if (written == piece->size) {
+        count_sent(self, piece->load, piece->size);
+        return;
+    }
+    queue(self, piece);
+    if (written > 0)
+        advance_queue(self, written, 0);
 }
 
 // --- the end -----------------------------------------------------------------------
@@ -378,7 +424,7 @@ load_t
 output_abandon(conn_t *self, spans_t *unbegun)
 {
     if (self->stage && self->stage_spans > 0)
-        advance_queue(self, written_of_stage(self));
+        advance_queue(self, written_of_stage(self), 0);
     if (self->stage)
         chunk_drop(self->stage);
     self->stage = NULL;
@@ -394,4 +440,14 @@ output_abandon(conn_t *self, spans_t *unbegun)
     }
     port_count(port);
     return lost;
+}
+
+uint64_t
+output_unacknowledged(const conn_t *self)
+{
+    int bytes = 0;
+    if (!self->written || self->ipc || self->fd == -1 || ioctl(self->fd, SIOCOUTQ, &bytes) == -1 || bytes <= 0)
+        return 0;
+    uint64_t begun = self->out.sent; // of a message that is counted with the queue
+    return (uint64_t)bytes > begun ? written_last(self->written, (uint64_t)bytes - begun) : 0;
 }

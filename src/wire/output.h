@@ -24,6 +24,9 @@ void output_mark(conn_t *self); // at the end of the round
 
 bool output_pending(const conn_t *self); // not all is written
 
+// How many messages were written and not acknowledged by the peer's system.
+uint64_t output_unacknowledged(const conn_t *self);
+
 // The connection has ended: what was not sent. UNBEGUN, which is empty, gets the messages of which no byte was written.
 load_t output_abandon(conn_t *self, spans_t *unbegun);
 

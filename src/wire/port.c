@@ -136,6 +136,7 @@ port_park(wport_t *self, conn_t *conn)
     conn->next_parked = self->parked;
     self->parked = conn;
     pulse_is_unread(conn);
+    port_count(self);
     if (counter_get(&self->counters->blocked_since_ns) == 0)
         counter_set(&self->counters->blocked_since_ns, (uint64_t)clock_mono_ns());
 }
@@ -144,6 +145,7 @@ void
 port_unpark_all(wport_t *self)
 {
     self->contended = self->parked && self->parked->next_parked;
+    port_count(self);
     while (self->parked) {
         conn_t *conn = self->parked;
         self->parked = conn->next_parked;
@@ -221,12 +223,10 @@ count_blocked(wport_t *self)
 }
 
 // The number of messages comes last: who sees it finds all the rest counted.
-void
-port_write_counters(wport_t *self)
+static void
+write_counters(wport_t *self)
 {
     count_blocked(self);
-    if (!self->counted)
-        return;
     counter_set(&self->counters->queued, self->queued.messages);
     counter_set(&self->counters->queued_bytes, self->queued_bytes);
     self->counted = false;
@@ -236,6 +236,16 @@ port_write_counters(wport_t *self)
     counter_add(&counters->sent_bytes, self->sent.payload);
     counter_add(&counters->messages_sent, self->sent.messages);
     self->received = self->sent = (load_t){ 0 };
+}
+
+void
+port_write_all(wire_t *self)
+{
+    while (self->counted) {
+        wport_t *port = self->counted;
+        self->counted = port->next_counted;
+        write_counters(port);
+    }
 }
 
 void

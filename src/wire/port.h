@@ -44,10 +44,14 @@ port_give(wport_t *self, const piece_t *piece)
 static inline void
 port_count(wport_t *self)
 {
+    if (self->counted)
+        return;
     self->counted = true;
+    self->next_counted = self->wire->counted;
+    self->wire->counted = self;
 }
 
-void port_write_counters(wport_t *self); // once a round
+void port_write_all(wire_t *self); // the counters, once a round
 void port_tick(wport_t *self);           // a peer that holds up the others for too long is cut
 
 static inline void

@@ -33,6 +33,7 @@ serve(wire_t *self)
     while (conn) {
         conn_t *next = conn->next_scheduled;
         conn->scheduled = false;
+        self->last_turn = !next;
         conn_serve(conn);
         conn = next;
     }
@@ -90,9 +91,9 @@ tick(wire_t *self)
 static int
 wait_ms(const wire_t *self, int64_t most_ms)
 {
-    int64_t next = self->alive > 0 ? self->next_tick_ms : INT64_MAX, dial = connect_next_ms(self);
     if (self->scheduled || self->made_room)
         return 0;
+    int64_t next = self->alive > 0 ? self->next_tick_ms : INT64_MAX, dial = self->dialled ? connect_next_ms(self) : INT64_MAX;
     next = dial < next ? dial : next;
     int64_t wait = next == INT64_MAX ? -1 : next > self->now_ms ? next - self->now_ms : 0;
     if (most_ms >= 0 && (wait < 0 || wait > most_ms))
@@ -113,10 +114,9 @@ round_run(wire_t *self, int64_t most_ms)
     round_flush(self);
     unpark(self);
     tick(self);
-    connect_tick(self);
-    for (side_t side = 0; side < SIDES; side++)
-        if (self->ports[side].socktype)
-            port_write_counters(&self->ports[side]);
+    if (self->dialled)
+        connect_tick(self);
+    port_write_all(self);
     if (!self->dirty)
         bury(self);
 }

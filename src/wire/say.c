@@ -6,12 +6,6 @@
 
 #include <string.h>
 
-#ifndef WITH_EVENTS // until the table has them
-#define EVENT_CLIENT_CUT EVENT_CLIENT_KICKED
-#define EVENT_CLIENT_REFUSED EVENT_HANDSHAKE_FAILED
-#define EVENT_CLIENT_SLOW EVENT_CLIENT_STALLED
-#endif
-
 enum {
     DENIALS_SAID = 16,     // of one connection
     SLOW_EVERY_MS = 60000, // of one connection
@@ -60,7 +54,7 @@ say_ended(const conn_t *conn, bool was_open)
     side_counters_t *counters = conn->port->counters;
     if (conn->refused)
         say_refused(conn);
-    if (!was_open)
+    if (!was_open || conn->left)
         return;
     counter_add(&counters->disconnections, 1);
     counter_set(&counters->connections, counter_get(&counters->connections) - 1);
@@ -69,6 +63,18 @@ say_ended(const conn_t *conn, bool was_open)
     else
         log_event(EVENT_CLIENT_GONE, EVENT_TEXT("route", conn->wire->name), EVENT_TEXT("side", side_name(conn->port->side)),
                   EVENT_NUMBER("client", conn->id), EVENT_TEXT("peer", conn->peer_name), EVENT_TEXT("user", known(conn->user)));
+}
+
+void
+say_lost(const conn_t *conn, uint64_t lost, uint64_t requeued)
+{
+    if (lost > 0)
+        log_event(EVENT_CLIENT_LOST, EVENT_TEXT("route", conn->wire->name), EVENT_TEXT("side", side_name(conn->port->side)),
+                  EVENT_NUMBER("client", conn->id), EVENT_TEXT("peer", conn->peer_name), EVENT_TEXT("user", known(conn->user)),
+                  EVENT_NUMBER("messages", lost));
+    if (requeued > 0)
+        log_event(EVENT_REQUEUED, EVENT_TEXT("route", conn->wire->name), EVENT_TEXT("side", side_name(conn->port->side)),
+                  EVENT_NUMBER("client", conn->id), EVENT_TEXT("peer", conn->peer_name), EVENT_NUMBER("messages", requeued));
 }
 
 void
@@ -99,16 +105,14 @@ say_denied(conn_t *conn, const char *action, const void *topic, size_t size)
 }
 
 void
-say_quota(conn_t *conn, size_t size, bool many)
+say_quota(conn_t *conn, size_t size, const char *key, int64_t limit)
 {
-    const side_conf_t *conf = conn->port->conf;
     if (conn->said_quota)
         return;
     conn->said_quota = true;
     log_event(EVENT_QUOTA_IGNORED, EVENT_TEXT("route", conn->wire->name), EVENT_TEXT("address", address_of(conn)),
               EVENT_TEXT("user", known(conn->user)), EVENT_NUMBER("bytes", size),
-              EVENT_TEXT("limited_by", many ? "max_subscriptions" : "max_topic"),
-              EVENT_NUMBER("limit", many ? conf->max_subscriptions : conf->max_topic));
+              EVENT_TEXT("limited_by", key), EVENT_NUMBER("limit", limit));
 }
 
 void

@@ -8,9 +8,10 @@
 
 void say_opened(const conn_t *conn);
 void say_ended(const conn_t *conn, bool was_open);
+void say_lost(const conn_t *conn, uint64_t lost, uint64_t requeued); // what it left behind
 void say_full(const wport_t *port, bool full);
 void say_denied(conn_t *conn, const char *action, const void *topic, size_t size);
-void say_quota(conn_t *conn, size_t size, bool many); // too many subscriptions; or a topic too long
+void say_quota(conn_t *conn, size_t size, const char *key, int64_t limit); // a subscription over it is ignored
 void say_slow(conn_t *conn);             // it loses messages
 
 #endif

@@ -38,6 +38,8 @@ pump_to_one(conn_t *conn, wport_t *to)
             pump_received(conn, &run);
             output_add(peer, &run);
         }
+        if (input_empty(conn))
+            return true;
         if (to->ready != 1 || to->count != 1)
             return pump(conn);
     }
