@@ -226,6 +226,8 @@ wanted(const handshake_t *self)
     size_t octets = greeting_octets((handshake_stage_t)self->is.stage);
     if (octets)
         return octets;
+    if (self->in.size == 0)
+        return 1; // the flags, which may be wrong already
     if (read_head(self, &head) == 1)
         return head.head + head.body;
     if (self->in.size < FRAME_SHORT_HEAD)
