@@ -85,7 +85,8 @@ pass(int from, size_t piece)
     size_t size;
     const uint8_t *out = handshake_output(sides[from], &size);
     size_t taken = handshake_feed(sides[!from], out, size < piece ? size : piece);
-    memcpy(said[from].bytes + said[from].size, out, taken);
+    if (taken)
+        memcpy(said[from].bytes + said[from].size, out, taken);
     said[from].size += taken;
     handshake_sent(sides[from], taken);
     if (state(!from) == HANDSHAKE_ASKS)
