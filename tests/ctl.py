@@ -72,7 +72,7 @@ def test_answers_and_failures():
             assert result.returncode == 1 and "no route" in result.stderr and "usage" not in result.stderr, (word, result)
         assert daemon.ctl("set", "log_level", "debug").stdout == "log_level: debug\n"
         lines = daemon.ctl("help").stdout.splitlines()
-        assert len(lines) == 19 and all("  " in line for line in lines)
+        assert len(lines) == 21 and all("  " in line for line in lines)
 
 
 def test_the_socket_is_found_in_the_file():
