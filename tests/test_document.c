@@ -32,7 +32,7 @@ test_what_json_writes_is_read(void)
     json_object_end(&json);
     json_object_end(&json);
     document_t *document = document_read(text.data, text.size);
-    const value_t *root = document_root(document), *route = value_member(root, "routes")->first;
+    const value_t *root = document_root(document), *route = value_first(value_member(root, "routes"));
     CHECK(value_is(root, VALUE_OBJECT) && !root->key && !route->key && !route->next);
     CHECK_TEXT(value_text(value_member(route, "name")), "a\"b\\c\n\x01/\xc3\xa4");
     CHECK_TEXT(value_member(route, "messages")->text, "18446744073709551615"); // exact, though a double is not
@@ -55,7 +55,8 @@ test_what_is_not_there_is_null_and_empty(void)
     CHECK(!value_at(NULL, "a") && !value_member(NULL, "a") && !value_true(NULL) && !value_is(NULL, VALUE_NULL));
     CHECK_TEXT(value_text(NULL), "");
     CHECK_TEXT(value_text(value_member(root, "n")), "");
-    CHECK(value_is(value_member(root, "n"), VALUE_ARRAY) && !value_member(root, "n")->first);
+    CHECK(value_is(value_member(root, "n"), VALUE_ARRAY) && !value_first(value_member(root, "n")));
+    CHECK(!value_first(NULL) && !value_first(value_member(root, "a")));
     document_free(&document);
 }
 

@@ -28,7 +28,7 @@ typedef struct {
 
 static void help(request_t *request);
 
-#define ROW(name, arguments, min, max, effect, run, help) { name, arguments, min, max, effect, run, help },
+#define ROW(name, arguments, min, max, effect, manner, run, help) { name, arguments, min, max, effect, run, help },
 
 static const command_t commands[] = { COMMAND_LIST(ROW) };
 

@@ -353,6 +353,12 @@ value_at(const value_t *self, const char *path)
     return self;
 }
 
+const value_t *
+value_first(const value_t *self)
+{
+    return value_is(self, VALUE_ARRAY) ? self->first : NULL;
+}
+
 const char *
 value_text(const value_t *self)
 {

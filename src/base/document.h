@@ -30,6 +30,7 @@ void document_free(document_t **self_p);
 // What follows takes a SELF of NULL for a value that is not there.
 const value_t *value_member(const value_t *self, const char *key); // NULL: it is no object, or has none
 const value_t *value_at(const value_t *self, const char *path);    // "rates.in_1s": through several objects
+const value_t *value_first(const value_t *self);                   // of an array; NULL: it is none, or empty
 const char *value_text(const value_t *self);                       // "" where it is no string
 bool value_is(const value_t *self, value_kind_t kind);
 bool value_true(const value_t *self);

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MPL-2.0
+// interrupt.h - SIGINT and SIGTERM. They end zbrokerctl at once, unless one of
+// these says otherwise.
+
+#ifndef ZB_CTL_INTERRUPT_H
+#define ZB_CTL_INTERRUPT_H
+
+#include <signal.h>
+
+// It is meant to be ended by them: call LAST, which may only do what a handler may, and exit with 0.
+void interrupt_ends(void (*last)(void));
+
+// Count them instead. They come while MASK is in force, so that none is missed between a look and a wait.
+void interrupt_count(sigset_t *mask);
+int interrupt_counted(void);
+
+#endif
