@@ -329,7 +329,8 @@ echo ready
 
 
 def test_zsh_completion():
-    assert zb.read(os.path.join(zb.SRCDIR, "contrib", "completion", "_zbrokerctl")).startswith("#compdef zbrokerctl\n")
+    for program in ("zbroker", "zbrokerctl", "zbroker-bench", "zbroker-keygen"):
+        assert zb.read(os.path.join(zb.SRCDIR, "contrib", "completion", f"_{program}")).startswith(f"#compdef {program}\n")
     if subprocess.run(["sh", "-c", "command -v zsh"], stdout=subprocess.DEVNULL).returncode:
         raise zb.Skip("no zsh")
     ports = zb.free_ports(2)
@@ -348,6 +349,20 @@ def test_zsh_completion():
         assert re.search(rf"{client['id']} +-- frontend {re.escape(client['peer'])}", text), text
         other.close(0)
         push.close(0)
+
+
+def test_every_option_is_completed():
+    for program in ("zbroker", "zbroker-bench", "zbroker-keygen"):
+        usage = zb.run("--help", name=program).stdout
+        told = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", usage))
+        offered = completions("-", program=program)
+        missing = told - offered
+        assert told and not missing, (program, missing)
+        zsh = zb.read(os.path.join(zb.SRCDIR, "contrib", "completion", f"_{program}"))
+        assert not [option for option in told if option + "[" not in zsh and option + "}" not in zsh and option + "=[" not in zsh], program
+    assert completions("pu", program="zbroker-bench") == {"pubsub", "pushpull"}
+    assert completions("-l", "wa", program="zbroker") == {"warning"}
+    assert completions("ce", program="zbroker-keygen") == {"cert"}
 
 
 if __name__ == "__main__":
