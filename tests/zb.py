@@ -276,7 +276,8 @@ class Terminal:
         self.master, self.text = master, ""
         environment = dict(os.environ, TERM="xterm")
         environment.pop("NO_COLOR", None)
-        self.process = spawn(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+        # In a session of its own, so that Ctrl-C is a signal.
+        self.process = spawn(["setsid", "--ctty"] + command, stdin=slave, stdout=slave, stderr=slave,
                              env=dict(environment, **(env or {})))
         os.close(slave)
 

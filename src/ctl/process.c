@@ -38,7 +38,7 @@ add_reload(sheet_t *sheet, const value_t *reload)
     if (!reload || value_true(value_member(reload, "ok")))
         return;
     sheet_add(sheet, TONE_ERROR, "The last reload failed.");
-    sheet_add(sheet, TONE_PLAIN, " The configuration that runs was read ");
+    sheet_add(sheet, TONE_PLAIN, "\nThe configuration that runs was read ");
     sheet_time(sheet, &sheet->out, value_text(value_member(reload, "time")));
     sheet_add(sheet, TONE_PLAIN, ".\n");
     for (const value_t *problem = value_first(value_member(reload, "problems")); problem; problem = problem->next)
