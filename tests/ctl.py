@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """zbrokerctl: options, exit codes, where it finds the socket, top, tap, completion."""
 
+import fcntl
 import json
 import os
 import pty
@@ -8,6 +9,8 @@ import re
 import select
 import signal
 import subprocess
+import sys
+import termios
 import time
 
 import zb
@@ -39,7 +42,7 @@ def test_help_and_version_go_to_standard_output():
 
 
 def test_wrong_usage_is_2():
-    for args in ([], ["-x"], ["-w", "soon", "status"], ["-w", "0", "status"], ["check-reload", "x"], ["-j", "top"], ["-s"],
+    for args in ([], ["-x"], ["-w", "soon", "status"], ["-w", "0", "status"], ["check-reload", "x"], ["-j", "top"], ["top", "--wide"], ["-s"],
                  ["-t", "-1", "status"], ["-c", "/nobody/has/this.ini", "status"], ["--slow", "status"], ["show", "routes", "--changed"],
                  ["-j", "show", "clients", "--slow"], ["-j", "--wide", "show", "routes"]):
         result = ctl(*args)
@@ -268,6 +271,24 @@ def test_tap_streams_and_ctrl_c_tells_what_was_missed():
         assert rest[-1] == "missed 0", rest
         # It ends when nobody reads it any more, also while nothing passes.
         subprocess.run(f"{zb.program('zbrokerctl')[0]} -s {daemon.control} tap jobs | true", shell=True, timeout=10 * zb.SLOW)
+        push.close(0)
+        pull.close(0)
+
+
+def test_a_tap_whose_reader_stops_ends_at_the_second_signal():
+    ports = zb.free_ports(2)
+    with zb.Daemon(ini(ports)) as daemon, zmq.Context() as context:
+        push, pull = zb.peer(context, zmq.PUSH, f"tcp://127.0.0.1:{ports[0]}"), zb.peer(context, zmq.PULL, f"tcp://127.0.0.1:{ports[1]}")
+        process = zb.spawn(zb.program("zbrokerctl") + ["-s", daemon.control, "tap", "jobs"], stdout=subprocess.PIPE)
+
+        def full():
+            push.send(b"x" * 1000)
+            pull.recv()
+            return int.from_bytes(fcntl.ioctl(process.stdout, termios.FIONREAD, bytes(4)), sys.byteorder) > 60000
+        zb.wait_until(full)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20 * zb.SLOW) == 0
         push.close(0)
         pull.close(0)
 

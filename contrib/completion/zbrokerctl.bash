@@ -75,6 +75,7 @@ _zbrokerctl() {
     typed="${words[*]}"
     while IFS= read -r usage; do
         usage=${usage%%  *}
+        [[ -n $usage ]] || continue
         parts=($usage)
         if [[ ${#words[@]} -eq 0 ]]; then
             offer+=("${parts[0]}")

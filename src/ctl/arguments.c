@@ -245,6 +245,8 @@ check_flags(const arguments_t *self)
         wrong_usage("JSON has everything: -j goes without --wide, --slow and --changed");
     if (self->json && arguments_is(self, "top"))
         wrong_usage("top has no JSON; use -j -w 1 show stats");
+    if (self->wide && arguments_is(self, "top"))
+        wrong_usage("top shows what fits; use --wide -w 1 show stats");
 }
 
 static void

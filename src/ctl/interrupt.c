@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 static volatile sig_atomic_t counted;
+static bool counts;
 static void (*last_act)(void);
 
 static void
@@ -22,15 +23,26 @@ static void
 on_count(int number)
 {
     (void)number;
-    counted++;
+    if (counted++)
+        _exit(0);
 }
 
 static void
 handle(void (*handler)(int))
 {
-    struct sigaction action = { .sa_handler = handler };
+    struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART };
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+}
+
+static void
+change_mask(int how, sigset_t *before)
+{
+    sigset_t both;
+    sigemptyset(&both);
+    sigaddset(&both, SIGINT);
+    sigaddset(&both, SIGTERM);
+    sigprocmask(how, &both, before);
 }
 
 void
@@ -43,16 +55,20 @@ interrupt_ends(void (*last)(void))
 void
 interrupt_count(sigset_t *mask)
 {
-    sigset_t both;
-    sigemptyset(&both);
-    sigaddset(&both, SIGINT);
-    sigaddset(&both, SIGTERM);
-    sigprocmask(SIG_BLOCK, &both, mask);
+    counts = true;
+    change_mask(SIG_BLOCK, mask);
     handle(on_count);
 }
 
-int
+void
+interrupt_let(bool come)
+{
+    if (counts)
+        change_mask(come ? SIG_UNBLOCK : SIG_BLOCK, NULL);
+}
+
+bool
 interrupt_counted(void)
 {
-    return counted;
+    return counted > 0;
 }

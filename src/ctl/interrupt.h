@@ -6,12 +6,15 @@
 #define ZB_CTL_INTERRUPT_H
 
 #include <signal.h>
+#include <stdbool.h>
 
 // It is meant to be ended by them: call LAST, which may only do what a handler may, and exit with 0.
 void interrupt_ends(void (*last)(void));
 
-// Count them instead. They come while MASK is in force, so that none is missed between a look and a wait.
+// Count the first one, and exit with 0 at the second. They come only while MASK is in force, so that none is missed
+// between a look and a wait, or while they are let.
 void interrupt_count(sigset_t *mask);
-int interrupt_counted(void);
+void interrupt_let(bool come);
+bool interrupt_counted(void);
 
 #endif

@@ -28,49 +28,69 @@ tone_of(const char *line)
     return TONE_PLAIN;
 }
 
+typedef struct {
+    sheet_t *sheet;
+    relay_t how;
+    bool begun, failed;
+} relaying_t;
+
 static void
-put_line(sheet_t *sheet, const char *line, relay_t how)
+put_line(const relaying_t *self, const char *line)
 {
     text_t folded = { 0 };
-    if (how == RELAY_PROSE && sheet->for_people) {
-        table_fold(&folded, line, INDENT, sheet->width);
+    if (self->how == RELAY_PROSE && self->sheet->for_people) {
+        table_fold(&folded, line, INDENT, self->sheet->width);
         line = folded.data ? folded.data : line;
     }
-    sheet_add(sheet, tone_of(line), "%s", line);
-    sheet_add(sheet, TONE_PLAIN, "\n");
+    sheet_add(self->sheet, tone_of(line), "%s", line);
+    sheet_add(self->sheet, TONE_PLAIN, "\n");
     text_free(&folded);
+}
+
+// The first line says whether the command has failed.
+static void
+take_line(relaying_t *self, const char *line)
+{
+    if (!self->begun)
+        self->failed = begins_with(line, self->how == RELAY_JSON ? "{\"error\":" : "error: ");
+    self->begun = true;
+    if (self->failed && self->how != RELAY_JSON)
+        fprintf(stderr, "%s\n", line);
+    else
+        put_line(self, line);
+}
+
+// A reader that stops would hold us up: signals must come through.
+static bool
+flush(sheet_t *sheet)
+{
+    interrupt_let(true);
+    bool read = sheet_flush(sheet);
+    interrupt_let(false);
+    return read;
 }
 
 exit_t
 relay_answer(connection_t *connection, sheet_t *sheet, relay_t how)
 {
+    relaying_t self = { .sheet = sheet, .how = how };
     const char *line;
     size_t size;
-    exit_t result = EXIT_OK, failure = EXIT_OK;
+    exit_t failure = EXIT_OK;
     next_t next;
-    bool begun = false, told = false;
+    bool told = false;
     while ((next = connection_next(connection, &line, &size, &failure)) != NEXT_END) {
         if (next == NEXT_FAILED)
             return failure;
-        if (next == NEXT_SIGNAL && interrupt_counted() > 1)
-            return EXIT_OK;
-        if (next == NEXT_SIGNAL && interrupt_counted() && !told) {
-            connection_send(connection, "");
-            told = true;
-        }
-        if (next == NEXT_SIGNAL)
-            continue;
-        if (!begun && begins_with(line, how == RELAY_JSON ? "{\"error\":" : "error: "))
-            result = EXIT_FAILED;
-        begun = true;
-        if (result == EXIT_FAILED && how != RELAY_JSON)
-            fprintf(stderr, "%s\n", line);
-        else
-            put_line(sheet, line, how);
-        if (!connection_has_line(connection) && !sheet_flush(sheet))
+        if (next == NEXT_LINE)
+            take_line(&self, line);
+        if (!connection_has_line(connection) && !flush(sheet))
             return EXIT_FAILED;
+        if (interrupt_counted() && !told)
+            connection_send(connection, "");
+        told = interrupt_counted();
     }
-    return sheet_flush(sheet) ? result : EXIT_FAILED;
+    return flush(sheet) && !self.failed ? EXIT_OK : EXIT_FAILED;
 }
 
 bool

@@ -125,9 +125,11 @@ static const struct {
     void (*act)(top_t *self);
     const char *help;
 } keys[] = {
-    { 'q', quit, "quit" },       { 's', sort_by_next, "sort by the next column" },
-    { 'r', reverse, "reverse" }, { '+', faster, "faster" },
+    { 'q', quit, "quit" },
+    { '+', faster, "faster" },
     { '-', slower, "slower" },
+    { 'r', reverse, "reverse" },
+    { 's', sort_by_next, "sort by the next of" },
 };
 
 // A key acts, or chooses an order.
@@ -162,29 +164,24 @@ add_help(text_t *out)
     const char *name;
     for (size_t i = 0; i < COUNT(keys); i++)
         text_add(out, "%s%c %s", i ? ", " : "", keys[i].key, keys[i].help);
-    text_add(out, "; sort by");
     for (size_t order = 0; (name = order_name(order, &key)); order++)
-        text_add(out, "%s %c %s", order ? "," : "", key, name);
+        text_add(out, "%s%c %s", order ? ", " : "\n", key, name);
+    text_add(out, "\n");
 }
 
 static void
 add_head(top_t *self)
 {
     char now[32], key;
-    text_t help = { 0 };
     text_t *out = &self->sheet->out;
     clock_rfc3339(clock_wall_ns(), now);
     text_add(out, "zbroker %s, every %g s", now, self->seconds);
     if (self->order != BY_FILE || self->reversed)
         text_add(out, ", by %s%s", order_name(self->order, &key), self->reversed ? " reversed" : "");
     text_add(out, "%s\n", self->sheet->for_people && !self->keys ? ", Ctrl-C ends" : "");
-    if (self->keys) {
-        add_help(&help);
-        table_fold(out, help.data, 0, self->sheet->width);
-        text_char(out, '\n');
-    }
+    if (self->keys)
+        add_help(out);
     text_char(out, '\n');
-    text_free(&help);
 }
 
 static bool
