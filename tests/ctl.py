@@ -123,7 +123,10 @@ def test_no_permission_is_4():
     folder = zb.folder()
     os.chmod(folder, 0o755)
     with zb.Daemon(ini(zb.free_ports(2), f"control = {folder}/c.sock\ncontrol_mode = 0600")) as daemon:
-        result = ctl("-s", daemon.control, "status", user=65534, group=65534, extra_groups=[])
+        try:
+            result = ctl("-s", daemon.control, "status", user=65534, group=65534, extra_groups=[])
+        except PermissionError:
+            raise zb.Skip("nobody may not run it here")
         assert result.returncode == 4 and not result.stdout
         assert result.stderr == f"zbrokerctl: no permission for {daemon.control}: be root or in group zbroker\n"
 

@@ -150,6 +150,16 @@ unknown_command(request_t *request, const word_t *words, size_t count)
     text_free(&wrong);
 }
 
+// REASON, of one line or more, says why it failed.
+static void
+log_command(event_id_t id, const command_t *command, const char *line, const control_peer_t *who, const char *reason)
+{
+    char *first = reason ? xstrndup(reason, strcspn(reason, "\n")) : NULL;
+    log_event(id, EVENT_WORDS("verb", command->name), EVENT_TEXT("command", line), EVENT_NUMBER("uid", who->uid),
+              EVENT_NUMBER("gid", who->gid), EVENT_NUMBER("pid", who->pid), EVENT_TEXT("reason", first));
+    free(first);
+}
+
 static void
 run_command(request_t *request, const word_t *words, size_t count, const char *line, const control_peer_t *who)
 {
@@ -166,9 +176,10 @@ run_command(request_t *request, const word_t *words, size_t count, const char *l
         return;
     }
     if (command->effect != READS)
-        log_event(EVENT_CONTROL_COMMAND, EVENT_WORDS("verb", command->name), EVENT_TEXT("command", line),
-                  EVENT_NUMBER("uid", who->uid), EVENT_NUMBER("gid", who->gid), EVENT_NUMBER("pid", who->pid));
+        log_command(EVENT_CONTROL_COMMAND, command, line, who, NULL);
     command->run(request);
+    if (command->effect != READS && request->error.size)
+        log_command(EVENT_CONTROL_FAILED, command, line, who, request->error.data);
 }
 
 command_result_t
