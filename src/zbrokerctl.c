@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-// zbrokerctl(8) - look at and control a running broker: what it is told goes to
-// the control socket, and the answer is passed on, or drawn.
+// zbrokerctl(8) - look at and control a running broker: a command goes to the
+// control socket, and the answer is passed on, or drawn.
 
 #include "ctl/arguments.h"
 #include "ctl/connection.h"

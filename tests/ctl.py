@@ -163,7 +163,7 @@ def test_short_words():
         assert daemon.ctl("-j", "stats", "jobs").stdout.startswith('{"routes":')
         assert re.fullmatch(rf"zbroker answers: pid {daemon.pid}, up \d.*\n", daemon.ctl("ping").stdout)
         assert re.fullmatch(r"zbrokerctl \S+\nzbroker \S+, libzmq 4\.\S+, czmq 4\.\S+\n", daemon.ctl("version").stdout)
-        assert json.loads(daemon.ctl("-j", "version").stdout)["pid"] == daemon.pid
+        assert json.loads(daemon.ctl("-j", "version").stdout)["pid"] == json.loads(daemon.ctl("ping", "--json").stdout)["pid"] == daemon.pid
 
 
 def test_the_socket_is_found_in_the_file():

@@ -59,8 +59,8 @@ _zbrokerctl() {
     -w|--watch|-t|--timeout) return ;;
     esac
     if [[ $current == -* ]]; then
-        offer=(--wide --slow --changed)
-        [[ ${#words[@]} -eq 0 ]] && offer+=(-s --socket -c --config -j --json -w --watch -t --timeout -V --version -h --help)
+        offer=(--json --wide --slow --changed)
+        [[ ${#words[@]} -eq 0 ]] && offer+=(-s --socket -c --config -j -w --watch -t --timeout -V --version -h --help)
         COMPREPLY=($(compgen -W "${offer[*]}" -- "$current"))
         return
     fi

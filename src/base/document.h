@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
-// document.h - a JSON document that was read, as a tree of values. What it is
-// read from may come from anywhere: it is bounded in depth, and what is no JSON
-// (RFC 8259) is refused as a whole.
+// document.h - reads JSON (RFC 8259) into a tree of values. The text may come
+// from anywhere: its depth is bounded, and a text that is no JSON is refused as a
+// whole.
 
 #ifndef ZB_DOCUMENT_H
 #define ZB_DOCUMENT_H

@@ -35,7 +35,6 @@ static const char usage[] = "usage: zbrokerctl [-s PATH] [-c FILE] [-j | --wide]
                             "\n"
                             "The commands are:\n";
 
-// The words after a command that may also stand before it.
 static const struct option longs[] = {
     { "socket", required_argument, NULL, 's' },
     { "config", required_argument, NULL, 'c' },
@@ -85,7 +84,7 @@ print_usage(void)
     exit(EXIT_OK);
 }
 
-// A switch that needs nothing behind it. False: it is none.
+// An option without an argument, which may also follow the command. False: it is none.
 static bool
 take_flag(arguments_t *self, int letter)
 {
@@ -142,17 +141,17 @@ words(const arguments_t *self)
     return (const char *const *)self->words;
 }
 
-// The flag that WORD is, behind a command; 0: none.
+// The letter of the option that WORD is, behind a command; 0: none.
 static int
-flag_of(const char *word)
+letter_of(const char *word)
 {
     for (const struct option *option = longs; option->name; option++)
-        if (option->val < 'a' && strncmp(word, "--", 2) == 0 && strcmp(word + 2, option->name) == 0)
+        if (strncmp(word, "--", 2) == 0 && strcmp(word + 2, option->name) == 0)
             return option->val;
     return 0;
 }
 
-// Its words, where a flag is not one of them: a topic may look like one.
+// The words of the command. Options among them are not, but for free text: a topic may look like one.
 static void
 read_words(arguments_t *self, char **from, char **to)
 {
@@ -162,7 +161,7 @@ read_words(arguments_t *self, char **from, char **to)
     for (; from < to; from++) {
         const verb_t *verb = verbs_find(words(self), self->word_count, &used);
         bool free_text = verb && verb->manner == STREAMS;
-        if (free_text || !take_flag(self, flag_of(*from)))
+        if (free_text || !take_flag(self, letter_of(*from)))
             add_word(self, *from);
     }
     self->verb = verbs_find(words(self), self->word_count, &self->named);
@@ -235,25 +234,30 @@ answer_help(const arguments_t *self)
 }
 
 static void
-check_flags(const arguments_t *self)
+check_options(const arguments_t *self)
 {
-    if (self->slow && !arguments_is(self, "show clients"))
-        wrong_usage("--slow is for show clients");
-    if (self->changed && !arguments_is(self, "show config"))
-        wrong_usage("--changed is for show config");
-    if (self->json && (self->slow || self->changed || self->wide))
-        wrong_usage("JSON has everything: -j goes without --wide, --slow and --changed");
-    if (self->json && arguments_is(self, "top"))
-        wrong_usage("top has no JSON; use -j -w 1 show stats");
-    if (self->wide && arguments_is(self, "top"))
-        wrong_usage("top shows what fits; use --wide -w 1 show stats");
+    bool top = arguments_is(self, "top");
+    const struct {
+        bool wrong;
+        const char *complaint;
+    } rules[] = {
+        { self->slow && !arguments_is(self, "show clients"), "--slow is for show clients" },
+        { self->changed && !arguments_is(self, "show config"), "--changed is for show config" },
+        { self->json && top, "top has no JSON; use -j -w 1 show stats" },
+        { self->wide && top, "top shows what fits; use --wide -w 1 show stats" },
+        { self->json && (self->wide || self->slow || self->changed),
+          "JSON has everything: -j goes without --wide, --slow and --changed" },
+    };
+    for (size_t i = 0; i < COUNT(rules); i++)
+        if (rules[i].wrong)
+            wrong_usage(rules[i].complaint);
 }
 
 static void
 set_patience(arguments_t *self, double timeout)
 {
     bool given = timeout >= 0;
-    self->timeout_ms = given ? (int)(timeout * 1000) : PATIENCE_MS;
+    self->timeout_ms = given ? (int)ceil(timeout * 1000) : PATIENCE_MS;
     self->answer_ms = self->timeout_ms ? self->timeout_ms : -1;
     if (self->verb && self->verb->manner == STREAMS)
         self->answer_ms = -1;
@@ -283,7 +287,7 @@ arguments_parse(arguments_t *self, int argc, char **argv)
         make_file_absolute(self);
     if (arguments_is(self, "top") && self->every_s <= 0)
         self->every_s = 1;
-    check_flags(self);
+    check_options(self);
     set_patience(self, timeout);
 }
 

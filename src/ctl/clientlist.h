@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-// clientlist.h - who is connected, the one that is furthest behind first.
+// clientlist.h - the table of clients, the largest backlog first.
 
 #ifndef ZB_CTL_CLIENTLIST_H
 #define ZB_CTL_CLIENTLIST_H

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-// connection.h - to the control socket: lines go there, lines of answers come.
+// connection.h - a connection to the control socket: it sends a command line and
+// receives the lines of the answer.
 
 #ifndef ZB_CTL_CONNECTION_H
 #define ZB_CTL_CONNECTION_H
@@ -16,17 +17,17 @@ typedef struct {
     int fd;
     const char *path;     // borrowed
     int timeout_ms;       // for the next piece of an answer; -1: as long as it takes
-    const sigset_t *mask; // while it waits; NULL: as always. A signal that comes then is told
+    const sigset_t *mask; // while it waits; NULL: the usual one. A signal ends the wait
     text_t received;
-    size_t used, searched; // of it: lines that were given away, bytes without a newline
-    text_t reason;         // why something failed; empty: nobody needs to be told
+    size_t used, searched; // of it: bytes of lines handed out, bytes searched for a newline
+    text_t reason;         // of a failure; empty: there is nothing to say
 } connection_t;
 
-// TIMEOUT_MS also bounds the connecting. On failure the reason is in SELF.
+// TIMEOUT_MS bounds the connecting, too. On failure the reason is in SELF.
 exit_t connection_open(connection_t *self, const char *path, int timeout_ms);
 void connection_close(connection_t *self);
 
-// A LINE without its newline. What happens to it shows when the answer is read.
+// Send LINE, without its newline. The answer shows whether the daemon got it.
 void connection_send(connection_t *self, const char *line);
 
 // The next line of the answer, which is valid until the next call.

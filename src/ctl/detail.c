@@ -115,8 +115,11 @@ static void
 add_texts(sheet_t *sheet, const value_t *list)
 {
     const char *key = list->key;
-    for (const value_t *value = list->first; value; value = value->next, key = "")
-        add_line(sheet, key, TONE_PLAIN, value_text(value));
+    for (const value_t *value = list->first; value; value = value->next)
+        if (value->kind == VALUE_STRING) {
+            add_line(sheet, key, TONE_PLAIN, value->text);
+            key = "";
+        }
 }
 
 // Reasons, of which most are 0: those that are not.

@@ -8,8 +8,8 @@ typedef enum {
     EXIT_OK,
     EXIT_FAILED,    // the command did
     EXIT_USAGE,     // wrong options
-    EXIT_NO_DAEMON, // nobody listens, or it went away
-    EXIT_NO_ANSWER, // it may not be asked, or does not answer
+    EXIT_NO_DAEMON, // nothing listens, or the daemon closed the connection
+    EXIT_NO_ANSWER, // no permission, or the daemon does not answer
 } exit_t;
 
 #endif

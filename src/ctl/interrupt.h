@@ -8,7 +8,7 @@
 #include <signal.h>
 #include <stdbool.h>
 
-// It is meant to be ended by them: call LAST, which may only do what a handler may, and exit with 0.
+// They are the normal end: call LAST (NULL: nothing), which must be fit for a signal handler, and exit with 0.
 void interrupt_ends(void (*last)(void));
 
 // Count the first one, and exit with 0 at the second. They come only while MASK is in force, so that none is missed

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-// process.h - what is shown of the daemon as a whole: that it answers, its
-// version, what went wrong lately, what its configuration sets.
+// process.h - views of the daemon as a whole: ping, version, errors, and the
+// configuration where it is not the default.
 
 #ifndef ZB_CTL_PROCESS_H
 #define ZB_CTL_PROCESS_H

@@ -15,11 +15,11 @@ typedef enum {
     RELAY_JSON,
 } relay_t;
 
-// The answer to what was sent. What failed goes to standard error, but for JSON. After an interrupt that is
+// Pass the answer on. A failure goes to standard error, unless it is JSON. After an interrupt that is
 // counted the daemon is asked to end its answer.
 exit_t relay_answer(connection_t *connection, sheet_t *sheet, relay_t how);
 
-// An error that came as JSON, as the daemon would have said it in words. False: ANSWER is none.
+// Print an error that came as JSON as the daemon would have said it in words. False: ANSWER is no error.
 bool relay_error(const value_t *answer);
 
 #endif

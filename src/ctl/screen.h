@@ -13,6 +13,6 @@ void screen_close(void); // a signal handler may
 
 // Clear it; draw TEXT from its first line on, as many lines of it as there is room for.
 void screen_clear(void);
-bool screen_draw(const char *text); // false: nobody sees it any more
+bool screen_draw(const char *text); // false: the terminal is gone
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-// sheet.h - what answers are drawn on: a terminal, which gets units and colour,
-// or a pipe, which gets digits.
+// sheet.h - the output of a view: a terminal gets units and colour, a pipe gets
+// digits.
 
 #ifndef ZB_CTL_SHEET_H
 #define ZB_CTL_SHEET_H
@@ -23,25 +23,25 @@ typedef struct {
 
 // As standard output is.
 sheet_t sheet_new(void);
-void sheet_measure(sheet_t *self); // again: a terminal may be drawn wider
+void sheet_measure(sheet_t *self); // again: a terminal can change its size
 void sheet_free(sheet_t *self);
 
-// Print it and begin again. False: nobody reads it any more.
+// Print OUT and empty it. False: standard output has no reader any more.
 bool sheet_flush(sheet_t *self);
 
 const char *sheet_paint(const sheet_t *self, tone_t tone); // an escape sequence; NULL: none
 tone_t sheet_tone_of(const char *level);                   // "error", "warning", ...
 
-// Words of ours; those of others, made safe to show; likewise as a paragraph, indented.
+// Append words of ours; a text from the daemon, made safe to show; such a text as an indented paragraph.
 void sheet_add(sheet_t *self, tone_t tone, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void sheet_text(sheet_t *self, tone_t tone, const char *text);
 void sheet_prose(sheet_t *self, tone_t tone, const char *text);
 
-// Cells of a TABLE: a text of others; a number.
+// Add a cell to TABLE: a text from the daemon, made safe to show; a number.
 void sheet_cell(const sheet_t *self, table_t *table, tone_t tone, const char *text);
 void sheet_number(const sheet_t *self, table_t *table, unit_t unit, double value); // below 0: not known
 
-// When something was, as the daemon says it.
+// TIME, as the daemon writes it, or its age.
 void sheet_time(const sheet_t *self, text_t *out, const char *time);
 
 #endif

@@ -7,7 +7,7 @@
 #include "ctl/connection.h"
 #include "ctl/sheet.h"
 
-// Ask LINE every so many SECONDS, until a key, a signal or the daemon ends it.
+// Ask LINE every SECONDS, until a key, a signal or the end of the daemon.
 exit_t top_run(connection_t *connection, sheet_t *sheet, const char *line, double seconds);
 
 #endif

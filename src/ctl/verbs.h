@@ -23,7 +23,7 @@ typedef struct {
     const char *help;
 } verb_t;
 
-// The verb that WORDS begin with, and how many of them name it; NULL: the daemon will say what it thinks of them.
+// The verb that WORDS begin with, and how many of them name it; NULL: none. The daemon may know it all the same.
 const verb_t *verbs_find(const char *const *words, size_t count, size_t *used);
 
 // Can `show' be left out before WORD?

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-// view.h - commands whose answer is drawn for people instead of passed on: which
-// they are, what they ask the daemon, and what draws the answer.
+// view.h - the commands whose answer is drawn for people instead of passed on:
+// what each asks the daemon, and which function draws the answer.
 
 #ifndef ZB_CTL_VIEW_H
 #define ZB_CTL_VIEW_H
@@ -18,7 +18,7 @@ typedef struct {
     sheet_t *sheet;
     const value_t *answers[VIEW_ANSWERS];
     bool of_one; // route, which was named
-    bool slow;   // clients only that have something waiting
+    bool slow;   // only clients with a backlog
 } view_t;
 
 typedef struct {
@@ -29,7 +29,7 @@ typedef struct {
     void (*draw)(const view_t *view);
 } view_row_t;
 
-// NULL: the daemon's own words are the answer.
+// NULL: the answer is passed on.
 const view_row_t *view_find(const char *command, size_t arguments, bool changed);
 
 #endif
