@@ -10,10 +10,13 @@
 #include "ctl/top.h"
 #include "ctl/view.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct {
     arguments_t arguments;
@@ -74,19 +77,37 @@ draw(ctl_t *self)
     return result;
 }
 
+// Send the command, and with it the file that it names, if it is to be read by our rights.
+static exit_t
+send_command(ctl_t *self, const char *line)
+{
+    const char *file = self->arguments.passed;
+    // A pipe without a writer is for the daemon to refuse.
+    int descriptor = file ? open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+    if (file && descriptor == -1) {
+        text_add(&self->connection.reason, "%s: %s", file, strerror(errno));
+        return EXIT_FAILED;
+    }
+    connection_send(&self->connection, line, descriptor);
+    if (descriptor != -1)
+        close(descriptor);
+    return EXIT_OK;
+}
+
 static exit_t
 pass_on(ctl_t *self)
 {
     text_t line = { 0 };
-    relay_t how = self->arguments.json                       ? RELAY_JSON
-                  : arguments_is(&self->arguments, "status") ? RELAY_PROSE
-                                                             : RELAY_LINES;
+    bool prose = arguments_is(&self->arguments, "status");
+    relay_t how = self->arguments.json ? RELAY_JSON : prose ? RELAY_PROSE : RELAY_LINES;
     arguments_line(&self->arguments, self->row ? self->row->asks[0] : NULL, &line);
     if (how == RELAY_JSON)
         text_add(&line, " json");
-    connection_send(&self->connection, line.data);
+    exit_t result = send_command(self, line.data);
+    if (result == EXIT_OK)
+        result = relay_answer(&self->connection, &self->sheet, how);
     text_free(&line);
-    return relay_answer(&self->connection, &self->sheet, how);
+    return result;
 }
 
 // A table with all columns is the daemon's. What the daemon does not know by itself is drawn in any case.

@@ -15,6 +15,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdint.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -42,7 +44,7 @@ ask(const char *line)
     text_t answer = { 0 };
     tapping_conf_t tap = { 0 };
     text_bytes(&answer, "", 0);
-    command_result_t result = commands_run(broker, line, strlen(line), &(control_peer_t){ 0 }, &answer, &tap);
+    command_result_t result = commands_run(broker, line, strlen(line), &(control_peer_t){ 0 }, -1, &answer, &tap);
     if (result == COMMAND_TAP)
         text_add(&answer, "tap %s %zu %d %d", tap.route, tap.prefix.size, (int)tap.count, (int)tap.format);
     tapping_conf_free(&tap);
@@ -178,7 +180,8 @@ test_a_failed_reload_lists_every_problem_and_no_blank_line(void)
     CHECK_TEXT(ask("reload"), "error: not reloaded, nothing was changed\nfake.ini:1:1: error: one\nfake.ini:2:1: error: two\n");
     CHECK_TEXT(ask("reload json"), "{\"error\":\"not reloaded, nothing was changed\",\"problems\":[\"fake.ini:1:1: error: one\",\"fake.ini:2:1: error: two\"]}\n");
     broker->refuses_reload = false;
-    CHECK_TEXT(ask("show plan /tmp/x.ini"), "plan of /tmp/x.ini\n");
+    CHECK_TEXT(ask("show plan fake.ini"), "error: FILE must be an absolute path, not fake.ini\n");
+    CHECK(says("show plan /tmp/x.ini", "error: FILE must come as an open descriptor"));
     CHECK_TEXT(ask("show plan json"), "{\"ok\":true,\"plan\":[\"plan of fake.ini\"]}\n");
     CHECK(says("show plan x.ini", "error: FILE must be an absolute path"));
 }
@@ -393,6 +396,59 @@ test_a_connection_takes_many_commands(void)
     CHECK(access(path, F_OK) == -1);
 }
 
+// Say TEXT, and send COUNT times the descriptor PASSED with it.
+static void
+say_with(int fd, const char *text, int passed, int count)
+{
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(16 * sizeof(int))];
+    } control = { 0 };
+    struct iovec bytes = { (char *)(uintptr_t)text, strlen(text) };
+    struct msghdr message = { .msg_iov = &bytes, .msg_iovlen = 1, .msg_control = &control,
+                              .msg_controllen = CMSG_SPACE((size_t)count * sizeof(int)) };
+    control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN((size_t)count * sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+    for (int i = 0; i < count; i++)
+        memcpy(CMSG_DATA(&control.header) + (size_t)i * sizeof(int), &passed, sizeof passed);
+    CHECK(sendmsg(fd, &message, MSG_NOSIGNAL) == (ssize_t)strlen(text));
+}
+
+// The lowest number that is free: it is the same again when nothing stays open.
+static int
+next_descriptor(void)
+{
+    int fd = dup(0);
+    close(fd);
+    return fd;
+}
+
+static void
+test_a_descriptor_is_for_the_line_that_it_came_with(void)
+{
+    control_t *control = open_control();
+    int fd = client(), file = memfd_create("plan", MFD_CLOEXEC);
+    CHECK(write(file, "!", 1) == 1);
+    say(fd, "status\n");
+    hear(fd, 1);
+    int free_one = next_descriptor();
+    say_with(fd, "show plan /tmp/x.ini\n", file, 1);
+    CHECK_TEXT(hear(fd, 1), "plan of /tmp/x.ini!\n\n");
+    say(fd, "show plan /tmp/x.ini\n");
+    CHECK(strncmp(hear(fd, 1), "error: FILE must come", 21) == 0);
+    say_with(fd, "pause jobs\n", file, 1); // which wants none
+    CHECK_TEXT(hear(fd, 1), "route jobs: paused\n\n");
+    say_with(fd, "show plan /tmp/x.ini\nshow plan /tmp/y.ini\n", file, 1);
+    CHECK(strstr(hear(fd, 2), "plan of /tmp/x.ini!\n\nerror: FILE must come"));
+    for (int i = 0; i < 100; i++)
+        say_with(fd, "show", file, 16); // without end
+    say(fd, "\n");
+    hear(fd, 1);
+    CHECK(next_descriptor() == free_one);
+    close(file);
+    close(fd);
+    control_destroy(&control);
+}
+
 static void
 test_a_line_of_4096_bytes_is_taken_and_a_longer_one_is_not(void)
 {
@@ -529,6 +585,7 @@ main(void)
     RUN(test_a_blocked_route_says_side_and_since_when);
     RUN(test_tables_have_a_header_and_a_cell_in_every_column);
     RUN(test_a_connection_takes_many_commands);
+    RUN(test_a_descriptor_is_for_the_line_that_it_came_with);
     RUN(test_a_line_of_4096_bytes_is_taken_and_a_longer_one_is_not);
     RUN(test_a_client_that_does_not_read_holds_up_nobody);
     RUN(test_an_idle_client_makes_room_where_too_many_are);

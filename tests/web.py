@@ -128,6 +128,23 @@ def test_host_must_be_ours():
         assert b" 200 " in site.raw(b"GET /healthz HTTP/1.0\r\n\r\n").split(b"\r\n")[0]
 
 
+def test_a_second_host_is_an_error_whichever_of_them_is_ours():
+    with Site() as site:
+        for hosts in (b"Host: localhost\r\nHost: evil.example", b"Host: evil.example\r\nhost: localhost", b"Host: localhost\r\nHOST: localhost",
+                      b"Host: localhost\r\nX: y\r\nHost:"):
+            for version in (b"1.1", b"1.0"):
+                answer = site.raw(b"GET /healthz HTTP/" + version + b"\r\n" + hosts + b"\r\nConnection: close\r\n\r\n")
+                assert answer.startswith(b"HTTP/1.") and b" 400 " in answer.split(b"\r\n")[0], (hosts, version, answer)
+
+
+def test_a_nul_byte_does_not_end_the_name_of_a_resource():
+    with Site() as site:
+        for path in ("/healthz%00x", "/healthz%00", "/api/v1/status%00.html", "/%00", "/%68ealthz%00"):
+            assert site.ask(path)[0] == 404, path
+        assert site.ask("/%68ealthz")[0] == 200
+        assert site.ask("/healthz?a=%00")[0] == 200
+
+
 def test_long_and_broken_requests():
     with Site() as site:
         assert site.ask("/healthz", headers={"X": "y" * 20000})[0] == 431

@@ -32,12 +32,14 @@ them); ZB_DAEMON is the command that is run in place of ZB_BUILDDIR/zbroker.
 """
 
 import atexit
+import contextlib
 import ctypes
 import fcntl
 import json
 import os
 import pty
 import re
+import resource
 import select
 import shlex
 import shutil
@@ -56,6 +58,8 @@ BUILDDIR = os.environ.get("ZB_BUILDDIR", os.path.join(SRCDIR, "build"))
 HEAVY = float(os.environ.get("ZB_SLOW", "1"))  # how much more memory and processor time this build takes
 SLOW = 6 * HEAVY
 LIMIT = 60
+
+os.umask(0o022)  # what others may write to is refused
 
 _processes = []
 _daemons = []
@@ -81,6 +85,28 @@ def folder():
     path = tempfile.mkdtemp(prefix="zb-", dir="/tmp")
     _folders.append(path)
     return path
+
+
+@contextlib.contextmanager
+def as_user(uid):
+    """In the block, files and sockets are opened as that user."""
+    if os.geteuid() != 0:
+        raise Skip("needs root")
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def changed_to(uid):
+    """What stands before a command that is to run as that user, for instance the wrap of a Daemon."""
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        raise Skip("needs root and setpriv")
+    command = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+    if subprocess.run(command + program("zbroker") + ["-V"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0:
+        raise Skip("another user cannot run what is built here")
+    return command
 
 
 def write(path, text, mode=0o644):
@@ -220,14 +246,22 @@ _libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c
 _libc.ptrace.restype = ctypes.c_long
 
 
-def _die_with_parent():
+# Sanitizers would set the limit of core dumps to 0 again.
+for _name in ("ASAN_OPTIONS", "TSAN_OPTIONS"):
+    os.environ[_name] = ":".join(filter(None, [os.environ.get(_name), "disable_coredump=0"]))
+
+
+def _prepare_child():
+    """It dies with us, and lets us look into it: zbroker does not where the limit of core dumps is 0. With 1, none is written."""
     PR_SET_PDEATHSIG = 1
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (0 if hard == 0 else 1, hard))
 
 
 def spawn(command, **options):
     """subprocess.Popen of something that never survives the test."""
-    process = subprocess.Popen(command, preexec_fn=_die_with_parent, **options)
+    process = subprocess.Popen(command, preexec_fn=_prepare_child, **options)
     _processes.append(process)
     return process
 
@@ -408,8 +442,13 @@ class Control:
         self.socket.connect(daemon.control)
         self.file = self.socket.makefile("rb")
 
-    def ask(self, line):
-        self.socket.sendall(line.encode() + b"\n")
+    def ask(self, line, descriptor=None):
+        """DESCRIPTOR goes with the line."""
+        data = line.encode() + b"\n"
+        if descriptor is None:
+            self.socket.sendall(data)
+        else:
+            socket.send_fds(self.socket, [data], [descriptor])
         lines = []
         while True:
             text = self.file.readline().decode(errors="replace")

@@ -123,7 +123,7 @@ event_quote(text_t *out, const char *value)
     text_t shown = { 0 };
     size_t size = strlen(value);
     text_shown(&shown, value, size < VALUE_MAX ? size : VALUE_MAX);
-    bool plain = *value && strcmp(shown.data, value) == 0 && !strpbrk(value, " \"\\");
+    bool plain = *value && strcmp(shown.data, value) == 0 && !strpbrk(value, " \"\\=");
     if (plain) {
         text_bytes(out, value, size);
         text_free(&shown);
@@ -240,10 +240,15 @@ event_problem(event_id_t id, const char *route, const diag_item_t *problem)
 
 // --- reading it ----------------------------------------------------------------
 
+// The last one: words may hold text from a file, the tail has no other '=' than
+// those of its keys.
 const char *
 event_tail(const char *line)
 {
-    return strstr(line, " event=");
+    const char *tail = NULL;
+    for (const char *at = line; (at = strstr(at, " event=")); at++)
+        tail = at;
+    return tail;
 }
 
 // The end of the word that AT starts with: quotes hold blanks.

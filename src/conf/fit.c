@@ -94,7 +94,7 @@ fit_combinations(const check_t *self, size_t which)
 void
 fit_proxied(const check_t *self)
 {
-    static const char *const rows_refused[] = { "allow",     "deny",         "acl", "max_clients", "max_subscriptions",
+    static const char *const rows_refused[] = { "allow",     "deny",         "max_clients", "max_subscriptions",
                                                 "max_topic", "stall_timeout" };
     static const char *const route_refused[] = { "batch_us", "batch_min", "capture_envelope" };
     for (size_t i = 0; i < sizeof route_refused / sizeof *route_refused; i++) {

@@ -261,7 +261,7 @@ resolve_cidr(const check_t *self, size_t which, const key_row_t *row, const give
 static bool
 is_of_use(const check_t *self, const key_row_t *row, const side_conf_t *side, const given_slot_t *slot)
 {
-    // Subscriptions are what only our own loop looks at.
+    // Topics are what only our own loop looks at.
     if (self->proxied && row->sockets)
         return false;
     bool ipc = false;

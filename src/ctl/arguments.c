@@ -180,12 +180,13 @@ absolute(const char *file)
     return xasprintf("%s/%s", folder, file);
 }
 
-// The daemon has another folder than we.
+// The daemon has another folder than we, and reads what our user may read.
 static void
-make_file_absolute(arguments_t *self)
+pass_file(arguments_t *self)
 {
     char **file = &self->words[self->named], *given = *file;
     *file = absolute(given);
+    self->passed = *file;
     free(given);
 }
 
@@ -284,7 +285,7 @@ arguments_parse(arguments_t *self, int argc, char **argv)
     if (arguments_is(self, "check-reload"))
         plan_of_own_file(self);
     if (arguments_is(self, "show plan") && self->word_count > self->named)
-        make_file_absolute(self);
+        pass_file(self);
     if (arguments_is(self, "top") && self->every_s <= 0)
         self->every_s = 1;
     check_options(self);

@@ -77,12 +77,35 @@ connection_close(connection_t *self)
 
 // --- lines -------------------------------------------------------------------------------------
 
+// Send TEXT, or as much of it as there is room for, with DESCRIPTOR: how much was sent.
+static size_t
+send_with(const connection_t *self, const text_t *text, int descriptor)
+{
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = { 0 };
+    struct iovec bytes = { text->data, text->size };
+    struct msghdr message = {
+        .msg_iov = &bytes, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room
+    };
+    control.header =
+        (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+    memcpy(CMSG_DATA(&control.header), &descriptor, sizeof descriptor);
+    ssize_t sent;
+    do
+        sent = sendmsg(self->fd, &message, MSG_NOSIGNAL);
+    while (sent == -1 && errno == EINTR);
+    return sent == -1 ? 0 : (size_t)sent;
+}
+
 void
-connection_send(connection_t *self, const char *line)
+connection_send(connection_t *self, const char *line, int descriptor)
 {
     text_t text = { 0 };
     text_add(&text, "%s\n", line);
-    for (size_t sent = 0; sent < text.size;) {
+    size_t sent = descriptor == -1 ? 0 : send_with(self, &text, descriptor);
+    while (sent < text.size) {
         ssize_t done = send(self->fd, text.data + sent, text.size - sent, MSG_NOSIGNAL);
         if (done == -1 && errno != EINTR)
             break; // it may have said why: the answer is read
@@ -181,7 +204,7 @@ connection_ask(connection_t *self, const char *line, exit_t *failure)
     size_t size;
     next_t next;
     text_add(&whole, "%s json", line);
-    connection_send(self, whole.data);
+    connection_send(self, whole.data, -1);
     text_clear(&whole);
     while ((next = connection_next(self, &piece, &size, failure)) == NEXT_LINE || next == NEXT_SIGNAL)
         if (next == NEXT_LINE)

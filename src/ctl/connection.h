@@ -27,8 +27,9 @@ typedef struct {
 exit_t connection_open(connection_t *self, const char *path, int timeout_ms);
 void connection_close(connection_t *self);
 
-// Send LINE, without its newline. The answer shows whether the daemon got it.
-void connection_send(connection_t *self, const char *line);
+// Send LINE, without its newline, and with it DESCRIPTOR, which stays the caller's; -1: none. The answer shows whether
+// the daemon got it.
+void connection_send(connection_t *self, const char *line, int descriptor);
 
 // The next line of the answer, which is valid until the next call.
 typedef enum { NEXT_LINE, NEXT_END, NEXT_SIGNAL, NEXT_FAILED } next_t;

@@ -87,7 +87,7 @@ relay_answer(connection_t *connection, sheet_t *sheet, relay_t how)
         if (!connection_has_line(connection) && !flush(sheet))
             return EXIT_FAILED;
         if (interrupt_counted() && !told)
-            connection_send(connection, "");
+            connection_send(connection, "", -1);
         told = interrupt_counted();
     }
     return flush(sheet) && !self.failed ? EXIT_OK : EXIT_FAILED;

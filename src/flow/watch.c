@@ -353,6 +353,7 @@ fill_client(client_t *client, const watch_side_t *side, const peer_t *peer)
     client->route = xstrdup(side->route);
     client->since_wall_ns = peer->since_wall_ns;
     snprintf(client->peer, sizeof client->peer, "%s", peer->peer);
+    client->is_ipc = peer->is_ipc;
     snprintf(client->user, sizeof client->user, "%s", peer->user ? peer->user : "");
     client->unsure = side->nameless && !peer->user;
     int waiting = 0;

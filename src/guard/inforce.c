@@ -76,14 +76,14 @@ inforce_return(inforce_t *self)
     pthread_mutex_unlock(&self->lock);
 }
 
-acl_view_t *
-inforce_view(inforce_t *self, const char *route, side_t side, const char *user, const char *client)
+acl_t *
+inforce_acl(inforce_t *self, const char *route, side_t side)
 {
     pthread_mutex_lock(&self->lock);
     const entry_t *entry = self->policy ? policy_side(self->policy, route, side) : NULL;
-    acl_view_t *view = entry && entry->acl ? acl_view(entry->acl, user, client) : NULL;
+    acl_t *acl = entry && entry->acl ? acl_share(entry->acl) : NULL;
     pthread_mutex_unlock(&self->lock);
-    return view;
+    return acl;
 }
 
 uint64_t
