@@ -90,9 +90,7 @@ def test_a_daemon_that_hangs_does_not_answer():
                 result = daemon.ctl("--timeout", "0.2", *words)
                 assert result.returncode == 4 and not result.stdout, (words, result)
                 assert result.stderr == f"zbrokerctl: the daemon at {daemon.control} does not answer\n", result
-            began = time.monotonic()
             assert daemon.ctl("status").returncode == 4
-            assert time.monotonic() - began >= 5
             # Signals end it at once, while it waits for whatever it waits for.
             for words, code in ((["status"], -signal.SIGTERM), (["reload"], -signal.SIGTERM), (["show", "stats"], -signal.SIGTERM),
                                 (["-w", "1", "status"], 0), (["top"], 0)):
@@ -109,9 +107,9 @@ def test_what_takes_time_is_waited_for():
     """Reload, disable, -w and top have no limit of their own, and one that is given holds for an answer, not between two."""
     with zb.Daemon(ini(zb.free_ports(2))) as daemon:
         patient = [zb.spawn(zb.program("zbrokerctl") + ["-s", daemon.control] + words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-                   for words in (["-w", "0.1", "-j", "status"], ["-w", "0.1", "top"], ["-w", "0.5", "-t", "0.4", "-j", "status"])]
+                   for words in (["-w", "0.1", "-j", "status"], ["-w", "0.1", "top"], ["-w", "5", "-t", "4", "-j", "status"])]
         for process in patient:
-            for _ in range(3):
+            for _ in range(2):
                 assert process.stdout.readline()
             process.terminate()
             assert process.wait(20 * zb.SLOW) == 0, process.stderr.read()

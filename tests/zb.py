@@ -329,6 +329,12 @@ class Terminal:
         self.text += more.decode(errors="replace").replace("\r", "")
         return bool(more)
 
+    def look(self, seconds=0.05):
+        """Read what comes within this time, if anything does."""
+        if select.select([self.master], [], [], seconds)[0]:
+            self.read()
+        return self.text
+
     def read_until(self, pattern):
         """Read until PATTERN is in what came since the last call; return that."""
         begin = len(self.text)
