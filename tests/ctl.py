@@ -294,6 +294,22 @@ def test_a_tap_whose_reader_stops_ends_at_the_second_signal():
         pull.close(0)
 
 
+def test_a_tap_that_is_repeated_ends_between_two():
+    ports = zb.free_ports(2)
+    with zb.Daemon(ini(ports)) as daemon, zmq.Context() as context:
+        push, pull = zb.peer(context, zmq.PUSH, f"tcp://127.0.0.1:{ports[0]}"), zb.peer(context, zmq.PULL, f"tcp://127.0.0.1:{ports[1]}")
+        process = zb.spawn(zb.program("zbrokerctl") + ["-s", daemon.control, "-w", "3600", "tap", "jobs", "count", "1"], stdout=subprocess.PIPE, text=True)
+        end = time.monotonic() + 10 * zb.SLOW
+        while not select.select([process.stdout], [], [], 0.05)[0]:
+            assert time.monotonic() < end
+            push.send(b"hello")
+        assert "hello" in process.stdout.readline() and process.stdout.readline() == "missed 0\n" and process.stdout.readline() == "\n"
+        process.terminate()
+        assert process.wait(20 * zb.SLOW) == 0
+        push.close(0)
+        pull.close(0)
+
+
 def completions(*words, program="zbrokerctl"):
     """What bash would offer for the last of WORDS."""
     script = os.path.join(zb.SRCDIR, "contrib", "completion", f"{program}.bash")

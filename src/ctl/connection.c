@@ -238,6 +238,8 @@ connection_pause(connection_t *self, double seconds, int other)
         }
         if (ready > 0)
             return PAUSE_OTHER;
+        if (ready == -1)
+            break; // a signal
     }
     return PAUSE_OVER;
 }

@@ -41,7 +41,7 @@ document_t *connection_ask(connection_t *self, const char *line, exit_t *failure
 // Is a line there that need not be waited for?
 bool connection_has_line(const connection_t *self);
 
-// Do nothing for a while, unless OTHER (-1: nothing) can be read before, or the daemon goes.
+// Do nothing for SECONDS or until a signal, unless OTHER (-1: nothing) can be read before, or the daemon goes.
 typedef enum { PAUSE_OVER, PAUSE_OTHER, PAUSE_LOST } pause_t;
 pause_t connection_pause(connection_t *self, double seconds, int other);
 
