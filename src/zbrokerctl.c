@@ -119,15 +119,6 @@ is_drawn(const ctl_t *self)
     return !self->arguments.wide || strcmp(self->row->asks[0], self->row->command) != 0;
 }
 
-static pause_t
-wait_for_turn(ctl_t *self)
-{
-    interrupt_let(true);
-    pause_t pause = connection_pause(&self->connection, self->arguments.every_s, -1);
-    interrupt_let(false);
-    return pause;
-}
-
 static exit_t
 repeat(ctl_t *self)
 {
@@ -139,7 +130,7 @@ repeat(ctl_t *self)
             sheet_add(&self->sheet, TONE_PLAIN, "\n");
         if (!sheet_flush(&self->sheet))
             return EXIT_FAILED;
-        if (wait_for_turn(self) == PAUSE_LOST)
+        if (connection_pause(&self->connection, self->arguments.every_s, -1) == PAUSE_LOST)
             return EXIT_NO_DAEMON;
         if (interrupt_counted())
             break;

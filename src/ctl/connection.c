@@ -231,7 +231,8 @@ connection_pause(connection_t *self, double seconds, int other)
     int64_t end = clock_mono_ms() + (int64_t)(seconds * 1000);
     for (int64_t left; (left = end - clock_mono_ms()) > 0;) {
         struct pollfd items[] = { { .fd = self->fd, .events = POLLIN }, { .fd = other, .events = POLLIN } };
-        int ready = poll(items, 2, (int)left);
+        struct timespec limit = { .tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000 };
+        int ready = ppoll(items, 2, &limit, self->mask);
         if (ready > 0 && items[0].revents) {
             text_add(&self->reason, "the daemon closed the connection");
             return PAUSE_LOST;
