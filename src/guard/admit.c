@@ -97,3 +97,15 @@ admit(verdict_t *self, const policy_t *policy, const zap_request_t *request)
     else
         judges[request->mechanism](self, request);
 }
+
+void
+admit_address(verdict_t *self, const policy_t *policy, const char *route, side_t side, bool guarded, const char *address)
+{
+    *self = (verdict_t){ .status = ZAP_WELCOME };
+    snprintf(self->address, sizeof self->address, "%s", address);
+    self->entry = policy ? policy_side(policy, route, side) : NULL;
+    if (!self->entry && guarded)
+        refuse(self, "no-such-side");
+    else if (self->entry && !entry_admits(self->entry, address))
+        refuse(self, "address");
+}

@@ -34,6 +34,13 @@ struct guard {
 
 // --- life -----------------------------------------------------------------------------
 
+static bool
+admits(void *arg, const entrance_t *where, const char *address)
+{
+    guard_t *self = arg;
+    return handler_admits(self->handler, where, address);
+}
+
 guard_t *
 guard_new(void *ctx, watch_t *watch)
 {
@@ -50,7 +57,9 @@ guard_new(void *ctx, watch_t *watch)
         int error = errno;
         guard_destroy(&self);
         errno = error;
+        return NULL;
     }
+    entrance_ask(admits, self);
     return self;
 }
 
@@ -60,6 +69,7 @@ guard_destroy(guard_t **self_p)
     guard_t *self = *self_p;
     if (!self)
         return;
+    entrance_ask(NULL, NULL);
     handler_destroy(&self->handler);
     while (self->gates) {
         parked_t *parked = self->gates;

@@ -11,7 +11,7 @@ struct inforce {
     pthread_mutex_t lock;
     pthread_cond_t returned;
     policy_t *policy;
-    bool borrowed;
+    unsigned borrowed;
     _Atomic uint64_t generation;
 };
 
@@ -61,7 +61,7 @@ const policy_t *
 inforce_borrow(inforce_t *self)
 {
     pthread_mutex_lock(&self->lock);
-    self->borrowed = true;
+    self->borrowed++;
     const policy_t *policy = self->policy;
     pthread_mutex_unlock(&self->lock);
     return policy;
@@ -71,7 +71,7 @@ void
 inforce_return(inforce_t *self)
 {
     pthread_mutex_lock(&self->lock);
-    self->borrowed = false;
+    self->borrowed--;
     pthread_cond_signal(&self->returned);
     pthread_mutex_unlock(&self->lock);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
-// inforce.h - the policy in force. The main thread replaces it whole; the handler
-// borrows it for the time of one decision, under no lock; a route takes from it the
-// rights that it runs with.
+// inforce.h - the policy in force. The main thread replaces it whole; whoever
+// decides borrows it for the time of one decision, under no lock; a route takes
+// from it the rights that it runs with.
 
 #ifndef ZB_INFORCE_H
 #define ZB_INFORCE_H
@@ -20,7 +20,7 @@ const policy_t *inforce_policy(const inforce_t *self);
 // before, which nobody uses any more, for the caller to free.
 policy_t *inforce_replace(inforce_t *self, policy_t *policy);
 
-// In the handler's thread, one at a time: NULL before the first. Give it back, also then.
+// For a moment, in any thread but the main one: NULL before the first. Give it back, also then.
 const policy_t *inforce_borrow(inforce_t *self);
 void inforce_return(inforce_t *self);
 
