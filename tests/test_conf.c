@@ -152,6 +152,7 @@ fits_this_library(const char *name)
     } needs[] = {
         { "draft-", "draft", false }, { "gssapi", "gssapi", true }, { "multicast", "pgm", true },
         { "multicast", "norm", true }, { "ws", "WS", true },
+        { "ws-gssapi", "gssapi", true },
     };
     for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
         if (strncmp(name, needs[i].prefix, strlen(needs[i].prefix)) == 0 && (zmq_has(needs[i].word) != 0) != needs[i].has)

@@ -252,6 +252,30 @@ def test_ready_says_no_when_stopping_and_health_goes_on():
         push.close(0)
 
 
+def test_a_route_that_has_failed_is_not_ready():
+    # libzmq's proxy ends at the first send that fails, as this one to a peer of a STREAM that is not there.
+    routes = """
+[route ref]
+type = custom
+engine = zmq_proxy
+frontend_type = STREAM
+backend_type = DEALER
+frontend_bind = tcp://127.0.0.1:{front}
+backend_bind = tcp://127.0.0.1:{back}
+"""
+    with Site(routes=routes) as site, zmq.Context() as context:
+        assert site.ask("/readyz")[0] == 200
+        with zb.peer(context, zmq.DEALER, f"tcp://127.0.0.1:{site.back}", linger=-1) as dealer:
+            dealer.send_multipart([b"nobody", b"x"])
+            status, headers, body = zb.wait_until(lambda: (answer := site.ask("/readyz"))[0] == 503 and answer)
+            assert b"route ref has failed" in body
+            dealer.close(0)
+        metrics = site.ask("/metrics")[2]
+        assert b'zbroker_route_state{route="ref",state="failed"} 1' in metrics
+        assert b'zbroker_route_up{route="ref",type="custom"} 0' in metrics
+        assert site.ask("/healthz")[0] == 200
+
+
 def test_connections_are_kept_alive():
     with Site() as site:
         connection = site.connect()

@@ -176,6 +176,7 @@ check_route(const check_t *self)
         secure_check(self, which);
         secure_check_kept(self, which);
         fit_combinations(self, which);
+        fit_transports(self, which);
     }
     fit_keys(self);
     secure_check_unused(self);

@@ -90,6 +90,15 @@ settings_have(const settings_t *settings, const setting_t *wanted)
     return false;
 }
 
+size_t
+side_multicasts(const side_conf_t *side)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < side->endpoint_count; i++)
+        count += transport_is_multicast(side->endpoints[i].at.transport);
+    return count;
+}
+
 bool
 side_has_endpoint(const side_conf_t *side, const char *text, bool connect)
 {

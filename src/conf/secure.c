@@ -192,8 +192,8 @@ check_options_beside_acl(const check_t *self, size_t which)
     }
 }
 
-static void
-check_acl(const check_t *self, size_t which)
+void
+secure_check_kept(const check_t *self, size_t which)
 {
     const side_conf_t *side = &self->route->sides[which];
     const given_slot_t *slot = given_row(self, which, "acl");
@@ -206,28 +206,4 @@ check_acl(const check_t *self, size_t which)
                      side_name((side_t)which), socket_type_name(side->type));
     else if (text_given(side->security.acl))
         check_options_beside_acl(self, which);
-}
-
-// Over tipc peers have no address, so that all look like one; over multicast nobody is asked.
-static void
-check_addresses(const check_t *self, size_t which, const char *key, bool multicast)
-{
-    const side_conf_t *side = &self->route->sides[which];
-    const given_slot_t *slot = given_row(self, which, key);
-    for (size_t i = 0; slot && text_given(slot->at[0].value.text) && i < side->endpoint_count; i++) {
-        transport_t transport = side->endpoints[i].at.transport;
-        if (transport != TRANSPORT_TIPC && !(multicast && transport_is_multicast(transport)))
-            continue;
-        complain_key(self, slot->at[0].item, "cannot be kept over %s, where peers show no address", transport_name(transport));
-        return;
-    }
-}
-
-void
-secure_check_kept(const check_t *self, size_t which)
-{
-    check_acl(self, which);
-    check_addresses(self, which, "allow", true);
-    check_addresses(self, which, "deny", true);
-    check_addresses(self, which, "acl", false);
 }

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
+#include "flow/entrance.h"
 #include "flow/knocks.h"
 #include "flow/peers.h"
 
@@ -68,6 +69,10 @@ on_event(watch_side_t *side, uint16_t event, uint32_t value)
         // Where two routes share a listener, while one takes over, the other was faster.
         if (value == EAGAIN)
             break;
+        if (value == ENTRANCE_REFUSED) {
+            handshake_failed(side, HANDSHAKE_AUTH, value);
+            break;
+        }
         log_event(EVENT_ACCEPT_FAILED, EVENT_TEXT("route", side->route), EVENT_TEXT("side", side_name(side->side)),
                   EVENT_PROSE("reason", zmq_strerror((int)value)));
         break;

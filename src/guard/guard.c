@@ -36,6 +36,13 @@ struct guard {
 
 // --- life -----------------------------------------------------------------------------
 
+static bool
+admits(void *arg, const entrance_t *where, const char *address)
+{
+    guard_t *self = arg;
+    return handler_admits(self->handler, where, address);
+}
+
 guard_t *
 guard_new(void *ctx, watch_t *watch)
 {
@@ -55,6 +62,7 @@ guard_new(void *ctx, watch_t *watch)
         return NULL;
     }
     self->asked = asked_new(self->inforce, handler_verify(self->handler));
+    entrance_ask(admits, self);
     return self;
 }
 
@@ -64,6 +72,7 @@ guard_destroy(guard_t **self_p)
     guard_t *self = *self_p;
     if (!self)
         return;
+    entrance_ask(NULL, NULL);
     handler_destroy(&self->handler);
     asked_free(&self->asked);
     while (self->gates) {

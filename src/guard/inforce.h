@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
-// inforce.h - the policy in force. The main thread replaces it whole; a thread that
-// decides borrows it for the time of one decision, under no lock; a route takes from
-// it the rights that it runs with.
+// inforce.h - the policy in force. The main thread replaces it whole; whoever
+// decides borrows it for the time of one decision, under no lock; a route takes
+// from it the rights that it runs with.
 
 #ifndef ZB_INFORCE_H
 #define ZB_INFORCE_H
