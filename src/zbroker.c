@@ -334,6 +334,7 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
                                                .filter_new = guard_filter_new,
                                                .filter_free = guard_filter_free,
                                                .arg = self->guard,
+                                               .admission = guard_admission(self->guard),
                                                .activated = activation_take,
                                                .listening = keep_listening,
                                                .service_arg = self->activation };

@@ -10,6 +10,7 @@
 #include "wire/output.h"
 #include "wire/places.h"
 #include "wire/port.h"
+#include "wire/pulse.h"
 #include "wire/pump.h"
 #include "wire/say.h"
 #include "wire/shortage.h"
@@ -23,9 +24,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-// Every change is told once. AF_UNIX would tell of each byte that the peer takes, so there room is asked for when it is missed.
-enum { ORPHAN_BYTES = 16 * 1024 * 1024 };
+enum {
+    ORPHAN_BYTES = 16 * 1024 * 1024,
+    LEAVE_MS = 5000,
+};
 
+// Every change is told once. AF_UNIX would tell of each byte that the peer takes, so there room is asked for when it is missed.
 #define WATCHED_EVENTS ((uint32_t)(EPOLLIN | EPOLLRDHUP | EPOLLET))
 
 // --- turns -------------------------------------------------------------------------
@@ -92,7 +96,7 @@ conn_new(wport_t *port, int fd, dialled_t *dialled, const char *peer_name, const
     self->peer_name = xstrdup(peer_name);
     self->host = xstrdup(host);
     self->since_wall_ns = clock_wall_ns();
-    self->heard_ms = self->moved_ms = wire->now_ms;
+    self->heard_ms = self->moved_ms = self->asked_ms = wire->now_ms;
     self->deadline_ms = port->handshake_ms > 0 ? wire->now_ms + port->handshake_ms : INT64_MAX;
     self->handshake = handshake_new(&port->greeting);
     self->next = port->conns;
@@ -170,10 +174,12 @@ give_to_others(conn_t *self)
 {
     wport_t *port = self->port;
     bool keep = port->socktype->keeps_for_others && !port->wire->closing;
+    spans_t unbegun = { 0 };
     uint64_t unacknowledged = output_unacknowledged(self);
-    uint64_t before = port->returned.load.messages;
-    load_t lost = output_abandon(self, keep ? &port->returned : NULL);
-    uint64_t requeued = port->returned.load.messages - before;
+    load_t lost = output_abandon(self, keep ? &unbegun : NULL);
+    uint64_t requeued = unbegun.load.messages;
+    if (requeued > 0)
+        port_return(port, &unbegun);
     lost.messages += unacknowledged;
     self->dropped += lost.messages;
     if (self->cut == CUT_STALLED && lost.messages > 0) { // the one that held up the others
@@ -298,62 +304,17 @@ conn_serve(conn_t *self)
 
 // --- commands ----------------------------------------------------------------------
 
-static void
-hear_ping(conn_t *self, const traffic_t *ping)
-{
-    uint8_t pong[TRAFFIC_PONG_MAX];
-    self->answers_pings = self->sends_pings = true;
-    if (ping->ttl > 0)
-        self->silence_ms = (int64_t)ping->ttl * 100;
-    output_urgent(self, pong, traffic_pong(pong, ping->data, ping->size));
-}
-
 void
 conn_hears(conn_t *self, const traffic_t *command)
 {
     const socktype_t *socktype = self->port->socktype;
     if (command->kind == TRAFFIC_PING)
-        hear_ping(self, command);
+        pulse_hears_ping(self, command);
     else if ((command->kind == TRAFFIC_SUBSCRIBE || command->kind == TRAFFIC_CANCEL) && socktype->subscribed)
         socktype->subscribed(self, command->data, command->size, command->kind == TRAFFIC_SUBSCRIBE);
 }
 
 // --- time --------------------------------------------------------------------------
-
-static void
-ping(conn_t *self, int64_t now_ms)
-{
-    const wport_t *port = self->port;
-    uint8_t body[TRAFFIC_PING_MAX];
-    output_urgent(self, body, traffic_ping(body, (uint16_t)(port->heartbeat_ttl_ms / 100), NULL, 0));
-    self->pinged_ms = now_ms;
-}
-
-// A peer that we do not read cannot be judged by its silence, and must not judge us by ours.
-static void
-reassure(conn_t *self, int64_t now_ms)
-{
-    uint8_t body[TRAFFIC_PONG_MAX];
-    self->heard_ms = now_ms;
-    self->pinged_ms = 0;
-    if (self->sends_pings)
-        output_urgent(self, body, traffic_pong(body, NULL, 0));
-}
-
-static void
-beat(conn_t *self, int64_t now_ms)
-{
-    const wport_t *port = self->port;
-    int64_t silent_ms = now_ms - self->heard_ms;
-    if (self->pinged_ms <= self->heard_ms)
-        self->pinged_ms = 0;
-    if (self->silence_ms > 0 && silent_ms >= self->silence_ms)
-        conn_break(self, CUT_HEARTBEAT, "nothing was heard for %lld ms", (long long)silent_ms);
-    else if (self->pinged_ms > 0 && now_ms - self->pinged_ms >= port->heartbeat_timeout_ms)
-        conn_break(self, CUT_HEARTBEAT, "no answer to a PING for %lld ms", (long long)(now_ms - self->pinged_ms));
-    else if (port->heartbeat_ms > 0 && self->answers_pings && silent_ms >= port->heartbeat_ms && self->pinged_ms == 0)
-        ping(self, now_ms);
-}
 
 // The peer has gone, and nobody reads what it had sent: that waits without a
 // descriptor and without a place. What is more than we keep for one that has gone is
@@ -375,25 +336,29 @@ let_go(conn_t *self)
     self->fd = -1;
 }
 
-void
+static bool
+tick_open(conn_t *self)
+{
+    bool read = may_read(self);
+    if (self->fd == -1)
+        return false;
+    if (self->half_closed && self->wire->now_ms >= self->deadline_ms)
+        conn_break(self, CUT_NONE, "%s", self->reason);
+    else if (!read && self->hung_up && !self->wire->is_short)
+        let_go(self);
+    else
+        return pulse_tick(self, read);
+    return false;
+}
+
+bool
 conn_tick(conn_t *self)
 {
-    int64_t now_ms = self->wire->now_ms;
-    if (self->state == CONN_GREETING || self->state == CONN_JUDGED) {
-        if (now_ms >= self->deadline_ms)
-            conn_refuse(self, HANDSHAKE_TIMEOUT, "its handshake was not done within handshake_ivl");
-        return;
-    }
-    if (self->state != CONN_OPEN || self->broken)
-        return;
-    if (self->fd == -1)
-        return;
-    if (!may_read(self) && self->hung_up && !self->wire->is_short)
-        let_go(self);
-    else if (!may_read(self))
-        reassure(self, now_ms);
-    else
-        beat(self, now_ms);
+    if (self->state == CONN_OPEN && !self->broken)
+        return tick_open(self);
+    if (self->handshake && self->wire->now_ms >= self->deadline_ms)
+        conn_refuse(self, HANDSHAKE_TIMEOUT, "its handshake was not done within handshake_ivl");
+    return false;
 }
 
 void
@@ -402,5 +367,19 @@ conn_half_close(conn_t *self)
     if (self->half_closed || self->state == CONN_ENDED || self->fd == -1)
         return;
     self->half_closed = true;
+    if (self->state == CONN_OPEN)
+        self->deadline_ms = INT64_MAX;
     shutdown(self->fd, SHUT_WR);
+}
+
+void
+conn_leave(conn_t *self, const char *reason)
+{
+    if (self->state != CONN_OPEN) {
+        conn_break(self, CUT_NONE, "%s", reason);
+        return;
+    }
+    snprintf(self->reason, sizeof self->reason, "%s", reason);
+    conn_half_close(self);
+    self->deadline_ms = self->wire->now_ms + LEAVE_MS;
 }

@@ -26,8 +26,9 @@ void conn_write_failed(conn_t *self, int error);
 void conn_hears(conn_t *self, const traffic_t *command);
 void conn_ask_for_room(conn_t *self, bool on);
 
-void conn_tick(conn_t *self);       // heartbeats and deadlines
+bool conn_tick(conn_t *self);       // heartbeats and deadlines. True: the next one should come soon
 void conn_half_close(conn_t *self); // we send no more; the peer sees the end
+void conn_leave(conn_t *self, const char *reason); // the same, and it ends soon, whatever the peer does
 void conn_free(conn_t *self);       // it has ended, nobody points to it
 
 static inline chunk_pool_t *

@@ -38,8 +38,9 @@ is_admitted(const wport_t *port, const char *host)
 }
 
 static void
-welcome(wport_t *port, int fd, const address_t *address)
+welcome(const door_t *door, int fd, const address_t *address)
 {
+    wport_t *port = door->port;
     char name[128], host[96] = "";
     tcp_options_t options;
     if (address->at.ss_family == AF_UNIX)
@@ -54,7 +55,9 @@ welcome(wport_t *port, int fd, const address_t *address)
         close(fd);
         return;
     }
-    conn_new(port, fd, NULL, name, host)->is_unnamed = true;
+    conn_t *conn = conn_new(port, fd, NULL, name, host);
+    conn->is_unnamed = true;
+    conn->listener = door->listener;
 }
 
 // No descriptor for it, or it has gone again: whoever waits is told of once more.
@@ -66,7 +69,7 @@ accept_one(const door_t *door)
     if (fd == -1)
         return false;
     counter_add(&door->port->counters->accepted, 1);
-    welcome(door->port, fd, &address);
+    welcome(door, fd, &address);
     return true;
 }
 
@@ -110,24 +113,40 @@ doors_add(wire_t *self, listener_t *listener, side_t side)
         open_door(door);
 }
 
+static void
+remove_door(door_t **at)
+{
+    door_t *door = *at;
+    close_door(door);
+    *at = door->next;
+    free(door);
+}
+
 void
 doors_remove(wire_t *self, const listener_t *listener)
 {
     for (door_t **at = &self->doors; *at; at = &(*at)->next)
         if ((*at)->listener == listener) {
-            door_t *door = *at;
-            close_door(door);
-            *at = door->next;
-            free(door);
+            remove_door(at);
             return;
         }
+}
+
+void
+doors_remove_side(wire_t *self, side_t side)
+{
+    for (door_t **at = &self->doors; *at;)
+        if ((*at)->port->side == side)
+            remove_door(at);
+        else
+            at = &(*at)->next;
 }
 
 void
 doors_remove_all(wire_t *self)
 {
     while (self->doors)
-        doors_remove(self, self->doors->listener);
+        remove_door(&self->doors);
 }
 
 static void

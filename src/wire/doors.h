@@ -8,6 +8,7 @@
 
 void doors_add(wire_t *self, listener_t *listener, side_t side);    // borrowed
 void doors_remove(wire_t *self, const listener_t *listener);
+void doors_remove_side(wire_t *self, side_t side);
 void doors_remove_all(wire_t *self);
 void doors_close_side(wport_t *port); // it is full: newcomers wait in the kernel
 void doors_open_side(wport_t *port);

@@ -9,6 +9,7 @@
 #include "wire/output.h"
 #include "wire/port.h"
 #include "wire/round.h"
+#include "wire/sides.h"
 
 #include <sys/ioctl.h>
 
@@ -145,6 +146,15 @@ wait_for_clients(wire_t *self)
     }
 }
 
+// Nobody is left. Where another route has the listener too, it alone accepts from now on; workers may still come here.
+static void
+leave_inputs(wire_t *self)
+{
+    doors_remove_side(self, SIDE_FRONTEND);
+    doors_remove_side(self, SIDE_INGRESS);
+    sides_let_others_accept(self);
+}
+
 static void
 deliver_the_rest(wire_t *self)
 {
@@ -175,8 +185,8 @@ ending_run(wire_t *self)
     round_run(self, 0);
     if (!at_once) {
         wait_for_clients(self);
-        doors_remove_all(self);
-        wait_for_clients(self);
+        leave_inputs(self);
+        wait_for_clients(self); // who came in between is still heard
         deliver_the_rest(self);
     }
     self->left.unanswered = self->pending > 0 ? (uint64_t)self->pending : 0;

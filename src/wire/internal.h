@@ -55,7 +55,7 @@ typedef enum {
 
 // --- one connection ----------------------------------------------------------------
 
-typedef enum { CONN_GREETING, CONN_JUDGED, CONN_OPEN, CONN_LINGERING, CONN_ENDED } conn_state_t;
+typedef enum { CONN_GREETING, CONN_JUDGED, CONN_OPEN, CONN_ENDED } conn_state_t;
 
 enum {
     URGENT_MAX = FRAME_SHORT_HEAD + TRAFFIC_PING_MAX,
@@ -80,7 +80,6 @@ struct conn {
     bool left;               // has gone, and what it had sent waits
     bool shown;              // those who look on have seen the message at the start
     bool answers_pings;      // of ZMTP 3.1, or it has sent a PING
-    bool sends_pings;
     bool has_place, is_unnamed; // see places.h
     bool half_closed;
 
@@ -121,6 +120,7 @@ struct conn {
     char *host;           // "192.0.2.1", "" over ipc
     char *user;           // as verified by us; NULL: nobody
     dialled_t *dialled;   // who made the connection; NULL: it was accepted
+    const listener_t *listener; // through which it came; only to be compared
     admission_rights_t *rights; // NULL: everything
     admission_ticket_t *ticket; // a verdict is awaited
     uint64_t proof;             // of the verdict that let it in
@@ -130,10 +130,18 @@ struct conn {
     int64_t slow_said_ms;
 
     int64_t since_wall_ns;
-    int64_t deadline_ms; // of the handshake, or of what lingers
-    int64_t heard_ms, pinged_ms;
+    int64_t deadline_ms; // of the handshake, or of one that was asked to leave
     int64_t moved_ms;    // when it took bytes last
+    int64_t heard_ms;    // when something came from it
+    int64_t fed_ms;      // when it got messages of ours
+    int64_t ping_ms;     // our last PING
+    int64_t pinged_ms;   // the first that it did not answer yet, 0: none
+    int64_t asked_ms;    // when it sent a PING, or got the answer all the same
+    int64_t asks_every_ms; // 0: it has sent none
     int64_t silence_ms;  // its own TTL: longer silence ends it. 0: none
+    int64_t flood_ms;    // since when its PINGs are counted, after how many messages
+    uint64_t flood_at;
+    uint32_t flood;
     uint64_t messages_received, messages_sent, received_bytes, sent_bytes, dropped;
     char reason[192];    // why it ends, in words
     cut_reason_t cut;    // CUT_NONE: we did not cut it
@@ -184,7 +192,7 @@ struct wport {
     uint32_t unnamed; // in their handshake
     conn_t *parked;   // of other ports, until a peer here has room
     bool contended;   // several waited for it: one message a turn
-    spans_t returned; // of peers that left, before all others
+    spans_t returned; // of peers that left, or read ahead in the drain: before all others
     void *own;        // the socket type's
 
     uint64_t sndhwm, rcvhwm, queue_bytes, maxmsgsize; // UINT64_MAX: no limit
@@ -259,7 +267,7 @@ struct route {
 
     bool made_room;   // a queue that was full takes messages again
     bool closing;     // its end: nobody gets what a peer leaves behind
-    bool draining;    // clients are sent away as soon as they owe and are owed nothing
+    bool draining;    // clients are sent away as soon as they owe and are owed nothing; what nobody has room for is kept
     bool frozen;      // paused: nothing is read or sent
     bool stopped;     // nothing new is read
     bool observed;    // somebody looks on or filters: messages go one by one

@@ -79,10 +79,8 @@ count_sent(conn_t *self, load_t gone, uint64_t bytes)
 // --- adding ----------------------------------------------------------------------
 
 static void
-add_prefixed(conn_t *self, const piece_t *piece)
+add_prefixed(spans_t *out, chunk_pool_t *pool, const piece_t *piece)
 {
-    chunk_pool_t *pool = conn_pool(self);
-    spans_t *out = &self->out;
     bool whole = piece->size < SPANS_COPY_BELOW;
     size_t size = piece->prefix_size + (whole ? piece->size : 0);
     uint8_t *at = spans_place(out, pool, size, whole ? piece->load : (load_t){ 0 });
@@ -93,11 +91,26 @@ add_prefixed(conn_t *self, const piece_t *piece)
         spans_share(out, piece->chunk, piece->at, piece->size, piece->load);
 }
 
+static inline void
+add(spans_t *out, chunk_pool_t *pool, const piece_t *piece)
+{
+    if (piece->prefix)
+        add_prefixed(out, pool, piece);
+    else
+        spans_add(out, pool, piece->chunk, piece->at, piece->size, piece->load);
+}
+
+void
+output_queue(spans_t *out, chunk_pool_t *pool, const piece_t *piece)
+{
+    add(out, pool, piece);
+}
+
 void
 output_frame(conn_t *self, uint8_t flags, const void *head, size_t head_size, const void *body, size_t size)
 {
     size_t all = head_size + size;
-    uint8_t *at = spans_place(&self->out, conn_pool(self), frame_head_size(all) + all, (load_t){ 0 });
+    uint8_t *at = spans_place_ours(&self->out, conn_pool(self), frame_head_size(all) + all);
     self->port->queued_bytes += frame_head_size(all) + all;
     at += frame_write_head(at, flags, all);
     memcpy(at, head, head_size);
@@ -215,7 +228,7 @@ gather(const conn_t *self, struct iovec *pieces)
     if (spans_inside(&self->out))
         return spans_gather(&self->out, pieces, PIECES, true);
     pieces[0] = (struct iovec){ (void *)(self->urgent + self->urgent_sent), (size_t)(self->urgent_size - self->urgent_sent) };
-    return 1 + spans_gather(&self->out, pieces + 1, PIECES - 1, false);
+    return self->wire->frozen ? 1 : 1 + spans_gather(&self->out, pieces + 1, PIECES - 1, false);
 }
 
 // SIZE bytes of the queue, which were STAGED on the connection if not as they are.
@@ -224,6 +237,7 @@ advance_queue(conn_t *self, size_t size, size_t staged)
 {
     uint64_t before = self->out.bytes;
     load_t gone = spans_advance(&self->out, size);
+    self->fed_ms = self->wire->now_ms;
     uint64_t bytes = before - self->out.bytes;
     self->port->queued_bytes -= bytes;
     self->port->queued.messages -= gone.messages;
@@ -270,6 +284,15 @@ output_pending(const conn_t *self)
     return self->stage || self->urgent_size > 0 || self->out.count > 0;
 }
 
+// A paused route sends no messages, but its peers must not think that it has gone.
+static bool
+is_due(const conn_t *self)
+{
+    if (!self->wire->frozen)
+        return output_pending(self);
+    return self->stage ? self->stage_spans == 0 : self->urgent_size > 0 && !spans_inside(&self->out);
+}
+
 static ssize_t
 write_pieces(const conn_t *self, struct iovec *pieces, unsigned count)
 {
@@ -284,7 +307,7 @@ static bool
 write_some(conn_t *self)
 {
     struct iovec pieces[PIECES];
-    if (is_staged(self) && !self->stage && !(stage_urgent(self) && stage_queue(self))) {
+    if (is_staged(self) && !self->stage && !(stage_urgent(self) && (self->wire->frozen || stage_queue(self)))) {
         conn_break(self, CUT_PROTOCOL, "its keys are used up");
         return false;
     }
@@ -309,10 +332,10 @@ write_some(conn_t *self)
 void
 output_flush(conn_t *self)
 {
-    if (self->state == CONN_ENDED || self->wire->frozen)
+    if (self->state == CONN_ENDED)
         return;
-    while (self->writable && !self->broken && output_pending(self))
-        write_some(self);
+    while (self->writable && !self->broken && is_due(self) && write_some(self))
+        continue;
     conn_ask_for_room(self, !self->writable && !self->broken);
     settle_room(self);
 }
@@ -324,10 +347,7 @@ queue(conn_t *self, const piece_t *piece)
 {
     wport_t *port = self->port;
     uint64_t before = self->out.bytes;
-    if (piece->prefix)
-        add_prefixed(self, piece);
-    else
-        spans_add(&self->out, conn_pool(self), piece->chunk, piece->at, piece->size, piece->load);
+    add(&self->out, conn_pool(self), piece);
     port->queued.messages += piece->load.messages;
     port->queued_bytes += self->out.bytes - before;
     output_mark(self);
@@ -351,7 +371,7 @@ write_at_once(conn_t *self, const piece_t *piece)
     ssize_t written = kernel_send(self->fd, piece->chunk->data + piece->at, piece->size);
     if (written < 0)
         return 0; // the queue finds out why
-    self->moved_ms = self->wire->now_ms;
+    self->moved_ms = self->fed_ms = self->wire->now_ms;
     self->writable = (size_t)written == piece->size;
     return (size_t)written;
 }
@@ -427,12 +447,9 @@ output_abandon(conn_t *self, spans_t *unbegun)
     port->queued.messages -= self->out.load.messages;
     port->queued_bytes -= self->out.bytes;
     load_t lost = { 0 };
-    if (unbegun) {
-        uint64_t bytes = unbegun->bytes;
+    if (unbegun)
         lost = spans_move(&self->out, unbegun);
-        port->queued_bytes += unbegun->bytes - bytes;
-        port->queued.messages += unbegun->load.messages;
-    } else {
+    else {
         lost = self->out.load;
         spans_clear(&self->out);
     }

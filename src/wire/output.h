@@ -10,6 +10,8 @@
 // Put PIECE into its queue. There is room: the caller has looked.
 void output_add(conn_t *self, const piece_t *piece);
 
+void output_queue(spans_t *out, chunk_pool_t *pool, const piece_t *piece); // the same, of no connection
+
 // A frame of ours, not a message of the route: a subscription, a welcome.
 void output_frame(conn_t *self, uint8_t flags, const void *head, size_t head_size, const void *body, size_t size);
 
@@ -26,7 +28,7 @@ bool output_pending(const conn_t *self); // not all is written
 // How many messages were written and not acknowledged by the peer's system.
 uint64_t output_unacknowledged(const conn_t *self);
 
-// The connection has ended: what was not sent. UNBEGUN gets the messages of which no byte was written.
+// The connection has ended: what was not sent. UNBEGUN, which is empty, gets the messages of which no byte was written.
 load_t output_abandon(conn_t *self, spans_t *unbegun);
 
 #endif

@@ -6,6 +6,7 @@
 #include "wire/conn.h"
 #include "wire/options.h"
 #include "wire/output.h"
+#include "wire/pulse.h"
 #include "wire/spread.h"
 #include "wire/fan.h"
 #include "wire/request.h"
@@ -107,7 +108,7 @@ port_join(conn_t *conn)
     mem_grow(self->open, self->count, self->room);
     put_at(self, self->count++, conn);
     swap(self, conn->place, self->ready++);
-    port_unpark_all(self);
+    self->wire->made_room = true;
     return 0;
 }
 
@@ -136,6 +137,7 @@ port_park(wport_t *self, conn_t *conn)
     conn->parked = true;
     conn->next_parked = self->parked;
     self->parked = conn;
+    pulse_is_unread(conn);
     port_count(self);
     if (counter_get(&self->counters->blocked_since_ns) == 0)
         counter_set(&self->counters->blocked_since_ns, (uint64_t)clock_mono_ns());
@@ -183,6 +185,28 @@ port_give_returned(wport_t *self)
         chunk_drop(piece.chunk);
     }
     return true;
+}
+
+given_t
+port_keep(wport_t *self, const piece_t *piece)
+{
+    uint64_t before = self->returned.bytes;
+    if (!self->wire->draining || self->socktype->subscribed)
+        return NO_ROOM;
+    output_queue(&self->returned, &self->wire->pool, piece);
+    self->queued.messages += piece->load.messages;
+    self->queued_bytes += self->returned.bytes - before;
+    return GIVEN;
+}
+
+void
+port_return(wport_t *self, spans_t *spans)
+{
+    self->queued.messages += spans->load.messages;
+    self->queued_bytes += spans->bytes;
+    spans_move(&self->returned, spans);
+    self->returned = *spans;
+    *spans = (spans_t){ 0 };
 }
 
 // --- counters ----------------------------------------------------------------------

@@ -26,12 +26,19 @@ void port_forget_parked(conn_t *conn);
 // Messages that peers left behind go first. False: there is no room even for those.
 bool port_give_returned(wport_t *self);
 
+// Nobody has room for PIECE. In the drain it is kept, so that its sender can be sent away: GIVEN.
+given_t port_keep(wport_t *self, const piece_t *piece);
+
+// SPANS, which a peer that left did not get, go before all others.
+void port_return(wport_t *self, spans_t *spans);
+
 static inline given_t
 port_give(wport_t *self, const piece_t *piece)
 {
     if (__builtin_expect(self->returned.count > 0, 0) && !port_give_returned(self))
-        return NO_ROOM;
-    return self->socktype->give(self, piece);
+        return port_keep(self, piece);
+    given_t given = self->socktype->give(self, piece);
+    return given == NO_ROOM ? port_keep(self, piece) : given;
 }
 
 static inline void

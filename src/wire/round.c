@@ -47,8 +47,10 @@ unpark(wire_t *self)
         return;
     self->made_room = false;
     for (side_t side = 0; side < SIDES; side++)
-        if (self->ports[side].socktype)
+        if (self->ports[side].socktype) {
+            port_give_returned(&self->ports[side]);
             port_unpark_all(&self->ports[side]);
+        }
 }
 
 static void
@@ -88,7 +90,7 @@ tick(wire_t *self)
         soon |= is_short(port);
         port_tick(port);
         for (conn_t *conn = port->conns; conn; conn = conn->next)
-            conn_tick(conn);
+            soon |= conn_tick(conn);
     }
     shortage_tick(self);
     self->next_tick_ms = self->now_ms + (soon ? TICK_SHORT_MS : TICK_MS);

@@ -145,6 +145,17 @@ sides_connect(wire_t *self, side_t side, const side_conf_t *had)
     }
 }
 
+// Whoever came through it is sent away: what they had sent is still heard.
+static void
+drop_listener(wport_t *port, listener_t *listener)
+{
+    for (conn_t *conn = port->conns; conn; conn = conn->next)
+        if (conn->listener == listener)
+            conn_leave(conn, "its endpoint was removed");
+    doors_remove(port->wire, listener);
+    listener_close(&listener, false);
+}
+
 static void
 drop_endpoints(wire_t *self, side_t side, const side_conf_t *had)
 {
@@ -158,10 +169,8 @@ drop_endpoints(wire_t *self, side_t side, const side_conf_t *had)
             continue;
         }
         listener_t *listener = take_listener(self, side, text);
-        if (!listener)
-            continue;
-        doors_remove(self, listener);
-        listener_close(&listener, false);
+        if (listener)
+            drop_listener(&self->ports[side], listener);
     }
 }
 

@@ -43,7 +43,7 @@ extend(spans_t *self, span_t *span, size_t size, load_t load)
     span->size += size;
     span->load.messages += load.messages;
     span->load.payload += load.payload;
-    span->open = load.messages == 0;
+    span->open = load.messages == 0 && !span->ours;
     self->load.messages += load.messages;
     self->load.payload += load.payload;
     self->bytes += size;
@@ -57,19 +57,31 @@ room_for(const spans_t *self, size_t size)
     return size > usual ? size : usual;
 }
 
+static inline uint8_t *
+place(spans_t *self, chunk_pool_t *pool, size_t size, load_t load, bool ours)
+{
+    span_t *span = last(self);
+    if (!span || !span->own || span->ours != ours || span->chunk->size + size > span->chunk->room) {
+        size_t room = room_for(self, size);
+        span = push(self);
+        *span = (span_t){ .chunk = chunk_new(pool, room), .own = true, .ours = ours };
+    }
+    uint8_t *at = span->chunk->data + span->chunk->size;
+    span->chunk->size += size;
+    extend(self, span, size, load);
+    return at;
+}
+
 uint8_t *
 spans_place(spans_t *self, chunk_pool_t *pool, size_t size, load_t load)
 {
-    span_t *span = last(self);
-    if (!span || !span->own || span->chunk->size + size > span->chunk->room) {
-        size_t room = room_for(self, size);
-        span = push(self);
-        *span = (span_t){ .chunk = chunk_new(pool, room), .own = true };
-    }
-    uint8_t *place = span->chunk->data + span->chunk->size;
-    span->chunk->size += size;
-    extend(self, span, size, load);
-    return place;
+    return place(self, pool, size, load, false);
+}
+
+uint8_t *
+spans_place_ours(spans_t *self, chunk_pool_t *pool, size_t size)
+{
+    return place(self, pool, size, (load_t){ 0 }, true);
 }
 
 void
@@ -100,10 +112,10 @@ first_message(const span_t *span, load_t *load, bool *ends)
     *ends = false;
     while (at < span->size && frame_read(span->chunk->data + span->at + at, span->size - at, &head) == 1) {
         at += head.head + head.body;
-        load->payload += head.body;
+        load->payload += span->ours ? 0 : head.body;
         if (!(head.flags & FRAME_MORE)) {
             *ends = true;
-            load->messages = 1;
+            load->messages = !span->ours;
             break;
         }
     }

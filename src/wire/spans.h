@@ -28,6 +28,7 @@ typedef struct {
     load_t load; // of the messages that end here
     bool own;    // nobody else writes to or reads from this chunk
     bool open;   // its last message ends in the next span
+    bool ours;   // frames that are no messages, each whole
 } span_t;
 
 // All zeros is an empty one.
@@ -43,6 +44,7 @@ typedef struct {
 // LOAD is what ends with these bytes: none for the first part of a message.
 void spans_copy(spans_t *self, chunk_pool_t *pool, const void *data, size_t size, load_t load);
 uint8_t *spans_place(spans_t *self, chunk_pool_t *pool, size_t size, load_t load); // the same, to be written by the caller
+uint8_t *spans_place_ours(spans_t *self, chunk_pool_t *pool, size_t size); // for a whole frame that is no message: not counted
 void spans_share(spans_t *self, chunk_t *chunk, size_t at, size_t size, load_t load);
 
 // Copied or shared, whichever is better.

@@ -124,11 +124,13 @@ serve_call(wire_t *self)
 {
     pthread_mutex_lock(&self->lock);
     call_t *call = self->call;
-    if (call) {
-        call->result = call->run(self, call->arg);
-        self->call = NULL;
-        pthread_cond_broadcast(&self->called);
-    }
+    pthread_mutex_unlock(&self->lock);
+    if (!call)
+        return;
+    call->result = call->run(self, call->arg); // which takes the lock for itself; the caller waits
+    pthread_mutex_lock(&self->lock);
+    self->call = NULL;
+    pthread_cond_broadcast(&self->called);
     pthread_mutex_unlock(&self->lock);
 }
 
