@@ -232,4 +232,80 @@ def test_a_queue_is_bounded_in_bytes():
         raw.socket.close()
 
 
+# --- rights ---------------------------------------------------------------------------------------------------------------
+
+def test_rights_are_kept_on_each_side_that_has_them():
+    folder = zb.folder()
+    capture, ingress = zb.free_ports(2)
+    for side, right in [("frontend", "write in/#"), ("ingress", "write in/#"), ("backend", "read out/#"), ("capture", "read tap/#")]:
+        zb.write(f"{folder}/{side}", f"topic {right}\ntopic read {right.split(' ')[1]}\n")
+    with Route("forwarder", f"""
+frontend_acl = {folder}/frontend
+ingress_acl = {folder}/ingress
+capture_acl = {folder}/capture
+capture_bind = tcp://127.0.0.1:{capture}
+ingress_bind = tcp://127.0.0.1:{ingress}""") as route:
+        sub, tap = route.back(zmq.SUB, subscribe=b""), route.peer(zmq.SUB, capture, subscribe=b"")
+        pub, push = route.front(zmq.XPUB), route.peer(zmq.PUSH, ingress)
+        assert pub.recv() == b"\1"
+        route.wait_clients("capture", 1)
+        for topic in [b"no/1", b"in/1"]:
+            pub.send(topic)
+        assert sub.recv() == b"in/1"
+        for topic in [b"no/2", b"in/2"]:
+            push.send(topic)
+        assert sub.recv() == b"in/2"
+        zb.wait_until(lambda: route.stats()["dropped"]["acl"] == 2)
+        assert not tap.poll(200), tap.recv()
+        zb.write(f"{folder}/capture", "topic read in/#\n")
+        assert route.daemon.ctl("reload").returncode == 0
+
+        def shown():
+            push.send(b"in/3")
+            return tap.poll(20)
+        zb.wait_until(shown)
+        assert tap.recv() == b"in/3"
+
+
+def test_a_reader_gets_what_it_may_read_whatever_it_subscribes_to():
+    folder = zb.folder()
+    zb.write(f"{folder}/acl", "topic read a/#\n")
+    with Route("forwarder", f"backend_acl = {folder}/acl") as route:
+        pub, sub = route.front(zmq.XPUB), route.back(zmq.SUB, subscribe=b"")
+        assert pub.recv() == b"\1"
+        before = route.clients("backend")[0]["id"]
+        for topic in [b"b/1", b"a/1"]:
+            pub.send(topic)
+        assert sub.recv() == b"a/1"
+        zb.write(f"{folder}/acl", "topic read b/#\n")
+        said = route.daemon.ctl("reload").stdout
+        assert "re-created" not in said, said
+
+        def changed():
+            pub.send(b"b/2")
+            return sub.poll(20)
+        zb.wait_until(changed)
+        pub.send(b"a/2")
+        pub.send(b"b/end")
+        while (got := sub.recv()) != b"b/end":
+            assert got == b"b/2", got
+        assert route.clients("backend")[0]["id"] == before
+        zb.write(f"{folder}/other", "topic read a/#\n")
+        said = route.reload(f"backend_acl = {folder}/other")
+        assert "(live)" in said and "re-created" not in said, said
+        assert route.clients("backend")[0]["id"] == before
+
+
+def test_a_denied_peer_is_disconnected_and_the_others_stay():
+    with Route("streamer") as route:
+        pull, push = route.back(zmq.PULL), route.front(zmq.PUSH)
+        push.send(b"1")
+        assert pull.recv() == b"1"
+        said = route.reload("frontend_deny = 127.0.0.1")
+        assert "(live)" in said and "re-created" not in said, said
+        route.wait_clients("frontend", 0)
+        route.wait_clients("backend", 1)
+        assert "reason=auth" in route.daemon.log()
+
+
 zb.main()

@@ -203,13 +203,23 @@ fan_review(wport_t *self)
 
 // --- publishing ---------------------------------------------------------------------
 
+// The first frame, as its reader gets it.
+static const uint8_t *
+topic_of(const piece_t *piece, size_t *size)
+{
+    if (!piece->prefix)
+        return pump_first(piece, size);
+    *size = piece->prefix_size - FRAME_SHORT_HEAD;
+    return piece->prefix + FRAME_SHORT_HEAD;
+}
+
 static bool
 may_read(const conn_t *conn, const piece_t *piece)
 {
     size_t size;
     if (!conn->rights)
         return true;
-    const uint8_t *first = pump_first(piece, &size);
+    const uint8_t *first = topic_of(piece, &size);
     return conn->wire->services->admission->may(conn->rights, ADMISSION_READ, first, size);
 }
 
@@ -293,9 +303,7 @@ fan_give(wport_t *self, const piece_t *piece)
     const fan_t *fan = fan_of(self);
     if (!fan)
         return GIVEN; // nobody was ever there
-    const uint8_t *first = piece->prefix ? piece->prefix + FRAME_SHORT_HEAD : pump_first(piece, &size);
-    if (piece->prefix)
-        size = piece->prefix_size - FRAME_SHORT_HEAD;
+    const uint8_t *first = topic_of(piece, &size);
     const members_t *members = interest_match(fan->interest, first, size);
     if (fan->invert)
         return give_inverted(self, members, piece);
