@@ -89,6 +89,24 @@ backend_bind = tcp://127.0.0.1:{self.port[name + "_out"]}
             self.join(f"{name}_in", kind).close()
             zb.wait_until(lambda: self.stats(name)["frontend"]["connections"] == 0, what=f"nobody at {name}")
 
+    def cuts_old_peers(self, hellos):
+        """Their handshake has no place for who they are, so nobody could be asked whether they may come in."""
+        for hello in hellos:
+            client = self.connect("jobs_in", hello)
+            assert self.is_cut(client, 5), hello
+            client.close()
+        assert self.stats("jobs")["frontend"]["messages_received"] == 0
+
+    def takes_what_old_peers_send(self, hellos):
+        """Where nobody is asked who it is."""
+        clients = [self.connect("jobs_in", hello) for hello in hellos]
+        with zmq.Context() as context, context.socket(zmq.PULL) as pull:
+            pull.linger, pull.rcvtimeo = 0, int(10000 * zb.SLOW)
+            pull.connect(self.tcp("jobs_out"))
+            assert sorted(pull.recv() for _ in clients) == [b"one", b"two"]
+        for client in clients:
+            client.close()
+
     def tcp(self, name):
         return f"tcp://127.0.0.1:{self.port[name]}"
 
@@ -193,12 +211,11 @@ def test_truncated_and_mutated_greetings():
 
 def test_peers_of_zmtp_1_and_2():
     with Target() as target:
-        # Their handshake has no place for who they are, so nobody could be asked whether they may come in.
-        for hello in (b"\x01\x00" + b"\x04\x00one", SIGNATURE + b"\x01\x08" + b"\x00\x00" + b"\x00\x03two"):
-            client = target.connect("jobs_in", hello)
-            assert target.is_cut(client, 5), hello
-            client.close()
-        assert target.stats("jobs")["frontend"]["messages_received"] == 0
+        hellos = (b"\x01\x00" + b"\x04\x00one", SIGNATURE + b"\x01\x08" + b"\x00\x00" + b"\x00\x03two")
+        if target.stats("jobs")["engine"] == "wire":
+            target.takes_what_old_peers_send(hellos)
+        else:
+            target.cuts_old_peers(hellos)
         for data in (b"\x01\x00" + b"\xff" + struct.pack(">Q", 1 << 62) + b"\0", b"\x01\x00" + b"\xff" + bytes(8) + b"\0", b"\xff" * 20,
                      SIGNATURE + b"\x01\x08" + b"\x02" + struct.pack(">Q", (1 << 64) - 1), SIGNATURE + b"\x01\xff\x00\x00",
                      SIGNATURE + b"\x02\x08", b"\x00\x00\x00"):
@@ -287,7 +304,7 @@ def test_five_hundred_slow_handshakes():
             push.send(b"me too")
             assert pull.poll(2000 * zb.SLOW) and pull.recv() == b"me too", "who says hello properly comes in"
             zb.wait_until(lambda: target.stats("jobs")["frontend"]["connections"] == 1, what="the slow ones to be cut")
-            zb.wait_until(lambda: target.stats("jobs")["frontend"]["handshake_failures"]["other"] >= 500)
+            zb.wait_until(lambda: sum(target.stats("jobs")["frontend"]["handshake_failures"].values()) >= 500)
         for client in clients:
             client.close()
         target.survived()
@@ -363,7 +380,7 @@ rcvhwm = 5
 
 def test_a_peer_breaks_off_while_it_is_held_up_and_heartbeats_go_on():
     """libzmq up to 4.3.5 aborts in the next heartbeat to a peer that broke off while its messages were not taken."""
-    daemon, port, _ = held_up("frontend_heartbeat_ivl = 50ms")
+    daemon, port, _ = held_up("frontend_heartbeat_ivl = 50ms\nengine = zmq")
     with daemon, zb.Control(daemon) as control:
         for _ in range(5):
             peer = Raw(port)
@@ -380,9 +397,8 @@ def test_a_peer_breaks_off_while_it_is_held_up_and_heartbeats_go_on():
 
 def test_a_peer_breaks_off_with_a_ping_behind_what_is_held_up():
     """The same with no heartbeats of ours: the answer to a PING that is found later comes too late. Nothing is lost by it."""
-    daemon, port, out = held_up()
+    daemon, port, out = held_up("heartbeat_ivl = 0\nengine = zmq")
     with daemon, zb.Control(daemon) as control:
-        assert control.ask("show config held").count("heartbeat_ivl = 0") == 2
         peers, each = 5, 400  # more than libzmq reads at once
         for number in range(peers):
             peer = Raw(port)

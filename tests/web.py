@@ -224,7 +224,7 @@ def test_ready_says_no_when_stopping_and_health_goes_on():
         push.connect(f"tcp://127.0.0.1:{site.front}")
         for _ in range(100):
             push.send(b"x")  # nobody takes them: the drain has to wait
-        zb.wait_until(lambda: site.json("/api/v1/routes")["routes"][0]["frontend"]["messages_received"] > 0)
+        zb.wait_until(lambda: site.json("/api/v1/routes")["routes"][0]["blocked"])
         site.daemon.send(15)
         status, headers, body = zb.wait_until(lambda: (answer := site.ask("/readyz"))[0] == 503 and answer)
         assert b"stopping" in body
