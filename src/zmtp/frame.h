@@ -20,7 +20,7 @@ enum { FRAME_MORE = 1, FRAME_LARGE = 2, FRAME_COMMAND = 4 };
 enum {
     FRAME_SHORT_HEAD = 2,
     FRAME_LARGE_HEAD = 9,
-    FRAME_SHORT_BODY = 255, // the largest body behind a short head
+    FRAME_SHORT_BODY = 255, // the largest body after a short head
     FRAME_OLD_SHORT_HEAD = 2,
     FRAME_OLD_LARGE_HEAD = 10,
     FRAME_OLD_SHORT_BODY = 253, // its length counts the flags, and 255 announces a large one
@@ -30,7 +30,7 @@ enum {
 #define FRAME_BODY_MAX ((uint64_t)INT64_MAX) // no sum of a head and a body overflows
 
 typedef struct {
-    uint64_t body; // octets behind the head
+    uint64_t body; // octets after the head
     uint8_t flags;
     uint8_t head; // octets
 } frame_head_t;
