@@ -53,7 +53,8 @@ frame_put64(uint8_t *at, uint64_t value)
 // libzmq 4.3.4 forgets FRAME_LARGE on a SUBSCRIBE with a topic of 246 to 255 octets
 // and on a CANCEL with one of 249 to 255, but writes the length in 8 octets: 04, then
 // 00 00 00 00 00 00 01 XX. No command is empty, so a short command of length 0 is a
-// large one.
+// large one. (Subscriptions as messages, where 00 00 could be an empty message as
+// well, it writes to peers of ZMTP 3.0 only, and we are 3.1.)
 #define FRAME_FORGOTTEN_LARGE_MAX 265 // octets: 10 of SUBSCRIBE and a topic of 255
 
 // Read the head at AT, of which HAVE octets are there. 1: read; 0: more octets are
