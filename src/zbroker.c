@@ -49,6 +49,7 @@ typedef struct {
     void *ctx;
     resolver_t *resolver;
     capacity_t *capacity;
+    memory_t *memory;
     watch_t *watch;
     guard_t *guard;
     policy_t *checked; // what the check has read, until the guard has it
@@ -126,6 +127,12 @@ limit_clients(daemon_t *self, const conf_t *conf)
     capacity_limit(self->capacity, wanted && wanted < room ? wanted : room, on_full, self);
 }
 
+static void
+limit_memory(const daemon_t *self, const conf_t *conf)
+{
+    memory_limit(self->memory, conf->max_memory ? (uint64_t)conf->max_memory : process_memory() / 2);
+}
+
 // Control and HTTP always answer: they have a reserve that no client gets.
 static void
 plan_descriptors(daemon_t *self)
@@ -156,6 +163,7 @@ on_applied(void *arg, const conf_t *conf)
 {
     daemon_t *self = arg;
     limit_clients(self, conf);
+    limit_memory(self, conf);
     log_open(conf->log_target, conf->syslog_facility, conf->log_level);
     if (self->control && control_chmod(self->control, conf->control_mode, conf->control_group) == -1)
         log_event(EVENT_CONTROL_MODE, EVENT_PROSE("reason", strerror(errno)));
@@ -320,6 +328,7 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
                                                .watch = self->watch,
                                                .resolver = self->resolver,
                                                .capacity = self->capacity,
+                                               .memory = self->memory,
                                                .epoch = self->setup.services.epoch,
                                                .secure = guard_secure,
                                                .filter_new = guard_filter_new,
@@ -357,6 +366,7 @@ stop(daemon_t *self)
     watch_destroy(&self->watch);
     resolver_free(&self->resolver);
     capacity_destroy(&self->capacity);
+    memory_free(&self->memory);
     if (self->ctx)
         zmq_ctx_term(self->ctx);
     log_flush();
@@ -386,6 +396,8 @@ run(const options_t *options, conf_t **conf_p, policy_t **policy_p, diag_t *diag
     events_start();
     log_open((*conf_p)->log_target, (*conf_p)->syslog_facility, (*conf_p)->log_level);
     self.capacity = capacity_new();
+    self.memory = memory_new();
+    limit_memory(&self, *conf_p);
     plan_descriptors(&self);
 
     int status = EXIT_OK;

@@ -38,6 +38,7 @@ typedef struct {
     uint64_t reloads_success, reloads_failure;
     bool reload_ok;                 // the last one
     bool stopping;
+    uint64_t message_bytes, max_memory; // taken by messages that we hold ourselves, and the limit
 } broker_status_t;
 
 size_t broker_count(const broker_t *self);

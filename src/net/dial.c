@@ -64,6 +64,13 @@ dial_new(const endpoint_t *endpoint, const dial_options_t *options, resolver_t *
     return self;
 }
 
+void
+dial_configure(dial_t *self, const dial_options_t *options)
+{
+    self->options = *options;
+    self->wait_ms = options->reconnect_ms;
+}
+
 // --- what has failed ------------------------------------------------------------------
 
 static void

@@ -37,6 +37,7 @@ typedef struct dial dial_t;
 // borrowed.
 dial_t *dial_new(const endpoint_t *endpoint, const dial_options_t *options, resolver_t *resolver, int bell);
 void dial_free(dial_t **self_p);
+void dial_configure(dial_t *self, const dial_options_t *options); // from the next attempt on
 
 // Each returns a connected, tuned, non-blocking descriptor, the caller's from now on, or -1: not yet. It may be the one
 // that is being watched. START is for the first attempt, or one at once; ON_READY when dial_fd had an event; TICK when

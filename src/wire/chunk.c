@@ -8,6 +8,24 @@
 static const size_t sizes[CHUNK_KEPT] = { CHUNK_SMALL_BYTES, CHUNK_BYTES };
 static const unsigned kept_most[CHUNK_KEPT] = { 256, 32 };
 
+enum { TOLD_EVERY = 256 * 1024 }; // so that threads seldom meet
+
+static void
+tell(chunk_pool_t *self)
+{
+    if (self->memory)
+        memory_change(self->memory, (int64_t)self->bytes - (int64_t)self->told);
+    self->told = self->bytes;
+}
+
+void
+chunk_pool_tell(chunk_pool_t *self)
+{
+    size_t off = self->bytes > self->told ? self->bytes - self->told : self->told - self->bytes;
+    if (off > TOLD_EVERY)
+        tell(self);
+}
+
 static chunk_kind_t
 kind_of(size_t room)
 {
@@ -67,5 +85,6 @@ chunk_pool_empty(chunk_pool_t *self)
             self->kept[kind] = chunk->next;
             free(chunk);
         }
-    *self = (chunk_pool_t){ .bytes = self->bytes };
+    tell(self);
+    *self = (chunk_pool_t){ .bytes = self->bytes, .memory = self->memory, .told = self->told };
 }

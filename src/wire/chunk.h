@@ -3,10 +3,13 @@
 // read into one, and sent out of it again. Several queues may hold parts of the
 // same chunk.
 //
-// A pool belongs to one thread, and so does every chunk of it.
+// A pool belongs to one thread, and so does every chunk of it. Its owner tells the
+// process's count of memory now and then.
 
 #ifndef ZB_CHUNK_H
 #define ZB_CHUNK_H
+
+#include "flow/memory.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -32,11 +35,14 @@ struct chunk_pool {
     chunk_t *kept[CHUNK_KEPT];
     unsigned count[CHUNK_KEPT];
     size_t bytes; // of all chunks in use
+    memory_t *memory; // of the process, NULL: not counted there
+    size_t told;      // of BYTES, what was
 };
 
 chunk_t *chunk_new(chunk_pool_t *pool, size_t room); // at least ROOM bytes, none used, one holder
 void chunk_free(chunk_t *self);                      // nobody holds it any more
 void chunk_pool_empty(chunk_pool_t *self);           // free what is kept
+void chunk_pool_tell(chunk_pool_t *self);            // how much is in use, if that has changed much
 
 static inline chunk_t *
 chunk_hold(chunk_t *self)

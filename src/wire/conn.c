@@ -13,6 +13,7 @@
 #include "wire/pulse.h"
 #include "wire/pump.h"
 #include "wire/say.h"
+#include "wire/shortage.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -221,6 +222,7 @@ end(conn_t *self)
     if (self->fd != -1)
         close(self->fd);
     input_free(self);
+    shortage_forget(self);
     login_forget(self);
     wire->alive--;
     self->next = wire->ended;
@@ -247,10 +249,16 @@ conn_free(conn_t *self)
 // --- its turn ----------------------------------------------------------------------
 
 static bool
-may_read(const conn_t *self)
+may_go_on(const conn_t *self)
 {
     const wire_t *wire = self->wire;
     return !self->parked && !wire->frozen && !(wire->stopped && self->port->input);
+}
+
+static bool
+may_read(const conn_t *self)
+{
+    return may_go_on(self) && !shortage_stops(self);
 }
 
 // Everything that came in was handed on, and no more will come.
@@ -263,9 +271,11 @@ is_over(const conn_t *self)
 static void
 serve_open(conn_t *self)
 {
-    if (!may_read(self))
+    if (!may_go_on(self))
         return;
     if (self->in && !pump(self))
+        return;
+    if (shortage_stops(self))
         return;
     if (self->readable && input_read(self) && !pump(self))
         return;
@@ -289,6 +299,7 @@ conn_serve(conn_t *self)
         login_go_on(self);
     if (self->state == CONN_OPEN)
         serve_open(self);
+    chunk_pool_tell(conn_pool(self));
 }
 
 // --- commands ----------------------------------------------------------------------
@@ -333,7 +344,7 @@ tick_open(conn_t *self)
         return false;
     if (self->half_closed && self->wire->now_ms >= self->deadline_ms)
         conn_break(self, CUT_NONE, "%s", self->reason);
-    else if (!read && self->hung_up)
+    else if (!read && self->hung_up && !self->wire->is_short)
         let_go(self);
     else
         return pulse_tick(self, read);

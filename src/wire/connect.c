@@ -69,6 +69,16 @@ connect_add(wport_t *port, const endpoint_t *endpoint)
     take(self, dial_start(self->dial, wire->now_ms));
 }
 
+void
+connect_configure(wport_t *port)
+{
+    dial_options_t options;
+    dial_options(&options, port->conf);
+    for (dialled_t *i = port->wire->dialled; i; i = i->next)
+        if (i->port == port)
+            dial_configure(i->dial, &options);
+}
+
 static void
 free_dialled(dialled_t *self)
 {

@@ -8,6 +8,7 @@
 #include "wire/internal.h"
 
 void connect_add(wport_t *port, const endpoint_t *endpoint);
+void connect_configure(wport_t *port); // its waits have changed
 void connect_remove(wport_t *port, const char *endpoint); // its connection ends
 void connect_remove_all(wire_t *self);
 void connect_tick(wire_t *self);

@@ -86,7 +86,7 @@ on_knock(watched_t *watched, uint32_t events)
 static void
 open_door(door_t *self)
 {
-    if (self->open)
+    if (self->open || self->port->wire->is_short)
         return;
     self->open = loop_watch(&self->port->wire->loop, listener_fd(self->listener), EPOLLIN, &self->watched) == 0;
 }
@@ -156,7 +156,7 @@ set_side(wport_t *port, bool open)
     for (door_t *i = port->wire->doors; i; i = i->next)
         if (i->port == port && i->open != open) {
             (open ? open_door : close_door)(i);
-            changed = true;
+            changed |= i->open == open;
         }
     if (changed)
         say_full(port, !open);
@@ -173,4 +173,14 @@ doors_open_side(wport_t *port)
 {
     if (places_free(port))
         set_side(port, true);
+}
+
+void
+doors_hold(wire_t *self, bool hold)
+{
+    for (door_t *i = self->doors; i; i = i->next)
+        if (hold)
+            close_door(i);
+        else if (places_free(i->port))
+            open_door(i);
 }

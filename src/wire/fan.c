@@ -22,7 +22,6 @@ typedef struct {
     uint32_t restricted;  // of them, those with rights
     bool upstream;        // the other side is told what is wanted
     bool invert, verbose, verboser;
-    const char *welcome;
 } fan_t;
 
 static fan_t *
@@ -41,7 +40,6 @@ fan_open(wport_t *self)
     fan->verboser = options_number(self->conf, ZMQ_XPUB_VERBOSER, 0);
     fan->verbose = fan->verboser || options_number(self->conf, ZMQ_XPUB_VERBOSE, 0);
     fan->invert = options_number(self->conf, ZMQ_INVERT_MATCHING, 0);
-    fan->welcome = options_text(self->conf, ZMQ_XPUB_WELCOME_MSG);
     fan->upstream = self->socktype->type == ZMQ_XPUB;
     return fan;
 }
@@ -158,8 +156,9 @@ subscriber_joined(conn_t *conn)
     conn->slot = free_number(fan);
     fan->subscribers[conn->slot] = conn;
     fan->restricted += conn->rights != NULL;
-    if (fan->welcome)
-        output_frame(conn, 0, NULL, 0, fan->welcome, strlen(fan->welcome));
+    const char *welcome = options_text(conn->port->conf, ZMQ_XPUB_WELCOME_MSG);
+    if (welcome)
+        output_frame(conn, 0, NULL, 0, welcome, strlen(welcome));
     if (conn->major == 1)
         subscribed(conn, NULL, 0, true); // it cannot say what it wants, and sorts that out itself
     return 0;
@@ -204,13 +203,23 @@ fan_review(wport_t *self)
 
 // --- publishing ---------------------------------------------------------------------
 
+// The first frame, as its reader gets it.
+static const uint8_t *
+topic_of(const piece_t *piece, size_t *size)
+{
+    if (!piece->prefix)
+        return pump_first(piece, size);
+    *size = piece->prefix_size - FRAME_SHORT_HEAD;
+    return piece->prefix + FRAME_SHORT_HEAD;
+}
+
 static bool
 may_read(const conn_t *conn, const piece_t *piece)
 {
     size_t size;
     if (!conn->rights)
         return true;
-    const uint8_t *first = pump_first(piece, &size);
+    const uint8_t *first = topic_of(piece, &size);
     return conn->wire->services->admission->may(conn->rights, ADMISSION_READ, first, size);
 }
 
@@ -294,9 +303,7 @@ fan_give(wport_t *self, const piece_t *piece)
     const fan_t *fan = fan_of(self);
     if (!fan)
         return GIVEN; // nobody was ever there
-    const uint8_t *first = piece->prefix ? piece->prefix + FRAME_SHORT_HEAD : pump_first(piece, &size);
-    if (piece->prefix)
-        size = piece->prefix_size - FRAME_SHORT_HEAD;
+    const uint8_t *first = topic_of(piece, &size);
     const members_t *members = interest_match(fan->interest, first, size);
     if (fan->invert)
         return give_inverted(self, members, piece);

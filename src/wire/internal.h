@@ -89,6 +89,7 @@ struct conn {
     size_t start, scan, raw, want;
     bool as_it_comes; // what comes in can go out as it is
     bool whole;      // [start, scan) is a whole message
+    bool unfinished; // memory became short while a message was on its way
     uint32_t parts;
     uint64_t payload;
     size_t hint;     // of the last large message
@@ -258,6 +259,11 @@ struct route {
     bool last_turn;   // nobody else has one in this round
     int64_t now_ms, next_tick_ms;
     size_t alive; // connections
+
+    bool is_short;    // of memory: see shortage.h
+    conn_t *spared;
+    uint64_t spared_at; // its messages then
+    int64_t patient_until_ms, room_since_ms;
 
     bool made_room;   // a queue that was full takes messages again
     bool closing;     // its end: nobody gets what a peer leaves behind

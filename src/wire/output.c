@@ -25,25 +25,40 @@ output_mark(conn_t *self)
 
 // --- room ------------------------------------------------------------------------
 
-// Like libzmq's, a queue that was full takes messages again when half of it has gone.
-static void
-look_for_room(conn_t *self)
+static bool
+is_over(const conn_t *self)
 {
     const wport_t *port = self->port;
-    const spans_t *out = &self->out;
-    if (!self->full)
-        self->full = out->load.messages >= port->sndhwm || out->bytes >= port->queue_bytes;
-    else
-        self->full = out->load.messages > port->sndhwm / 2 || out->bytes > port->queue_bytes / 2;
+    return self->out.load.messages >= port->sndhwm || self->out.bytes >= port->queue_bytes;
+}
+
+static bool
+is_half_empty(const conn_t *self)
+{
+    const wport_t *port = self->port;
+    return self->out.load.messages <= port->sndhwm / 2 && self->out.bytes <= port->queue_bytes / 2;
 }
 
 static void
+set_full(conn_t *self, bool full)
+{
+    if (full == self->full || self->state != CONN_OPEN)
+        return;
+    self->full = full;
+    port_room_changed(self);
+}
+
+// Like libzmq's, a queue that was full takes messages again when half of it has gone.
+static void
 settle_room(conn_t *self)
 {
-    bool was = self->full;
-    look_for_room(self);
-    if (was != self->full && self->state == CONN_OPEN)
-        port_room_changed(self);
+    set_full(self, self->full ? !is_half_empty(self) : is_over(self));
+}
+
+void
+output_limits_changed(conn_t *self)
+{
+    set_full(self, is_over(self));
 }
 
 // BYTES as they were on the connection.

@@ -21,6 +21,7 @@ void output_urgent(conn_t *self, const uint8_t *body, size_t size);
 // Write what can be written now. When it fails the connection is broken.
 void output_flush(conn_t *self);
 void output_mark(conn_t *self); // at the end of the round
+void output_limits_changed(conn_t *self); // of its side: there may be room at once, or none any more
 
 bool output_pending(const conn_t *self); // not all is written
 

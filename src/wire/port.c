@@ -37,6 +37,8 @@ port_configure(wport_t *self)
 {
     self->conf = &self->wire->conf->sides[self->side];
     options_read(self);
+    for (conn_t *conn = self->conns; conn; conn = conn->next)
+        output_limits_changed(conn);
 }
 
 int

@@ -10,7 +10,7 @@
 // From the route's configuration. 0, or -1 with DIAG.
 int port_open(wport_t *self, wire_t *wire, side_t side, diag_t *diag);
 void port_close(wport_t *self);
-void port_configure(wport_t *self); // what may change while it runs, out of its configuration
+void port_configure(wport_t *self); // what may change while it runs, out of its configuration: also for who is there
 
 // A connection passed its handshake: 0, or -1 when it may not stay (it is broken then). It leaves.
 int port_join(conn_t *conn);

@@ -6,6 +6,7 @@
 #include "wire/connect.h"
 #include "wire/output.h"
 #include "wire/port.h"
+#include "wire/shortage.h"
 
 enum {
     TICK_MS = 1000,      // heartbeats and deadlines, as fine as that
@@ -65,15 +66,21 @@ bury(wire_t *self)
 // --- time ----------------------------------------------------------------------------
 
 static bool
+is_soon(int64_t ms) // 0: never
+{
+    return ms > 0 && ms < 4 * TICK_MS;
+}
+
+static bool
 is_short(const wport_t *port)
 {
-    return port->unnamed > 0 || (port->heartbeat_ms > 0 && port->heartbeat_ms < 4 * TICK_MS) || port->conf->stall_timeout_ms < 4 * TICK_MS;
+    return port->unnamed > 0 || is_soon(port->heartbeat_ms) || is_soon(port->conf->stall_timeout_ms);
 }
 
 static void
 tick(wire_t *self)
 {
-    bool soon = false;
+    bool soon = self->is_short;
     if (self->now_ms < self->next_tick_ms)
         return;
     for (side_t side = 0; side < SIDES; side++) {
@@ -85,7 +92,16 @@ tick(wire_t *self)
         for (conn_t *conn = port->conns; conn; conn = conn->next)
             soon |= conn_tick(conn);
     }
+    shortage_tick(self);
     self->next_tick_ms = self->now_ms + (soon ? TICK_SHORT_MS : TICK_MS);
+}
+
+static int64_t
+tick_due_ms(const wire_t *self)
+{
+    if (self->is_short)
+        return self->now_ms + TICK_SHORT_MS; // also without a connection
+    return self->alive > 0 ? self->next_tick_ms : INT64_MAX;
 }
 
 static int
@@ -93,7 +109,7 @@ wait_ms(const wire_t *self, int64_t most_ms)
 {
     if (self->scheduled || self->made_room)
         return 0;
-    int64_t next = self->alive > 0 ? self->next_tick_ms : INT64_MAX, dial = self->dialled ? connect_next_ms(self) : INT64_MAX;
+    int64_t next = tick_due_ms(self), dial = self->dialled ? connect_next_ms(self) : INT64_MAX;
     next = dial < next ? dial : next;
     int64_t wait = next == INT64_MAX ? -1 : next > self->now_ms ? next - self->now_ms : 0;
     if (most_ms >= 0 && (wait < 0 || wait > most_ms))
@@ -109,6 +125,8 @@ round_run(wire_t *self, int64_t most_ms)
     loop_run(&self->loop, wait_ms(self, most_ms));
     self->now_ms = clock_mono_ms();
     round_flush(self); // those that were told of room
+    chunk_pool_tell(&self->pool);
+    shortage_look(self);
     unpark(self);
     serve(self);
     round_flush(self);

@@ -7,6 +7,7 @@
 #include "wire/login.h"
 #include "wire/observe.h"
 #include "wire/output.h"
+#include "wire/places.h"
 #include "wire/port.h"
 #include "wire/round.h"
 
@@ -197,14 +198,13 @@ change_side(wire_t *self, side_t side, const side_conf_t *had, change_t *change)
         return 0;
     if (!port->socktype && port_open(port, self, side, change->diag) == -1)
         return -1;
-    if (self->conf->sides[side].type != -1) {
-        port_configure(port);
-        login_configure(port);
-    }
+    port_configure(port);
+    login_configure(port);
     drop_endpoints(self, side, had);
+    connect_configure(port);
     add_listeners(self, side, change->listeners);
     sides_connect(self, side, had);
-    doors_open_side(port);
+    (places_free(port) ? doors_open_side : doors_close_side)(port);
     return 0;
 }
 

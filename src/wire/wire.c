@@ -105,6 +105,7 @@ wire_open(const route_conf_t *conf, listeners_t *listeners, const route_services
     self->services = services;
     self->counters = counters;
     self->loop.epoll = -1;
+    self->pool.memory = services->memory;
     pthread_mutex_init(&self->lock, NULL);
     pthread_cond_init(&self->called, NULL);
     if (open_loop(self) == -1)
