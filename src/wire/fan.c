@@ -60,12 +60,20 @@ fan_close(wport_t *self)
 
 // --- subscriptions ------------------------------------------------------------------
 
+// Those of a capture are not the route's.
+static void
+count_topics(wport_t *self)
+{
+    if (self->side != SIDE_CAPTURE)
+        counter_set(&self->wire->counters->subscriptions, interest_count(fan_of(self)->interest));
+}
+
 static void
 tell_upstream(wport_t *self, const void *topic, size_t size, bool on)
 {
     fan_t *fan = fan_of(self);
     wport_t *to = self->to;
-    counter_set(&self->wire->counters->subscriptions, interest_count(fan->interest));
+    count_topics(self);
     if (fan->upstream && to && to->socktype->topic)
         to->socktype->topic(to, topic, size, on);
 }
@@ -171,7 +179,7 @@ subscriber_left(conn_t *conn)
     fan_t *fan = fan_of(conn->port);
     conn->wire->subscriptions -= interest_count_of(fan->interest, conn->slot);
     interest_leave(fan->interest, conn->slot, on_last, conn->port);
-    counter_set(&conn->wire->counters->subscriptions, interest_count(fan->interest));
+    count_topics(conn->port);
     fan->subscribers[conn->slot] = NULL;
     fan->restricted -= conn->rights != NULL;
 }
@@ -189,6 +197,13 @@ fan_topics(const wport_t *self, size_t *count, size_t max)
     const fan_t *fan = self->socktype && self->socktype->subscribed ? fan_of(self) : NULL;
     *count = 0;
     return fan ? interest_list(fan->interest, count, max) : NULL;
+}
+
+bool
+fan_is_wanted(const wport_t *self)
+{
+    const fan_t *fan = fan_of(self);
+    return fan && (interest_count(fan->interest) > 0 || (fan->invert && self->count > 0));
 }
 
 void
@@ -294,9 +309,7 @@ fan_give(wport_t *self, const piece_t *piece)
     const fan_t *fan = fan_of(self);
     if (!fan)
         return GIVEN; // nobody was ever there
-    const uint8_t *first = piece->prefix ? piece->prefix + FRAME_SHORT_HEAD : pump_first(piece, &size);
-    if (piece->prefix)
-        size = piece->prefix_size - FRAME_SHORT_HEAD;
+    const uint8_t *first = pump_first(piece, &size);
     const members_t *members = interest_match(fan->interest, first, size);
     if (fan->invert)
         return give_inverted(self, members, piece);
