@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """Who comes in and who stays out, seen from outside: the daemon, zbroker-keygen and pyzmq's clients."""
 
+import contextlib
 import ctypes
 import os
 import re
@@ -194,6 +195,12 @@ def test_keygen_checks_what_it_made():
 
 # --- CURVE ----------------------------------------------------------------------------------------------------------
 
+def logged_key(path):
+    """A pattern for the public key of a certificate as the log has it: with a = in it, it is quoted."""
+    key = keys(path)[0].decode()
+    return "key=" + re.escape('"' + key.replace("=", "\\x3d") + '"' if "=" in key else key) + "(?= |$)"
+
+
 def test_curve_lets_friends_through_and_strangers_not():
     folder = zb.folder()
     ini, clients, server, front, back = curve_house(folder)
@@ -206,7 +213,7 @@ def test_curve_lets_friends_through_and_strangers_not():
             assert not is_in(kind, end, eve, server)
             assert not is_in(kind, end, user="alice", password="x")
         daemon.wait_log(r"auth: route jobs frontend: 127\.0\.0\.1 curve refused, unknown-key event=auth-refused route=jobs side=frontend address=127\.0\.0\.1"
-                        r" mechanism=curve reason=unknown-key key=\S{40}$")
+                        r" mechanism=curve reason=unknown-key " + logged_key(eve))
         assert re.search(r"auth: route jobs frontend: 127\.0\.0\.1 curve admitted event=auth-admitted .* user=alice$", daemon.log(), re.M)
         for path in (alice, eve, server):
             assert keys(path)[1].decode() not in daemon.log()
@@ -451,7 +458,8 @@ def test_many_changes_of_keys_hurt_no_friend_and_help_no_stranger():
                     zb.write(inside, zb.read(path))
                 if turn % 5 == 0:  # they knock while the tables change
                     strangers.append(Client(zmq.PUSH, front, stranger, server))
-                    strangers[-1].socket.send(b"stranger")
+                    with contextlib.suppress(zmq.Again):  # if it has been refused already
+                        strangers[-1].socket.send(b"stranger")
                 reload(daemon)
             assert not any(client.is_in() for client in strangers)
             with Client(zmq.PUSH, front, friends_keys[1], server) as late:
@@ -460,8 +468,8 @@ def test_many_changes_of_keys_hurt_no_friend_and_help_no_stranger():
                 client.socket.send(b"%d" % number)
             got = [pull.socket.recv() for _ in friends]
             assert sorted(got, key=int) == [b"%d" % number for number in range(len(friends))]
-            refused = re.findall(r"refused, .* reason=unknown-key key=(\S+)", daemon.log())
-            assert refused and set(refused) == {keys(stranger)[0].decode()}, "somebody else than the stranger was refused"
+            refused = re.findall(r"refused, .* reason=unknown-key key=.*", daemon.log())
+            assert refused and all(re.search(logged_key(stranger), line) for line in refused), "somebody else than the stranger was refused"
         assert daemon.stop() == 0
 
 

@@ -427,12 +427,10 @@ rights_are_those_of_user_and_side(void)
 {
     house_t house;
     write_file("acl", "topic read open/#\nuser alice\ntopic read prices/#\ntopic write orders/alice\n");
-    char *lines =
-        line("ingress_bind = tcp://127.0.0.1:*\nfrontend_security = plain\nfrontend_users = %s/users\n"
-             "frontend_acl = %s/acl\nbackend_security = plain\nbackend_users = %s/users\nbackend_acl = %s/acl\n",
-             folder, folder, folder, folder);
+    char *lines = line("ingress_bind = tcp://127.0.0.1:*\nsecurity = plain\nusers = %s/users\nacl = %s/acl\n", folder,
+                       folder);
     open_house(&house, lines);
-    static const side_t sides[] = { SIDE_FRONTEND, SIDE_BACKEND };
+    static const side_t sides[] = { SIDE_FRONTEND, SIDE_BACKEND, SIDE_INGRESS };
     for (size_t i = 0; i < COUNT(sides); i++) {
         admission_login_t login = login_at(sides[i], "alice"), stranger = login_at(sides[i], "mallory");
         admission_rights_t *rights = house.ask->rights(house.ask->arg, &login);

@@ -44,7 +44,7 @@ open_frame(curve_session_t *session, size_t size, uint8_t *flags, uint8_t **body
     return (long)body_size;
 }
 
-static const size_t sizes[] = { 0,  1,  30,  31,  32,  33,  63,  64,   65,   95,   96,    97,
+static const size_t sizes[] = { 0, 1,  30,  31,  32,  33,  63,  64,   65,   95,   96,    97,
                                 98, 99, 221, 222, 223, 254, 255, 1000, 1024, 4096, 65536, PART_MAX };
 
 static void

@@ -85,7 +85,8 @@ pass(int from, size_t piece)
     size_t size;
     const uint8_t *out = handshake_output(sides[from], &size);
     size_t taken = handshake_feed(sides[!from], out, size < piece ? size : piece);
-    memcpy(said[from].bytes + said[from].size, out, taken);
+    if (taken)
+        memcpy(said[from].bytes + said[from].size, out, taken);
     said[from].size += taken;
     handshake_sent(sides[from], taken);
     if (state(!from) == HANDSHAKE_ASKS)
@@ -759,6 +760,22 @@ test_error_ends_it_at_each_step(void)
         }
 }
 
+// libzmq's PLAIN cannot spell, in either direction.
+static void
+test_plain_refuses_as_libzmq_spells_it(void)
+{
+    set(HANDSHAKE_PLAIN, PEERTYPE_DEALER, PEERTYPE_ROUTER);
+    verdict = HANDSHAKE_REFUSED;
+    start_and_talk(1000);
+    CHECK(said[SERVER].size == 64 + 11);
+    CHECK(memcmp(said[SERVER].bytes + 64, "\4\x09^RROR\003400", 11) == 0);
+    check_failed(CLIENT, FAULT_PEER_ERROR, "the peer refuses: \"400\"");
+    verdict = HANDSHAKE_WELCOME;
+    talk_until(SERVER, 64);
+    handshake_feed(sides[CLIENT], (const uint8_t *)"\4\x0a\5ERROR\003500", 12);
+    check_failed(CLIENT, FAULT_PEER_ERROR, "the peer refuses: \"500\"");
+}
+
 static void
 test_command_that_comes_twice_is_refused(void)
 {
@@ -1047,6 +1064,7 @@ main(void)
     RUN(test_nothing_is_taken_while_a_verdict_is_awaited);
     RUN(test_longest_credentials_fit);
     RUN(test_error_ends_it_at_each_step);
+    RUN(test_plain_refuses_as_libzmq_spells_it);
     RUN(test_command_that_comes_twice_is_refused);
     RUN(test_flipped_bit_of_each_command_ends_it);
     RUN(test_keys_that_do_not_fit_end_alike);

@@ -14,13 +14,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+// ERROR with its length. libzmq 4.3 has it as "\x05ERROR" in PLAIN, which to a compiler
+// is "^RROR", and a client of libzmq's takes nothing else for a refusal.
+static const char error_name[] = "\5ERROR", error_of_plain[] = "^RROR";
+
 static const struct {
     const char *name;
+    const char *error;
     const mechanism_scripts_t *scripts;
 } mechanisms[HANDSHAKE_MECHANISMS] = {
-    [HANDSHAKE_NULL] = { "NULL", &handshake_null },
-    [HANDSHAKE_PLAIN] = { "PLAIN", &handshake_plain },
-    [HANDSHAKE_CURVE] = { "CURVE", &handshake_curve },
+    [HANDSHAKE_NULL] = { "NULL", error_name, &handshake_null },
+    [HANDSHAKE_PLAIN] = { "PLAIN", error_of_plain, &handshake_plain },
+    [HANDSHAKE_CURVE] = { "CURVE", error_name, &handshake_curve },
 };
 
 const char *
@@ -221,6 +226,8 @@ wanted(const handshake_t *self)
     size_t octets = greeting_octets((handshake_stage_t)self->is.stage);
     if (octets)
         return octets;
+    if (self->in.size == 0)
+        return 1; // the flags, which may be wrong already
     if (read_head(self, &head) == 1)
         return head.head + head.body;
     if (self->in.size < FRAME_SHORT_HEAD)
@@ -253,6 +260,22 @@ take_error(handshake_t *self, const uint8_t *reason, size_t size)
 }
 
 static bool
+begins_with(const uint8_t *body, size_t size, const char *text)
+{
+    return size >= strlen(text) && memcmp(body, text, strlen(text)) == 0;
+}
+
+// The octets of ERROR's name, in either spelling; 0: it is another command.
+static size_t
+error_head(const handshake_t *self, const uint8_t *body, size_t size)
+{
+    const char *other = mechanisms[self->conf->mechanism].error;
+    return begins_with(body, size, error_name) ? strlen(error_name)
+           : begins_with(body, size, other)    ? strlen(other)
+                                               : 0;
+}
+
+static bool
 is_called(const uint8_t *name, size_t size, const char *command)
 {
     return strlen(command) == size && memcmp(name, command, size) == 0;
@@ -263,14 +286,17 @@ take_command(handshake_t *self, uint8_t *body, size_t size)
 {
     char quoted[QUOTED_MAX];
     const handshake_step_t *step = step_of(self);
+    size_t head = error_head(self, body, size);
+    if (head) {
+        take_error(self, body + head, size - head);
+        return;
+    }
     if (size == 0 || body[0] == 0 || body[0] > size - 1) {
         handshake_fail(self, FAULT_PROTOCOL, "a command without a name in place of %s", step->command);
         return;
     }
-    size_t head = 1 + (size_t)body[0];
-    if (is_called(body + 1, body[0], "ERROR")) {
-        take_error(self, body + head, size - head);
-    } else if (is_called(body + 1, body[0], step->command)) {
+    head = 1 + (size_t)body[0];
+    if (is_called(body + 1, body[0], step->command)) {
         self->is.step++;
         step->take(self, body + head, size - head);
         go_on(self);
@@ -377,7 +403,9 @@ refuse(handshake_t *self, handshake_verdict_t verdict)
     handshake_fail(self, FAULT_AUTH, verdict == HANDSHAKE_LATER ? "refused for now" : "refused");
     if (verdict == HANDSHAKE_LATER || self->is.peer.major < 3)
         return;
-    size_t size = handshake_name(body, "ERROR");
+    const char *error = mechanisms[self->conf->mechanism].error;
+    size_t size = strlen(error);
+    memcpy(body, error, size);
     snprintf(status, sizeof status, "%d", (int)verdict);
     handshake_command(self, body, size + handshake_name(body + size, status));
 }
