@@ -203,6 +203,7 @@ def test_states_and_blocked():
         control.ask("clear counters")
         blocked = control.route("jobs")["backend"]["blocked_seconds"]
         assert blocked <= time.monotonic() - before + 0.01, "a spell that lasts is cleared up to now"
+        zb.wait_until(lambda: control.route("jobs")["backend"]["blocked_seconds"] > 0)
         pull = connected(context, zmq.PULL, ports[1])
         for _ in range(50):
             pull.recv()

@@ -119,7 +119,7 @@ static void
 check_failed(int side, handshake_fault_t fault, const char *words)
 {
     CHECK(state(side) == HANDSHAKE_FAILED);
-    CHECK_TEXT(handshake_fault_name(handshake_fault(sides[side])), handshake_fault_name(fault));
+    CHECK(handshake_fault(sides[side]) == fault);
     CHECK_TEXT(handshake_words(sides[side]), words);
 }
 
@@ -204,7 +204,7 @@ test_greeting_comes_in_stages(void)
 }
 
 static void
-test_traffic_behind_the_handshake_is_left(void)
+test_traffic_after_the_handshake_is_left(void)
 {
     static const char ready[] = "\4\x1a\5READY\x0bSocket-Type\0\0\0\4PUSH";
     uint8_t bytes[200] = { 0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 0, 'N', 'U', 'L', 'L' };
@@ -270,7 +270,7 @@ static uint8_t name_254[266] = "\377\0\0\0\0\0\0\0\377"; // its length counts th
 
 static const struct {
     const char *bytes;
-    size_t size, behind; // octets of traffic at the end
+    size_t size, traffic; // octets in all, and of them after the handshake
     uint8_t major;
     bool unversioned;
     const char *identity;
@@ -321,7 +321,8 @@ test_old_versions_get_ready_in_any_pieces(void)
     for (size_t i = 0; i < COUNT(old_peers); i++)
         for (size_t piece = 1; piece <= old_peers[i].size; piece++) {
             size_t size;
-            CHECK(feed_server(old_peers[i].bytes, old_peers[i].size, piece) == old_peers[i].size - old_peers[i].behind);
+            CHECK(feed_server(old_peers[i].bytes, old_peers[i].size, piece) ==
+                  old_peers[i].size - old_peers[i].traffic);
             check_ready(SERVER);
             const handshake_peer_t *peer = handshake_peer(sides[SERVER]);
             CHECK(peer->major == old_peers[i].major && peer->minor == 0);
@@ -833,7 +834,7 @@ test_keys_that_do_not_fit_end_alike(void)
     check_failed(SERVER, FAULT_PROTOCOL, "HELLO does not open with our keys");
     CHECK(said[SERVER].size == 64);
 
-    set(HANDSHAKE_CURVE, PEERTYPE_PUSH, PEERTYPE_PULL); // somebody else's public key
+    set(HANDSHAKE_CURVE, PEERTYPE_PUSH, PEERTYPE_PULL); // another client's public key
     curve_keys_t stolen = keys[CLIENT];
     memcpy(stolen.public_key, other.public_key, CURVE_KEY);
     confs[CLIENT].curve_keys = &stolen;
@@ -956,7 +957,7 @@ test_handed_over_at_every_octet_it_gets_ready(void)
     set_old();
     for (size_t i = 0; i < COUNT(old_peers); i++) {
         start();
-        for (size_t at = 0; at < old_peers[i].size - old_peers[i].behind; at++) {
+        for (size_t at = 0; at < old_peers[i].size - old_peers[i].traffic; at++) {
             CHECK(handshake_feed(sides[SERVER], (const uint8_t *)old_peers[i].bytes + at, 1) == 1);
             hand_over(SERVER);
         }
@@ -1042,7 +1043,7 @@ main(void)
     RUN(test_every_mechanism_gets_ready_in_any_pieces);
     RUN(test_both_sessions_of_curve_fit);
     RUN(test_greeting_comes_in_stages);
-    RUN(test_traffic_behind_the_handshake_is_left);
+    RUN(test_traffic_after_the_handshake_is_left);
     RUN(test_side_that_asks_with_null_says_ready_after_the_verdict);
     RUN(test_padding_and_as_server_are_not_looked_at);
     RUN(test_minor_is_that_of_both);

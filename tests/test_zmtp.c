@@ -32,7 +32,7 @@ typedef struct {
     bool has_session;
     curve_session_t session;
     uint8_t in[PART_MAX + 100];
-    size_t size, taken; // octets there; of them behind us
+    size_t size, taken; // octets there; of them read already
 } end_t;
 
 static end_t end;
@@ -49,7 +49,7 @@ write_all(const uint8_t *bytes, size_t size)
     }
 }
 
-// More octets behind those that are there. False: there are none.
+// Wait for more octets. False: the connection ended, or none came in time.
 static bool
 read_more(size_t most)
 {

@@ -131,7 +131,7 @@ def changed_to(uid):
 
 
 def write(path, text, mode=0o644):
-    """Write a file, text or bytes, and return its path."""
+    """Write a file, text (with_engine) or bytes, and return its path."""
     if isinstance(text, str):
         text = with_engine(text)
     with open(path, "wb") as out:

@@ -58,12 +58,20 @@ fan_close(wport_t *self)
 
 // --- subscriptions ------------------------------------------------------------------
 
+// Those of a capture are not the route's.
+static void
+count_topics(wport_t *self)
+{
+    if (self->side != SIDE_CAPTURE)
+        counter_set(&self->wire->counters->subscriptions, interest_count(fan_of(self)->interest));
+}
+
 static void
 tell_upstream(wport_t *self, const void *topic, size_t size, bool on)
 {
     fan_t *fan = fan_of(self);
     wport_t *to = self->to;
-    counter_set(&self->wire->counters->subscriptions, interest_count(fan->interest));
+    count_topics(self);
     if (fan->upstream && to && to->socktype->topic)
         to->socktype->topic(to, topic, size, on);
 }
@@ -170,7 +178,7 @@ subscriber_left(conn_t *conn)
     fan_t *fan = fan_of(conn->port);
     conn->wire->subscriptions -= interest_count_of(fan->interest, conn->slot);
     interest_leave(fan->interest, conn->slot, on_last, conn->port);
-    counter_set(&conn->wire->counters->subscriptions, interest_count(fan->interest));
+    count_topics(conn->port);
     fan->subscribers[conn->slot] = NULL;
     fan->restricted -= conn->rights != NULL;
 }
@@ -190,6 +198,13 @@ fan_topics(const wport_t *self, size_t *count, size_t max)
     return fan ? interest_list(fan->interest, count, max) : NULL;
 }
 
+bool
+fan_is_wanted(const wport_t *self)
+{
+    const fan_t *fan = fan_of(self);
+    return fan && (interest_count(fan->interest) > 0 || (fan->invert && self->count > 0));
+}
+
 void
 fan_review(wport_t *self)
 {
@@ -203,23 +218,13 @@ fan_review(wport_t *self)
 
 // --- publishing ---------------------------------------------------------------------
 
-// The first frame, as its reader gets it.
-static const uint8_t *
-topic_of(const piece_t *piece, size_t *size)
-{
-    if (!piece->prefix)
-        return pump_first(piece, size);
-    *size = piece->prefix_size - FRAME_SHORT_HEAD;
-    return piece->prefix + FRAME_SHORT_HEAD;
-}
-
 static bool
 may_read(const conn_t *conn, const piece_t *piece)
 {
     size_t size;
     if (!conn->rights)
         return true;
-    const uint8_t *first = topic_of(piece, &size);
+    const uint8_t *first = pump_first(piece, &size);
     return conn->wire->services->admission->may(conn->rights, ADMISSION_READ, first, size);
 }
 
@@ -303,7 +308,7 @@ fan_give(wport_t *self, const piece_t *piece)
     const fan_t *fan = fan_of(self);
     if (!fan)
         return GIVEN; // nobody was ever there
-    const uint8_t *first = topic_of(piece, &size);
+    const uint8_t *first = pump_first(piece, &size);
     const members_t *members = interest_match(fan->interest, first, size);
     if (fan->invert)
         return give_inverted(self, members, piece);

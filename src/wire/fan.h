@@ -15,6 +15,8 @@ extern const socktype_t socktype_pub, socktype_xpub, socktype_sub, socktype_xsub
 char **fan_topics(const wport_t *self, size_t *count, size_t max);
 size_t fan_topics_of(const conn_t *conn); // how many one subscriber has
 
+bool fan_is_wanted(const wport_t *self); // by anybody, of what is published at SELF
+
 void fan_review(wport_t *self); // the rights of its peers have changed
 
 #endif

@@ -276,7 +276,9 @@ struct route {
 
     uint64_t generation; // of the policy that its connections were judged by
     tap_ring_t *taps;
+    struct envelope *envelopes; // one for each side; NULL: none was needed yet
     uint64_t seq;        // of observed messages
+    uint32_t shown;      // of them, in this round
     int64_t wall_ns;     // when they pass
 
     pthread_t thread;

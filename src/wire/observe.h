@@ -7,8 +7,13 @@
 
 #include "wire/internal.h"
 
-void observe(conn_t *from, const piece_t *piece);
-void observe_look(wire_t *self); // who looks on may have changed
+void observe(const conn_t *from, const piece_t *piece);
+
+// Around each round, in which those who look on may come and go.
+void observe_begin(wire_t *self);
+void observe_end(wire_t *self);
+
+void observe_sweep(wire_t *self); // taps may have left
 void observe_close(wire_t *self);
 
 tap_t *observe_tap(route_t *self, const void *prefix, size_t prefix_size); // of the engine's record

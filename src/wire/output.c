@@ -348,6 +348,7 @@ queue(conn_t *self, const piece_t *piece)
     wport_t *port = self->port;
     uint64_t before = self->out.bytes;
     add(&self->out, conn_pool(self), piece);
+    port_count(port);
     port->queued.messages += piece->load.messages;
     port->queued_bytes += self->out.bytes - before;
     output_mark(self);

@@ -191,11 +191,12 @@ given_t
 port_keep(wport_t *self, const piece_t *piece)
 {
     uint64_t before = self->returned.bytes;
-    if (!self->wire->draining || self->socktype->subscribed)
+    if (!self->wire->draining || self->socktype->subscribed || self->side == SIDE_CAPTURE)
         return NO_ROOM;
     output_queue(&self->returned, &self->wire->pool, piece);
     self->queued.messages += piece->load.messages;
     self->queued_bytes += self->returned.bytes - before;
+    port_count(self);
     return GIVEN;
 }
 
@@ -206,6 +207,7 @@ port_return(wport_t *self, spans_t *spans)
     self->queued_bytes += spans->bytes;
     spans_move(&self->returned, spans);
     self->returned = *spans;
+    port_count(self);
     *spans = (spans_t){ 0 };
 }
 

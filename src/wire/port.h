@@ -54,10 +54,13 @@ port_count(wport_t *self)
 void port_write_all(wire_t *self); // the counters, once a round
 void port_tick(wport_t *self);           // a peer that holds up the others for too long is cut
 
+// What the readers of a capture miss is no loss of the route.
 static inline void
 port_drop(wport_t *self, drop_reason_t reason, uint64_t messages)
 {
-    counter_add(&self->wire->counters->dropped[reason], messages);
+    counters_t *counters = self->wire->counters;
+    bool copies = self->side == SIDE_CAPTURE && (reason == DROP_HWM || reason == DROP_PEER_LOST);
+    counter_add(copies ? &counters->capture_dropped : &counters->dropped[reason], messages);
 }
 
 // The record of a socket type; NULL: this engine does not have it.

@@ -40,13 +40,13 @@ pump_wait(conn_t *self, const piece_t *piece)
     return false;
 }
 
-// The body of the first frame of PIECE.
+// The body of the first frame of PIECE, with what goes before it.
 static inline const uint8_t *
 pump_first(const piece_t *piece, size_t *size)
 {
     frame_head_t head = { 0 };
-    const uint8_t *at = piece->chunk->data + piece->at;
-    frame_read(at, piece->size, &head);
+    const uint8_t *at = piece->prefix ? piece->prefix : piece->chunk->data + piece->at;
+    frame_read(at, piece->prefix ? piece->prefix_size : piece->size, &head);
     *size = head.body;
     return at + head.head;
 }

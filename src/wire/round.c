@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
+#include "wire/observe.h"
 #include "wire/output.h"
 #include "wire/port.h"
 #include "wire/shortage.h"
@@ -124,11 +125,16 @@ round_run(wire_t *self, int64_t most_ms)
 {
     loop_run(&self->loop, wait_ms(self, most_ms));
     self->now_ms = clock_mono_ms();
+    bool observable = self->taps || self->ports[SIDE_CAPTURE].socktype;
+    if (observable || self->observed)
+        observe_begin(self);
     round_flush(self); // those that were told of room
     chunk_pool_tell(&self->pool);
     shortage_look(self);
     unpark(self);
     serve(self);
+    if (observable)
+        observe_end(self);
     round_flush(self);
     unpark(self);
     tick(self);

@@ -5,7 +5,6 @@
 #include "wire/connect.h"
 #include "wire/doors.h"
 #include "wire/login.h"
-#include "wire/observe.h"
 #include "wire/output.h"
 #include "wire/places.h"
 #include "wire/port.h"
@@ -217,7 +216,6 @@ change_in_thread(wire_t *self, void *arg)
     self->conf = change->conf;
     for (side_t side = 0; side < SIDES; side++)
         rc |= change_side(self, side, &had->sides[side], change);
-    observe_look(self);
     return rc;
 }
 

@@ -180,7 +180,7 @@ obey(wire_t *self)
         sides_join(self);
     obey_mode(self);
     hear_guard(self);
-    observe_look(self);
+    observe_sweep(self);
     serve_call(self);
 }
 

@@ -24,8 +24,8 @@ _Static_assert(crypto_box_PUBLICKEYBYTES == CURVE_KEY && crypto_box_SECRETKEYBYT
 // --- boxes after the handshake ------------------------------------------------
 
 // Where things are in the body of a box; the name is there with its length. The first
-// 32 octets of the key stream make the key of the MAC, as crypto_box has it; what is
-// sealed goes with those behind.
+// 32 octets of the key stream make the key of the MAC, as in crypto_box; the sealed
+// octets take those that follow.
 enum {
     BOX_NONCE = 8,
     BOX_MAC = 16,
@@ -78,8 +78,8 @@ mix(uint8_t *out, const uint8_t *in, const uint8_t *stream, size_t size)
         out[i] = in[i] ^ stream[i];
 }
 
-// SIZE octets with the key stream behind its first run, of which the first USED octets
-// had another use. What is left of the stream's run is of no use to anybody.
+// Mix SIZE octets with the key stream. Its first run is made already, and the first USED
+// octets of it are spent.
 static void
 mix_all(stream_t *self, uint8_t *out, const uint8_t *in, size_t size, size_t used)
 {
@@ -178,12 +178,12 @@ typedef struct {
         struct {
             uint8_t client_public[KEY], server_key[KEY];
         } vouch;
-    } sealed; // the metadata is behind it
+    } sealed; // the metadata follows
 } initiate_t;
 
 typedef struct {
     uint8_t nonce[SHORT_NONCE];
-    uint8_t mac[MAC]; // the metadata is behind it
+    uint8_t mac[MAC]; // the metadata follows
 } ready_t;
 
 _Static_assert(sizeof(cookie_t) == 96 && sizeof(hello_t) == 200 - 6 && sizeof(welcome_t) == 168 - 8 &&
@@ -254,8 +254,8 @@ make_session(handshake_t *self)
     curve_wipe(&session);
 }
 
-// One reason for all that does not open: a peer learns nothing, and who reads the log
-// enough.
+// The same words for every box that does not open: a peer learns nothing from the time
+// or the way that it fails.
 static void
 fail_box(handshake_t *self, const char *command)
 {

@@ -20,7 +20,7 @@ enum { FRAME_MORE = 1, FRAME_LARGE = 2, FRAME_COMMAND = 4 };
 enum {
     FRAME_SHORT_HEAD = 2,
     FRAME_LARGE_HEAD = 9,
-    FRAME_SHORT_BODY = 255, // the largest body behind a short head
+    FRAME_SHORT_BODY = 255, // the largest body after a short head
     FRAME_OLD_SHORT_HEAD = 2,
     FRAME_OLD_LARGE_HEAD = 10,
     FRAME_OLD_SHORT_BODY = 253, // its length counts the flags, and 255 announces a large one
@@ -30,7 +30,7 @@ enum {
 #define FRAME_BODY_MAX ((uint64_t)INT64_MAX) // no sum of a head and a body overflows
 
 typedef struct {
-    uint64_t body; // octets behind the head
+    uint64_t body; // octets after the head
     uint8_t flags;
     uint8_t head; // octets
 } frame_head_t;
@@ -53,7 +53,8 @@ frame_put64(uint8_t *at, uint64_t value)
 // libzmq 4.3.4 forgets FRAME_LARGE on a SUBSCRIBE with a topic of 246 to 255 octets
 // and on a CANCEL with one of 249 to 255, but writes the length in 8 octets: 04, then
 // 00 00 00 00 00 00 01 XX. No command is empty, so a short command of length 0 is a
-// large one.
+// large one. (Subscriptions as messages, where 00 00 could be an empty message as
+// well, it writes to peers of ZMTP 3.0 only, and we are 3.1.)
 #define FRAME_FORGOTTEN_LARGE_MAX 265 // octets: 10 of SUBSCRIBE and a topic of 255
 
 // Read the head at AT, of which HAVE octets are there. 1: read; 0: more octets are

@@ -177,7 +177,7 @@ take_old_type(handshake_t *self)
     self->is.stage = STAGE_IDENTITY;
 }
 
-// The name of a mechanism: RFC 37's letters, and nothing but 0 behind them.
+// The name of a mechanism: RFC 37's letters, and zeros after them; 0: it is none.
 static size_t
 name_size(const uint8_t *field)
 {

@@ -469,10 +469,9 @@ const char *
 handshake_fault_name(handshake_fault_t fault)
 {
     static const char *const names[FAULTS] = {
-        [FAULT_NONE] = "none",         [FAULT_GREETING] = "greeting",
-        [FAULT_VERSION] = "version",   [FAULT_MECHANISM] = "mechanism",
-        [FAULT_TYPE] = "type",         [FAULT_AUTH] = "auth",
-        [FAULT_PROTOCOL] = "protocol", [FAULT_PEER_ERROR] = "peer_error",
+        [FAULT_NONE] = "none",           [FAULT_GREETING] = "greeting", [FAULT_VERSION] = "version",
+        [FAULT_MECHANISM] = "mechanism", [FAULT_TYPE] = "type",         [FAULT_AUTH] = "auth",
+        [FAULT_PROTOCOL] = "protocol",   [FAULT_PEER_ERROR] = "auth",
     };
     return names[fault];
 }

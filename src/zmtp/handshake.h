@@ -6,12 +6,14 @@
 // feeds what arrives and writes handshake_output, until the state says otherwise:
 //
 //   GOES_ON   feed more
-//   ASKS      someone has to judge handshake_claim: call handshake_verdict, then go on
+//   ASKS      judge handshake_claim, call handshake_verdict, feed what was not taken
 //   READY     take handshake_peer and handshake_take_session; what was not taken of
-//             the input is traffic; write what is left of the output before any of it
+//             the input is traffic; the rest of the output goes out before any other
 //   FAILED    handshake_fault and handshake_words say why; write the output, close
 //
-// A peer can't make it hold more than HANDSHAKE_MEMORY_MAX octets.
+// A peer can't make it hold more than HANDSHAKE_MEMORY_MAX octets, and what it holds
+// grows by what has come, never by a length that was announced. Once ready or failed
+// it holds no input. The process has called sodium_init.
 
 #ifndef ZB_ZMTP_HANDSHAKE_H
 #define ZB_ZMTP_HANDSHAKE_H
@@ -25,7 +27,7 @@
 
 enum {
     HANDSHAKE_COMMAND_MAX = 4096,  // octets of a command
-    HANDSHAKE_METADATA_MAX = 6144, // of INITIATE and READY, which carry metadata
+    HANDSHAKE_METADATA_MAX = 6144, // of INITIATE and READY, which carry metadata: what the memory leaves
     HANDSHAKE_MEMORY_MAX = 8192,   // of a handshake with all its buffers
     HANDSHAKE_WORDS_MAX = 160,
     HANDSHAKE_CREDENTIAL_MAX = 255, // octets of a user's name or a password
@@ -57,8 +59,8 @@ void handshake_destroy(handshake_t **self_p); // wipes; *SELF_P may be NULL
 typedef enum { HANDSHAKE_GOES_ON, HANDSHAKE_ASKS, HANDSHAKE_READY, HANDSHAKE_FAILED } handshake_state_t;
 handshake_state_t handshake_state(const handshake_t *self);
 
-// Take up to SIZE octets of what the peer sent. Returns how many were taken: fewer if
-// the state changed, so that feed again after a verdict what was left.
+// Take up to SIZE octets of what the peer sent. Returns how many were taken: fewer than
+// SIZE only if the state is no longer GOES_ON.
 size_t handshake_feed(handshake_t *self, const uint8_t *in, size_t size);
 
 // What is to be written, *SIZE octets, valid until the next call; then say how many
@@ -86,7 +88,7 @@ void handshake_verdict(handshake_t *self, handshake_verdict_t verdict);
 
 // READY: what the peer is. All of it is the peer's own word.
 typedef struct {
-    uint8_t major, minor; // of the version that is spoken: 1.0, 2.0, 3.0, 3.1
+    uint8_t major, minor; // of the version that is spoken: 1.0 (with frame_read_old), 2.0, 3.0, 3.1
     bool unversioned;     // of 1.0: it tells no type and sends no subscriptions, so a subscriber wants everything
     int type;             // peertype.h; -1: it did not say
     uint8_t identity_size, durable_size;
@@ -111,7 +113,7 @@ typedef enum {
     FAULTS
 } handshake_fault_t;
 handshake_fault_t handshake_fault(const handshake_t *self);
-const char *handshake_fault_name(handshake_fault_t fault); // "greeting"
+const char *handshake_fault_name(handshake_fault_t fault); // as metrics know it: "greeting"; a PEER_ERROR is "auth"
 // One line of printable ASCII; bytes of the peer are quoted and escaped.
 const char *handshake_words(const handshake_t *self);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 // metadata.h - the properties that peers tell each other in the handshake (RFC 23):
-// a name of 1 to 255 octets, a value behind 4 octets of length. What zbroker has no
-// use for is skipped, not kept.
+// a name of 1 to 255 octets, and a value after its length in 4 octets. Only what
+// zbroker has a use for is kept.
 
 #ifndef ZB_ZMTP_METADATA_H
 #define ZB_ZMTP_METADATA_H

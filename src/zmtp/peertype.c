@@ -8,7 +8,7 @@
 #define TO(type) (1U << PEERTYPE_##type)
 
 static const peertype_t types[PEERTYPES] = {
-    // number              name       talks to                            identity: sends, keeps
+    // number = name, talks to, sends an identity, keeps it
     [PEERTYPE_PAIR] = { "PAIR", TO(PAIR), false, false },
     [PEERTYPE_PUB] = { "PUB", TO(SUB) | TO(XSUB), false, false },
     [PEERTYPE_SUB] = { "SUB", TO(PUB) | TO(XPUB), false, false },

@@ -8,7 +8,7 @@
 
 enum { NAME_MAX_SIZE = 9 }; // octets of a command's name with its length: INITIATE's
 
-// One text behind an octet of length. Returns the octets taken; 0: it is cut short.
+// One text after the octet with its length. Returns the octets taken; 0: it is cut short.
 static size_t
 read_text(metadata_value_t *text, const uint8_t *at, size_t size)
 {

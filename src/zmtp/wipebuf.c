@@ -9,7 +9,7 @@
 
 enum { ROOM_LEAST = 64 };
 
-// realloc(3) would leave a copy behind.
+// realloc(3) may leave a copy.
 static void
 grow(wipebuf_t *self, size_t wanted, size_t max)
 {

@@ -14,7 +14,7 @@ typedef struct {
     uint32_t size, room;
 } wipebuf_t;
 
-// Put SIZE octets behind what is there. It never gets larger than MAX, which the
+// Add SIZE octets at the end. It never gets larger than MAX, which the
 // caller sees to.
 void wipebuf_add(wipebuf_t *self, const uint8_t *bytes, size_t size, size_t max);
 

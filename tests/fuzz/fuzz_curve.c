@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 //
-// Boxes. Whoever does not have the key opens none; whoever has it opens what was
-// sealed. The first octet says which of the two is tried.
+// Boxes: without the key none opens; with it, each opens once. The first octet says which of the two is tried.
 #include "zmtp/curve.h"
 
 #include <sodium.h>
@@ -33,7 +32,7 @@ open_strange(const uint8_t *data, size_t size)
     check(memcmp(&session, &theirs, sizeof session) == 0);
 }
 
-// Seal what is there in pieces, and open each; then once more, which nobody may.
+// Seal what is there in pieces, and open each: the first time only.
 static void
 seal_and_open(const uint8_t *data, size_t size)
 {
