@@ -50,6 +50,5 @@ options_read(wport_t *port)
     if (port->heartbeat_timeout_ms < 0)
         port->heartbeat_timeout_ms = port->heartbeat_ms;
     port->heartbeat_ttl_ms = options_number(side, ZMQ_HEARTBEAT_TTL, 0);
-    port->conflate = options_number(side, ZMQ_CONFLATE, 0);
     port->lossy = !side->nodrop;
 }

@@ -109,6 +109,8 @@ port_join(conn_t *conn)
     put_at(self, self->count++, conn);
     swap(self, conn->place, self->ready++);
     self->wire->made_room = true;
+    if (options_number(self->conf, ZMQ_PROBE_ROUTER, 0))
+        output_frame(conn, 0, NULL, 0, NULL, 0);
     return 0;
 }
 
