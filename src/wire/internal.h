@@ -121,6 +121,7 @@ struct conn {
     char *user;           // as verified by us; NULL: nobody
     dialled_t *dialled;   // who made the connection; NULL: it was accepted
     const listener_t *listener; // through which it came; only to be compared
+    char *said_id;              // the routing id that it claims; gives no right
     admission_rights_t *rights; // NULL: everything
     admission_ticket_t *ticket; // a verdict is awaited
     uint64_t proof;             // of the verdict that let it in

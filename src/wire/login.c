@@ -103,7 +103,7 @@ login_of(const conn_t *conn)
         .key = conn->key,
         .user = conn->user ? conn->user : "",
         .proof = conn->proof,
-        .client = "",
+        .client = conn->said_id ? conn->said_id : "",
     };
 }
 
@@ -159,13 +159,30 @@ login_forget(conn_t *conn)
     handshake_destroy(&conn->handshake);
 }
 
+// Of any peer, also of one that we went to.
+static void
+take_rights(conn_t *conn)
+{
+    const admission_t *guard = guard_of(conn->wire);
+    if (!guard)
+        return;
+    admission_login_t login = login_of(conn);
+    if (conn->rights)
+        guard->rights_free(&conn->rights);
+    conn->rights = guard->rights(guard->arg, &login);
+}
+
 void
 login_review(conn_t *conn)
 {
     const admission_t *guard = guard_of(conn->wire);
     const char *reason = "";
-    if (conn->state != CONN_OPEN || !conn->port->greeting.as_server)
+    if (conn->state != CONN_OPEN)
         return;
+    if (conn->outgoing) { // nobody asked whether it may come in
+        take_rights(conn);
+        return;
+    }
     admission_login_t login = login_of(conn);
     if (guard->review(guard->arg, &login, &conn->rights, &reason) == ADMISSION_GOES)
         conn_break(conn, CUT_AUTH, "no longer admitted: %s", reason);
@@ -182,6 +199,7 @@ take_peer(conn_t *conn)
     conn->type = peer->type;
     conn->answers_pings = peer->major == 3 && peer->minor >= 1;
     if (peer->identity_size > 0) {
+        conn->said_id = xstrndup((const char *)peer->identity, peer->identity_size);
         conn->routing_id = xcalloc(1, peer->identity_size);
         memcpy(conn->routing_id, peer->identity, peer->identity_size);
         conn->routing_id_size = peer->identity_size;
@@ -213,14 +231,10 @@ stage_output(conn_t *conn)
 static void
 open_connection(conn_t *conn)
 {
-    const admission_t *guard = guard_of(conn->wire);
     take_peer(conn);
     stage_output(conn);
     handshake_destroy(&conn->handshake);
-    if (guard && conn->port->greeting.as_server) {
-        admission_login_t login = login_of(conn);
-        conn->rights = guard->rights(guard->arg, &login);
-    }
+    take_rights(conn);
     places_named(conn);
     if (!places_enter(conn))
         return;
