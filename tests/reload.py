@@ -212,7 +212,7 @@ def test_a_thousand_reloads_touch_nobody_else():
             if i in live:
                 more[i] = f"backend_max_clients = {100 + n}"
             else:
-                more[i] = f"backend_sndhwm = {2000 + n}"
+                more[i] = f"backend_backlog = {2000 + n}"
             zb.write(daemon.file, text())
             before = time.monotonic()
             if n % 10 == 9:
@@ -253,8 +253,8 @@ def test_a_recreated_streamer_loses_nothing():
             thread.start()
         zb.wait_until(lambda: consumer.total > 2000, 20)
         for n in range(12):
-            answer = reload(daemon, control, text + streamer("jobs", tcp(one), tcp(two), f"frontend_rcvhwm = {1001 + n}"))
-            assert answer == f"route jobs: frontend_rcvhwm {1000 + n} -> {1001 + n} (re-created)", answer
+            answer = reload(daemon, control, text + streamer("jobs", tcp(one), tcp(two), f"frontend_backlog = {1025 + n}"))
+            assert answer == f"route jobs: frontend_backlog {1024 + n} -> {1025 + n} (re-created)", answer
             assert zb.accepts(tcp(one)) and zb.accepts(tcp(two))
             if n % 3 != 2:
                 zb.wait_until(lambda: logged(daemon, "re-created, nothing left") > n, 20, "the old one to go")
@@ -375,7 +375,7 @@ def test_an_endpoint_that_cannot_be_bound_refuses_all():
         push.send(b"1")
         assert pull.recv() == b"1"
         config = control.ask("show config jobs")
-        for after in (streamer("jobs", tcp(one), tcp(two), f"backend_sndhwm = 5\nfrontend_bind = {tcp(four)}"),
+        for after in (streamer("jobs", tcp(one), tcp(two), f"backend_backlog = 5\nfrontend_bind = {tcp(four)}"),
                       streamer("jobs", tcp(one), tcp(two), f"frontend_bind = {tcp(four)}"),
                       before + queue("new", tcp(three), tcp(four)),
                       queue("new", tcp(three), tcp(four))):
@@ -423,7 +423,7 @@ def test_an_endpoint_moves_from_one_route_to_another():
             zb.wait_until(lambda: os.path.exists(path[len("ipc://"):]), 5, "the path to be open again")
             assert echo(context, path, tcp(four), push_pull) == b"hello"
             # Back, in one go with a re-creation, a new route that takes one more, and a removal.
-            reload(daemon, control, streamer("a", path, tcp(two), "frontend_rcvhwm = 7") + streamer("c", tcp(three), tcp(four)))
+            reload(daemon, control, streamer("a", path, tcp(two), "frontend_backlog = 7") + streamer("c", tcp(three), tcp(four)))
             assert echo(context, path, tcp(two), push_pull) == b"hello"
             assert echo(context, tcp(three), tcp(four), push_pull) == b"hello"
             reload(daemon, control, streamer("a", path, tcp(two)) + streamer("b", tcp(three), tcp(four)))
@@ -436,8 +436,8 @@ def test_an_endpoint_moves_from_one_route_to_another():
 def test_routes_that_share_inproc_names():
     one, two = zb.free_ports(2)
 
-    def text(hwm):
-        return (streamer("first", tcp(one), "inproc://middle", f"backend_sndhwm = {hwm}")
+    def text(backlog):
+        return (streamer("first", tcp(one), "inproc://middle", f"backend_backlog = {backlog}")
                 + f"[route second]\ntype = streamer\nfrontend_connect = inproc://middle\nbackend_bind = {tcp(two)}\n")
 
     with zb.Daemon(text(10)) as daemon, zb.Control(daemon) as control, clients() as context:
@@ -487,8 +487,8 @@ def test_states_survive_a_reload():
     ports = zb.free_ports(8)
     names = ["p", "d", "x", "r"]
 
-    def text(hwm):
-        return "".join(streamer(name, tcp(ports[2 * i]), tcp(ports[2 * i + 1]), f"backend_sndhwm = {hwm}\nfrontend_max_clients = {hwm}")
+    def text(backlog):
+        return "".join(streamer(name, tcp(ports[2 * i]), tcp(ports[2 * i + 1]), f"backend_backlog = {backlog}\nfrontend_max_clients = {backlog}")
                        for i, name in enumerate(names))
 
     def states():
@@ -503,8 +503,8 @@ def test_states_survive_a_reload():
         assert states() == expected
         reload(daemon, control, text(100).replace("max_clients = 100", "max_clients = 101"))
         assert states() == expected
-        for hwm in (7, 8, 9):
-            answer = reload(daemon, control, text(hwm))
+        for backlog in (7, 8, 9):
+            answer = reload(daemon, control, text(backlog))
             assert answer.count("(re-created)") == 8, answer
             assert states() == expected, (states(), daemon.log())
         zb.wait_until(lambda: not zb.accepts(tcp(ports[4])), what="a disabled route to refuse")
@@ -513,7 +513,7 @@ def test_states_survive_a_reload():
             control.ask(f"resume {name}")
         control.ask("enable x")
         zb.wait_until(lambda: states() == ["running"] * 4)
-        assert "backend_sndhwm = 9" in control.ask("show config x")
+        assert "backend_backlog = 9" in control.ask("show config x")
         for n in range(5):
             control.ask("disable x")
             reload(daemon, control, text(20 + n))
@@ -531,8 +531,8 @@ def test_what_needs_a_restart_is_one_warning_and_the_rest_is_applied():
     folder = zb.folder()
     control_path = f"{folder}/own.sock"
 
-    def text(process, hwm):
-        return f"[zbroker]\ncontrol = {control_path}\n{process}\n" + streamer("jobs", tcp(one), tcp(two), f"backend_sndhwm = {hwm}")
+    def text(process, backlog):
+        return f"[zbroker]\ncontrol = {control_path}\n{process}\n" + streamer("jobs", tcp(one), tcp(two), f"backend_backlog = {backlog}")
 
     with zb.Daemon(text("", 1), folder=folder) as daemon, zb.Control(daemon) as control:
         for n, (process, line) in enumerate((
@@ -540,21 +540,21 @@ def test_what_needs_a_restart_is_one_warning_and_the_rest_is_applied():
                 ("max_sockets = 99", "max_sockets 1023 -> 99 (needs a restart)"),
                 ("http = 127.0.0.1:%d" % zb.free_port(), "http unset -> "))):
             for again in range(2):  # it waits, and the next reload says so again
-                hwm = 10 * n + again + 2
+                backlog = 10 * n + again + 2
                 marks = logged(daemon, "warning: reloaded: .*needs a restart\\)")
-                answer = reload(daemon, control, text(process, hwm))
+                answer = reload(daemon, control, text(process, backlog))
                 assert answer.splitlines()[0].startswith(line), answer
-                assert f"-> {hwm} (re-created)" in answer, answer
+                assert f"-> {backlog} (re-created)" in answer, answer
                 zb.wait_until(lambda: logged(daemon, "warning: reloaded: .*needs a restart\\)") == marks + 1)
                 assert f"warning: reloaded: {line}" in daemon.log(), daemon.log()
                 assert process.replace("=", "= ").replace("  ", " ") not in control.ask("show config")
-        assert reload(daemon, control, text("", hwm)) == "nothing to do"
-        other = text("", hwm).replace("own.sock", "other.sock")
+        assert reload(daemon, control, text("", backlog)) == "nothing to do"
+        other = text("", backlog).replace("own.sock", "other.sock")
         assert "control" in reload(daemon, control, other) and "needs a restart" in daemon.log()
         assert os.path.exists(control_path) and not os.path.exists(f"{folder}/other.sock")
         with zb.Control(daemon) as again:
             assert again.ask("status").startswith("zbroker ")
-        assert reload(daemon, control, text("drain_timeout = 3s", hwm)) == "drain_timeout 10s -> 3s (live)"
+        assert reload(daemon, control, text("drain_timeout = 3s", backlog)) == "drain_timeout 10s -> 3s (live)"
 
 
 def test_standard_input_is_not_read_again():
@@ -577,7 +577,7 @@ def test_check_reload_says_what_reload_would_do_and_does_not_do_it():
     folder = zb.folder()
     now = streamer("a", tcp(one), tcp(two)) + streamer("b", tcp(three), tcp(four))
     after = zb.write(f"{folder}/after.ini", "[zbroker]\nio_threads = 2\nlog_level = notice\n"
-                     + streamer("a", tcp(one), tcp(two), "backend_sndhwm = 5\nfrontend_max_clients = 9")
+                     + streamer("a", tcp(one), tcp(two), "backend_backlog = 5\nfrontend_max_clients = 9")
                      + f"[route c]\ntype = queue\nfrontend_bind = {tcp(three)}\nbackend_bind = {tcp(four)}\n")
     wrong = zb.write(f"{folder}/wrong.ini", "[route a]\ntype = streamer\nfrontend_bnd = x\n")
     with zb.Daemon(now, folder=folder) as daemon, zb.Control(daemon) as control:
@@ -595,7 +595,7 @@ def test_check_reload_says_what_reload_would_do_and_does_not_do_it():
         assert sorted(answer.splitlines()) == sorted([
             "io_threads 1 -> 2 (needs a restart)", "log_level info -> notice (live)",
             "route b: removed", "route c: added",
-            "route a: backend_sndhwm 1000 -> 5 (re-created)", "route a: frontend_max_clients 0 -> 9 (re-created)"]), answer
+            "route a: backend_backlog 1024 -> 5 (re-created)", "route a: frontend_max_clients 0 -> 9 (re-created)"]), answer
         assert daemon.log().count("reloaded: ") == log + 6, daemon.log()
 
 
@@ -616,7 +616,7 @@ def test_counters_never_go_back():
                     yield f"{path}.{key}", item
 
         for n in range(20):
-            reload(daemon, control, streamer("jobs", tcp(one), tcp(two), f"backend_sndhwm = {n + 1}"))
+            reload(daemon, control, streamer("jobs", tcp(one), tcp(two), f"backend_backlog = {n + 1}"))
             for _ in range(20):
                 for key, value in numbers(control.route("jobs")):
                     assert value >= last.get(key, 0), (key, last[key], value)
