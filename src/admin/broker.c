@@ -229,6 +229,7 @@ broker_destroy(broker_t **self_p)
         slot_free(self, slot);
     }
     free(self->slots);
+    self->count = 0;
     guarding_end(self);
     conf_destroy(&self->conf);
     retire_deaf(self);

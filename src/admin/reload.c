@@ -37,8 +37,7 @@ make_ready(broker_t *self, const conf_t *wanted, const plan_t *plan, ready_t *re
         policy_free(&policy);
         return -1;
     }
-    if (policy)
-        guard_use(self->setup->guard, &policy);
+    guarding_use(self, &policy);
     for (size_t i = 0; i < plan->count; i++)
         rc |= ready_open(self, &plan->steps[i], &ready[i], diag);
     if (rc == -1)

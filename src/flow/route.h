@@ -84,7 +84,7 @@ void route_share_listeners(const route_t *self, listeners_t *shared);
 
 // Look on from now; see flow/tap.h. NULL: no room (ENOSPC), or the route ends.
 tap_t *route_tap(route_t *self, const void *prefix, size_t prefix_size);
-void route_look(route_t *self);                    // a tap has left: stop copying for it
+void route_look(route_t *self);                    // a tap has left, or the guard's policy is another: look at it
 void route_settle(route_t *self);                  // what it has counted, its taps know
 char **route_subscriptions(route_t *self, size_t *count, size_t max); // topics (C-escaped), the caller frees both; forwarders only
 
