@@ -17,6 +17,8 @@
 #include "flow/watch.h"
 #include "guard/guard.h"
 #include "guard/policy.h"
+#include "net/resolver.h"
+#include "wire/wire.h"
 #include "zbroker-options.h"
 #include "zbroker-process.h"
 
@@ -45,7 +47,9 @@ plural(uint64_t count)
 typedef struct {
     zloop_t *loop;
     void *ctx;
+    resolver_t *resolver;
     capacity_t *capacity;
+    memory_t *memory;
     watch_t *watch;
     guard_t *guard;
     policy_t *checked; // what the check has read, until the guard has it
@@ -123,6 +127,12 @@ limit_clients(daemon_t *self, const conf_t *conf)
     capacity_limit(self->capacity, wanted && wanted < room ? wanted : room, on_full, self);
 }
 
+static void
+limit_memory(const daemon_t *self, const conf_t *conf)
+{
+    memory_limit(self->memory, conf->max_memory ? (uint64_t)conf->max_memory : process_memory() / 2);
+}
+
 // Control and HTTP always answer: they have a reserve that no client gets.
 static void
 plan_descriptors(daemon_t *self)
@@ -153,6 +163,7 @@ on_applied(void *arg, const conf_t *conf)
 {
     daemon_t *self = arg;
     limit_clients(self, conf);
+    limit_memory(self, conf);
     log_open(conf->log_target, conf->syslog_facility, conf->log_level);
     if (self->control && control_chmod(self->control, conf->control_mode, conf->control_group) == -1)
         log_event(EVENT_CONTROL_MODE, EVENT_PROSE("reason", strerror(errno)));
@@ -299,6 +310,7 @@ static int
 start(daemon_t *self, conf_t **conf_p, diag_t *diag)
 {
     self->ctx = open_context(*conf_p);
+    self->resolver = resolver_new();
     self->watch = self->ctx ? watch_new(self->ctx) : NULL;
     self->guard = self->watch ? guard_new(self->ctx, self->watch) : NULL;
     if (!self->guard) {
@@ -310,15 +322,19 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
     guard_use(self->guard, &self->checked); // the broker's own reading then finds it unchanged
     self->setup.guard = self->guard;
     self->setup.services = (route_services_t){ .engines = { [ENGINE_ZMQ] = &engine_zmq,
+                                                            [ENGINE_WIRE] = &engine_wire,
                                                             [ENGINE_ZMQ_PROXY] = &engine_zmq_proxy },
                                                .ctx = self->ctx,
                                                .watch = self->watch,
+                                               .resolver = self->resolver,
                                                .capacity = self->capacity,
+                                               .memory = self->memory,
                                                .epoch = self->setup.services.epoch,
                                                .secure = guard_secure,
                                                .filter_new = guard_filter_new,
                                                .filter_free = guard_filter_free,
                                                .arg = self->guard,
+                                               .admission = guard_admission(self->guard),
                                                .activated = activation_take,
                                                .listening = keep_listening,
                                                .service_arg = self->activation };
@@ -348,7 +364,9 @@ stop(daemon_t *self)
     guard_destroy(&self->guard);
     policy_free(&self->checked);
     watch_destroy(&self->watch);
+    resolver_free(&self->resolver);
     capacity_destroy(&self->capacity);
+    memory_free(&self->memory);
     if (self->ctx)
         zmq_ctx_term(self->ctx);
     log_flush();
@@ -378,6 +396,8 @@ run(const options_t *options, conf_t **conf_p, policy_t **policy_p, diag_t *diag
     events_start();
     log_open((*conf_p)->log_target, (*conf_p)->syslog_facility, (*conf_p)->log_level);
     self.capacity = capacity_new();
+    self.memory = memory_new();
+    limit_memory(&self, *conf_p);
     plan_descriptors(&self);
 
     int status = EXIT_OK;
@@ -411,6 +431,7 @@ check(const options_t *options, const conf_t *conf)
 int
 main(int argc, char **argv)
 {
+    process_close_memory();
     options_t options = { .file = ZB_SYSCONFDIR "/zbroker.ini" };
     options_parse(&options, argc, argv);
     diag_t *diag = diag_new();

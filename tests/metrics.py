@@ -42,6 +42,8 @@ FAMILIES = {
     "zbroker_config_reloads_total": ("result",),
     "zbroker_config_last_reload_successful": (),
     "zbroker_config_last_reload_success_timestamp_seconds": (),
+    "zbroker_memory_bytes": (),
+    "zbroker_memory_max_bytes": (),
     "process_cpu_seconds_total": (),
     "process_resident_memory_bytes": (),
     "process_open_fds": (),

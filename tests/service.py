@@ -157,7 +157,7 @@ def test_more_time_is_asked_for_while_it_drains():
         for _ in range(10):
             push.send(b"nobody takes it")
         with zb.Control(daemon) as control:
-            zb.wait_until(lambda: control.route("jobs")["frontend"]["messages_received"] > 0)
+            zb.wait_until(lambda: control.route("jobs")["blocked"])
             assert not control.ask("stop").startswith("error: ")
         zb.wait_until(lambda: notify.count("STOPPING") == 1, 10, "STOPPING=1 after `stop' too")
         zb.wait_until(lambda: notify.count("EXTEND_TIMEOUT_USEC") >= 2, 10, "EXTEND_TIMEOUT_USEC")

@@ -208,7 +208,7 @@ def stuck(drain_timeout):
     push.connect(tcp(one))
     for i in range(500):
         push.send(b"x%d" % i)
-    zb.wait_until(lambda: json.loads(daemon.ctl("-j", "show", "stats").stdout)["routes"][0]["frontend"]["messages_received"] > 0)
+    zb.wait_until(lambda: json.loads(daemon.ctl("-j", "show", "stats").stdout)["routes"][0]["blocked"])
     return daemon, push
 
 

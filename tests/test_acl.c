@@ -103,9 +103,32 @@ patterns_know_the_user_and_nothing_widens_them(void)
     CHECK(!may("pattern home/%u/#", "bob/x", ACL_READ, "home/bob/x/y"));
     CHECK(!may("pattern home/%u/#", "", ACL_READ, "home//x"));
     CHECK(!may("pattern %u/#", "a/b", ACL_READ, "a/b/c"));
-    CHECK(!may("pattern %c", "alice", ACL_READ, "alice"));
     // A name that fits no level must not slip through what denies.
     CHECK(!may("pattern deny home/%u/#\npattern #", "a/b", ACL_READ, "home/a/b/x"));
+}
+
+static bool
+may_with_id(const char *rules, const char *id, const char *topic)
+{
+    acl_t *acl = parse(rules);
+    CHECK(acl_asks_for_id(acl));
+    acl_view_t *view = acl_view(acl, "alice", id);
+    bool allowed = acl_may(view, ACL_READ, topic, strlen(topic));
+    acl_view_free(&view);
+    acl_free(&acl);
+    return allowed;
+}
+
+static void
+an_id_that_a_client_claims_only_takes_away(void)
+{
+    CHECK(!may_with_id("pattern deny dev/%c/#\npattern #", "pump", "dev/pump/on"));
+    CHECK(may_with_id("pattern deny dev/%c/#\npattern #", "pump", "dev/fan/on"));
+    CHECK(may_with_id("pattern deny dev/%c/#\npattern #", "", "dev/pump/on"));
+    CHECK(!may_with_id("pattern deny dev/%c/#\npattern #", "#", "dev/pump/on"));
+    acl_t *acl = parse("pattern read %u/#\ntopic #\n");
+    CHECK(!acl_asks_for_id(acl));
+    acl_free(&acl);
 }
 
 static void
@@ -119,9 +142,13 @@ every_problem_is_reported_where_it_is(void)
         {"topic a/#/b\n", 1, "f:1:9: error: # is only for the end of a pattern"},
         {"topic a+\n", 1, "f:1:7: error: +, #, %u and %c stand for a whole level, alone between two /"},
         {"pattern x%u\n", 1, "f:1:9: error: +, #, %u and %c stand for a whole level, alone between two /"},
+        {"pattern deny a/%c\npattern read dev/%c/#\n", 1, "f:2:18: error: %c is what a client says of itself and gives no rights: "
+                                                           "only a deny line may have it; %u is its user"},
+        {"pattern %c\n", 1, "f:1:9: error: %c is what a client says of itself and gives no rights: only a deny line may have it; "
+                            "%u is its user"},
         {"topic read\n", 1, "f:1:11: error: the topic is missing"},
         {"user\n", 1, "f:1:1: error: the user's name is missing"},
-        {"grant a\n\n  what b\n", 2, "f:1:1: error: grant: expected user, topic or pattern"},
+        {"grant a\n\n  what b\n", 2, "f:1:1: error: expected user, topic or pattern"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         diag_t *diag = diag_new();
@@ -237,6 +264,40 @@ the_same_rights_are_the_same(void)
     acl_free(&b);
 }
 
+static void
+test_a_subscription_is_denied_where_nothing_of_it_may_be_read(void)
+{
+    static const struct {
+        const char *rules, *prefix;
+        bool seen;
+    } cases[] = {
+        { "topic read news/#", "", true },
+        { "topic read news/#", "ne", true },
+        { "topic read news/#", "news/x", true },
+        { "topic read news/#", "newt", false },
+        { "topic read a", "a", true },
+        { "topic read a", "ab", false },
+        { "topic read +/x", "any", true },
+        { "topic write news/#", "news/", false },
+        { "topic #\ntopic deny secret/#", "secret/", false },
+        { "topic #\ntopic deny secret/#", "secret/a/b", false },
+        { "topic #\ntopic deny secret/#", "sec", true },
+        { "", "a", false },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        diag_t *diag = diag_new();
+        acl_t *acl = acl_parse("acl", cases[i].rules, strlen(cases[i].rules), diag);
+        acl_view_t *view = acl_view(acl, "", "");
+        if (acl_may_see(view, cases[i].prefix, strlen(cases[i].prefix)) != cases[i].seen) {
+            printf("# %s: %s\n", cases[i].rules, cases[i].prefix);
+            test_ok = false;
+        }
+        acl_view_free(&view);
+        acl_free(&acl);
+        diag_destroy(&diag);
+    }
+}
+
 int
 main(void)
 {
@@ -245,6 +306,7 @@ main(void)
     RUN(levels_are_matched_as_mosquitto_does);
     RUN(topics_before_a_user_are_for_those_without_a_name);
     RUN(patterns_know_the_user_and_nothing_widens_them);
+    RUN(an_id_that_a_client_claims_only_takes_away);
     RUN(every_problem_is_reported_where_it_is);
     RUN(percent_is_an_ordinary_byte_in_a_topic_line);
     RUN(a_wide_subscription_gives_what_is_allowed_of_it);
@@ -252,5 +314,6 @@ main(void)
     RUN(what_prefixes_cannot_say_is_checked);
     RUN(no_cover_leaks);
     RUN(the_same_rights_are_the_same);
+    RUN(test_a_subscription_is_denied_where_nothing_of_it_may_be_read);
     return test_done();
 }

@@ -63,7 +63,10 @@ broker_find(broker_t *self, const char *name, broker_route_t *route)
 void
 broker_status(const broker_t *self, broker_status_t *status)
 {
+    const memory_t *memory = self->setup->services.memory;
     *status = self->status;
+    status->message_bytes = memory ? memory_taken(memory) : 0;
+    status->max_memory = memory ? memory_limit_of(memory) : 0;
 }
 
 const conf_t *

@@ -38,6 +38,7 @@ typedef struct {
     uint64_t reloads_success, reloads_failure;
     bool reload_ok;                 // the last one
     bool stopping;
+    uint64_t message_bytes, max_memory; // taken by messages that we hold ourselves, and the limit
 } broker_status_t;
 
 size_t broker_count(const broker_t *self);
@@ -59,8 +60,9 @@ int broker_kick(broker_t *self, const char *route, const char *client, text_t *e
 // Read the file again and apply it: all or nothing. ANSWER gets one line a
 // change, or every problem of the file. 0 or -1.
 int broker_reload(broker_t *self, text_t *answer);
-// What a reload of FILE (NULL: ours) would do, without doing it.
-int broker_plan(broker_t *self, const char *file, text_t *answer);
+// What a reload of FILE would do, without doing it. Whoever asks has opened it:
+// we read DESCRIPTOR, and nothing that only we may read. NULL: our own file.
+int broker_plan(broker_t *self, const char *file, int descriptor, text_t *answer);
 
 void broker_stop(broker_t *self); // begin to stop; again: at once
 

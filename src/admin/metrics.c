@@ -271,6 +271,18 @@ write_rss(writer_t *writer)
 }
 
 static void
+write_message_bytes(writer_t *writer)
+{
+    put_uint(writer, "", NULL, 0, writer->status.message_bytes);
+}
+
+static void
+write_max_memory(writer_t *writer)
+{
+    put_uint(writer, "", NULL, 0, writer->status.max_memory);
+}
+
+static void
 write_open_fds(writer_t *writer)
 {
     put_uint(writer, "", NULL, 0, (uint64_t)writer->process.open_fds);
@@ -313,6 +325,8 @@ static const metric_t metrics[] = {
     { "zbroker_config_reloads_total", "counter", "Reloads of the configuration, by result.", write_reloads, 0, 0 },
     { "zbroker_config_last_reload_successful", "gauge", "1 if the last reload worked, 0 if the old configuration stayed.", write_reload_ok, 0, 0 },
     { "zbroker_config_last_reload_success_timestamp_seconds", "gauge", "When the configuration that runs was loaded, since the epoch.", write_reload_time, 0, 0 },
+    { "zbroker_memory_bytes", "gauge", "Memory that messages take in routes of engine wire.", write_message_bytes, 0, 0 },
+    { "zbroker_memory_max_bytes", "gauge", "Memory that messages may take in routes of engine wire.", write_max_memory, 0, 0 },
     { "process_cpu_seconds_total", "counter", "User and system time of the process.", write_cpu, 0, 0 },
     { "process_resident_memory_bytes", "gauge", "Memory of the process in use.", write_rss, 0, 0 },
     { "process_open_fds", "gauge", "Open file descriptors.", write_open_fds, 0, 0 },

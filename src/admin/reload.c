@@ -60,14 +60,26 @@ apply(broker_t *self, conf_t **wanted_p, plan_t *plan, diag_t *diag)
 }
 
 static conf_t *
-read_file(broker_t *self, const char *file, diag_t *diag)
+read_own_file(broker_t *self, diag_t *diag)
 {
     const broker_setup_t *setup = self->setup;
+    const char *file = self->conf->file;
     if (strcmp(file, "-") == 0) {
         diag_error(diag, (place_t){ .file = file }, "standard input was read at the start and cannot be read again");
         return NULL;
     }
     return conf_load(file, setup->overrides, setup->override_count, diag);
+}
+
+static conf_t *
+read_handed_in(broker_t *self, const char *file, int descriptor, diag_t *diag)
+{
+    conf_source_t source = { .file = file,
+                             .descriptor = descriptor,
+                             .includes_beside = self->conf->file,
+                             .overrides = self->setup->overrides,
+                             .override_count = self->setup->override_count };
+    return conf_read(&source, diag);
 }
 
 static void
@@ -122,7 +134,7 @@ broker_reload(broker_t *self, text_t *answer)
     }
     service_reloading();
     diag_t *diag = diag_new();
-    conf_t *wanted = read_file(self, self->conf->file, diag);
+    conf_t *wanted = read_own_file(self, diag);
     plan_t *plan = wanted ? make_plan(self, wanted) : NULL;
     text_t lines = { 0 };
     if (plan) // the routes that it speaks of may be gone later
@@ -144,10 +156,11 @@ broker_reload(broker_t *self, text_t *answer)
 }
 
 int
-broker_plan(broker_t *self, const char *file, text_t *answer)
+broker_plan(broker_t *self, const char *file, int descriptor, text_t *answer)
 {
     diag_t *diag = diag_new();
-    conf_t *wanted = read_file(self, file ? file : self->conf->file, diag);
+    size_t names = conf_names();
+    conf_t *wanted = file ? read_handed_in(self, file, descriptor, diag) : read_own_file(self, diag);
     if (wanted && self->setup->guard && guard_check(self->setup->guard, wanted, NULL, diag) == -1)
         conf_destroy(&wanted);
     if (wanted) {
@@ -159,5 +172,6 @@ broker_plan(broker_t *self, const char *file, text_t *answer)
     int rc = wanted ? 0 : -1;
     conf_destroy(&wanted);
     diag_destroy(&diag);
+    conf_names_forget(names); // whoever asks chooses them
     return rc;
 }

@@ -238,6 +238,8 @@ stats_status(json_t *json, broker_t *broker)
     json_bool(json, "stopping", status.stopping);
     json_rounded(json, "cpu_seconds", process.cpu_seconds);
     json_int(json, "rss_bytes", process.rss_bytes);
+    json_uint(json, "message_bytes", status.message_bytes);
+    json_uint(json, "max_memory", status.max_memory);
     json_int(json, "open_fds", process.open_fds);
     json_int(json, "max_fds", process.max_fds);
     write_all_down(json, broker);

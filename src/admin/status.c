@@ -36,6 +36,8 @@ print_status(request_t *request)
     put_duration(out, (clock_wall_ns() - status.started_wall_ns) / 1000000000);
     text_add(out, "), cpu %.1f s, memory %" PRId64 " kB, descriptors %" PRId64 " of %" PRId64 "\n", process.cpu_seconds,
              process.rss_bytes / 1024, process.open_fds, process.max_fds);
+    text_add(out, "messages of engine wire take %" PRIu64 " kB, max_memory %" PRIu64 " kB\n", status.message_bytes / 1024,
+             status.max_memory / 1024);
     text_add(out, "configuration ");
     text_shown(out, broker_conf(request->broker)->file, strlen(broker_conf(request->broker)->file));
     text_add(out, " of %s, reloads %" PRIu64 " good %" PRIu64 " bad, the last one %s, log_level %s\n", reloaded, status.reloads_success,
@@ -139,7 +141,13 @@ status_plan(request_t *request)
         answer_fail(request, "FILE must be an absolute path, not %s", file);
         return;
     }
+    if (file && strcmp(file, broker_conf(request->broker)->file) == 0)
+        file = NULL;
+    if (file && request->descriptor == -1) {
+        answer_fail(request, "FILE must come as an open descriptor with the line, as zbrokerctl sends it");
+        return;
+    }
     text_t lines = { 0 };
-    int rc = broker_plan(request->broker, file, &lines);
+    int rc = broker_plan(request->broker, file, request->descriptor, &lines);
     answer_broker(request, rc, &lines, "plan", "a reload would be refused");
 }

@@ -191,7 +191,9 @@ check_route(const check_t *self)
         resolve_side(self, which);
         endpoints_check(self, which);
         secure_check(self, which);
+        secure_check_kept(self, which);
         fit_combinations(self, which);
+        fit_transports(self, which);
     }
     fit_keys(self);
     if (route->engine != ENGINE_WIRE)

@@ -86,13 +86,6 @@ host_has_ipv6(void)
 }
 
 static bool
-over_tcp(const endpoint_t *endpoint)
-{
-    return endpoint->transport == TRANSPORT_TCP || endpoint->transport == TRANSPORT_WS ||
-           endpoint->transport == TRANSPORT_WSS;
-}
-
-static bool
 holds(condition_t condition, const check_t *self, const side_conf_t *side)
 {
     if (condition == ON_IPV6_HOST)
@@ -102,7 +95,7 @@ holds(condition_t condition, const check_t *self, const side_conf_t *side)
     if (condition == ON_WIRE_TCP && self->route->engine != ENGINE_WIRE)
         return false;
     for (size_t i = 0; condition != ALWAYS && i < side->endpoint_count; i++)
-        if (condition == ON_BOUND ? !side->endpoints[i].connect : over_tcp(&side->endpoints[i].at))
+        if (condition == ON_BOUND ? !side->endpoints[i].connect : transport_is_over_tcp(side->endpoints[i].at.transport))
             return true;
     return condition == ALWAYS;
 }
@@ -259,7 +252,7 @@ resolve_cidr(const check_t *self, size_t which, const key_row_t *row, const give
 static bool
 is_of_use(const check_t *self, const key_row_t *row, const side_conf_t *side, const given_slot_t *slot)
 {
-    // Subscriptions are what only our own loop looks at.
+    // Topics are what only our own loop looks at.
     if (self->route->engine == ENGINE_ZMQ_PROXY && row->sockets)
         return false;
     if (self->route->engine != ENGINE_WIRE && row->flags & KEY_WIRE)
@@ -282,9 +275,9 @@ resolve_row(const check_t *self, size_t which, size_t attribute)
     route_conf_t *route = self->route;
     side_conf_t *side = &route->sides[which];
     const key_row_t *row = attribute_row(attribute);
-    if (!row || row->kind == KEY_ENDPOINT || !(attribute_sockets(attribute) & ON(side->type)))
+    if (!row || row->kind == KEY_ENDPOINT || !(attribute_sockets(attribute, route->engine) & ON(side->type)))
         return;
-    const given_slot_t *slot = given_written(self, which, attribute, false);
+    const given_slot_t *slot = given_written(self, which, attribute, which == SIDE_CAPTURE && row->flags & KEY_NOT_CAPTURE);
     key_value_t value = { 0 };
     char reason[128];
     size_t offset;

@@ -97,6 +97,12 @@ route_finished(const route_t *self)
     return engine_of(self)->finished(self);
 }
 
+const char *
+route_failure(const route_t *self)
+{
+    return engine_of(self)->failure ? engine_of(self)->failure(self) : NULL;
+}
+
 unsigned
 route_asleep(const route_t *self)
 {

@@ -23,6 +23,7 @@ typedef struct route_engine {
     void (*finish)(route_t *self, int64_t drain_ms, bool at_once);
     void (*stop_accepting)(route_t *self, closed_for_t reason, const route_conf_t *successor);
     bool (*finished)(const route_t *self);
+    const char *(*failure)(const route_t *self); // NULL: it cannot end by itself
     unsigned (*asleep)(const route_t *self);
     void (*close)(route_t **self_p, route_leftover_t *leftover);
     void (*share_listeners)(const route_t *self, listeners_t *shared);

@@ -4,13 +4,12 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "flow/ipcpath.h"
+#include "net/address.h"
+#include "net/tcp.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
 #include <linux/filter.h>
-#include <net/if.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -50,7 +49,7 @@ static int backlog_cap;
 static void (*on_gone)(const char *wanted, void *arg);
 static void *gone_arg;
 
-// --- tcp ---------------------------------------------------------------------
+// --- tcp, also below WebSockets ----------------------------------------------
 
 static int64_t
 option_number(const side_conf_t *side, int option, int64_t otherwise)
@@ -68,80 +67,6 @@ backlog(const side_conf_t *side)
     return backlog_cap && wanted > backlog_cap ? backlog_cap : wanted;
 }
 
-static const char *
-option_text(const side_conf_t *side, int option)
-{
-    for (size_t i = 0; i < side->option_count; i++)
-        if (side->options[i].option->option == option)
-            return side->options[i].value.text;
-    return NULL;
-}
-
-static bool
-any_address(bool ipv6, struct sockaddr_storage *address, socklen_t *length)
-{
-    memset(address, 0, sizeof *address);
-    if (ipv6) {
-        struct sockaddr_in6 *any = (struct sockaddr_in6 *)address;
-        any->sin6_family = AF_INET6;
-        any->sin6_addr = in6addr_any;
-        *length = sizeof *any;
-    } else {
-        struct sockaddr_in *any = (struct sockaddr_in *)address;
-        any->sin_family = AF_INET;
-        any->sin_addr.s_addr = htonl(INADDR_ANY);
-        *length = sizeof *any;
-    }
-    return true;
-}
-
-static bool
-numeric_address(const char *host, struct sockaddr_storage *address, socklen_t *length)
-{
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_PASSIVE }, *found;
-    if (getaddrinfo(host, NULL, &hints, &found) != 0)
-        return false;
-    memcpy(address, found->ai_addr, found->ai_addrlen);
-    *length = found->ai_addrlen;
-    freeaddrinfo(found);
-    return true;
-}
-
-// An interface's first address, as zmq_tcp(7) has it.
-static bool
-interface_address(const char *name, bool ipv6, struct sockaddr_storage *address, socklen_t *length)
-{
-    struct ifaddrs *interfaces, *i;
-    if (getifaddrs(&interfaces) == -1)
-        return false;
-    for (i = interfaces; i; i = i->ifa_next)
-        if (i->ifa_addr && strcmp(i->ifa_name, name) == 0
-            && (i->ifa_addr->sa_family == AF_INET || (ipv6 && i->ifa_addr->sa_family == AF_INET6)))
-            break;
-    if (i) {
-        *length = i->ifa_addr->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-        memcpy(address, i->ifa_addr, *length);
-    }
-    freeifaddrs(interfaces);
-    return i != NULL;
-}
-
-static bool
-tcp_address(const endpoint_t *endpoint, bool ipv6, struct sockaddr_storage *address, socklen_t *length)
-{
-    bool found = strcmp(endpoint->host, "*") == 0 ? any_address(ipv6, address, length)
-                                                  : numeric_address(endpoint->host, address, length)
-                                                      || interface_address(endpoint->host, ipv6, address, length);
-    if (!found)
-        return false;
-    in_port_t port = htons((in_port_t)endpoint->port);
-    if (address->ss_family == AF_INET6)
-        ((struct sockaddr_in6 *)address)->sin6_port = port;
-    else
-        ((struct sockaddr_in *)address)->sin_port = port;
-    return true;
-}
-
 static void
 set_int(int fd, int level, int name, int64_t value)
 {
@@ -151,23 +76,14 @@ set_int(int fd, int level, int name, int64_t value)
 
 // What an accepted connection inherits, and what libzmq would have set before bind.
 static int
-tcp_options(int fd, const side_conf_t *side, int family)
+prepare(int fd, const side_conf_t *side, int family)
 {
+    tcp_options_t options;
     set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (family == AF_INET6)
         set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
-    int64_t sndbuf = option_number(side, ZMQ_SNDBUF, -1), rcvbuf = option_number(side, ZMQ_RCVBUF, -1);
-    if (sndbuf >= 0)
-        set_int(fd, SOL_SOCKET, SO_SNDBUF, sndbuf);
-    if (rcvbuf >= 0)
-        set_int(fd, SOL_SOCKET, SO_RCVBUF, rcvbuf);
-    int64_t tos = option_number(side, ZMQ_TOS, 0);
-    if (tos > 0)
-        set_int(fd, IPPROTO_IP, IP_TOS, tos);
-    if (tos > 0 && family == AF_INET6)
-        set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, tos);
-    const char *device = option_text(side, ZMQ_BINDTODEVICE);
-    return device ? setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device)) : 0;
+    tcp_options(&options, side);
+    return tcp_prepare(fd, &options);
 }
 
 // libzmq closes its copy of a descriptor when it gets round to it. Whoever binds
@@ -200,11 +116,11 @@ may_be_closing(const char *wanted)
 }
 
 static int
-bind_patiently(const listener_t *self, const struct sockaddr_storage *address, socklen_t length)
+bind_patiently(const listener_t *self, const address_t *address)
 {
     int64_t start = clock_mono_ms();
     int rc;
-    while ((rc = bind(self->fd, (const struct sockaddr *)address, length)) == -1 && errno == EADDRINUSE
+    while ((rc = bind(self->fd, (const struct sockaddr *)&address->at, address->length)) == -1 && errno == EADDRINUSE
            && may_be_closing(self->wanted) && clock_mono_ms() - start < PATIENCE_MS)
         usleep(1000);
     return rc;
@@ -213,17 +129,14 @@ bind_patiently(const listener_t *self, const struct sockaddr_storage *address, s
 static int
 open_tcp(listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, char *reason, size_t size)
 {
-    struct sockaddr_storage address;
-    socklen_t length;
-    bool ipv6 = option_number(side, ZMQ_IPV6, 0) != 0;
-    if (!tcp_address(endpoint, ipv6, &address, &length)) {
+    address_t address;
+    if (!address_local(&address, endpoint->host, endpoint->port, option_number(side, ZMQ_IPV6, 0) != 0)) {
         snprintf(reason, size, "no such address or interface here");
         return -1;
     }
-    self->fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (self->fd == -1 || tcp_options(self->fd, side, address.ss_family) == -1
-        || bind_patiently(self, &address, length) == -1
-        || listen(self->fd, backlog(side)) == -1) {
+    self->fd = socket(address.at.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (self->fd == -1 || prepare(self->fd, side, address.at.ss_family) == -1
+        || bind_patiently(self, &address) == -1 || listen(self->fd, backlog(side)) == -1) {
         snprintf(reason, size, "%s", strerror(errno));
         return -1;
     }
@@ -339,11 +252,11 @@ apply_closed(const listener_t *self)
 {
     if (self->bound)
         move_path(self, self->closed);
-    else if (self->transport == TRANSPORT_TCP && self->closed) {
+    else if (transport_is_over_tcp(self->transport) && self->closed) {
         struct sock_filter drop_all = BPF_STMT(BPF_RET | BPF_K, 0);
         struct sock_fprog program = { .len = 1, .filter = &drop_all };
         setsockopt(self->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
-    } else if (self->transport == TRANSPORT_TCP)
+    } else if (transport_is_over_tcp(self->transport))
         detach_filter(self->fd);
 }
 
@@ -453,7 +366,7 @@ listener_open(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, 
     int rc = 0;
     if (fd != -1)
         adopt(self, fd);
-    else if (self->transport == TRANSPORT_TCP)
+    else if (transport_is_over_tcp(self->transport))
         rc = open_tcp(self, &endpoint->at, side, reason, sizeof reason);
     else if (self->transport == TRANSPORT_IPC)
         rc = open_ipc(self, &endpoint->at, side, reason, sizeof reason);
@@ -485,13 +398,14 @@ keep_text(char **text, const char *wanted)
 }
 
 int
-listener_give(listener_t *self, void *socket)
+listener_give(listener_t *self, void *socket, const entrance_t *where)
 {
     int copy = -1;
     if (self->fd != -1) {
         copy = fcntl(self->fd, F_DUPFD_CLOEXEC, 3);
         if (copy == -1 || zmq_setsockopt(socket, ZMQ_USE_FD, &copy, sizeof copy) == -1)
             return -1;
+        entrance_note(copy, where);
     }
     char *text = bind_text(self);
     int rc = zmq_bind(socket, text), error = zmq_errno();
@@ -513,6 +427,24 @@ listener_give(listener_t *self, void *socket)
     }
     errno = error;
     return rc;
+}
+
+void
+listener_resolve(listener_t *self)
+{
+    struct sockaddr_storage at = { 0 };
+    socklen_t size = sizeof at;
+    if (!self->wildcard || self->endpoint || self->fd == -1)
+        return;
+    if (self->path) {
+        self->endpoint = bind_text(self);
+        return;
+    }
+    if (getsockname(self->fd, (struct sockaddr *)&at, &size) == -1)
+        return;
+    in_port_t port = at.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&at)->sin6_port : ((struct sockaddr_in *)&at)->sin_port;
+    int host = (int)(strrchr(self->wanted, ':') - self->wanted);
+    self->endpoint = xasprintf("%.*s:%u", host, self->wanted, (unsigned)ntohs(port));
 }
 
 const char *
@@ -577,7 +509,7 @@ listener_on_gone(void (*gone)(const char *wanted, void *arg), void *arg)
 static void
 tell_gone(const listener_t *self)
 {
-    if (self->transport != TRANSPORT_TCP || !self->listens)
+    if (!transport_is_over_tcp(self->transport) || !self->listens)
         return;
     note_closing(self->wanted);
     if (on_gone)

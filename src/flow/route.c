@@ -94,6 +94,7 @@ open_route(const route_conf_t *conf, listeners_t *listeners, const route_service
         if (conf->sides[side].type != -1)
             failed = sockets_open(self, side, listeners, diag) == -1;
     if (!failed) {
+        sockets_subscribe_for_groups(self);
         set_up_forwarding(self);
         return self;
     }
@@ -309,8 +310,8 @@ route_thread(void *arg)
     pthread_setname_np(pthread_self(), name);
     pin(self->conf);
     if (self->own_ctx) {
-        proxy_run(self->forward.ports[SIDE_FRONTEND].socket, self->forward.ports[SIDE_BACKEND].socket,
-                  self->forward.ports[SIDE_CAPTURE].socket);
+        self->error = proxy_run(self->forward.ports[SIDE_FRONTEND].socket, self->forward.ports[SIDE_BACKEND].socket,
+                                self->forward.ports[SIDE_CAPTURE].socket);
         sockets_close(self, 0);
     } else {
         doors_watch(self);
@@ -419,6 +420,13 @@ static bool
 is_finished(const route_t *self)
 {
     return !self->started || atomic_load(&((route_t *)self)->over);
+}
+
+static const char *
+failure(const route_t *self)
+{
+    bool ended = self->started && is_finished(self) && atomic_load(&((route_t *)self)->finish) == FINISH_NOT;
+    return ended ? zmq_strerror(self->error) : NULL;
 }
 
 static unsigned
@@ -532,7 +540,7 @@ age_ms(route_t *self)
 #define OVER_SOCKETS                                                                                                       \
     .open = open_route, .run = run_route, .change = change_route, .join = join_route, .reconnect = change_reconnect,      \
     .endpoint = endpoint_at, .pause = pause_route, .resume = resume_route, .drain = drain_route, .finish = finish_route,  \
-    .stop_accepting = stop_accepting, .finished = is_finished, .asleep = sleeping_descriptors, .close = close_route,      \
+    .stop_accepting = stop_accepting, .finished = is_finished, .failure = failure, .asleep = sleeping_descriptors, .close = close_route,      \
     .share_listeners = share_listeners, .tap = tap_route, .look = look, .settle = settle,                                 \
     .subscriptions = list_subscriptions, .age_ms = age_ms
 

@@ -65,6 +65,10 @@ void route_finish(route_t *self, int64_t drain_ms, bool at_once);
 void route_stop_accepting(route_t *self, closed_for_t reason, const route_conf_t *successor);
 bool route_finished(const route_t *self);
 
+// The error that ended its engine, although no end was asked for: the route is finished, and
+// left to be closed. NULL: there was none.
+const char *route_failure(const route_t *self);
+
 // Sides that only bind, and where nobody has come in yet, take no more than their
 // listening descriptor: so many more the route will open when the first client comes.
 unsigned route_asleep(const route_t *self);
@@ -84,7 +88,7 @@ void route_share_listeners(const route_t *self, listeners_t *shared);
 
 // Look on from now; see flow/tap.h. NULL: no room (ENOSPC), or the route ends.
 tap_t *route_tap(route_t *self, const void *prefix, size_t prefix_size);
-void route_look(route_t *self);                    // a tap has left, or the guard's policy is another: look at it
+void route_look(route_t *self);                    // a tap has left, or the policy has changed: see to it soon
 void route_settle(route_t *self);                  // what it has counted, its taps know
 char **route_subscriptions(route_t *self, size_t *count, size_t max); // topics (C-escaped), the caller frees both; forwarders only
 

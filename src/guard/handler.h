@@ -11,8 +11,11 @@
 #ifndef ZB_HANDLER_H
 #define ZB_HANDLER_H
 
+#include "flow/entrance.h"
 #include "flow/watch.h"
+#include "guard/admit.h"
 #include "guard/inforce.h"
+#include "guard/verify.h"
 
 typedef struct handler handler_t;
 
@@ -23,8 +26,15 @@ handler_t *handler_new(void *ctx, inforce_t *inforce, watch_t *watch);
 // From now on libzmq asks. When it returns, who has not been asked about has been seen by the watch.
 void handler_be_asked(handler_t *self);
 
+// May a client at ADDRESS connect there? Else that is counted and logged. In any thread but the main one.
+bool handler_admits(handler_t *self, const entrance_t *where, const char *address);
+
 // Milliseconds since the thread last came round its loop, or the one that checks passwords: the longer.
 int64_t handler_age_ms(const handler_t *self);
+
+// For the guard asked directly (asked.h): who checks passwords, for all alike; a verdict counted and logged, in any thread.
+verify_t *handler_verify(const handler_t *self);
+void handler_tell(const verdict_t *verdict, zap_mechanism_t mechanism);
 
 void handler_destroy(handler_t **self_p); // nobody is answered any more
 

@@ -6,6 +6,7 @@
 #include "guard/cert.h"
 #include "guard/file.h"
 #include "guard/keyset.h"
+#include "guard/secrets.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -72,6 +73,12 @@ side_asks(const side_conf_t *side)
            || text_given(security->acl);
 }
 
+bool
+side_verifies_users(const side_conf_t *side)
+{
+    return side->security.mechanism > SECURITY_NONE && side_is_server(side);
+}
+
 place_t
 side_place(const route_conf_t *route, side_t side)
 {
@@ -91,11 +98,23 @@ find_source(const policy_t *policy, source_kind_t kind, const char *path)
 }
 
 static void
+tell_of_certificate(void *arg, bool left_out, const char *file, int line, const char *text)
+{
+    const loader_t *self = arg;
+    if (!left_out)
+        diag_warning(self->diag, (place_t){ file, line, 0 }, "%s", text);
+    else if (self->damaged)
+        self->damaged(self->arg, file, line, text);
+}
+
+static void
 load_keys(const loader_t *self, source_t *source, place_t place)
 {
     const source_t *before = find_source(self->before, SOURCE_KEYS, source->path);
-    source->keys = keyset_load(source->path, before ? before->keys : NULL, self->damaged, self->arg);
-    if (!source->keys)
+    source->keys = keyset_load(source->path, before ? before->keys : NULL, tell_of_certificate, (void *)(uintptr_t)self);
+    if (source->keys)
+        file_check(source->path, TRUST_RIGHTS, self->diag);
+    else
         diag_error(self->diag, place, "client_certs: cannot read %s: %s", source->path, strerror(errno));
 }
 
@@ -138,8 +157,8 @@ use_source(const loader_t *self, source_kind_t kind, const char *path, place_t p
     source_t *source = find_source(policy, kind, path);
     if (source)
         return source;
-    if (kind == SOURCE_USERS)
-        file_warn_mode(path, self->diag);
+    if (kind != SOURCE_KEYS)
+        file_check(path, kind == SOURCE_USERS ? TRUST_HASHES : TRUST_RIGHTS, self->diag);
     source_t *before = find_source(self->before, kind, path);
     source = is_unchanged_file(before) ? before : load_source(self, kind, path, place);
     source->holders++;
@@ -164,6 +183,12 @@ static const zap_mechanism_t mechanisms[] = {
     [SECURITY_CURVE] = ZAP_CURVE, [SECURITY_GSSAPI] = ZAP_GSSAPI,
 };
 
+zap_mechanism_t
+policy_mechanism(security_t mechanism)
+{
+    return mechanisms[mechanism];
+}
+
 static void
 try_cert(const loader_t *self, const char *path, bool secret, place_t place, const char *key)
 {
@@ -176,6 +201,8 @@ try_cert(const loader_t *self, const char *path, bool secret, place_t place, con
                    fault.text);
     else
         cert_wipe(&cert);
+    if (*fault.warning)
+        diag_warning(self->diag, (place_t){ path, 0, 0 }, "%s", fault.warning);
 }
 
 static void
@@ -211,13 +238,6 @@ check_gssapi(const loader_t *self, const route_conf_t *route, side_t side, bool 
                    route->name, side_name(side));
 }
 
-// Where rights can be kept: by each message that comes in, or by each subscription.
-static bool
-knows_topics(int type)
-{
-    return type == ZMQ_XSUB || type == ZMQ_SUB || type == ZMQ_PULL || type == ZMQ_XPUB;
-}
-
 // What the configuration alone does not show (conf/secure.h has seen to the rest).
 static void
 check_side(const loader_t *self, const route_conf_t *route, side_t side, zap_mechanism_t mechanism, bool server)
@@ -232,10 +252,6 @@ check_side(const loader_t *self, const route_conf_t *route, side_t side, zap_mec
         diag_error(self->diag, side_place(route, side),
                    "[route %s] %s: with %s a side can bind or connect, not both: a socket is either server or client",
                    route->name, side_name(side), zap_mechanism_name(mechanism));
-    if (text_given(security->acl) && !knows_topics(conf->type) && side != SIDE_CAPTURE && route->engine != ENGINE_WIRE)
-        diag_error(self->diag, side_place(route, side),
-                   "[route %s] %s: acl needs a socket that knows topics (XSUB, SUB, PULL or XPUB), not %s", route->name,
-                   side_name(side), socket_type_name(conf->type));
     if (mechanism == ZAP_CURVE)
         check_curve(self, route, side, server);
     if (mechanism == ZAP_GSSAPI)
@@ -270,6 +286,7 @@ load_side(const loader_t *self, const guard_route_t *route, side_t side)
         entry.acl = use_source(self, SOURCE_ACL, security->acl, place)->acl;
     load_networks(self, &entry.allow, "allow", security->allow, place);
     load_networks(self, &entry.deny, "deny", security->deny, place);
+    entry.secrets = secrets_load(conf, entry.server);
     mem_grow(policy->entries, policy->count, policy->room);
     policy->entries[policy->count++] = entry;
 }
@@ -355,6 +372,7 @@ policy_free(policy_t **self_p)
     for (size_t i = 0; i < self->count; i++) {
         cidr_free(&self->entries[i].allow);
         cidr_free(&self->entries[i].deny);
+        secrets_free(&self->entries[i].secrets);
     }
     for (size_t i = 0; i < self->source_count; i++)
         let_go(self->sources[i]);
@@ -367,10 +385,9 @@ policy_free(policy_t **self_p)
 bool
 entry_admits(const entry_t *self, const char *address)
 {
-    // A peer over ipc has no address: who may use the file decides.
-    if (strncmp(address, "localhost:", 10) == 0 || !*address)
+    if (!address || (self->allow.count == 0 && self->deny.count == 0))
         return true;
-    if (cidr_match(&self->deny, address))
+    if (!cidr_is_address(address) || cidr_match(&self->deny, address))
         return false;
     return self->allow.count == 0 || cidr_match(&self->allow, address);
 }

@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What engine wire makes of its configuration: limits, live changes, options of the sockets."""
+
+import signal
+
+import zmq
+import zb
+import zmtp
+
+
+class Route:
+    """A daemon with one route of engine wire, its frontend and backend on ports of their own."""
+
+    def __init__(self, kind, more="", process=""):
+        self.kind, self.process = kind, process
+        self.frontend, self.backend = zb.free_ports(2)
+        self.context = zmq.Context()
+        self.daemon = zb.Daemon(self.ini(more))
+
+    def ini(self, more):
+        return f"""
+[zbroker]
+{self.process}
+[route r]
+type = {self.kind}
+engine = wire
+frontend_bind = tcp://127.0.0.1:{self.frontend}
+backend_bind = tcp://127.0.0.1:{self.backend}
+{more}
+"""
+
+    def reload(self, more):
+        """What the reload says."""
+        zb.write(self.daemon.file, self.ini(more))
+        answer = self.daemon.ctl("reload")
+        assert answer.returncode == 0, answer.stderr
+        return answer.stdout
+
+    def front(self, kind, **options):
+        return self.peer(kind, self.frontend, **options)
+
+    def back(self, kind, **options):
+        return self.peer(kind, self.backend, **options)
+
+    def peer(self, kind, port, **options):
+        made = zb.peer(self.context, kind, f"tcp://127.0.0.1:{port}", **options)
+        made.rcvtimeo = made.sndtimeo = int(10000 * zb.SLOW)
+        return made
+
+    def stats(self):
+        with zb.Control(self.daemon) as control:
+            return control.route("r")
+
+    def clients(self, side):
+        with zb.Control(self.daemon) as control:
+            return [each for each in control.json("show clients r")["clients"] if each["side"] == side]
+
+    def wait_clients(self, side, count):
+        zb.wait_until(lambda: len(self.clients(side)) == count, what=f"{count} clients at the {side}")
+
+    def wait_cut(self, reason):
+        self.daemon.wait_log(rf"cut: .*reason=.?{reason}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.context.destroy(0)
+        self.daemon.kill()
+
+
+# --- limits -------------------------------------------------------------------------------------------------------------
+
+def test_a_message_of_too_many_parts_ends_its_connection():
+    with Route("streamer", "max_parts = 3") as route:
+        pull = route.back(zmq.PULL)
+        raw = zmtp.Raw(route.frontend)
+        raw.send(zmtp.frame(b"a", True) * 2 + zmtp.frame(b"b"))
+        assert pull.recv_multipart() == [b"a", b"a", b"b"]
+        raw.send(zmtp.frame(b"a", True) * 3)
+        raw.wait_end()
+        route.daemon.wait_log("more than 3 parts")
+
+
+def test_a_message_over_maxmsgsize_ends_its_connection_whatever_its_frames_are():
+    with Route("streamer", "frontend_maxmsgsize = 100") as route:
+        pull = route.back(zmq.PULL)
+        for wrong in [zmtp.frame(b"x" * 101), zmtp.frame(b"x" * 51, True) * 2, zmtp.frame(b"x" * 300)]:
+            raw = zmtp.Raw(route.frontend)
+            raw.send(zmtp.frame(b"x" * 50, True) + zmtp.frame(b"y" * 50))
+            assert pull.recv_multipart() == [b"x" * 50, b"y" * 50]
+            raw.send(wrong)
+            raw.wait_end()
+
+
+def test_subscriptions_over_the_total_are_refused_and_counted():
+    with Route("forwarder", "max_subscriptions_total = 3") as route:
+        first, second = route.back(zmq.SUB), route.back(zmq.SUB)
+        for topic in [b"a", b"b"]:
+            first.subscribe(topic)
+        route.wait_clients("backend", 2)
+        zb.wait_until(lambda: sum(each["subscriptions"] for each in route.clients("backend")) == 2)
+        second.subscribe(b"b")
+        zb.wait_until(lambda: sum(each["subscriptions"] for each in route.clients("backend")) == 3)
+        second.subscribe(b"c")
+        zb.wait_until(lambda: route.stats()["dropped"]["quota"] == 1)
+        route.daemon.wait_log("max_subscriptions_total = 3")
+        first.unsubscribe(b"a")  # makes room
+        zb.wait_until(lambda: sum(each["subscriptions"] for each in route.clients("backend")) == 2)
+        second.subscribe(b"d")
+        zb.wait_until(lambda: sum(each["subscriptions"] for each in route.clients("backend")) == 3)
+
+
+def memory(route):
+    with zb.Control(route.daemon) as control:
+        status = control.json("status")
+        return status["message_bytes"], status["max_memory"]
+
+
+def test_no_more_is_read_than_memory_allows():
+    """Producers wait, and nothing is lost, when the queues of the consumers take all of it."""
+    with Route("streamer", "sndhwm = 0\nrcvhwm = 0", "max_memory = 32M") as route:
+        raw = zmtp.Raw(route.backend, b"PULL")  # that reads nothing
+        push = [route.front(zmq.PUSH, sndhwm=1) for _ in range(4)]
+        count, body = 0, b"x" * 100000
+        route.wait_clients("frontend", len(push))
+        while any([each.poll(300, zmq.POLLOUT) for each in push]):
+            for each in push:
+                if each.poll(0, zmq.POLLOUT):
+                    each.send(body, zmq.DONTWAIT)
+                    count += 1
+        assert route.daemon.log().count("event=memory-short") == 1
+        taken, limit = memory(route)
+        assert limit == 32 << 20 and 28 << 20 < taken < limit, (taken, limit)
+        late = zmtp.socket.create_connection(("127.0.0.1", route.frontend))  # waits in the kernel
+        late.settimeout(0.3)
+        try:
+            assert late.recv(64) == b"", "a newcomer was greeted"
+        except TimeoutError:
+            pass
+        got, size = 0, len(zmtp.frame(body)) * count
+        while got < size:
+            got += len(raw.socket.recv(1 << 20))
+        route.daemon.wait_log("event=memory-room")
+        late.settimeout(10 * zb.SLOW)
+        assert late.recv(64)[:1] == b"\xff"
+        zb.wait_until(lambda: memory(route)[0] < 4 << 20)
+
+
+@zb.limit(100)
+def test_messages_that_never_end_do_not_keep_memory_for_ever():
+    with Route("streamer", "maxmsgsize = 16M", "max_memory = 16M") as route:
+        hostile = [zmtp.Raw(route.frontend) for _ in range(40)]
+        for each in hostile:
+            each.socket.setblocking(False)
+            try:
+                for _ in range(10):
+                    each.socket.send(b"\2" + (16000000).to_bytes(8, "big") + b"x" * 1000000)
+            except BlockingIOError:
+                pass
+        route.daemon.wait_log("event=memory-short")
+        zb.wait_until(lambda: "reason=stalled" in route.daemon.log() or memory(route)[0] > 40 << 20, 20)
+        assert memory(route)[0] < 40 << 20
+        route.daemon.wait_log("event=memory-room", 40)
+        assert "reason=stalled" in route.daemon.log()
+        pull, push = route.back(zmq.PULL), route.front(zmq.PUSH)
+        push.send(b"on it goes")
+        assert pull.recv() == b"on it goes"
+
+
+# --- changes --------------------------------------------------------------------------------------------------------------
+
+def test_limits_change_while_the_route_runs():
+    changes = ["backend_sndhwm = 7", "frontend_rcvhwm = 7", "queue_bytes = 100k", "max_clients = 9", "max_subscriptions = 9",
+               "max_subscriptions_total = 9", "max_topic = 9", "max_parts = 9", "heartbeat_ivl = 7s", "heartbeat_timeout = 7s",
+               "heartbeat_ttl = 7s", "handshake_ivl = 7s", "frontend_maxmsgsize = 1M", "reconnect_ivl = 7s", "reconnect_ivl_max = 7s",
+               "connect_timeout = 7s", "linger = 7s", "stall_timeout = 7s", "deny = 192.0.2.0/24", "allow = 127.0.0.1"]
+    with Route("forwarder") as route:
+        sub, pub = route.back(zmq.SUB), route.front(zmq.PUB)
+        sub.subscribe(b"")
+        route.wait_clients("frontend", 1)
+        route.wait_clients("backend", 1)
+        before = route.clients("frontend") + route.clients("backend")
+        for i in range(len(changes)):
+            said = route.reload("\n".join(changes[:i + 1]))
+            key = changes[i].split(" ")[0]
+            assert key in said and "(live)" in said and "re-created" not in said, said
+            assert [each["id"] for each in route.clients("frontend") + route.clients("backend")] == [each["id"] for each in before], key
+        pub.send(b"still")
+        assert sub.recv() == b"still"
+
+
+def queued(route):
+    return sum(each["queued"] for each in route.clients("backend"))
+
+
+def fill(push):
+    """Until it takes no more for a while."""
+    count = 0
+    while push.poll(300, zmq.POLLOUT):
+        push.send(b"x" * 5000, zmq.DONTWAIT)
+        count += 1
+    return count
+
+
+def test_a_higher_hwm_makes_room_and_a_lower_one_takes_it():
+    with Route("streamer", "backend_sndhwm = 10\nbackend_sndbuf = 4096") as route:
+        raw = zmtp.Raw(route.backend, b"PULL")  # that reads nothing
+        push = route.front(zmq.PUSH, sndhwm=1)
+        fill(push)
+        assert queued(route) == 10, queued(route)
+        route.reload("backend_sndhwm = 300\nbackend_sndbuf = 4096")
+        zb.wait_until(lambda: queued(route) == 300 or push.send(b"x" * 5000, zmq.DONTWAIT))
+        route.reload("backend_sndhwm = 20\nbackend_sndbuf = 4096")
+        fill(push)
+        assert queued(route) == 300, queued(route)
+        raw.wait(b"x", 5000 * 290)
+        zb.wait_until(lambda: queued(route) <= 20)
+
+
+def test_a_queue_is_bounded_in_bytes():
+    with Route("streamer", "queue_bytes = 50k\nbackend_sndbuf = 4096") as route:
+        raw = zmtp.Raw(route.backend, b"PULL")
+        push = route.front(zmq.PUSH, sndhwm=1)
+        fill(push)
+        assert 45 <= queued(route) * 5000 / 1000 <= 60, queued(route)
+        assert "message_size" not in route.daemon.ctl("show", "config", "r").stdout.replace("message_size = 0", "")
+        assert "backend_sndhwm = 1000" in route.daemon.ctl("show", "config", "r").stdout
+        route.reload("queue_bytes = 100k\nbackend_sndbuf = 4096")
+        fill(push)
+        assert 90 <= queued(route) * 5000 / 1000 <= 110, queued(route)
+        raw.socket.close()
+
+
+# --- rights ---------------------------------------------------------------------------------------------------------------
+
+def test_rights_are_kept_on_each_side_that_has_them():
+    folder = zb.folder()
+    capture, ingress = zb.free_ports(2)
+    for side, right in [("frontend", "write in/#"), ("ingress", "write in/#"), ("backend", "read out/#"), ("capture", "read tap/#")]:
+        zb.write(f"{folder}/{side}", f"topic {right}\ntopic read {right.split(' ')[1]}\n")
+    with Route("forwarder", f"""
+frontend_acl = {folder}/frontend
+ingress_acl = {folder}/ingress
+capture_acl = {folder}/capture
+capture_bind = tcp://127.0.0.1:{capture}
+ingress_bind = tcp://127.0.0.1:{ingress}""") as route:
+        sub, tap = route.back(zmq.SUB, subscribe=b""), route.peer(zmq.SUB, capture, subscribe=b"")
+        pub, push = route.front(zmq.XPUB), route.peer(zmq.PUSH, ingress)
+        assert pub.recv() == b"\1"
+        route.wait_clients("capture", 1)
+        for topic in [b"no/1", b"in/1"]:
+            pub.send(topic)
+        assert sub.recv() == b"in/1"
+        for topic in [b"no/2", b"in/2"]:
+            push.send(topic)
+        assert sub.recv() == b"in/2"
+        zb.wait_until(lambda: route.stats()["dropped"]["acl"] == 2)
+        assert not tap.poll(200), tap.recv()
+        zb.write(f"{folder}/capture", "topic read in/#\n")
+        assert route.daemon.ctl("reload").returncode == 0
+
+        def shown():
+            push.send(b"in/3")
+            return tap.poll(20)
+        zb.wait_until(shown)
+        assert tap.recv() == b"in/3"
+
+
+def test_a_reader_gets_what_it_may_read_whatever_it_subscribes_to():
+    folder = zb.folder()
+    zb.write(f"{folder}/acl", "topic read a/#\n")
+    with Route("forwarder", f"backend_acl = {folder}/acl") as route:
+        pub, sub = route.front(zmq.XPUB), route.back(zmq.SUB, subscribe=b"")
+        assert pub.recv() == b"\1"
+        before = route.clients("backend")[0]["id"]
+        for topic in [b"b/1", b"a/1"]:
+            pub.send(topic)
+        assert sub.recv() == b"a/1"
+        zb.write(f"{folder}/acl", "topic read b/#\n")
+        said = route.daemon.ctl("reload").stdout
+        assert "re-created" not in said, said
+
+        def changed():
+            pub.send(b"b/2")
+            return sub.poll(20)
+        zb.wait_until(changed)
+        pub.send(b"a/2")
+        pub.send(b"b/end")
+        while (got := sub.recv()) != b"b/end":
+            assert got == b"b/2", got
+        assert route.clients("backend")[0]["id"] == before
+        zb.write(f"{folder}/other", "topic read a/#\n")
+        said = route.reload(f"backend_acl = {folder}/other")
+        assert "(live)" in said and "re-created" not in said, said
+        assert route.clients("backend")[0]["id"] == before
+
+
+def test_a_denied_peer_is_disconnected_and_the_others_stay():
+    with Route("streamer") as route:
+        pull, push = route.back(zmq.PULL), route.front(zmq.PUSH)
+        push.send(b"1")
+        assert pull.recv() == b"1"
+        said = route.reload("frontend_deny = 127.0.0.1")
+        assert "(live)" in said and "re-created" not in said, said
+        route.wait_clients("frontend", 0)
+        route.wait_clients("backend", 1)
+        assert "reason=auth" in route.daemon.log()
+
+
+zb.main()
