@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """What engine wire makes of its configuration: limits, live changes, options of the sockets."""
 
-import signal
+import time
 
 import zmq
 import zb
@@ -166,6 +166,49 @@ def test_messages_that_never_end_do_not_keep_memory_for_ever():
         pull, push = route.back(zmq.PULL), route.front(zmq.PUSH)
         push.send(b"on it goes")
         assert pull.recv() == b"on it goes"
+
+
+def unread(raw, port):
+    """Bytes that RAW has sent to PORT and nobody has read, wherever they wait."""
+    ours, theirs = f":{raw.socket.getsockname()[1]:04X}", f":{port:04X}"
+    bytes_of = {(fields[1][-5:], fields[2][-5:]): fields[4].split(":")
+                for fields in map(str.split, zb.read("/proc/net/tcp").splitlines()[1:])}
+    return int(bytes_of[theirs, ours][1], 16) + int(bytes_of[ours, theirs][0], 16)
+
+
+def settled(value):
+    """What VALUE() is when it has not changed for a while."""
+    last, same = value(), 0
+    while same < 20:
+        time.sleep(0.01)
+        now = value()
+        last, same = now, same + 1 if now == last else 0
+    return last
+
+
+def ahead(route, raw, sent):
+    """Bytes of SENT that were read and not handed on, when no more is read."""
+    message = zmtp.frame(b"x" * 200)
+    held = settled(lambda: unread(raw, route.frontend))
+    assert held > 0
+    taken = sent - held - sum(each["messages_received"] for each in route.clients("frontend")) * len(message)
+    print(f"# {taken / len(message)} messages are read ahead")
+    return taken
+
+
+def test_what_is_read_ahead_is_bounded_in_messages():
+    message = zmtp.frame(b"x" * 200)
+    with Route("streamer", "rcvhwm = 5\nsndhwm = 3\nbackend_sndbuf = 4096") as route:
+        raw = zmtp.Raw(route.frontend)
+        raw.send(message * 100)  # nobody is there to take it
+        assert 0 <= ahead(route, raw, 100 * len(message)) <= 5 * len(message)
+        slow = zmtp.Raw(route.backend, b"PULL")  # reads nothing
+        sent = 100
+        while settled(lambda: unread(raw, route.frontend)) == 0:
+            raw.send(message * 1000)
+            sent += 1000
+        assert 0 <= ahead(route, raw, sent * len(message)) <= 5 * len(message)
+        slow.wait(b"x" * 200, sent)
 
 
 # --- changes --------------------------------------------------------------------------------------------------------------
