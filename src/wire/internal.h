@@ -183,8 +183,8 @@ struct wport {
     wport_t *to;      // where its peers' messages go; NULL: nowhere
     bool input;       // they are new ones: not read while the route drains
     handshake_conf_t greeting;
-    curve_keys_t *keys;
     const admission_secrets_t *secrets;
+    bool locked;      // it needs keys, and has none: nobody comes in
 
     conn_t *conns;    // all, in whatever state
     conn_t **open;    // past their handshake: first those with room, then the full ones

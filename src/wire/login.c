@@ -14,6 +14,7 @@
 #include "wire/say.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zmq.h>
@@ -42,6 +43,10 @@ is_server(const side_conf_t *side)
     return false;
 }
 
+_Static_assert(offsetof(admission_secrets_t, secret_key) - offsetof(admission_secrets_t, public_key)
+                   == offsetof(curve_keys_t, secret_key) - offsetof(curve_keys_t, public_key),
+               "the keys of a side lie as curve_keys_t has them");
+
 static void
 take_secrets(wport_t *port)
 {
@@ -52,9 +57,7 @@ take_secrets(wport_t *port)
     port->secrets = secrets;
     if (!secrets)
         return;
-    memcpy(port->keys->public_key, secrets->public_key, CURVE_KEY);
-    memcpy(port->keys->secret_key, secrets->secret_key, CURVE_KEY);
-    port->greeting.curve_keys = port->keys;
+    port->greeting.curve_keys = (const curve_keys_t *)(const void *)secrets->public_key; // not copied: see the assertion
     port->greeting.curve_server = secrets->peer_key;
     port->greeting.user = secrets->username;
     port->greeting.password = secrets->password;
@@ -75,9 +78,11 @@ login_configure(wport_t *port)
         .identity = (const uint8_t *)id,
         .identity_size = id ? strlen(id) : 0,
     };
-    if (!port->keys)
-        port->keys = xcalloc(1, sizeof *port->keys);
     take_secrets(port);
+    port->locked = mechanism != HANDSHAKE_NULL && !port->secrets && guard_of(port->wire);
+    for (conn_t *conn = port->conns; port->locked && conn; conn = conn->next)
+        if (conn->handshake)
+            conn_refuse(conn, HANDSHAKE_AUTH, "the keys of this side are gone");
 }
 
 void
@@ -86,8 +91,6 @@ login_unconfigure(wport_t *port)
     const admission_t *guard = guard_of(port->wire);
     if (port->secrets)
         guard->secrets_free(&port->secrets);
-    free(port->keys);
-    port->keys = NULL;
 }
 
 // --- the guard ---------------------------------------------------------------------
