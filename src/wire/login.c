@@ -79,7 +79,8 @@ login_configure(wport_t *port)
         .identity_size = id ? strlen(id) : 0,
     };
     take_secrets(port);
-    port->locked = mechanism != HANDSHAKE_NULL && !port->secrets && guard_of(port->wire);
+    bool needs_keys = mechanism == HANDSHAKE_CURVE || (mechanism == HANDSHAKE_PLAIN && !port->greeting.as_server);
+    port->locked = needs_keys && !port->secrets && guard_of(port->wire);
     for (conn_t *conn = port->conns; port->locked && conn; conn = conn->next)
         if (conn->handshake)
             conn_refuse(conn, HANDSHAKE_AUTH, "the keys of this side are gone");
