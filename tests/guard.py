@@ -311,11 +311,12 @@ def test_who_has_not_shown_a_key_yet_is_left_alone_when_another_key_goes():
         with socket.create_connection((host, int(port))) as slow:
             slow.settimeout(10 * zb.SLOW)
             assert slow.recv(10), "the greeting"
-            zb.wait_until(lambda: len(users_of(daemon, "jobs")) == 2)
+            strangers = 0 if zb.ENGINE == "wire" else 1  # who has not shown a key is no client there
+            zb.wait_until(lambda: len(users_of(daemon, "jobs")) == 1 + strangers)
             os.unlink(alice)
             reload(daemon)
             assert friend.event(zmq.EVENT_DISCONNECTED)
-            zb.wait_until(lambda: list(users_of(daemon, "jobs").values()) == [""])
+            zb.wait_until(lambda: list(users_of(daemon, "jobs").values()) == [""] * strangers)
             slow.sendall(zmtp.SIGNATURE)
             assert daemon.log().count("cut, it may no longer") == 1
         assert daemon.stop() == 0
@@ -526,6 +527,7 @@ def wait_in(*clients):
 def test_while_the_handler_stands_still_nobody_comes_in():
     folder = zb.folder()
     ini, clients, server, front, back = curve_house(folder)
+    ini += "engine = zmq\n"  # which alone has a handler
     alice, eve = make_cert(clients, "alice"), make_cert(folder, "eve")
     with zb.Daemon(ini) as daemon, Client(zmq.PULL, back, alice, server) as pull, Client(zmq.PUSH, front, alice, server) as old:
         assert pull.is_in() and old.is_in()
@@ -565,6 +567,7 @@ def test_while_the_handler_stands_still_nobody_comes_in():
 def test_a_friend_who_came_while_the_handler_stood_still_is_let_in_when_it_goes_on():
     folder = zb.folder()
     ini, clients, server, front, back = curve_house(folder)
+    ini += "engine = zmq\n"  # which alone has a handler
     alice, eve = make_cert(clients, "alice"), make_cert(folder, "eve")
     with zb.Daemon(ini) as daemon, Client(zmq.PULL, back, alice, server) as pull:
         assert pull.is_in()
@@ -1105,7 +1108,8 @@ def test_an_exact_topic_never_brings_its_longer_neighbour():
             for _ in range(5):
                 root.socket.send(b"okay")
                 root.socket.send(b"secret")
-                assert alice.event(zmq.EVENT_DISCONNECTED), "it must not wait for what it may not see"
+                # Engine wire asks about each message; libzmq's prefixes cannot keep it away but by an end.
+                assert zb.ENGINE == "wire" or alice.event(zmq.EVENT_DISCONNECTED), "it must not wait for what it may not see"
                 got, = publish_until(root, [alice], [b"ok"])
                 assert got == {b"ok"}, got
         assert daemon.stop() == 0
@@ -1350,7 +1354,8 @@ backend_bind = tcp://127.0.0.1:{two}
                     sent += 1000
             except OSError:
                 pass
-        daemon.wait_log(r"warning: quota: route news: 127\.0\.0\.1: cut, \d+ subscriptions over the limit")
+        over = "a subscription of 40 bytes ignored" if zb.ENGINE == "wire" else r"cut, \d+ subscriptions over the limit"
+        daemon.wait_log(r"warning: quota: route news: 127\.0\.0\.1: " + over)
         if zb.SLOW == 1:  # sanitizers have memory of their own
             assert zb.rss(daemon.pid) - before < 300 << 20, f"{(zb.rss(daemon.pid) - before) >> 20} MiB for {sent} subscriptions"
         got, = publish_until(pub, [good], [b"good"])

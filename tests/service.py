@@ -324,7 +324,7 @@ def test_the_store_keeps_listening_over_a_crash():
             zb.wait_until(lambda: len(notify.store) == 2, 10, "FDSTOREREMOVE")
             zb.wait_until(lambda: not zb.accepts(tcp(three)), 10, "the removed endpoint to refuse")
             # A re-created route and a disabled one that comes back keep or renew theirs.
-            zb.write(daemon.file, streamer(one, two, "backend_sndhwm = 5"))
+            zb.write(daemon.file, streamer(one, two, "backend_backlog = 5"))
             control.ask("reload")
             control.ask("disable jobs")
             zb.wait_until(lambda: control.route("jobs")["state"] == "disabled" and not zb.accepts(tcp(one)), 20)

@@ -264,6 +264,40 @@ the_same_rights_are_the_same(void)
     acl_free(&b);
 }
 
+static void
+test_a_subscription_is_denied_where_nothing_of_it_may_be_read(void)
+{
+    static const struct {
+        const char *rules, *prefix;
+        bool seen;
+    } cases[] = {
+        { "topic read news/#", "", true },
+        { "topic read news/#", "ne", true },
+        { "topic read news/#", "news/x", true },
+        { "topic read news/#", "newt", false },
+        { "topic read a", "a", true },
+        { "topic read a", "ab", false },
+        { "topic read +/x", "any", true },
+        { "topic write news/#", "news/", false },
+        { "topic #\ntopic deny secret/#", "secret/", false },
+        { "topic #\ntopic deny secret/#", "secret/a/b", false },
+        { "topic #\ntopic deny secret/#", "sec", true },
+        { "", "a", false },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        diag_t *diag = diag_new();
+        acl_t *acl = acl_parse("acl", cases[i].rules, strlen(cases[i].rules), diag);
+        acl_view_t *view = acl_view(acl, "", "");
+        if (acl_may_see(view, cases[i].prefix, strlen(cases[i].prefix)) != cases[i].seen) {
+            printf("# %s: %s\n", cases[i].rules, cases[i].prefix);
+            test_ok = false;
+        }
+        acl_view_free(&view);
+        acl_free(&acl);
+        diag_destroy(&diag);
+    }
+}
+
 int
 main(void)
 {
@@ -280,5 +314,6 @@ main(void)
     RUN(what_prefixes_cannot_say_is_checked);
     RUN(no_cover_leaks);
     RUN(the_same_rights_are_the_same);
+    RUN(test_a_subscription_is_denied_where_nothing_of_it_may_be_read);
     return test_done();
 }

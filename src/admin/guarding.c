@@ -43,6 +43,8 @@ guarding_use(broker_t *self, policy_t **policy_p)
     for (size_t i = 0; i < self->count; i++)
         if (self->slots[i]->route)
             route_look(self->slots[i]->route);
+    for (retired_t *leaving = self->retired; leaving; leaving = leaving->next)
+        route_look(leaving->route);
 }
 
 int

@@ -18,7 +18,7 @@ engine_name(engine_t engine)
 engine_t
 engine_auto(void)
 {
-    return ENGINE_ZMQ;
+    return ENGINE_WIRE;
 }
 
 // --- what engine wire cannot do ------------------------------------------------------

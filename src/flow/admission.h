@@ -54,7 +54,8 @@ typedef struct {
 typedef struct admission_ticket admission_ticket_t; // for a password that is being checked
 typedef struct admission_rights admission_rights_t; // what one connection may do; NULL: everything, the side has no acl
 
-typedef enum { ADMISSION_READ = 1, ADMISSION_PUBLISH = 2 } admission_act_t;
+// SUBSCRIBE: is there anything that it may read among what starts with the topic?
+typedef enum { ADMISSION_READ = 1, ADMISSION_PUBLISH = 2, ADMISSION_SUBSCRIBE = 4 } admission_act_t;
 typedef enum { ADMISSION_STAYS, ADMISSION_STAYS_CHANGED, ADMISSION_GOES } admission_review_t;
 
 // The keys and passwords of a side, in memory of their own that no dump shows.

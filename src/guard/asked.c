@@ -239,7 +239,11 @@ may(const admission_rights_t *rights, admission_act_t act, const void *topic, si
 {
     if (!rights)
         return true;
-    return rights->view && acl_may(rights->view, act == ADMISSION_READ ? ACL_READ : ACL_WRITE, topic, size);
+    if (!rights->view)
+        return false;
+    if (act == ADMISSION_SUBSCRIBE)
+        return acl_may_see(rights->view, topic, size);
+    return acl_may(rights->view, act == ADMISSION_READ ? ACL_READ : ACL_WRITE, topic, size);
 }
 
 static void

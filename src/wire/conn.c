@@ -243,6 +243,7 @@ conn_free(conn_t *self)
     free(self->host);
     free(self->user);
     free(self->key);
+    free(self->said_id);
     free(self);
 }
 

@@ -51,7 +51,7 @@ welcome(const door_t *door, int fd, const address_t *address)
         tcp_options(&options, port->conf);
         tcp_tune(fd, &options);
     }
-    if (!is_admitted(port, host) || !places_wait(port)) {
+    if (port->locked || !is_admitted(port, host) || !places_wait(port)) {
         close(fd);
         return;
     }

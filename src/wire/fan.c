@@ -119,6 +119,16 @@ change_topic(conn_t *conn, const uint8_t *topic, size_t size, bool on, bool *edg
     return true;
 }
 
+// What it may not read is not sent, whatever it asks for. It is told once where that is all that it asked for.
+static void
+look_at_rights(conn_t *conn, const uint8_t *topic, size_t size)
+{
+    if (!conn->rights || conn->wire->services->admission->may(conn->rights, ADMISSION_SUBSCRIBE, topic, size))
+        return;
+    port_drop(conn->port, DROP_ACL, 1);
+    say_denied(conn, "read", topic, size);
+}
+
 static void
 subscribed(conn_t *conn, const uint8_t *topic, size_t size, bool on)
 {
@@ -127,6 +137,8 @@ subscribed(conn_t *conn, const uint8_t *topic, size_t size, bool on)
     bool edge = false;
     if (on && !interest_has(fan->interest, conn->slot, topic, size) && !within_quota(conn, size))
         return;
+    if (on)
+        look_at_rights(conn, topic, size);
     bool changed = change_topic(conn, topic, size, on, &edge);
     bool tell = changed && (edge || (on ? fan->verbose : fan->verboser));
     if (tell || (on && fan->verbose))

@@ -121,6 +121,7 @@ struct conn {
     char *user;           // as verified by us; NULL: nobody
     dialled_t *dialled;   // who made the connection; NULL: it was accepted
     const listener_t *listener; // through which it came; only to be compared
+    char *said_id;              // the routing id that it claims; gives no right
     admission_rights_t *rights; // NULL: everything
     admission_ticket_t *ticket; // a verdict is awaited
     uint64_t proof;             // of the verdict that let it in
@@ -182,8 +183,8 @@ struct wport {
     wport_t *to;      // where its peers' messages go; NULL: nowhere
     bool input;       // they are new ones: not read while the route drains
     handshake_conf_t greeting;
-    curve_keys_t *keys;
     const admission_secrets_t *secrets;
+    bool locked;      // it needs keys, and has none: nobody comes in
 
     conn_t *conns;    // all, in whatever state
     conn_t **open;    // past their handshake: first those with room, then the full ones

@@ -14,6 +14,7 @@
 #include "wire/say.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zmq.h>
@@ -42,6 +43,10 @@ is_server(const side_conf_t *side)
     return false;
 }
 
+_Static_assert(offsetof(admission_secrets_t, secret_key) - offsetof(admission_secrets_t, public_key)
+                   == offsetof(curve_keys_t, secret_key) - offsetof(curve_keys_t, public_key),
+               "the keys of a side lie as curve_keys_t has them");
+
 static void
 take_secrets(wport_t *port)
 {
@@ -52,9 +57,7 @@ take_secrets(wport_t *port)
     port->secrets = secrets;
     if (!secrets)
         return;
-    memcpy(port->keys->public_key, secrets->public_key, CURVE_KEY);
-    memcpy(port->keys->secret_key, secrets->secret_key, CURVE_KEY);
-    port->greeting.curve_keys = port->keys;
+    port->greeting.curve_keys = (const curve_keys_t *)(const void *)secrets->public_key; // not copied: see the assertion
     port->greeting.curve_server = secrets->peer_key;
     port->greeting.user = secrets->username;
     port->greeting.password = secrets->password;
@@ -75,9 +78,12 @@ login_configure(wport_t *port)
         .identity = (const uint8_t *)id,
         .identity_size = id ? strlen(id) : 0,
     };
-    if (!port->keys)
-        port->keys = xcalloc(1, sizeof *port->keys);
     take_secrets(port);
+    bool needs_keys = mechanism == HANDSHAKE_CURVE || (mechanism == HANDSHAKE_PLAIN && !port->greeting.as_server);
+    port->locked = needs_keys && !port->secrets && guard_of(port->wire);
+    for (conn_t *conn = port->conns; port->locked && conn; conn = conn->next)
+        if (conn->handshake)
+            conn_refuse(conn, HANDSHAKE_AUTH, "the keys of this side are gone");
 }
 
 void
@@ -86,8 +92,6 @@ login_unconfigure(wport_t *port)
     const admission_t *guard = guard_of(port->wire);
     if (port->secrets)
         guard->secrets_free(&port->secrets);
-    free(port->keys);
-    port->keys = NULL;
 }
 
 // --- the guard ---------------------------------------------------------------------
@@ -103,7 +107,7 @@ login_of(const conn_t *conn)
         .key = conn->key,
         .user = conn->user ? conn->user : "",
         .proof = conn->proof,
-        .client = "",
+        .client = conn->said_id ? conn->said_id : "",
     };
 }
 
@@ -159,13 +163,30 @@ login_forget(conn_t *conn)
     handshake_destroy(&conn->handshake);
 }
 
+// Of any peer, also of one that we went to.
+static void
+take_rights(conn_t *conn)
+{
+    const admission_t *guard = guard_of(conn->wire);
+    if (!guard)
+        return;
+    admission_login_t login = login_of(conn);
+    if (conn->rights)
+        guard->rights_free(&conn->rights);
+    conn->rights = guard->rights(guard->arg, &login);
+}
+
 void
 login_review(conn_t *conn)
 {
     const admission_t *guard = guard_of(conn->wire);
     const char *reason = "";
-    if (conn->state != CONN_OPEN || !conn->port->greeting.as_server)
+    if (conn->state != CONN_OPEN)
         return;
+    if (conn->outgoing) { // nobody asked whether it may come in
+        take_rights(conn);
+        return;
+    }
     admission_login_t login = login_of(conn);
     if (guard->review(guard->arg, &login, &conn->rights, &reason) == ADMISSION_GOES)
         conn_break(conn, CUT_AUTH, "no longer admitted: %s", reason);
@@ -182,6 +203,7 @@ take_peer(conn_t *conn)
     conn->type = peer->type;
     conn->answers_pings = peer->major == 3 && peer->minor >= 1;
     if (peer->identity_size > 0) {
+        conn->said_id = xstrndup((const char *)peer->identity, peer->identity_size);
         conn->routing_id = xcalloc(1, peer->identity_size);
         memcpy(conn->routing_id, peer->identity, peer->identity_size);
         conn->routing_id_size = peer->identity_size;
@@ -213,14 +235,10 @@ stage_output(conn_t *conn)
 static void
 open_connection(conn_t *conn)
 {
-    const admission_t *guard = guard_of(conn->wire);
     take_peer(conn);
     stage_output(conn);
     handshake_destroy(&conn->handshake);
-    if (guard && conn->port->greeting.as_server) {
-        admission_login_t login = login_of(conn);
-        conn->rights = guard->rights(guard->arg, &login);
-    }
+    take_rights(conn);
     places_named(conn);
     if (!places_enter(conn))
         return;

@@ -28,12 +28,23 @@ say_opened(const conn_t *conn)
 }
 
 static void
+say_client(event_id_t event, const conn_t *conn)
+{
+    log_event(event, EVENT_TEXT("route", conn->wire->name), EVENT_TEXT("side", side_name(conn->port->side)),
+              EVENT_NUMBER("client", conn->id), EVENT_TEXT("peer", conn->peer_name), EVENT_TEXT("user", known(conn->user)));
+}
+
+static void
 say_cut(const conn_t *conn)
 {
     side_counters_t *counters = conn->port->counters;
     counter_add(&counters->cut[conn->cut], 1);
     if (conn->cut == CUT_HEARTBEAT)
         counter_add(&counters->heartbeat_timeouts, 1);
+    if (conn->cut == CUT_AUTH) {
+        say_client(EVENT_CLIENT_UNWELCOME, conn);
+        return;
+    }
     log_event(EVENT_CLIENT_CUT, EVENT_TEXT("route", conn->wire->name), EVENT_TEXT("side", side_name(conn->port->side)),
               EVENT_NUMBER("client", conn->id), EVENT_TEXT("peer", conn->peer_name), EVENT_TEXT("user", known(conn->user)),
               EVENT_TEXT("reason", cut_reason_name(conn->cut)), EVENT_PROSE("words", conn->reason));
@@ -61,8 +72,7 @@ say_ended(const conn_t *conn, bool was_open)
     if (conn->cut != CUT_NONE)
         say_cut(conn);
     else
-        log_event(EVENT_CLIENT_GONE, EVENT_TEXT("route", conn->wire->name), EVENT_TEXT("side", side_name(conn->port->side)),
-                  EVENT_NUMBER("client", conn->id), EVENT_TEXT("peer", conn->peer_name), EVENT_TEXT("user", known(conn->user)));
+        say_client(EVENT_CLIENT_GONE, conn);
 }
 
 void
