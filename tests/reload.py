@@ -433,6 +433,40 @@ def test_an_endpoint_moves_from_one_route_to_another():
         assert not os.path.exists(path[len("ipc://"):])
 
 
+def test_an_address_and_one_that_includes_it_take_each_others_place():
+    one, two, other = zb.free_ports(3)
+    still = f"[route still]\ntype = streamer\nfrontend_bind = {tcp(other)}\nbackend_bind = ipc://@{os.getpid()}.still\n"
+
+    def route(host, name="jobs", hwm=100):
+        return (f"[route {name}]\ntype = streamer\nipv6 = yes\nsecurity = none\nfrontend_bind = tcp://{host}:{one}\n"
+                f"backend_bind = tcp://{host}:{two}\nbackend_sndhwm = {hwm}\n{still}")
+
+    def passes(context, host):
+        near = "[::1]" if host in ("[::]", "[::1]") else "127.0.0.1"
+        with client(context, zmq.PUSH, f"tcp://{near}:{one}", ipv6=1) as push, \
+                client(context, zmq.PULL, f"tcp://{near}:{two}", ipv6=1, rcvtimeo=WAIT) as pull:
+            push.send(host.encode())
+            return pull.recv() == host.encode()
+
+    hosts = ["*", "127.0.0.1", "0.0.0.0", "*", "[::]", "[::1]", "0.0.0.0", "[::]", "127.0.0.1"]
+    with zb.Daemon(route("127.0.0.1")) as daemon, zb.Control(daemon) as control, clients() as context:
+        watched = Disconnects()
+        watched.watch(client(context, zmq.PUSH, tcp(other)), "still")
+        zb.wait_until(lambda: control.route("still")["frontend"]["connections"] == 1)
+        # Each time in another way: the same route live, re-created, and one that goes while another comes.
+        ways = {"(live)": {}, "(re-created)": {"hwm": 200}, "removed": {"name": "work"}}
+        for host in hosts:
+            for way, more in ways.items():
+                zb.write(daemon.file, route(host, **more))
+                plan = control.ask("show plan")
+                assert way in plan and control.ask("reload") == plan, (host, way, plan, daemon.log())
+                assert passes(context, host), (host, way)
+                zb.write(daemon.file, route("127.0.0.2"))
+                assert not control.ask("reload").startswith("error: "), (host, way, daemon.log())
+        assert not watched.total()
+        assert daemon.stop() == 0
+
+
 def test_routes_that_share_inproc_names():
     one, two = zb.free_ports(2)
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
+#include "flow/listener.h"
 #include "guard/policy.h"
 
 #include <stdlib.h>
@@ -31,8 +32,10 @@ make_ready(broker_t *self, const conf_t *wanted, const plan_t *plan, ready_t *re
     policy_t *policy = NULL;
     int rc = guarding_read(self, (const route_conf_t *const *)wanted->routes, wanted->route_count, &policy, diag);
     bool may_bind = rc == 0;
+    listener_make_way_for(wanted);
     for (size_t i = 0; i < plan->count && may_bind; i++)
         rc |= ready_bind(self, &plan->steps[i], &ready[i], diag);
+    listener_make_way_for(NULL);
     if (rc == -1) {
         policy_free(&policy);
         return -1;

@@ -30,6 +30,13 @@ typedef enum { CLOSED_FOR_DRAIN = 1, CLOSED_SIDE_FULL = 2, CLOSED_PROCESS_FULL =
 void listener_accept(listener_t *self, closed_for_t reason, bool on);
 void listener_accept_all(closed_for_t reason, bool on); // every listener there is, and those to come
 
+// A reload to WANTED begins to bind: what WANTED does not bind any more is in nobody's way, so that *:5570 is bound
+// while 127.0.0.1:5570 still listens. NULL: it is over.
+void listener_make_way_for(const conf_t *wanted);
+
+// Somebody closes a socket at this tcp port about now. Whoever binds there waits a moment for that.
+void listener_port_closes(int port);
+
 // The holder's side has reached max_clients, or has room again. Each holder says
 // both in turn: while one of them is full nobody accepts.
 void listener_full(listener_t *self, bool full);
