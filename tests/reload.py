@@ -606,6 +606,29 @@ def test_standard_input_is_not_read_again():
     assert zb.accepts(tcp(one)) and zb.accepts(tcp(two))
 
 
+def test_why_the_last_reload_failed_is_told_until_one_succeeds():
+    with zb.Daemon(streamer("jobs", *(tcp(port) for port in zb.free_ports(2)))) as daemon, zb.Control(daemon) as control:
+        good = zb.read(daemon.file)
+        assert control.json("status")["last_reload"]["problems"] == [] and "last reload" not in control.ask("status")
+        zb.write(daemon.file, good + "frontend_sndhvm = 5\ncolour = red\n")
+        control.ask("reload")
+        told = control.json("status")["last_reload"]
+        assert not told["ok"] and [re.match(r"(.*):\d+:\d+: error: ", line)[1] for line in told["problems"]] == [daemon.file] * 2, told
+        assert all(f"error: last reload: {problem}\n" in control.ask("status") + "\n" for problem in told["problems"])
+        # What only shows when it is done counts likewise, and the last one alone.
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            zb.write(daemon.file, good + f"frontend_bind = {tcp(taken.getsockname()[1])}\n")
+            control.ask("reload")
+            (problem,) = control.json("status")["last_reload"]["problems"]
+            assert "cannot bind" in problem and "Address already in use" in problem, problem
+        zb.write(daemon.file, good)
+        control.ask("reload")
+        assert control.json("status")["last_reload"]["problems"] == [] and "last reload" not in control.ask("status")
+        assert daemon.stop() == 0
+
+
 def test_check_reload_says_what_reload_would_do_and_does_not_do_it():
     one, two, three, four = zb.free_ports(4)
     folder = zb.folder()

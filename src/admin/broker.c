@@ -64,6 +64,7 @@ void
 broker_status(const broker_t *self, broker_status_t *status)
 {
     *status = self->status;
+    status->reload_problems = self->reload_problems.size ? self->reload_problems.data : "";
 }
 
 const conf_t *
@@ -235,6 +236,7 @@ broker_destroy(broker_t **self_p)
         slot_free(self, slot);
     }
     free(self->slots);
+    text_free(&self->reload_problems);
     guarding_end(self);
     conf_destroy(&self->conf);
     retire_deaf(self);

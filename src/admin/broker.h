@@ -37,6 +37,7 @@ typedef struct {
     int64_t reload_wall_ns;         // of the last successful (re)load
     uint64_t reloads_success, reloads_failure;
     bool reload_ok;                 // the last one
+    const char *reload_problems;    // why it failed, one a line; "" when it did not
     bool stopping;
 } broker_status_t;
 

@@ -53,6 +53,7 @@ struct broker {
     int64_t stop_ms;       // deadline of the stop
     logins_t *logins;
     broker_status_t status;
+    text_t reload_problems;
     int tick;
     int over;              // an eventfd: the thread of some route is over
 };

@@ -107,9 +107,14 @@ log_problems(diag_t *diag, bool ok)
 }
 
 static void
-note_reload(broker_t *self, bool ok)
+note_reload(broker_t *self, bool ok, diag_t *diag)
 {
+    diag_item_t problem;
     self->status.reload_ok = ok;
+    text_clear(&self->reload_problems);
+    for (size_t i = 0; !ok && diag_at(diag, i, &problem); i++)
+        if (problem.level == DIAG_ERROR)
+            text_add(&self->reload_problems, "%s\n", problem.text);
     if (ok) {
         self->status.reloads_success++;
         self->status.reload_wall_ns = clock_wall_ns();
@@ -138,7 +143,7 @@ broker_reload(broker_t *self, text_t *answer)
         log_changes(plan);
     } else
         answer_problems(diag, answer);
-    note_reload(self, ok);
+    note_reload(self, ok, diag);
     service_ready();
     text_free(&lines);
     plan_destroy(&plan);
