@@ -6,8 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "conf/conf.h"
-#include "conf/ini.h"
+#include "conf/raw.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -210,43 +209,24 @@ read_file(const char *file, text_t *text)
     return !failed;
 }
 
-static char *
-value_of(const ini_t *ini, const char *key)
-{
-    char *found = NULL;
-    for (size_t i = 0; i < ini->entry_count; i++)
-        if (strcmp(ini->sections[ini->entries[i].section].name, "zbroker") == 0 && strcmp(ini->entries[i].key, key) == 0) {
-            free(found);
-            found = xstrdup(ini->entries[i].value);
-        }
-    return found;
-}
-
-// An included file may say it; then all of the configuration must be right.
-static char *
-control_of_whole(const char *file, diag_t *diag)
-{
-    conf_t *conf = conf_load(file, NULL, 0, diag);
-    char *found = conf ? xstrdup(conf->control ? conf->control : "") : NULL;
-    conf_destroy(&conf);
-    return found;
-}
-
-// `control' of [zbroker] in FILE, as far as it can be read: whether the rest is
-// right is not our business. NULL: it has none.
+// `control' of [zbroker] in FILE and what it includes, as far as they can be read: whether the rest is right is not our
+// business, least of all before a reload. NULL: it is nowhere.
 static char *
 control_of(const char *file, const text_t *text)
 {
-    ini_t ini = { 0 };
+    raw_t raw = { 0 };
     diag_t *diag = diag_new();
-    ini_read(&ini, file, text->data, text->size, diag);
-    char *found = value_of(&ini, "control"), *include = value_of(&ini, "include");
-    if (!found && include && strcmp(file, "-") != 0)
-        found = control_of_whole(file, diag);
-    free(include);
-    ini_free(&ini);
+    const raw_item_t *found = NULL;
+    raw_read(&raw, file, text->data, text->size, NULL, 0, diag);
+    for (size_t i = 0; i < raw.sections[RAW_PROCESS].count; i++)
+        if (strcmp(raw.sections[RAW_PROCESS].items[i].key, "control") == 0)
+            found = &raw.sections[RAW_PROCESS].items[i];
+    char *path = NULL;
+    if (found)
+        path = *found->value && *found->value != '/' ? xasprintf("%s/%s", found->folder, found->value) : xstrdup(found->value);
+    raw_free(&raw);
     diag_destroy(&diag);
-    return found;
+    return path;
 }
 
 // The caller frees.
