@@ -290,7 +290,7 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
         return -1;
     }
     watch_count_with(self->watch, recv_counted);
-    guard_use(self->guard, &self->checked); // the broker's own reading then finds it unchanged
+    guard_use(self->guard, &self->checked); // the broker's own reading then finds it unchanged; nothing was in force before
     self->setup.guard = self->guard;
     self->setup.services = (route_services_t){ .ctx = self->ctx,
                                                .watch = self->watch,

@@ -29,6 +29,7 @@ typedef struct acl acl_t;
 acl_t *acl_parse(const char *file, const char *text, size_t size, diag_t *diag);
 acl_t *acl_load(const char *file, diag_t *diag);
 void acl_free(acl_t **self_p);
+bool acl_same(const acl_t *a, const acl_t *b); // made of the same text
 
 // What one client may do: a copy, the acl may go. USER and CLIENT "" where there is none.
 typedef struct acl_view acl_view_t;

@@ -17,6 +17,7 @@ typedef struct keyset keyset_t;
 keyset_t *keyset_load(const char *folder, keyset_t *before,
                       void (*damaged)(void *arg, const char *file, int line, const char *text), void *arg);
 
+size_t keyset_left_out(const keyset_t *self); // certificates that something is wrong with
 const char *keyset_find(const keyset_t *self, const uint8_t key[32]); // the user, NULL: unknown
 
 // Walk the keys: I goes up to, not including, keyset_room. NULL: no key there.
