@@ -528,7 +528,7 @@ def test_states_survive_a_reload():
     def states():
         return [route["state"] for route in control.json("show routes")["routes"]]
 
-    with zb.Daemon(text(100)) as daemon, zb.Control(daemon) as control:
+    with zb.Daemon(text(100)) as daemon, zb.Control(daemon) as control, zb.Control(daemon) as other:
         for verb, name in (("pause", "p"), ("drain", "d"), ("disable", "x")):
             control.ask(f"{verb} {name}")
         expected = ["paused", "draining", "disabled", "running"]
@@ -549,13 +549,15 @@ def test_states_survive_a_reload():
         zb.wait_until(lambda: states() == ["running"] * 4)
         assert "backend_sndhwm = 9" in control.ask("show config x")
         for n in range(5):
-            control.ask("disable x")
+            other.send("disable x")
+            zb.wait_until(lambda: states()[2] != "running")
             reload(daemon, control, text(20 + n))
             if n % 2:
                 reload(daemon, control, "".join(text(20).split("\n\n")[:2]) + "\n\n")
                 reload(daemon, control, text(20))
             control.ask("enable x")
             zb.wait_until(lambda: states() == ["running"] * 4, 20)
+            assert other.answer() == "route x: disabled"
         assert zb.accepts(tcp(ports[4])) and zb.accepts(tcp(ports[5]))
         assert daemon.stop() == 0, daemon.log()
 

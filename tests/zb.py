@@ -349,16 +349,24 @@ class Control:
         self.socket.connect(daemon.control)
         self.file = self.socket.makefile("rb")
 
-    def ask(self, line):
+    def send(self, line):
+        """Ask, and let the answer wait."""
+        self.asked = line
         self.socket.sendall(line.encode() + b"\n")
+
+    def answer(self):
         lines = []
         while True:
             text = self.file.readline().decode(errors="replace")
             if not text:
-                raise AssertionError(f"{line}: the connection ended after {lines!r}")
+                raise AssertionError(f"{self.asked}: the connection ended after {lines!r}")
             if text == "\n":
                 return "\n".join(lines)
             lines.append(text[:-1])
+
+    def ask(self, line):
+        self.send(line)
+        return self.answer()
 
     def json(self, line):
         return json.loads(self.ask(line + " json"))

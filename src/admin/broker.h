@@ -55,6 +55,11 @@ int broker_verb(broker_t *self, verb_t verb, const char *route, text_t *error);
 int broker_clear(broker_t *self, const char *route, text_t *error); // NULL: every route
 int broker_kick(broker_t *self, const char *route, const char *client, text_t *error);
 
+// Does a route of this name still drain, after it was disabled, re-created or removed?
+bool broker_is_leaving(const broker_t *self, const char *route);
+// LEFT hears of each that has done so, with what it lost. NULL: no more.
+void broker_on_left(broker_t *self, void (*left)(void *arg, const char *route, const route_leftover_t *leftover), void *arg);
+
 // Read the file again and apply it: all or nothing. ANSWER gets one line a
 // change, or every problem of the file. 0 or -1.
 int broker_reload(broker_t *self, text_t *answer);

@@ -54,6 +54,8 @@ struct broker {
     logins_t *logins;
     broker_status_t status;
     text_t reload_problems;
+    void (*on_left)(void *arg, const char *route, const route_leftover_t *leftover);
+    void *on_left_arg;
     int tick;
     int over;              // an eventfd: the thread of some route is over
 };
