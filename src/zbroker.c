@@ -289,7 +289,7 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
         diag_error(diag, (place_t){ .file = "zbroker" }, "cannot start: %s", strerror(errno));
         return -1;
     }
-    watch_count_with(self->watch, recv_counted);
+    watch_count_with(self->watch, recv_counted, recv_brought_frames);
     guard_use(self->guard, &self->checked); // the broker's own reading then finds it unchanged; nothing was in force before
     self->setup.guard = self->guard;
     self->setup.services = (route_services_t){ .ctx = self->ctx,

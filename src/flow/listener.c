@@ -54,19 +54,10 @@ static void *gone_arg;
 
 // --- tcp ---------------------------------------------------------------------
 
-static int64_t
-option_number(const side_conf_t *side, int option, int64_t otherwise)
-{
-    for (size_t i = 0; i < side->option_count; i++)
-        if (side->options[i].option->option == option)
-            return side->options[i].value.number;
-    return otherwise;
-}
-
 static int
 backlog(const side_conf_t *side)
 {
-    int wanted = (int)option_number(side, ZMQ_BACKLOG, 100);
+    int wanted = (int)side_option(side, ZMQ_BACKLOG, 100);
     return backlog_cap && wanted > backlog_cap ? backlog_cap : wanted;
 }
 
@@ -158,12 +149,12 @@ tcp_options(int fd, const side_conf_t *side, int family)
     set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (family == AF_INET6)
         set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
-    int64_t sndbuf = option_number(side, ZMQ_SNDBUF, -1), rcvbuf = option_number(side, ZMQ_RCVBUF, -1);
+    int64_t sndbuf = side_option(side, ZMQ_SNDBUF, -1), rcvbuf = side_option(side, ZMQ_RCVBUF, -1);
     if (sndbuf >= 0)
         set_int(fd, SOL_SOCKET, SO_SNDBUF, sndbuf);
     if (rcvbuf >= 0)
         set_int(fd, SOL_SOCKET, SO_RCVBUF, rcvbuf);
-    int64_t tos = option_number(side, ZMQ_TOS, 0);
+    int64_t tos = side_option(side, ZMQ_TOS, 0);
     if (tos > 0)
         set_int(fd, IPPROTO_IP, IP_TOS, tos);
     if (tos > 0 && family == AF_INET6)
@@ -258,7 +249,7 @@ open_tcp(listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, 
 {
     struct sockaddr_storage address;
     socklen_t length;
-    bool ipv6 = option_number(side, ZMQ_IPV6, 0) != 0;
+    bool ipv6 = side_option(side, ZMQ_IPV6, 0) != 0;
     if (!tcp_address(endpoint, ipv6, &address, &length)) {
         snprintf(reason, size, "no such address or interface here");
         return -1;
