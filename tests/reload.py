@@ -658,6 +658,27 @@ def test_check_reload_says_what_reload_would_do_and_does_not_do_it():
         assert daemon.log().count("reloaded: ") == log + 6, daemon.log()
 
 
+def test_a_plan_knows_what_cannot_be_bound():
+    one, two, free = zb.free_ports(3)
+    with zb.Daemon(streamer("jobs", tcp(one), tcp(two))) as daemon, zb.Control(daemon) as control:
+        folder = daemon.folder
+        zb.write(f"{folder}/file", "not a socket")
+        for endpoint, reason in ((f"ipc://{folder}/nowhere/in", "No such file or directory"), (f"ipc://{folder}/file", "not a socket"),
+                                 (f"tcp://192.0.2.1:{free}", "Cannot assign requested address"), ("tcp://none:5555", "no such")):
+            zb.write(daemon.file, streamer("jobs", tcp(one), tcp(two), f"frontend_security = none\nfrontend_bind = {endpoint}"))
+            for command in ("show plan", "reload"):
+                answer = control.ask(command)
+                assert answer.startswith("error: ") and reason in answer, (command, answer)
+        # What can be is not, by a plan.
+        for endpoint, there in ((f"ipc://{folder}/in", lambda: os.path.exists(f"{folder}/in")), (tcp(free), lambda: zb.accepts(tcp(free)))):
+            zb.write(daemon.file, streamer("jobs", tcp(one), tcp(two), f"frontend_bind = {endpoint}"))
+            plan = control.ask("show plan")
+            assert f" {endpoint} (" in plan, plan
+            assert not there()
+            assert not control.ask("reload").startswith("error: ") and there()
+        assert daemon.stop() == 0
+
+
 def test_counters_never_go_back():
     one, two = zb.free_ports(2)
     with zb.Daemon(streamer("jobs", tcp(one), tcp(two))) as daemon, zb.Control(daemon) as control, clients() as context:

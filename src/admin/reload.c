@@ -153,6 +153,18 @@ broker_reload(broker_t *self, text_t *answer)
     return ok ? 0 : -1;
 }
 
+// What a reload binds is tried: a plan that can be made is one that works.
+static int
+try_plan(broker_t *self, const conf_t *wanted, const plan_t *plan, diag_t *diag)
+{
+    int rc = 0;
+    listener_make_way_for(wanted);
+    for (size_t i = 0; i < plan->count; i++)
+        rc |= ready_try(self, &plan->steps[i], diag);
+    listener_make_way_for(NULL);
+    return rc;
+}
+
 int
 broker_plan(broker_t *self, const char *file, text_t *answer)
 {
@@ -161,13 +173,13 @@ broker_plan(broker_t *self, const char *file, text_t *answer)
     policy_t *policy = NULL;
     if (wanted && self->setup->guard && guard_check(self->setup->guard, wanted, &policy, diag) == -1)
         conf_destroy(&wanted);
-    if (wanted) {
-        plan_t *plan = make_plan(self, wanted, policy);
+    plan_t *plan = wanted ? make_plan(self, wanted, policy) : NULL;
+    int rc = plan ? try_plan(self, wanted, plan, diag) : -1;
+    if (rc == 0)
         plan_print(plan, answer);
-        plan_destroy(&plan);
-    } else
+    else
         answer_problems(diag, answer);
-    int rc = wanted ? 0 : -1;
+    plan_destroy(&plan);
     policy_free(&policy);
     conf_destroy(&wanted);
     diag_destroy(&diag);

@@ -36,6 +36,7 @@ struct listener {
     bool adopted;  // systemd made it
     int port;      // of tcp, else 0
     bool leaving;  // the configuration that is on its way does not bind it
+    bool tried;    // only bound, to see whether that works
     bool listens; // it could be bound
     unsigned closed; // not accepting: closed_for_t
     unsigned full;   // holders who have no room
@@ -224,7 +225,9 @@ static int
 bind_and_listen(const listener_t *self, const struct sockaddr_storage *address, socklen_t length, int backlog)
 {
     share_port(self, true);
-    int rc = bind_patiently(self, address, length) == 0 ? listen(self->fd, backlog) : -1;
+    int rc = bind_patiently(self, address, length);
+    if (rc == 0 && !self->tried)
+        rc = listen(self->fd, backlog);
     int error = errno;
     share_port(self, false);
     errno = error;
@@ -260,7 +263,7 @@ open_tcp(listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, 
         say_why(self, errno, reason, size);
         return -1;
     }
-    self->listens = true;
+    self->listens = !self->tried;
     return 0;
 }
 
@@ -341,7 +344,7 @@ open_ipc(listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, 
     if (ipcpath_bind(self->fd, path, side->ipc_mode, side->ipc_group, reason, size) == -1)
         return -1;
     remember_file(self);
-    if (listen(self->fd, backlog(side)) == -1) {
+    if (!self->tried && listen(self->fd, backlog(side)) == -1) {
         snprintf(reason, size, "%s", strerror(errno));
         return -1;
     }
@@ -475,11 +478,12 @@ adopt(listener_t *self, int fd)
     detach_filter(fd); // the process before may have stopped accepting on it
 }
 
-listener_t *
-listener_open(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, diag_t *diag)
+static listener_t *
+new_listener(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, bool tried, diag_t *diag)
 {
     char reason[256] = "";
     listener_t *self = xcalloc(1, sizeof *self);
+    self->tried = tried;
     self->wanted = xstrdup(endpoint->at.text);
     self->transport = endpoint->at.transport;
     self->port = self->transport == TRANSPORT_TCP ? endpoint->at.port : 0;
@@ -500,6 +504,21 @@ listener_open(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, 
     diag_error(diag, endpoint->place, "cannot bind %s: %s", endpoint->at.text, reason);
     listener_close(&self, false);
     return NULL;
+}
+
+listener_t *
+listener_open(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, diag_t *diag)
+{
+    return new_listener(endpoint, side, fd, false, diag);
+}
+
+int
+listener_try(const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *diag)
+{
+    listener_t *self = new_listener(endpoint, side, -1, true, diag);
+    int rc = self ? 0 : -1;
+    listener_close(&self, false);
+    return rc;
 }
 
 // What to hand to zmq_bind: libzmq resolves an ipc path even when it is given a descriptor.

@@ -20,6 +20,9 @@ typedef struct listener listener_t;
 // reason in DIAG at the endpoint's place.
 listener_t *listener_open(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, diag_t *diag);
 
+// Could it be opened? It is bound for a moment, where nobody can connect, and closed. 0, or -1 with DIAG.
+int listener_try(const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *diag);
+
 // Bind SOCKET to it (ZMQ_USE_FD on a duplicate; zmq_bind where there is no descriptor). 0, or -1 with zmq_errno.
 int listener_give(listener_t *self, void *socket);
 
