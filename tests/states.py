@@ -219,10 +219,12 @@ def test_disable_delivers_then_refuses_and_enable_goes_on():
 def test_disable_says_how_many_were_lost_when_it_is_over():
     with house("jobs", "streamer", "\n[zbroker]\ndrain_timeout = 1s") as (daemon, control, peers, one, _), zb.Control(daemon) as other:
         push = peers.open(zmq.PUSH, one)
+        received = lambda: control.route("jobs")["frontend"]["messages_received"]
         for lost in (3, 1):
+            earlier = received()
             for number in range(lost):
                 push.send(b"nobody takes it")
-            zb.wait_until(lambda: control.route("jobs")["frontend"]["messages_received"] > 0)
+            zb.wait_until(lambda: received() > earlier)
             before = control.route("jobs")["dropped"]["shutdown"]
             other.send("disable jobs")
             zb.wait_until(lambda: state(control, "jobs") == "draining")
@@ -235,7 +237,7 @@ def test_disable_says_how_many_were_lost_when_it_is_over():
             push.close()
             push = peers.open(zmq.PUSH, one)
         push.send(b"nobody takes it")
-        zb.wait_until(lambda: control.route("jobs")["frontend"]["messages_received"] == 5)
+        zb.wait_until(lambda: received() == 5)
         assert control.json("disable jobs") == {"ok": True, "undelivered": 1, "unanswered": 0}
         # Whoever does not wait for the answer does not keep it from ending.
         assert control.ask("enable jobs") == "route jobs: running"
