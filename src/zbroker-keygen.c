@@ -36,6 +36,18 @@ static const char usage_text[] =
     "       zbroker-keygen --check FILE...\n"
     "       zbroker-keygen -V | -h\n";
 
+static const char help_text[] =
+    "\n"
+    "  cert NAME                 make a pair of CURVE keys: NAME and NAME_secret\n"
+    "  -d, --directory DIR       write them there\n"
+    "  -m, --metadata KEY=VALUE  add a line to it, as in name=alice\n"
+    "  password USER             read a password, print a line for a file of users\n"
+    "      --check FILE...       say what each file is, and what is wrong with it\n"
+    "  -V, --version             the version\n"
+    "  -h, --help                this\n"
+    "\n"
+    "See zbroker-keygen(1).\n";
+
 static int
 usage(const char *why, const char *what)
 {
@@ -297,9 +309,11 @@ check_cert(const char *path)
     cert_user(&cert, public_path, user);
     if (rc == 0)
         printf("%s: certificate of %s, key %s%s\n", path, user, cert.public_text, pair ? ", with its secret part" : "");
-    else if (fault.line > 0)
+    if (*fault.warning)
+        fprintf(stderr, "%s: warning: %s\n", path, fault.warning);
+    if (rc == -1 && fault.line > 0)
         fprintf(stderr, "%s:%d: error: %s\n", path, fault.line, fault.text);
-    else
+    else if (rc == -1)
         fprintf(stderr, "%s: error: %s\n", path, fault.text);
     cert_wipe(&cert);
     free(public_path);
@@ -311,8 +325,7 @@ static int
 check_users(const char *path)
 {
     diag_t *diag = diag_new();
-    file_warn_mode(path, diag);
-    users_t *users = users_load(path, diag);
+    users_t *users = file_check(path, TRUST_HASHES, diag) == 0 ? users_load(path, diag) : NULL;
     int rc = users ? EXIT_OK : EXIT_FAILED;
     diag_print(diag, stderr);
     if (users)
@@ -348,6 +361,7 @@ help_command(int argc, char **argv)
 {
     (void)argc, (void)argv;
     fputs(usage_text, stdout);
+    fputs(help_text, stdout);
     return EXIT_OK;
 }
 

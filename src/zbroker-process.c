@@ -8,10 +8,22 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
+
+// A dump holds keys and passwords, and so does what a process of the same user
+// may read or trace: where the administrator wants no dump, both are refused.
+// execve(2) undoes it, so it is the first thing in main.
+void
+process_close_memory(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_CORE, &limit) == -1 || limit.rlim_cur == 0)
+        prctl(PR_SET_DUMPABLE, 0);
+}
 
 static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR2 };
 

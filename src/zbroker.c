@@ -390,6 +390,7 @@ check(const options_t *options, const conf_t *conf)
 int
 main(int argc, char **argv)
 {
+    process_close_memory();
     options_t options = { .file = ZB_SYSCONFDIR "/zbroker.ini" };
     options_parse(&options, argc, argv);
     diag_t *diag = diag_new();

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MPL-2.0
 """The control socket of a running daemon: the protocol, exact counts, states, clients, taps."""
 
+import contextlib
 import json
 import os
 import select
 import socket
 import stat
 import statistics
+import subprocess
 import time
 
 import zb
@@ -205,10 +207,11 @@ def test_clients_are_listed_and_kicked():
         assert clients[0]["route"] == "jobs" and clients[0]["side"] == "frontend" and clients[0]["peer"].startswith("127.0.0.1:")
         first = control.ask("show clients jobs").splitlines()[1].split()[0]
         assert first == str(clients[0]["id"])
-        assert control.ask(f"kick jobs {first}") == f"route jobs: client {first} cut"
+        assert control.ask(f"kick jobs {first}") == f"route jobs: client {first} kicked"
         zb.wait_until(lambda: [c["id"] for c in control.json("show clients")["clients"]] not in ([], [clients[0]["id"]]),
                       what="the client to come back with another id")
         assert control.ask(f"kick jobs {first}").startswith("error: ")
+        daemon.wait_log(rf'control: kick by uid \d+ failed: "route jobs has no client {first}" event=control-failed command="kick jobs {first}" uid=')
         push.close()
 
 
@@ -452,6 +455,165 @@ def test_stop_without_a_route():
         assert control.json("show routes") == {"routes": []}
         assert control.ask("stop") == "stopping"
         assert daemon.wait() == 0
+
+
+def is_connected(peer):
+    """False: refused or cut. What it was told is read."""
+    try:
+        return bool(peer.recv(4096, socket.MSG_DONTWAIT)) and is_connected(peer)
+    except BlockingIOError:
+        return True
+    except ConnectionResetError:
+        return False
+
+
+def test_one_user_does_not_hold_all_control_places():
+    folder = zb.folder()
+    os.chmod(folder, 0o755)
+    with zb.Daemon("[zbroker]\ncontrol_mode = 0666\n", folder=folder) as daemon, contextlib.ExitStack() as stack:
+        def connect(uid, count):
+            peers = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(count)]
+            with zb.as_user(uid):
+                for peer in peers:
+                    peer.connect(daemon.control)
+            return peers
+
+        def connected(peers):
+            return sum(is_connected(peer) for peer in peers)
+
+        mallory = connect(1001, 100)
+        zb.wait_until(lambda: connected(mallory) == 32)
+        assert daemon.ctl("status").returncode == 0
+        others = [peer for uid in range(1002, 1010) for peer in connect(uid, 40)]
+        zb.wait_until(lambda: connected(mallory + others) == 248)
+        with contextlib.ExitStack() as own:
+            for _ in range(8):
+                assert "error" not in own.enter_context(zb.Control(daemon)).ask("status")
+            assert connected(mallory + others) == 248
+
+
+SECRET = "hunter2-of-the-upstream"
+
+# What a file may be taken for: each key has the daemon read it, and say what is wrong with it.
+NAMED = {
+    "include": "[zbroker]\ninclude = {secret}\n",
+    "include by a pattern": "[zbroker]\ninclude = {secret}*\n",
+    "include of an include": "[zbroker]\ninclude = {folder}/outer.ini\n",
+    "acl": "frontend_acl = {secret}\n",
+    "users": "frontend_users = {secret}\nfrontend_security = plain\n",
+    "server_cert": "frontend_server_cert = {secret}\nfrontend_client_certs = any\nfrontend_security = curve\n",
+    "client_certs": "frontend_server_cert = {secret}\nfrontend_client_certs = {secret}\nfrontend_security = curve\n",
+    "plain_password_file": "backend_plain_username = u\nbackend_plain_password_file = {secret}\nbackend_security = plain\n",
+}
+
+# How a secret may look on its line.
+LINES = [SECRET, f"{SECRET}=", f"x:{SECRET}", f"{SECRET}:x", f"topic {SECRET}/+x", f"[{SECRET}", f"[zbroker]\n{SECRET}", f"[zbroker]\n {SECRET} = 1",
+         f"curve\n    secret-key = {SECRET}"]
+
+
+def test_no_answer_repeats_a_line_of_a_file_that_is_no_configuration():
+    folder = zb.folder()
+    secret = os.path.join(folder, "secret")
+    ports = zb.free_ports(2)
+    route = f"[route r]\ntype = forwarder\nfrontend_bind = tcp://127.0.0.1:{ports[0]}\nbackend_connect = tcp://127.0.0.1:{ports[1]}\n"
+    zb.write(os.path.join(folder, "outer.ini"), f"[zbroker]\ninclude = {secret}\n")
+    with zb.Daemon("[zbroker]\n", folder=folder) as daemon:
+        for line in LINES:
+            zb.write(secret, line + "\n", 0o600)
+            for key, text in NAMED.items():
+                text = text.format(secret=secret, folder=folder)
+                file = zb.write(os.path.join(folder, "plan.ini"), text if text.startswith("[") else route + text)
+                answer = daemon.ctl("show", "plan", file)
+                assert SECRET not in answer.stdout + answer.stderr, (key, line, answer)
+            assert SECRET not in str(daemon.ctl("show", "plan", secret)), line
+            zb.write(daemon.file, f"[zbroker]\ninclude = {secret}\n")
+            assert SECRET not in str(daemon.ctl("reload")), line
+        assert SECRET not in daemon.log()
+
+
+def test_a_plan_reads_the_file_of_who_asks_and_not_of_the_daemon():
+    folder, outside = zb.folder(), zb.folder()
+    os.chmod(folder, 0o755)
+    os.chmod(outside, 0o755)
+    hidden = zb.write(os.path.join(folder, "hidden.ini"), "[zbroker]\nlog_level = debug\n", 0o600)
+    mine = zb.write(os.path.join(outside, "mine.ini"), "[zbroker]\nlog_level = error\n")
+    with zb.Daemon("[zbroker]\ncontrol_mode = 0666\n", folder=folder) as daemon:
+        with zb.as_user(1001), zb.Control(daemon) as control, open(mine) as file:
+            for line in (f"show plan {hidden}", f"show plan {mine}", "show plan /etc/shadow", "show plan /nothing"):
+                assert control.ask(line) == "error: FILE must come as an open descriptor with the line, as zbrokerctl sends it", line
+            assert "log_level" in control.ask(f"show plan {mine}", file.fileno())
+            assert "log_level" in control.ask("show plan /what/it/is/called.ini", file.fileno())
+            assert control.ask(f"show plan {daemon.file}") == control.ask("show plan")
+
+
+def test_a_plan_needs_no_right_of_the_daemon_and_gives_none():
+    daemons_user, ours = zb.changed_to(65534), zb.changed_to(1001)
+    folder, outside = zb.folder(), zb.folder()
+    for uid, path in ((65534, folder), (1001, outside)):
+        os.chmod(path, 0o755)
+        os.chown(path, uid, uid)
+    mine = zb.write(os.path.join(outside, "mine.ini"), "[zbroker]\nlog_level = error\n", 0o600)
+    its = zb.write(os.path.join(folder, "its.ini"), "[zbroker]\nlog_level = error\n", 0o600)
+    os.chown(mine, 1001, 1001)
+    os.chown(its, 65534, 65534)
+    with zb.Daemon("[zbroker]\ncontrol_mode = 0666\n", folder=folder, wrap=daemons_user) as daemon:
+        plan = lambda file: subprocess.run(ours + zb.program("zbrokerctl") + ["-s", daemon.control, "show", "plan", file],
+                                           text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert plan(mine).returncode == 0 and "log_level" in plan(mine).stdout, plan(mine)
+        assert plan(its).returncode == 1 and plan(its).stderr == f"zbrokerctl: {its}: Permission denied\n", plan(its)
+
+
+def test_a_plan_waits_for_no_file():
+    folder = zb.folder()
+    fifo = os.path.join(folder, "fifo")
+    os.mkfifo(fifo)
+    huge = os.path.join(folder, "huge")
+    with open(huge, "wb") as out:
+        out.truncate(1 << 40)
+    with zb.Daemon("[zbroker]\n", folder=folder) as daemon, zb.Control(daemon) as control:
+        reader, writer = os.pipe()
+        one, other = socket.socketpair()
+        folder_fd = os.open(folder, os.O_RDONLY)
+        huge_fd = os.open(huge, os.O_RDONLY)
+        path_fd = os.open(huge, os.O_PATH)
+        write_fd = os.open(huge, os.O_WRONLY)
+        wrongs = {reader: "not a regular file", writer: "not a regular file", one.fileno(): "not a regular file", folder_fd: "a folder",
+                  huge_fd: "File too large", path_fd: "Bad file descriptor", write_fd: "Bad file descriptor"}
+        for descriptor, reason in wrongs.items():
+            answer = control.ask("show plan /x.ini", descriptor)
+            assert answer.startswith("error: ") and reason in answer, (reason, answer)
+        result = daemon.ctl("show", "plan", fifo)
+        assert result.returncode == 1 and "not a regular file" in result.stderr, result
+        for descriptor in (reader, writer, folder_fd, huge_fd, path_fd, write_fd):
+            os.close(descriptor)
+        one.close(), other.close()
+
+
+def test_a_plan_includes_only_what_is_below_the_folder_of_the_configuration():
+    folder, outside = zb.folder(), zb.folder()
+    os.mkdir(os.path.join(folder, "conf.d"))
+    zb.write(os.path.join(folder, "conf.d/a.ini"), "[zbroker]\nlog_level = debug\n")
+    zb.write(os.path.join(outside, "b.ini"), "[zbroker]\nlog_level = debug\n")
+    os.symlink(os.path.join(outside, "b.ini"), os.path.join(folder, "conf.d/link.ini"))
+    plan = os.path.join(outside, "plan.ini")
+    cases = {
+        f"{folder}/conf.d/a.ini": True, f"{folder}/conf.d/a*": True, f"{folder}/*/a.ini": True, f"{folder}/../{os.path.basename(folder)}/conf.d/a.ini": True,
+        "b.ini": False, "*.ini": False, f"{outside}/b.ini": False, f"{outside}/nothing*": False, f"{folder}/conf.d/link.ini": False,
+        f"{folder}/conf.d/l*": False, f"{folder}/*/../../*/b.ini": False, f"{folder}/conf.d/nothing": False, f"{folder}x/*": False, "/etc/passwd": False,
+    }
+    with zb.Daemon("[zbroker]\n", folder=folder) as daemon:
+        for include, may in cases.items():
+            zb.write(plan, f"[zbroker]\ninclude = {include}\n")
+            result = daemon.ctl("show", "plan", plan)
+            if may:
+                assert result.returncode == 0 and "log_level" in result.stdout, (include, result)
+            else:
+                assert result.returncode == 1 and "log_level" not in result.stdout, (include, result)
+                assert f"only files below {folder} can be included here" in result.stderr, (include, result)
+        zb.write(daemon.file, f"[zbroker]\ninclude = {outside}/b.ini\n")
+        assert "log_level" in daemon.ctl("show", "plan").stdout
+        assert daemon.ctl("show", "plan", daemon.file).stdout == daemon.ctl("show", "plan").stdout
+        assert "log_level" in daemon.ctl("reload").stdout
 
 
 if __name__ == "__main__":

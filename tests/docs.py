@@ -83,7 +83,7 @@ def test_design_names_only_what_is_there():
     gone = []
     for room, names in rooms().items():
         gone += [room + name for name in names if not glob.glob(os.path.join(zb.SRCDIR, room, name.rstrip("/") + "*"))]
-    assert len(rooms()) == 8, f"rooms: {sorted(rooms())}"
+    assert len(rooms()) == 9, f"rooms: {sorted(rooms())}"
     assert not gone, f"doc/design.md speaks of what is not there: {gone}"
 
 
@@ -151,11 +151,13 @@ def test_every_command_is_told():
     with zb.Daemon(ini) as daemon:
         answer = daemon.ctl("help")
         assert answer.returncode == 0, answer.stderr
-        lines = answer.stdout.strip().splitlines()
+        lines = [line for line in answer.stdout.splitlines() if not line.startswith(" ")]
         assert len(lines) > 15, answer.stdout
         told = entries(section(manual, "COMMANDS"))
+        for name in (each["name"] for each in zb.Control(daemon).json("help")["commands"]):
+            assert any(line.startswith(name) for line in lines), f"zbrokerctl's own list has no {name}"
         for line in lines:
-            name = re.match(r"[a-z_]+(?: [a-z_]+)?(?= |$)", line).group(0)
+            name = re.match(r"[a-z_-]+(?: [a-z_]+)?(?= |$)", line).group(0)
             assert any(re.match(rf"Cm {name}(?: |$)", item) for item in told), f"zbrokerctl.8 has no entry for {name}"
 
 
@@ -193,6 +195,46 @@ def test_readme_starts_with_commands_that_exist():
             assert re.search(rf"^{word}\)$", source("bootstrap"), re.M), f"{path}: ./bootstrap {word} does not exist"
             assert f"./bootstrap {word}" in usage, f"./bootstrap --help is silent about {word}"
     assert {"run", "check"} <= set(re.findall(r"^\./bootstrap (\w+)", source("README.md"), re.M))
+
+
+def in_bootstrap(script, **env):
+    """What SCRIPT says where the functions of ./bootstrap are known, without anything that it would do by itself."""
+    functions = source("bootstrap").split("\nstay=no all=no\n")[0]
+    env = dict(os.environ, **{"CI": "", **env})
+    result = subprocess.run(["sh", "-c", functions + "\nmanager=none column=2 all=no\n" + script], text=True, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, env=env, cwd=zb.SRCDIR, timeout=20)
+    assert result.returncode == 0, result.stdout
+    return result.stdout
+
+
+def test_bootstrap_check_installs_large_packages_only_when_asked():
+    stubs = "missing_of() { names $1 2; }\ninstall() { say installed: $*; }\nid() { echo 0; }\ninstall_command() { :; }\n"
+    for script, env, wanted in (("check_packages", {}, False), ("all=yes\ncheck_packages", {}, True), ("check_packages", {"CI": "true"}, True)):
+        said = in_bootstrap(stubs + script, **env)
+        assert "installed: build-essential" in said, said
+        assert ("installed: systemd" in said) == wanted and ("going on without systemd" in said) != wanted, (script, env, said)
+    assert re.search(r"^\./bootstrap deps$", source(".ci/run"), re.M), "on a bare machine, tests would be skipped"
+
+
+def test_bootstrap_removes_the_policy_that_a_killed_one_left_behind_and_no_other():
+    path = os.path.join(zb.folder(), "policy-rc.d")
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    sleeper = zb.spawn(["sh", "-c", "read line", "bootstrap"], stdin=subprocess.PIPE)
+    texts = {f"#!/bin/sh\n# zbroker bootstrap, process {ended.pid}\nexit 101\n": False,
+             f"#!/bin/sh\n# zbroker bootstrap, process {os.getpid()}\nexit 101\n": False,
+             f"#!/bin/sh\n# zbroker bootstrap, process {sleeper.pid}\nexit 101\n": True,
+             "#!/bin/sh\nexit 101\n": True, "": True}
+    for text, stays in texts.items():
+        zb.write(path, text)
+        in_bootstrap(f"policy={path}\nremove_stale_policy")
+        assert os.path.exists(path) == stays, text
+    os.unlink(path)
+    in_bootstrap(f"policy={path}\nremove_stale_policy")
+    tools = zb.folder()
+    zb.write(f"{tools}/apt-get", "#!/bin/sh\ncat $policy\n", 0o755)
+    said = in_bootstrap(f"policy={path}\nexport policy\nPATH={tools}:$PATH\nenabled_services() {{ :; }}\napt_install x")
+    assert re.search(r"^# zbroker bootstrap, process \d+$", said, re.M) and not os.path.exists(path), said
 
 
 def test_changelog_speaks_of_this_version():

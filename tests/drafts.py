@@ -265,4 +265,18 @@ def test_draft_options_reach_the_sockets():
         assert daemon.stop() == 0, daemon.log()
 
 
+def test_small_batches_stall_nobody():
+    """libzmq writes less at once than its default, and goes on when it is told of room."""
+    for size in (1, 2000, 4096):
+        ini, front, back = pipeline(f"out_batch_size = {size}", kind="type = streamer")
+        need_drafts()
+        with zb.Daemon(ini) as daemon, zmq.Context() as context:
+            with zb.peer(context, zmq.PUSH, front, sndhwm=0) as push, zb.peer(context, zmq.PULL, back, rcvtimeo=int(20000 * zb.SLOW)) as pull:
+                for number in range(COUNT):
+                    push.send(b"%060d" % number)
+                for number in range(COUNT):
+                    assert pull.recv() == b"%060d" % number, size
+            assert daemon.stop() == 0, daemon.log()
+
+
 zb.main()

@@ -158,9 +158,12 @@ broker_reload(broker_t *self, text_t *answer)
 }
 
 int
-broker_plan(broker_t *self, const char *file, text_t *answer)
+broker_plan(broker_t *self, const char *file, int descriptor, text_t *answer)
 {
-    text_add(answer, "plan of %s\n", file ? file : self->conf->file);
+    char content[64] = "";
+    if (file && pread(descriptor, content, sizeof content - 1, 0) == -1)
+        return -1;
+    text_add(answer, "plan of %s%s\n", file ? file : self->conf->file, content);
     return 0;
 }
 

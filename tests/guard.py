@@ -338,6 +338,86 @@ def test_a_secret_that_is_not_secret_is_refused():
         assert "server_secret" in result.stderr and "error" in result.stderr
 
 
+def test_what_decides_about_rights_is_refused_when_others_may_write_to_it():
+    folder = zb.folder()
+    acl = zb.write(zb.folder() + "/acl", "user alice\ntopic write #\n")
+    ini, clients, server, front, _ = curve_house(folder, f"frontend_acl = {acl}")
+    alice = make_cert(clients, "alice")
+    file = zb.write(folder + "/zbroker.ini", ini)
+    with zb.Daemon(file, folder=folder) as daemon:
+        for path, wrong, named in ((acl, 0o666, acl), (acl, 0o664, acl), (os.path.dirname(acl), 0o777, acl), (clients, 0o775, clients),
+                                   (server, 0o646, server), (folder, 0o777, clients)):
+            right = stat.S_IMODE(os.stat(path).st_mode)
+            os.chmod(path, wrong)
+            for said in (zb.run("-t", "-c", file), daemon.ctl("reload")):
+                assert said.returncode == 1, (path, said)
+                assert re.search(re.escape(named) + r": (error: )?(others may write|mode \d+ lets others write)", said.stdout + said.stderr), (path, said)
+            os.chmod(path, right)
+            assert zb.run("-t", "-c", file).returncode == 0, path
+        # One certificate is left out, the others count.
+        bob = make_cert(clients, "bob")
+        os.chmod(alice, 0o666)
+        reload(daemon)
+        daemon.wait_log(r"clients/alice: certificate left out: mode 0666 lets others write to it")
+        assert not is_in(zmq.PUSH, front, alice, server) and is_in(zmq.PUSH, front, bob, server)
+        assert daemon.stop() == 0
+
+
+def test_a_secret_of_somebody_else_is_refused():
+    if os.geteuid() != 0:
+        raise zb.Skip("needs root")
+    folder = zb.folder()
+    os.chmod(folder, 0o755)
+    password = zb.write(folder + "/password", "secret\n", 0o600)
+    ini, clients, server, *_ = curve_house(folder)
+    plain = f"""
+[route out]
+type = streamer
+frontend_bind = ipc://{folder}/in
+backend_connect = tcp://127.0.0.1:{zb.free_port()}
+backend_security = plain
+backend_plain_username = zbroker
+backend_plain_password_file = {password}
+"""
+    for text, secret in ((ini, server + "_secret"), (plain, password)):
+        file = zb.write(folder + "/x.ini", text)
+        for owner, code in ((65534, 0), (1234, 1)):
+            os.chown(secret, owner, 65534)
+            os.chmod(secret, 0o440)
+            result = zb.run("-t", "-c", file, user=65534, group=65534, extra_groups=[])
+            assert result.returncode == code, (secret, owner, result)
+            assert f"{secret}: " + ("belongs to user 1234" if code else "mode 0440 is open to others") in result.stderr, result
+
+
+def test_a_secret_as_orchestrators_mount_it_is_taken_with_a_warning():
+    folder = zb.folder()
+    ini, clients, *_ = curve_house(folder)
+    os.mkdir(folder + "/..2026")
+    for part in ("server", "server_secret"):
+        os.rename(f"{folder}/{part}", f"{folder}/..2026/{part}")
+        os.symlink(f"..data/{part}", f"{folder}/{part}")
+    os.symlink("..2026", folder + "/..data")
+    os.chmod(folder + "/..2026/server_secret", 0o440)
+    result = zb.run("-t", "-c", zb.write(folder + "/x.ini", ini))
+    assert result.returncode == 0, result
+    assert re.search(r"warning: the secret part, .*/server_secret: mode 0440 is open to others", result.stderr), result.stderr
+
+
+def test_names_in_certificates_that_are_not_what_they_seem_are_warned_of():
+    folder = zb.folder()
+    ini, clients, *_ = curve_house(folder)
+    make_cert(clients, "alice")
+    assert keygen("cert", "bob", "-d", clients, "-m", "name=alice").returncode == 0
+    make_cert(clients, "carol.cert")
+    with zb.Daemon(ini) as daemon:
+        reload(daemon)
+        for said in (zb.run("-t", "-c", daemon.file).stderr, daemon.log()):
+            for words in ("its name is alice, which is not that of the file", "one more certificate of user alice, beside alice"):
+                assert re.search(f"clients/bob: .*{words}", said), said
+            assert "carol" not in said
+        assert daemon.stop() == 0
+
+
 def test_root_may_check_what_the_service_will_read():
     if os.geteuid() != 0:
         raise zb.Skip("needs root")
@@ -1020,6 +1100,162 @@ def test_an_exact_topic_never_brings_its_longer_neighbour():
                 assert alice.event(zmq.EVENT_DISCONNECTED), "it must not wait for what it may not see"
                 got, = publish_until(root, [alice], [b"ok"])
                 assert got == {b"ok"}, got
+        assert daemon.stop() == 0
+
+
+def claim(name, value):
+    return bytes([len(name)]) + name + struct.pack(">I", len(value)) + value
+
+
+def raw_peer(port, kind, claims):
+    """A connection whose handshake, with these claims in it, is over."""
+    peer = socket.create_connection(("127.0.0.1", port), timeout=10 * zb.SLOW)
+    peer.sendall(zmtp.GREETING + zmtp.ready(kind, claims))
+    got = b""
+    while b"READY" not in got:
+        got += peer.recv(65536)
+    return peer
+
+
+def test_an_upstream_is_not_who_it_says_it_is():
+    folder = zb.folder()
+    port = zb.free_port()
+    acl = zb.write(folder + "/acl", "user admin\ntopic readwrite #\n")
+    password = zb.write(folder + "/password", "secret\n", 0o600)
+    with socket.create_server(("127.0.0.1", port)) as upstream, zb.Daemon(f"""
+[route up]
+type = streamer
+frontend_connect = tcp://127.0.0.1:{port}
+frontend_security = plain
+frontend_plain_username = zbroker
+frontend_plain_password_file = {password}
+frontend_acl = {acl}
+backend_bind = ipc://{folder}/out
+""") as daemon, zb.Control(daemon) as control:
+        upstream.settimeout(10 * zb.SLOW)
+        with upstream.accept()[0] as peer:
+            peer.settimeout(10 * zb.SLOW)
+            peer.sendall(zmtp.SIGNATURE + b"\x03\x00" + b"PLAIN".ljust(20, b"\0") + b"\1" + bytes(31))
+            got = b""
+            for word, answer in ((b"HELLO", zmtp.command(b"WELCOME", b"")), (b"INITIATE", zmtp.ready(b"PUSH", claim(b"User-Id", b"admin")))):
+                while word not in got:
+                    got += peer.recv(65536)
+                peer.sendall(answer)
+            peer.sendall(zmtp.frame(b"by admin"))
+            daemon.wait_log(r'acl: route up: 127\.0\.0\.1 may not publish "by admin"')
+            assert control.route("up")["dropped"]["acl"] == 1
+        assert "user=admin" not in daemon.log()
+        assert daemon.stop() == 0
+
+
+def test_a_user_is_not_who_it_says_it_is_besides_its_password():
+    folder, port = zb.folder(), zb.free_port()
+    users = zb.write(folder + "/users", keygen("password", "alice", stdin="x\n").stdout, 0o600)
+    acl = zb.write(folder + "/acl", "user root\ntopic write #\n")
+    with zb.Daemon(f"""
+[route jobs]
+type = streamer
+frontend_bind = tcp://127.0.0.1:{port}
+frontend_security = plain
+frontend_users = {users}
+frontend_acl = {acl}
+backend_bind = ipc://{folder}/out
+""") as daemon, socket.create_connection(("127.0.0.1", port), timeout=10 * zb.SLOW) as peer:
+        peer.sendall(zmtp.SIGNATURE + b"\x03\x00" + b"PLAIN".ljust(20, b"\0") + bytes(32))
+        initiate = zmtp.ready(b"PUSH", claim(b"User-Id", b"root"))[2 + len(b"\x05READY"):]
+        got = b""
+        for say, word in ((zmtp.command(b"HELLO", b"\x05alice\x01x"), b"WELCOME"), (zmtp.command(b"INITIATE", initiate), b"READY")):
+            peer.sendall(say)
+            while word not in got:
+                got += peer.recv(65536)
+        peer.sendall(zmtp.frame(b"by root"))
+        daemon.wait_log(r'acl: route jobs: \S+ may not publish "by root" .* user=alice ')
+        assert daemon.stop() == 0
+
+
+def test_a_stranger_is_not_who_it_says_it_is_where_nobody_is_asked():
+    folder = zb.folder()
+    port = zb.free_port()
+    with zb.Daemon(f"""
+[route open]
+type = forwarder
+frontend_bind = ipc://{folder}/in
+backend_bind = tcp://127.0.0.1:{port}
+backend_max_subscriptions = 1
+""") as daemon, raw_peer(port, b"SUB", claim(b"User-Id", b"root")) as stranger:
+        stranger.sendall(zmtp.frame(b"\x01a") + zmtp.frame(b"\x01b"))
+        daemon.wait_log("quota: route open")
+        assert "user=root" not in daemon.log()
+        assert daemon.stop() == 0
+
+
+def test_a_line_that_goes_by_what_a_client_says_of_itself_only_denies():
+    folder, port = zb.folder(), zb.free_port()
+    ini = f"""
+[route jobs]
+type = streamer
+frontend_bind = tcp://127.0.0.1:{port}
+frontend_acl = {folder}/acl
+backend_bind = ipc://{folder}/out
+"""
+    file = zb.write(folder + "/x.ini", ini)
+    zb.write(folder + "/acl", "pattern write dev/%c/#\n")
+    result = zb.run("-t", "-c", file)
+    assert result.returncode == 1 and f"{folder}/acl:1:19: error: %c is what a client says of itself" in result.stderr, result
+    zb.write(folder + "/acl", "pattern write dev/#\npattern deny dev/%c/#\n")
+    assert zb.run("-t", "-c", file).returncode == 0
+    with zb.Daemon(file, folder=folder) as daemon, Client(zmq.PULL, f"ipc://{folder}/out") as pull, \
+            raw_peer(port, b"PUSH", claim(b"Identity", b"pump")) as peer:
+        peer.sendall(zmtp.frame(b"dev/pump/1") + zmtp.frame(b"dev/fan/1"))
+        assert pull.socket.recv() == b"dev/fan/1"
+        assert daemon.stop() == 0
+
+
+def test_each_side_has_rights_of_its_own():
+    folder = zb.folder()
+    everything, only = zb.write(folder + "/open", "topic readwrite #\n"), zb.write(folder + "/strict", "topic write only/#\n")
+    ini = """
+[route news]
+type = forwarder
+frontend_bind = ipc://{0}/in
+{1}
+ingress_bind = ipc://{0}/once
+{2}
+backend_bind = ipc://{0}/out
+"""
+    for frontend, ingress in ((everything, only), (only, everything), (None, only), (only, None)):
+        lines = [f"{side}_acl = {acl}" if acl else "" for side, acl in (("frontend", frontend), ("ingress", ingress))]
+        with zb.Daemon(ini.format(folder, *lines)) as daemon, Client(zmq.SUB, f"ipc://{folder}/out", topics=[b""]) as sub, \
+                Client(zmq.PUB, f"ipc://{folder}/in") as pub, Client(zmq.PUSH, f"ipc://{folder}/once") as push:
+            for writer, acl in ((pub, frontend), (push, ingress)):
+                got, = publish_until(writer, [sub], [b"not/yours", b"only/ok"])
+                assert got == ({b"only/ok"} if acl == only else {b"not/yours", b"only/ok"}), (lines, acl, got)
+            assert daemon.stop() == 0
+
+
+def test_a_route_that_leaves_keeps_its_rights():
+    folder = zb.folder()
+    acl = zb.write(folder + "/acl", "topic write ok/#\n")
+    other = f"[route other]\ntype = streamer\nfrontend_bind = ipc://{folder}/other-in\nbackend_bind = ipc://{folder}/other-out\n"
+    jobs = f"""
+[route jobs]
+type = streamer
+frontend_bind = ipc://{folder}/in
+frontend_acl = {acl}
+backend_bind = ipc://{folder}/out
+"""
+    file = zb.write(folder + "/zbroker.ini", other + jobs)
+    with zb.Daemon(file, folder=folder) as daemon, Client(zmq.PULL, f"ipc://{folder}/out") as pull, \
+            Client(zmq.PUSH, f"ipc://{folder}/in") as push:
+        assert pull.is_in() and push.is_in()
+        assert daemon.ctl("pause", "jobs").returncode == 0
+        for _ in range(200):
+            push.socket.send(b"no/1")
+        push.socket.send(b"ok/end")
+        zb.write(file, other)
+        reload(daemon)
+        assert pull.socket.recv() == b"ok/end", "what was denied while the route ran is denied while it drains"
+        daemon.wait_log("route jobs: removed")
         assert daemon.stop() == 0
 
 

@@ -6,6 +6,7 @@ ZB_SUBSCRIPTIONS is how many one client makes where it may, ZB_RECONNECTS how ma
 import json
 import os
 import random
+import select
 import socket
 import struct
 import threading
@@ -13,7 +14,7 @@ import time
 
 import zmq
 import zb
-from zmtp import GREETING, SIGNATURE, Raw, command, frame, ready
+from zmtp import GREETING, SIGNATURE, Raw, WebSocket, command, frame, ready
 
 SUBSCRIPTIONS = int(os.environ.get("ZB_SUBSCRIPTIONS", "100000"))
 RECONNECTS = int(os.environ.get("ZB_RECONNECTS", "5000"))
@@ -519,6 +520,93 @@ def test_commands_that_come_out_of_turn():
         target.throw("asks_in", GREETING + ready(b"DEALER", b"\x08Identity" + struct.pack(">I", 70000) + b"\0" * 70000))
         target.throw("asks_in", GREETING + ready(b"NOSUCHTYPE"))
         target.survived()
+
+
+# --- addresses ---------------------------------------------------------------------------------------------------------
+
+def need_ws():
+    if not zmq.has("WS") and not zmq.has("ws"):
+        raise zb.Skip("this libzmq has no ws")
+
+
+def test_a_denied_address_is_sent_away_before_a_byte_is_said():
+    ports = zb.free_ports(2)
+    with zb.Daemon(f"""
+[route jobs]
+type = streamer
+frontend_bind = tcp://127.0.0.1:{ports[0]}
+frontend_deny = 127.0.0.0/8
+backend_bind = tcp://127.0.0.1:{ports[1]}
+security = none
+""") as daemon, zb.Control(daemon) as control:
+        with socket.create_connection(("127.0.0.1", ports[0]), timeout=10 * zb.SLOW) as client:
+            assert client.recv(1000) == b"", "a greeting"
+        daemon.wait_log(r"auth: route jobs frontend: 127\.0\.0\.1 null refused, address event=auth-refused .* reason=address")
+        zb.wait_until(lambda: control.route("jobs")["frontend"]["handshake_failures"]["auth"] == 1)
+        side = control.route("jobs")["frontend"]
+        assert side["auth"] == {"success": 0, "failure": 1} and side["disconnections"] == 0, side
+        with socket.create_connection(("127.0.0.1", ports[1]), timeout=10 * zb.SLOW) as client:
+            assert client.recv(1) == SIGNATURE[:1], "the other side has no such line"
+        assert daemon.stop() == 0, daemon.log()
+
+
+def test_addresses_hold_for_websockets_without_a_mechanism():
+    need_ws()
+    ports = zb.free_ports(2)
+    ini = f"""
+[route jobs]
+type = streamer
+frontend_bind = ws://127.0.0.1:{ports[0]}
+backend_bind = tcp://127.0.0.1:{ports[1]}
+security = none
+"""
+    file = zb.write(zb.folder() + "/zbroker.ini", ini)
+    with zb.Daemon(file) as daemon, zmq.Context() as context, zb.peer(context, zmq.PULL, f"tcp://127.0.0.1:{ports[1]}") as pull:
+        def change(line):
+            zb.write(file, ini + line)
+            assert daemon.ctl("reload").returncode == 0, daemon.log()
+
+        pull.rcvtimeo = int(10000 * zb.SLOW)
+        with WebSocket(ports[0]) as before:
+            before.send(b"\0before")
+            assert pull.recv() == b"before"
+            change("frontend_deny = 127.0.0.0/8\n")
+            assert before.ends(), "its address was taken away"
+        refused = 0
+        for line in ("frontend_deny = 127.0.0.0/8\n", "frontend_allow = 192.0.2.0/24\n"):
+            change(line)
+            try:
+                WebSocket(ports[0]).send(b"\0denied")
+            except ConnectionError:
+                refused += 1
+        assert refused == 2
+        change("frontend_allow = 127.0.0.1\n")
+        with WebSocket(ports[0]) as after:
+            after.send(b"\0after")
+            assert pull.recv() == b"after"
+        assert daemon.stop() == 0, daemon.log()
+
+
+def test_a_websocket_waits_where_a_side_is_full():
+    need_ws()
+    ports = zb.free_ports(2)
+    with zb.Daemon(f"""
+[route jobs]
+type = streamer
+frontend_bind = ws://127.0.0.1:{ports[0]}
+frontend_max_clients = 1
+backend_bind = tcp://127.0.0.1:{ports[1]}
+""") as daemon:
+        with WebSocket(ports[0]):
+            daemon.wait_log("event=side-full route=jobs side=frontend")
+            with socket.socket() as second:
+                second.setblocking(False)
+                second.connect_ex(("127.0.0.1", ports[0]))
+                assert not select.select([], [second], [], 0.2)[1], "the kernel answers it"
+        daemon.wait_log("event=side-room route=jobs side=frontend")
+        with WebSocket(ports[0]):
+            pass
+        assert daemon.stop() == 0, daemon.log()
 
 
 if not os.path.exists("/proc/self/fd"):

@@ -546,6 +546,63 @@ def test_clients_of_a_removed_endpoint_are_gone():
         assert daemon.stop() == 0, daemon.log()
 
 
+# --- multicast -------------------------------------------------------------------------------------------------------------------
+
+def group():
+    if "+pgm" not in zb.run("-V").stdout:
+        raise zb.Skip("this libzmq has no pgm")
+    return f"epgm://127.0.0.1;239.192.1.1:{zb.free_port()}"
+
+
+def test_a_forwarder_subscribes_for_a_multicast_group():
+    to, (front, back) = group(), endpoints("tcp", 2)
+    for engine in ("engine = zbroker", "engine = zmq_proxy"):
+        ini = route("r", "forwarder", f"frontend_bind = {front}", f"backend_bind = {back}", f"backend_connect = {to}",
+                    "security = none", engine)
+        with zb.Daemon(ini) as daemon, Peers() as peers:
+            publisher = peers.open(zmq.XPUB, front)
+            assert publisher.recv() == b"\1"
+            everything = peers.open(zmq.SUB, back)  # it subscribes to everything too; its end is not that of the group
+            everything.subscribe(b"topic")
+            assert publisher.recv() == b"\1topic"
+            everything.close()
+            assert publisher.recv() == b"\0topic"
+            assert nothing_more(publisher)
+            assert daemon.stop() == 0, daemon.log()
+
+
+def test_a_multicast_group_is_a_reader_of_a_capture():
+    to, (front, back) = group(), endpoints("tcp", 2)
+    ini = route("r", "streamer", f"frontend_bind = {front}", f"backend_bind = {back}", f"capture_connect = {to}", "security = none")
+    with zb.Daemon(ini) as daemon, Peers() as peers:
+        sender, receiver = peers.open(zmq.PUSH, front), peers.open(zmq.PULL, back)
+        for _ in range(3):
+            sender.send(b"x")
+            receiver.recv()
+        wait_stats(daemon, "r", lambda s: s["capture"]["messages_sent"] == 3, "three copies")
+        assert daemon.stop() == 0, daemon.log()
+
+
+# --- WebSockets ------------------------------------------------------------------------------------------------------------------
+
+def test_a_websocket_listener_goes_on_while_its_route_is_made_anew():
+    if not zmq.has("WS") and not zmq.has("ws"):
+        raise zb.Skip("this libzmq has no ws")
+    front, back = (endpoint.replace("tcp", "ws") for endpoint in endpoints("tcp", 2))
+    ini = route("r", "streamer", f"frontend_bind = {front}", f"backend_bind = {back}")
+    file = zb.write(zb.folder() + "/zbroker.ini", ini)
+    with zb.Daemon(file) as daemon, Peers() as peers:
+        sender, receiver = peers.open(zmq.PUSH, front), peers.open(zmq.PULL, back)
+        sender.send(b"before")
+        assert receiver.recv() == b"before"
+        zb.write(file, ini + "sndhwm = 7\n")
+        assert "re-created" in daemon.ctl("reload").stdout
+        assert stats(daemon, "r")["state"] == "running", "it waits for the one before"
+        sender.send(b"after")
+        assert receiver.recv() == b"after"
+        assert daemon.stop() == 0, daemon.log()
+
+
 # --- zmq_proxy as the reference ----------------------------------------------------------------------------------------------
 
 def test_the_reference_engine_passes_messages_and_stops():

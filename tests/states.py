@@ -296,6 +296,48 @@ def test_the_reference_engine_refuses_what_it_cannot():
         assert daemon.stop() == 0
 
 
+def test_the_reference_engine_waits_for_a_full_consumer():
+    with house("ref", "streamer", "engine = zmq_proxy\nsndhwm = 5\nrcvhwm = 5") as (daemon, control, peers, one, two):
+        push, pull = peers.open(zmq.PUSH, one, sndhwm=5, sndtimeo=1000), peers.open(zmq.PULL, two, rcvhwm=5)
+        sent = 0
+        with contextlib.suppress(zmq.Again):  # nothing moves any more, and the engine has waited for a second
+            while True:
+                push.send(struct.pack("<I", sent) + bytes(100000))
+                sent += 1
+        push.sndtimeo = -1
+        for number in range(sent):
+            assert pull.recv()[:4] == struct.pack("<I", number)
+        push.send(b"and on")
+        assert pull.recv() == b"and on"
+        assert state(control, "ref") == "running"
+        push.sndtimeo = 1000
+        with contextlib.suppress(zmq.Again):
+            while True:
+                push.send(bytes(100000))
+        assert daemon.stop() == 0, "it waits in a send"
+
+
+# libzmq's proxy ends at the first send that fails, as this one to a peer of a STREAM that is not there.
+ENDS = "engine = zmq_proxy\nfrontend_type = STREAM\nbackend_type = DEALER"
+
+
+def test_a_reference_engine_that_has_ended_is_a_failed_route():
+    with house("ref", "custom", ENDS) as (daemon, control, peers, one, two):
+        for again in range(2):
+            dealer = peers.open(zmq.DEALER, two)
+            dealer.send_multipart([b"nobody", b"x"])
+            zb.wait_until(lambda: state(control, "ref") == "failed")
+            dealer.close()
+            failed = "route ref: failed: zmq_proxy has ended: Host unreachable"
+            assert f"error: {failed}\n" in control.ask("status") + "\n"
+            daemon.wait_log(f"error: {failed} event=route-failed route=ref")
+            assert not zb.accepts(tcp(one)) and not zb.accepts(tcp(two))
+            if not again:
+                assert not control.ask("enable ref").startswith("error: ")
+                assert state(control, "ref") == "running" and zb.accepts(tcp(one))
+        assert daemon.stop() == 0, daemon.log()
+
+
 def test_blocked_says_the_side_and_since_when():
     with house("jobs", "streamer", "sndhwm = 5\nrcvhwm = 5") as (daemon, control, peers, one, two):
         push = peers.open(zmq.PUSH, one)

@@ -103,9 +103,32 @@ patterns_know_the_user_and_nothing_widens_them(void)
     CHECK(!may("pattern home/%u/#", "bob/x", ACL_READ, "home/bob/x/y"));
     CHECK(!may("pattern home/%u/#", "", ACL_READ, "home//x"));
     CHECK(!may("pattern %u/#", "a/b", ACL_READ, "a/b/c"));
-    CHECK(!may("pattern %c", "alice", ACL_READ, "alice"));
     // A name that fits no level must not slip through what denies.
     CHECK(!may("pattern deny home/%u/#\npattern #", "a/b", ACL_READ, "home/a/b/x"));
+}
+
+static bool
+may_with_id(const char *rules, const char *id, const char *topic)
+{
+    acl_t *acl = parse(rules);
+    CHECK(acl_asks_for_id(acl));
+    acl_view_t *view = acl_view(acl, "alice", id);
+    bool allowed = acl_may(view, ACL_READ, topic, strlen(topic));
+    acl_view_free(&view);
+    acl_free(&acl);
+    return allowed;
+}
+
+static void
+an_id_that_a_client_claims_only_takes_away(void)
+{
+    CHECK(!may_with_id("pattern deny dev/%c/#\npattern #", "pump", "dev/pump/on"));
+    CHECK(may_with_id("pattern deny dev/%c/#\npattern #", "pump", "dev/fan/on"));
+    CHECK(may_with_id("pattern deny dev/%c/#\npattern #", "", "dev/pump/on"));
+    CHECK(!may_with_id("pattern deny dev/%c/#\npattern #", "#", "dev/pump/on"));
+    acl_t *acl = parse("pattern read %u/#\ntopic #\n");
+    CHECK(!acl_asks_for_id(acl));
+    acl_free(&acl);
 }
 
 static void
@@ -119,9 +142,13 @@ every_problem_is_reported_where_it_is(void)
         {"topic a/#/b\n", 1, "f:1:9: error: # is only for the end of a pattern"},
         {"topic a+\n", 1, "f:1:7: error: +, #, %u and %c stand for a whole level, alone between two /"},
         {"pattern x%u\n", 1, "f:1:9: error: +, #, %u and %c stand for a whole level, alone between two /"},
+        {"pattern deny a/%c\npattern read dev/%c/#\n", 1, "f:2:18: error: %c is what a client says of itself and gives no rights: "
+                                                           "only a deny line may have it; %u is its user"},
+        {"pattern %c\n", 1, "f:1:9: error: %c is what a client says of itself and gives no rights: only a deny line may have it; "
+                            "%u is its user"},
         {"topic read\n", 1, "f:1:11: error: the topic is missing"},
         {"user\n", 1, "f:1:1: error: the user's name is missing"},
-        {"grant a\n\n  what b\n", 2, "f:1:1: error: grant: expected user, topic or pattern"},
+        {"grant a\n\n  what b\n", 2, "f:1:1: error: expected user, topic or pattern"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         diag_t *diag = diag_new();
@@ -245,6 +272,7 @@ main(void)
     RUN(levels_are_matched_as_mosquitto_does);
     RUN(topics_before_a_user_are_for_those_without_a_name);
     RUN(patterns_know_the_user_and_nothing_widens_them);
+    RUN(an_id_that_a_client_claims_only_takes_away);
     RUN(every_problem_is_reported_where_it_is);
     RUN(percent_is_an_ordinary_byte_in_a_topic_line);
     RUN(a_wide_subscription_gives_what_is_allowed_of_it);

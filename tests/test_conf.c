@@ -152,6 +152,7 @@ fits_this_library(const char *name)
     } needs[] = {
         { "draft-", "draft", false }, { "gssapi", "gssapi", true }, { "multicast", "pgm", true },
         { "multicast", "norm", true }, { "ws", "WS", true },
+        { "ws-gssapi", "gssapi", true },
     };
     for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
         if (strncmp(name, needs[i].prefix, strlen(needs[i].prefix)) == 0 && (zmq_has(needs[i].word) != 0) != needs[i].has)
@@ -517,11 +518,20 @@ a_password_is_read_from_its_file_and_printed_nowhere(void)
     CHECK(chmod(path, 0640) == 0);
     char *said,
         *expected = xasprintf(
-            "x.ini:7:31: error: [route a] backend_plain_password_file: %s is open to others, mode 0640; make it 0600\n",
+            "x.ini:7:31: error: [route a] backend_plain_password_file: %s: mode 0640 is open to others: chmod 600\n",
             path);
     conf = load_text(text, &said);
     CHECK(!conf);
     CHECK_TEXT(said, expected);
+    // As orchestrators mount it: nobody may write, a group may read.
+    CHECK(chmod(path, 0440) == 0);
+    free(expected);
+    free(said);
+    expected = xasprintf("x.ini:7:31: warning: [route a] backend_plain_password_file: %s: mode 0440 is open to others: chmod 600\n", path);
+    conf = load_text(text, &said);
+    CHECK(conf);
+    CHECK_TEXT(said, expected);
+    conf_destroy(&conf);
     unlink(path);
     free(expected);
     free(said);
@@ -714,6 +724,23 @@ every_default_of_the_table_is_a_value_of_its_key(void)
         }
 }
 
+static void
+the_names_of_files_that_were_only_looked_at_are_forgotten(void)
+{
+    static const char text[] = "[zbroker]\ninclude = not-there\n[route a]\ntype = queue\n";
+    size_t before = conf_names();
+    for (int i = 0; i < 100; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "/folder-%d/%d.ini", i, i);
+        diag_t *diag = diag_new();
+        CHECK(!conf_load_text(name, text, strlen(text), diag));
+        CHECK(conf_names() > before);
+        diag_destroy(&diag);
+        conf_names_forget(before);
+        CHECK(conf_names() == before);
+    }
+}
+
 int
 main(void)
 {
@@ -738,5 +765,6 @@ main(void)
     RUN(a_route_can_be_taken_out_and_lives_on);
     RUN(the_manual_has_every_key);
     RUN(every_default_of_the_table_is_a_value_of_its_key);
+    RUN(the_names_of_files_that_were_only_looked_at_are_forgotten);
     return test_done();
 }

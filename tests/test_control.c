@@ -15,6 +15,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdint.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -43,7 +45,7 @@ ask(const char *line)
     tapping_conf_t tap = { 0 };
     text_bytes(&answer, "", 0);
     leaving_t leaving = { 0 };
-    command_result_t result = commands_run(broker, line, strlen(line), &(control_peer_t){ 0 }, &answer, &tap, &leaving);
+    command_result_t result = commands_run(broker, line, strlen(line), &(control_peer_t){ 0 }, -1, &answer, &tap, &leaving);
     if (result == COMMAND_TAP)
         text_add(&answer, "tap %s %zu %d %d", tap.route, tap.prefix.size, (int)tap.count, (int)tap.format);
     tapping_conf_free(&tap);
@@ -71,7 +73,7 @@ test_every_command_of_the_table_is_known_and_has_help(void)
         ask(info.name);
         CHECK(!strstr(answered, "unknown command"));
     }
-    CHECK(i == 19);
+    CHECK(i == 21);
     CHECK(says("help", "show stats [ROUTE]"));
 }
 
@@ -86,6 +88,47 @@ test_an_unknown_word_gets_a_suggestion(void)
     CHECK_TEXT(ask("set log_level inof"), "error: no log level inof; did you mean info?\n");
     CHECK_TEXT(ask("tap prices tpoic x"), "error: unknown word tpoic; did you mean topic?\n");
     CHECK_TEXT(ask("record prices /tmp/x"), "error: not there yet: this version can neither record nor replay\n");
+}
+
+static void
+test_a_first_word_that_exists_is_asked_for_the_second(void)
+{
+    static const char what[] = "show what? routes, route, stats, clients, subscriptions, errors, config, plan\n";
+    CHECK(says("show", "error: show what? routes, "));
+    CHECK_TEXT(strstr(answered, "show what?"), what);
+    CHECK(says("show topics", "error: unknown command show topics; show what? routes, "));
+    CHECK_TEXT(strstr(answered, "show what?"), what);
+    CHECK_TEXT(ask("set"), "error: set what? log_level\n");
+    CHECK_TEXT(ask("clear counter"), "error: unknown command clear counter; did you mean clear counters?\n");
+    CHECK_TEXT(ask("shwo"), "error: unknown command shwo; did you mean show?\n");
+    CHECK_TEXT(ask("show json"), "{\"error\":\"show what? routes, route, stats, clients, subscriptions, errors, config, plan\"}\n");
+}
+
+// Every way to mistype them by one letter.
+static void
+test_nothing_that_cuts_is_ever_suggested(void)
+{
+    static const char *const cutting[] = { "stop", "drain", "disable", "kick" };
+    char wrong[16];
+    for (size_t i = 0; i < COUNT(cutting); i++)
+        for (size_t at = 0; cutting[i][at]; at++) {
+            snprintf(wrong, sizeof wrong, "%s", cutting[i]);
+            wrong[at] = 'x';
+            ask(wrong);
+            CHECK(strstr(answered, "error: unknown command") && !strstr(answered, cutting[i]));
+        }
+    CHECK(!strstr(ask("shop"), "stop"));
+}
+
+static void
+test_show_route_says_all_of_one(void)
+{
+    CHECK(says("show route prices", "FRONTEND_RECEIVED_BYTES"));
+    CHECK(strstr(answered, "CONNECTED_AT") && strstr(answered, "[route prices]") && !strstr(answered, "jobs"));
+    CHECK(says("show route prices json", "\"options\":[{\"key\""));
+    CHECK(strstr(answered, "\"clients\":") && strstr(answered, "\"events\":") && !strstr(answered, "\"jobs\""));
+    CHECK_TEXT(ask("show route price"), "error: no route price; did you mean prices?\n");
+    CHECK_TEXT(ask("show route price json"), "{\"error\":\"no route price; did you mean prices?\"}\n");
 }
 
 // The command has looked before; nobody else need to.
@@ -123,7 +166,7 @@ test_verbs_reach_the_broker(void)
     CHECK_TEXT(ask("disable prices"), "route prices: disabled\n");
     CHECK_TEXT(ask("disable prices json"), "{\"ok\":true,\"undelivered\":0,\"unanswered\":0}\n");
     CHECK_TEXT(ask("enable \"prices\""), "route prices: running\n");
-    CHECK_TEXT(ask("kick prices 7"), "route prices: client 7 cut\n");
+    CHECK_TEXT(ask("kick prices 7"), "route prices: client 7 kicked\n");
     CHECK_TEXT(ask("kick prices 8 json"), "{\"error\":\"route prices has no client 8\"}\n");
     CHECK_TEXT(broker->calls.data, "pause prices\nresume prices\ndrain prices\ndisable prices\ndisable prices\nenable prices\nkick prices 7\nkick prices 8\n");
     CHECK_TEXT(ask("stop"), "stopping\n");
@@ -139,7 +182,8 @@ test_a_failed_reload_lists_every_problem_and_no_blank_line(void)
     CHECK_TEXT(ask("reload"), "error: not reloaded, nothing was changed\nfake.ini:1:1: error: one\nfake.ini:2:1: error: two\n");
     CHECK_TEXT(ask("reload json"), "{\"error\":\"not reloaded, nothing was changed\",\"problems\":[\"fake.ini:1:1: error: one\",\"fake.ini:2:1: error: two\"]}\n");
     broker->refuses_reload = false;
-    CHECK_TEXT(ask("show plan /tmp/x.ini"), "plan of /tmp/x.ini\n");
+    CHECK_TEXT(ask("show plan fake.ini"), "error: FILE must be an absolute path, not fake.ini\n");
+    CHECK(says("show plan /tmp/x.ini", "error: FILE must come as an open descriptor"));
     CHECK_TEXT(ask("show plan json"), "{\"ok\":true,\"plan\":[\"plan of fake.ini\"]}\n");
     CHECK(says("show plan x.ini", "error: FILE must be an absolute path"));
 }
@@ -354,6 +398,59 @@ test_a_connection_takes_many_commands(void)
     CHECK(access(path, F_OK) == -1);
 }
 
+// Say TEXT, and send COUNT times the descriptor PASSED with it.
+static void
+say_with(int fd, const char *text, int passed, int count)
+{
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(16 * sizeof(int))];
+    } control = { 0 };
+    struct iovec bytes = { (char *)(uintptr_t)text, strlen(text) };
+    struct msghdr message = { .msg_iov = &bytes, .msg_iovlen = 1, .msg_control = &control,
+                              .msg_controllen = CMSG_SPACE((size_t)count * sizeof(int)) };
+    control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN((size_t)count * sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+    for (int i = 0; i < count; i++)
+        memcpy(CMSG_DATA(&control.header) + (size_t)i * sizeof(int), &passed, sizeof passed);
+    CHECK(sendmsg(fd, &message, MSG_NOSIGNAL) == (ssize_t)strlen(text));
+}
+
+// The lowest number that is free: it is the same again when nothing stays open.
+static int
+next_descriptor(void)
+{
+    int fd = dup(0);
+    close(fd);
+    return fd;
+}
+
+static void
+test_a_descriptor_is_for_the_line_that_it_came_with(void)
+{
+    control_t *control = open_control();
+    int fd = client(), file = memfd_create("plan", MFD_CLOEXEC);
+    CHECK(write(file, "!", 1) == 1);
+    say(fd, "status\n");
+    hear(fd, 1);
+    int free_one = next_descriptor();
+    say_with(fd, "show plan /tmp/x.ini\n", file, 1);
+    CHECK_TEXT(hear(fd, 1), "plan of /tmp/x.ini!\n\n");
+    say(fd, "show plan /tmp/x.ini\n");
+    CHECK(strncmp(hear(fd, 1), "error: FILE must come", 21) == 0);
+    say_with(fd, "pause jobs\n", file, 1); // which wants none
+    CHECK_TEXT(hear(fd, 1), "route jobs: paused\n\n");
+    say_with(fd, "show plan /tmp/x.ini\nshow plan /tmp/y.ini\n", file, 1);
+    CHECK(strstr(hear(fd, 2), "plan of /tmp/x.ini!\n\nerror: FILE must come"));
+    for (int i = 0; i < 100; i++)
+        say_with(fd, "show", file, 16); // without end
+    say(fd, "\n");
+    hear(fd, 1);
+    CHECK(next_descriptor() == free_one);
+    close(file);
+    close(fd);
+    control_destroy(&control);
+}
+
 static void
 test_a_line_of_4096_bytes_is_taken_and_a_longer_one_is_not(void)
 {
@@ -478,6 +575,9 @@ main(void)
 
     RUN(test_every_command_of_the_table_is_known_and_has_help);
     RUN(test_an_unknown_word_gets_a_suggestion);
+    RUN(test_a_first_word_that_exists_is_asked_for_the_second);
+    RUN(test_nothing_that_cuts_is_ever_suggested);
+    RUN(test_show_route_says_all_of_one);
     RUN(test_a_tapper_knows_the_routes_too);
     RUN(test_arguments_are_counted);
     RUN(test_verbs_reach_the_broker);
@@ -487,6 +587,7 @@ main(void)
     RUN(test_a_blocked_route_says_side_and_since_when);
     RUN(test_tables_have_a_header_and_a_cell_in_every_column);
     RUN(test_a_connection_takes_many_commands);
+    RUN(test_a_descriptor_is_for_the_line_that_it_came_with);
     RUN(test_a_line_of_4096_bytes_is_taken_and_a_longer_one_is_not);
     RUN(test_a_client_that_does_not_read_holds_up_nobody);
     RUN(test_an_idle_client_makes_room_where_too_many_are);

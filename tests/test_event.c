@@ -62,7 +62,9 @@ static void
 test_one_quoting_rule(void)
 {
     text_t out = { 0 };
-    CHECK_TEXT(quoted(&out, "plain/topic=1"), "plain/topic=1");
+    CHECK_TEXT(quoted(&out, "plain/topic-1"), "plain/topic-1");
+    CHECK_TEXT(quoted(&out, "plain/topic=1"), "\"plain/topic\\x3d1\"");
+    CHECK_TEXT(quoted(&out, "event=stopped"), "\"event\\x3dstopped\"");
     CHECK_TEXT(quoted(&out, "J\xc3\xbcrgen"), "J\xc3\xbcrgen");
     CHECK_TEXT(quoted(&out, ""), "\"\"");
     CHECK_TEXT(quoted(&out, "a b"), "\"a b\"");
@@ -77,7 +79,7 @@ test_one_quoting_rule(void)
 static void
 test_no_name_writes_a_key_or_a_line(void)
 {
-    static const char *const parts[] = { "\n", " ", "\"", "\\", "=", " route=b", " event=stopped", "x", "\xff", "\xe2\x80\xa9", "\t" };
+    static const char *const parts[] = { "\n", " ", "\"", "\\", "=", " route=b", " event=stopped", "event=stopped", "x", "\xff", "\xe2\x80\xa9", "\xe2\x80\xae", "\t" };
     text_t out = { 0 };
     unsigned seed = 1;
     for (int turn = 0; turn < 5000; turn++) {
@@ -97,6 +99,35 @@ test_no_name_writes_a_key_or_a_line(void)
         if (!good)
             break;
     }
+    text_free(&out);
+}
+
+// A publisher chooses its topic, and the words of a line come before its tail.
+static void
+test_a_topic_that_looks_like_a_tail_is_none(void)
+{
+    text_t out = { 0 };
+    size_t size = 0;
+    LINE(&out, EVENT_ACL_DENIED, EVENT_TEXT("route", "a"), EVENT_TEXT("address", "::1"), EVENT_PROSE("action", "publish"),
+         EVENT_TEXT("topic", "event=auth-refused"));
+    const char *first = strstr(out.data, " event=");
+    CHECK(first && first == event_tail(out.data));
+    CHECK(strncmp(first, " event=acl-denied ", 18) == 0);
+    const char *topic = event_value(out.data, "topic", &size);
+    CHECK(topic && strncmp(topic, "\"event\\x3dauth-refused\"", size) == 0);
+    text_free(&out);
+}
+
+// What a file says is quoted as it is there, in the words only.
+static void
+test_the_last_tail_of_a_line_is_its_tail(void)
+{
+    text_t out = { 0 };
+    size_t size = 0;
+    LINE(&out, EVENT_RELOAD_REFUSED, EVENT_WORDS("whole", "z.ini:1:1: error: no group \"x event=stopped file=y\""),
+         EVENT_TEXT("file", "z.ini"));
+    const char *file = event_value(out.data, "file", &size);
+    CHECK(file && size == 5 && strncmp(file, "z.ini", 5) == 0);
     text_free(&out);
 }
 
@@ -130,6 +161,8 @@ test_the_status_page_gets_the_words_of_its_route(void)
     CHECK_TEXT(events[0].text, "auth: route a frontend: ::1 plain refused, busy");
     CHECK(events_of(NULL, events, 4) == 3);
     CHECK_TEXT(events[0].text, "zbroker stopped");
+    CHECK(events_of_level(LOG_LEVEL_WARNING, events, 4) == 1); // the others are notices
+    CHECK_TEXT(events[0].text, "auth: route a frontend: ::1 plain refused, busy");
     log_observe(NULL, NULL);
 }
 
@@ -193,6 +226,8 @@ main(void)
     RUN(test_prose_of_ours_is_quoted_in_the_tail_only);
     RUN(test_one_quoting_rule);
     RUN(test_no_name_writes_a_key_or_a_line);
+    RUN(test_a_topic_that_looks_like_a_tail_is_none);
+    RUN(test_the_last_tail_of_a_line_is_its_tail);
     RUN(test_a_long_line_keeps_its_tail);
     RUN(test_the_status_page_gets_the_words_of_its_route);
     RUN(test_every_name_is_used_once_and_every_key_is_a_word);

@@ -184,6 +184,60 @@ who_was_cut_short_hears_of_room_when_there_is(void)
     cut(&self);
 }
 
+static void
+the_rest_of_a_batch_is_not_the_last_message(void)
+{
+    wire_t self = wire(EPOLLIN | EPOLLOUT);
+    while (send(self.ours, sent, READY_BATCH, 0) > 0) { }
+    while (recv(self.theirs, got, BURST, MSG_DONTWAIT) > 0) { }
+    struct epoll_event event = { 0 };
+    CHECK(epoll_wait(self.epoll, &event, 1, ENOUGH_MS) == 1 && event.events == EPOLLOUT);
+    const unsigned char rest[] = { 0, 3, 'a', 'b', 'c' }; // looks like a message, and may be of one
+    CHECK(send(self.ours, rest, sizeof rest, 0) == sizeof rest);
+    want(&self, EPOLLIN | EPOLLOUT);
+    CHECK(told(&self) == EPOLLOUT);
+    cut(&self);
+}
+
+// Once a socket has smaller batches, what would fill one of them may be any socket's.
+static void
+after_a_small_batch_that_is_full_there_is_room(void)
+{
+    wire_t self = wire(EPOLLIN | EPOLLOUT);
+    const unsigned char messages[] = { 0, 3, 'a', 'b', 'c', 0, 3, 'd', 'e', 'f' };
+    CHECK(send(self.ours, messages, sizeof messages, 0) == sizeof messages);
+    want(&self, EPOLLIN);
+    wakeup_batch(sizeof messages);
+    for (size_t size = sizeof messages; size >= 5; size -= 5) {
+        want(&self, EPOLLIN | EPOLLOUT);
+        CHECK(send(self.ours, messages, size, 0) == (ssize_t)size);
+        CHECK(told(&self) == (size == sizeof messages ? EPOLLOUT : 0));
+        want(&self, EPOLLIN);
+    }
+    wakeup_batch(READY_BATCH); // of another socket
+    want(&self, EPOLLIN | EPOLLOUT);
+    CHECK(send(self.ours, messages, sizeof messages, 0) == sizeof messages);
+    CHECK(told(&self) == EPOLLOUT);
+    cut(&self);
+}
+
+// --- the end ------------------------------------------------------------------
+
+static void
+a_descriptor_that_was_closed_without_a_word_comes_again(void)
+{
+    wire_t self = wire(EPOLLIN | EPOLLOUT), next = wire(EPOLLIN);
+    CHECK(send(self.ours, sent, READY_BATCH, 0) == READY_BATCH);
+    CHECK(dup2(next.ours, self.ours) == self.ours);
+    CHECK(epoll_ctl(self.epoll, EPOLL_CTL_ADD, self.ours, &(struct epoll_event){ EPOLLIN | EPOLLOUT, { .fd = self.ours } }) == 0);
+    CHECK(send(self.ours, sent, READY_BATCH, 0) == READY_BATCH);
+    CHECK(told(&self) == EPOLLOUT);
+    want(&self, EPOLLIN);
+    CHECK(told(&self) == 0);
+    cut(&self);
+    cut(&next);
+}
+
 // --- signals ------------------------------------------------------------------
 
 static bool
@@ -349,6 +403,9 @@ io_thread(void *arg)
     RUN(after_a_full_batch_there_is_room);
     RUN(after_the_last_message_nothing_is_told_until_it_is_asked_for);
     RUN(who_was_cut_short_hears_of_room_when_there_is);
+    RUN(the_rest_of_a_batch_is_not_the_last_message);
+    RUN(after_a_small_batch_that_is_full_there_is_room);
+    RUN(a_descriptor_that_was_closed_without_a_word_comes_again);
     RUN(a_route_is_signalled_at_once_where_nothing_is_read_ahead);
     RUN(it_is_signalled_when_all_that_was_read_ahead_is_read);
     RUN(it_is_signalled_when_its_queue_is_full_and_no_more_is_read);

@@ -44,9 +44,10 @@ test_strings_are_quoted(void)
     json_string(&json, NULL, "");
     json_bytes(&json, NULL, "\0\x1f\x7f", 3);
     json_bytes(&json, NULL, "\xff\xc3\xa4\xe2\x82", 5);
+    json_string(&json, NULL, "\xc2\x9b\xe2\x80\xae\xef\xbb\xbf");
     json_array_end(&json);
     CHECK_TEXT(text.data, "[\"a\\\"b\\\\c\\n\\t\\r\\b\\f/\",null,\"\",\"\\u0000\\u001f\\u007f\","
-                          "\"\xef\xbf\xbd\xc3\xa4\xef\xbf\xbd\xef\xbf\xbd\"]");
+                          "\"\xef\xbf\xbd\xc3\xa4\xef\xbf\xbd\xef\xbf\xbd\",\"\\u009b\\u202e\\ufeff\"]");
     text_free(&text);
 }
 

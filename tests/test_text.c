@@ -99,6 +99,36 @@ test_shown_text_can_do_no_harm(void)
     text_free(&text);
 }
 
+// Both ends of each range of characters that would change how others are shown, and their neighbours.
+static void
+test_shown_text_keeps_its_direction(void)
+{
+    static const struct {
+        const char *bytes, *shown;
+    } cases[] = {
+        { "\xc2\xa0", "\xc2\xa0" },
+        { "\xe2\x80\xa7", "\xe2\x80\xa7" },
+        { "\xe2\x80\xa8", "\\xe2\\x80\\xa8" },
+        { "\xe2\x80\xaa", "\\xe2\\x80\\xaa" },
+        { "\xe2\x80\xae", "\\xe2\\x80\\xae" },
+        { "\xe2\x80\xaf", "\xe2\x80\xaf" },
+        { "\xe2\x81\xa5", "\xe2\x81\xa5" },
+        { "\xe2\x81\xa6", "\\xe2\\x81\\xa6" },
+        { "\xe2\x81\xa9", "\\xe2\\x81\\xa9" },
+        { "\xe2\x81\xaa", "\xe2\x81\xaa" },
+        { "\xef\xbb\xbe", "\xef\xbb\xbe" },
+        { "\xef\xbb\xbf", "\\xef\\xbb\\xbf" },
+        { "\xf0\x9f\x90\x8d", "\xf0\x9f\x90\x8d" },
+    };
+    text_t text = { 0 };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        text_clear(&text);
+        text_shown(&text, cases[i].bytes, strlen(cases[i].bytes));
+        CHECK_TEXT(text.data, cases[i].shown);
+    }
+    text_free(&text);
+}
+
 static void
 test_arrays_grow_by_doubling(void)
 {
@@ -134,6 +164,7 @@ main(void)
     RUN(test_an_unused_text_is_an_empty_string);
     RUN(test_utf8_is_what_rfc_3629_allows);
     RUN(test_shown_text_can_do_no_harm);
+    RUN(test_shown_text_keeps_its_direction);
     RUN(test_arrays_grow_by_doubling);
     RUN(test_times_are_rfc_3339);
     return test_done();

@@ -46,10 +46,29 @@ every_bad_line_is_reported(void)
                 "dave:" HASH "\ndave:" HASH "\n", diag) == NULL);
     CHECK(diag_errors(diag) == 5);
     CHECK_TEXT(diag_text(diag, 0, &level), "users:1:1: error: not NAME:HASH, as zbroker-keygen(1) writes it");
-    CHECK_TEXT(diag_text(diag, 1, &level), "users:2:5: error: user bob: not a password hash: make one with zbroker-keygen password");
+    CHECK_TEXT(diag_text(diag, 1, &level), "users:2:5: error: not a password hash: make one with zbroker-keygen password");
     CHECK_TEXT(diag_text(diag, 2, &level), "users:3:1: error: a name is missing");
     CHECK_TEXT(diag_text(diag, 4, &level), "users:6:1: error: user dave is there twice, first in line 5");
     diag_destroy(&diag);
+}
+
+static void
+a_hash_that_costs_too_little_is_warned_of(void)
+{
+    static const char rest[] = ",p=1$3qc1XAkw6nbsQsizcHGujw$9UUcr6mQ5//zKTAxRrnCo6UOTzc66H7+Fh9D8EV2A2w";
+    static const char *const costs[] = { "m=8,t=1", "m=65535,t=2", "m=65536,t=1", "m=65536,t=2", "m=262144,t=3" };
+    for (size_t i = 0; i < sizeof costs / sizeof *costs; i++) {
+        diag_t *diag = diag_new();
+        char *line = xasprintf("bob:$argon2id$v=19$%s%s", costs[i], rest);
+        users_t *users = parse(line, diag);
+        CHECK(users != NULL && diag_warnings(diag) == (i < 3));
+        if (i < 3)
+            CHECK_TEXT(diag_text(diag, 0, NULL), "users:1:5: warning: user bob: a hash that is quickly guessed through: make it anew "
+                                                 "with zbroker-keygen password");
+        users_free(&users);
+        free(line);
+        diag_destroy(&diag);
+    }
 }
 
 static void
@@ -156,6 +175,7 @@ main(void)
         return EXIT_FAILURE;
     RUN(names_are_found_and_only_those);
     RUN(every_bad_line_is_reported);
+    RUN(a_hash_that_costs_too_little_is_warned_of);
     RUN(a_line_we_make_is_a_line_we_read);
     RUN(passwords_are_checked_in_order_and_remembered);
     RUN(an_address_has_only_so_many_tries);

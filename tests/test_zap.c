@@ -387,6 +387,41 @@ addresses_are_denied_first(void)
     close_house(&house);
 }
 
+static entry_t
+make_entry(const char *allow, const char *deny)
+{
+    entry_t entry = { 0 };
+    char reason[200];
+    size_t offset;
+    CHECK(!allow || cidr_parse(&entry.allow, allow, reason, sizeof reason, &offset) == 0);
+    CHECK(!deny || cidr_parse(&entry.deny, deny, reason, sizeof reason, &offset) == 0);
+    return entry;
+}
+
+static void
+what_has_no_address_comes_only_where_none_is_asked_for(void)
+{
+    static const struct {
+        const char *allow, *deny;
+        bool nothing, address; // is let in: a peer without an address, one from 192.0.2.7
+    } cases[] = {
+        { NULL, NULL, true, true },
+        { "192.0.2.0/24", NULL, false, true },
+        { NULL, "192.0.2.0/24", false, false },
+        { NULL, "10.0.0.0/8", false, true },
+    };
+    static const char *const none[] = { "", "unknown", "localhost", "?", "192.0.2" };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        entry_t entry = make_entry(cases[i].allow, cases[i].deny);
+        for (size_t j = 0; j < sizeof none / sizeof *none; j++)
+            CHECK(entry_admits(&entry, none[j]) == cases[i].nothing);
+        CHECK(entry_admits(&entry, "192.0.2.7") == cases[i].address);
+        CHECK(entry_admits(&entry, NULL)); // over ipc
+        cidr_free(&entry.allow);
+        cidr_free(&entry.deny);
+    }
+}
+
 static void
 without_a_handler_nobody_comes_in(void)
 {
@@ -681,6 +716,7 @@ main(void)
     RUN(a_damaged_certificate_leaves_the_others);
     RUN(plain_checks_the_password);
     RUN(addresses_are_denied_first);
+    RUN(what_has_no_address_comes_only_where_none_is_asked_for);
     RUN(without_a_handler_nobody_comes_in);
     RUN(without_a_handler_null_stays_out_too);
     RUN(where_everybody_may_come_in_nobody_is_asked);

@@ -128,6 +128,23 @@ def test_host_must_be_ours():
         assert b" 200 " in site.raw(b"GET /healthz HTTP/1.0\r\n\r\n").split(b"\r\n")[0]
 
 
+def test_a_second_host_is_an_error_whichever_of_them_is_ours():
+    with Site() as site:
+        for hosts in (b"Host: localhost\r\nHost: evil.example", b"Host: evil.example\r\nhost: localhost", b"Host: localhost\r\nHOST: localhost",
+                      b"Host: localhost\r\nX: y\r\nHost:"):
+            for version in (b"1.1", b"1.0"):
+                answer = site.raw(b"GET /healthz HTTP/" + version + b"\r\n" + hosts + b"\r\nConnection: close\r\n\r\n")
+                assert answer.startswith(b"HTTP/1.") and b" 400 " in answer.split(b"\r\n")[0], (hosts, version, answer)
+
+
+def test_a_nul_byte_does_not_end_the_name_of_a_resource():
+    with Site() as site:
+        for path in ("/healthz%00x", "/healthz%00", "/api/v1/status%00.html", "/%00", "/%68ealthz%00"):
+            assert site.ask(path)[0] == 404, path
+        assert site.ask("/%68ealthz")[0] == 200
+        assert site.ask("/healthz?a=%00")[0] == 200
+
+
 def test_long_and_broken_requests():
     with Site() as site:
         assert site.ask("/healthz", headers={"X": "y" * 20000})[0] == 431
@@ -233,6 +250,30 @@ def test_ready_says_no_when_stopping_and_health_goes_on():
         site.daemon.send(15)
         assert site.daemon.wait() == 0
         push.close(0)
+
+
+def test_a_route_that_has_failed_is_not_ready():
+    # libzmq's proxy ends at the first send that fails, as this one to a peer of a STREAM that is not there.
+    routes = """
+[route ref]
+type = custom
+engine = zmq_proxy
+frontend_type = STREAM
+backend_type = DEALER
+frontend_bind = tcp://127.0.0.1:{front}
+backend_bind = tcp://127.0.0.1:{back}
+"""
+    with Site(routes=routes) as site, zmq.Context() as context:
+        assert site.ask("/readyz")[0] == 200
+        with zb.peer(context, zmq.DEALER, f"tcp://127.0.0.1:{site.back}", linger=-1) as dealer:
+            dealer.send_multipart([b"nobody", b"x"])
+            status, headers, body = zb.wait_until(lambda: (answer := site.ask("/readyz"))[0] == 503 and answer)
+            assert b"route ref has failed" in body
+            dealer.close(0)
+        metrics = site.ask("/metrics")[2]
+        assert b'zbroker_route_state{route="ref",state="failed"} 1' in metrics
+        assert b'zbroker_route_up{route="ref",type="custom"} 0' in metrics
+        assert site.ask("/healthz")[0] == 200
 
 
 def test_connections_are_kept_alive():

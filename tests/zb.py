@@ -32,17 +32,24 @@ them); ZB_DAEMON is the command that is run in place of ZB_BUILDDIR/zbroker.
 """
 
 import atexit
+import contextlib
 import ctypes
+import fcntl
 import json
 import os
+import pty
 import re
+import resource
+import select
 import shlex
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import traceback
 
@@ -51,6 +58,8 @@ BUILDDIR = os.environ.get("ZB_BUILDDIR", os.path.join(SRCDIR, "build"))
 HEAVY = float(os.environ.get("ZB_SLOW", "1"))  # how much more memory and processor time this build takes
 SLOW = 6 * HEAVY
 LIMIT = 60
+
+os.umask(0o022)  # what others may write to is refused
 
 _processes = []
 _daemons = []
@@ -76,6 +85,28 @@ def folder():
     path = tempfile.mkdtemp(prefix="zb-", dir="/tmp")
     _folders.append(path)
     return path
+
+
+@contextlib.contextmanager
+def as_user(uid):
+    """In the block, files and sockets are opened as that user."""
+    if os.geteuid() != 0:
+        raise Skip("needs root")
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def changed_to(uid):
+    """What stands before a command that is to run as that user, for instance the wrap of a Daemon."""
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        raise Skip("needs root and setpriv")
+    command = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+    if subprocess.run(command + program("zbroker") + ["-V"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0:
+        raise Skip("another user cannot run what is built here")
+    return command
 
 
 def write(path, text, mode=0o644):
@@ -215,14 +246,22 @@ _libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c
 _libc.ptrace.restype = ctypes.c_long
 
 
-def _die_with_parent():
+# Sanitizers would set the limit of core dumps to 0 again.
+for _name in ("ASAN_OPTIONS", "TSAN_OPTIONS"):
+    os.environ[_name] = ":".join(filter(None, [os.environ.get(_name), "disable_coredump=0"]))
+
+
+def _prepare_child():
+    """It dies with us, and lets us look into it: zbroker does not where the limit of core dumps is 0. With 1, none is written."""
     PR_SET_PDEATHSIG = 1
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (0 if hard == 0 else 1, hard))
 
 
 def spawn(command, **options):
     """subprocess.Popen of something that never survives the test."""
-    process = subprocess.Popen(command, preexec_fn=_die_with_parent, **options)
+    process = subprocess.Popen(command, preexec_fn=_prepare_child, **options)
     _processes.append(process)
     return process
 
@@ -260,6 +299,66 @@ def run(*args, name="zbroker", stdin="", seconds=20, **options):
     """Run one of our programs to its end: .returncode, .stdout, .stderr as text."""
     return subprocess.run(program(name) + [str(arg) for arg in args], input=stdin, text=True, errors="replace",
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds * SLOW, **options)
+
+
+class Terminal:
+    """A program on a terminal of its own: .text is what it has written there so far."""
+
+    def __init__(self, command, columns=80, lines=24, env=None):
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        self.master, self.text = master, ""
+        environment = dict(os.environ, TERM="xterm")
+        environment.pop("NO_COLOR", None)
+        # In a session of its own, so that Ctrl-C is a signal.
+        self.process = spawn(["setsid", "--ctty"] + command, stdin=slave, stdout=slave, stderr=slave,
+                             env=dict(environment, **(env or {})))
+        os.close(slave)
+
+    def write(self, text):
+        os.write(self.master, text.encode())
+
+    def read(self):
+        """Wait for more of it. False: there is none, it has ended."""
+        try:
+            if not select.select([self.master], [], [], 10 * SLOW)[0]:
+                raise AssertionError(f"nothing came after {self.text[-500:]!r}")
+            more = os.read(self.master, 65536)
+        except OSError:
+            more = b""
+        self.text += more.decode(errors="replace").replace("\r", "")
+        return bool(more)
+
+    def look(self, seconds=0.05):
+        """Read what comes within this time, if anything does."""
+        if select.select([self.master], [], [], seconds)[0]:
+            self.read()
+        return self.text
+
+    def read_until(self, pattern):
+        """Read until PATTERN is in what came since the last call; return that."""
+        begin = len(self.text)
+        while not re.search(pattern, self.text[begin:]):
+            assert self.read(), f"it ended before {pattern!r}: {self.text[begin:]!r}"
+        return self.text[begin:]
+
+    def read_all(self):
+        """Read to its end; return all that it has written, and the exit code."""
+        while self.read():
+            pass
+        return self.text, self.process.wait(20 * SLOW)
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self.master)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.close()
 
 
 class Daemon:
@@ -349,10 +448,14 @@ class Control:
         self.socket.connect(daemon.control)
         self.file = self.socket.makefile("rb")
 
-    def send(self, line):
-        """Ask, and let the answer wait."""
+    def send(self, line, descriptor=None):
+        """Ask, and let the answer wait. DESCRIPTOR goes with the line."""
         self.asked = line
-        self.socket.sendall(line.encode() + b"\n")
+        data = line.encode() + b"\n"
+        if descriptor is None:
+            self.socket.sendall(data)
+        else:
+            socket.send_fds(self.socket, [data], [descriptor])
 
     def answer(self):
         lines = []
@@ -364,8 +467,8 @@ class Control:
                 return "\n".join(lines)
             lines.append(text[:-1])
 
-    def ask(self, line):
-        self.send(line)
+    def ask(self, line, descriptor=None):
+        self.send(line, descriptor)
         return self.answer()
 
     def json(self, line):

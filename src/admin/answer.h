@@ -18,6 +18,7 @@ typedef struct {
     const word_t *args; // what follows the command's name
     size_t count;
     bool json;
+    int descriptor; // that came with the line, -1: none
     text_t *out;
     text_t error; // set: the command failed
     tapping_conf_t *tap;

@@ -63,8 +63,9 @@ void broker_on_left(broker_t *self, void (*left)(void *arg, const char *route, c
 // Read the file again and apply it: all or nothing. ANSWER gets one line a
 // change, or every problem of the file. 0 or -1.
 int broker_reload(broker_t *self, text_t *answer);
-// What a reload of FILE (NULL: ours) would do, without doing it.
-int broker_plan(broker_t *self, const char *file, text_t *answer);
+// What a reload of FILE would do, without doing it. Whoever asks has opened it:
+// we read DESCRIPTOR, and nothing that only we may read. NULL: our own file.
+int broker_plan(broker_t *self, const char *file, int descriptor, text_t *answer);
 
 void broker_stop(broker_t *self); // begin to stop; again: at once
 

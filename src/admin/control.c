@@ -52,6 +52,7 @@ struct session {
     uint32_t events; // as registered
     char input[INPUT_MAX];
     size_t input_size;
+    int passed;      // a descriptor that came in this turn, for the line that came with it; -1: none
     text_t output;
     size_t sent;
     int64_t progress_ms; // when the socket last took something, or a command came
@@ -79,6 +80,14 @@ watch_fd(control_t *self, int operation, int fd, uint32_t events, event_source_t
 {
     struct epoll_event event = { .events = events, .data.ptr = source };
     epoll_ctl(self->epoll, operation, fd, &event);
+}
+
+static void
+close_passed(session_t *client)
+{
+    if (client->passed != -1)
+        close(client->passed);
+    client->passed = -1;
 }
 
 // Its memory stays until the turn is over: another event may still name it.
@@ -183,7 +192,8 @@ run_line(control_t *self, session_t *client, const char *line, size_t size)
         size--;
     client->progress_ms = clock_mono_ms();
     leaving_t leaving = { 0 };
-    command_result_t result = commands_run(self->broker, line, size, &client->who, &client->output, &tap, &leaving);
+    command_result_t result =
+        commands_run(self->broker, line, size, &client->who, client->passed, &client->output, &tap, &leaving);
     if (result == COMMAND_LEAVE)
         client->leaving = leaving;
     else if (result == COMMAND_TAP)
@@ -231,6 +241,7 @@ run_lines(control_t *self, session_t *client)
             break;
         size_t size = (size_t)(end - client->input);
         run_line(self, client, client->input, size);
+        close_passed(client);
         client->input_size -= size + 1;
         memmove(client->input, end + 1, client->input_size);
         flush(self, client);
@@ -263,10 +274,30 @@ see_end(session_t *client)
         tapping_end(client->tapping);
 }
 
+// As recv(2), and at most one descriptor: there is room for no more, so that the
+// kernel keeps the others.
+static ssize_t
+receive(session_t *client)
+{
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec bytes = { client->input + client->input_size, sizeof client->input - client->input_size };
+    struct msghdr message = {
+        .msg_iov = &bytes, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_LEN(sizeof(int))
+    };
+    ssize_t got = recvmsg(client->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    const struct cmsghdr *head = got == -1 ? NULL : CMSG_FIRSTHDR(&message);
+    if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS && head->cmsg_len == CMSG_LEN(sizeof(int)))
+        memcpy(&client->passed, CMSG_DATA(head), sizeof(int));
+    return got;
+}
+
 static void
 read_input(control_t *self, session_t *client)
 {
-    ssize_t got = recv(client->fd, client->input + client->input_size, sizeof client->input - client->input_size, MSG_DONTWAIT);
+    ssize_t got = receive(client);
     if (got == -1 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         return;
     if (got == -1) {
@@ -319,6 +350,7 @@ serve(control_t *self, session_t *client, uint32_t events)
         read_input(self, client);
     if (!client->dead)
         advance(self, client);
+    close_passed(client);
 }
 
 // --- routes that leave ----------------------------------------------------------------
@@ -376,18 +408,84 @@ log_client(event_id_t event, const session_t *client)
               EVENT_NUMBER("pid", client->who.pid));
 }
 
+// Root and the daemon's own user may do all that the daemon may.
+static bool
+is_privileged(const control_peer_t *who)
+{
+    return who->uid == 0 || who->uid == geteuid();
+}
+
+static bool
+is_of_the_user(const session_t *client, const control_peer_t *newcomer)
+{
+    return client->who.uid == newcomer->uid;
+}
+
+static bool
+is_unprivileged(const session_t *client, const control_peer_t *newcomer)
+{
+    (void)newcomer;
+    return !is_privileged(&client->who);
+}
+
+static bool
+is_a_client(const session_t *client, const control_peer_t *newcomer)
+{
+    (void)client, (void)newcomer;
+    return true;
+}
+
+typedef bool counts_fn(const session_t *client, const control_peer_t *newcomer);
+
+// How many clients there may be of those that count.
+static const struct {
+    size_t max;
+    counts_fn *counts;
+    bool for_privileged; // does it hold for a privileged newcomer, too?
+} limits[] = {
+    { CONTROL_CLIENTS_OF_USER, is_of_the_user, false },
+    { CONTROL_CLIENTS_MAX - CONTROL_CLIENTS_KEPT, is_unprivileged, false },
+    { CONTROL_CLIENTS_MAX, is_a_client, true },
+};
+
+static size_t
+count_clients(const control_t *self, counts_fn *counts, const control_peer_t *newcomer)
+{
+    size_t count = 0;
+    for (const session_t *client = self->clients; client; client = client->next)
+        count += counts(client, newcomer);
+    return count;
+}
+
 // The client that has been idle longest, not counting those that read a tap.
 static session_t *
-idlest(const control_t *self)
+idlest(const control_t *self, counts_fn *counts, const control_peer_t *newcomer)
 {
     session_t *found = NULL;
     int64_t limit = clock_mono_ms() - IDLE_MS;
     for (session_t *client = self->clients; client; client = client->next)
-        if (!client->tapping && !*client->leaving.route && client->progress_ms < limit) {
+        if (counts(client, newcomer) && !client->tapping && !*client->leaving.route && client->progress_ms < limit) {
             found = client;
             limit = client->progress_ms;
         }
     return found;
+}
+
+// False: those that would have to make room are busy.
+static bool
+make_room(control_t *self, const control_peer_t *newcomer)
+{
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        if (is_privileged(newcomer) && !limits[i].for_privileged)
+            continue;
+        if (count_clients(self, limits[i].counts, newcomer) < limits[i].max)
+            continue;
+        session_t *idle = idlest(self, limits[i].counts, newcomer);
+        if (!idle)
+            return false;
+        drop(self, idle);
+    }
+    return true;
 }
 
 static void
@@ -401,22 +499,20 @@ refuse_newcomer(int fd)
 static void
 admit(control_t *self, int fd)
 {
-    if (self->count >= CONTROL_CLIENTS_MAX) {
-        session_t *idle = idlest(self);
-        if (!idle) {
-            refuse_newcomer(fd);
-            return;
-        }
-        drop(self, idle);
-    }
-    session_t *client = xcalloc(1, sizeof *client);
-    if (!read_peer(fd, &client->who)) {
+    control_peer_t who;
+    if (!read_peer(fd, &who)) {
         event_log(EVENT_CONTROL_REFUSED, NULL);
-        free(client);
         close(fd);
         return;
     }
+    if (!make_room(self, &who)) {
+        refuse_newcomer(fd);
+        return;
+    }
+    session_t *client = xcalloc(1, sizeof *client);
+    client->who = who;
     client->fd = fd;
+    client->passed = -1;
     client->source = (event_source_t){ SOURCE_CLIENT, client };
     client->progress_ms = clock_mono_ms();
     client->events = EPOLLIN;

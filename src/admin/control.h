@@ -4,9 +4,11 @@
 //
 // Nobody is ever waited for. A line has at most 4,096 bytes; a client is read
 // again when it has taken its last answer; one that takes nothing for
-// CONTROL_STALL_MS is cut; where CONTROL_CLIENTS_MAX are connected, the one
-// that has been idle longest makes room. Peers are known by SO_PEERCRED
-// (unix(7)); who may connect is the mode and the group of the file.
+// CONTROL_STALL_MS is cut; where CONTROL_CLIENTS_MAX are connected, or
+// CONTROL_CLIENTS_OF_USER of the newcomer's user, the one of these that has been
+// idle longest makes room. CONTROL_CLIENTS_KEPT places are for root and for our
+// own user. Peers are known by SO_PEERCRED (unix(7)); who may connect is the mode
+// and the group of the file.
 
 #ifndef ZB_CONTROL_H
 #define ZB_CONTROL_H
@@ -17,6 +19,8 @@
 #include <czmq.h>
 
 #define CONTROL_CLIENTS_MAX 256
+#define CONTROL_CLIENTS_OF_USER 32
+#define CONTROL_CLIENTS_KEPT 8
 #define CONTROL_STALL_MS 10000
 #define CONTROL_TAP_STALL_MS 60000 // somebody may be reading a page of it
 

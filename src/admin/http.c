@@ -276,6 +276,24 @@ host_is_ours(const http_t *self, const char *header)
            strcasecmp(name, self->hostname) == 0;
 }
 
+// Every value of `Host': a second one is an error (RFC 9112), whichever of them is ours.
+typedef struct {
+    const char *value; // of the last one, NULL: there is none
+    size_t count;
+} hosts_t;
+
+static enum MHD_Result
+see_header(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    (void)kind;
+    hosts_t *hosts = arg;
+    if (strcasecmp(name, "Host") == 0) {
+        hosts->value = value ? value : "";
+        hosts->count++;
+    }
+    return MHD_YES;
+}
+
 // --- one request ------------------------------------------------------------------------------
 
 static place_in_time_t *
@@ -283,6 +301,15 @@ place_of(struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     return info ? info->socket_context : NULL;
+}
+
+// libmicrohttpd tells no length of what it has decoded, and a NUL would end it
+// early. A URL with one stays as it was sent, which names no resource.
+static size_t
+decode(void *arg, struct MHD_Connection *connection, char *url)
+{
+    (void)arg, (void)connection;
+    return strstr(url, "%00") ? strlen(url) : MHD_http_unescape(url);
 }
 
 static void
@@ -313,7 +340,8 @@ on_request(void *arg, struct MHD_Connection *connection, const char *url, const 
     }
     answer_t answer = { .status = MHD_HTTP_OK, .content_type = JSON_TYPE, .cache = "no-store" };
     exchange_t exchange = { self, connection, &answer };
-    const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
+    hosts_t hosts = { 0 };
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, see_header, &hosts);
     place_in_time_t *place = place_of(connection);
     if (place) {
         place->answering = true;
@@ -322,9 +350,11 @@ on_request(void *arg, struct MHD_Connection *connection, const char *url, const 
     if (!reads) {
         refuse(&answer, MHD_HTTP_METHOD_NOT_ALLOWED, "this server only answers GET and HEAD");
         answer.allow = "GET, HEAD";
-    } else if (!host && strcmp(version, "HTTP/1.0") != 0) {
+    } else if (hosts.count > 1) {
+        refuse(&answer, MHD_HTTP_BAD_REQUEST, "more than one Host");
+    } else if (!hosts.count && strcmp(version, "HTTP/1.0") != 0) {
         refuse(&answer, MHD_HTTP_BAD_REQUEST, "no Host");
-    } else if (host && !host_is_ours(self, host)) {
+    } else if (hosts.count && !host_is_ours(self, hosts.value)) {
         refuse(&answer, MHD_HTTP_MISDIRECTED_REQUEST, "not a host of this server: use its address, its own name or localhost");
     } else {
         fill_answer(&exchange, url);
@@ -548,6 +578,7 @@ open_daemon(http_t *self)
                                     MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
                                     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_MEMORY,
                                     MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(HTTP_REQUEST_MS / 1000),
+                                    MHD_OPTION_UNESCAPE_CALLBACK, decode, NULL,
                                     MHD_OPTION_NOTIFY_COMPLETED, on_completed, self,
                                     MHD_OPTION_NOTIFY_CONNECTION, on_connection, self,
                                     MHD_OPTION_END);

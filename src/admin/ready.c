@@ -12,7 +12,7 @@ binds_without_descriptor(const route_conf_t *conf)
     for (side_t side = 0; side < SIDES; side++)
         for (size_t i = 0; i < conf->sides[side].endpoint_count; i++) {
             const endpoint_conf_t *endpoint = &conf->sides[side].endpoints[i];
-            if (!endpoint->connect && endpoint->at.transport != TRANSPORT_TCP && endpoint->at.transport != TRANSPORT_IPC)
+            if (!endpoint->connect && !transport_is_over_tcp(endpoint->at.transport) && endpoint->at.transport != TRANSPORT_IPC)
                 return true;
         }
     return false;

@@ -61,14 +61,26 @@ apply(broker_t *self, conf_t **wanted_p, policy_t **policy_p, plan_t *plan, diag
 }
 
 static conf_t *
-read_file(broker_t *self, const char *file, diag_t *diag)
+read_own_file(broker_t *self, diag_t *diag)
 {
     const broker_setup_t *setup = self->setup;
+    const char *file = self->conf->file;
     if (strcmp(file, "-") == 0) {
         diag_error(diag, (place_t){ .file = file }, "standard input was read at the start and cannot be read again");
         return NULL;
     }
     return conf_load(file, setup->overrides, setup->override_count, diag);
+}
+
+static conf_t *
+read_handed_in(broker_t *self, const char *file, int descriptor, diag_t *diag)
+{
+    conf_source_t source = { .file = file,
+                             .descriptor = descriptor,
+                             .includes_beside = self->conf->file,
+                             .overrides = self->setup->overrides,
+                             .override_count = self->setup->override_count };
+    return conf_read(&source, diag);
 }
 
 static void
@@ -128,7 +140,7 @@ broker_reload(broker_t *self, text_t *answer)
     }
     service_reloading();
     diag_t *diag = diag_new();
-    conf_t *wanted = read_file(self, self->conf->file, diag);
+    conf_t *wanted = read_own_file(self, diag);
     policy_t *policy = NULL;
     if (wanted && guarding_read(self, (const route_conf_t *const *)wanted->routes, wanted->route_count, &policy, diag) == -1)
         conf_destroy(&wanted);
@@ -166,10 +178,11 @@ try_plan(broker_t *self, const conf_t *wanted, const plan_t *plan, diag_t *diag)
 }
 
 int
-broker_plan(broker_t *self, const char *file, text_t *answer)
+broker_plan(broker_t *self, const char *file, int descriptor, text_t *answer)
 {
     diag_t *diag = diag_new();
-    conf_t *wanted = read_file(self, file ? file : self->conf->file, diag);
+    size_t names = conf_names();
+    conf_t *wanted = file ? read_handed_in(self, file, descriptor, diag) : read_own_file(self, diag);
     policy_t *policy = NULL;
     if (wanted && self->setup->guard && guard_check(self->setup->guard, wanted, &policy, diag) == -1)
         conf_destroy(&wanted);
@@ -183,5 +196,6 @@ broker_plan(broker_t *self, const char *file, text_t *answer)
     policy_free(&policy);
     conf_destroy(&wanted);
     diag_destroy(&diag);
+    conf_names_forget(names); // whoever asks chooses them
     return rc;
 }

@@ -120,6 +120,8 @@ on_finished(zloop_t *loop, zmq_pollitem_t *item, void *arg)
         if (route_finished(i->route))
             bury(self, i);
     }
+    for (size_t i = 0; i < self->count; i++)
+        slot_look_for_failure(self->slots[i]);
     if (self->status.stopping)
         retire_heads(self);
     return self->status.stopping && broker_stopped(self) ? -1 : 0;

@@ -12,7 +12,7 @@
 // logged at its end ("removed") and must be a literal.
 void retire_slot(broker_t *self, slot_t *slot, const char *why);
 
-// Hear of routes that are done, from now on: 0, or -1 without descriptors.
+// Hear of routes that are done, or whose engine has ended by itself, from now on: 0, or -1 without descriptors.
 int retire_listen(broker_t *self);
 void retire_deaf(broker_t *self);
 

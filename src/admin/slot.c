@@ -135,15 +135,21 @@ slot_run(const broker_t *self, slot_t *slot, const char *event)
     return 0;
 }
 
+static void
+fail(slot_t *slot, const char *reason)
+{
+    slot->mode = ROUTE_FAILED;
+    free(slot->failure);
+    slot->failure = xstrdup(reason);
+    log_event(EVENT_ROUTE_FAILED, EVENT_TEXT("route", slot->conf->name), EVENT_PROSE("reason", slot->failure));
+}
+
 void
 slot_fail(slot_t *slot, diag_t *diag)
 {
     diag_level_t level;
     const char *reason = diag_text(diag, 0, &level);
-    slot->mode = ROUTE_FAILED;
-    free(slot->failure);
-    slot->failure = xstrdup(reason ? reason : "unknown reason");
-    log_event(EVENT_ROUTE_FAILED, EVENT_TEXT("route", slot->conf->name), EVENT_PROSE("reason", slot->failure));
+    fail(slot, reason ? reason : "unknown reason");
 }
 
 route_t *
@@ -158,15 +164,33 @@ slot_open_route(broker_t *self, const route_conf_t *conf, listeners_t *listeners
     return route;
 }
 
+static void
+close_route(slot_t *slot)
+{
+    route_close(&slot->route, NULL);
+    counters_add(&slot->past, slot->counters);
+    free(slot->counters);
+    slot->counters = NULL;
+}
+
 // A route without a thread is none.
 void
 slot_drop_route(slot_t *slot, diag_t *diag)
 {
     diag_error(diag, slot->conf->place, "[route %s] cannot start its thread", slot->conf->name);
-    route_close(&slot->route, NULL);
-    counters_add(&slot->past, slot->counters);
-    free(slot->counters);
-    slot->counters = NULL;
+    close_route(slot);
+}
+
+void
+slot_look_for_failure(slot_t *slot)
+{
+    const char *reason = slot->route ? route_failure(slot->route) : NULL;
+    if (!reason)
+        return;
+    close_route(slot);
+    char *failure = xasprintf("zmq_proxy has ended: %s", reason);
+    fail(slot, failure);
+    free(failure);
 }
 
 static bool

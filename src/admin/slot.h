@@ -33,6 +33,8 @@ int slot_run(const broker_t *self, slot_t *slot, const char *event);
 void slot_drop_route(slot_t *slot, diag_t *diag);
 // The state `failed`, with the first line of DIAG as its reason.
 void slot_fail(slot_t *slot, diag_t *diag);
+// Has its route's engine ended by itself? Then the route is closed, and the slot has failed.
+void slot_look_for_failure(slot_t *slot);
 
 // Bind, open and run a slot that has no route, on the listeners that wait for it. -1: it has failed, and DIAG says why.
 int slot_bring_up(broker_t *self, slot_t *slot, const char *event, diag_t *diag);

@@ -153,7 +153,13 @@ status_plan(request_t *request)
         answer_fail(request, "FILE must be an absolute path, not %s", file);
         return;
     }
+    if (file && strcmp(file, broker_conf(request->broker)->file) == 0)
+        file = NULL;
+    if (file && request->descriptor == -1) {
+        answer_fail(request, "FILE must come as an open descriptor with the line, as zbrokerctl sends it");
+        return;
+    }
     text_t lines = { 0 };
-    int rc = broker_plan(request->broker, file, &lines);
+    int rc = broker_plan(request->broker, file, request->descriptor, &lines);
     answer_broker(request, rc, &lines, "plan", "a reload would be refused");
 }

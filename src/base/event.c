@@ -96,6 +96,8 @@ static const event_row_t rows[] = {
         "quota: route {route}: {address}: cut, {ignored} subscriptions over the limit", "route address user ignored"),
 
     ROW(EVENT_CONTROL_COMMAND, "control-command", NOTICE, "control: {verb} by uid {uid}", "command uid gid pid"),
+    ROW(EVENT_CONTROL_FAILED, "control-failed", NOTICE, "control: {verb} by uid {uid} failed: {reason}",
+        "command uid gid pid reason"),
     ROW(EVENT_CONTROL_CLIENT, "control-client", DEBUG, "control: client connected", "uid gid pid"),
     ROW(EVENT_CONTROL_SLOW, "control-slow", NOTICE, "control: client does not read, cut", "uid gid pid"),
     ROW(EVENT_CONTROL_REFUSED, "control-refused", WARNING,
@@ -124,7 +126,7 @@ event_quote(text_t *out, const char *value)
     text_t shown = { 0 };
     size_t size = strlen(value);
     text_shown(&shown, value, size < VALUE_MAX ? size : VALUE_MAX);
-    bool plain = *value && strcmp(shown.data, value) == 0 && !strpbrk(value, " \"\\");
+    bool plain = *value && strcmp(shown.data, value) == 0 && !strpbrk(value, " \"\\=");
     if (plain) {
         text_bytes(out, value, size);
         text_free(&shown);
@@ -241,10 +243,15 @@ event_problem(event_id_t id, const char *route, const diag_item_t *problem)
 
 // --- reading it ----------------------------------------------------------------
 
+// The last one: words may hold text from a file, the tail has no other '=' than
+// those of its keys.
 const char *
 event_tail(const char *line)
 {
-    return strstr(line, " event=");
+    const char *tail = NULL;
+    for (const char *at = line; (at = strstr(at, " event=")); at++)
+        tail = at;
+    return tail;
 }
 
 // The end of the word that AT starts with: quotes hold blanks.

@@ -27,6 +27,7 @@ quoted(text_t *out, const uint8_t *at, size_t size)
     while (size) {
         size_t length = text_utf8(at, size);
         const char *pair = NULL;
+        uint32_t code;
         for (const char *p = escapes; *p && !pair; p += 2)
             if (length == 1 && (char)*at == *p)
                 pair = p;
@@ -34,8 +35,8 @@ quoted(text_t *out, const uint8_t *at, size_t size)
             text_add(out, "\xef\xbf\xbd");
         else if (pair)
             text_add(out, "\\%c", pair[1]);
-        else if (length == 1 && (*at < 0x20 || *at == 0x7f))
-            text_add(out, "\\u%04x", *at);
+        else if (text_is_control(at, length, &code))
+            text_add(out, "\\u%04" PRIx32, code);
         else
             text_bytes(out, at, length);
         at += length ? length : 1;

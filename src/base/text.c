@@ -101,19 +101,44 @@ text_utf8(const void *bytes, size_t size)
     return 0;
 }
 
-// C0, DEL, and C1 (U+0080 to U+009F), of which terminals understand some; U+2028
-// and U+2029, which end a line for some programs.
-static bool
-is_control(const uint8_t *at, size_t length)
+// Characters that change how the text around them is shown.
+static const struct {
+    uint32_t first, last;
+} controls[] = {
+    { 0x0000, 0x001f }, // C0
+    { 0x007f, 0x009f }, // DEL and C1, of which terminals understand some
+    { 0x2028, 0x2029 }, // end a line for some programs
+    { 0x202a, 0x202e }, // turn the direction of writing
+    { 0x2066, 0x2069 }, // likewise
+    { 0xfeff, 0xfeff }, // a byte order mark, invisible
+};
+
+// The character of LENGTH bytes at AT, as text_utf8 has found it.
+static uint32_t
+code_point(const uint8_t *at, size_t length)
 {
-    return (length == 1 && (*at < 0x20 || *at == 0x7f)) || (length == 2 && at[0] == 0xc2 && at[1] < 0xa0) ||
-           (length == 3 && at[0] == 0xe2 && at[1] == 0x80 && (at[2] == 0xa8 || at[2] == 0xa9));
+    static const uint8_t lead_bits[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
+    uint32_t code = at[0] & lead_bits[length];
+    for (size_t i = 1; i < length; i++)
+        code = code << 6 | (at[i] & 0x3f);
+    return code;
+}
+
+bool
+text_is_control(const void *bytes, size_t length, uint32_t *code)
+{
+    *code = code_point(bytes, length);
+    for (size_t i = 0; i < sizeof controls / sizeof *controls; i++)
+        if (*code >= controls[i].first && *code <= controls[i].last)
+            return true;
+    return false;
 }
 
 void
 text_shown(text_t *self, const void *bytes, size_t size)
 {
     const uint8_t *at = bytes;
+    uint32_t code;
     for (text_bytes(self, "", 0); size;) {
         size_t plain = 0;
         while (plain < size && at[plain] >= 0x20 && at[plain] < 0x7f)
@@ -125,7 +150,7 @@ text_shown(text_t *self, const void *bytes, size_t size)
             continue;
         }
         size_t length = text_utf8(at, size);
-        if (length && !is_control(at, length)) {
+        if (length && !text_is_control(at, length, &code)) {
             text_bytes(self, at, length);
         } else {
             length = length ? length : 1;

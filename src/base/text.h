@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 typedef struct {
     char *data; // never NULL after the first call, owned
@@ -20,13 +21,18 @@ void text_bytes(text_t *self, const void *bytes, size_t size);
 void text_char(text_t *self, char byte);
 void text_clear(text_t *self); // empty, memory kept
 
-// BYTES made safe to show: control characters (C1 too) and bytes that are not
-// UTF-8 become \n, \t, \x1b ..., everything else stays as it is.
+// BYTES made safe to show: control characters (C1 and those for bidirectional
+// text too) and bytes that are not UTF-8 become \n, \t, \x1b ..., everything
+// else stays as it is.
 void text_shown(text_t *self, const void *bytes, size_t size);
 
 // The length, 1 to 4, of the UTF-8 character (RFC 3629) that BYTES start with;
 // 0 if they start with none.
 size_t text_utf8(const void *bytes, size_t size);
+
+// Would the character of LENGTH bytes, as text_utf8 has found it, change how
+// others are shown? CODE is its code point.
+bool text_is_control(const void *bytes, size_t length, uint32_t *code);
 
 // Is there anything in TEXT, which may be NULL?
 bool text_given(const char *text);

@@ -174,7 +174,9 @@ check_route(const check_t *self)
         resolve_side(self, which);
         endpoints_check(self, which);
         secure_check(self, which);
+        secure_check_kept(self, which);
         fit_combinations(self, which);
+        fit_transports(self, which);
     }
     fit_keys(self);
     secure_check_unused(self);

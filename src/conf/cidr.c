@@ -111,6 +111,13 @@ contains(const cidr_t *net, const uint8_t address[16])
 }
 
 bool
+cidr_is_address(const char *text)
+{
+    uint8_t bytes[16];
+    return read_address(text, bytes);
+}
+
+bool
 cidr_match(const cidrs_t *self, const char *address)
 {
     uint8_t bytes[16];

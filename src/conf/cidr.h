@@ -26,6 +26,8 @@ typedef struct {
 // and the OFFSET in TEXT of the bad one; what came before it stays appended.
 int cidr_parse(cidrs_t *self, const char *text, char *reason, size_t size, size_t *offset);
 
+bool cidr_is_address(const char *text);
+
 // Is ADDRESS ("10.0.0.1", "::1", "[::1]", "fe80::1%eth0") in one of them? What is no address is in none.
 bool cidr_match(const cidrs_t *self, const char *address);
 

@@ -7,14 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static conf_t *
-load(const char *file, const char *text, size_t size, char *const overrides[], size_t count, diag_t *diag)
+conf_t *
+conf_read(const conf_source_t *source, diag_t *diag)
 {
     size_t errors = diag_errors(diag);
     raw_t raw;
-    raw_read(&raw, file, text, size, overrides, count, diag);
+    raw_read(&raw, source, diag);
     conf_t *self = xcalloc(1, sizeof *self);
-    self->file = xstrdup(file);
+    self->file = xstrdup(source->file);
     // Of a file that cannot be read there is nothing more to say.
     if (raw.readable)
         check_all(self, &raw, diag);
@@ -27,13 +27,15 @@ load(const char *file, const char *text, size_t size, char *const overrides[], s
 conf_t *
 conf_load(const char *file, char *const overrides[], size_t count, diag_t *diag)
 {
-    return load(file, NULL, 0, overrides, count, diag);
+    conf_source_t source = { .file = file, .descriptor = -1, .overrides = overrides, .override_count = count };
+    return conf_read(&source, diag);
 }
 
 conf_t *
 conf_load_text(const char *name, const char *text, size_t size, diag_t *diag)
 {
-    return load(name, text, size, NULL, 0, diag);
+    conf_source_t source = { .file = name, .text = text, .size = size, .descriptor = -1 };
+    return conf_read(&source, diag);
 }
 
 static void
@@ -86,6 +88,15 @@ side_option(const side_conf_t *side, int option, int64_t otherwise)
         if (side->options[i].option->option == option)
             return side->options[i].value.number;
     return otherwise;
+}
+
+size_t
+side_multicasts(const side_conf_t *side)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < side->endpoint_count; i++)
+        count += transport_is_multicast(side->endpoints[i].at.transport);
+    return count;
 }
 
 bool

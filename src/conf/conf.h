@@ -116,12 +116,31 @@ typedef struct {
     settings_t settings;              // of [zbroker]
 } conf_t;
 
-// Read FILE ("-": standard input) and what it includes, apply the COUNT -o
-// OVERRIDES ("SECTION.KEY=VALUE"), check everything. Every problem goes to DIAG.
-// Returns NULL if there was an error; warnings do not fail.
+// Where a configuration comes from.
+typedef struct {
+    const char *file;            // "-": standard input
+    const char *text;            // of SIZE bytes, what it holds; NULL: read it
+    size_t size;
+    int descriptor;              // a regular file, open: FILE is only its name; -1: open FILE
+    const char *includes_beside; // no include may leave the folder of this file; NULL: anywhere
+    char *const *overrides;      // -o SECTION.KEY=VALUE
+    size_t override_count;
+} conf_source_t;
+
+// Read SOURCE and what it includes, apply the overrides, check everything. Every
+// problem goes to DIAG. Returns NULL if there was an error; warnings do not fail.
+conf_t *conf_read(const conf_source_t *source, diag_t *diag);
+
+// How many names of files are known. They are kept for good, for places live
+// longer than their conf_t; of a file that was only looked at, forget those past
+// COUNT when its conf_t and diag_t are gone.
+size_t conf_names(void);
+void conf_names_forget(size_t count);
+
+// The file that the user of a program names.
 conf_t *conf_load(const char *file, char *const overrides[], size_t count, diag_t *diag);
 
-// As conf_load, from memory: for tests, fuzzers and the control socket.
+// From memory: for tests and fuzzers.
 conf_t *conf_load_text(const char *name, const char *text, size_t size, diag_t *diag);
 
 // The effective configuration as a valid INI file; the dump of a dump is identical.
@@ -130,6 +149,7 @@ void conf_dump_route(const route_conf_t *route, FILE *out);
 
 bool settings_have(const settings_t *settings, const setting_t *wanted); // this key with this value
 int64_t side_option(const side_conf_t *side, int option, int64_t otherwise); // a number: ZMQ_SNDBUF, …
+size_t side_multicasts(const side_conf_t *side); // its multicast endpoints: a group neither connects nor subscribes
 bool side_has_endpoint(const side_conf_t *side, const char *text, bool connect);
 const route_conf_t *conf_route(const conf_t *self, const char *name); // NULL: none
 size_t conf_endpoints(const conf_t *self);                            // of all routes, capture included

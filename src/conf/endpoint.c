@@ -27,6 +27,7 @@ typedef struct {
 typedef struct {
     const char *name;
     const char *capability[2]; // words for zmq_has; none: every library has it
+    const char *bind_refusal;  // why no route can bind it
     int (*parse)(const parse_t *self, const char *rest);
 } transport_row_t;
 
@@ -426,15 +427,18 @@ parse_tipc(const parse_t *self, const char *rest)
 }
 
 static const transport_row_t transports[] = {
-    [TRANSPORT_TCP] = { "tcp", { NULL, NULL }, parse_tcp },
-    [TRANSPORT_IPC] = { "ipc", { "ipc", NULL }, parse_ipc },
-    [TRANSPORT_INPROC] = { "inproc", { NULL, NULL }, parse_inproc },
-    [TRANSPORT_PGM] = { "pgm", { "pgm", NULL }, parse_multicast },
-    [TRANSPORT_EPGM] = { "epgm", { "pgm", NULL }, parse_multicast },
-    [TRANSPORT_NORM] = { "norm", { "norm", NULL }, parse_multicast },
-    [TRANSPORT_TIPC] = { "tipc", { "tipc", NULL }, parse_tipc },
-    [TRANSPORT_WS] = { "ws", { "WS", "ws" }, parse_ws },
-    [TRANSPORT_WSS] = { "wss", { "WSS", "wss" }, parse_ws },
+    [TRANSPORT_TCP] = { "tcp", { NULL, NULL }, NULL, parse_tcp },
+    [TRANSPORT_IPC] = { "ipc", { "ipc", NULL }, NULL, parse_ipc },
+    [TRANSPORT_INPROC] = { "inproc", { NULL, NULL }, NULL, parse_inproc },
+    [TRANSPORT_PGM] = { "pgm", { "pgm", NULL }, NULL, parse_multicast },
+    [TRANSPORT_EPGM] = { "epgm", { "pgm", NULL }, NULL, parse_multicast },
+    [TRANSPORT_NORM] = { "norm", { "norm", NULL }, NULL, parse_multicast },
+    [TRANSPORT_TIPC] = { "tipc", { "tipc", NULL }, NULL, parse_tipc },
+    [TRANSPORT_WS] = { "ws", { "WS", "ws" }, NULL, parse_ws },
+    [TRANSPORT_WSS] = { "wss", { "WSS", "wss" },
+                        "libzmq ends the process where wss has no certificate, and a file cannot give it one; "
+                        "let a TLS proxy lead to ws on the loopback",
+                        parse_ws },
 };
 
 #define TRANSPORTS (sizeof transports / sizeof *transports)
@@ -451,6 +455,12 @@ transport_works(transport_t transport)
 {
     const char *const *words = transports[transport].capability;
     return !words[0] || zmq_has(words[0]) || (words[1] && zmq_has(words[1]));
+}
+
+const char *
+transport_bind_refusal(transport_t transport)
+{
+    return transports[transport].bind_refusal;
 }
 
 static int
@@ -494,13 +504,6 @@ endpoint_parse(const char *text, bool connect, endpoint_t *endpoint, char *reaso
 
 // --- clashes -----------------------------------------------------------------
 
-static bool
-on_ip(const endpoint_t *endpoint)
-{
-    return endpoint->transport == TRANSPORT_TCP || endpoint->transport == TRANSPORT_WS ||
-           endpoint->transport == TRANSPORT_WSS;
-}
-
 // libzmq binds * and [::] for both families.
 static bool
 is_everything(const char *host)
@@ -533,7 +536,7 @@ endpoint_clash(const endpoint_t *a, const endpoint_t *b)
 {
     if (a->wildcard || b->wildcard)
         return false;
-    if (on_ip(a) && on_ip(b))
+    if (transport_is_over_tcp(a->transport) && transport_is_over_tcp(b->transport))
         return a->port == b->port && hosts_clash(a->host, b->host);
     return strcmp(a->text, b->text) == 0;
 }
@@ -542,4 +545,10 @@ bool
 transport_is_multicast(transport_t transport)
 {
     return transport == TRANSPORT_PGM || transport == TRANSPORT_EPGM || transport == TRANSPORT_NORM;
+}
+
+bool
+transport_is_over_tcp(transport_t transport)
+{
+    return transport == TRANSPORT_TCP || transport == TRANSPORT_WS || transport == TRANSPORT_WSS;
 }

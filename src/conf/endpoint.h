@@ -33,7 +33,10 @@ bool endpoint_clash(const endpoint_t *a, const endpoint_t *b);
 
 // Does the running library have this transport? (zmq_has, or a probe for ws.)
 bool transport_works(transport_t transport);
+// Why no route can bind it, whatever the library has. NULL: one can.
+const char *transport_bind_refusal(transport_t transport);
 const char *transport_name(transport_t transport);
 bool transport_is_multicast(transport_t transport);
+bool transport_is_over_tcp(transport_t transport);
 
 #endif

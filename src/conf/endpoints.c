@@ -23,6 +23,8 @@ take_endpoint(const check_t *self, side_conf_t *side, const given_t *given, bool
         return;
     if (endpoint_parse(item->value, connect, &endpoint, reason, sizeof reason, &offset) == -1)
         complain(self, item, place_moved(item->value_place, offset), "%s", reason);
+    else if (!connect && transport_bind_refusal(endpoint.transport))
+        complain_value(self, item, "%s", transport_bind_refusal(endpoint.transport));
     else if (!transport_works(endpoint.transport))
         complain_value(self, item, "this libzmq was built without %s", transport_name(endpoint.transport));
     else

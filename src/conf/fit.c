@@ -90,11 +90,85 @@ fit_combinations(const check_t *self, size_t which)
                      self->section->name, side_name((side_t)which));
 }
 
+// --- transports ----------------------------------------------------------------------
+
+static bool
+is_websocket(const endpoint_conf_t *endpoint)
+{
+    return endpoint->at.transport == TRANSPORT_WS || endpoint->at.transport == TRANSPORT_WSS;
+}
+
+// Whichever side connects, either may choose to go without a mechanism (ZWS2.0), and libzmq asserts that there is one.
+static void
+fit_websocket(const check_t *self, size_t which, const char *transport)
+{
+    const side_conf_t *side = &self->route->sides[which];
+    security_t mechanism = side->security.mechanism;
+    const given_slot_t *heartbeat = given_row(self, which, "heartbeat_ivl");
+    const raw_item_t *security = given_item(self, which, "security");
+    if (mechanism <= SECURITY_NONE && heartbeat && heartbeat->at[0].value.number)
+        complain_value(self, heartbeat->at[0].item,
+                       "not supported over %s without security, where a heartbeat ends the process, a fault of libzmq; say "
+                       "%s_heartbeat_ivl = 0",
+                       transport, side_name((side_t)which));
+    if (mechanism == SECURITY_GSSAPI)
+        complain_value(self, security, "libzmq has no gssapi over %s", transport);
+    if (mechanism == SECURITY_CURVE && (SUBSCRIBING & ON(side->type)))
+        diag_warning(self->diag, security->value_place,
+                     "[%s] %s: subscriptions do not arrive over %s with curve, a fault of libzmq; plain there, or curve "
+                     "over tcp, works",
+                     self->section->name, security->key, transport);
+}
+
+// Why the peer of an endpoint is not known by ADDRESS, or by name; NULL: it is.
+static const char *
+unknown_peer(const endpoint_conf_t *endpoint, bool by_address)
+{
+    if (transport_is_multicast(endpoint->at.transport))
+        return "the peers of a group are unknown";
+    if (endpoint->at.transport == TRANSPORT_TIPC)
+        return "a tipc peer has no IP address, so that all look like one";
+    if (by_address && is_websocket(endpoint) && endpoint->connect)
+        return "libzmq does not ask about the server there";
+    return NULL;
+}
+
+// Keys that admit or refuse peers which are unknown there: they would have no effect.
+static void
+fit_peers(const check_t *self, size_t which)
+{
+    static const struct {
+        const char *key;
+        bool by_address;
+    } rows[] = { { "allow", true }, { "deny", true }, { "acl", false } };
+    const side_conf_t *side = &self->route->sides[which];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const given_slot_t *slot = given_row(self, which, rows[i].key);
+        for (size_t j = 0; slot && slot->at[0].value.text && j < side->endpoint_count; j++) {
+            const char *reason = unknown_peer(&side->endpoints[j], rows[i].by_address);
+            if (reason)
+                complain_key(self, slot->at[0].item, "has no effect on %s: %s", side->endpoints[j].at.text, reason);
+        }
+    }
+}
+
+void
+fit_transports(const check_t *self, size_t which)
+{
+    const side_conf_t *side = &self->route->sides[which];
+    size_t i = 0;
+    while (i < side->endpoint_count && !is_websocket(&side->endpoints[i]))
+        i++;
+    if (i < side->endpoint_count)
+        fit_websocket(self, which, transport_name(side->endpoints[i].at.transport));
+    fit_peers(self, which);
+}
+
 // What libzmq's own loop cannot do.
 void
 fit_proxied(const check_t *self)
 {
-    static const char *const rows_refused[] = { "allow",     "deny",         "acl", "max_clients", "max_subscriptions",
+    static const char *const rows_refused[] = { "allow",     "deny",         "max_clients", "max_subscriptions",
                                                 "max_topic", "stall_timeout" };
     static const char *const route_refused[] = { "batch_us", "batch_min", "capture_envelope" };
     for (size_t i = 0; i < sizeof route_refused / sizeof *route_refused; i++) {

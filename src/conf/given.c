@@ -169,8 +169,11 @@ given_parse(const check_t *self, const key_row_t *row, const raw_item_t *item, g
     char reason[512];
     size_t offset;
     *given = (given_t){ .item = item };
-    if (key_parse(row, item->value, item->folder, &given->value, reason, sizeof reason, &offset) == 0)
+    if (key_parse(row, item->value, item->folder, &given->value, reason, sizeof reason, &offset) == 0) {
+        if (*reason)
+            diag_warning(self->diag, item->value_place, "[%s] %s: %s", self->section->name, item->key, reason);
         return 0;
+    }
     complain(self, item, place_moved(item->value_place, offset), "%s", reason);
     return -1;
 }

@@ -92,16 +92,15 @@ read_section(reader_t *self, const char *line, char *out, size_t room)
     }
     const char *after = close + 1 + strspn(close + 1, " \t");
     if (*after && *after != ';' && *after != '#') {
-        diag_error(self->diag, place(self, (size_t)(after - line)), "unexpected \"%.40s\" after the section name",
-                   after);
+        diag_error(self->diag, place(self, (size_t)(after - line)), "unexpected text after the section name");
         return;
     }
     size_t column = 1 + strspn(line + 1, " \t");
     char *name = section_name(line + 1, close);
     if (!*name || strlen(name) > INI_NAME_MAX) {
         if (*name)
-            diag_error(self->diag, place(self, column), "[%s]: the section name has %zu bytes, at most %d", name,
-                       strlen(name), INI_NAME_MAX);
+            diag_error(self->diag, place(self, column), "the section name has %zu bytes, at most %d", strlen(name),
+                       INI_NAME_MAX);
         else
             diag_error(self->diag, place(self, 0), "the section name is missing");
         free(name);
@@ -137,7 +136,7 @@ read_entry(reader_t *self, char *line, char *out, size_t room)
     section_label(self, label, sizeof label);
     char *equals = strchr(line, '=');
     if (!equals) {
-        diag_error(self->diag, place(self, 0), "%s\"%.60s\" is not KEY = VALUE", label, line);
+        diag_error(self->diag, place(self, 0), "%sthe line is not KEY = VALUE", label);
         return;
     }
     size_t length = (size_t)(equals - line);
@@ -149,18 +148,16 @@ read_entry(reader_t *self, char *line, char *out, size_t room)
     }
     for (size_t i = 0; i < length; i++)
         if (!is_key_char(line[i])) {
-            diag_error(self->diag, place(self, i), "%s\"%.*s\" is not a key: letters, digits and _", label,
-                       (int)(length > 60 ? 60 : length), line);
+            diag_error(self->diag, place(self, i), "%sa key has letters, digits and _", label);
             return;
         }
     if (length > INI_NAME_MAX) {
-        diag_error(self->diag, place(self, 0), "%s%.*s: unknown key", label, (int)(length > 60 ? 60 : length), line);
+        diag_error(self->diag, place(self, 0), "%sthe key has %zu bytes, at most %d", label, length, INI_NAME_MAX);
         return;
     }
     if (!self->any_section && !self->homeless) {
         diag_error(self->diag, place(self, 0),
-                   "%.*s: stands before any section; start with [zbroker], [defaults] or [route NAME]", (int)length,
-                   line);
+                   "a key before any section; start with [zbroker], [defaults] or [route NAME]");
         self->homeless = true;
     }
     if (self->section == NO_SECTION)

@@ -43,6 +43,8 @@ typedef struct {
 
 // Read TEXT of SIZE bytes, called FILE in every place; FILE is borrowed for as
 // long as any place lives. What is wrong is in DIAG and left out of the result.
+// DIAG quotes no line that is not understood: FILE may be no configuration at
+// all, but one that holds a secret and was named by mistake or by malice.
 void ini_read(ini_t *self, const char *file, const char *text, size_t size, diag_t *diag);
 void ini_free(ini_t *self);
 

@@ -2,19 +2,18 @@
 #include "conf/keys.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "base/trust.h"
 #include "conf/cidr.h"
 #include "conf/suggest.h"
 #include "conf/units.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -56,6 +55,7 @@ static const key_word_t mechanisms[] = {
 #define BY_HAND 0, 0
 #define TEXT_MAX 4000 // with any key before it still a line
 #define SUBSCRIBED (ON(ZMQ_XPUB) | ON(ZMQ_PUB))
+#define KNOWS_TOPICS (ON(ZMQ_XSUB) | ON(ZMQ_SUB) | ON(ZMQ_PULL) | ON(ZMQ_XPUB)) // by message, or by subscription
 
 // clang-format off
 static const key_row_t rows[] = {
@@ -101,7 +101,7 @@ static const key_row_t rows[] = {
     {SCOPE_SIDE,    "gssapi_unsafe_zap", KEY_BOOL,      SIDE(security.gssapi_unsafe_zap), 0, 1,    "no",     NULL,      RELOAD_ROUTE,   0, 0},
     {SCOPE_SIDE,    "allow",             KEY_CIDR,      SIDE(security.allow),        0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_LIST | KEY_UNSET_OK, 0},
     {SCOPE_SIDE,    "deny",              KEY_CIDR,      SIDE(security.deny),         0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_LIST | KEY_UNSET_OK, 0},
-    {SCOPE_SIDE,    "acl",               KEY_PATH,      SIDE(security.acl),          1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,    KEY_UNSET_OK, 0},
+    {SCOPE_SIDE,    "acl",               KEY_PATH,      SIDE(security.acl),          1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,    KEY_UNSET_OK, KNOWS_TOPICS},
     {SCOPE_SIDE,    "ipc_mode",          KEY_MODE,      SIDE(ipc_mode),              0,  0777,     "0660",   NULL,      RELOAD_ROUTE,   0, 0},
     {SCOPE_SIDE,    "ipc_group",         KEY_GROUP,     SIDE(ipc_group),             0,  0,        "",       NULL,      RELOAD_ROUTE,   KEY_UNSET_OK, 0},
     {SCOPE_SIDE,    "max_clients",       KEY_NUMBER,    SIDE(max_clients),           0,  INT_MAX,  "0",      NULL,      RELOAD_LIVE,    0, 0},
@@ -268,16 +268,16 @@ parse_path(const key_row_t *row, const char *text, key_value_t *value, const com
 static int
 read_secret(const char *path, char text[257], const complaint_t *at)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    char words[TRUST_WORDS];
+    int fd = trust_open(path, TRUST_SECRET, words);
     if (fd == -1)
-        return fail(at, "cannot read %s: %s", path, strerror(errno));
-    struct stat status;
-    ssize_t size = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) ? read(fd, text, 256) : -1;
+        return fail(at, "%s: %s", path, words);
+    ssize_t size = read(fd, text, 256);
     close(fd);
     if (size == -1)
-        return fail(at, "cannot read %s: not a readable file", path);
-    if (status.st_mode & 0077)
-        return fail(at, "%s is open to others, mode %04o; make it 0600", path, (unsigned)(status.st_mode & 07777));
+        return fail(at, "%s: cannot read: %s", path, strerror(errno));
+    if (*words) // a warning
+        fail(at, "%s: %s", path, words);
     text[size] = '\0';
     text[strcspn(text, "\r\n")] = '\0';
     size_t length = strlen(text);

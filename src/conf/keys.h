@@ -63,7 +63,7 @@ const key_row_t *key_at(key_scope_t scope,
 const key_row_t *key_find(key_scope_t scope, const char *key);
 
 // Parse TEXT; FOLDER is what relative paths start from. Returns 0, or -1 with
-// the REASON and the OFFSET of what is wrong.
+// the REASON and the OFFSET of what is wrong. A REASON with 0 is a warning.
 int key_parse(const key_row_t *row, const char *text, const char *folder, key_value_t *value, char *reason, size_t size,
               size_t *offset);
 

@@ -2,7 +2,6 @@
 #include "conf/raw.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "conf/conf.h"
 #include "conf/ini.h"
 #include "conf/suggest.h"
 
@@ -30,21 +29,36 @@ typedef struct nesting {
 typedef struct {
     raw_t *raw;
     diag_t *diag;
-    char *const *overrides;
-    size_t override_count;
+    const conf_source_t *source;
     bool includes_overridden;
+    bool confined; // every include has to be in INSIDE
+    char *inside;  // a folder without links, "" for /; NULL: nothing is in there
     size_t files;
 } load_t;
 
 // Places and paths live longer than any conf_t: a route can be taken out of it.
 // Names are few and repeat at every reload, so they are kept for good.
+static struct {
+    char **at;
+    size_t count, room;
+} names;
+
+size_t
+conf_names(void)
+{
+    return names.count;
+}
+
+void
+conf_names_forget(size_t count)
+{
+    while (names.count > count)
+        free(names.at[--names.count]);
+}
+
 static const char *
 intern(const char *text)
 {
-    static struct {
-        char **at;
-        size_t count, room;
-    } names;
     for (size_t i = 0; i < names.count; i++)
         if (strcmp(names.at[i], text) == 0)
             return names.at[i];
@@ -190,24 +204,80 @@ slurp(int fd, text_t *content)
     }
 }
 
+// The folder that a source's includes may not leave, as its whole path without links.
+static void
+confine(load_t *load)
+{
+    const char *beside = load->source->includes_beside;
+    load->confined = beside != NULL;
+    if (!beside || strcmp(beside, "-") == 0)
+        return;
+    char *folder = folder_of(beside);
+    load->inside = realpath(folder, NULL);
+    if (load->inside && strcmp(load->inside, "/") == 0)
+        *load->inside = '\0';
+    free(folder);
+}
+
+// PATH, which the caller frees, without links if includes are confined; NULL: it is not inside.
+static char *
+included_path(const load_t *load, const char *path)
+{
+    if (!load->confined)
+        return xstrdup(path);
+    char *resolved = realpath(path, NULL);
+    size_t length = load->inside ? strlen(load->inside) : 0;
+    bool inside = resolved && load->inside && strncmp(resolved, load->inside, length) == 0;
+    if (inside && (resolved[length] == '/' || resolved[length] == '\0'))
+        return resolved;
+    free(resolved);
+    return NULL;
+}
+
+static void
+refuse_outside(const load_t *load, const char *path, place_t place)
+{
+    diag_error(load->diag, place, "[zbroker] include: %s: only files below %s can be included here", path,
+               !load->inside ? "no folder" : *load->inside ? load->inside : "/");
+}
+
+// The descriptor of FILE, AT an include line or {0}. -1 with errno.
+static int
+open_file(const load_t *load, const char *file, place_t at)
+{
+    int given = at.line ? -1 : load->source->descriptor;
+    if (given != -1)
+        lseek(given, 0, SEEK_SET);
+    else if (!at.line && strcmp(file, "-") == 0)
+        given = STDIN_FILENO;
+    if (given != -1)
+        return fcntl(given, F_DUPFD_CLOEXEC, 0);
+    // Nobody reads a pipe that an include names by mistake; the main file may be one.
+    return open(file, O_RDONLY | O_CLOEXEC | (at.line ? O_NONBLOCK : 0));
+}
+
 static void read_text(load_t *load, const char *file, const char *text, size_t size, const nesting_t *nesting);
 
 // AT is the include line; {0} for the main file.
 static void
 read_file(load_t *load, const char *file, const nesting_t *outer, place_t at)
 {
-    bool standard_input = strcmp(file, "-") == 0;
     place_t place = at.line ? at : (place_t){ intern(file), 1, 1 };
     const char *label = at.line ? "[zbroker] include: " : "";
-    // Nobody reads a pipe that an include names by mistake; the main file may be one.
-    int fd = standard_input ? dup(STDIN_FILENO) : open(file, O_RDONLY | O_CLOEXEC | (at.line ? O_NONBLOCK : 0));
+    char *path = at.line ? included_path(load, file) : xstrdup(file);
+    if (!path) {
+        refuse_outside(load, file, place);
+        return;
+    }
+    bool only_regular = at.line || load->source->descriptor != -1;
+    int fd = open_file(load, path, at);
     struct stat status;
     text_t content = { 0 };
     if (fd == -1 || fstat(fd, &status) == -1) {
         diag_error(load->diag, place, "%scannot read %s: %s%s", label, file, strerror(errno), at.line ? ini_comment_hint(file) : "");
         goto done;
     }
-    if (S_ISDIR(status.st_mode) || (at.line && !S_ISREG(status.st_mode))) {
+    if (S_ISDIR(status.st_mode) || (only_regular && !S_ISREG(status.st_mode))) {
         diag_error(load->diag, place, "%scannot read %s: it is %s", label, file,
                    S_ISDIR(status.st_mode) ? "a folder" : "not a regular file");
         goto done;
@@ -234,6 +304,23 @@ done:
     if (fd != -1)
         close(fd);
     text_free(&content);
+    free(path);
+}
+
+// May PATTERN be looked up at all? What it finds is judged by itself.
+static bool
+may_search(const load_t *load, const char *pattern)
+{
+    if (!load->confined)
+        return true;
+    char *start = xstrndup(pattern, strcspn(pattern, "*?["));
+    char *folder = strrchr(start, '/') ? folder_of(start) : NULL;
+    char *found = folder && !strstr(pattern, "/../") ? included_path(load, folder) : NULL;
+    bool may = found != NULL;
+    free(found);
+    free(folder);
+    free(start);
+    return may;
 }
 
 static void
@@ -248,7 +335,9 @@ include(load_t *load, const char *value, const char *file, place_t place, const 
     bool magic = strpbrk(pattern, "*?[");
     glob_t found = { 0 };
     // A name with a bracket in it that exists is a name.
-    if (magic && access(pattern, F_OK) == -1) {
+    if (magic && !may_search(load, pattern)) {
+        refuse_outside(load, pattern, place);
+    } else if (magic && access(pattern, F_OK) == -1) {
         int result = glob(pattern, 0, NULL, &found);
         if (result != 0 && result != GLOB_NOMATCH)
             diag_error(load->diag, place, "[zbroker] include: cannot search for %s", pattern);
@@ -384,9 +473,9 @@ apply_overrides(load_t *load)
     char *here = folder_of("-");
     const char *folder = intern(here);
     free(here);
-    for (size_t i = 0; i < load->override_count; i++) {
+    for (size_t i = 0; i < load->source->override_count; i++) {
         override_t override;
-        if (split_override(load->overrides[i], i, &override, load->diag) == 0)
+        if (split_override(load->source->overrides[i], i, &override, load->diag) == 0)
             apply_override(load, &override, folder);
         free_override(&override);
     }
@@ -397,40 +486,43 @@ static void
 find_include_overrides(load_t *load)
 {
     static const char prefix[] = "zbroker.include=";
-    for (size_t i = 0; i < load->override_count; i++)
-        load->includes_overridden |= strncmp(load->overrides[i], prefix, sizeof prefix - 1) == 0;
+    for (size_t i = 0; i < load->source->override_count; i++)
+        load->includes_overridden |= strncmp(load->source->overrides[i], prefix, sizeof prefix - 1) == 0;
 }
 
+// They are those of whoever started us, and confined to nothing.
 static void
 read_overridden_includes(load_t *load)
 {
     static const char prefix[] = "zbroker.include=";
-    for (size_t i = 0; i < load->override_count; i++)
-        if (strncmp(load->overrides[i], prefix, sizeof prefix - 1) == 0)
-            include(load, load->overrides[i] + sizeof prefix - 1, "-",
+    load->confined = false;
+    for (size_t i = 0; i < load->source->override_count; i++)
+        if (strncmp(load->source->overrides[i], prefix, sizeof prefix - 1) == 0)
+            include(load, load->source->overrides[i] + sizeof prefix - 1, "-",
                     (place_t){ "-o", (int)i + 1, (int)sizeof prefix }, NULL);
 }
 
 void
-raw_read(raw_t *self, const char *file, const char *text, size_t size, char *const overrides[], size_t count,
-         diag_t *diag)
+raw_read(raw_t *self, const conf_source_t *source, diag_t *diag)
 {
     *self = (raw_t){ 0 };
-    place_t nowhere = { intern(file), 0, 0 };
+    place_t nowhere = { intern(source->file), 0, 0 };
     add_section(self, RAW_PROCESS, "zbroker", nowhere);
     add_section(self, RAW_DEFAULTS, "defaults", nowhere);
-    load_t load = { .raw = self, .diag = diag, .overrides = overrides, .override_count = count };
+    load_t load = { .raw = self, .diag = diag, .source = source };
     find_include_overrides(&load);
-    if (text) {
+    confine(&load);
+    if (source->text) {
         self->readable = true;
-        read_text(&load, file, text, size, NULL);
+        read_text(&load, source->file, source->text, source->size, NULL);
     } else
-        read_file(&load, file, NULL, (place_t){ 0 });
-    if (!self->readable)
-        return;
-    if (load.includes_overridden)
-        read_overridden_includes(&load);
-    apply_overrides(&load);
+        read_file(&load, source->file, NULL, (place_t){ 0 });
+    if (self->readable) {
+        if (load.includes_overridden)
+            read_overridden_includes(&load);
+        apply_overrides(&load);
+    }
+    free(load.inside);
 }
 
 void

@@ -6,6 +6,7 @@
 #define ZB_RAW_H
 
 #include "base/diag.h"
+#include "conf/conf.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,9 +36,8 @@ typedef struct {
     bool readable; // the main file could be read
 } raw_t;
 
-// TEXT of SIZE bytes is the content of FILE; NULL: read it. See conf_load.
-void raw_read(raw_t *self, const char *file, const char *text, size_t size, char *const overrides[], size_t count,
-              diag_t *diag);
+// What is wrong is in DIAG.
+void raw_read(raw_t *self, const conf_source_t *source, diag_t *diag);
 void raw_free(raw_t *self);
 
 #endif

@@ -82,13 +82,6 @@ host_has_ipv6(void)
 }
 
 static bool
-over_tcp(const endpoint_t *endpoint)
-{
-    return endpoint->transport == TRANSPORT_TCP || endpoint->transport == TRANSPORT_WS ||
-           endpoint->transport == TRANSPORT_WSS;
-}
-
-static bool
 holds(condition_t condition, const check_t *self, const side_conf_t *side)
 {
     if (condition == ON_IPV6_HOST)
@@ -96,7 +89,7 @@ holds(condition_t condition, const check_t *self, const side_conf_t *side)
     if (condition == ON_OWN_LOOP)
         return !self->proxied;
     for (size_t i = 0; condition != ALWAYS && i < side->endpoint_count; i++)
-        if (condition == ON_BOUND ? !side->endpoints[i].connect : over_tcp(&side->endpoints[i].at))
+        if (condition == ON_BOUND ? !side->endpoints[i].connect : transport_is_over_tcp(side->endpoints[i].at.transport))
             return true;
     return condition == ALWAYS;
 }
@@ -265,7 +258,7 @@ resolve_cidr(const check_t *self, size_t which, const key_row_t *row, const give
 static bool
 is_of_use(const check_t *self, const key_row_t *row, const side_conf_t *side, const given_slot_t *slot)
 {
-    // Subscriptions are what only our own loop looks at.
+    // Topics are what only our own loop looks at.
     if (self->proxied && row->sockets)
         return false;
     bool ipc = false;

@@ -162,3 +162,48 @@ secure_check(const check_t *self, size_t which)
     else
         check_needs(self, which, security);
 }
+
+// --- what cannot be kept -----------------------------------------------------------------
+
+// Without a side, acl is for frontend, backend and ingress, and each has to keep it. Where none does fit_keys tells of it,
+// if it is not of [defaults].
+static bool
+is_acl_left_out(const check_t *self, size_t which, const given_slot_t *slot)
+{
+    uint32_t keepers = attribute_sockets(attribute_find("acl"));
+    bool ours_to_tell = given_by_defaults(self, slot);
+    if (which == SIDE_CAPTURE || keepers & ON(self->route->sides[which].type) || slot == given_written(self, which, attribute_find("acl"), true))
+        return false;
+    for (size_t i = 0; i < SIDES; i++)
+        ours_to_tell |= self->route->sides[i].type >= 0 && keepers & ON(self->route->sides[i].type);
+    return ours_to_tell;
+}
+
+// Beside rights each option is either harmless or refused.
+static void
+check_options_beside_acl(const check_t *self, size_t which)
+{
+    const side_conf_t *side = &self->route->sides[which];
+    for (size_t i = 0; i < side->option_count; i++) {
+        const sockopt_t *option = side->options[i].option;
+        const raw_item_t *item = option->acl == SOCKOPT_BESIDE_ACL ? NULL : given_item(self, which, option->key);
+        if (item)
+            complain_key(self, item, "changes who gets what, and the %s has an acl", side_name((side_t)which));
+    }
+}
+
+void
+secure_check_kept(const check_t *self, size_t which)
+{
+    const side_conf_t *side = &self->route->sides[which];
+    const given_slot_t *slot = given_row(self, which, "acl");
+    if (!slot || !text_given(slot->at[0].value.text))
+        return;
+    if (self->proxied)
+        complain_key(self, slot->at[0].item, "engine = zmq_proxy does not have it");
+    else if (is_acl_left_out(self, which, slot))
+        complain_key(self, slot->at[0].item, "the %s is a %s, which knows no topics; name the side that it is for",
+                     side_name((side_t)which), socket_type_name(side->type));
+    else if (text_given(side->security.acl))
+        check_options_beside_acl(self, which);
+}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
-// secure.h - who may come in, as far as the configuration can tell: each mechanism
-// has what it needs, nothing is open by oversight, and no key gives a false sense
-// of safety.
+// secure.h - who may come in and do what, as far as the configuration can tell: each
+// mechanism has what it needs, nothing is open by oversight, and no key gives a false
+// sense of safety.
 
 #ifndef ZB_SECURE_H
 #define ZB_SECURE_H
@@ -9,6 +9,10 @@
 #include "conf/given.h"
 
 void secure_check(const check_t *self, size_t which);
+
+// What the side could not keep: rights where no topics are seen, or beside an option that turns them round;
+// addresses over a transport that tells none.
+void secure_check_kept(const check_t *self, size_t which);
 
 // Keys of mechanisms that no side of the route uses.
 void secure_check_unused(const check_t *self);

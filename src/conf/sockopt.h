@@ -24,6 +24,9 @@ typedef enum {
     SOCKOPT_SWITCH,    // an int: yes, no, or -1 for what the system does
 } sockopt_kind_t;
 
+// Does it change who gets what, so that a side with it could not keep its acl? Every option has been thought through.
+typedef enum { SOCKOPT_UNJUDGED, SOCKOPT_BESIDE_ACL, SOCKOPT_AGAINST_ACL } sockopt_acl_t;
+
 #define ON(type) (1u << (type)) // a set of socket types
 
 typedef struct {
@@ -33,6 +36,7 @@ typedef struct {
     int64_t min, max;         // in libzmq's unit; text: of the length
     uint32_t sockets;         // ON(ZMQ_PUB) | …: what it fits
     unsigned flags;           // SOCKOPT_*
+    sockopt_acl_t acl;        // what it does to topic rights
     const char *initial;      // libzmq's default as text, for the man page and -T
 } sockopt_t;
 

@@ -63,6 +63,8 @@ capture_new(void *socket, const route_conf_t *conf, counters_t *counters)
     zmq_getsockopt(socket, ZMQ_SNDHWM, &hwm, &size);
     self->patience = hwm / 8 < PATIENCE_MAX ? (unsigned)(hwm / 8) : PATIENCE_MAX;
     if (self->publishes) {
+        // A group does not subscribe: libzmq sends it everything.
+        self->readers = self->everything = side_multicasts(side);
         // Every subscription of every reader is shown, so that they can be counted.
         int on = 1;
         zmq_setsockopt(socket, ZMQ_XPUB_VERBOSER, &on, sizeof on);

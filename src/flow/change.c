@@ -67,7 +67,7 @@ add_binds(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
         if (!listener)
             continue;
         sockets_add_listener(self, listener, side);
-        if (listener_give(listener, self->forward.ports[side].socket) == 0)
+        if (sockets_give(self, listener, side) == 0)
             continue;
         diag_error(diag, endpoint->place, "cannot bind %s: %s", endpoint->at.text, zmq_strerror(zmq_errno()));
         rc = -1;

@@ -82,7 +82,7 @@ doors_answer(route_t *self)
         if (!self->watched[side])
             sockets_watch(self, side);
         watch_door_gone(self->services->watch, listener_fd(listener));
-        if (listener_give(listener, self->forward.ports[side].socket) == 0) {
+        if (sockets_give(self, listener, side) == 0) {
             listeners_take_at(&self->sleeping, i);
             continue;
         }

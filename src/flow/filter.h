@@ -10,10 +10,10 @@
 #include <zmq.h>
 
 typedef struct filter {
-    // May the message that starts with FIRST pass down? FIRST carries User-Id and
-    // Peer-Address (zmq_msg_gets(3)). Called in the route's thread. Returns true,
-    // or false: it is dropped whole and counted under *REASON.
-    bool (*message)(void *arg, zmq_msg_t *first, drop_reason_t *reason);
+    // May the message that starts with FIRST, and came in at FROM, pass down? FIRST carries
+    // the properties of its connection (zmq_msg_gets(3)). Called in the route's thread. Returns
+    // true, or false: it is dropped whole and counted under *REASON.
+    bool (*message)(void *arg, side_t from, zmq_msg_t *first, drop_reason_t *reason);
 
     // A (un)subscription FRAME was read from XPUB, which is in manual mode
     // (ZMQ_XPUB_MANUAL): subscribe the peer here. Returns how the frontend is to be

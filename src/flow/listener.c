@@ -53,7 +53,7 @@ static int backlog_cap;
 static void (*on_gone)(const char *wanted, void *arg);
 static void *gone_arg;
 
-// --- tcp ---------------------------------------------------------------------
+// --- tcp, also below WebSockets ----------------------------------------------
 
 static int
 backlog(const side_conf_t *side)
@@ -375,11 +375,11 @@ apply_closed(const listener_t *self)
 {
     if (self->bound)
         move_path(self, self->closed);
-    else if (self->transport == TRANSPORT_TCP && self->closed) {
+    else if (transport_is_over_tcp(self->transport) && self->closed) {
         struct sock_filter drop_all = BPF_STMT(BPF_RET | BPF_K, 0);
         struct sock_fprog program = { .len = 1, .filter = &drop_all };
         setsockopt(self->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
-    } else if (self->transport == TRANSPORT_TCP)
+    } else if (transport_is_over_tcp(self->transport))
         detach_filter(self->fd);
 }
 
@@ -486,7 +486,7 @@ new_listener(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, b
     self->tried = tried;
     self->wanted = xstrdup(endpoint->at.text);
     self->transport = endpoint->at.transport;
-    self->port = self->transport == TRANSPORT_TCP ? endpoint->at.port : 0;
+    self->port = transport_is_over_tcp(self->transport) ? endpoint->at.port : 0;
     self->wildcard = endpoint->at.wildcard;
     self->holders = 1;
     self->fd = self->lock = -1;
@@ -494,7 +494,7 @@ new_listener(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, b
     int rc = 0;
     if (fd != -1)
         adopt(self, fd);
-    else if (self->transport == TRANSPORT_TCP)
+    else if (transport_is_over_tcp(self->transport))
         rc = open_tcp(self, &endpoint->at, side, reason, sizeof reason);
     else if (self->transport == TRANSPORT_IPC)
         rc = open_ipc(self, &endpoint->at, side, reason, sizeof reason);
@@ -539,13 +539,14 @@ keep_text(char **text, const char *wanted)
 }
 
 int
-listener_give(listener_t *self, void *socket)
+listener_give(listener_t *self, void *socket, const entrance_t *where)
 {
     int copy = -1;
     if (self->fd != -1) {
         copy = fcntl(self->fd, F_DUPFD_CLOEXEC, 3);
         if (copy == -1 || zmq_setsockopt(socket, ZMQ_USE_FD, &copy, sizeof copy) == -1)
             return -1;
+        entrance_note(copy, where);
     }
     char *text = bind_text(self);
     int rc = zmq_bind(socket, text), error = zmq_errno();
@@ -631,7 +632,7 @@ listener_on_gone(void (*gone)(const char *wanted, void *arg), void *arg)
 static void
 tell_gone(const listener_t *self)
 {
-    if (self->transport != TRANSPORT_TCP || !self->listens)
+    if (!transport_is_over_tcp(self->transport) || !self->listens)
         return;
     listener_port_closes(self->port);
     if (on_gone)

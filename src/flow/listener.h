@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 // listener.h - a listening descriptor that is ours, not libzmq's: a route that
 // is closed and opened again keeps its queue of connects, and accepting can be
-// suspended. tcp and ipc only; other transports are bound by libzmq itself.
+// suspended. tcp, ws and ipc only; other transports are bound by libzmq itself.
 //
 // ipc rules, because zmq_bind would delete a file or take over a living socket:
 // the path must be absent or a dead socket, a lock file PATH.lock is held while
@@ -13,6 +13,7 @@
 
 #include "base/diag.h"
 #include "conf/conf.h"
+#include "flow/entrance.h"
 
 typedef struct listener listener_t;
 
@@ -23,11 +24,12 @@ listener_t *listener_open(const endpoint_conf_t *endpoint, const side_conf_t *si
 // Could it be opened? It is bound for a moment, where nobody can connect, and closed. 0, or -1 with DIAG.
 int listener_try(const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *diag);
 
-// Bind SOCKET to it (ZMQ_USE_FD on a duplicate; zmq_bind where there is no descriptor). 0, or -1 with zmq_errno.
-int listener_give(listener_t *self, void *socket);
+// Bind SOCKET, which is WHERE's, to it (ZMQ_USE_FD on a duplicate; zmq_bind where there is no descriptor). 0, or -1
+// with zmq_errno.
+int listener_give(listener_t *self, void *socket, const entrance_t *where);
 
 // Not accepting, for one reason or several at once: newcomers wait in the kernel
-// (tcp: a drop-all socket filter; ipc: the path is moved aside, so that connects
+// (tcp, ws: a drop-all socket filter; ipc: the path is moved aside, so that connects
 // find nobody and come again). From any thread.
 typedef enum { CLOSED_FOR_DRAIN = 1, CLOSED_SIDE_FULL = 2, CLOSED_PROCESS_FULL = 4, CLOSED_FOR_MOVE = 8 } closed_for_t;
 void listener_accept(listener_t *self, closed_for_t reason, bool on);
@@ -58,7 +60,7 @@ int listener_fd(const listener_t *self);                // -1: libzmq's
 listener_t *listener_share(listener_t *self);
 bool listener_is_shared(const listener_t *self);
 
-// GONE (endpoint as configured, arg) is called when the last hold on a tcp listener was given up. NULL: no more.
+// GONE (endpoint as configured, arg) is called when the last hold on a tcp or ws listener was given up. NULL: no more.
 void listener_on_gone(void (*gone)(const char *wanted, void *arg), void *arg);
 
 // Give up one hold; the last one closes. The ipc file goes too, unless KEEP_FILE (the descriptor lives on in systemd's store).

@@ -28,6 +28,21 @@ peername_split(const char *text, size_t size, char *host, size_t room)
     return inode;
 }
 
+bool
+peername_is_ipc(const char *host)
+{
+    return strncmp(host, "localhost:", 10) == 0;
+}
+
+const char *
+peername_shown(const char *host, const char *none)
+{
+    static const char mapped[] = "::ffff:";
+    if (strncmp(host, mapped, sizeof mapped - 1) == 0 && strchr(host, '.'))
+        return host + sizeof mapped - 1;
+    return !*host ? none : peername_is_ipc(host) ? "ipc" : host;
+}
+
 ino_t
 peername_inode(int fd)
 {

@@ -11,6 +11,7 @@
 #ifndef ZB_PEERNAME_H
 #define ZB_PEERNAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -18,6 +19,12 @@
 // rest, cut off at ROOM, to HOST ("192.0.2.7", "localhost:UID:GID:PID"). The
 // inode, 0: there was none.
 ino_t peername_split(const char *text, size_t size, char *host, size_t room);
+
+// Is it the HOST of a peer over ipc? libzmq asks for numbers, so that only a transport without them has a name.
+bool peername_is_ipc(const char *host);
+
+// HOST as people read it: an IPv4 address as such, "ipc", and NONE for "".
+const char *peername_shown(const char *host, const char *none);
 
 // The inode of the socket FD, 0: it is none.
 ino_t peername_inode(int fd);

@@ -43,8 +43,10 @@ name_inet(const struct sockaddr_storage *address, char *text, size_t size)
 }
 
 static void
-name_peer(int fd, char *text, size_t size)
+name_peer(peer_t *peer, int fd)
 {
+    char *text = peer->peer;
+    size_t size = sizeof peer->peer;
     struct sockaddr_storage address;
     socklen_t length = sizeof address;
     snprintf(text, size, "unknown");
@@ -56,7 +58,8 @@ name_peer(int fd, char *text, size_t size)
     }
     struct ucred who;
     socklen_t who_size = sizeof who;
-    if (address.ss_family == AF_UNIX && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &who_size) == 0)
+    peer->is_ipc = address.ss_family == AF_UNIX;
+    if (peer->is_ipc && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &who_size) == 0)
         snprintf(text, size, "ipc uid %u pid %d", who.uid, who.pid);
 }
 
@@ -181,7 +184,7 @@ peers_add(watch_side_t *side, int fd, bool outgoing)
     peer->inode = inode;
     peer->user = user;
     peer->noted = peer_bytes(side->watch, fd);
-    name_peer(fd, peer->peer, sizeof peer->peer);
+    name_peer(peer, fd);
     counter_add(&side->counters->accepted, 1);
     peers_count(side);
     if (!take_expected(side->watch, peer) || (side->turned_away && peer->inode))

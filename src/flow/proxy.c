@@ -16,11 +16,12 @@ proxy_context(int io_threads)
     return ctx;
 }
 
-void
+int
 proxy_run(void *frontend, void *backend, void *capture)
 {
     while (zmq_proxy(frontend, backend, capture) == -1 && zmq_errno() == EINTR) {
     }
+    return zmq_errno();
 }
 
 void

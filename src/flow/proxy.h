@@ -6,8 +6,9 @@
 #ifndef ZB_PROXY_H
 #define ZB_PROXY_H
 
-// Runs until CTX is shut down, in the calling thread.
-void proxy_run(void *frontend, void *backend, void *capture);
+// Runs in the calling thread until the context is shut down (ETERM), or until a send or
+// receive fails: zmq_proxy ends at the first that does. Returns the error.
+int proxy_run(void *frontend, void *backend, void *capture);
 
 // A context for one such route, and its end: sockets must be closed in between.
 void *proxy_context(int io_threads);

@@ -99,6 +99,7 @@ route_open(const route_conf_t *conf, listeners_t *listeners, const route_service
         if (conf->sides[side].type != -1)
             failed = sockets_open(self, side, listeners, diag) == -1;
     if (!failed) {
+        sockets_subscribe_for_groups(self);
         set_up_forwarding(self);
         return self;
     }
@@ -314,8 +315,8 @@ route_thread(void *arg)
     pthread_setname_np(pthread_self(), name);
     pin(self->conf);
     if (self->own_ctx) {
-        proxy_run(self->forward.ports[SIDE_FRONTEND].socket, self->forward.ports[SIDE_BACKEND].socket,
-                  self->forward.ports[SIDE_CAPTURE].socket);
+        self->error = proxy_run(self->forward.ports[SIDE_FRONTEND].socket, self->forward.ports[SIDE_BACKEND].socket,
+                                self->forward.ports[SIDE_CAPTURE].socket);
         sockets_close(self, 0);
     } else {
         doors_watch(self);
@@ -424,6 +425,13 @@ bool
 route_finished(const route_t *self)
 {
     return !self->started || atomic_load(&((route_t *)self)->over);
+}
+
+const char *
+route_failure(const route_t *self)
+{
+    bool ended = self->started && route_finished(self) && atomic_load(&((route_t *)self)->finish) == FINISH_NOT;
+    return ended ? zmq_strerror(self->error) : NULL;
 }
 
 unsigned

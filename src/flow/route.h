@@ -63,6 +63,10 @@ void route_finish(route_t *self, int64_t drain_ms, bool at_once);
 void route_stop_accepting(route_t *self, closed_for_t reason, const route_conf_t *successor);
 bool route_finished(const route_t *self);
 
+// The error that ended its engine, although no end was asked for: the route is finished, and
+// left to be closed. NULL: there was none.
+const char *route_failure(const route_t *self);
+
 // Sides that only bind, and where nobody has come in yet, take no more than their
 // listening descriptor: so many more the route will open when the first client comes.
 unsigned route_asleep(const route_t *self);

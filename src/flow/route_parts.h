@@ -55,6 +55,7 @@ struct route {
     _Atomic int finish;
     _Atomic int64_t deadline_ms;
     _Atomic bool over;
+    int error;              // before it is over: what ended zmq_proxy
     _Atomic uint64_t pong;
     uint64_t ping;
     int64_t ping_ms;
@@ -81,6 +82,10 @@ int sockets_open(route_t *self, side_t side, listeners_t *listeners, diag_t *dia
 void sockets_close(route_t *self, int64_t linger_ms);
 void sockets_set_linger(route_t *self, side_t side, int64_t linger_ms);
 void sockets_add_listener(route_t *self, listener_t *listener, side_t side); // takes it
+// A multicast group takes all that a forwarder has, but asks for nothing: the forwarder asks for everything. A reload
+// that adds or removes a group makes the route anew.
+void sockets_subscribe_for_groups(const route_t *self);
+int sockets_give(const route_t *self, listener_t *listener, side_t side); // the listener to the side's socket; as listener_give
 listener_t *sockets_take_listener(route_t *self, side_t side, const char *wanted); // the caller's; NULL: none
 void sockets_join(route_t *self); // accept where it had to wait for the route before, if route_join was called
 void sockets_say_bind_failed(const route_t *self, const listener_t *listener);

@@ -4,7 +4,9 @@
 #include "flow/route_parts.h"
 
 #include "base/event.h"
+#include "base/text.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define SLOW_SUBSCRIBER_MS 1           // how long a forwarder waits for one before it drops
@@ -52,7 +54,7 @@ set_options(void *socket, const side_conf_t *side, side_t which, diag_t *diag)
     return rc;
 }
 
-// What the loop needs of a socket, whatever the file says.
+// What our own loop needs of a socket, whatever the file says.
 static void
 prepare(port_t *port, const side_conf_t *side)
 {
@@ -63,7 +65,24 @@ prepare(port_t *port, const side_conf_t *side)
         set_int(port->socket, ZMQ_XPUB_NODROP, 1);
     set_int(port->socket, ZMQ_SNDTIMEO, port->deceitful ? NODROP_PUSH_MS : SLOW_SUBSCRIBER_MS);
     set_int(port->socket, ZMQ_RCVTIMEO, FORWARD_TRICKLE_MS);
-    set_int(port->socket, ZMQ_LINGER, side->linger_ms >= 0 ? (int)side->linger_ms : 0);
+}
+
+// zmq_proxy waits in each send and receive, and takes a time-out for the end.
+static void
+prepare_for_proxy(const port_t *port, const side_conf_t *side)
+{
+    if (side->nodrop)
+        set_int(port->socket, ZMQ_XPUB_NODROP, 1);
+}
+
+// Only a library with drafts has that option, and says what it is.
+static void
+tell_batch(void *socket)
+{
+    int bytes;
+    size_t size = sizeof bytes;
+    if (wakeup_batch && zmq_getsockopt(socket, SOCKOPT_NUMBER_OUT_BATCH_SIZE, &bytes, &size) == 0)
+        wakeup_batch((size_t)bytes);
 }
 
 // A capture's PUB is an XPUB, so that we know whether anybody listens.
@@ -99,6 +118,15 @@ sockets_take_listener(route_t *self, side_t side, const char *wanted)
     return listener;
 }
 
+int
+sockets_give(const route_t *self, listener_t *listener, side_t side)
+{
+    const security_conf_t *security = &self->conf->sides[side].security;
+    entrance_t where = { .side = side, .guarded = text_given(security->allow) || text_given(security->deny) };
+    snprintf(where.route, sizeof where.route, "%s", self->name);
+    return listener_give(listener, self->forward.ports[side].socket, &where);
+}
+
 static bool
 waits(const route_t *self, const listeners_t *listeners, const listener_t *listener, side_t side)
 {
@@ -122,7 +150,7 @@ sockets_join(route_t *self)
         return;
     for (size_t i = 0; i < self->deferred.count; i++) {
         listener_t *listener = self->deferred.at[i];
-        if (listener_give(listener, self->forward.ports[self->deferred.side[i]].socket) == -1)
+        if (sockets_give(self, listener, self->deferred.side[i]) == -1)
             sockets_say_bind_failed(self, listener);
     }
     listeners_forget(&self->deferred);
@@ -160,7 +188,7 @@ open_endpoints(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
             listeners_add(&self->deferred, listener, side);
             continue;
         }
-        if ((listener ? listener_give(listener, socket) : zmq_connect(socket, endpoint->at.text)) == 0)
+        if ((listener ? sockets_give(self, listener, side) : zmq_connect(socket, endpoint->at.text)) == 0)
             continue;
         diag_error(diag, endpoint->place, "cannot %s %s: %s", listener ? "bind" : "connect", endpoint->at.text,
                    zmq_strerror(zmq_errno()));
@@ -189,9 +217,13 @@ sockets_open(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
     }
     if (set_options(port->socket, conf, side, diag) == -1)
         return -1;
-    prepare(port, conf);
-    if (self->own_ctx)
+    tell_batch(port->socket);
+    set_int(port->socket, ZMQ_LINGER, conf->linger_ms >= 0 ? (int)conf->linger_ms : 0);
+    if (self->own_ctx) {
+        prepare_for_proxy(port, conf);
         return open_endpoints(self, side, listeners, diag);
+    }
+    prepare(port, conf);
     if (services->secure && services->secure(services->arg, port->socket, self->conf, side, diag) == -1)
         return -1;
     if (doors_may_close(self, side, listeners)) {
@@ -200,6 +232,17 @@ sockets_open(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
     }
     sockets_watch(self, side);
     return open_endpoints(self, side, listeners, diag);
+}
+
+void
+sockets_subscribe_for_groups(const route_t *self)
+{
+    const side_conf_t *sides = self->conf->sides;
+    for (side_t from = SIDE_FRONTEND; from <= SIDE_BACKEND; from++) {
+        const side_conf_t *to = &sides[from == SIDE_FRONTEND ? SIDE_BACKEND : SIDE_FRONTEND];
+        if (sides[from].type == ZMQ_XSUB && to->type == ZMQ_XPUB && side_multicasts(to) > 0)
+            zmq_send(self->forward.ports[from].socket, "\1", 1, ZMQ_DONTWAIT);
+    }
 }
 
 // zmq_close is not over when it returns, and until then an inproc name is taken.

@@ -13,6 +13,7 @@
 #include "flow/turn.h"
 
 #include <poll.h>
+#include <stddef.h>
 
 typedef struct {
     int fd;       // readable: there is news
@@ -34,6 +35,9 @@ __attribute__((weak)) void wakeup_told(const struct pollfd *items, nfds_t count)
 // Whoever would signal FD may serve WHAT of TURN's owner instead, while that is lent
 // (interpose/signal.c). NULL: no more.
 __attribute__((weak)) void wakeup_offer(int fd, turn_t *turn, void *what);
+
+// There is a socket that writes BYTES at once, if it has them (interpose/send.c).
+__attribute__((weak)) void wakeup_batch(size_t bytes);
 
 // Before zmq_close.
 void wakeup_close(wakeup_t *self);

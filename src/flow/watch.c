@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
+#include "flow/entrance.h"
 #include "flow/knocks.h"
 #include "flow/peername.h"
 #include "flow/peers.h"
@@ -88,6 +89,10 @@ on_event(watch_side_t *side, uint16_t event, uint32_t value)
         // Where two routes share a listener, while one takes over, the other was faster.
         if (value == EAGAIN)
             break;
+        if (value == ENTRANCE_REFUSED) {
+            handshake_failed(side, HANDSHAKE_AUTH, value);
+            break;
+        }
         log_event(EVENT_ACCEPT_FAILED, EVENT_TEXT("route", side->route), EVENT_TEXT("side", side_name(side->side)),
                   EVENT_PROSE("reason", zmq_strerror((int)value)));
         break;
@@ -382,6 +387,7 @@ fill_client(client_t *client, const watch_side_t *side, const peer_t *peer)
     client->route = xstrdup(side->route);
     client->since_wall_ns = peer->since_wall_ns;
     snprintf(client->peer, sizeof client->peer, "%s", peer->peer);
+    client->is_ipc = peer->is_ipc;
     snprintf(client->user, sizeof client->user, "%s", peer->user ? peer->user : "");
     client->unsure = side->nameless && !peer->user;
     int waiting = 0;

@@ -23,6 +23,7 @@ typedef struct {
     const char *route;        // borrowed until the call returns
     side_t side;
     char peer[128];           // "192.0.2.1:40312", "[::1]:40312", "ipc uid 1000 pid 4711"
+    bool is_ipc;
     char user[256];           // "" where not known
     bool unsure;              // not known, and may have been let in all the same
     bool outgoing;            // we connected

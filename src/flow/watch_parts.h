@@ -32,6 +32,7 @@ typedef struct {
     unsigned misses;
     int64_t since_wall_ns;
     char peer[128];
+    bool is_ipc;
     char *user;
 } peer_t;
 

@@ -64,7 +64,7 @@ admit(forward_t *self, lane_t *lane, message_t *message)
         return false;
     }
     if (lane->input && self->filter && self->filter->filters_messages
-        && !self->filter->message(self->filter->arg, &message->frames[0], &reason)) {
+        && !self->filter->message(self->filter->arg, lane->from->side, &message->frames[0], &reason)) {
         count_drop(self, reason);
         return false;
     }

@@ -6,6 +6,7 @@
 #include "guard/file.h"
 #include "guard/rule.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,9 @@ typedef struct {
 } section_t;
 
 struct acl {
+    _Atomic unsigned holders;
     rules_t nobody, patterns;
+    bool asks_for_id;
     section_t *users; // sorted by name once parsed
     size_t count, room;
     uint64_t text;    // its hash
@@ -57,7 +60,7 @@ add_rule(rules_t *rules, rule_t rule)
 
 // One level of a pattern. NULL, or what is wrong with it.
 static const char *
-read_level(const char *text, size_t size, bool is_pattern, bool last, level_t *level)
+read_level(const char *text, size_t size, bool is_pattern, unsigned access, bool last, level_t *level)
 {
     static const struct {
         const char *word;
@@ -71,7 +74,11 @@ read_level(const char *text, size_t size, bool is_pattern, bool last, level_t *l
             continue;
         if (strlen(special[i].word) == size && memcmp(special[i].word, text, size) == 0) {
             level->kind = special[i].kind;
-            return level->kind == LEVEL_REST && !last ? "# is only for the end of a pattern" : NULL;
+            if (level->kind == LEVEL_REST && !last)
+                return "# is only for the end of a pattern";
+            if (level->kind == LEVEL_CLIENT && access != ACL_DENY)
+                return "%c is what a client says of itself and gives no rights: only a deny line may have it; %u is its user";
+            return NULL;
         }
         if (memmem(text, size, special[i].word, strlen(special[i].word)))
             return "+, #, %u and %c stand for a whole level, alone between two /";
@@ -87,7 +94,7 @@ read_rule(rule_t *rule, const char *text, bool is_pattern, place_t place, diag_t
         size_t size = strcspn(at, "/");
         level_t level;
         const char *fault = rule->count == LEVELS_MAX ? "too many levels"
-                                                      : read_level(at, size, is_pattern, at[size] == '\0', &level);
+                                                      : read_level(at, size, is_pattern, rule->access, at[size] == '\0', &level);
         if (fault) {
             place.column += (int)(at - text);
             diag_error(diag, place, "%s", fault);
@@ -166,7 +173,17 @@ take_line(parser_t *self, char *line, place_t place, diag_t *diag)
     else if (strcmp(text, "pattern") == 0)
         take_rule(&self->acl->patterns, line, rest, true, place, diag);
     else
-        diag_error(diag, place, "%s: expected user, topic or pattern", text);
+        diag_error(diag, place, "expected user, topic or pattern");
+}
+
+static bool
+have_client(const rules_t *rules)
+{
+    for (size_t i = 0; i < rules->count; i++)
+        for (size_t j = 0; j < rules->at[i].count; j++)
+            if (rules->at[i].levels[j].kind == LEVEL_CLIENT)
+                return true;
+    return false;
 }
 
 static int
@@ -179,6 +196,7 @@ acl_t *
 acl_parse(const char *file, const char *text, size_t size, diag_t *diag)
 {
     parser_t parser = { .acl = xcalloc(1, sizeof *parser.acl) };
+    parser.acl->holders = 1;
     size_t errors = diag_errors(diag);
     char line[LINE_BYTES + 1];
     parser.acl->text = hash_bytes(text, size);
@@ -201,16 +219,23 @@ acl_parse(const char *file, const char *text, size_t size, diag_t *diag)
     acl_t *self = parser.acl;
     if (self->count > 1)
         qsort(self->users, self->count, sizeof *self->users, compare_sections);
+    self->asks_for_id = have_client(&self->patterns);
     if (diag_errors(diag) > errors)
         acl_free(&self);
     return self;
+}
+
+bool
+acl_asks_for_id(const acl_t *self)
+{
+    return self->asks_for_id;
 }
 
 acl_t *
 acl_load(const char *file, diag_t *diag)
 {
     size_t size;
-    char *text = file_read(file, ACL_FILE_MAX, &size, diag);
+    char *text = file_read(file, TRUST_RIGHTS, ACL_FILE_MAX, &size, diag);
     acl_t *self = text ? acl_parse(file, text, size, diag) : NULL;
     free(text);
     return self;
@@ -222,11 +247,19 @@ acl_same(const acl_t *a, const acl_t *b)
     return a == b || a->text == b->text;
 }
 
+acl_t *
+acl_share(acl_t *self)
+{
+    atomic_fetch_add(&self->holders, 1);
+    return self;
+}
+
 void
 acl_free(acl_t **self_p)
 {
     acl_t *self = *self_p;
-    if (!self)
+    *self_p = NULL;
+    if (!self || atomic_fetch_sub(&self->holders, 1) > 1)
         return;
     free_rules(&self->nobody);
     free_rules(&self->patterns);
@@ -236,7 +269,6 @@ acl_free(acl_t **self_p)
     }
     free(self->users);
     free(self);
-    *self_p = NULL;
 }
 
 // --- what one client may do -------------------------------------------------------

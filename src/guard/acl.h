@@ -4,7 +4,8 @@
 //
 //   topic [read|write|readwrite|deny] PATTERN     before any user line: for those without a name
 //   user NAME                                     topic lines up to the next user line are NAME's
-//   pattern [read|write|readwrite|deny] PATTERN   for everybody; %u is the user, %c the client's routing id
+//   pattern [read|write|readwrite|deny] PATTERN   for everybody; %u is the user
+//   pattern deny PATTERN                          in it %c is the routing id that the client claims
 //
 // A topic is the first frame of a message, its levels are parted by '/'. In a
 // PATTERN + is one level and # the rest, the parent included. What nothing
@@ -28,8 +29,14 @@ typedef struct acl acl_t;
 // Every problem of the text goes to DIAG, at FILE. NULL if there was an error.
 acl_t *acl_parse(const char *file, const char *text, size_t size, diag_t *diag);
 acl_t *acl_load(const char *file, diag_t *diag);
+
+// Held once more, in any thread; the last acl_free frees it.
+acl_t *acl_share(acl_t *self);
 void acl_free(acl_t **self_p);
 bool acl_same(const acl_t *a, const acl_t *b); // made of the same text
+
+// Does a line of it have %c? Then the client's id makes a difference.
+bool acl_asks_for_id(const acl_t *self);
 
 // What one client may do: a copy, the acl may go. USER and CLIENT "" where there is none.
 typedef struct acl_view acl_view_t;

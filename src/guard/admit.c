@@ -78,13 +78,10 @@ static void (*const judges[ZAP_MECHANISMS])(verdict_t *self, const zap_request_t
 void
 admit(verdict_t *self, const policy_t *policy, const zap_request_t *request)
 {
-    static const char mapped[] = "::ffff:";
     char address[256];
     *self = (verdict_t){ 0 };
     self->inode = peername_split(request->address.data, request->address.size, address, sizeof address);
-    bool is_four = strncmp(address, mapped, sizeof mapped - 1) == 0 && strchr(address, '.');
-    const char *shown = is_four ? address + sizeof mapped - 1 : address;
-    snprintf(self->address, sizeof self->address, "%s", strncmp(shown, "localhost:", 10) == 0 || !*shown ? "ipc" : shown);
+    snprintf(self->address, sizeof self->address, "%s", peername_shown(address, "unknown"));
     self->entry = policy ? policy_find(policy, request->domain.data, request->domain.size) : NULL;
     if (!self->entry) {
         // A route that is going: its endpoint may belong to another one already, which knows the client.
@@ -93,10 +90,22 @@ admit(verdict_t *self, const policy_t *policy, const zap_request_t *request)
     }
     else if (memchr(request->address.data, '\0', request->address.size) || strlen(address) == sizeof address - 1)
         refuse(self, "bad-address");
-    else if (!entry_admits(self->entry, address))
+    else if (!entry_admits(self->entry, peername_is_ipc(address) ? NULL : address))
         refuse(self, "address");
     else if (request->mechanism != self->entry->mechanism)
         refuse(self, "mechanism");
     else
         judges[request->mechanism](self, request);
+}
+
+void
+admit_address(verdict_t *self, const policy_t *policy, const char *route, side_t side, bool guarded, const char *address)
+{
+    *self = (verdict_t){ .status = ZAP_WELCOME };
+    snprintf(self->address, sizeof self->address, "%s", address);
+    self->entry = policy ? policy_side(policy, route, side) : NULL;
+    if (!self->entry && guarded)
+        refuse(self, "no-such-side");
+    else if (self->entry && !entry_admits(self->entry, address))
+        refuse(self, "address");
 }

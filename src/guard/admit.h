@@ -22,4 +22,8 @@ typedef struct {
 
 void admit(verdict_t *self, const policy_t *policy, const zap_request_t *request);
 
+// A connection of which only the ADDRESS is known yet: refused, or it may go on. A GUARDED side
+// that the policy does not know any more refuses every address.
+void admit_address(verdict_t *self, const policy_t *policy, const char *route, side_t side, bool guarded, const char *address);
+
 #endif

@@ -2,9 +2,9 @@
 #include "guard/cert.h"
 
 #include "base/mem.h"
+#include "base/trust.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -160,71 +160,82 @@ cert_parse(cert_t *self, const char *text, size_t size, cert_fault_t *fault)
 
 // --- files --------------------------------------------------------------------
 
-// The whole of PATH. SECRET: only if nobody but its owner can touch it. The
-// caller wipes and frees.
+// All that FD gives, at most MAX bytes and a NUL. The caller wipes and frees.
 static char *
-read_file(const char *path, bool secret, size_t *size, cert_fault_t *fault)
+read_all(int fd, size_t max, size_t *size, cert_fault_t *fault)
 {
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    char *text = xcalloc(1, max + 1);
+    ssize_t got;
+    *size = 0;
+    while (*size < max && (got = read(fd, text + *size, max - *size)) != 0) {
+        if (got == -1 && errno == EINTR)
+            continue;
+        if (got == -1) {
+            fail_errno(fault, "cannot read");
+            sodium_memzero(text, *size);
+            free(text);
+            return NULL;
+        }
+        *size += (size_t)got;
+    }
+    return text;
+}
+
+// What is in FD, -1: why not is in WORDS, which are a warning else.
+static char *
+read_file(int fd, size_t *size, const char *words, cert_fault_t *fault)
+{
+    struct stat st = { 0 };
     if (fd == -1) {
-        fail_errno(fault, "cannot open");
+        fail(fault, 0, words);
         return NULL;
     }
     char *text = NULL;
-    if (fstat(fd, &st) == -1)
-        fail_errno(fault, "cannot stat");
-    else if (!S_ISREG(st.st_mode))
-        fail(fault, 0, "not a regular file");
-    else if (st.st_size > CERT_FILE_MAX)
+    if (fstat(fd, &st) == 0 && st.st_size > CERT_FILE_MAX)
         fail(fault, 0, "larger than 64 KiB");
-    else if (secret && st.st_uid != 0 && geteuid() != 0 && st.st_uid != geteuid()) // root checks what the service will read
-        fail(fault, 0, "the secret key belongs to another user");
-    else if (secret && (st.st_mode & 077))
-        fail(fault, 0, "others may read the secret key: chmod 600");
-    else {
-        size_t room = (size_t)st.st_size;
-        text = xcalloc(1, room + 1);
-        *size = 0;
-        ssize_t got;
-        while (*size < room && (got = read(fd, text + *size, room - *size)) != 0) {
-            if (got == -1 && errno == EINTR)
-                continue;
-            if (got == -1) {
-                fail_errno(fault, "cannot read");
-                free(text);
-                text = NULL;
-                break;
-            }
-            *size += (size_t)got;
-        }
-    }
+    else
+        text = read_all(fd, (size_t)st.st_size, size, fault);
     close(fd);
     return text;
 }
 
 static int
-load(cert_t *self, const char *path, bool secret, cert_fault_t *fault)
+load(cert_t *self, int fd, const char *words, cert_fault_t *fault)
 {
     size_t size = 0;
     *fault = (cert_fault_t){ 0 };
-    char *text = read_file(path, secret, &size, fault);
+    char *text = read_file(fd, &size, words, fault);
     if (!text)
         return -1;
     int rc = cert_parse(self, text, size, fault);
+    snprintf(fault->warning, sizeof fault->warning, "%s", words);
     sodium_memzero(text, size);
     free(text);
+    return rc;
+}
+
+static int
+load_public(cert_t *self, int fd, const char *words, cert_fault_t *fault)
+{
+    int rc = load(self, fd, words, fault);
+    sodium_memzero(self->secret_key, sizeof self->secret_key);
+    sodium_memzero(self->secret_text, sizeof self->secret_text);
+    self->has_secret = false;
     return rc;
 }
 
 int
 cert_load_public(cert_t *self, const char *path, cert_fault_t *fault)
 {
-    int rc = load(self, path, false, fault);
-    sodium_memzero(self->secret_key, sizeof self->secret_key);
-    sodium_memzero(self->secret_text, sizeof self->secret_text);
-    self->has_secret = false;
-    return rc;
+    char words[TRUST_WORDS];
+    return load_public(self, trust_open(path, TRUST_RIGHTS, words), words, fault);
+}
+
+int
+cert_load_listed(cert_t *self, int folder, const char *path, cert_fault_t *fault)
+{
+    char words[TRUST_WORDS];
+    return load_public(self, trust_open_in(folder, path, TRUST_RIGHTS, words), words, fault);
 }
 
 // The secret key must be that of the public one, or nobody will get in and
@@ -241,39 +252,47 @@ check_pair(cert_t *self, const cert_t *public, cert_fault_t *fault)
     return 0;
 }
 
+// WORDS are of the secret part, which has a file of its own.
+static void
+name_part(char words[CERT_WORDS], const char *file)
+{
+    char why[CERT_WORDS];
+    snprintf(why, sizeof why, "%s", words);
+    if (*words)
+        snprintf(words, CERT_WORDS, "the secret part, %.150s: %.200s", file, why);
+}
+
 int
 cert_load_secret(cert_t *self, const char *path, cert_fault_t *fault)
 {
     cert_t public;
+    char words[TRUST_WORDS];
     *self = (cert_t){ 0 };
-    if (load(&public, path, false, fault) == -1)
+    if (load(&public, trust_open(path, TRUST_RIGHTS, words), words, fault) == -1)
         return -1;
     char *beside = public.has_secret ? xstrdup(path) : xasprintf("%s_secret", path);
-    int rc = load(self, beside, true, fault);
+    int rc = load(self, trust_open(beside, TRUST_SECRET, words), words, fault);
     if (rc == 0 && !self->has_secret)
         rc = fail(fault, 0, "no secret-key in section curve");
     if (rc == 0)
         rc = check_pair(self, &public, fault);
-    if (rc == -1) {
-        char why[sizeof fault->text];
-        snprintf(why, sizeof why, "%s", fault->text);
-        if (strcmp(beside, path) != 0)
-            snprintf(fault->text, sizeof fault->text, "the secret part, %.80s: %.100s", beside, why);
-        cert_wipe(self);
+    if (strcmp(beside, path) != 0) {
+        name_part(fault->text, beside);
+        name_part(fault->warning, beside);
     }
+    if (rc == -1)
+        cert_wipe(self);
     cert_wipe(&public);
     free(beside);
     return rc;
 }
 
 void
-cert_user(const cert_t *self, const char *path, char user[CERT_NAME_MAX + 1])
+cert_file_user(const char *path, char user[CERT_NAME_MAX + 1])
 {
     static const char *const endings[] = {".cert", ".key", ".pub", ".crt"};
     const char *slash = strrchr(path, '/');
-    snprintf(user, CERT_NAME_MAX + 1, "%s", *self->name ? self->name : slash ? slash + 1 : path);
-    if (*self->name)
-        return;
+    snprintf(user, CERT_NAME_MAX + 1, "%s", slash ? slash + 1 : path);
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
         size_t size = strlen(user), cut = strlen(endings[i]);
         if (size > cut && strcmp(user + size - cut, endings[i]) == 0) {
@@ -281,6 +300,15 @@ cert_user(const cert_t *self, const char *path, char user[CERT_NAME_MAX + 1])
             return;
         }
     }
+}
+
+void
+cert_user(const cert_t *self, const char *path, char user[CERT_NAME_MAX + 1])
+{
+    if (*self->name)
+        snprintf(user, CERT_NAME_MAX + 1, "%s", self->name);
+    else
+        cert_file_user(path, user);
 }
 
 // --- writing ------------------------------------------------------------------

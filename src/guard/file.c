@@ -65,30 +65,28 @@ file_is_unchanged(const file_state_t *now, const file_state_t *before)
            && same_time(now->written, before->written) && same_time(now->changed, before->changed);
 }
 
-void
-file_warn_mode(const char *file, diag_t *diag)
+int
+file_check(const char *file, trust_kind_t kind, diag_t *diag)
 {
-    struct stat st;
-    if (stat(file, &st) == 0 && st.st_mode & (S_IRWXO | S_IWGRP))
-        diag_warning(diag, (place_t){ file, 0, 0 }, "mode %04o is open to others: chmod 640, or 600", st.st_mode & 07777);
+    char words[TRUST_WORDS];
+    int rc = trust_check(file, kind, words);
+    if (rc == -1)
+        diag_error(diag, (place_t){ file, 0, 0 }, "%s", words);
+    else if (*words)
+        diag_warning(diag, (place_t){ file, 0, 0 }, "%s", words);
+    return rc;
 }
 
 char *
-file_read(const char *file, size_t max, size_t *size, diag_t *diag)
+file_read(const char *file, trust_kind_t kind, size_t max, size_t *size, diag_t *diag)
 {
-    struct stat st;
-    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd == -1 || fstat(fd, &st) == -1) {
-        diag_error(diag, (place_t){ file, 0, 0 }, "cannot open: %s", strerror(errno));
-        if (fd != -1)
-            close(fd);
+    char words[TRUST_WORDS];
+    int fd = trust_open(file, kind, words);
+    if (fd == -1) {
+        diag_error(diag, (place_t){ file, 0, 0 }, "%s", words);
         return NULL;
     }
-    char *text = NULL;
-    if (S_ISREG(st.st_mode))
-        text = read_all(fd, file, max, size, diag);
-    else
-        diag_error(diag, (place_t){ file, 0, 0 }, "not a regular file");
+    char *text = read_all(fd, file, max, size, diag);
     close(fd);
     return text;
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
-// file.h - a file of the guard's, whole and bounded.
+// file.h - a file of the guard's, whole and bounded, and in good hands (base/trust.h).
 
 #ifndef ZB_FILE_H
 #define ZB_FILE_H
 
 #include "base/diag.h"
+#include "base/trust.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,7 +14,10 @@
 
 // The bytes of FILE with a NUL behind, at most MAX; NULL with the reason in DIAG.
 // The caller frees.
-char *file_read(const char *file, size_t max, size_t *size, diag_t *diag);
+char *file_read(const char *file, trust_kind_t kind, size_t max, size_t *size, diag_t *diag);
+
+// Is FILE, or a folder, to be trusted? 0, or -1 with the reason in DIAG, where a warning may be too.
+int file_check(const char *file, trust_kind_t kind, diag_t *diag);
 
 // What a file is at a moment, so that one that has not changed need not be read again.
 typedef struct {
@@ -30,9 +34,5 @@ file_state_t file_state(int folder, const char *name);
 
 // Is a file that is NOW what it was BEFORE?
 bool file_is_unchanged(const file_state_t *now, const file_state_t *before);
-
-// A warning in DIAG if FILE, which holds what only we should know, can be read by
-// everybody or written by others than its owner.
-void file_warn_mode(const char *file, diag_t *diag);
 
 #endif

@@ -25,6 +25,7 @@ struct gate {
     side_t xpub;  // SIDES: none
     bool manual, verbose, verboser; // as the user set them
     bool out_of_step; // the XPUB may name the wrong peer
+    bool addressless; // over tipc libzmq knows no address: who names one there has made it up
     subscribers_t subscribers;
     rights_t rights;
 };
@@ -41,19 +42,24 @@ xpub_side(const route_conf_t *conf)
 }
 
 static bool
+is_over_tipc(const side_conf_t *side)
+{
+    for (size_t i = 0; i < side->endpoint_count; i++)
+        if (side->endpoints[i].at.transport == TRANSPORT_TIPC)
+            return true;
+    return false;
+}
+
+static bool
 has_acl(const route_conf_t *conf, side_t side)
 {
     return text_given(conf->sides[side].security.acl);
 }
 
-static side_t
-input_side(const route_conf_t *conf)
+static bool
+needs_right_to_publish(const route_conf_t *conf, side_t side)
 {
-    if (has_acl(conf, SIDE_FRONTEND) && conf->sides[SIDE_FRONTEND].type != ZMQ_XPUB)
-        return SIDE_FRONTEND;
-    if (conf->sides[SIDE_INGRESS].type != -1 && has_acl(conf, SIDE_INGRESS))
-        return SIDE_INGRESS;
-    return has_acl(conf, SIDE_BACKEND) && conf->sides[SIDE_BACKEND].type != ZMQ_XPUB ? SIDE_BACKEND : SIDES;
+    return side != SIDE_CAPTURE && conf->sides[side].type != -1 && conf->sides[side].type != ZMQ_XPUB && has_acl(conf, side);
 }
 
 gate_mode_t
@@ -233,7 +239,7 @@ on_subscription(void *arg, void *xpub, zmq_msg_t *frame)
     size_t size = zmq_msg_size(frame);
     self->socket = xpub;
     rights_review(&self->rights);
-    const char *sender = zmq_msg_gets(frame, "Peer-Address");
+    const char *sender = self->addressless ? NULL : zmq_msg_gets(frame, "Peer-Address");
     bool is_plain = size == 0 || data[0] > 1;
     if (!sender && !is_plain && data[0] == 0)
         return left(self, data + 1, size - 1);
@@ -251,11 +257,11 @@ on_subscription(void *arg, void *xpub, zmq_msg_t *frame)
 // --- messages ----------------------------------------------------------------------
 
 static bool
-on_message(void *arg, zmq_msg_t *first, drop_reason_t *reason)
+on_message(void *arg, side_t from, zmq_msg_t *first, drop_reason_t *reason)
 {
     gate_t *self = arg;
     rights_review(&self->rights);
-    if (self->rights.from != SIDES && !rights_may_publish(&self->rights, first)) {
+    if (self->rights.checked[from] && !rights_may_publish(&self->rights, from, first)) {
         *reason = DROP_ACL;
         return false;
     }
@@ -273,17 +279,24 @@ take_conf(gate_t *self, const route_conf_t *conf, counters_t *counters)
     self->counters = counters;
     self->xpub = xpub_side(conf);
     self->rights.counters = counters;
-    self->rights.from = input_side(conf);
     self->rights.xpub = self->xpub;
+    bool checks = false;
+    for (side_t side = 0; side < SIDES; side++) {
+        checks |= self->rights.checked[side] = needs_right_to_publish(conf, side);
+        self->rights.verified[side] = side_verifies_users(&conf->sides[side]);
+    }
+    rights_take(&self->rights);
     self->manual = self->xpub != SIDES && gate_mode(conf, self->xpub) == GATE_MANUAL;
+    self->addressless = self->xpub != SIDES && is_over_tipc(&conf->sides[self->xpub]);
     bool counts = self->xpub != SIDES && gate_mode(conf, self->xpub) != GATE_OPEN;
     self->subscribers.by_address = counts && side_is_client(&conf->sides[self->xpub]);
+    self->subscribers.verified = counts && side_verifies_users(&conf->sides[self->xpub]);
     self->verboser = counts && has_option(&conf->sides[self->xpub], "xpub_verboser");
     self->verbose = self->verboser || (counts && has_option(&conf->sides[self->xpub], "xpub_verbose"));
     self->filter = (filter_t){ .message = on_message,
                                .subscription = on_subscription,
                                .arg = self,
-                               .filters_messages = self->rights.from != SIDES || self->manual,
+                               .filters_messages = checks || self->manual,
                                .filters_subscriptions = counts };
 }
 

@@ -35,6 +35,13 @@ struct guard {
 
 // --- life -----------------------------------------------------------------------------
 
+static bool
+admits(void *arg, const entrance_t *where, const char *address)
+{
+    guard_t *self = arg;
+    return handler_admits(self->handler, where, address);
+}
+
 guard_t *
 guard_new(void *ctx, watch_t *watch)
 {
@@ -51,7 +58,9 @@ guard_new(void *ctx, watch_t *watch)
         int error = errno;
         guard_destroy(&self);
         errno = error;
+        return NULL;
     }
+    entrance_ask(admits, self);
     return self;
 }
 
@@ -61,6 +70,7 @@ guard_destroy(guard_t **self_p)
     guard_t *self = *self_p;
     if (!self)
         return;
+    entrance_ask(NULL, NULL);
     handler_destroy(&self->handler);
     while (self->gates) {
         parked_t *parked = self->gates;

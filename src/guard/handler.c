@@ -64,6 +64,20 @@ count(const verdict_t *verdict)
         counter_add_shared(verdict->status == ZAP_WELCOME ? &counters->auth_success : &counters->auth_failure, 1);
 }
 
+bool
+handler_admits(handler_t *self, const entrance_t *where, const char *address)
+{
+    verdict_t verdict;
+    admit_address(&verdict, inforce_borrow(self->inforce), where->route, where->side, where->guarded, address);
+    bool admitted = verdict.status == ZAP_WELCOME;
+    if (!admitted) {
+        count(&verdict);
+        audit(&verdict, verdict.entry ? verdict.entry->mechanism : ZAP_NULL);
+    }
+    inforce_return(self->inforce);
+    return admitted;
+}
+
 // --- the wire -----------------------------------------------------------------------
 
 static void

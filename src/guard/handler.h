@@ -11,6 +11,7 @@
 #ifndef ZB_HANDLER_H
 #define ZB_HANDLER_H
 
+#include "flow/entrance.h"
 #include "flow/watch.h"
 #include "guard/inforce.h"
 
@@ -22,6 +23,9 @@ handler_t *handler_new(void *ctx, inforce_t *inforce, watch_t *watch);
 
 // From now on libzmq asks. When it returns, who has not been asked about has been seen by the watch.
 void handler_be_asked(handler_t *self);
+
+// May a client at ADDRESS connect there? Else that is counted and logged. In any thread but the main one.
+bool handler_admits(handler_t *self, const entrance_t *where, const char *address);
 
 // Milliseconds since the thread last came round its loop, or the one that checks passwords: the longer.
 int64_t handler_age_ms(const handler_t *self);

@@ -11,7 +11,7 @@ struct inforce {
     pthread_mutex_t lock;
     pthread_cond_t returned;
     policy_t *policy;
-    bool borrowed;
+    unsigned borrowed;
     _Atomic uint64_t generation;
 };
 
@@ -61,7 +61,7 @@ const policy_t *
 inforce_borrow(inforce_t *self)
 {
     pthread_mutex_lock(&self->lock);
-    self->borrowed = true;
+    self->borrowed++;
     const policy_t *policy = self->policy;
     pthread_mutex_unlock(&self->lock);
     return policy;
@@ -71,19 +71,19 @@ void
 inforce_return(inforce_t *self)
 {
     pthread_mutex_lock(&self->lock);
-    self->borrowed = false;
+    self->borrowed--;
     pthread_cond_signal(&self->returned);
     pthread_mutex_unlock(&self->lock);
 }
 
-acl_view_t *
-inforce_view(inforce_t *self, const char *route, side_t side, const char *user, const char *client)
+acl_t *
+inforce_acl(inforce_t *self, const char *route, side_t side)
 {
     pthread_mutex_lock(&self->lock);
     const entry_t *entry = self->policy ? policy_side(self->policy, route, side) : NULL;
-    acl_view_t *view = entry && entry->acl ? acl_view(entry->acl, user, client) : NULL;
+    acl_t *acl = entry && entry->acl ? acl_share(entry->acl) : NULL;
     pthread_mutex_unlock(&self->lock);
-    return view;
+    return acl;
 }
 
 uint64_t

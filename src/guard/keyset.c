@@ -2,6 +2,7 @@
 #include "guard/keyset.h"
 
 #include "base/mem.h"
+#include "guard/bag.h"
 #include "guard/cert.h"
 #include "guard/file.h"
 #include "guard/users.h"
@@ -9,6 +10,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -130,11 +133,11 @@ by_name(const struct dirent **a, const struct dirent **b)
 }
 
 static void
-read_certificate(known_t *self, const char *path, cert_fault_t *fault)
+read_certificate(known_t *self, int folder, const char *path, cert_fault_t *fault)
 {
     cert_t cert;
     char user[CERT_NAME_MAX + 1];
-    if (cert_load_public(&cert, path, fault) == -1)
+    if (cert_load_listed(&cert, folder, path, fault) == -1)
         return;
     cert_user(&cert, path, user);
     if (users_name_fault(user, strlen(user))) {
@@ -157,7 +160,7 @@ add_certificate(keyset_t *self, const char *path, const char *name, int folder, 
         memcpy(known->key, old->key, sizeof known->key);
         known->user = xstrdup(old->user);
     } else
-        read_certificate(known, path, fault);
+        read_certificate(known, folder, path, fault);
     const char *other = known->user ? add(self, known->key, known->user) : NULL;
     if (other)
         snprintf(fault->text, sizeof fault->text, "has the same key as %.100s, who came first", other);
@@ -192,9 +195,69 @@ is_same_folder(const keyset_t *before, int folder, struct dirent *const *names, 
     return true;
 }
 
+// --- whose certificate ------------------------------------------------------------
+
+// Of many there is one line for all that are not told of.
+enum { REMARKS_MAX = 20 };
+
+typedef struct {
+    const char *folder;
+    keyset_tell_fn *tell;
+    void *arg;
+    size_t remarks;
+} teller_t;
+
+__attribute__((format(printf, 3, 4))) static void
+remark(teller_t *self, const char *name, const char *format, ...)
+{
+    char text[2 * NAME_MAX + 200];
+    va_list args;
+    if (++self->remarks > REMARKS_MAX)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    char *path = xasprintf("%s/%s", self->folder, name);
+    self->tell(self->arg, false, path, 0, text);
+    free(path);
+}
+
+// USERS: the file in which each was met first.
+static void
+remark_name(teller_t *self, const known_t *known, bag_t *users)
+{
+    char wanted[CERT_NAME_MAX + 1];
+    cert_file_user(known->name, wanted);
+    if (strcmp(known->user, wanted) != 0)
+        remark(self, known->name, "its name is %s, which is not that of the file: whoever has its key is this user", known->user);
+    bool is_double = bag_put(users, known->user, strlen(known->user)) > 1;
+    bag_item_t *item = bag_find(users, known->user, strlen(known->user));
+    if (is_double)
+        remark(self, known->name, "is one more certificate of user %s, beside %s", known->user, (const char *)item->value);
+    else
+        item->value = known->name;
+}
+
+static void
+remark_names(const keyset_t *self, teller_t *teller)
+{
+    bag_t users = { 0 };
+    for (size_t i = 0; i < self->known_count; i++) {
+        const known_t *known = &self->known[i];
+        if (known->user && keyset_find(self, known->key) == known->user) // else it is left out
+            remark_name(teller, known, &users);
+    }
+    bag_free(&users);
+    if (teller->remarks > REMARKS_MAX) {
+        char text[100];
+        snprintf(text, sizeof text, "%zu more names of certificates are not those of their files, or double",
+                 teller->remarks - REMARKS_MAX);
+        teller->tell(teller->arg, false, teller->folder, 0, text);
+    }
+}
+
 keyset_t *
-keyset_load(const char *folder, keyset_t *before,
-            void (*damaged)(void *arg, const char *file, int line, const char *text), void *arg)
+keyset_load(const char *folder, keyset_t *before, keyset_tell_fn *tell, void *arg)
 {
     struct dirent **names;
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -215,14 +278,18 @@ keyset_load(const char *folder, keyset_t *before,
         const char *name = names[i]->d_name;
         char *path = xasprintf("%s/%s", folder, name);
         add_certificate(self, path, name, fd, known_before(before, &at, name), &fault);
-        if (*fault.text && damaged)
-            damaged(arg, path, fault.line, fault.text);
+        if (*fault.text)
+            tell(arg, true, path, fault.line, fault.text);
+        else if (*fault.warning)
+            tell(arg, false, path, 0, fault.warning);
         free(path);
     }
     for (int i = 0; i < count; i++)
         free(names[i]);
     free(names);
     close(fd);
+    teller_t teller = { .folder = folder, .tell = tell, .arg = arg };
+    remark_names(self, &teller);
     return self;
 }
 

@@ -70,6 +70,12 @@ side_asks(const side_conf_t *side)
            || text_given(security->acl);
 }
 
+bool
+side_verifies_users(const side_conf_t *side)
+{
+    return side->security.mechanism > SECURITY_NONE && side_is_server(side);
+}
+
 place_t
 side_place(const route_conf_t *route, side_t side)
 {
@@ -117,11 +123,23 @@ find_source(const policy_t *policy, policy_kind_t kind, const char *path)
 }
 
 static void
+tell_of_certificate(void *arg, bool left_out, const char *file, int line, const char *text)
+{
+    const loader_t *self = arg;
+    if (!left_out)
+        diag_warning(self->diag, (place_t){ file, line, 0 }, "%s", text);
+    else if (self->damaged)
+        self->damaged(self->arg, file, line, text);
+}
+
+static void
 load_keys(const loader_t *self, source_t *source, place_t place)
 {
     const source_t *before = find_source(self->before, POLICY_KEYS, source->path);
-    source->keys = keyset_load(source->path, before ? before->keys : NULL, self->damaged, self->arg);
-    if (!source->keys)
+    source->keys = keyset_load(source->path, before ? before->keys : NULL, tell_of_certificate, (void *)(uintptr_t)self);
+    if (source->keys)
+        file_check(source->path, TRUST_RIGHTS, self->diag);
+    else
         diag_error(self->diag, place, "client_certs: cannot read %s: %s", source->path, strerror(errno));
 }
 
@@ -161,8 +179,8 @@ static source_t *
 add_source(const loader_t *self, policy_kind_t kind, const char *path, place_t place)
 {
     policy_t *policy = self->policy;
-    if (kind == POLICY_USERS)
-        file_warn_mode(path, self->diag);
+    if (kind != POLICY_KEYS)
+        file_check(path, kind == POLICY_USERS ? TRUST_HASHES : TRUST_RIGHTS, self->diag);
     source_t *before = find_source(self->before, kind, path);
     source_t *source = is_unchanged_file(before) ? before : load_source(self, kind, path, place);
     source->holders++;
@@ -200,21 +218,29 @@ static const zap_mechanism_t mechanisms[] = {
 };
 
 static void
+note_cert(const loader_t *self, const route_conf_t *route, const char *key, char *path, const cert_t *cert)
+{
+    policy_file_t file = { .kind = POLICY_CERT, .key = key, .path = path };
+    memcpy(file.public_key, cert->public_text, sizeof file.public_key);
+    note_file(self->policy, route, file);
+}
+
+static void
 try_cert(const loader_t *self, const route_conf_t *route, char *path, bool secret, place_t place, const char *key)
 {
     cert_t cert;
     cert_fault_t fault;
     if (!text_given(path))
         return;
-    if ((secret ? cert_load_secret(&cert, path, &fault) : cert_load_public(&cert, path, &fault)) == -1) {
+    if ((secret ? cert_load_secret(&cert, path, &fault) : cert_load_public(&cert, path, &fault)) == -1)
         diag_error(self->diag, fault.line > 0 ? (place_t){ path, fault.line, 0 } : place, "%s: %s: %s", key, path,
                    fault.text);
-        return;
+    else {
+        note_cert(self, route, key, path, &cert);
+        cert_wipe(&cert);
     }
-    policy_file_t file = { .kind = POLICY_CERT, .key = key, .path = path };
-    memcpy(file.public_key, cert.public_text, sizeof file.public_key);
-    note_file(self->policy, route, file);
-    cert_wipe(&cert);
+    if (*fault.warning)
+        diag_warning(self->diag, (place_t){ path, 0, 0 }, "%s", fault.warning);
 }
 
 static void
@@ -250,13 +276,6 @@ check_gssapi(const loader_t *self, const route_conf_t *route, side_t side, bool 
                    route->name, side_name(side));
 }
 
-// Where rights can be kept: by each message that comes in, or by each subscription.
-static bool
-knows_topics(int type)
-{
-    return type == ZMQ_XSUB || type == ZMQ_SUB || type == ZMQ_PULL || type == ZMQ_XPUB;
-}
-
 // What the configuration alone does not show (conf/secure.h has seen to the rest).
 static void
 check_side(const loader_t *self, const route_conf_t *route, side_t side, zap_mechanism_t mechanism, bool server)
@@ -271,10 +290,6 @@ check_side(const loader_t *self, const route_conf_t *route, side_t side, zap_mec
         diag_error(self->diag, side_place(route, side),
                    "[route %s] %s: with %s a side can bind or connect, not both: a socket is either server or client",
                    route->name, side_name(side), zap_mechanism_name(mechanism));
-    if (text_given(security->acl) && !knows_topics(conf->type) && side != SIDE_CAPTURE)
-        diag_error(self->diag, side_place(route, side),
-                   "[route %s] %s: acl needs a socket that knows topics (XSUB, SUB, PULL or XPUB), not %s", route->name,
-                   side_name(side), socket_type_name(conf->type));
     if (mechanism == ZAP_CURVE)
         check_curve(self, route, side, server);
     if (mechanism == ZAP_GSSAPI)
@@ -409,10 +424,9 @@ policy_free(policy_t **self_p)
 bool
 entry_admits(const entry_t *self, const char *address)
 {
-    // A peer over ipc has no address: who may use the file decides.
-    if (strncmp(address, "localhost:", 10) == 0 || !*address)
+    if (!address || (self->allow.count == 0 && self->deny.count == 0))
         return true;
-    if (cidr_match(&self->deny, address))
+    if (!cidr_is_address(address) || cidr_match(&self->deny, address))
         return false;
     return self->allow.count == 0 || cidr_match(&self->allow, address);
 }

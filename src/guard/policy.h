@@ -31,7 +31,7 @@ typedef struct {
     bool any_key;
     const keyset_t *keys;             // NULL unless CURVE with a folder
     const users_t *users;             // NULL unless PLAIN
-    const acl_t *acl;                 // NULL: everything is allowed
+    acl_t *acl;                       // NULL: everything is allowed
     cidrs_t allow, deny;
     side_counters_t *counters;        // may be NULL
 } entry_t;
@@ -69,12 +69,17 @@ void policy_free(policy_t **self_p);
 // Is there a side that asks? Else nobody need be.
 bool policy_asks(const policy_t *self);
 
-// May a peer at ADDRESS ("192.0.2.7"; of ipc: "localhost:…") come to this side?
+// May a peer at ADDRESS ("192.0.2.7") come to this side? NULL is a peer over ipc, which has none: who may use the
+// file decides. What is no address comes only where none is asked for.
 bool entry_admits(const entry_t *self, const char *address);
 
 // Has a side a bound endpoint: do they come to us? Has it one where we go to them?
 bool side_is_server(const side_conf_t *side);
 bool side_is_client(const side_conf_t *side);
+
+// Does every peer of a side have a user, whom we have verified? Only then is the User-Id of a message
+// ours: libzmq puts there what our handler answered. Elsewhere it is what the peer says of itself.
+bool side_verifies_users(const side_conf_t *side);
 
 // Where the security of a side is said, or at least the route.
 place_t side_place(const route_conf_t *route, side_t side);

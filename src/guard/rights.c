@@ -4,6 +4,8 @@
 #include "base/event.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "flow/peername.h"
+#include "guard/users.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +16,9 @@ enum {
     WRITERS_MAX = 4096,
 };
 
-typedef struct {
+typedef struct writer {
+    char user[USER_NAME_MAX + 1];
+    char id[64]; // "" where no line of the rights asks for it
     acl_view_t *view;
     uint64_t generation;
 } writer_t;
@@ -60,21 +64,48 @@ rights_say_denied(rights_t *self, const char *user, const char *address, const c
     free(shown);
 }
 
+// --- the rights in force -------------------------------------------------------------
+
+static void
+take_side(rights_t *self, side_t side)
+{
+    acl_t *acl = inforce_acl(self->inforce, self->route, side);
+    if (!acl) // the policy no longer knows this route: it is leaving, and keeps what it had
+        return;
+    acl_free(&self->acl[side]);
+    self->acl[side] = acl;
+}
+
+void
+rights_take(rights_t *self)
+{
+    self->generation = inforce_generation(self->inforce);
+    for (side_t side = 0; side < SIDES; side++)
+        if (self->checked[side] || side == self->xpub)
+            take_side(self, side);
+}
+
+// What USER may do at SIDE. NULL, which is nothing at all, where no rights are known; the caller frees.
+static acl_view_t *
+view_of(const rights_t *self, side_t side, const char *user, const char *client)
+{
+    return self->acl[side] ? acl_view(self->acl[side], user, client) : NULL;
+}
+
 // --- who subscribes ----------------------------------------------------------------
 
 // What a client may read stays what it was when it came; when that has changed it must come again.
 static bool
 has_valid_view(rights_t *self, subscriber_t *client)
 {
-    uint64_t generation = inforce_generation(self->inforce);
-    if (client->view && client->generation == generation)
+    if (client->view && client->generation == self->generation)
         return true;
-    acl_view_t *view = inforce_view(self->inforce, self->route, self->xpub, client->user, client->id);
+    acl_view_t *view = view_of(self, self->xpub, client->user, client->id);
     bool same = view && (!client->view || acl_view_same(client->view, view));
     if (same) {
         acl_view_free(&client->view);
         client->view = view;
-        client->generation = generation;
+        client->generation = self->generation;
     } else {
         acl_view_free(&view);
     }
@@ -84,10 +115,9 @@ has_valid_view(rights_t *self, subscriber_t *client)
 void
 rights_review(rights_t *self)
 {
-    uint64_t generation = inforce_generation(self->inforce);
-    if (generation == self->generation)
+    if (self->generation == inforce_generation(self->inforce))
         return;
-    self->generation = generation;
+    rights_take(self);
     for (subscriber_t *client = self->subscribers->first; client; client = client->next)
         if (client->view && !has_valid_view(self, client))
             subscriber_cut(client);
@@ -171,64 +201,83 @@ rights_check_readers(rights_t *self, const void *topic, size_t size)
 
 // --- who publishes -----------------------------------------------------------------
 
-static const acl_view_t *
-writer_view(rights_t *self, zmq_msg_t *first, const char *user)
-{
-    const char *id = zmq_msg_gets(first, "Routing-Id");
-    uint64_t generation = inforce_generation(self->inforce);
-    text_t key = { 0 };
-    text_bytes(&key, user, strlen(user) + 1);
-    text_bytes(&key, id ? id : "", id ? strlen(id) : 0);
-    bag_item_t *item = bag_find(&self->writers, key.data, key.size);
-    if (!item) {
-        bag_put(&self->writers, key.data, key.size);
-        item = bag_find(&self->writers, key.data, key.size);
-        item->value = xcalloc(1, sizeof(writer_t));
-    }
-    writer_t *writer = item->value;
-    if (!writer->view || writer->generation != generation) {
-        acl_view_free(&writer->view);
-        writer->view = inforce_view(self->inforce, self->route, self->from, user, id ? id : "");
-        writer->generation = generation;
-    }
-    text_free(&key);
-    return writer->view;
-}
-
 static void
-forget_writers(rights_t *self)
+forget_writers(bag_t *writers)
 {
-    for (size_t i = 0; i < self->writers.room; i++) {
-        bag_item_t *item = bag_slot(&self->writers, i);
+    for (size_t i = 0; i < writers->room; i++) {
+        bag_item_t *item = bag_slot(writers, i);
         if (!item)
             continue;
         writer_t *writer = item->value;
         acl_view_free(&writer->view);
         free(writer);
     }
-    bag_free(&self->writers);
+    bag_free(writers);
+}
+
+static writer_t *
+add_writer(bag_t *writers, const char *key, size_t size, const char *user, const char *id)
+{
+    writer_t *writer = xcalloc(1, sizeof *writer);
+    snprintf(writer->user, sizeof writer->user, "%s", user);
+    snprintf(writer->id, sizeof writer->id, "%s", id);
+    bag_put(writers, key, size);
+    bag_find(writers, key, size)->value = writer;
+    return writer;
+}
+
+static writer_t *
+find_writer(rights_t *self, side_t from, const char *user, const char *id)
+{
+    char key[sizeof self->last[from]->user + sizeof self->last[from]->id];
+    bag_t *writers = &self->writers[from];
+    if (writers->count >= WRITERS_MAX) {
+        forget_writers(writers);
+        self->last[from] = NULL;
+    }
+    writer_t *last = self->last[from];
+    if (last && strcmp(last->user, user) == 0 && strcmp(last->id, id) == 0)
+        return last;
+    // No user has a line break in its name.
+    int size = snprintf(key, sizeof key, "%.*s\n%.*s", (int)sizeof last->user - 1, user, (int)sizeof last->id - 1, id);
+    const bag_item_t *item = bag_find(writers, key, (size_t)size);
+    return self->last[from] = item ? item->value : add_writer(writers, key, (size_t)size, user, id);
+}
+
+static const acl_view_t *
+writer_view(rights_t *self, side_t from, zmq_msg_t *first, const char *user)
+{
+    bool by_id = self->acl[from] && acl_asks_for_id(self->acl[from]);
+    writer_t *writer = find_writer(self, from, user, by_id ? subscriber_claimed_id(first) : "");
+    if (!writer->view || writer->generation != self->generation) {
+        acl_view_free(&writer->view);
+        writer->view = view_of(self, from, writer->user, writer->id);
+        writer->generation = self->generation;
+    }
+    return writer->view;
 }
 
 bool
-rights_may_publish(rights_t *self, zmq_msg_t *first)
+rights_may_publish(rights_t *self, side_t from, zmq_msg_t *first)
 {
     const void *topic = zmq_msg_data(first);
     size_t size = zmq_msg_size(first);
-    const char *user = zmq_msg_gets(first, "User-Id");
-    if (self->writers.count >= WRITERS_MAX)
-        forget_writers(self);
-    const acl_view_t *view = writer_view(self, first, user ? user : "");
-    if (!view || acl_may(view, ACL_WRITE, topic, size))
+    const char *user = subscriber_user(first, self->verified[from]);
+    const acl_view_t *view = writer_view(self, from, first, user);
+    if (view && acl_may(view, ACL_WRITE, topic, size))
         return true;
     char address[64];
     subscriber_peer(first, address, sizeof address);
-    rights_say_denied(self, user ? user : "", *address ? address : "inproc", "publish", topic, size);
+    rights_say_denied(self, user, peername_shown(address, "inproc"), "publish", topic, size);
     return false;
 }
 
 void
 rights_free(rights_t *self)
 {
-    forget_writers(self);
     bag_free(&self->denied);
+    for (size_t side = 0; side < SIDES; side++) {
+        forget_writers(&self->writers[side]);
+        acl_free(&self->acl[side]);
+    }
 }

@@ -5,6 +5,9 @@
 // A subscriber's rights stay what they were when it came; when they have changed it
 // is cut, and has the new ones when it comes again.
 //
+// A route holds the rights that it runs with. When it is removed the policy in force no
+// longer knows it, and what it still drains passes by the last ones that it had.
+//
 // By whoever has the route's turn (flow/turn.h).
 
 #ifndef ZB_RIGHTS_H
@@ -19,20 +22,25 @@ typedef struct {
     const char *route;
     counters_t *counters;
     subscribers_t *subscribers;
-    side_t from; // where they publish with rights, SIDES: nowhere
-    side_t xpub; // where they subscribe
+    bool checked[SIDES];  // where each message needs the right to publish
+    bool verified[SIDES]; // where peers have users (side_verifies_users)
+    side_t xpub;          // where they subscribe
 
     // Its own:
-    uint64_t generation; // of the rights that the subscribers were last looked at with
-    bag_t writers; // user and routing id -> what they may do
+    acl_t *acl[SIDES];   // of the sides that have rights
+    uint64_t generation; // of the policy that they are of
+    bag_t writers[SIDES]; // by their names: what they may do
+    struct writer *last[SIDES]; // who was found there: messages come in rows
     bag_t denied;  // what was said
     size_t denials;
 } rights_t;
 
+// Once CHECKED, VERIFIED and XPUB are set, or set anew.
+void rights_take(rights_t *self);
 void rights_free(rights_t *self);
 
-// May the message that starts with FIRST come in?
-bool rights_may_publish(rights_t *self, zmq_msg_t *first);
+// May the message that starts with FIRST come in at FROM, which is checked?
+bool rights_may_publish(rights_t *self, side_t from, zmq_msg_t *first);
 
 // Cut those whose rights are others now. Before anything else passes.
 void rights_review(rights_t *self);

@@ -27,7 +27,7 @@ leads_to(int fd, const char *address)
     if (getpeername(fd, (struct sockaddr *)&peer, &size) == -1)
         return false;
     if (peer.ss_family == AF_UNIX)
-        return strncmp(address, "localhost", 9) == 0;
+        return peername_is_ipc(address);
     if (getnameinfo((struct sockaddr *)&peer, size, name, sizeof name, NULL, 0, NI_NUMERICHOST) != 0)
         return false;
     peername_split(name, strlen(name), host, sizeof host);
@@ -51,18 +51,21 @@ subscriber_cut(subscriber_t *client)
 const char *
 subscriber_address(const subscriber_t *client)
 {
-    static const char mapped[] = "::ffff:";
-    if (strncmp(client->address, mapped, sizeof mapped - 1) == 0 && strchr(client->address, '.'))
-        return client->address + sizeof mapped - 1;
-    return client->fd == -1 && !*client->address ? "inproc" : strncmp(client->address, "localhost", 9) == 0 ? "ipc"
-                                                                                                     : client->address;
+    return peername_shown(client->address, "inproc");
 }
 
-static void
-copy_property(zmq_msg_t *frame, const char *name, char *to, size_t room)
+const char *
+subscriber_user(zmq_msg_t *frame, bool verified)
 {
-    const char *text = zmq_msg_gets(frame, name);
-    snprintf(to, room, "%s", text ? text : "");
+    const char *user = verified ? zmq_msg_gets(frame, "User-Id") : NULL;
+    return user ? user : "";
+}
+
+const char *
+subscriber_claimed_id(zmq_msg_t *frame)
+{
+    const char *id = zmq_msg_gets(frame, "Identity"); // as READY calls it
+    return id ? id : "";
 }
 
 ino_t
@@ -184,11 +187,14 @@ sweep(subscribers_t *self)
     self->leavings = 0;
 }
 
-// Where we connect, the peer stays the same over its connections.
+// Where we connect, the peer stays the same over its connections. Without a sender's address there is none
+// to be seen: a descriptor in the frame would be what the peer made up.
 static void
-look_at_connection(subscriber_t *client, zmq_msg_t *frame)
+look_at_connection(subscriber_t *client, zmq_msg_t *frame, const char *sender)
 {
-    client->fd = zmq_msg_get(frame, ZMQ_SRCFD);
+    client->fd = sender ? zmq_msg_get(frame, ZMQ_SRCFD) : -1;
+    if (!sender)
+        return;
     ino_t inode = peername_inode(client->fd), known = subscriber_peer(frame, client->address, sizeof client->address);
     // By the time we read its message it may be closed and the number somebody else's.
     bool is_it = known ? inode == known : leads_to(client->fd, client->address);
@@ -196,16 +202,16 @@ look_at_connection(subscriber_t *client, zmq_msg_t *frame)
 }
 
 static subscriber_t *
-add_client(subscribers_t *self, zmq_msg_t *frame, const void *key, size_t key_size)
+add_client(subscribers_t *self, zmq_msg_t *frame, const char *sender, const void *key, size_t key_size)
 {
     subscriber_t *client = xcalloc(1, sizeof *client);
     if (self->count >= self->sweep_at)
         sweep(self);
     zmq_msg_init(&client->pin);
     zmq_msg_copy(&client->pin, frame);
-    copy_property(frame, "User-Id", client->user, sizeof client->user);
-    copy_property(frame, "Routing-Id", client->id, sizeof client->id);
-    look_at_connection(client, frame);
+    snprintf(client->user, sizeof client->user, "%s", subscriber_user(frame, self->verified));
+    snprintf(client->id, sizeof client->id, "%s", subscriber_claimed_id(frame));
+    look_at_connection(client, frame, sender);
     client->key_size = key_size;
     bag_put(&self->index, key, key_size);
     bag_item_t *item = bag_find(&self->index, key, key_size);
@@ -225,15 +231,17 @@ subscribers_find(subscribers_t *self, zmq_msg_t *frame, const char *sender)
     char host[64];
     if (sender && self->last && self->last->sender == sender)
         return self->last;
-    if (!sender || self->by_address) {
+    if (!sender)
+        size = 0;
+    else if (self->by_address) {
         subscriber_peer(frame, host, sizeof host);
         key = host;
         size = strlen(host);
     }
     const bag_item_t *item = bag_find(&self->index, key, size);
-    subscriber_t *client = item ? item->value : add_client(self, frame, key, size);
+    subscriber_t *client = item ? item->value : add_client(self, frame, sender, key, size);
     if (self->by_address && item)
-        look_at_connection(client, frame);
+        look_at_connection(client, frame, sender);
     client->sender = self->by_address ? NULL : sender;
     return self->last = client;
 }

@@ -46,6 +46,7 @@ typedef struct {
     subscriber_t *first;
     size_t count;
     bool by_address; // a peer stays the same over its connections: we connect to it
+    bool verified;   // each peer has a user (side_verifies_users)
     topics_t *topics;  // the route's: asked for by how many connections
     topics_t *ignored; // by how many
 
@@ -62,7 +63,7 @@ typedef struct {
 void subscribers_init(subscribers_t *self, topics_t *topics);
 void subscribers_free(subscribers_t *self);
 
-// Who sent FRAME, of which SENDER is the address (Peer-Address), NULL over inproc. One
+// Who sent FRAME, of which SENDER is the address (Peer-Address), NULL where there is none (inproc). One
 // who was not there yet is added, and who has gone may be forgotten.
 subscriber_t *subscribers_find(subscribers_t *self, zmq_msg_t *frame, const char *sender);
 subscriber_t *subscribers_local(const subscribers_t *self); // over inproc, NULL: nobody
@@ -78,6 +79,12 @@ const char *subscriber_address(const subscriber_t *self); // as shown: "192.0.2.
 
 // Where FRAME came from, cut off at ROOM; the inode of that connection, 0: not known.
 ino_t subscriber_peer(zmq_msg_t *frame, char *host, size_t room);
+
+// The user who sent FRAME, "" where none is VERIFIED on that side.
+const char *subscriber_user(zmq_msg_t *frame, bool verified);
+
+// The routing id that the peer has claimed, "" without one: any peer can claim any, so it gives no rights.
+const char *subscriber_claimed_id(zmq_msg_t *frame);
 
 // Who must be asked about before a message that starts with a checked prefix goes out. Holding what is held,
 // or letting go of what is not, does nothing. False: too long, no message would be asked about.

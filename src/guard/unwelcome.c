@@ -50,11 +50,11 @@ static bool
 may_stay(const review_t *self, const client_t *client)
 {
     char address[sizeof client->peer];
-    snprintf(address, sizeof address, "%s", strncmp(client->peer, "ipc", 3) == 0 ? "" : client->peer);
+    snprintf(address, sizeof address, "%s", client->peer);
     char *port = strrchr(address, ':');
     if (port)
         *port = '\0';
-    if (self->all || !entry_admits(self->has, address))
+    if (self->all || !entry_admits(self->has, client->is_ipc ? NULL : address))
         return false;
     // One of whom we do not know who it is must come again and say so; who is not in yet will be asked anyway.
     if (self->gone.count > 0 && (client->unsure || bag_find(&self->gone, client->user, strlen(client->user))))

@@ -34,9 +34,10 @@ users_name_fault(const char *name, size_t size)
 }
 
 // Only what crypto_pwhash_str_verify can check within the memory and time that
-// libsodium itself would ask for: a hash with m=4 GiB must not come in.
+// libsodium itself would ask for: a hash with m=4 GiB must not come in. WEAK: it
+// costs less than libsodium's least, so that a stolen file is soon guessed through.
 static bool
-hash_is_sound(const char *hash)
+hash_is_sound(const char *hash, bool *weak)
 {
     if (strlen(hash) >= crypto_pwhash_STRBYTES)
         return false;
@@ -49,6 +50,7 @@ hash_is_sound(const char *hash)
         return false;
     if (memory < 8 || memory > 1048576 || passes < 1 || passes > 16 || lanes != 1)
         return false;
+    *weak = memory < crypto_pwhash_MEMLIMIT_INTERACTIVE / 1024 || passes < crypto_pwhash_OPSLIMIT_INTERACTIVE;
     const char *salt = strchr(cost + 1, '$');
     const char *sum = salt ? strchr(salt + 1, '$') : NULL;
     return sum && strlen(sum + 1) >= 22 && strchr(sum + 1, '$') == NULL;
@@ -66,12 +68,15 @@ take_line(users_t *self, place_t place, const char *line, size_t size, diag_t *d
     char *name = xstrndup(line, size);
     name[colon - line] = '\0';
     const char *hash = name + (colon - line) + 1;
-    if (!hash_is_sound(hash)) {
-        place.column = (int)(colon - line) + 2;
-        diag_error(diag, place, "user %s: not a password hash: make one with zbroker-keygen password", name);
+    bool weak;
+    place.column = (int)(colon - line) + 2;
+    if (!hash_is_sound(hash, &weak)) {
+        diag_error(diag, place, "not a password hash: make one with zbroker-keygen password");
         free(name);
         return;
     }
+    if (weak)
+        diag_warning(diag, place, "user %s: a hash that is quickly guessed through: make it anew with zbroker-keygen password", name);
     mem_grow(self->at, self->count, self->room);
     self->at[self->count++] = (user_t){ .name = name, .hash = hash, .line = place.line };
 }
@@ -124,7 +129,7 @@ users_t *
 users_load(const char *file, diag_t *diag)
 {
     size_t size;
-    char *text = file_read(file, USERS_FILE_MAX, &size, diag);
+    char *text = file_read(file, TRUST_HASHES, USERS_FILE_MAX, &size, diag);
     users_t *self = text ? users_parse(file, text, size, diag) : NULL;
     if (text)
         sodium_memzero(text, size);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "interpose/accept.h"
 
+#include "flow/entrance.h"
 #include "interpose/ready.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -21,24 +23,46 @@ accept_limit(int most)
     atomic_store(&limit, most);
 }
 
+// As accept4(2), but the peer is told even if ADDRESS is NULL.
+static int
+accept_peer(int listener, struct sockaddr_storage *peer, struct sockaddr *address, socklen_t *length, int flags)
+{
+    socklen_t size = sizeof *peer;
+    int fd = (int)syscall(SYS_accept4, listener, peer, &size, flags);
+    if (fd == -1 || !address)
+        return fd;
+    memcpy(address, peer, size < *length ? size : *length);
+    *length = size;
+    return fd;
+}
+
+// A close with something unread is a reset; with the end before it, the peer is told of an end.
+static int
+refuse(int fd, int error)
+{
+    shutdown(fd, SHUT_RDWR);
+    close(fd);
+    errno = error;
+    return -1;
+}
+
 // The kernel gives the lowest number that is free, so the number tells how many
-// are in use. ECONNABORTED is what libzmq takes from every kind of listener.
+// are in use. ECONNABORTED and ENTRANCE_REFUSED are what libzmq takes from every kind of listener.
 int
 accept4(int listener, struct sockaddr *restrict address, socklen_t *restrict length, int flags)
 {
-    int fd = (int)syscall(SYS_accept4, listener, address, length, flags);
-    if (fd == -1 && errno != EMFILE && errno != ENFILE)
-        return -1;
-    if (fd != -1 && fd < atomic_load_explicit(&limit, memory_order_relaxed))
+    struct sockaddr_storage peer = { 0 };
+    int fd = accept_peer(listener, &peer, address, length, flags);
+    if (ready_is_first_thread() || (fd == -1 && errno != EMFILE && errno != ENFILE))
         return fd;
-    if (ready_is_first_thread())
-        return fd;
-    if (fd == -1) // it stays readable: without a nap the I/O thread would spin
+    if (fd == -1) { // it stays readable: without a nap the I/O thread would spin
         nanosleep(&(struct timespec) { 0, NO_ROOM_NAP_NS }, NULL);
-    else
-        close(fd);
-    errno = ECONNABORTED;
-    return -1;
+        errno = ECONNABORTED;
+        return -1;
+    }
+    if (fd >= atomic_load_explicit(&limit, memory_order_relaxed))
+        return refuse(fd, ECONNABORTED);
+    return entrance_admits(listener, &peer) ? fd : refuse(fd, ENTRANCE_REFUSED);
 }
 
 int

@@ -7,6 +7,8 @@
 // So the executable has its own accept4(2): whoever gets a descriptor from the
 // reserve is sent away at once, and comes again later.
 //
+// A client whose address is denied (flow/entrance.h) is disconnected here too.
+//
 // Linked into the executable only, for its definition goes before the C library's.
 
 #ifndef ZB_ACCEPT_H

@@ -145,9 +145,20 @@ want(ready_t *ready, const struct epoll_event *event)
     ready->reads |= (event->events & EPOLLIN) != 0;
 }
 
+// What is known of the connection that had this descriptor: close(2) is enough to take it out of the kernel's set.
+static void
+forget(ready_t *ready)
+{
+    if (ready->thread == ready_thread())
+        end_due(ready);
+    ready_drop_ahead(ready);
+    ready->known = false;
+}
+
 static int
 add(ready_t *ready, int epoll, int fd, const struct epoll_event *event)
 {
+    forget(ready);
     *ready = (ready_t) { .epoll = epoll, .known = true, .thread = ready_is_first_thread() ? NULL : ready_thread() };
     want(ready, event);
     ready->asked = ready->wanted;
@@ -177,9 +188,7 @@ change(ready_t *ready, int fd, const struct epoll_event *event)
 static int
 leave(ready_t *ready, int fd)
 {
-    end_due(ready);
-    ready_drop_ahead(ready);
-    ready->known = false;
+    forget(ready);
     return ready->parked ? 0 : kernel_ctl(ready->epoll, EPOLL_CTL_DEL, fd, NULL);
 }
 

@@ -36,7 +36,7 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 
-#define READY_BATCH 8192 // what libzmq reads and writes at once (in_batch_size, out_batch_size)
+#define READY_BATCH 8192 // what libzmq reads and writes at once, unless told otherwise (in_batch_size, out_batch_size)
 #define READY_SIGNAL 8   // and of a mailbox, which is an eventfd(2)
 
 typedef struct ahead ahead_t;
@@ -63,7 +63,8 @@ struct ready {
 
     // Of a connection.
     bool stream;    // something was sent
-    bool blocked;   // the last send was cut short
+    bool cut;       // the last send was cut short
+    bool blocked;   // it was, and the kernel has not told of room since
     bool corked;    // the last send waits for more
     bool drained;   // the last send was all that there was
     bool full;      // the last receive filled the buffer
