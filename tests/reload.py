@@ -433,22 +433,21 @@ def test_an_endpoint_moves_from_one_route_to_another():
         assert not os.path.exists(path[len("ipc://"):])
 
 
-def test_an_address_and_one_that_includes_it_take_each_others_place():
+def exchange_addresses(transport, hosts):
     one, two, other = zb.free_ports(3)
     still = f"[route still]\ntype = streamer\nfrontend_bind = {tcp(other)}\nbackend_bind = ipc://@{os.getpid()}.still\n"
 
     def route(host, name="jobs", hwm=100):
-        return (f"[route {name}]\ntype = streamer\nipv6 = yes\nsecurity = none\nfrontend_bind = tcp://{host}:{one}\n"
-                f"backend_bind = tcp://{host}:{two}\nbackend_sndhwm = {hwm}\n{still}")
+        return (f"[route {name}]\ntype = streamer\nipv6 = yes\nsecurity = none\nfrontend_bind = {transport}://{host}:{one}\n"
+                f"backend_bind = {transport}://{host}:{two}\nbackend_sndhwm = {hwm}\n{still}")
 
     def passes(context, host):
         near = "[::1]" if host in ("[::]", "[::1]") else "127.0.0.1"
-        with client(context, zmq.PUSH, f"tcp://{near}:{one}", ipv6=1) as push, \
-                client(context, zmq.PULL, f"tcp://{near}:{two}", ipv6=1, rcvtimeo=WAIT) as pull:
+        with client(context, zmq.PUSH, f"{transport}://{near}:{one}", ipv6=1) as push, \
+                client(context, zmq.PULL, f"{transport}://{near}:{two}", ipv6=1, rcvtimeo=WAIT) as pull:
             push.send(host.encode())
             return pull.recv() == host.encode()
 
-    hosts = ["*", "127.0.0.1", "0.0.0.0", "*", "[::]", "[::1]", "0.0.0.0", "[::]", "127.0.0.1"]
     with zb.Daemon(route("127.0.0.1")) as daemon, zb.Control(daemon) as control, clients() as context:
         watched = Disconnects()
         watched.watch(client(context, zmq.PUSH, tcp(other)), "still")
@@ -465,6 +464,16 @@ def test_an_address_and_one_that_includes_it_take_each_others_place():
                 assert not control.ask("reload").startswith("error: "), (host, way, daemon.log())
         assert not watched.total()
         assert daemon.stop() == 0
+
+
+def test_an_address_and_one_that_includes_it_take_each_others_place():
+    exchange_addresses("tcp", ["*", "127.0.0.1", "0.0.0.0", "*", "[::]", "[::1]", "0.0.0.0", "[::]", "127.0.0.1"])
+
+
+def test_so_do_addresses_of_websockets():
+    if not zmq.has("WS") and not zmq.has("ws"):
+        raise zb.Skip("this libzmq has no ws")
+    exchange_addresses("ws", ["*", "127.0.0.1", "0.0.0.0", "127.0.0.1"])
 
 
 def test_routes_that_share_inproc_names():
