@@ -81,6 +81,7 @@ def test_a_new_server_certificate_comes_into_force():
         put_cert(server, os.path.join(folder, "next"))
         assert reload(control) == [f"route jobs: server_cert {server}{new_key(old, new)} (re-created)"]
         daemon.wait_log(re.escape(f"reloaded: route jobs: server_cert {server}{new_key(old, new)} (re-created)"))
+        daemon.wait_log("re-created, nothing left")  # until then the old one accepts clients, too, to send them away
         assert is_let_in(front, alice, new) and not is_let_in(front, alice, old)
         assert not any(secret in daemon.log() or secret[:8] in daemon.log() for secret in secrets)
         assert daemon.stop() == 0
@@ -101,6 +102,7 @@ def test_a_refused_reload_takes_nothing_over():
         assert is_let_in(front, alice, old)
         zb.write(daemon.file, ini)
         assert reload(control) == [f"route jobs: server_cert {server}{new_key(old, new)} (re-created)"]
+        daemon.wait_log("re-created, nothing left")  # until then the old one accepts clients, too, to send them away
         assert is_let_in(front, alice, new)
         assert daemon.stop() == 0
 
