@@ -47,7 +47,7 @@ router_of(wport_t *self)
     router_t *router = self->own = xcalloc(1, sizeof *router);
     router->bucket_count = BUCKETS_FIRST;
     router->buckets = xcalloc(router->bucket_count, sizeof *router->buckets);
-    router->handover = options_number(self->conf, ZMQ_ROUTER_HANDOVER, 0);
+    router->handover = side_option(self->conf, "router_handover", 0);
     if (getrandom(&router->last, sizeof router->last, 0) != sizeof router->last)
         router->last = (uint64_t)self->wire->now_ms << 20;
     return router;
