@@ -47,7 +47,7 @@ router_of(wport_t *self)
     router_t *router = self->own = xcalloc(1, sizeof *router);
     router->bucket_count = BUCKETS_FIRST;
     router->buckets = xcalloc(router->bucket_count, sizeof *router->buckets);
-    router->handover = options_number(self->conf, ZMQ_ROUTER_HANDOVER, 0);
+    router->handover = side_option(self->conf, "router_handover", 0);
     if (getrandom(&router->last, sizeof router->last, 0) != sizeof router->last)
         router->last = (uint64_t)self->wire->now_ms << 20;
     return router;
@@ -138,7 +138,7 @@ give_own_id(router_t *self, conn_t *conn)
 static void
 name_ourselves(conn_t *conn)
 {
-    const char *id = conn->outgoing ? options_text(conn->port->conf, ZMQ_CONNECT_ROUTING_ID) : NULL;
+    const char *id = conn->outgoing ? options_text(conn->port->conf, "connect_routing_id") : NULL;
     if (!id)
         return;
     free(conn->routing_id);
