@@ -348,7 +348,7 @@ def test_a_denied_peer_is_disconnected_and_the_others_stay():
         assert "(live)" in said and "re-created" not in said, said
         route.wait_clients("frontend", 0)
         route.wait_clients("backend", 1)
-        assert "reason=auth" in route.daemon.log()
+        assert "event=client-unwelcome" in route.daemon.log()
 
 
 zb.main()
