@@ -356,3 +356,11 @@ login_go_on(conn_t *conn)
     if (conn->writable)
         flush(conn);
 }
+
+void
+login_prompt(conn_t *conn)
+{
+    handshake_prompt(conn->handshake);
+    if (conn->writable)
+        flush(conn);
+}
