@@ -35,6 +35,5 @@ options_read(wport_t *port)
     if (port->heartbeat_timeout_ms < 0)
         port->heartbeat_timeout_ms = port->heartbeat_ms;
     port->heartbeat_ttl_ms = side_option(side, "heartbeat_ttl", 0);
-    port->conflate = side_option(side, "conflate", 0);
     port->lossy = !side->nodrop;
 }

@@ -134,6 +134,18 @@ give_own_id(router_t *self, conn_t *conn)
     memcpy(conn->routing_id + 5, &unique, sizeof unique);
 }
 
+// connect_routing_id: the peer that we connect to is called so, whatever it says of itself.
+static void
+name_ourselves(conn_t *conn)
+{
+    const char *id = conn->outgoing ? options_text(conn->port->conf, ZMQ_CONNECT_ROUTING_ID) : NULL;
+    if (!id)
+        return;
+    free(conn->routing_id);
+    conn->routing_id = (uint8_t *)xstrdup(id);
+    conn->routing_id_size = (uint8_t)strlen(id);
+}
+
 // Does another connection have the id that CONN chose, or is an answer on its way to another user?
 static int
 claim_name(router_t *self, conn_t *conn)
@@ -159,6 +171,7 @@ static int
 client_joined(conn_t *conn)
 {
     router_t *self = router_of(conn->port);
+    name_ourselves(conn);
     if (conn->routing_id_size > 0 && conn->routing_id[0] == 0) {
         conn_refuse(conn, HANDSHAKE_PROTOCOL, "its routing id begins with a 0 byte");
         return -1;
