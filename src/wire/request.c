@@ -138,7 +138,7 @@ give_own_id(router_t *self, conn_t *conn)
 static void
 name_ourselves(conn_t *conn)
 {
-    const char *id = conn->outgoing ? options_text(conn->port->conf, ZMQ_CONNECT_ROUTING_ID) : NULL;
+    const char *id = conn->outgoing ? options_text(conn->port->conf, "connect_routing_id") : NULL;
     if (!id)
         return;
     free(conn->routing_id);
