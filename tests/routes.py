@@ -428,7 +428,8 @@ def test_custom_pairs():
 def test_a_pipeline_is_refused_with_the_reason():
     if "+draft" in zb.run("-V").stdout:
         raise zb.Skip("this libzmq has drafts")
-    result = zb.run("-t", "-c", "-", stdin=route("r", "pipeline", "frontend_bind = tcp://127.0.0.1:5555", "backend_bind = tcp://127.0.0.1:5556"))
+    result = zb.run("-t", "-c", "-", stdin=route("r", "pipeline", "engine = zmq", "frontend_bind = tcp://127.0.0.1:5555",
+                                                       "backend_bind = tcp://127.0.0.1:5556"))
     assert result.returncode == 1 and re.search(r"^-:2:\d+: error: .*draft", result.stderr, re.M), result
 
 

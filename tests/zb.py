@@ -61,6 +61,7 @@ BUILDDIR = os.environ.get("ZB_BUILDDIR", os.path.join(SRCDIR, "build"))
 HEAVY = float(os.environ.get("ZB_SLOW", "1"))  # how much more memory and processor time this build takes
 SLOW = 6 * HEAVY
 ENGINE = os.environ.get("ZB_ENGINE")
+WIRE = ENGINE != "zmq"  # auto takes it where it can do what the route asks for
 LIMIT = 60
 
 os.umask(0o022)  # what others may write to is refused

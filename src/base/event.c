@@ -243,14 +243,40 @@ event_line(event_id_t id, const event_field_t *fields, text_t *out)
     text_free(&tail);
 }
 
+// Strangers can cause as many of these as they like, each one a little different.
+static bool
+is_of_strangers(event_id_t id)
+{
+    return id == EVENT_CLIENT_REFUSED || id == EVENT_CLIENT_CUT || id == EVENT_AUTH_REFUSED;
+}
+
+// What such events have in common: the event, the side, and where the peer is, without its port.
+static void
+put_likeness(text_t *out, event_id_t id, const event_field_t *fields)
+{
+    static const char *const keys[] = { "route", "side", "address", "peer" };
+    text_add(out, "%s", rows[id].name);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const event_field_t *field = find(fields, keys[i], strlen(keys[i]));
+        const char *text = is_known(field) ? field->text : "", *port = strrchr(text, ':'), *pid = strstr(text, " pid ");
+        const char *end = port ? port : pid ? pid : text + strlen(text);
+        text_add(out, " %.*s", (int)(end - text), text);
+    }
+}
+
 void
 event_log(event_id_t id, const event_field_t *fields)
 {
     if (!log_wants(rows[id].level))
         return;
-    text_t line = { 0 };
+    text_t line = { 0 }, like = { 0 };
     event_line(id, fields, &line);
-    log_line(rows[id].level, "%s", line.data);
+    if (is_of_strangers(id)) {
+        put_likeness(&like, id, fields);
+        log_alike(rows[id].level, like.data, line.data);
+    } else
+        log_line(rows[id].level, "%s", line.data);
+    text_free(&like);
     text_free(&line);
 }
 

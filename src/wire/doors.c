@@ -37,6 +37,15 @@ is_admitted(const wport_t *port, const char *host)
     return !guard || guard->address(guard->arg, wire->name, port->side, host) == ADMISSION_WELCOME;
 }
 
+// HANDSHAKE_REASONS: it may say who it is.
+static handshake_reason_t
+refusal_of(wport_t *port, const char *host)
+{
+    if (port->locked || !is_admitted(port, host))
+        return HANDSHAKE_AUTH;
+    return places_wait(port) ? HANDSHAKE_REASONS : HANDSHAKE_LIMITED;
+}
+
 static void
 welcome(const door_t *door, int fd, const address_t *address)
 {
@@ -51,7 +60,9 @@ welcome(const door_t *door, int fd, const address_t *address)
         tcp_options(&options, port->conf);
         tcp_tune(fd, &options);
     }
-    if (port->locked || !is_admitted(port, host) || !places_wait(port)) {
+    handshake_reason_t refusal = refusal_of(port, host);
+    if (refusal != HANDSHAKE_REASONS) {
+        counter_add(&port->counters->handshake_failures[refusal], 1);
         close(fd);
         return;
     }
