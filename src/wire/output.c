@@ -113,7 +113,8 @@ output_frame(conn_t *self, uint8_t flags, const void *head, size_t head_size, co
     uint8_t *at = spans_place_ours(&self->out, conn_pool(self), frame_head_size(all) + all);
     self->port->queued_bytes += frame_head_size(all) + all;
     at += frame_write_head(at, flags, all);
-    memcpy(at, head, head_size);
+    if (head_size > 0)
+        memcpy(at, head, head_size);
     if (size > 0)
         memcpy(at + head_size, body, size);
     output_mark(self);
