@@ -128,6 +128,12 @@ def test_every_variable_is_told():
                 assert name in told or name.startswith("ZSYS_"), f"{path} asks for {name}: zbroker.8, ENVIRONMENT"
 
 
+def test_every_http_path_is_told():
+    table = re.search(r"^\} resources\[\] = \{(.*?)^\};", source("src", "admin", "http.c"), re.M | re.S).group(1)
+    paths = re.findall(r'\{ "(/\S*)"', table)
+    assert len(paths) > 4 and sorted(entries(section(page("zbroker.8"), "HTTP"))) == sorted("Pa " + path for path in paths), paths
+
+
 def test_every_route_type_is_told():
     rows = re.search(r"pattern_t patterns\[\] = \{(.*?)\n\};", source("src", "conf", "pattern.c"), re.S).group(1)
     names = re.findall(r'\{ *"(\w+)"', rows)
