@@ -36,6 +36,18 @@ static const char usage_text[] =
     "       zbroker-keygen --check FILE...\n"
     "       zbroker-keygen -V | -h\n";
 
+static const char help_text[] =
+    "\n"
+    "  cert NAME                 make a pair of CURVE keys: NAME and NAME_secret\n"
+    "  -d, --directory DIR       write them there\n"
+    "  -m, --metadata KEY=VALUE  add a line to it, as in name=alice\n"
+    "  password USER             read a password, print a line for a file of users\n"
+    "      --check FILE...       say what each file is, and what is wrong with it\n"
+    "  -V, --version             the version\n"
+    "  -h, --help                this\n"
+    "\n"
+    "See zbroker-keygen(1).\n";
+
 static int
 usage(const char *why, const char *what)
 {
@@ -349,6 +361,7 @@ help_command(int argc, char **argv)
 {
     (void)argc, (void)argv;
     fputs(usage_text, stdout);
+    fputs(help_text, stdout);
     return EXIT_OK;
 }
 

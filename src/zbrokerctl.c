@@ -1,532 +1,194 @@
 // SPDX-License-Identifier: MPL-2.0
-// zbrokerctl(8) - a thin client of the control socket: sends its arguments,
-// prints the answer. It knows no commands but `top' and `check-reload', which
-// are made of others, and `show plan FILE', with which it sends the open FILE:
-// the daemon reads what its user may read, not what the daemon may.
+// zbrokerctl(8) - look at and control a running broker: a command goes to the
+// control socket, and the answer is passed on, or drawn.
 
-#include "base/clock.h"
-#include "base/mem.h"
-#include "base/text.h"
-#include "conf/conf.h"
-#include "conf/ini.h"
+#include "ctl/arguments.h"
+#include "ctl/connection.h"
+#include "ctl/interrupt.h"
+#include "ctl/place.h"
+#include "ctl/relay.h"
+#include "ctl/top.h"
+#include "ctl/view.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
-#include <limits.h>
-#include <math.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_NO_DAEMON };
-
-#define DEFAULT_FILE ZB_SYSCONFDIR "/zbroker.ini"
-#define DEFAULT_SOCKET ZB_RUNSTATEDIR "/zbroker/control.sock"
-#define FILE_MAX (16 * 1024 * 1024)
-
-static const char usage[] =
-    "usage: zbrokerctl [-s PATH] [-c FILE] [-j] [-w SECONDS] COMMAND...\n"
-    "       zbrokerctl [-s PATH] [-c FILE] [-w SECONDS] top [ROUTE]\n"
-    "       zbrokerctl [-s PATH] -c FILE check-reload\n"
-    "       zbrokerctl -V | -h\n"
-    "\n"
-    "  -s, --socket PATH    the control socket (default: what FILE says, else " DEFAULT_SOCKET ")\n"
-    "  -c, --config FILE    read `control' there (default " DEFAULT_FILE ")\n"
-    "  -j, --json           answer in JSON\n"
-    "  -w, --watch SECONDS  repeat until interrupted\n"
-    "  -V, --version        the version\n"
-    "  -h, --help           this\n"
-    "\n"
-    "`zbrokerctl help' asks the daemon for its commands. See zbrokerctl(8).\n";
-
 typedef struct {
-    const char *socket, *file;
-    bool json, top;
-    double seconds; // 0: once
-    text_t line;    // what is sent
-    char *passed;   // the file whose descriptor goes with it, NULL: none
-} options_t;
+    arguments_t arguments;
+    connection_t connection;
+    sheet_t sheet;
+    const view_row_t *row; // NULL: the answer is passed on
+    sigset_t mask;
+} ctl_t;
 
-static volatile sig_atomic_t interrupted;
-
-static void
-on_signal(int number)
-{
-    (void)number;
-    interrupted = 1;
-}
-
-// --- options -------------------------------------------------------------------------
-
-static _Noreturn void
-wrong_usage(const char *what)
-{
-    if (what)
-        fprintf(stderr, "zbrokerctl: %s\n", what);
-    fputs("Try zbrokerctl --help.\n", stderr);
-    exit(EXIT_USAGE);
-}
-
-// A word as the daemon reads it back: in quotes if it holds what would cut it.
-static void
-add_word(text_t *line, const char *word)
-{
-    if (line->size)
-        text_char(line, ' ');
-    if (*word && !strpbrk(word, " \t\r\n\"")) {
-        text_add(line, "%s", word);
-        return;
-    }
-    text_char(line, '"');
-    for (; *word; word++)
-        if (*word == '"' || *word == '\\')
-            text_add(line, "\\%c", *word);
-        else if (*word == '\n' || *word == '\r' || *word == '\t')
-            text_add(line, "\\%c", *word == '\n' ? 'n' : *word == '\r' ? 'r' : 't');
-        else
-            text_char(line, *word);
-    text_char(line, '"');
-}
-
-static char *
-absolute(const char *file)
-{
-    char folder[PATH_MAX];
-    if (*file == '/')
-        return xstrdup(file);
-    if (!getcwd(folder, sizeof folder)) {
-        fprintf(stderr, "zbrokerctl: the current folder is unknown: %s\n", strerror(errno));
-        exit(EXIT_USAGE);
-    }
-    return xasprintf("%s/%s", folder, file);
-}
-
-static void
-add_plan(options_t *self, const char *file)
-{
-    self->passed = absolute(file);
-    text_add(&self->line, "show plan");
-    add_word(&self->line, self->passed);
-}
-
-// The two words of our own. False: WORD is the daemon's.
-static bool
-own_word(options_t *self, const char *word)
-{
-    if (strcmp(word, "top") == 0) {
-        if (self->json)
-            wrong_usage("top has no JSON; use -j -w 1 show stats");
-        self->top = true;
-        if (self->seconds <= 0)
-            self->seconds = 1;
-        text_add(&self->line, "show stats");
-        return true;
-    }
-    if (strcmp(word, "check-reload") == 0) {
-        if (!self->file)
-            wrong_usage("check-reload needs -c FILE");
-        add_plan(self, self->file);
-        return true;
-    }
-    return false;
-}
-
-// Is it `show plan FILE'? The word json in FILE's place asks for the daemon's own plan.
-static bool
-names_plan(int count, char **words)
-{
-    return count > 2 && strcmp(words[0], "show") == 0 && strcmp(words[1], "plan") == 0 && strcmp(words[2], "json") != 0;
-}
-
-static double
-read_seconds(const char *text)
-{
-    char *end;
-    errno = 0;
-    double seconds = strtod(text, &end);
-    if (*end || end == text || errno || !isfinite(seconds) || seconds < 0.1 || seconds > 86400)
-        wrong_usage("-w wants seconds, 0.1 to 86400");
-    return seconds;
-}
-
-static void
-parse_options(options_t *self, int argc, char **argv)
-{
-    static const struct option longs[] = {
-        { "socket", required_argument, NULL, 's' }, { "config", required_argument, NULL, 'c' },
-        { "json", no_argument, NULL, 'j' },         { "watch", required_argument, NULL, 'w' },
-        { "version", no_argument, NULL, 'V' },      { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 },
-    };
-    int c;
-    // "+": what follows the command is the command's.
-    while ((c = getopt_long(argc, argv, "+s:c:jw:Vh", longs, NULL)) != -1)
-        switch (c) {
-        case 's':
-            self->socket = optarg;
-            break;
-        case 'c':
-            self->file = optarg;
-            break;
-        case 'j':
-            self->json = true;
-            break;
-        case 'w':
-            self->seconds = read_seconds(optarg);
-            break;
-        case 'V':
-            puts("zbrokerctl " PACKAGE_VERSION);
-            exit(EXIT_OK);
-        case 'h':
-            fputs(usage, stdout);
-            exit(EXIT_OK);
-        default:
-            wrong_usage(NULL);
-        }
-    if (optind == argc)
-        wrong_usage("no command; `zbrokerctl help' lists them");
-    if (own_word(self, argv[optind])) {
-        optind++;
-    } else if (names_plan(argc - optind, argv + optind)) {
-        add_plan(self, argv[optind + 2]);
-        optind += 3;
-    }
-    for (int i = optind; i < argc; i++)
-        add_word(&self->line, argv[i]);
-    if (self->json)
-        text_add(&self->line, " json");
-    if (memchr(self->line.data, '\n', self->line.size))
-        wrong_usage("a command is one line");
-    text_char(&self->line, '\n');
-}
-
-// --- where the socket is -----------------------------------------------------------------
-
-static bool
-read_file(const char *file, text_t *text)
-{
-    FILE *in = strcmp(file, "-") == 0 ? stdin : fopen(file, "re");
-    char block[4096];
-    size_t got;
-    if (!in)
-        return false;
-    text_bytes(text, "", 0);
-    while (text->size < FILE_MAX && (got = fread(block, 1, sizeof block, in)) > 0)
-        text_bytes(text, block, got);
-    bool failed = ferror(in);
-    if (in != stdin)
-        fclose(in);
-    return !failed;
-}
-
-static char *
-value_of(const ini_t *ini, const char *key)
-{
-    char *found = NULL;
-    for (size_t i = 0; i < ini->entry_count; i++)
-        if (strcmp(ini->sections[ini->entries[i].section].name, "zbroker") == 0 && strcmp(ini->entries[i].key, key) == 0) {
-            free(found);
-            found = xstrdup(ini->entries[i].value);
-        }
-    return found;
-}
-
-// An included file may say it; then all of the configuration must be right.
-static char *
-control_of_whole(const char *file, diag_t *diag)
-{
-    conf_t *conf = conf_load(file, NULL, 0, diag);
-    char *found = conf ? xstrdup(conf->control ? conf->control : "") : NULL;
-    conf_destroy(&conf);
-    return found;
-}
-
-// `control' of [zbroker] in FILE, as far as it can be read: whether the rest is
-// right is not our business. NULL: it has none.
-static char *
-control_of(const char *file, const text_t *text)
-{
-    ini_t ini = { 0 };
-    diag_t *diag = diag_new();
-    ini_read(&ini, file, text->data, text->size, diag);
-    char *found = value_of(&ini, "control"), *include = value_of(&ini, "include");
-    if (!found && include && strcmp(file, "-") != 0)
-        found = control_of_whole(file, diag);
-    free(include);
-    ini_free(&ini);
-    diag_destroy(&diag);
-    return found;
-}
-
-// The caller frees.
-static char *
-socket_path(const options_t *options)
-{
-    text_t text = { 0 };
-    char *path = NULL;
-    if (options->socket)
-        return xstrdup(options->socket);
-    const char *file = options->file ? options->file : DEFAULT_FILE;
-    if (read_file(file, &text)) {
-        path = control_of(file, &text);
-    } else if (options->file) {
-        fprintf(stderr, "zbrokerctl: %s: %s\n", file, strerror(errno));
-        exit(EXIT_USAGE);
-    }
-    text_free(&text);
-    if (path && !*path) {
-        fprintf(stderr, "zbrokerctl: %s switches the control socket off\n", file);
-        exit(EXIT_NO_DAEMON);
-    }
-    return path ? path : xstrdup(DEFAULT_SOCKET);
-}
-
-// --- the connection ------------------------------------------------------------------------
-
-static int
-connect_to(const char *path)
-{
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    if (strlen(path) >= sizeof address.sun_path) {
-        fprintf(stderr, "zbrokerctl: %s: the path is too long\n", path);
-        exit(EXIT_NO_DAEMON);
-    }
-    memcpy(address.sun_path, path, strlen(path));
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd == -1 || connect(fd, (struct sockaddr *)&address, sizeof address) == -1) {
-        fprintf(stderr, "zbrokerctl: no daemon at %s: %s\n", path, strerror(errno));
-        exit(EXIT_NO_DAEMON);
-    }
-    return fd;
-}
-
-static _Noreturn void
-lost(void)
+static exit_t
+tell(exit_t result, const text_t *reason)
 {
     fflush(stdout);
-    fputs("zbrokerctl: the daemon closed the connection\n", stderr);
-    exit(EXIT_NO_DAEMON);
+    if (reason->size)
+        fprintf(stderr, "zbrokerctl: %s\n", reason->data);
+    return result;
 }
 
-static void
-send_bytes(int fd, const char *bytes, size_t size)
+// What the view asks, in the order of its questions.
+static exit_t
+ask(ctl_t *self, document_t *documents[VIEW_ANSWERS])
 {
-    while (size) {
-        ssize_t done = send(fd, bytes, size, MSG_NOSIGNAL);
-        if (done == -1 && errno == EINTR)
-            continue;
-        if (done == -1)
-            return; // it may have said why: the answer is read
-        bytes += done;
-        size -= (size_t)done;
-    }
-}
-
-// Send LINE, and the open FILE with it. Returns how much of LINE was sent.
-static size_t
-send_with_file(int fd, const text_t *line, const char *file)
-{
-    union {
-        struct cmsghdr header;
-        char room[CMSG_SPACE(sizeof(int))];
-    } control = { 0 };
-    struct iovec bytes = { line->data, line->size };
-    struct msghdr message = {
-        .msg_iov = &bytes, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_SPACE(sizeof(int))
-    };
-    int passed = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a pipe without writer is for the daemon to refuse
-    if (passed == -1) {
-        fprintf(stderr, "zbrokerctl: %s: %s\n", file, strerror(errno));
-        exit(EXIT_FAILED);
-    }
-    control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
-    memcpy(CMSG_DATA(&control.header), &passed, sizeof passed);
-    ssize_t sent;
-    do
-        sent = sendmsg(fd, &message, MSG_NOSIGNAL);
-    while (sent == -1 && errno == EINTR);
-    close(passed);
-    return sent == -1 ? 0 : (size_t)sent;
-}
-
-static void
-send_line(int fd, const options_t *options)
-{
-    size_t sent = options->passed ? send_with_file(fd, &options->line, options->passed) : 0;
-    send_bytes(fd, options->line.data + sent, options->line.size - sent);
-}
-
-// --- answers ----------------------------------------------------------------------------------
-
-// How an answer is shown, and what it turned out to be.
-typedef struct {
-    text_t line;   // being received
-    bool begun;    // the first line was seen
-    bool failed;
-    bool told;     // that we were interrupted
-    bool json;
-    int columns;   // cut there; 0: not
-    bool clears;   // to the end of each line, on a terminal
-} answer_t;
-
-static void
-put_line(answer_t *self)
-{
-    const char *text = self->line.data;
-    size_t size = self->line.size;
-    if (!self->begun)
-        self->failed = self->json ? strncmp(text, "{\"error\":", 9) == 0 : strncmp(text, "error: ", 7) == 0;
-    self->begun = true;
-    FILE *out = self->failed && !self->json ? stderr : stdout;
-    for (int column = 0; self->columns && size; column++) { // whole characters of UTF-8
-        if (column == self->columns) {
-            size = (size_t)(text - self->line.data);
-            break;
+    exit_t failure = EXIT_OK;
+    for (size_t i = 0; i < VIEW_ANSWERS && self->row->asks[i]; i++) {
+        text_t line = { 0 };
+        text_add(&line, "%s", self->row->asks[i]);
+        if (i == 0) {
+            text_clear(&line);
+            arguments_line(&self->arguments, self->row->asks[i], &line);
         }
-        size_t length = text_utf8(text, self->line.size - (size_t)(text - self->line.data));
-        text += length ? length : 1;
-        if ((size_t)(text - self->line.data) >= self->line.size)
-            break;
-    }
-    fwrite(self->line.data, 1, size, out);
-    fputs(self->clears ? "\033[K\n" : "\n", out);
-}
-
-// Take what has come. True when the blank line is there.
-static bool
-take(answer_t *self, const char *bytes, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        if (bytes[i] != '\n') {
-            text_char(&self->line, bytes[i]);
-            continue;
-        }
-        if (!self->line.size)
-            return true;
-        put_line(self);
-        text_clear(&self->line);
-    }
-    return false;
-}
-
-// Print the answer up to its blank line. Ctrl-C ends a tap with a line of its
-// own, so that what was missed is still told; a second one ends us.
-static void
-read_answer(int fd, answer_t *self)
-{
-    char block[65536];
-    text_bytes(&self->line, "", 0);
-    for (;;) {
-        if (interrupted && self->told)
-            exit(EXIT_OK);
-        if (interrupted) {
-            send_bytes(fd, "\n", 1);
-            self->told = true;
-            interrupted = 0;
-        }
-        struct pollfd items[] = { { .fd = fd, .events = POLLIN }, { .fd = STDOUT_FILENO } };
-        poll(items, 2, -1);
-        if (items[1].revents & POLLERR)
-            exit(EXIT_FAILED); // nobody reads us any more: `| head'
-        if (!items[0].revents)
-            continue;
-        ssize_t got = recv(fd, block, sizeof block, 0);
-        if (got == -1 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            lost();
-        bool over = take(self, block, (size_t)got);
-        if (fflush(stdout) == EOF)
-            exit(EXIT_FAILED);
-        if (over)
-            return;
-    }
-}
-
-static int
-terminal_columns(void)
-{
-    struct winsize size;
-    return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
-}
-
-// Wait, unless a signal says that it is over or the daemon goes.
-static bool
-wait_for_turn(int fd, double seconds)
-{
-    int64_t end = clock_mono_ms() + (int64_t)(seconds * 1000);
-    for (int64_t left; (left = end - clock_mono_ms()) > 0;) {
-        struct pollfd item = { .fd = fd, .events = POLLIN };
-        int ready = poll(&item, 1, (int)(left < 1000000 ? left : 1000000));
-        if (interrupted)
-            return false;
-        if (ready == 1)
-            lost();
-    }
-    return !interrupted;
-}
-
-static void
-print_head(const options_t *options, bool terminal)
-{
-    char now[32];
-    clock_rfc3339(clock_wall_ns(), now);
-    if (terminal)
-        fputs("\033[H", stdout);
-    if (options->top)
-        printf("zbroker %s, every %g s%s\n\n", now, options->seconds, terminal ? ", Ctrl-C ends\033[K" : "");
-}
-
-static int
-converse(int fd, const options_t *options)
-{
-    bool terminal = options->top && isatty(STDOUT_FILENO);
-    for (bool first = true;; first = false) {
-        answer_t answer = { .json = options->json, .columns = options->top ? terminal_columns() : 0, .clears = terminal };
-        if (first && terminal)
-            fputs("\033[2J", stdout);
-        print_head(options, terminal);
-        send_line(fd, options);
-        read_answer(fd, &answer);
-        text_free(&answer.line);
-        if (terminal)
-            fputs("\033[J", stdout);
-        else if (options->seconds > 0 && !options->json)
-            putchar('\n');
-        if (fflush(stdout) == EOF)
+        documents[i] = connection_ask(&self->connection, line.data, &failure);
+        text_free(&line);
+        if (!documents[i])
+            return failure;
+        if (relay_error(document_root(documents[i])))
             return EXIT_FAILED;
-        if (answer.failed || answer.told || options->seconds <= 0)
-            return answer.failed ? EXIT_FAILED : EXIT_OK;
-        if (!wait_for_turn(fd, options->seconds))
-            return EXIT_OK;
     }
+    return EXIT_OK;
+}
+
+static exit_t
+draw(ctl_t *self)
+{
+    document_t *documents[VIEW_ANSWERS] = { NULL };
+    exit_t result = ask(self, documents);
+    if (result == EXIT_OK) {
+        view_t view = { .sheet = &self->sheet, .slow = self->arguments.slow };
+        view.of_one = self->arguments.word_count > self->arguments.named;
+        for (size_t i = 0; i < VIEW_ANSWERS && documents[i]; i++)
+            view.answers[i] = document_root(documents[i]);
+        sheet_measure(&self->sheet);
+        self->row->draw(&view);
+        if (!sheet_flush(&self->sheet))
+            result = EXIT_FAILED;
+    }
+    for (size_t i = 0; i < VIEW_ANSWERS; i++)
+        document_free(&documents[i]);
+    return result;
+}
+
+// Send the command, and with it the file that it names, if it is to be read by our rights.
+static exit_t
+send_command(ctl_t *self, const char *line)
+{
+    const char *file = self->arguments.passed;
+    // A pipe without a writer is for the daemon to refuse.
+    int descriptor = file ? open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+    if (file && descriptor == -1) {
+        text_add(&self->connection.reason, "%s: %s", file, strerror(errno));
+        return EXIT_FAILED;
+    }
+    connection_send(&self->connection, line, descriptor);
+    if (descriptor != -1)
+        close(descriptor);
+    return EXIT_OK;
+}
+
+static exit_t
+pass_on(ctl_t *self)
+{
+    text_t line = { 0 };
+    bool prose = arguments_is(&self->arguments, "status");
+    relay_t how = self->arguments.json ? RELAY_JSON : prose ? RELAY_PROSE : RELAY_LINES;
+    arguments_line(&self->arguments, self->row ? self->row->asks[0] : NULL, &line);
+    if (how == RELAY_JSON)
+        text_add(&line, " json");
+    exit_t result = send_command(self, line.data);
+    if (result == EXIT_OK)
+        result = relay_answer(&self->connection, &self->sheet, how);
+    text_free(&line);
+    return result;
+}
+
+// A table with all columns is the daemon's. What the daemon does not know by itself is drawn in any case.
+static bool
+is_drawn(const ctl_t *self)
+{
+    if (!self->row || self->arguments.json)
+        return false;
+    return !self->arguments.wide || strcmp(self->row->asks[0], self->row->command) != 0;
+}
+
+static exit_t
+repeat(ctl_t *self)
+{
+    exit_t result;
+    while ((result = is_drawn(self) ? draw(self) : pass_on(self)) == EXIT_OK) {
+        if (self->arguments.every_s <= 0 || interrupt_counted())
+            break;
+        if (!self->arguments.json)
+            sheet_add(&self->sheet, TONE_PLAIN, "\n");
+        if (!sheet_flush(&self->sheet))
+            return EXIT_FAILED;
+        if (connection_pause(&self->connection, self->arguments.every_s, -1) == PAUSE_LOST)
+            return EXIT_NO_DAEMON;
+        if (interrupt_counted())
+            break;
+    }
+    return result;
+}
+
+// A stream is asked to end, so that it tells what was missed. What is repeated is meant to be interrupted.
+static void
+catch_signals(ctl_t *self)
+{
+    signal(SIGPIPE, SIG_IGN);
+    if (self->arguments.verb && self->arguments.verb->manner == STREAMS) {
+        interrupt_count(&self->mask);
+        self->connection.mask = &self->mask;
+    } else if (self->arguments.every_s > 0) {
+        interrupt_ends(NULL);
+    }
+}
+
+static exit_t
+run(ctl_t *self)
+{
+    const arguments_t *arguments = &self->arguments;
+    text_t line = { 0 };
+    exit_t result;
+    self->sheet = sheet_new();
+    if (arguments->verb)
+        self->row = view_find(arguments->verb->name, arguments->word_count - arguments->named, arguments->changed);
+    self->connection.timeout_ms = arguments->answer_ms;
+    catch_signals(self);
+    if (arguments_is(arguments, "top")) {
+        arguments_line(arguments, "show stats", &line);
+        result = top_run(&self->connection, &self->sheet, line.data, arguments->every_s);
+    } else {
+        result = repeat(self);
+    }
+    sheet_free(&self->sheet);
+    text_free(&line);
+    return result;
 }
 
 int
 main(int argc, char **argv)
 {
-    options_t options = { 0 };
-    struct sigaction action = { .sa_handler = on_signal }; // no SA_RESTART: recv and poll come back
-    parse_options(&options, argc, argv);
-    char *path = socket_path(&options);
-    int fd = connect_to(path);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    int rc = converse(fd, &options);
-    close(fd);
+    ctl_t self = { .connection = { .fd = -1 } };
+    text_t reason = { 0 };
+    char *path;
+    arguments_parse(&self.arguments, argc, argv);
+    exit_t result = place_find(self.arguments.socket, self.arguments.file, &path, &reason);
+    if (result == EXIT_OK)
+        result = connection_open(&self.connection, path, self.arguments.timeout_ms);
+    if (result == EXIT_OK)
+        result = run(&self);
+    tell(result, reason.size ? &reason : &self.connection.reason);
+    connection_close(&self.connection);
+    arguments_free(&self.arguments);
+    text_free(&reason);
     free(path);
-    text_free(&options.line);
-    free(options.passed);
-    return rc;
+    return result;
 }

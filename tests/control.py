@@ -207,10 +207,11 @@ def test_clients_are_listed_and_kicked():
         assert clients[0]["route"] == "jobs" and clients[0]["side"] == "frontend" and clients[0]["peer"].startswith("127.0.0.1:")
         first = control.ask("show clients jobs").splitlines()[1].split()[0]
         assert first == str(clients[0]["id"])
-        assert control.ask(f"kick jobs {first}") == f"route jobs: client {first} cut"
+        assert control.ask(f"kick jobs {first}") == f"route jobs: client {first} kicked"
         zb.wait_until(lambda: [c["id"] for c in control.json("show clients")["clients"]] not in ([], [clients[0]["id"]]),
                       what="the client to come back with another id")
         assert control.ask(f"kick jobs {first}").startswith("error: ")
+        daemon.wait_log(rf'control: kick by uid \d+ failed: "route jobs has no client {first}" event=control-failed command="kick jobs {first}" uid=')
         push.close()
 
 

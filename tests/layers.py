@@ -8,8 +8,9 @@ import zb
 
 ROOMS = ["base", "conf", "flow", "interpose", "guard", "admin"]
 MAY_USE = {room: ROOMS[:i + 1] for i, room in enumerate(ROOMS)}
+MAY_USE["ctl"] = ["base", "conf", "admin", "ctl"]  # of admin: what knows no broker
 MAY_USE["bench"] = ["base", "bench"]
-MAY_USE["."] = ROOMS + ["bench", "."]  # the mains
+MAY_USE["."] = ROOMS + ["ctl", "bench", "."]  # the mains
 
 SOURCES = (".c", ".h", ".py", ".sh", ".rb", ".js", ".css", ".html", ".in", ".am", ".ac", ".ini", ".supp")
 NOT_OURS = {"build", "build-aux", "autom4te.cache", ".git", "seeds", "corpus"}
@@ -54,6 +55,11 @@ def test_rooms_include_earlier_rooms_only():
                 wrong.append(f"{path}:{line}: {room_of(path)} must not include {header}")
     assert seen > 20, "found hardly any #include: is ZB_SRCDIR right?"
     assert not wrong, "\n".join(wrong)
+
+
+def test_what_zbrokerctl_uses_of_the_daemon_knows_no_broker():
+    used = {header for path in files("src/ctl", (".c", ".h")) for _, header in includes(path) if header.startswith("admin/")}
+    assert used == {"admin/commandlist.h", "admin/table.h"}, used
 
 
 def test_the_log_is_written_by_the_table_of_events_only():

@@ -72,7 +72,7 @@ test_every_command_of_the_table_is_known_and_has_help(void)
         ask(info.name);
         CHECK(!strstr(answered, "unknown command"));
     }
-    CHECK(i == 19);
+    CHECK(i == 21);
     CHECK(says("help", "show stats [ROUTE]"));
 }
 
@@ -87,6 +87,47 @@ test_an_unknown_word_gets_a_suggestion(void)
     CHECK_TEXT(ask("set log_level inof"), "error: no log level inof; did you mean info?\n");
     CHECK_TEXT(ask("tap prices tpoic x"), "error: unknown word tpoic; did you mean topic?\n");
     CHECK_TEXT(ask("record prices /tmp/x"), "error: not there yet: this version can neither record nor replay\n");
+}
+
+static void
+test_a_first_word_that_exists_is_asked_for_the_second(void)
+{
+    static const char what[] = "show what? routes, route, stats, clients, subscriptions, errors, config, plan\n";
+    CHECK(says("show", "error: show what? routes, "));
+    CHECK_TEXT(strstr(answered, "show what?"), what);
+    CHECK(says("show topics", "error: unknown command show topics; show what? routes, "));
+    CHECK_TEXT(strstr(answered, "show what?"), what);
+    CHECK_TEXT(ask("set"), "error: set what? log_level\n");
+    CHECK_TEXT(ask("clear counter"), "error: unknown command clear counter; did you mean clear counters?\n");
+    CHECK_TEXT(ask("shwo"), "error: unknown command shwo; did you mean show?\n");
+    CHECK_TEXT(ask("show json"), "{\"error\":\"show what? routes, route, stats, clients, subscriptions, errors, config, plan\"}\n");
+}
+
+// Every way to mistype them by one letter.
+static void
+test_nothing_that_cuts_is_ever_suggested(void)
+{
+    static const char *const cutting[] = { "stop", "drain", "disable", "kick" };
+    char wrong[16];
+    for (size_t i = 0; i < COUNT(cutting); i++)
+        for (size_t at = 0; cutting[i][at]; at++) {
+            snprintf(wrong, sizeof wrong, "%s", cutting[i]);
+            wrong[at] = 'x';
+            ask(wrong);
+            CHECK(strstr(answered, "error: unknown command") && !strstr(answered, cutting[i]));
+        }
+    CHECK(!strstr(ask("shop"), "stop"));
+}
+
+static void
+test_show_route_says_all_of_one(void)
+{
+    CHECK(says("show route prices", "FRONTEND_RECEIVED_BYTES"));
+    CHECK(strstr(answered, "CONNECTED_AT") && strstr(answered, "[route prices]") && !strstr(answered, "jobs"));
+    CHECK(says("show route prices json", "\"options\":[{\"key\""));
+    CHECK(strstr(answered, "\"clients\":") && strstr(answered, "\"events\":") && !strstr(answered, "\"jobs\""));
+    CHECK_TEXT(ask("show route price"), "error: no route price; did you mean prices?\n");
+    CHECK_TEXT(ask("show route price json"), "{\"error\":\"no route price; did you mean prices?\"}\n");
 }
 
 // The command has looked before; nobody else need to.
@@ -123,7 +164,7 @@ test_verbs_reach_the_broker(void)
     CHECK_TEXT(ask("drain prices"), "route prices: draining\n");
     CHECK_TEXT(ask("disable prices"), "route prices: disabled\n");
     CHECK_TEXT(ask("enable \"prices\""), "route prices: running\n");
-    CHECK_TEXT(ask("kick prices 7"), "route prices: client 7 cut\n");
+    CHECK_TEXT(ask("kick prices 7"), "route prices: client 7 kicked\n");
     CHECK_TEXT(ask("kick prices 8 json"), "{\"error\":\"route prices has no client 8\"}\n");
     CHECK_TEXT(broker->calls.data, "pause prices\nresume prices\ndrain prices\ndisable prices\nenable prices\nkick prices 7\nkick prices 8\n");
     CHECK_TEXT(ask("stop"), "stopping\n");
@@ -532,6 +573,9 @@ main(void)
 
     RUN(test_every_command_of_the_table_is_known_and_has_help);
     RUN(test_an_unknown_word_gets_a_suggestion);
+    RUN(test_a_first_word_that_exists_is_asked_for_the_second);
+    RUN(test_nothing_that_cuts_is_ever_suggested);
+    RUN(test_show_route_says_all_of_one);
     RUN(test_a_tapper_knows_the_routes_too);
     RUN(test_arguments_are_counted);
     RUN(test_verbs_reach_the_broker);

@@ -161,6 +161,8 @@ test_the_status_page_gets_the_words_of_its_route(void)
     CHECK_TEXT(events[0].text, "auth: route a frontend: ::1 plain refused, busy");
     CHECK(events_of(NULL, events, 4) == 3);
     CHECK_TEXT(events[0].text, "zbroker stopped");
+    CHECK(events_of_level(LOG_LEVEL_WARNING, events, 4) == 1); // the others are notices
+    CHECK_TEXT(events[0].text, "auth: route a frontend: ::1 plain refused, busy");
     log_observe(NULL, NULL);
 }
 

@@ -34,17 +34,22 @@ them); ZB_DAEMON is the command that is run in place of ZB_BUILDDIR/zbroker.
 import atexit
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
+import pty
 import re
 import resource
+import select
 import shlex
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import traceback
 
@@ -294,6 +299,66 @@ def run(*args, name="zbroker", stdin="", seconds=20, **options):
     """Run one of our programs to its end: .returncode, .stdout, .stderr as text."""
     return subprocess.run(program(name) + [str(arg) for arg in args], input=stdin, text=True, errors="replace",
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds * SLOW, **options)
+
+
+class Terminal:
+    """A program on a terminal of its own: .text is what it has written there so far."""
+
+    def __init__(self, command, columns=80, lines=24, env=None):
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        self.master, self.text = master, ""
+        environment = dict(os.environ, TERM="xterm")
+        environment.pop("NO_COLOR", None)
+        # In a session of its own, so that Ctrl-C is a signal.
+        self.process = spawn(["setsid", "--ctty"] + command, stdin=slave, stdout=slave, stderr=slave,
+                             env=dict(environment, **(env or {})))
+        os.close(slave)
+
+    def write(self, text):
+        os.write(self.master, text.encode())
+
+    def read(self):
+        """Wait for more of it. False: there is none, it has ended."""
+        try:
+            if not select.select([self.master], [], [], 10 * SLOW)[0]:
+                raise AssertionError(f"nothing came after {self.text[-500:]!r}")
+            more = os.read(self.master, 65536)
+        except OSError:
+            more = b""
+        self.text += more.decode(errors="replace").replace("\r", "")
+        return bool(more)
+
+    def look(self, seconds=0.05):
+        """Read what comes within this time, if anything does."""
+        if select.select([self.master], [], [], seconds)[0]:
+            self.read()
+        return self.text
+
+    def read_until(self, pattern):
+        """Read until PATTERN is in what came since the last call; return that."""
+        begin = len(self.text)
+        while not re.search(pattern, self.text[begin:]):
+            assert self.read(), f"it ended before {pattern!r}: {self.text[begin:]!r}"
+        return self.text[begin:]
+
+    def read_all(self):
+        """Read to its end; return all that it has written, and the exit code."""
+        while self.read():
+            pass
+        return self.text, self.process.wait(20 * SLOW)
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self.master)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.close()
 
 
 class Daemon:

@@ -55,7 +55,7 @@ void
 act_kick(request_t *request)
 {
     if (broker_kick(request->broker, answer_arg(request, 0), answer_arg(request, 1), &request->error) == 0)
-        answer_done(request, "route %s: client %s cut\n", answer_arg(request, 0), answer_arg(request, 1));
+        answer_done(request, "route %s: client %s kicked\n", answer_arg(request, 0), answer_arg(request, 1));
     else if (!request->error.size)
         answer_fail(request, "route %s has no client %s", answer_arg(request, 0), answer_arg(request, 1));
 }

@@ -2,6 +2,8 @@
 #include "admin/commands.h"
 
 #include "admin/act.h"
+#include "admin/commandlist.h"
+#include "admin/errors.h"
 #include "admin/show.h"
 #include "admin/status.h"
 #include "admin/tapcommand.h"
@@ -9,53 +11,33 @@
 #include "base/mem.h"
 #include "conf/suggest.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+typedef enum { READS, CHANGES, CUTS } effect_t;
+
 typedef struct {
-    const char *name; // one word or two
+    const char *name;
     const char *arguments;
     size_t min, max; // of them
-    bool changes;    // is logged with who asked for it
+    effect_t effect;
     void (*run)(request_t *request);
     const char *help;
 } command_t;
 
 static void help(request_t *request);
 
-// clang-format off
-static const command_t commands[] = {
-    // name                 arguments         min max changes function            help
-    { "help",               "",                 0, 0, false, help,               "this list" },
-    { "status",             "",                 0, 0, false, status_show,        "the process, and what is wrong" },
-    { "show routes",        "",                 0, 0, false, show_routes,        "states, endpoints and rates" },
-    { "show stats",         "[ROUTE]",          0, 1, false, show_stats,         "messages, bytes, drops, blocked time" },
-    { "show clients",       "[ROUTE]",          0, 1, false, show_clients,       "who is connected" },
-    { "show subscriptions", "[ROUTE]",          0, 1, false, show_subscriptions, "topics that are asked for now" },
-    { "show config",        "[ROUTE]",          0, 1, false, status_config,      "the configuration as it runs" },
-    { "show plan",          "[FILE]",           0, 1, false, status_plan,        "what a reload of FILE would do" },
-    { "pause",              "ROUTE",            1, 1, true,  act_pause,          "nothing is read or sent, connections stay" },
-    { "resume",             "ROUTE",            1, 1, true,  act_resume,         "go on after pause or drain" },
-    { "drain",              "ROUTE",            1, 1, true,  act_drain,          "read nothing new, deliver what was taken" },
-    { "disable",            "ROUTE",            1, 1, true,  act_disable,        "drain, then close" },
-    { "enable",             "ROUTE",            1, 1, true,  act_enable,         "open a disabled or failed route again" },
-    { "kick",               "ROUTE CLIENT",     2, 2, true,  act_kick,           "cut a client, by its id" },
-    { "set log_level",      "LEVEL",            1, 1, true,  act_set_log_level,  "error, warning, notice, info, debug or trace" },
-    { "clear counters",     "[ROUTE]",          0, 1, true,  act_clear,          "set to zero what show stats shows" },
-    { "reload",             "",                 0, 0, true,  act_reload,         "read the file again, all or nothing" },
-    { "tap",                TAP_ARGUMENTS,      1, 7, false, tapcommand_run,     "print messages as they pass" },
-    { "stop",               "",                 0, 0, true,  act_stop,           "drain and end; again: end at once" },
-    { "record",             "ROUTE FILE",       0, 9, false, act_later,          NULL },
-    { "replay",             "",                 0, 9, false, act_later,          NULL },
-};
-// clang-format on
+#define ROW(name, arguments, min, max, effect, manner, run, help) { name, arguments, min, max, effect, run, help },
+
+static const command_t commands[] = { COMMAND_LIST(ROW) };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 bool
 command_at(unsigned i, command_info_t *info)
 {
-    if (i >= COMMANDS || !commands[i].help) // those to come stand at the end
+    if (i >= COMMANDS || !commands[i].help)
         return false;
     *info = (command_info_t){ commands[i].name, commands[i].arguments, commands[i].help };
     return true;
@@ -120,26 +102,62 @@ find_command(const word_t *words, size_t count, size_t *used)
     return NULL;
 }
 
-// "unknown command shwo routes; did you mean show routes?"
+// "what? routes, stats, ...": what may follow the word FIRST. False: nothing, it begins no command of two words.
+static bool
+fail_with_second_words(request_t *request, const char *first, const char *before)
+{
+    size_t length = strlen(first), found = 0;
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strncmp(commands[i].name, first, length) == 0 && commands[i].name[length] == ' ') {
+            if (!found++)
+                answer_fail(request, "%s%s what? ", before, first);
+            answer_fail(request, "%s%s", found > 1 ? ", " : "", commands[i].name + length + 1);
+        }
+    return found > 0;
+}
+
+// Nothing that cuts is suggested: who types `show' and believes an answer must not end the broker.
+static void
+offer_commands(suggest_t *whole, suggest_t *first)
+{
+    char word[32];
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (commands[i].effect != CUTS) {
+            snprintf(word, sizeof word, "%.*s", (int)strcspn(commands[i].name, " "), commands[i].name);
+            suggest_offer(whole, commands[i].name);
+            suggest_offer(first, word);
+        }
+}
+
+// "unknown command shwo routes; did you mean show routes?", "show what? routes, stats, ..."
 static void
 unknown_command(request_t *request, const word_t *words, size_t count)
 {
     text_t wrong = { 0 };
-    suggest_t near_two, near_one = suggest_for(words[0].text);
     text_add(&wrong, "%s%s%s", words[0].text, count > 1 ? " " : "", count > 1 ? words[1].text : "");
-    near_two = suggest_for(wrong.data);
-    for (size_t i = 0; i < COMMANDS; i++) {
-        suggest_offer(&near_two, commands[i].name);
-        if (!strchr(commands[i].name, ' '))
-            suggest_offer(&near_one, commands[i].name);
+    suggest_t whole = suggest_for(wrong.data), first = suggest_for(words[0].text);
+    offer_commands(&whole, &first);
+    if (count > 1 || !fail_with_second_words(request, words[0].text, "")) {
+        const char *best = *whole.best ? whole.best : first.best;
+        answer_fail(request, "unknown command %s", wrong.data);
+        if (strcmp(best, words[0].text) == 0)
+            fail_with_second_words(request, best, "; ");
+        else if (*best)
+            answer_fail(request, "; did you mean %s?", best);
+        else
+            answer_fail(request, "; `help' lists them");
     }
-    const char *best = *near_two.best ? near_two.best : near_one.best;
-    answer_fail(request, "unknown command %s", wrong.data);
-    if (*best)
-        answer_fail(request, "; did you mean %s?", best);
-    else
-        answer_fail(request, "; `help' lists them");
     text_free(&wrong);
+}
+
+// REASON, of one line or more, says why it failed.
+static void
+log_command(event_id_t id, const command_t *command, const char *line, const control_peer_t *who, const char *reason)
+{
+    char *first = reason ? xstrndup(reason, strcspn(reason, "\n")) : NULL;
+    log_event(id, EVENT_WORDS("verb", command->name), EVENT_TEXT("command", line), EVENT_NUMBER("uid", who->uid),
+              EVENT_NUMBER("gid", who->gid), EVENT_NUMBER("pid", who->pid), EVENT_TEXT("reason", first));
+    free(first);
 }
 
 static void
@@ -157,10 +175,11 @@ run_command(request_t *request, const word_t *words, size_t count, const char *l
         answer_fail(request, "usage: %s%s%s", command->name, *command->arguments ? " " : "", command->arguments);
         return;
     }
-    if (command->changes)
-        log_event(EVENT_CONTROL_COMMAND, EVENT_WORDS("verb", command->name), EVENT_TEXT("command", line),
-                  EVENT_NUMBER("uid", who->uid), EVENT_NUMBER("gid", who->gid), EVENT_NUMBER("pid", who->pid));
+    if (command->effect != READS)
+        log_command(EVENT_CONTROL_COMMAND, command, line, who, NULL);
     command->run(request);
+    if (command->effect != READS && request->error.size)
+        log_command(EVENT_CONTROL_FAILED, command, line, who, request->error.data);
 }
 
 command_result_t

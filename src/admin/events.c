@@ -53,17 +53,30 @@ events_start(void)
     log_observe(observe, NULL);
 }
 
-size_t
-events_of(const char *route, event_t *at, size_t room)
+// The newest first: those about ROUTE (NULL: all), of LEVEL or worse.
+static size_t
+pick(const char *route, log_level_t level, event_t *at, size_t room)
 {
     size_t count = 0;
     pthread_mutex_lock(&mutex);
     size_t oldest = written > EVENTS_MAX ? written - EVENTS_MAX : 0;
     for (size_t i = written; i > oldest && count < room; i--) {
         const event_t *event = &ring[(i - 1) % EVENTS_MAX];
-        if (!route || strcmp(event->route, route) == 0)
+        if (event->level <= level && (!route || strcmp(event->route, route) == 0))
             at[count++] = *event;
     }
     pthread_mutex_unlock(&mutex);
     return count;
+}
+
+size_t
+events_of(const char *route, event_t *at, size_t room)
+{
+    return pick(route, LOG_LEVEL_TRACE, at, room);
+}
+
+size_t
+events_of_level(log_level_t level, event_t *at, size_t room)
+{
+    return pick(NULL, level, at, room);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-// events.h - the last lines of the log, kept for the status page: what happened
-// to a route lately. Fed by the log's observer from any thread; read by the main
+// events.h - the last lines of the log, kept for the status page and `show errors`:
+// what happened lately. Fed by the log's observer from any thread; read by the main
 // thread.
 
 #ifndef ZB_EVENTS_H
@@ -24,5 +24,8 @@ void events_start(void);
 
 // The last events about ROUTE (NULL: all), the newest first: how many were written to AT.
 size_t events_of(const char *route, event_t *at, size_t room);
+
+// Likewise, those of LEVEL or worse.
+size_t events_of_level(log_level_t level, event_t *at, size_t room);
 
 #endif

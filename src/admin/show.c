@@ -4,6 +4,7 @@
 #include "admin/clients.h"
 #include "admin/problems.h"
 #include "admin/stats.h"
+#include "admin/status.h"
 #include "admin/table.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -22,12 +23,18 @@ add_json_route(request_t *request, const broker_route_t *route, void *context)
 }
 
 static void
-show_json_routes(request_t *request)
+add_json_detail(request_t *request, const broker_route_t *route, void *context)
+{
+    stats_route(context, request->broker, route, STATS_DETAIL);
+}
+
+static void
+show_json_routes(request_t *request, void (*add)(request_t *request, const broker_route_t *route, void *context))
 {
     size_t before = request->out->size;
     json_t json = answer_json(request);
     json_array(&json, "routes");
-    bool found = answer_for_routes(request, add_json_route, &json);
+    bool found = answer_for_routes(request, add, &json);
     json_array_end(&json);
     answer_json_end(request, &json);
     if (!found)
@@ -107,7 +114,7 @@ show_routes(request_t *request)
     };
     // clang-format on
     if (request->json)
-        show_json_routes(request);
+        show_json_routes(request, add_json_route);
     else
         show_table(request, columns, COUNT(columns), add_route_row);
 }
@@ -182,9 +189,22 @@ show_stats(request_t *request)
     // clang-format on
     _Static_assert(COUNT(columns) == 8 + COUNT(side_columns) + DROP_REASONS + 6, "a cell for each column");
     if (request->json)
-        show_json_routes(request);
+        show_json_routes(request, add_json_route);
     else
         show_table(request, columns, COUNT(columns), add_stats_row);
+}
+
+// In lines: what the commands say that answer for a part of it.
+void
+show_route(request_t *request)
+{
+    static void (*const parts[])(request_t *request) = { show_routes, show_stats, show_clients, status_config };
+    if (request->json) {
+        show_json_routes(request, add_json_detail);
+        return;
+    }
+    for (size_t i = 0; i < COUNT(parts) && !request->error.size; i++)
+        parts[i](request);
 }
 
 // --- clients and subscriptions ------------------------------------------------------

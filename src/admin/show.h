@@ -6,7 +6,8 @@
 
 #include "admin/answer.h"
 
-void show_routes(request_t *request);
+void show_routes(request_t *request); // all, or the one that is named
+void show_route(request_t *request);
 void show_stats(request_t *request);
 void show_clients(request_t *request);
 void show_subscriptions(request_t *request);

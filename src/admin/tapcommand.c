@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "admin/tapcommand.h"
 
+#include "admin/commandlist.h"
 #include "base/mem.h"
 #include "conf/suggest.h"
 

@@ -6,8 +6,6 @@
 
 #include "admin/answer.h"
 
-#define TAP_ARGUMENTS "ROUTE [topic PREFIX] [count N] [format line|hex|json]"
-
 void tapcommand_run(request_t *request);
 
 #endif

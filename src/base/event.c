@@ -93,6 +93,8 @@ static const event_row_t rows[] = {
         "quota: route {route}: {address}: cut, {ignored} subscriptions over the limit", "route address user ignored"),
 
     ROW(EVENT_CONTROL_COMMAND, "control-command", NOTICE, "control: {verb} by uid {uid}", "command uid gid pid"),
+    ROW(EVENT_CONTROL_FAILED, "control-failed", NOTICE, "control: {verb} by uid {uid} failed: {reason}",
+        "command uid gid pid reason"),
     ROW(EVENT_CONTROL_CLIENT, "control-client", DEBUG, "control: client connected", "uid gid pid"),
     ROW(EVENT_CONTROL_SLOW, "control-slow", NOTICE, "control: client does not read, cut", "uid gid pid"),
     ROW(EVENT_CONTROL_REFUSED, "control-refused", WARNING,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 // json.h - write JSON (RFC 8259) into a text_t: commas, quoting and nesting are
 // kept here, so that no caller ever escapes by hand. Bytes that are not UTF-8
-// are written as U+FFFD. We only emit; nothing here reads JSON.
+// are written as U+FFFD. document.h reads.
 
 #ifndef ZB_JSON_H
 #define ZB_JSON_H

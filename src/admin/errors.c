@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "admin/errors.h"
+
+#include "admin/events.h"
+#include "admin/table.h"
+#include "base/clock.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ERRORS_SHOWN = 100 };
+
+static void
+write_errors(request_t *request, const event_t *events, size_t count)
+{
+    json_t json = answer_json(request);
+    char time[32];
+    json_array(&json, "errors");
+    for (size_t i = 0; i < count; i++) {
+        clock_rfc3339(events[i].wall_ns, time);
+        json_object(&json, NULL);
+        json_string(&json, "time", time);
+        json_string(&json, "level", log_level_name(events[i].level));
+        json_string(&json, "route", *events[i].route ? events[i].route : NULL);
+        json_string(&json, "text", events[i].text);
+        json_object_end(&json);
+    }
+    json_array_end(&json);
+    answer_json_end(request, &json);
+}
+
+static void
+print_errors(request_t *request, const event_t *events, size_t count)
+{
+    static const column_t columns[] = { { "TIME", 0 }, { "LEVEL", 0 }, { "TEXT", 0 } };
+    table_t table = table_on(columns, COUNT(columns));
+    char time[32];
+    for (size_t i = 0; i < count; i++) {
+        text_t text = { 0 };
+        clock_rfc3339(events[i].wall_ns, time);
+        text_shown(&text, events[i].text, strlen(events[i].text));
+        table_cell(&table, "%s", time);
+        table_cell(&table, "%s", log_level_name(events[i].level));
+        table_cell(&table, "%s", text.data);
+        text_free(&text);
+    }
+    table_print(&table, request->out);
+    table_free(&table);
+}
+
+void
+errors_show(request_t *request)
+{
+    event_t *events = xcalloc(ERRORS_SHOWN, sizeof *events);
+    size_t count = events_of_level(LOG_LEVEL_WARNING, events, ERRORS_SHOWN);
+    if (request->json)
+        write_errors(request, events, count);
+    else
+        print_errors(request, events, count);
+    free(events);
+}
