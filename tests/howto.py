@@ -127,6 +127,7 @@ class Task:
     def fit(self, text):
         """TEXT with the places of this task."""
         text = text.replace("@sysconfdir@", self.root + "/etc").replace("@runstatedir@", self.root + "/run")
+        text = re.sub(r"(?<![\w.-])/(etc|run)/zbroker\b", self.root + r"/\1/zbroker", text).replace("ipc_group = workers", f"ipc_group = {GROUP}")
         text = re.sub(r"\b[a-z]+\.example\.(?:com|net|org)\b|(?<=tcp://)\*(?=:)", "127.0.0.1", text)
         return re.sub(r"(?<=:)(\d{4,5})\b", lambda found: str(self.ports.get(found.group(1), found.group(1))), text)
 
@@ -232,6 +233,37 @@ def test_of(page, title):
             zb.need_http()
         Task(blocks).work()
     return f"{page}: {title}", test
+
+
+def make_files(task):
+    """What the keys of the task's file name: certificates, users, rights."""
+    for key, path in re.findall(r"^(\w+) = (/\S*)$", zb.read(task.file), re.M):
+        folder, name = os.path.split(path.rstrip("/"))
+        command = None
+        if key.endswith("_cert"):
+            command = f"zbroker-keygen cert {name} -d {folder}"
+        elif key.endswith("client_certs"):
+            command = f"mkdir {path} && zbroker-keygen cert alice -d {path} && rm {path}/alice_secret"
+        elif key.endswith("users"):
+            command = f"(umask 077; echo Oslo | zbroker-keygen password bob >{path})"
+        elif key.endswith("acl"):
+            command = f"echo 'topic deny #' >{path}"
+        assert not command or task.run(command)[0] == 0, command
+
+
+def test_examples_of_configuration_are_valid_and_start():
+    blocks = [block for block in sections("zbroker.ini.5")["EXAMPLES"].blocks if block.lines[0].startswith("[")]
+    assert len(blocks) > 5, len(blocks)
+    for block in blocks:
+        task = Task([block])
+        block.name = task.file
+        task.write(block)
+        make_files(task)
+        for command in ("zbroker -t", "zbrokerctl reload"):
+            status, said = task.run(command)
+            assert status == 0 and "error" not in said, f"{block.lines}\n{said}"
+        assert ("warning" in task.run("zbroker -t")[1]) == ("[route" not in "".join(block.lines)), task.run("zbroker -t")[1]
+        assert task.daemons["zbroker"].stop() == 0
 
 
 def test_container_needs_neither_privilege_nor_disk():
