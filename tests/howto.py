@@ -18,6 +18,7 @@ import sys
 
 import zb
 
+TYPED = "Oslo\n"  # where a program asks for a password
 EMPTY = "[zbroker]\ncontrol = {root}/run/zbroker/control.sock\n"
 USER, GROUP = (subprocess.run(["id", "-" + letter], text=True, stdout=subprocess.PIPE, check=True).stdout.strip() for letter in "ug")
 
@@ -173,9 +174,9 @@ class Task:
                    "env": dict(os.environ, PATH=self.bin + ":" + os.environ["PATH"], HOME=self.home, LC_ALL="C.UTF-8")}
         if command.endswith("&"):
             self.has_background = True
-            zb.spawn(["bash", "-c", "exec " + command[:-1]], stdout=subprocess.DEVNULL, **options)
+            zb.spawn(["bash", "-c", "exec " + command[:-1]], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, **options)
             return None
-        result = subprocess.run(["bash", "-o", "pipefail", "-c", command], stdout=subprocess.PIPE, timeout=15 * zb.SLOW, **options)
+        result = subprocess.run(["bash", "-o", "pipefail", "-c", command], input=TYPED, stdout=subprocess.PIPE, timeout=15 * zb.SLOW, **options)
         return result.returncode, result.stdout.strip()
 
     def stand_in(self, command):
@@ -285,7 +286,7 @@ def test_container_needs_neither_privilege_nor_disk():
         assert os.listdir(run) == [], os.listdir(run)
 
 
-PAGES = {"zbroker-acl.5": 1, "zbroker-howto.7": 15}
+PAGES = {"zbroker-keygen.1": 1, "zbroker-acl.5": 1, "zbroker-howto.7": 15}
 
 
 def test_every_task_is_found():
