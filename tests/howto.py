@@ -19,6 +19,7 @@ import sys
 import zb
 
 TYPED = "Oslo\n"  # where a program asks for a password
+PORT = re.compile(r"(?<=:)(\d{3,5})\b")
 EMPTY = "[zbroker]\ncontrol = {root}/run/zbroker/control.sock\n"
 USER, GROUP = (subprocess.run(["id", "-" + letter], text=True, stdout=subprocess.PIPE, check=True).stdout.strip() for letter in "ug")
 
@@ -38,6 +39,7 @@ NOT_RUN = [
     (r"podman ", "test_container_needs_neither_privilege_nor_disk"),
     (r"apt-get install |make install", "the package's own tests, and tests/service.py for the restart"),
     (r"systemctl daemon-reload|systemctl status zbroker", "it reads nothing of ours"),
+    (r"systemctl enable --now zbroker.socket", "test_socket_unit_opens_what_the_route_binds"),
 ]
 TOOLS = ("promtool", "curl", "setpriv")  # without them a command is not run
 
@@ -107,7 +109,7 @@ class Task:
         for name in ("home", "bin", "etc/zbroker", "run/zbroker", "units"):
             os.makedirs(os.path.join(self.root, name))
         text = "\n".join("\n".join(block.lines) for block in blocks)
-        ports = sorted(set(re.findall(r"(?<=:)(\d{4,5})\b", text)))
+        ports = sorted(set(PORT.findall(text)))
         self.ports = dict(zip(ports, zb.free_ports(len(ports))))
         self.file = zb.write(self.root + "/etc/zbroker.ini", EMPTY.format(root=self.root))
         self.daemons = {}
@@ -129,19 +131,24 @@ class Task:
         """TEXT with the places of this task."""
         text = text.replace("@sysconfdir@", self.root + "/etc").replace("@runstatedir@", self.root + "/run")
         text = re.sub(r"(?<![\w.-])/(etc|run)/zbroker\b", self.root + r"/\1/zbroker", text).replace("ipc_group = workers", f"ipc_group = {GROUP}")
-        text = re.sub(r"\b[a-z]+\.example\.(?:com|net|org)\b|(?<=tcp://)\*(?=:)", "127.0.0.1", text)
-        return re.sub(r"(?<=:)(\d{4,5})\b", lambda found: str(self.ports.get(found.group(1), found.group(1))), text)
+        text = re.sub(r"\b[a-z]+\.example\.(?:com|net|org)\b|(?<=tcp://)(?:\*|0\.0\.0\.0)(?=:)", "127.0.0.1", text)
+        return PORT.sub(lambda found: str(self.ports.get(found.group(1), found.group(1))), text)
 
     # --- files ---
+
+    def with_control(self, text):
+        head = EMPTY.format(root=self.root)
+        return text.replace("[zbroker]\n", head, 1) if "[zbroker]" in text else head + text
 
     def write(self, block):
         path = os.path.join(self.home, self.fit(block.name))
         text = self.fit("\n".join(block.lines)) + "\n"
-        if path == self.file and not block.adds and "[zbroker]" not in text:
-            text = EMPTY.format(root=self.root) + text
-        text = text.replace("[zbroker]\n", EMPTY.format(root=self.root), 1) if path == self.file and "\ncontrol" not in text else text
+        if block.adds:
+            text = zb.read(path) + text
+        elif path == self.file:
+            text = self.with_control(text)
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        zb.write(path, (zb.read(path) if block.adds else "") + text)
+        zb.write(path, text)
 
     # --- commands ---
 
@@ -150,6 +157,7 @@ class Task:
         if instance:
             text = zb.read(f"{self.root}/units/zbroker@.service")
             assert re.search(r"^ExecStart=\S*/zbroker -c \S*/zbroker/%i\.ini$", text, re.M), text
+            assert re.search(r"^ExecReload=\S*/zbrokerctl -c \S*/zbroker/%i\.ini reload$", text, re.M), text
             assert len(re.findall(r"^(?:Runtime|State)Directory=zbroker-%i$", text, re.M)) == 2, text
         self.daemons[unit] = zb.Daemon(f"{self.root}/etc/zbroker/{instance}.ini" if instance else self.file)
 
@@ -236,20 +244,22 @@ def test_of(page, title):
     return f"{page}: {title}", test
 
 
+# (how a key of zbroker.ini ends, what makes the file that it names)
+MAKERS = [
+    ("_cert", "zbroker-keygen cert {name} -d {folder}"),
+    ("client_certs", "mkdir {path} && zbroker-keygen cert alice -d {path} && rm {path}/alice_secret"),
+    ("users", "(umask 077; zbroker-keygen password bob >{path})"),
+    ("acl", "echo 'topic deny #' >{path}"),
+]
+
+
 def make_files(task):
-    """What the keys of the task's file name: certificates, users, rights."""
     for key, path in re.findall(r"^(\w+) = (/\S*)$", zb.read(task.file), re.M):
         folder, name = os.path.split(path.rstrip("/"))
-        command = None
-        if key.endswith("_cert"):
-            command = f"zbroker-keygen cert {name} -d {folder}"
-        elif key.endswith("client_certs"):
-            command = f"mkdir {path} && zbroker-keygen cert alice -d {path} && rm {path}/alice_secret"
-        elif key.endswith("users"):
-            command = f"(umask 077; echo Oslo | zbroker-keygen password bob >{path})"
-        elif key.endswith("acl"):
-            command = f"echo 'topic deny #' >{path}"
-        assert not command or task.run(command)[0] == 0, command
+        for end, command in MAKERS:
+            if key.endswith(end):
+                status, said = task.run(command.format(path=path, folder=folder, name=name))
+                assert status == 0, said
 
 
 def test_examples_of_configuration_are_valid_and_start():
@@ -284,6 +294,14 @@ def test_container_needs_neither_privilege_nor_disk():
         daemon.wait_log("nothing to do")
         assert daemon.stop() == 0
         assert os.listdir(run) == [], os.listdir(run)
+
+
+def test_socket_unit_opens_what_the_route_binds():
+    """As tests/service.py hands sockets over, with the addresses of the page."""
+    unit, ini = ("\n".join(block.lines) for block in sections("zbroker-howto.7")["Use a port below 1024"].blocks[:2])
+    listens = re.findall(r"^ListenStream=(\S+)$", unit, re.M)
+    assert listens and all(f"_bind = tcp://{address}" in ini for address in listens), (listens, ini)
+    assert re.findall(r"^ListenStream=(\S*)$", unit, re.M)[0] == "", "the unit's own address has to go"
 
 
 PAGES = {"zbroker-keygen.1": 1, "zbroker-acl.5": 1, "zbroker-howto.7": 15}
