@@ -369,11 +369,13 @@ def test_custom_pairs():
             assert daemon.stop() == 0, daemon.log()
 
 
-def test_a_pipeline_is_refused_with_the_reason():
+def test_a_pipeline_over_a_libzmq_without_drafts_is_refused_with_the_reason():
     if "+draft" in zb.run("-V").stdout:
         raise zb.Skip("this libzmq has drafts")
-    result = zb.run("-t", "-c", "-", stdin=route("r", "pipeline", "frontend_bind = tcp://127.0.0.1:5555", "backend_bind = tcp://127.0.0.1:5556"))
+    ini = route("r", "pipeline", "frontend_bind = tcp://127.0.0.1:5555", "backend_bind = tcp://127.0.0.1:5556")
+    result = zb.run("-t", "-c", "-", stdin=ini + "engine = zmq\n")
     assert result.returncode == 1 and re.search(r"^-:2:\d+: error: .*draft", result.stderr, re.M), result
+    assert zb.run("-t", "-c", "-", stdin=ini).returncode == 0, "engine wire needs none"
 
 
 # --- exactly counted -------------------------------------------------------------------------------------------------------
