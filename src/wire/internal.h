@@ -199,7 +199,7 @@ struct wport {
     uint64_t sndhwm, rcvhwm, queue_bytes, maxmsgsize; // UINT64_MAX: no limit
     uint32_t max_parts;
     int64_t handshake_ms, heartbeat_ms, heartbeat_timeout_ms, heartbeat_ttl_ms;
-    bool conflate, lossy;
+    bool lossy;
 
     load_t received, sent; // since the counters were written last
     load_t queued;         // in the peers' queues now
