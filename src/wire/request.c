@@ -248,7 +248,12 @@ by_own_id(const router_t *self, const uint8_t *id)
     uint32_t slot;
     memcpy(&slot, id + 1, sizeof slot);
     conn_t *conn = slot < self->count ? self->slots[slot] : NULL;
-    return conn && conn->routing_id_size == OWN_ID_BYTES && memcmp(conn->routing_id, id, OWN_ID_BYTES) == 0 ? conn : NULL;
+    if (!conn || conn->routing_id_size != OWN_ID_BYTES)
+        return NULL;
+    uint64_t unique, wanted; // the rest says where it is
+    memcpy(&unique, conn->routing_id + 5, sizeof unique);
+    memcpy(&wanted, id + 5, sizeof wanted);
+    return unique == wanted && conn->routing_id[0] == 0 ? conn : NULL;
 }
 
 static void
