@@ -822,7 +822,7 @@ def test_who_sends_too_large_a_frame_is_named():
         assert "client-frame" not in daemon.log() and "too_large" not in daemon.log()
         (client,) = [each for each in json.loads(daemon.ctl("-j", "show", "clients", "jobs").stdout)["clients"] if each["side"] == "frontend"]
         sender.send(b"x" * 2000)
-        wire = zb.ENGINE == "wire"
+        wire = zb.WIRE
         daemon.wait_log(rf"warning: route jobs: frontend client {client['id']} at {client['peer']} cut: .* maxmsgsize event=client-cut .*"
                         rf"peer={client['peer']} reason=too_large$" if wire else
                         rf"warning: route jobs: frontend client {client['id']} \({client['peer']}\) disconnected for a frame larger than "
