@@ -97,7 +97,7 @@ conn_new(wport_t *port, int fd, dialled_t *dialled, const char *peer_name, const
     self->peer_name = xstrdup(peer_name);
     self->host = xstrdup(host);
     self->since_wall_ns = clock_wall_ns();
-    self->heard_ms = self->moved_ms = self->asked_ms = wire->now_ms;
+    self->since_ms = self->heard_ms = self->moved_ms = self->asked_ms = wire->now_ms;
     self->deadline_ms = port->handshake_ms > 0 ? wire->now_ms + port->handshake_ms : INT64_MAX;
     self->handshake = handshake_new(&port->greeting);
     self->next = port->conns;

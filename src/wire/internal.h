@@ -79,6 +79,7 @@ struct conn {
     bool input_over, output_over; // the peer sends, takes nothing more
     bool left;               // has gone, and what it had sent waits
     bool shown;              // those who look on have seen the message at the start
+    bool in_hand;            // its side has counted the message at the start as received
     bool answers_pings;      // of ZMTP 3.1, or it has sent a PING
     bool has_place, is_unnamed; // see places.h
     bool half_closed;
@@ -133,6 +134,7 @@ struct conn {
     int64_t since_wall_ns;
     int64_t deadline_ms; // of the handshake, or of one that was asked to leave
     int64_t moved_ms;    // when it took bytes last
+    int64_t since_ms;
     int64_t heard_ms;    // when something came from it
     int64_t fed_ms;      // when it got messages of ours
     int64_t ping_ms;     // our last PING
@@ -192,6 +194,8 @@ struct wport {
     uint32_t turn;    // round robin
     uint32_t unnamed; // in their handshake
     conn_t *parked;   // of other ports, until a peer here has room
+    bool is_full;     // that was said: max_clients is reached
+    bool crowded;     // newcomers wait: see places.h
     bool contended;   // several waited for it: one message a turn
     spans_t returned; // of peers that left, or read ahead in the drain: before all others
     void *own;        // the socket type's
