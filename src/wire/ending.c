@@ -91,7 +91,7 @@ anything_queued(const wire_t *self)
         const wport_t *port = &self->ports[side];
         if (!port->socktype || side == SIDE_CAPTURE)
             continue;
-        if (port->returned.count > 0 || port->parked)
+        if (port->returned.count > 0 || port->waiting > 0 || port->parked)
             return true;
         for (const conn_t *conn = port->conns; conn; conn = conn->next)
             if (!conn->broken && conn->state == CONN_OPEN && output_pending(conn))
@@ -119,7 +119,7 @@ abandon(wire_t *self)
         wport_t *port = &self->ports[side];
         if (!port->socktype || side == SIDE_CAPTURE)
             continue;
-        left += port->returned.load.messages;
+        left += port->returned.load.messages + port->waiting;
         for (conn_t *conn = port->conns; conn; conn = conn->next) {
             if (port->input)
                 left += messages_in_hand(conn);
