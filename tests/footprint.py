@@ -75,7 +75,7 @@ def test_a_sleeping_route_lets_in_while_it_is_paused():
 def test_a_reload_leaves_who_sleeps_able_to_wake():
     front, back, other = zb.free_ports(3)
     ini = streamers([front, back])
-    changes = [ini + "backend_sndhwm = 5\n", ini + f"frontend_bind = tcp://127.0.0.1:{other}\n", ini]
+    changes = [ini + "backend_backlog = 5\n", ini + f"frontend_bind = tcp://127.0.0.1:{other}\n", ini]
     with zb.Daemon(ini) as daemon, zmq.Context() as context:
         for text in changes:
             zb.write(daemon.file, text)
@@ -94,7 +94,7 @@ def test_what_waits_for_the_first_consumer_survives_a_re_creation():
         for number in range(5000):
             producer.send(b"%d" % number)
         zb.wait_until(lambda: control.route("r0")["blocked"], what="a route that waits for consumers")
-        zb.write(daemon.file, ini + "backend_sndhwm = 7\n")
+        zb.write(daemon.file, ini + "backend_backlog = 7\n")
         assert daemon.ctl("reload").returncode == 0, daemon.log()
         consumer = socket(context, zmq.PULL, back)
         got = sorted(int(consumer.recv()) for _ in range(5000))
@@ -179,7 +179,8 @@ def test_queue_bytes_bound_what_waits():
     # one queue of the producer, one of the worker
     assert budget < grown < 2.5 * budget, f"{grown / budget:.2f} budgets"
     freely = stuck(streamers([front, back]), front, back, 1 << 16)
-    assert freely > 10 * budget, f"{freely / budget:.2f} budgets"
+    # libzmq has a queue for the producer, too.
+    assert freely > (7 if zb.WIRE else 10) * budget, f"{freely / budget:.2f} budgets"
 
 
 zb.main()

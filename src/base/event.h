@@ -24,7 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// In the order of the table, which is the order of zbroker(8).
+// In the order of the table, which is the order of zbroker-events(7).
 typedef enum {
     EVENT_READY,
     EVENT_STOPPING,
@@ -58,9 +58,11 @@ typedef enum {
     EVENT_SIDE_FIGURES,
     EVENT_CLIENT_CONNECTED,
     EVENT_CLIENT_REACHED,
+    EVENT_CLIENT_OLD,
     EVENT_CLIENT_GONE,
     EVENT_CLIENT_KICKED,
     EVENT_CLIENT_STALLED,
+    EVENT_CLIENT_FRAME,
     EVENT_CLIENT_UNWELCOME,
     EVENT_CLIENT_CUT,
     EVENT_CLIENT_SLOW,

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "guard/acl.h"
 
+#include "base/hash.h"
 #include "base/mem.h"
+#include "conf/suggest.h"
 #include "guard/file.h"
 #include "guard/rule.h"
 
@@ -23,6 +25,7 @@ struct acl {
     bool asks_for_id;
     section_t *users; // sorted by name once parsed
     size_t count, room;
+    uint64_t text;    // its hash
 };
 
 // --- parsing --------------------------------------------------------------------
@@ -107,25 +110,48 @@ read_rule(rule_t *rule, const char *text, bool is_pattern, place_t place, diag_t
     }
 }
 
-static const struct {
+typedef struct {
     const char *word;
     unsigned access;
-} accesses[] = {
+} access_word_t;
+
+static const access_word_t accesses[] = {
     {"read", ACL_READ}, {"write", ACL_WRITE}, {"readwrite", ACL_READ | ACL_WRITE}, {"deny", ACL_DENY}};
+
+static const access_word_t *
+find_access(const char *word, size_t size)
+{
+    for (size_t i = 0; i < sizeof accesses / sizeof *accesses; i++)
+        if (strlen(accesses[i].word) == size && memcmp(accesses[i].word, word, size) == 0)
+            return &accesses[i];
+    return NULL;
+}
+
+// The warning does not repeat the word: the line may be one that its reader has no right to see.
+static void
+warn_of_typing_error(const char *text, size_t size, place_t place, diag_t *diag)
+{
+    char *word = xstrndup(text, size);
+    for (size_t i = 0; i < sizeof accesses / sizeof *accesses; i++)
+        if (suggest_distance(word, accesses[i].word) <= 1)
+            diag_warning(diag, place, "this word is taken as part of the topic; did you mean %s?", accesses[i].word);
+    free(word);
+}
 
 static void
 take_rule(rules_t *rules, char *line, char *text, bool is_pattern, place_t place, diag_t *diag)
 {
     rule_t rule = { .access = ACL_READ | ACL_WRITE };
     size_t size = strcspn(text, " \t");
-    for (size_t i = 0; i < sizeof accesses / sizeof *accesses; i++)
-        if (strlen(accesses[i].word) == size && memcmp(accesses[i].word, text, size) == 0) {
-            rule.access = accesses[i].access;
-            text += size;
-            text += strspn(text, " \t");
-            break;
-        }
+    const access_word_t *access = find_access(text, size);
+    if (access) {
+        rule.access = access->access;
+        text += size;
+        text += strspn(text, " \t");
+    }
     place.column = (int)(text - line) + 1;
+    if (!access && text[size])
+        warn_of_typing_error(text, size, place, diag);
     if (*text == '\0')
         diag_error(diag, place, "the topic is missing");
     else if (read_rule(&rule, text, is_pattern, place, diag) == 0)
@@ -197,6 +223,7 @@ acl_parse(const char *file, const char *text, size_t size, diag_t *diag)
     parser.acl->holders = 1;
     size_t errors = diag_errors(diag);
     char line[LINE_BYTES + 1];
+    parser.acl->text = hash_bytes(text, size);
     for (int number = 1; size > 0; number++) {
         const char *end = memchr(text, '\n', size);
         size_t length = end ? (size_t)(end - text) : size;
@@ -236,6 +263,12 @@ acl_load(const char *file, diag_t *diag)
     acl_t *self = text ? acl_parse(file, text, size, diag) : NULL;
     free(text);
     return self;
+}
+
+bool
+acl_same(const acl_t *a, const acl_t *b)
+{
+    return a == b || a->text == b->text;
 }
 
 acl_t *

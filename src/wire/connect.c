@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <zmq.h>
 
 // --- the loop's part -----------------------------------------------------------------
@@ -36,6 +37,11 @@ take(dialled_t *self, int fd)
     if (fd == self->fd)
         loop_forget(loop, fd);
     self->fd = -1;
+    if (self->port->locked) {
+        close(fd);
+        dial_failed(self->dial, "the keys of this side are missing", self->port->wire->now_ms);
+        return;
+    }
     address_t address = { .length = sizeof address.at };
     if (getpeername(fd, (struct sockaddr *)&address.at, &address.length) == 0 && address.at.ss_family != AF_UNIX)
         address_host(&address, host, sizeof host);

@@ -84,12 +84,14 @@ send_clients_away(wire_t *self, bool force)
 
 // --- what is left ----------------------------------------------------------------------
 
+// What has waited for LINGERED_MS does so no longer on a side whose linger says so.
 static bool
-anything_queued(const wire_t *self)
+anything_queued(const wire_t *self, int64_t lingered_ms)
 {
     for (side_t side = 0; side < SIDES; side++) {
         const wport_t *port = &self->ports[side];
-        if (!port->socktype || side == SIDE_CAPTURE)
+        int64_t linger_ms = self->conf->sides[side].linger_ms;
+        if (!port->socktype || side == SIDE_CAPTURE || (linger_ms >= 0 && lingered_ms >= linger_ms))
             continue;
         if (port->returned.count > 0 || port->waiting > 0 || port->parked)
             return true;
@@ -133,11 +135,26 @@ abandon(wire_t *self)
 // --- the steps --------------------------------------------------------------------------
 
 static void
+read_requests(wire_t *self, bool on)
+{
+    if (self->stopped != on)
+        return;
+    self->stopped = !on;
+    if (on)
+        round_wake_all(self);
+}
+
+// A client that always has requests under way is never owed nothing: when a quarter of
+// the time is over no more of them are read, and it goes with its last answer.
+static void
 wait_for_clients(wire_t *self)
 {
     int64_t start = clock_mono_ms(), share = (atomic_load(&self->deadline_ms) - start) / 4, quiet_since = start;
+    bool force = false;
     while (!hurries(self)) {
-        bool force = self->pending <= 0 && clock_mono_ms() - start >= share;
+        bool late = clock_mono_ms() - start >= share;
+        force |= late && self->pending <= 0;
+        read_requests(self, !late || force);
         if (send_clients_away(self, force) > 0)
             quiet_since = clock_mono_ms();
         else if (clock_mono_ms() - quiet_since >= QUIET_MS)
@@ -158,18 +175,29 @@ leave_inputs(wire_t *self)
 static void
 deliver_the_rest(wire_t *self)
 {
-    while (anything_queued(self) && !hurries(self))
+    int64_t start = clock_mono_ms();
+    while (anything_queued(self, clock_mono_ms() - start) && !hurries(self))
         round_run(self, TURN_MS);
 }
 
 // A connection that is closed with something unread loses what is on its way to the
 // peer: so the peer is told that this was all, and is heard until it has gone.
 static void
+part_from(const wire_t *self, conn_t *conn)
+{
+    int64_t linger_ms = self->conf->sides[conn->port->side].linger_ms;
+    conn_half_close(conn);
+    if (linger_ms >= 0)
+        conn->deadline_ms = self->now_ms + linger_ms;
+}
+
+static void
 part(wire_t *self)
 {
     for (side_t side = 0; side < SIDES; side++)
         for (conn_t *conn = self->ports[side].conns; conn; conn = conn->next)
-            conn_half_close(conn);
+            part_from(self, conn);
+    self->next_tick_ms = self->now_ms;
     self->stopped = self->frozen = false;
     while (self->alive > 0 && !hurries(self))
         round_run(self, TURN_MS);

@@ -105,13 +105,48 @@ input_begin(conn_t *self, const uint8_t *bytes, size_t size)
 
 // --- reading ---------------------------------------------------------------------
 
+// Will all that is read be handed on, or dropped, whatever the peers of TO do?
+static bool
+never_waits(const wport_t *to)
+{
+    return !to || to->socktype->addresses || (to->lossy && to->socktype->subscribed);
+}
+
+// Somebody is missing who would have to take it.
+static bool
+is_blocked(const wport_t *to)
+{
+    return to->socktype->subscribed ? to->ready < to->count : to->ready == 0;
+}
+
+// How many bytes are at most rcvhwm messages: while nobody has room certainly, else if they are as those before.
+static size_t
+read_ahead_most(const conn_t *self)
+{
+    const wport_t *port = self->port;
+    uint64_t each = FRAME_SHORT_HEAD;
+    if (port->rcvhwm == UINT64_MAX || never_waits(port->to))
+        return CHUNK_BYTES;
+    if (self->messages_received > 0 && !is_blocked(port->to))
+        each += self->received_bytes / self->messages_received;
+    return port->rcvhwm < CHUNK_BYTES / each ? port->rcvhwm * each : CHUNK_BYTES;
+}
+
+// Of the message that has begun all that is missing.
+static size_t
+read_most(const conn_t *self)
+{
+    size_t have = input_size(self), missing = self->want > have ? self->want - have : 0, ahead = read_ahead_most(self);
+    return missing <= ahead ? ahead : missing < READ_MOST ? missing : READ_MOST;
+}
+
 bool
 input_read(conn_t *self)
 {
     make_room(self);
-    size_t ask = self->in->room - self->in->size;
-    if (ask > READ_MOST)
-        ask = READ_MOST;
+    size_t ask = self->in->room - self->in->size, most = read_most(self);
+    if (ask > most)
+        ask = most;
     ssize_t got = kernel_recv(self->fd, self->in->data + self->in->size, ask);
     if (got <= 0) {
         self->readable = false;
@@ -291,6 +326,14 @@ measure(const conn_t *self, const uint8_t *at, size_t have, uint64_t *payload)
             return size;
     }
     return 0;
+}
+
+size_t
+input_look(const conn_t *self, uint64_t *payload)
+{
+    if (!self->as_it_comes || !self->in || self->whole || self->start != self->raw)
+        return 0;
+    return measure(self, self->in->data + self->raw, self->in->size - self->raw, payload);
 }
 
 void

@@ -135,6 +135,7 @@ struct conn {
     int64_t since_wall_ns;
     int64_t deadline_ms; // of the handshake, or of one that was asked to leave
     int64_t moved_ms;    // when it took bytes last
+    int64_t since_ms;
     int64_t heard_ms;    // when something came from it
     int64_t fed_ms;      // when it got messages of ours
     int64_t ping_ms;     // our last PING
@@ -191,8 +192,8 @@ struct wport {
     wport_t *to;      // where its peers' messages go; NULL: nowhere
     bool input;       // they are new ones: not read while the route drains
     handshake_conf_t greeting;
-    curve_keys_t *keys;
     const admission_secrets_t *secrets;
+    bool locked;      // it needs keys, and has none: nobody comes in
 
     conn_t *conns;    // all, in whatever state
     conn_t **open;    // past their handshake: first those with room, then the full ones
@@ -201,6 +202,8 @@ struct wport {
     uint32_t unnamed; // in their handshake
     conn_t *parked, **parked_end; // of other ports, until a peer here has room: first come, first served
     uint32_t waiting;             // messages that the socket type has taken and given to nobody
+    bool is_full;     // that was said: max_clients is reached
+    bool crowded;     // newcomers wait: see places.h
     bool contended;   // several waited for it: one message a turn
     spans_t returned; // of peers that left, or read ahead in the drain: before all others
     void *own;        // the socket type's
@@ -208,7 +211,7 @@ struct wport {
     uint64_t sndhwm, rcvhwm, queue_bytes, maxmsgsize; // UINT64_MAX: no limit
     uint32_t max_parts;
     int64_t handshake_ms, heartbeat_ms, heartbeat_timeout_ms, heartbeat_ttl_ms;
-    bool conflate, lossy;
+    bool lossy;
 
     load_t received, sent; // since the counters were written last
     load_t queued;         // in the peers' queues now

@@ -14,6 +14,7 @@
 #include "wire/say.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zmq.h>
@@ -42,6 +43,10 @@ is_server(const side_conf_t *side)
     return false;
 }
 
+_Static_assert(offsetof(admission_secrets_t, secret_key) - offsetof(admission_secrets_t, public_key)
+                   == offsetof(curve_keys_t, secret_key) - offsetof(curve_keys_t, public_key),
+               "the keys of a side lie as curve_keys_t has them");
+
 static void
 take_secrets(wport_t *port)
 {
@@ -52,9 +57,7 @@ take_secrets(wport_t *port)
     port->secrets = secrets;
     if (!secrets)
         return;
-    memcpy(port->keys->public_key, secrets->public_key, CURVE_KEY);
-    memcpy(port->keys->secret_key, secrets->secret_key, CURVE_KEY);
-    port->greeting.curve_keys = port->keys;
+    port->greeting.curve_keys = (const curve_keys_t *)(const void *)secrets->public_key; // not copied: see the assertion
     port->greeting.curve_server = secrets->peer_key;
     port->greeting.user = secrets->username;
     port->greeting.password = secrets->password;
@@ -64,7 +67,7 @@ void
 login_configure(wport_t *port)
 {
     const side_conf_t *side = port->conf;
-    const char *id = options_text(side, ZMQ_ROUTING_ID);
+    const char *id = options_text(side, "routing_id");
     handshake_mechanism_t mechanism = mechanism_of(side);
     port->greeting = (handshake_conf_t){
         .type = port->socktype->speaks_as ? port->socktype->speaks_as : side->type,
@@ -75,9 +78,12 @@ login_configure(wport_t *port)
         .identity = (const uint8_t *)id,
         .identity_size = id ? strlen(id) : 0,
     };
-    if (!port->keys)
-        port->keys = xcalloc(1, sizeof *port->keys);
     take_secrets(port);
+    bool needs_keys = mechanism == HANDSHAKE_CURVE || (mechanism == HANDSHAKE_PLAIN && !port->greeting.as_server);
+    port->locked = needs_keys && !port->secrets && guard_of(port->wire);
+    for (conn_t *conn = port->conns; port->locked && conn; conn = conn->next)
+        if (conn->handshake)
+            conn_refuse(conn, HANDSHAKE_AUTH, "the keys of this side are gone");
 }
 
 void
@@ -86,8 +92,6 @@ login_unconfigure(wport_t *port)
     const admission_t *guard = guard_of(port->wire);
     if (port->secrets)
         guard->secrets_free(&port->secrets);
-    free(port->keys);
-    port->keys = NULL;
 }
 
 // --- the guard ---------------------------------------------------------------------
@@ -349,6 +353,14 @@ login_go_on(conn_t *conn)
         else if (errno != EAGAIN && errno != EINTR)
             conn_refuse(conn, HANDSHAKE_PROTOCOL, "%s", strerror(errno));
     }
+    if (conn->writable)
+        flush(conn);
+}
+
+void
+login_prompt(conn_t *conn)
+{
+    handshake_prompt(conn->handshake);
     if (conn->writable)
         flush(conn);
 }
