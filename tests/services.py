@@ -516,6 +516,26 @@ def test_a_clients_own_routing_id_reaches_the_service_and_its_answers_come_in_or
         nothing_lost(queue)
 
 
+@zb.limit(120)
+def test_services_are_heard_when_what_is_kept_takes_all_the_memory():
+    with Queue("backend_retries = 1\nfrontend_rcvhwm = 2\nbackend_sndhwm = 0") as queue:
+        zb.write(queue.daemon.file, queue.ini("backend_retries = 1\nfrontend_rcvhwm = 2").replace("[route q]", "[zbroker]\nmax_memory = 16M\n[route q]"))
+        assert queue.daemon.ctl("reload").returncode == 0
+        service = queue.service(zmq.DEALER, rcvhwm=0)
+        client = queue.client(zmq.DEALER, sndhwm=0)
+        body = os.urandom(1 << 20)
+        for i in range(40):
+            client.send_multipart([b"", b"%d" % i, body])
+        queue.daemon.wait_log("event=memory-short")
+        asked = [b""] * 3
+        while asked[2] != b"39":
+            asked = service.recv_multipart()
+            assert asked[-1] == body
+            service.send_multipart(asked[:3])
+        assert [client.recv_multipart() for _ in range(40)] == [[b"", b"%d" % i] for i in range(40)]
+        nothing_lost(queue)
+
+
 # --- the end, and changes ------------------------------------------------------------------------------------------------------
 
 def test_a_stop_waits_for_what_is_unanswered_and_for_retries():

@@ -179,6 +179,7 @@ typedef struct socktype {
     void (*made_room)(wport_t *port); // instead of waking all who wait for it
     void (*bequeath)(conn_t *conn);   // a peer has left: instead of giving its queue to others
     int speaks_as;                    // another type, towards peers; 0: none
+    bool lets_go;                 // what a peer sends ends what is kept of others: it is read also when memory is short
     bool keeps_for_others;        // what a peer leaves behind goes to the next one
     bool addresses;               // the first frame of what it sends says to whom
 } socktype_t;

@@ -418,16 +418,15 @@ is_answered(services_t *self, service_t *service, asked_t *asked)
 // What it says is for no request that it has: an answer that comes too late, or one to a request from before the
 // keys, or, where services ask, that it is ready.
 static bool
-hears_other(services_t *self, conn_t *conn, piece_t *piece, const uint8_t *id, size_t size, bool more)
+hears_other(services_t *self, conn_t *conn, piece_t *piece, const uint8_t *id, size_t size)
 {
-    bool is_ours = size == OUTSTANDING_NAME && id[0] == 0;
-    if (more && self->before > 0 && request_is_wanted(clients_of(self), id, size)) {
+    bool is_number = size == OUTSTANDING_NAME && id[0] == 0;
+    bool is_answer = size > 0 && (is_number || request_is_wanted(clients_of(self), id, size));
+    if (is_answer && (!self->on || self->before > 0) && request_is_wanted(clients_of(self), id, size)) {
         self->before--;
         return false;
     }
-    if (!self->on && more)
-        return false;
-    return ways[self->dispatch].by_asking && !(more && is_ours) ? true : undeliverable(conn, piece);
+    return ways[self->dispatch].by_asking && !is_answer ? true : undeliverable(conn, piece);
 }
 
 static void
@@ -466,10 +465,9 @@ hears(conn_t *conn, piece_t *piece)
     uint8_t *at = piece->chunk->data + piece->at;
     frame_read(at, piece->size, &head);
     uint8_t *id = at + head.head;
-    bool more = head.flags & FRAME_MORE;
-    asked_t *asked = more ? outstanding_find(&self->outstanding, &service->inhand, id, head.body) : NULL;
-    bool heard =
-        asked ? hears_answer(self, conn, piece, id, asked) : hears_other(self, conn, piece, id, head.body, more);
+    size_t size = head.flags & FRAME_MORE ? head.body : 0; // without more it is no id
+    asked_t *asked = size > 0 ? outstanding_find(&self->outstanding, &service->inhand, id, size) : NULL;
+    bool heard = asked ? hears_answer(self, conn, piece, id, asked) : hears_other(self, conn, piece, id, size);
     note_freedom(self, service);
     settle(self, service);
     return heard;
@@ -657,11 +655,11 @@ services_close(wport_t *port)
 // clang-format off
 static const socktype_t socktype_services = {
     .type = ZMQ_DEALER, .speaks_as = ZMQ_DEALER, .give = give, .hears = hears, .joined = joined, .left = left,
-    .bequeath = bequeath, .has_room = has_room, .made_room = made_room, .close = services_close,
+    .bequeath = bequeath, .has_room = has_room, .made_room = made_room, .close = services_close, .lets_go = true,
 };
 static const socktype_t socktype_askers = { // the same, but towards services a ROUTER
     .type = ZMQ_DEALER, .speaks_as = ZMQ_ROUTER, .give = give, .hears = hears, .joined = joined, .left = left,
-    .bequeath = bequeath, .has_room = has_room, .made_room = made_room, .close = services_close,
+    .bequeath = bequeath, .has_room = has_room, .made_room = made_room, .close = services_close, .lets_go = true,
 };
 // clang-format on
 
