@@ -20,6 +20,7 @@
     ROW("show route",         "ROUTE",        1, 1, READS,   ANSWERS, show_route,         "everything about one route") \
     ROW("show stats",         "[ROUTE]",      0, 1, READS,   ANSWERS, show_stats,         "messages, bytes, drops, blocked time") \
     ROW("show clients",       "[ROUTE]",      0, 1, READS,   ANSWERS, show_clients,       "who is connected") \
+    ROW("show services",      "ROUTE",        1, 1, READS,   ANSWERS, backing_show,       "what a queue knows of its services") \
     ROW("show subscriptions", "[ROUTE]",      0, 1, READS,   ANSWERS, show_subscriptions, "topics that are asked for now") \
     ROW("show errors",        "",             0, 0, READS,   ANSWERS, errors_show,        "the latest warnings and errors") \
     ROW("show config",        "[ROUTE]",      0, 1, READS,   ANSWERS, status_config,      "the configuration as it runs") \

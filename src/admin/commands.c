@@ -2,6 +2,7 @@
 #include "admin/commands.h"
 
 #include "admin/act.h"
+#include "admin/backing.h"
 #include "admin/commandlist.h"
 #include "admin/errors.h"
 #include "admin/show.h"

@@ -131,7 +131,7 @@ resolve_route_rows(const check_t *self)
         char reason[128];
         size_t offset;
         bool idle = row->kind == KEY_SOCKET_TYPE ? route->pattern->frontend != -1
-                                                 : row->flags & KEY_WIRE && route->engine != ENGINE_WIRE;
+                                                 : (row->flags & KEY_WIRE && route->engine != ENGINE_WIRE) || !fit_route_row(route, row);
         if (idle)
             continue;
         if (slot->count)
@@ -196,6 +196,7 @@ check_route(const check_t *self)
         fit_transports(self, which);
     }
     fit_keys(self);
+    fit_route_rows(self);
     if (route->engine != ENGINE_WIRE)
         fit_without_wire(self);
     secure_check_unused(self);

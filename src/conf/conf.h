@@ -81,6 +81,9 @@ typedef struct {
     int64_t stall_timeout_ms;
 } side_conf_t;
 
+// Which of a queue's services, or a streamer's workers, gets the next message; engine wire.
+typedef enum { DISPATCH_ROUND_ROBIN, DISPATCH_LEAST, DISPATCH_READY } dispatch_t;
+
 typedef enum { ENGINE_ZMQ, ENGINE_WIRE, ENGINE_ZMQ_PROXY, ENGINES, ENGINE_AUTO = ENGINES } engine_t;
 
 typedef struct {
@@ -95,6 +98,10 @@ typedef struct {
     int64_t batch_us, batch_min;      // 0: off
     int64_t queue_bytes, message_size; // 0: not given; else they make the high-water marks
     int64_t max_subscriptions_total;  // engine wire
+    dispatch_t dispatch;              // engine wire, as are the next three
+    int64_t backend_window;           // unanswered requests at each service; 0: no limit
+    int64_t backend_retries;          // of a request that its service did not answer
+    int64_t reply_timeout_ms;         // 0: none
     int64_t cpu;                      // pin the route's thread; -1: not
     settings_t settings;
 } route_conf_t;

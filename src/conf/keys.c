@@ -42,6 +42,9 @@ static const key_word_t engines[] = {
     { "auto", ENGINE_AUTO },           { "wire", ENGINE_WIRE },  { "zmq", ENGINE_ZMQ },
     { "zmq_proxy", ENGINE_ZMQ_PROXY }, { "zbroker", ENGINE_ZMQ }, { NULL, 0 },
 };
+static const key_word_t dispatches[] = {
+    { "round_robin", DISPATCH_ROUND_ROBIN }, { "least", DISPATCH_LEAST }, { "ready", DISPATCH_READY }, { NULL, 0 }
+};
 static const key_word_t capture_types[] = { { "pub", ZMQ_PUB }, { "push", ZMQ_PUSH }, { NULL, 0 } };
 static const key_word_t mechanisms[] = {
     { "none", SECURITY_NONE },
@@ -88,6 +91,10 @@ static const key_row_t rows[] = {
     {SCOPE_ROUTE,   "queue_bytes",       KEY_SIZE,      ROUTE(queue_bytes),          0,  1099511627776, "0",  NULL,      RELOAD_ROUTE,   KEY_WIRE_LIVE, 0},
     {SCOPE_ROUTE,   "message_size",      KEY_SIZE,      ROUTE(message_size),         0,  1099511627776, "0",  NULL,      RELOAD_ROUTE,   0, 0},
     {SCOPE_ROUTE,   "max_subscriptions_total", KEY_NUMBER, ROUTE(max_subscriptions_total), 0, INT_MAX, "1000000", NULL, RELOAD_LIVE,  KEY_WIRE, 0},
+    {SCOPE_ROUTE,   "dispatch",          KEY_WORD,      ROUTE(dispatch),             0,  0,        "round_robin", dispatches, RELOAD_LIVE, KEY_WIRE, ON(ZMQ_DEALER) | ON(ZMQ_PUSH)},
+    {SCOPE_ROUTE,   "backend_window",    KEY_NUMBER,    ROUTE(backend_window),       0,  1000000,  "0",      NULL,      RELOAD_LIVE,    KEY_WIRE, ON(ZMQ_DEALER)},
+    {SCOPE_ROUTE,   "backend_retries",   KEY_NUMBER,    ROUTE(backend_retries),      0,  1000,     "0",      NULL,      RELOAD_LIVE,    KEY_WIRE, ON(ZMQ_DEALER)},
+    {SCOPE_ROUTE,   "reply_timeout",     KEY_TIME,      ROUTE(reply_timeout_ms),     0,  86400000, "0",      NULL,      RELOAD_LIVE,    KEY_WIRE, ON(ZMQ_DEALER)},
     {SCOPE_ROUTE,   "cpu",               KEY_NUMBER,    ROUTE(cpu),                  -1, 1023,     "-1",     NULL,      RELOAD_ROUTE,   0, 0},
 
     {SCOPE_SIDE,    "bind",              KEY_ENDPOINT,  BY_HAND,                     0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_LIST | KEY_SIDED, 0},

@@ -53,7 +53,7 @@ typedef struct {
     const key_word_t *words;
     reload_t reload;
     unsigned flags;
-    uint32_t sockets; // side: the socket types it fits; 0: all
+    uint32_t sockets; // side: the socket types it fits, route: those of its backend; 0: all
 } key_row_t;
 
 typedef struct {

@@ -164,6 +164,15 @@ route_kick(route_t *self, uint64_t id)
     return engine_of(self)->kick(self, id);
 }
 
+bool
+route_backend_services(route_t *self, client_service_fn_t *fn, void *arg)
+{
+    if (!engine_of(self)->backend_services)
+        return false;
+    engine_of(self)->backend_services(self, fn, arg);
+    return true;
+}
+
 void
 route_endpoints_down(route_t *self, endpoint_down_fn_t *fn, void *arg)
 {

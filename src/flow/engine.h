@@ -33,6 +33,7 @@ typedef struct route_engine {
     char **(*subscriptions)(route_t *self, size_t *count, size_t max);
     void (*clients)(route_t *self, client_fn_t *fn, void *arg); // NULL, as is kick: the watch knows them
     int (*kick)(route_t *self, uint64_t id);
+    void (*backend_services)(route_t *self, client_service_fn_t *fn, void *arg); // NULL: not known
     void (*endpoints_down)(route_t *self, endpoint_down_fn_t *fn, void *arg); // NULL: not known
     int64_t (*age_ms)(route_t *self);
 } route_engine_t;

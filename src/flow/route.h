@@ -97,6 +97,9 @@ bool route_knows_clients(const route_t *self);
 void route_clients(route_t *self, client_fn_t *fn, void *arg); // oldest first, from a copy: FN may call us
 int route_kick(route_t *self, uint64_t id);                     // 0, or -1: no client of that id (any more)
 
+// What a queue knows of its services, from a copy. False: its engine knows nothing.
+bool route_backend_services(route_t *self, client_service_fn_t *fn, void *arg);
+
 // What it wants to be connected to and is not, since when (wall clock), and why: in words, for an operator. Nothing
 // where the engine does not know.
 typedef void endpoint_down_fn_t(side_t side, const char *endpoint, const char *reason, int64_t since_ms, void *arg);

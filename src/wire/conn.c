@@ -176,6 +176,10 @@ static void
 give_to_others(conn_t *self)
 {
     wport_t *port = self->port;
+    if (port->socktype->bequeath && self->own) {
+        port->socktype->bequeath(self);
+        return;
+    }
     bool keep = port->socktype->keeps_for_others && !port->wire->closing;
     spans_t unbegun = { 0 };
     uint64_t unacknowledged = output_unacknowledged(self);

@@ -147,7 +147,7 @@ subscribed(conn_t *conn, const uint8_t *topic, size_t size, bool on)
 
 // Older peers, and those of any version who send it by hand, subscribe by a message: 01 or 00, and the topic.
 static bool
-hears(conn_t *conn, const piece_t *piece)
+hears(conn_t *conn, piece_t *piece)
 {
     size_t size;
     const uint8_t *first = pump_first(piece, &size);

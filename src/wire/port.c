@@ -9,7 +9,9 @@
 #include "wire/pulse.h"
 #include "wire/spread.h"
 #include "wire/fan.h"
+#include "wire/least.h"
 #include "wire/request.h"
+#include "wire/services.h"
 
 #include <stdlib.h>
 #include <zmq.h>
@@ -37,6 +39,8 @@ port_configure(wport_t *self)
 {
     self->conf = &self->wire->conf->sides[self->side];
     options_read(self);
+    services_configure(self);
+    least_configure(self);
     for (conn_t *conn = self->conns; conn; conn = conn->next)
         output_limits_changed(conn);
 }
@@ -45,6 +49,7 @@ int
 port_open(wport_t *self, wire_t *wire, side_t side, diag_t *diag)
 {
     *self = (wport_t){ .wire = wire, .side = side, .counters = &wire->counters->sides[side] };
+    self->parked_end = &self->parked;
     self->conf = &wire->conf->sides[side];
     self->socktype = socktype_find(self->conf->type);
     if (!self->socktype) {
@@ -137,8 +142,9 @@ port_park(wport_t *self, conn_t *conn)
     if (conn->parked)
         return;
     conn->parked = true;
-    conn->next_parked = self->parked;
-    self->parked = conn;
+    conn->next_parked = NULL;
+    *self->parked_end = conn;
+    self->parked_end = &conn->next_parked;
     pulse_is_unread(conn);
     port_count(self);
     if (counter_get(&self->counters->blocked_since_ns) == 0)
@@ -146,16 +152,25 @@ port_park(wport_t *self, conn_t *conn)
 }
 
 void
-port_unpark_all(wport_t *self)
+port_unpark(wport_t *self, uint32_t most)
 {
     self->contended = self->parked && self->parked->next_parked;
     port_count(self);
-    while (self->parked) {
+    for (uint32_t i = 0; i < most && self->parked; i++) {
         conn_t *conn = self->parked;
         self->parked = conn->next_parked;
         conn->parked = false;
+        conn->invited = true;
         conn_schedule(conn);
     }
+    if (!self->parked)
+        self->parked_end = &self->parked;
+}
+
+void
+port_unpark_all(wport_t *self)
+{
+    port_unpark(self, UINT32_MAX);
 }
 
 void
@@ -167,6 +182,8 @@ port_forget_parked(conn_t *conn)
     for (conn_t **at = &to->parked; *at; at = &(*at)->next_parked)
         if (*at == conn) {
             *at = conn->next_parked;
+            if (!*at)
+                to->parked_end = at;
             break;
         }
     conn->parked = false;
@@ -177,7 +194,7 @@ port_give_returned(wport_t *self)
 {
     while (self->returned.count > 0) {
         piece_t piece = { 0 };
-        if (self->ready == 0)
+        if (self->ready == 0 || (self->socktype->has_room && !self->socktype->has_room(self)))
             return false;
         uint64_t bytes = self->returned.bytes;
         spans_take(&self->returned, &self->wire->pool, &piece.chunk, &piece.at, &piece.size, &piece.load);

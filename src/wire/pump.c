@@ -24,7 +24,7 @@ admits(conn_t *self, const piece_t *piece)
 }
 
 static bool
-is_heard(conn_t *self, const piece_t *piece)
+is_heard(conn_t *self, piece_t *piece)
 {
     const socktype_t *socktype = self->port->socktype;
     return socktype->hears && socktype->hears(self, piece);

@@ -16,6 +16,7 @@
 #include "wire/observe.h"
 #include "wire/port.h"
 #include "wire/round.h"
+#include "wire/services.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -433,6 +434,7 @@ const route_engine_t engine_wire = {
     .subscriptions = wire_subscriptions,
     .clients = clients_each,
     .kick = clients_kick,
+    .backend_services = services_each,
     .endpoints_down = clients_endpoints_down,
     .age_ms = wire_age_ms,
 };
