@@ -80,6 +80,8 @@ static const event_row_t rows[] = {
     ROW(EVENT_CLIENT_LOST, "client-lost", WARNING,
         "route {route}: {side} client {client} at {peer} broke off with {messages} messages that it had not taken",
         "route side client peer user messages"),
+    ROW(EVENT_HANDOVER_LOST, "handover-lost", WARNING, "route {route}: {connections} connections were not taken over: {reason}",
+        "route connections reason"),
     ROW(EVENT_REQUEUED, "requeued", INFO,
         "route {route}: {side} client {client} at {peer} broke off, {messages} messages go to others",
         "route side client peer messages"),

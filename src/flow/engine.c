@@ -92,6 +92,18 @@ route_stop_accepting(route_t *self, closed_for_t reason, const route_conf_t *suc
 }
 
 bool
+route_save(route_t *self, const route_conf_t *successor, record_t *luggage)
+{
+    return engine_of(self)->save && engine_of(self)->save(self, successor, luggage);
+}
+
+void
+route_take(route_t *self, record_t *luggage)
+{
+    engine_of(self)->take(self, luggage);
+}
+
+bool
 route_finished(const route_t *self)
 {
     return engine_of(self)->finished(self);

@@ -10,6 +10,7 @@
 #define ZB_WIRE_INTERNAL_H
 
 #include "base/loop.h"
+#include "base/record.h"
 #include "conf/conf.h"
 #include "flow/admission.h"
 #include "flow/counters.h"
@@ -158,6 +159,8 @@ typedef struct socktype {
     // A peer has passed its handshake: 0, or -1 with conn_break (it may not stay).
     int (*joined)(conn_t *conn);
     void (*left)(conn_t *conn);
+    // The same for one that comes from another route: it has been told all already. NULL: there is nothing to do.
+    int (*rejoined)(conn_t *conn);
     // Take whole messages that go to this side's peers.
     given_t (*give)(wport_t *port, const piece_t *piece);
     // Hand on what CONN has, on a shorter way than one by one; see pump.h. NULL: there is none.
@@ -170,6 +173,9 @@ typedef struct socktype {
     void (*subscribed)(conn_t *conn, const uint8_t *topic, size_t size, bool on);
     void (*topic)(wport_t *port, const uint8_t *topic, size_t size, bool on);
     void (*close)(wport_t *port); // what it has of its own
+    // That, for another route: before its peers come back. NULL: it all comes with them.
+    void (*save)(const wport_t *port, record_t *to);
+    void (*restore)(wport_t *port, record_fields_t from);
     bool keeps_for_others;        // what a peer leaves behind goes to the next one
     bool addresses;               // the first frame of what it sends says to whom
 } socktype_t;
@@ -297,6 +303,8 @@ struct route {
     call_t *call;
 
     route_leftover_t left;
+    record_t luggage;  // of the route before, until its thread runs
+    bool handed_over;  // all that its peers had: nothing is left
 };
 
 #endif
