@@ -492,7 +492,7 @@ restore_fields(conn_t *self, record_fields_t from)
         if (!restore_field(self, &field))
             return false;
     return from.left == 0 && check_identity(self) && check_input(self) && check_output(self) &&
-           (self->fd != -1) != self->left;
+           (self->left ? self->fd == -1 && self->state == CONN_OPEN : self->fd != -1);
 }
 
 conn_t *
