@@ -127,7 +127,7 @@ def test_a_terminal_gets_units_and_colour_and_a_pipe_gets_digits():
         jobs = rows(seen)[1]
         assert re.fullmatch(r"[\d.]+ [KM]?i?B", jobs["BYTES/s"]) and re.fullmatch(r"[\d.]+s|\d+m \d+s", jobs["BLOCKED"]), jobs
         seen, piped = site.on_terminal("clients", "jobs"), site.in_pipe("clients", "jobs")
-        assert re.search(r" \d+[smh] ago  +[\d.]+ [KM]iB\n", seen) and all(re.fullmatch(r"\d+", row["AGE"]) for row in rows(piped))
+        assert re.search(r" \d+[smh] ago +(\d+ +)?[\d.]+ [KM]iB\n", seen) and all(re.fullmatch(r"\d+", row["AGE"]) for row in rows(piped))
         text = plain(site.on_terminal("stats", "jobs"))
         assert re.search(r"^  messages received +\S+$", text, re.M) and re.search(r"^  received bytes +[\d.]+ [KM]iB$", text, re.M), text
         # Who does not want colours gets none.
@@ -193,8 +193,10 @@ def test_errors_say_why_the_last_reload_failed():
         good = zb.read(site.daemon.file)
         zb.write(site.daemon.file, good + "oops = 1\n")
         assert site.daemon.ctl("reload").returncode == 1
+        (problem,) = json.loads(site.in_pipe("-j", "status"))["last_reload"]["problems"]
         text = " ".join(site.in_pipe("errors").split())
-        assert text.startswith("The last reload failed. ") and "error reload refused: " in text and "oops: unknown key" in text, text
+        assert re.match(rf"The last reload failed\. The configuration that runs was read \S+ {re.escape(problem)} ", text), text
+        assert "error reload refused: " in text and "oops: unknown key" in text, text
         assert "\033[31mThe last reload failed.\033[0m" in site.on_terminal("errors")
         events = json.loads(site.in_pipe("-j", "errors"))["errors"]
         assert events and all(event["level"] in ("error", "warning") for event in events)

@@ -179,7 +179,8 @@ def test_queue_bytes_bound_what_waits():
     # one queue of the producer, one of the worker
     assert budget < grown < 2.5 * budget, f"{grown / budget:.2f} budgets"
     freely = stuck(streamers([front, back]), front, back, 1 << 16)
-    assert freely > 10 * budget, f"{freely / budget:.2f} budgets"
+    # libzmq has a queue for the producer, too.
+    assert freely > (7 if zb.WIRE else 10) * budget, f"{freely / budget:.2f} budgets"
 
 
 zb.main()

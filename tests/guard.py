@@ -311,7 +311,7 @@ def test_who_has_not_shown_a_key_yet_is_left_alone_when_another_key_goes():
         with socket.create_connection((host, int(port))) as slow:
             slow.settimeout(10 * zb.SLOW)
             assert slow.recv(10), "the greeting"
-            strangers = 0 if zb.ENGINE == "wire" else 1  # who has not shown a key is no client there
+            strangers = 0 if zb.WIRE else 1  # who has not shown a key is no client there
             zb.wait_until(lambda: len(users_of(daemon, "jobs")) == 1 + strangers)
             os.unlink(alice)
             reload(daemon)
@@ -1109,7 +1109,7 @@ def test_an_exact_topic_never_brings_its_longer_neighbour():
                 root.socket.send(b"okay")
                 root.socket.send(b"secret")
                 # Engine wire asks about each message; libzmq's prefixes cannot keep it away but by an end.
-                assert zb.ENGINE == "wire" or alice.event(zmq.EVENT_DISCONNECTED), "it must not wait for what it may not see"
+                assert zb.WIRE or alice.event(zmq.EVENT_DISCONNECTED), "it must not wait for what it may not see"
                 got, = publish_until(root, [alice], [b"ok"])
                 assert got == {b"ok"}, got
         assert daemon.stop() == 0
@@ -1354,7 +1354,7 @@ backend_bind = tcp://127.0.0.1:{two}
                     sent += 1000
             except OSError:
                 pass
-        over = "a subscription of 40 bytes ignored" if zb.ENGINE == "wire" else r"cut, \d+ subscriptions over the limit"
+        over = "a subscription of 40 bytes ignored" if zb.WIRE else r"cut, \d+ subscriptions over the limit"
         daemon.wait_log(r"warning: quota: route news: 127\.0\.0\.1: " + over)
         if zb.SLOW == 1:  # sanitizers have memory of their own
             assert zb.rss(daemon.pid) - before < 300 << 20, f"{(zb.rss(daemon.pid) - before) >> 20} MiB for {sent} subscriptions"

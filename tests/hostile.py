@@ -196,7 +196,7 @@ def test_peers_of_zmtp_1_and_2():
     with Target() as target:
         # Their handshake has no place for who they are. libzmq asks about everybody, so it cannot let them in; where
         # everybody may come in, engine wire does.
-        taken = zb.ENGINE == "wire"
+        taken = zb.WIRE
         hellos = b"\x01\x00" + b"\x04\x00one", SIGNATURE + b"\x01\x08" + b"\x00\x00" + b"\x00\x03two"
         with zmq.Context() as context, zb.peer(context, zmq.PULL, target.tcp("jobs_out"), rcvtimeo=int(5000 * zb.SLOW)) as pull:
             for hello, word in zip(hellos, (b"one", b"two")):
@@ -369,7 +369,7 @@ rcvhwm = 5
 def test_a_peer_breaks_off_while_it_is_held_up_and_heartbeats_go_on():
     """libzmq up to 4.3.5 aborts in the next heartbeat to a peer that broke off while its messages were not taken."""
     daemon, port, _ = held_up("frontend_heartbeat_ivl = 50ms")
-    beat = b"PONG" if zb.ENGINE == "wire" else b"PING"  # who is not read is not asked, but told
+    beat = b"PONG" if zb.WIRE else b"PING"  # who is not read is not asked, but told
     with daemon, zb.Control(daemon) as control:
         for _ in range(5):
             peer = Raw(port)

@@ -4,6 +4,7 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 
 import zb
@@ -17,7 +18,7 @@ def unit(name):
         raise zb.Skip("no systemd-analyze")
     text = zb.read(os.path.join(zb.BUILDDIR, "systemd", name))
     assert not re.search(r"@[A-Za-z_]+@", text), "something was not filled in"
-    text = re.sub(r"^(Exec\w+=)/\S*/zbroker ", rf"\1{zb.BUILDDIR}/zbroker ", text, flags=re.M)
+    text = re.sub(r"^(Exec\w+=)/\S*/(zbroker|zbrokerctl) ", rf"\1{zb.BUILDDIR}/\2 ", text, flags=re.M)
     return zb.write(os.path.join(zb.folder(), name), text)
 
 
@@ -45,10 +46,31 @@ def test_the_service_is_shut_tight():
     assert float(score.group(1)) <= BEST, result.stdout
 
 
-def test_a_reload_checks_the_file_first():
+def test_a_reload_fails_when_the_daemon_refuses_it():
     text = zb.read(unit("zbroker.service"))
-    reloads = re.findall(r"^ExecReload=(.*)$", text, re.M)
-    assert len(reloads) == 2 and "/zbroker -t -c " in reloads[0] and reloads[1].endswith("kill -HUP $MAINPID"), reloads
+    (command,) = re.findall(r"^ExecReload=(.*)$", text, re.M)
+    program, *words = command.split()
+    ports = zb.free_ports(3)
+    folder = zb.folder()
+    good = f"[zbroker]\ncontrol = {folder}/control.sock\n[route jobs]\ntype = streamer\n" + "".join(
+        f"{side}_bind = tcp://127.0.0.1:{port}\n" for side, port in zip(("frontend", "backend"), ports))
+    with zb.Daemon(good, folder=folder) as daemon:
+        def reload(ini):
+            zb.write(daemon.file, ini)
+            return zb.run(*(daemon.file if word.endswith("/zbroker.ini") else word for word in words), name=os.path.basename(program))
+
+        assert reload(good + f"backend_bind = tcp://127.0.0.1:{ports[2]}\n").returncode == 0
+        wrong = reload(good + "colour = red\n")
+        assert wrong.returncode == 1 and f"{daemon.file}:7:1: error: [route jobs] colour" in wrong.stderr, wrong
+        with socket.socket() as taken:  # no check of the file finds that
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            refused = reload(good + f"backend_bind = tcp://127.0.0.1:{taken.getsockname()[1]}\n")
+        assert refused.returncode == 1 and "Address already in use" in refused.stderr, refused
+
+
+def test_the_service_tells_when_it_is_ready():
+    text = zb.read(unit("zbroker.service"))
     assert re.search(r"^RestartPreventExitStatus=1 2$", text, re.M)
     assert re.search(r"^Type=notify$", text, re.M)
 

@@ -86,7 +86,7 @@ test_who_was_cut_or_refused_is_told_with_peer_and_reason(void)
                          "event=client-cut route=jobs side=backend client=7 peer=192.0.2.7:4000 reason=too_large");
     LINE(&out, EVENT_CLIENT_REFUSED, EVENT_TEXT("route", "jobs"), EVENT_TEXT("side", "frontend"),
          EVENT_TEXT("peer", "ipc uid 1000 pid 4711"), EVENT_TEXT("reason", "greeting"), EVENT_WORDS("words", "it speaks HTTP"));
-    CHECK_TEXT(out.data, "route jobs: frontend client at \"ipc uid 1000 pid 4711\" refused: it speaks HTTP "
+    CHECK_TEXT(out.data, "route jobs: frontend handshake with \"ipc uid 1000 pid 4711\" failed: it speaks HTTP "
                          "event=client-refused route=jobs side=frontend peer=\"ipc uid 1000 pid 4711\" reason=greeting");
     text_free(&out);
 }

@@ -197,7 +197,7 @@ def test_a_worker_that_comes_and_goes_blocks_and_frees():
         for number in range(0, EACH, 100):
             zb.wait_until(lambda: control.route("jobs")["backend"]["connections"] == 0)
             push.send(b"%d" % number)  # refused: nobody is there
-            zb.wait_until(lambda: control.route("jobs")["frontend"]["messages_received"] == number + 1)
+            zb.wait_until(lambda: control.route("jobs")["blocked"])
             pull = peer(context, zmq.PULL, back)
             for more in range(number + 1, number + 100):
                 push.send(b"%d" % more)

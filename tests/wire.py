@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
 """What engine wire makes of its configuration: limits, live changes, options of the sockets."""
 
+import re
+import signal
+import sys
 import time
 
 import zmq
@@ -361,7 +364,170 @@ def test_a_denied_peer_is_disconnected_and_the_others_stay():
         assert "(live)" in said and "re-created" not in said, said
         route.wait_clients("frontend", 0)
         route.wait_clients("backend", 1)
-        assert "reason=auth" in route.daemon.log()
+        assert "event=client-unwelcome" in route.daemon.log()
+
+
+# --- options --------------------------------------------------------------------------------------------------------------
+
+class Custom(Route):
+    """A custom route whose backend connects to PORT."""
+
+    def __init__(self, frontend, backend, more):
+        self.types = f"frontend_type = {frontend}\nbackend_type = {backend}\n"
+        super().__init__("custom", more)
+
+    def ini(self, more):
+        text = super().ini(self.types + more)
+        return text.replace(f"backend_bind = tcp://127.0.0.1:{self.backend}", f"backend_connect = tcp://127.0.0.1:{self.backend}")
+
+    def back(self, kind, **options):
+        made = self.context.socket(kind)
+        made.linger, made.rcvtimeo, made.sndtimeo = 0, int(10000 * zb.SLOW), int(10000 * zb.SLOW)
+        for name, value in options.items():
+            setattr(made, name, value)
+        made.bind(f"tcp://127.0.0.1:{self.backend}")
+        return made
+
+
+def test_a_peer_is_called_by_connect_routing_id():
+    with Custom("DEALER", "ROUTER", "backend_connect_routing_id = them") as route:
+        service, client = route.back(zmq.DEALER, routing_id=b"another"), route.front(zmq.DEALER)
+        service.send(b"hello")
+        assert client.recv_multipart() == [b"them", b"hello"]
+        client.send_multipart([b"them", b"answer"])
+        assert service.recv() == b"answer"
+
+
+def test_a_probe_is_an_empty_message():
+    with Custom("ROUTER", "DEALER", "backend_probe_router = yes\nbackend_routing_id = us") as route:
+        router = route.back(zmq.ROUTER)
+        assert router.recv_multipart() == [b"us", b""]
+
+
+def test_a_subscriber_that_is_new_gets_the_welcome():
+    with Route("forwarder", "backend_xpub_welcome_msg = welcome") as route:
+        sub = route.back(zmq.SUB, subscribe=b"w")
+        assert sub.recv() == b"welcome"
+        said = route.reload("backend_xpub_welcome_msg = welcome\nmax_topic = 10")
+        assert "(live)" in said, said
+        assert route.back(zmq.SUB, subscribe=b"w").recv() == b"welcome"
+
+
+def upstream(route, on, off):
+    """What a publisher hears when two subscribers ask for the same, and both go again."""
+    pub, subs = route.front(zmq.XPUB, xpub_verboser=1), [route.back(zmq.SUB) for _ in range(2)]
+    route.wait_clients("frontend", 1)
+    heard = []
+    for step, count in [("subscribe", on), ("unsubscribe", off)]:
+        for sub in subs:
+            getattr(sub, step)(b"t")
+        heard += [pub.recv() for _ in range(count)]
+    subs[0].subscribe(b"end")
+    heard.append(pub.recv())
+    return heard
+
+
+def test_a_verbose_side_tells_of_every_subscription():
+    for option, on, off in [("", 1, 1), ("backend_xpub_verbose = yes", 2, 1), ("backend_xpub_verboser = yes", 2, 2)]:
+        with Route("forwarder", option) as route:
+            assert upstream(route, on, off) == [b"\1t"] * on + [b"\0t"] * off + [b"\1end"], option
+
+
+def test_matching_can_be_inverted():
+    ingress = zb.free_port()
+    with Route("forwarder", f"backend_invert_matching = yes\ningress_bind = tcp://127.0.0.1:{ingress}") as route:
+        push, sub = route.peer(zmq.PUSH, ingress), route.back(zmq.SUB, invert_matching=1, subscribe=b"a")
+        route.wait_clients("backend", 1)
+        zb.wait_until(lambda: route.clients("backend")[0]["subscriptions"] == 1)
+        for topic in [b"a1", b"b1", b"a2", b"b2"]:
+            push.send(topic)
+        assert [sub.recv(), sub.recv()] == [b"b1", b"b2"]
+
+
+def test_a_sub_side_asks_for_its_topics():
+    with Custom("SUB", "PUSH", "frontend_subscribe = a\nfrontend_subscribe = b") as route:
+        pub, pull = route.front(zmq.XPUB), route.back(zmq.PULL)
+        assert sorted([pub.recv(), pub.recv()]) == [b"\1a", b"\1b"]
+        for topic in [b"c1", b"b1", b"a1"]:
+            pub.send(topic)
+        assert [pull.recv(), pull.recv()] == [b"b1", b"a1"]
+
+
+def test_a_side_may_connect_once_only():
+    with Custom("PULL", "PUSH", "backend_reconnect_ivl = -1") as route:
+        pull, push = route.back(zmq.PULL), route.front(zmq.PUSH)
+        with zb.Control(route.daemon) as control:
+            down = zb.wait_until(lambda: control.json("status").get("endpoints_down"), what="an endpoint that is down")
+        assert down[0]["endpoint"].endswith(str(route.backend))
+        push.send(b"in vain")
+        assert not pull.poll(500)
+
+
+def test_what_waits_longer_than_linger_is_dropped_at_the_end():
+    with Route("streamer", "backend_linger = 0\nbackend_sndbuf = 4096", "drain_timeout = 1h") as route:
+        raw = zmtp.Raw(route.backend, b"PULL")  # that reads nothing
+        push = route.front(zmq.PUSH)
+        while queued(route) < 5:
+            push.send(b"x" * 5000)
+        assert route.daemon.stop() == 0
+        assert re.search("messages (undelivered|that it had not taken)", route.daemon.log())
+        raw.socket.close()
+
+
+# --- heartbeats -----------------------------------------------------------------------------------------------------------
+
+BEATS = "heartbeat_ivl = 100ms\nheartbeat_timeout = 400ms\nheartbeat_ttl = 1s"
+
+
+def other_process(kind, port, does, **options):
+    """A peer in a process of its own that connects and then DOES something, over and over."""
+    lines = ["import time, zmq", f"peer = zmq.Context().socket({int(kind)})"]
+    lines += [f"peer.{name} = {value!r}" for name, value in options.items()]
+    lines += [f"peer.connect('tcp://127.0.0.1:{port}')", "while True:", f"    {does}"]
+    return zb.spawn([sys.executable, "-c", "\n".join(lines)])
+
+
+def test_a_peer_that_gives_no_sign_of_life_is_cut():
+    for options in [{}, {"heartbeat_ivl": 100}]:
+        with Route("streamer", BEATS) as route:
+            peer = other_process(zmq.PULL, route.backend, "peer.recv()", **options)
+            route.wait_clients("backend", 1)
+            time.sleep(1)  # it lives, and answers
+            assert len(route.clients("backend")) == 1
+            peer.send_signal(signal.SIGSTOP)
+            route.wait_cut("heartbeat")
+            route.wait_clients("backend", 0)
+            peer.send_signal(signal.SIGCONT)
+            route.wait_clients("backend", 1)
+
+
+def test_a_producer_that_is_held_up_is_not_cut_and_does_not_leave():
+    for options in [{}, {"heartbeat_ivl": 100, "heartbeat_timeout": 400}]:
+        with Route("streamer", BEATS) as route:
+            push = route.front(zmq.PUSH, **options)
+            for i in range(100):
+                push.send(b"%d" % i)
+            route.wait_clients("frontend", 1)
+            before = route.clients("frontend")[0]["id"]
+            time.sleep(2)  # far more than each of them would wait
+            assert [each["id"] for each in route.clients("frontend")] == [before]
+            pull = route.back(zmq.PULL)
+            assert [pull.recv() for _ in range(100)] == [b"%d" % i for i in range(100)]
+            assert "cut" not in route.daemon.log()
+
+
+def test_a_worker_that_is_slow_is_not_cut():
+    for options in [{}, {"heartbeat_ivl": 100, "heartbeat_timeout": 400}]:
+        with Route("streamer", BEATS + "\nbackend_sndbuf = 4096") as route:
+            other_process(zmq.PULL, route.backend, "peer.recv(); time.sleep(0.3)", rcvhwm=1, rcvbuf=4096, **options)
+            push = route.front(zmq.PUSH)
+            for _ in range(100):
+                push.send(b"x" * 20000)
+            route.wait_clients("backend", 1)
+            before = route.clients("backend")[0]["id"]
+            time.sleep(3)
+            assert [each["id"] for each in route.clients("backend")] == [before]
+            assert "cut" not in route.daemon.log()
 
 
 zb.main()

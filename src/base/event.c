@@ -65,11 +65,16 @@ static const event_row_t rows[] = {
         "route side client peer"),
     ROW(EVENT_CLIENT_REACHED, "client-reached", DEBUG, "route {route}: {side} client {client} reached",
         "route side client peer"),
+    ROW(EVENT_CLIENT_OLD, "client-old", INFO, "route {route}: {side} client {client} at {peer} speaks ZMTP {zmtp}",
+        "route side client peer zmtp"),
     ROW(EVENT_CLIENT_GONE, "client-gone", DEBUG, "route {route}: {side} client {client} gone",
         "route side client peer user"),
     ROW(EVENT_CLIENT_KICKED, "client-kicked", NOTICE, "route {route}: client {client} kicked", "route client"),
     ROW(EVENT_CLIENT_STALLED, "client-stalled", WARNING, "route {route}: {side} client {client} cut, stalled",
         "route side client peer backlog_bytes"),
+    ROW(EVENT_CLIENT_FRAME, "client-frame", WARNING,
+        "route {route}: {side} client {client} ({peer}) disconnected for a frame larger than maxmsgsize, or one that is broken",
+        "route side client peer user maxmsgsize"),
     ROW(EVENT_CLIENT_UNWELCOME, "client-unwelcome", NOTICE,
         "route {route}: {side} client {client} cut, it may no longer come in as it did", "route side client peer user"),
     ROW(EVENT_CLIENT_CUT, "client-cut", WARNING, "route {route}: {side} client {client} at {peer} cut: {words}",
@@ -85,7 +90,7 @@ static const event_row_t rows[] = {
     ROW(EVENT_REQUEUED, "requeued", INFO,
         "route {route}: {side} client {client} at {peer} broke off, {messages} messages go to others",
         "route side client peer messages"),
-    ROW(EVENT_CLIENT_REFUSED, "client-refused", INFO, "route {route}: {side} client at {peer} refused: {words}",
+    ROW(EVENT_CLIENT_REFUSED, "client-refused", INFO, "route {route}: {side} handshake with {peer} failed: {words}",
         "route side peer reason"),
     ROW(EVENT_HANDSHAKE_FAILED, "handshake-failed", INFO, "route {route}: {side} handshake failed",
         "route side reason code"),
@@ -240,14 +245,40 @@ event_line(event_id_t id, const event_field_t *fields, text_t *out)
     text_free(&tail);
 }
 
+// Strangers can cause as many of these as they like, each one a little different.
+static bool
+is_of_strangers(event_id_t id)
+{
+    return id == EVENT_CLIENT_REFUSED || id == EVENT_CLIENT_CUT || id == EVENT_AUTH_REFUSED;
+}
+
+// What such events have in common: the event, the side, and where the peer is, without its port.
+static void
+put_likeness(text_t *out, event_id_t id, const event_field_t *fields)
+{
+    static const char *const keys[] = { "route", "side", "address", "peer" };
+    text_add(out, "%s", rows[id].name);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const event_field_t *field = find(fields, keys[i], strlen(keys[i]));
+        const char *text = is_known(field) ? field->text : "", *port = strrchr(text, ':'), *pid = strstr(text, " pid ");
+        const char *end = port ? port : pid ? pid : text + strlen(text);
+        text_add(out, " %.*s", (int)(end - text), text);
+    }
+}
+
 void
 event_log(event_id_t id, const event_field_t *fields)
 {
     if (!log_wants(rows[id].level))
         return;
-    text_t line = { 0 };
+    text_t line = { 0 }, like = { 0 };
     event_line(id, fields, &line);
-    log_line(rows[id].level, "%s", line.data);
+    if (is_of_strangers(id)) {
+        put_likeness(&like, id, fields);
+        log_alike(rows[id].level, like.data, line.data);
+    } else
+        log_line(rows[id].level, "%s", line.data);
+    text_free(&like);
     text_free(&line);
 }
 

@@ -78,6 +78,14 @@ record_open(record_t *self, unsigned tag)
 }
 
 void
+record_add(record_t *self, const void *bytes, size_t size)
+{
+    need(self, size);
+    memcpy(self->data + self->size, bytes, size);
+    self->size += size;
+}
+
+void
 record_close(record_t *self, size_t opened)
 {
     uint64_t size = self->size - opened - HEAD_BYTES;

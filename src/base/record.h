@@ -29,6 +29,7 @@ void record_text(record_t *self, unsigned tag, const char *text); // NULL: no fi
 
 // What is added in between is the field's content.
 size_t record_open(record_t *self, unsigned tag);
+void record_add(record_t *self, const void *bytes, size_t size); // no field, but content as it is
 void record_close(record_t *self, size_t opened);
 
 void record_forget(record_t *self);

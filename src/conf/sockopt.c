@@ -38,7 +38,7 @@ static const sockopt_t sockopts[] = {
     {"backlog",                 ZMQ_BACKLOG,                    SOCKOPT_INT,     0,   INT_MAX,   ON_ANY,         0,     WIRE_HONOURS, BESIDE,  "100"},
     {"bindtodevice",            ZMQ_BINDTODEVICE,               SOCKOPT_TEXT,    1,   15,        ON_ANY,         0,     WIRE_HONOURS, BESIDE,  ""},
     {"busy_poll",               NUMBER(BUSY_POLL),              SOCKOPT_INT,     0,   INT_MAX,   ON_ANY,         DRAFT, WIRE_HONOURS, BESIDE,  "0"},
-    {"conflate",                ZMQ_CONFLATE,                   SOCKOPT_BOOL,    0,   1,         ON(ZMQ_PULL) | ON(ZMQ_PUSH) | ON(ZMQ_SUB) | ON(ZMQ_PUB) | ON(ZMQ_DEALER), 0, WIRE_HONOURS, BESIDE,  "no"},
+    {"conflate",                ZMQ_CONFLATE,                   SOCKOPT_BOOL,    0,   1,         ON(ZMQ_PULL) | ON(ZMQ_PUSH) | ON(ZMQ_SUB) | ON(ZMQ_PUB) | ON(ZMQ_DEALER), 0, WIRE_REFUSES, BESIDE,  "no"},
     {"connect_routing_id",      ZMQ_CONNECT_ROUTING_ID,         SOCKOPT_BYTES,   1,   255,       ON(ZMQ_ROUTER) | ON(ZMQ_STREAM), 0, WIRE_HONOURS, BESIDE,  ""},
     {"connect_timeout",         ZMQ_CONNECT_TIMEOUT,            SOCKOPT_MS,      0,   INT_MAX,   ON_ANY,         WIRE_LIVE, WIRE_HONOURS, BESIDE,  "0"},
     {"disconnect_msg",          NUMBER(DISCONNECT_MSG),         SOCKOPT_BYTES,   1,   4000,      ON(ZMQ_ROUTER) | ON_SERVER | ON_PEER, DRAFT, WIRE_REFUSES, BESIDE,  ""},

@@ -27,6 +27,7 @@
 enum {
     ORPHAN_BYTES = 16 * 1024 * 1024,
     LEAVE_MS = 5000,
+    PROMPT_MS = 100, // a peer that says nothing is told more
 };
 
 // Every change is told once. AF_UNIX would tell of each byte that the peer takes, so there room is asked for when it is missed.
@@ -101,6 +102,8 @@ conn_enter(conn_t *self)
         self->next->previous = self;
     port->conns = self;
     wire->alive++;
+    if (wire->next_tick_ms > wire->now_ms + PROMPT_MS)
+        wire->next_tick_ms = wire->now_ms + PROMPT_MS;
     if (self->fd != -1 && loop_watch(&wire->loop, self->fd, WATCHED_EVENTS | (self->ipc ? 0 : EPOLLOUT), &self->watched) == -1)
         conn_break(self, CUT_NONE, "%s", strerror(errno));
     conn_schedule(self);
@@ -119,7 +122,7 @@ conn_new(wport_t *port, int fd, dialled_t *dialled, const char *peer_name, const
     self->peer_name = xstrdup(peer_name);
     self->host = xstrdup(host);
     self->since_wall_ns = clock_wall_ns();
-    self->heard_ms = self->moved_ms = self->asked_ms = now_ms;
+    self->since_ms = self->heard_ms = self->moved_ms = self->asked_ms = now_ms;
     self->deadline_ms = port->handshake_ms > 0 ? now_ms + port->handshake_ms : INT64_MAX;
     self->handshake = handshake_new(&port->greeting);
     conn_enter(self);
@@ -417,6 +420,8 @@ conn_tick(conn_t *self)
         return tick_open(self);
     if (self->handshake && self->wire->now_ms >= self->deadline_ms)
         conn_refuse(self, HANDSHAKE_TIMEOUT, "its handshake was not done within handshake_ivl");
+    else if (self->handshake && self->state == CONN_GREETING)
+        login_prompt(self);
     return false;
 }
 

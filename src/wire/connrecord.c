@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <zmq.h>
 
 // Never used for anything else again. Below 100: the numbers of the table.
 enum {
@@ -97,6 +96,7 @@ static const number_row_t numbers[] = {
     NUMBER(41, received_bytes, ANY),
     NUMBER(42, sent_bytes, ANY),
     NUMBER(43, dropped, ANY),
+    NUMBER(44, since_ms, INT64_MAX),
 };
 
 static uint64_t

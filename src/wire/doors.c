@@ -37,6 +37,15 @@ is_admitted(const wport_t *port, const char *host)
     return !guard || guard->address(guard->arg, wire->name, port->side, host) == ADMISSION_WELCOME;
 }
 
+// HANDSHAKE_REASONS: it may say who it is.
+static handshake_reason_t
+refusal_of(wport_t *port, const char *host)
+{
+    if (port->locked || !is_admitted(port, host))
+        return HANDSHAKE_AUTH;
+    return places_wait(port) ? HANDSHAKE_REASONS : HANDSHAKE_LIMITED;
+}
+
 static void
 welcome(const door_t *door, int fd, const address_t *address)
 {
@@ -51,7 +60,9 @@ welcome(const door_t *door, int fd, const address_t *address)
         tcp_options(&options, port->conf);
         tcp_tune(fd, &options);
     }
-    if (port->locked || !is_admitted(port, host) || !places_wait(port)) {
+    handshake_reason_t refusal = refusal_of(port, host);
+    if (refusal != HANDSHAKE_REASONS) {
+        counter_add(&port->counters->handshake_failures[refusal], 1);
         close(fd);
         return;
     }
@@ -59,6 +70,8 @@ welcome(const door_t *door, int fd, const address_t *address)
     conn->is_unnamed = true;
     conn->listener = door->listener;
 }
+
+static void close_door(door_t *self);
 
 // No descriptor for it, or it has gone again: whoever waits is told of once more.
 static bool
@@ -79,7 +92,10 @@ on_knock(watched_t *watched, uint32_t events)
     door_t *self = (door_t *)watched;
     (void)events;
     for (int i = 0; i < ACCEPTED_AT_ONCE && self->open; i++)
-        if (!accept_one(self))
+        if (places_crowded(self->port)) {
+            close_door(self);
+            self->port->crowded = true;
+        } else if (!accept_one(self))
             return;
 }
 
@@ -158,8 +174,10 @@ set_side(wport_t *port, bool open)
             (open ? open_door : close_door)(i);
             changed |= i->open == open;
         }
-    if (changed)
+    if (changed && port->is_full == open) {
+        port->is_full = !open;
         say_full(port, !open);
+    }
 }
 
 void
@@ -173,6 +191,15 @@ doors_open_side(wport_t *port)
 {
     if (places_free(port))
         set_side(port, true);
+}
+
+void
+doors_look_at_crowd(wport_t *port)
+{
+    if (!port->crowded || places_crowded(port))
+        return;
+    port->crowded = false;
+    doors_open_side(port);
 }
 
 void

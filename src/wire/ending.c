@@ -84,12 +84,14 @@ send_clients_away(wire_t *self, bool force)
 
 // --- what is left ----------------------------------------------------------------------
 
+// What has waited for LINGERED_MS does so no longer on a side whose linger says so.
 static bool
-anything_queued(const wire_t *self)
+anything_queued(const wire_t *self, int64_t lingered_ms)
 {
     for (side_t side = 0; side < SIDES; side++) {
         const wport_t *port = &self->ports[side];
-        if (!port->socktype || side == SIDE_CAPTURE)
+        int64_t linger_ms = self->conf->sides[side].linger_ms;
+        if (!port->socktype || side == SIDE_CAPTURE || (linger_ms >= 0 && lingered_ms >= linger_ms))
             continue;
         if (port->returned.count > 0 || port->parked)
             return true;
@@ -158,18 +160,29 @@ leave_inputs(wire_t *self)
 static void
 deliver_the_rest(wire_t *self)
 {
-    while (anything_queued(self) && !hurries(self))
+    int64_t start = clock_mono_ms();
+    while (anything_queued(self, clock_mono_ms() - start) && !hurries(self))
         round_run(self, TURN_MS);
 }
 
 // A connection that is closed with something unread loses what is on its way to the
 // peer: so the peer is told that this was all, and is heard until it has gone.
 static void
+part_from(const wire_t *self, conn_t *conn)
+{
+    int64_t linger_ms = self->conf->sides[conn->port->side].linger_ms;
+    conn_half_close(conn);
+    if (linger_ms >= 0)
+        conn->deadline_ms = self->now_ms + linger_ms;
+}
+
+static void
 part(wire_t *self)
 {
     for (side_t side = 0; side < SIDES; side++)
         for (conn_t *conn = self->ports[side].conns; conn; conn = conn->next)
-            conn_half_close(conn);
+            part_from(self, conn);
+    self->next_tick_ms = self->now_ms;
     self->stopped = self->frozen = false;
     while (self->alive > 0 && !hurries(self))
         round_run(self, TURN_MS);

@@ -37,9 +37,9 @@ fan_open(wport_t *self)
         return self->own;
     fan_t *fan = self->own = xcalloc(1, sizeof *fan);
     fan->interest = interest_new();
-    fan->verboser = options_number(self->conf, ZMQ_XPUB_VERBOSER, 0);
-    fan->verbose = fan->verboser || options_number(self->conf, ZMQ_XPUB_VERBOSE, 0);
-    fan->invert = options_number(self->conf, ZMQ_INVERT_MATCHING, 0);
+    fan->verboser = side_option(self->conf, "xpub_verboser", 0);
+    fan->verbose = fan->verboser || side_option(self->conf, "xpub_verbose", 0);
+    fan->invert = side_option(self->conf, "invert_matching", 0);
     fan->upstream = self->socktype->type == ZMQ_XPUB;
     return fan;
 }
@@ -183,7 +183,7 @@ static int
 subscriber_joined(conn_t *conn)
 {
     subscriber_rejoined(conn);
-    const char *welcome = options_text(conn->port->conf, ZMQ_XPUB_WELCOME_MSG);
+    const char *welcome = options_text(conn->port->conf, "xpub_welcome_msg");
     if (welcome)
         output_frame(conn, 0, NULL, 0, welcome, strlen(welcome));
     if (conn->major == 1)

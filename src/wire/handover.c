@@ -2,8 +2,11 @@
 #include "wire/handover.h"
 
 #include "base/event.h"
+#include "base/hash.h"
 #include "base/idset.h"
 #include "base/mem.h"
+#include "base/text.h"
+#include "flow/luggage.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
 #include "wire/connrecord.h"
@@ -19,7 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <zmq.h>
 
 // A number is never used for anything else again. Whoever changes what one means makes another format.
 enum { FORMAT = 1 };
@@ -34,51 +36,47 @@ enum {
     TAG_TURN,
     TAG_RETURNED,
     TAG_OWN,
+    TAG_TERMS,
 };
 
 // --- whom another configuration may keep -----------------------------------------------
 
-static bool
-same_text(const char *a, const char *b)
+static void
+add_word(text_t *words, const char *word)
 {
-    return a == b || (a && b && strcmp(a, b) == 0);
+    text_add(words, "%s", word ? word : "");
+    text_bytes(words, "", 1);
 }
 
-static bool
-same_security(const security_conf_t *a, const security_conf_t *b)
+// Who may come in, and what our peers were told when they came, as one number: it holds a password.
+static uint64_t
+terms_of(const side_conf_t *side)
 {
-    return a->mechanism == b->mechanism && same_text(a->server_cert, b->server_cert) &&
-           same_text(a->client_cert, b->client_cert) && same_text(a->peer_cert, b->peer_cert) &&
-           same_text(a->plain_username, b->plain_username) && same_text(a->plain_password, b->plain_password);
-}
-
-// What our peers were told when they came.
-static bool
-says_the_same(const side_conf_t *a, const side_conf_t *b)
-{
-    static const int told[] = { ZMQ_ROUTING_ID, ZMQ_SUBSCRIBE, ZMQ_XPUB_WELCOME_MSG };
+    static const char *const told[] = { "routing_id", "connect_routing_id", "subscribe", "xpub_welcome_msg" };
+    const security_conf_t *security = &side->security;
+    const char *const words[] = { security->server_cert, security->client_cert, security->peer_cert,
+                                  security->plain_username, security->plain_password };
+    text_t all = { 0 };
+    text_add(&all, "%d %d ", side->type, (int)security->mechanism);
+    for (size_t i = 0; i < COUNT(words); i++)
+        add_word(&all, words[i]);
     for (size_t i = 0; i < COUNT(told); i++)
-        if (!same_text(options_text(a, told[i]), options_text(b, told[i])))
-            return false;
-    return true;
-}
-
-static bool
-may_keep(const wport_t *port, const side_conf_t *wanted)
-{
-    if (!port->conns && port->returned.count == 0)
-        return true;
-    const side_conf_t *had = port->conf;
-    return had->type == wanted->type && same_security(&had->security, &wanted->security) && says_the_same(had, wanted);
+        add_word(&all, options_text(side, told[i]));
+    uint64_t terms = hash_bytes(all.data, all.size);
+    explicit_bzero(all.data, all.size);
+    text_free(&all);
+    return terms;
 }
 
 static bool
 may_keep_all(const wire_t *self, const route_conf_t *successor)
 {
     bool keep = self->conf->engine == successor->engine && self->conf->flow == successor->flow;
-    for (side_t side = 0; side < SIDES && keep; side++)
-        if (self->ports[side].socktype)
-            keep = may_keep(&self->ports[side], &successor->sides[side]);
+    for (side_t side = 0; side < SIDES && keep; side++) {
+        const wport_t *port = &self->ports[side];
+        bool any = port->socktype && (port->conns || port->returned.count > 0);
+        keep = !any || terms_of(port->conf) == terms_of(&successor->sides[side]);
+    }
     return keep;
 }
 
@@ -127,6 +125,7 @@ save_port(const wport_t *port, record_t *to)
     size_t opened = record_open(to, TAG_PORT);
     record_number(to, TAG_SIDE, port->side);
     record_number(to, TAG_TURN, port->turn);
+    record_number(to, TAG_TERMS, terms_of(port->conf));
     save_returned(port, to);
     save_own(port, to);
     record_close(to, opened);
@@ -166,6 +165,17 @@ vanish_all(wport_t *port)
     port_count(port);
 }
 
+static void
+save_fds(const wire_t *self, record_t *to)
+{
+    size_t opened = record_open(to, LUGGAGE_FDS);
+    for (side_t side = 0; side < SIDES; side++)
+        for (const conn_t *conn = self->ports[side].conns; conn; conn = conn->next)
+            if (conn->fd != -1)
+                record_add(to, &conn->fd, sizeof conn->fd);
+    record_close(to, opened);
+}
+
 typedef struct {
     const route_conf_t *successor;
     record_t *luggage;
@@ -188,6 +198,7 @@ save_in_thread(wire_t *self, void *arg)
     for (side_t side = 0; side < SIDES; side++)
         if (self->ports[side].socktype)
             save_conns(&self->ports[side], to);
+    save_fds(self, to);
     self->closing = self->handed_over = true;
     atomic_store(&self->finish, FINISH_AT_ONCE); // it obeys nobody any more
     doors_hold(self, true);
@@ -337,6 +348,24 @@ is_known(record_fields_t from)
     return record_find(from, TAG_FORMAT, &field) && record_to_number(&field, FORMAT, &format);
 }
 
+// A configuration that was read after it was written may say otherwise.
+static bool
+has_our_terms(wire_t *self, record_fields_t from)
+{
+    record_field_t field;
+    uint64_t terms;
+    while (record_next(&from, &field)) {
+        if (field.tag != TAG_PORT)
+            continue;
+        record_fields_t inside = record_inside(&field);
+        const wport_t *port = port_of(self, inside);
+        if (!port || !record_find(inside, TAG_TERMS, &field) || !record_to_number(&field, UINT64_MAX, &terms) ||
+            terms != terms_of(port->conf))
+            return false;
+    }
+    return true;
+}
+
 // The round robin goes on where it was, also past those that came back after it was read.
 static void
 settle_turns(wire_t *self, const uint32_t *turns)
@@ -372,26 +401,14 @@ restore_all(wire_t *self, record_fields_t from)
 void
 handover_restore(wire_t *self)
 {
+    record_fields_t from = record_fields(&self->luggage);
     if (!self->luggage.data)
         return;
-    if (is_known(record_fields(&self->luggage)))
-        restore_all(self, record_fields(&self->luggage));
+    if (!is_known(from))
+        say_lost(self, luggage_drop(&self->luggage), "another version has written it");
+    else if (!has_our_terms(self, from))
+        say_lost(self, luggage_drop(&self->luggage), "socket types or security are others now");
     else
-        say_lost(self, handover_drop(&self->luggage), "another version has written it");
+        restore_all(self, from);
     record_forget(&self->luggage);
-}
-
-uint64_t
-handover_drop(record_t *luggage)
-{
-    uint64_t closed = 0;
-    record_field_t field;
-    for (record_fields_t from = record_fields(luggage); record_next(&from, &field);) {
-        int fd = field.tag == TAG_CONN ? connrecord_fd(record_inside(&field)) : -1;
-        if (fd != -1)
-            close(fd);
-        closed += fd != -1;
-    }
-    record_forget(luggage);
-    return closed;
 }

@@ -19,7 +19,4 @@ void handover_take(route_t *self, record_t *luggage); // before its thread runs
 // In its thread, before it connects.
 void handover_restore(wire_t *self);
 
-// Nobody takes it: its connections are closed. Returns how many.
-uint64_t handover_drop(record_t *luggage);
-
 #endif

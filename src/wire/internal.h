@@ -134,6 +134,7 @@ struct conn {
     int64_t since_wall_ns;
     int64_t deadline_ms; // of the handshake, or of one that was asked to leave
     int64_t moved_ms;    // when it took bytes last
+    int64_t since_ms;
     int64_t heard_ms;    // when something came from it
     int64_t fed_ms;      // when it got messages of ours
     int64_t ping_ms;     // our last PING
@@ -198,6 +199,8 @@ struct wport {
     uint32_t turn;    // round robin
     uint32_t unnamed; // in their handshake
     conn_t *parked;   // of other ports, until a peer here has room
+    bool is_full;     // that was said: max_clients is reached
+    bool crowded;     // newcomers wait: see places.h
     bool contended;   // several waited for it: one message a turn
     spans_t returned; // of peers that left, or read ahead in the drain: before all others
     void *own;        // the socket type's
@@ -205,7 +208,7 @@ struct wport {
     uint64_t sndhwm, rcvhwm, queue_bytes, maxmsgsize; // UINT64_MAX: no limit
     uint32_t max_parts;
     int64_t handshake_ms, heartbeat_ms, heartbeat_timeout_ms, heartbeat_ttl_ms;
-    bool conflate, lossy;
+    bool lossy;
 
     load_t received, sent; // since the counters were written last
     load_t queued;         // in the peers' queues now

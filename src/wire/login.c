@@ -67,7 +67,7 @@ void
 login_configure(wport_t *port)
 {
     const side_conf_t *side = port->conf;
-    const char *id = options_text(side, ZMQ_ROUTING_ID);
+    const char *id = options_text(side, "routing_id");
     handshake_mechanism_t mechanism = mechanism_of(side);
     port->greeting = (handshake_conf_t){
         .type = side->type,
@@ -374,6 +374,14 @@ login_go_on(conn_t *conn)
         else if (errno != EAGAIN && errno != EINTR)
             conn_refuse(conn, HANDSHAKE_PROTOCOL, "%s", strerror(errno));
     }
+    if (conn->writable)
+        flush(conn);
+}
+
+void
+login_prompt(conn_t *conn)
+{
+    handshake_prompt(conn->handshake);
     if (conn->writable)
         flush(conn);
 }

@@ -12,6 +12,7 @@ void login_unconfigure(wport_t *port);
 
 void login_greet(conn_t *conn);  // send what we send first
 void login_go_on(conn_t *conn);  // read what is there
+void login_prompt(conn_t *conn); // it has said nothing for a while
 void login_answer(conn_t *conn); // the guard may have its verdict now
 void login_forget(conn_t *conn); // it has ended
 void login_review(conn_t *conn); // the policy has changed: may it stay?

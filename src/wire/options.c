@@ -1,30 +1,15 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "wire/options.h"
 
-#include <stdlib.h>
-#include <zmq.h>
-
-static const option_conf_t *
-find(const side_conf_t *side, int number)
-{
-    for (size_t i = 0; i < side->option_count; i++)
-        if (side->options[i].option->option == number)
-            return &side->options[i];
-    return NULL;
-}
-
-int64_t
-options_number(const side_conf_t *side, int number, int64_t otherwise)
-{
-    const option_conf_t *option = find(side, number);
-    return option ? option->value.number : otherwise;
-}
+#include <string.h>
 
 const char *
-options_text(const side_conf_t *side, int number)
+options_text(const side_conf_t *side, const char *key)
 {
-    const option_conf_t *option = find(side, number);
-    return option ? option->value.text : NULL;
+    for (size_t i = 0; i < side->option_count; i++)
+        if (strcmp(side->options[i].option->key, key) == 0)
+            return side->options[i].value.text;
+    return NULL;
 }
 
 // 0 or less: no limit.
@@ -38,18 +23,17 @@ void
 options_read(wport_t *port)
 {
     const side_conf_t *side = port->conf;
-    int64_t max = options_number(side, ZMQ_MAXMSGSIZE, -1);
-    port->sndhwm = limit(options_number(side, ZMQ_SNDHWM, 1000));
-    port->rcvhwm = limit(options_number(side, ZMQ_RCVHWM, 1000));
+    int64_t max = side_option(side, "maxmsgsize", -1);
+    port->sndhwm = limit(side_option(side, "sndhwm", 1000));
+    port->rcvhwm = limit(side_option(side, "rcvhwm", 1000));
     port->queue_bytes = limit(port->wire->conf->queue_bytes);
     port->maxmsgsize = max >= 0 ? (uint64_t)max : UINT64_MAX;
     port->max_parts = (uint32_t)side->max_parts;
-    port->handshake_ms = options_number(side, ZMQ_HANDSHAKE_IVL, 30000);
-    port->heartbeat_ms = options_number(side, ZMQ_HEARTBEAT_IVL, 0);
-    port->heartbeat_timeout_ms = options_number(side, ZMQ_HEARTBEAT_TIMEOUT, -1);
+    port->handshake_ms = side_option(side, "handshake_ivl", 30000);
+    port->heartbeat_ms = side_option(side, "heartbeat_ivl", 0);
+    port->heartbeat_timeout_ms = side_option(side, "heartbeat_timeout", -1);
     if (port->heartbeat_timeout_ms < 0)
         port->heartbeat_timeout_ms = port->heartbeat_ms;
-    port->heartbeat_ttl_ms = options_number(side, ZMQ_HEARTBEAT_TTL, 0);
-    port->conflate = options_number(side, ZMQ_CONFLATE, 0);
+    port->heartbeat_ttl_ms = side_option(side, "heartbeat_ttl", 0);
     port->lossy = !side->nodrop;
 }

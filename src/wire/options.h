@@ -8,8 +8,6 @@
 
 void options_read(wport_t *port); // out of port->conf
 
-// The value of libzmq's option NUMBER on SIDE, OTHERWISE where it is not set.
-int64_t options_number(const side_conf_t *side, int number, int64_t otherwise);
-const char *options_text(const side_conf_t *side, int number); // NULL: not set
+const char *options_text(const side_conf_t *side, const char *key); // of the socket option KEY; NULL: not set
 
 #endif

@@ -5,6 +5,8 @@
 #include "wire/conn.h"
 #include "wire/doors.h"
 
+enum { HANDSHAKE_USUAL_MS = 1000 }; // a peer that means it has done it by then
+
 static capacity_t *
 capacity_of(const wport_t *port)
 {
@@ -85,6 +87,8 @@ places_named(conn_t *conn)
     conn->port->unnamed--;
     if (capacity)
         capacity_give_unnamed(capacity);
+    if (conn->port->crowded)
+        doors_look_at_crowd(conn->port);
 }
 
 // The newest connection is at the front.
@@ -96,6 +100,16 @@ oldest_unnamed(const wport_t *port)
         if (i->is_unnamed)
             oldest = i;
     return oldest;
+}
+
+bool
+places_crowded(const wport_t *port)
+{
+    capacity_t *capacity = capacity_of(port);
+    if (!capacity || port->unnamed < capacity_unnamed_of_side(capacity))
+        return false;
+    const conn_t *oldest = oldest_unnamed(port);
+    return oldest && port->wire->now_ms - oldest->since_ms < HANDSHAKE_USUAL_MS;
 }
 
 // Strangers who say nothing keep nobody out: the oldest of them goes, not who has just come.

@@ -109,6 +109,8 @@ join(conn_t *conn, int (*joined)(conn_t *conn))
     put_at(self, self->count++, conn);
     swap(self, conn->place, self->ready++);
     self->wire->made_room = true;
+    if (side_option(self->conf, "probe_router", 0))
+        output_frame(conn, 0, NULL, 0, NULL, 0);
     return 0;
 }
 

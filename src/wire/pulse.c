@@ -63,9 +63,10 @@ reassure(conn_t *conn)
     int64_t now_ms = conn->wire->now_ms;
     conn->heard_ms = now_ms;
     conn->pinged_ms = 0;
-    if (conn->asks_every_ms == 0)
+    int64_t interval_ms = pulse_interval_ms(conn);
+    if (interval_ms == 0)
         return false;
-    if (now_ms - conn->asked_ms >= conn->asks_every_ms / 2) {
+    if (now_ms - conn->asked_ms >= interval_ms / 2) {
         conn->asked_ms = now_ms;
         output_urgent(conn, pong, traffic_pong(pong, NULL, 0));
     }

@@ -51,7 +51,7 @@ router_of(wport_t *self)
     router_t *router = self->own = xcalloc(1, sizeof *router);
     router->bucket_count = BUCKETS_FIRST;
     router->buckets = xcalloc(router->bucket_count, sizeof *router->buckets);
-    router->handover = options_number(self->conf, ZMQ_ROUTER_HANDOVER, 0);
+    router->handover = side_option(self->conf, "router_handover", 0);
     if (getrandom(&router->last, sizeof router->last, 0) != sizeof router->last)
         router->last = (uint64_t)self->wire->now_ms << 20;
     return router;
@@ -138,6 +138,18 @@ give_own_id(router_t *self, conn_t *conn)
     memcpy(conn->routing_id + 5, &unique, sizeof unique);
 }
 
+// connect_routing_id: the peer that we connect to is called so, whatever it says of itself.
+static void
+name_ourselves(conn_t *conn)
+{
+    const char *id = conn->outgoing ? options_text(conn->port->conf, "connect_routing_id") : NULL;
+    if (!id)
+        return;
+    free(conn->routing_id);
+    conn->routing_id = (uint8_t *)xstrdup(id);
+    conn->routing_id_size = (uint8_t)strlen(id);
+}
+
 // Does another connection have the id that CONN chose, or is an answer on its way to another user?
 static int
 claim_name(router_t *self, conn_t *conn)
@@ -163,6 +175,7 @@ static int
 client_joined(conn_t *conn)
 {
     router_t *self = router_of(conn->port);
+    name_ourselves(conn);
     if (conn->routing_id_size > 0 && conn->routing_id[0] == 0) {
         conn_refuse(conn, HANDSHAKE_PROTOCOL, "its routing id begins with a 0 byte");
         return -1;
@@ -317,7 +330,12 @@ by_own_id(const router_t *self, const uint8_t *id)
     uint32_t slot;
     memcpy(&slot, id + 1, sizeof slot);
     conn_t *conn = slot < self->count ? self->slots[slot] : NULL;
-    return conn && conn->routing_id_size == OWN_ID_BYTES && memcmp(conn->routing_id, id, OWN_ID_BYTES) == 0 ? conn : NULL;
+    if (!conn || conn->routing_id_size != OWN_ID_BYTES)
+        return NULL;
+    uint64_t unique, wanted; // the rest says where it is
+    memcpy(&unique, conn->routing_id + 5, sizeof unique);
+    memcpy(&wanted, id + 5, sizeof wanted);
+    return unique == wanted && conn->routing_id[0] == 0 ? conn : NULL;
 }
 
 static void

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
+#include "wire/doors.h"
 #include "wire/observe.h"
 #include "wire/output.h"
 #include "wire/port.h"
@@ -90,6 +91,7 @@ tick(wire_t *self)
             continue;
         soon |= is_short(port);
         port_tick(port);
+        doors_look_at_crowd(port);
         for (conn_t *conn = port->conns; conn; conn = conn->next)
             soon |= conn_tick(conn);
     }

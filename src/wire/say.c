@@ -18,6 +18,14 @@ known(const char *text)
     return text && *text ? text : NULL;
 }
 
+static void
+say_old(const conn_t *conn)
+{
+    log_event(EVENT_CLIENT_OLD, EVENT_TEXT("route", conn->wire->name), EVENT_TEXT("side", side_name(conn->port->side)),
+              EVENT_NUMBER("client", conn->id), EVENT_TEXT("peer", conn->peer_name),
+              EVENT_TEXT("zmtp", conn->major == 1 ? "1.0" : "2.0"));
+}
+
 void
 say_opened(const conn_t *conn)
 {
@@ -25,6 +33,8 @@ say_opened(const conn_t *conn)
     log_event(conn->outgoing ? EVENT_CLIENT_REACHED : EVENT_CLIENT_CONNECTED, EVENT_TEXT("route", conn->wire->name),
               EVENT_TEXT("side", side_name(conn->port->side)), EVENT_NUMBER("client", conn->id),
               EVENT_TEXT("peer", conn->peer_name));
+    if (conn->major < 3)
+        say_old(conn);
 }
 
 static void

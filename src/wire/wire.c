@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
+#include "flow/luggage.h"
 #include "wire/sides.h"
 #include "wire/clients.h"
 #include "wire/conn.h"
@@ -78,7 +79,7 @@ static void
 free_route(wire_t *self)
 {
     observe_close(self);
-    handover_drop(&self->luggage);
+    luggage_drop(&self->luggage);
     for (side_t side = 0; side < SIDES; side++)
         if (self->ports[side].socktype) {
             login_unconfigure(&self->ports[side]);

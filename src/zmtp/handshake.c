@@ -429,6 +429,14 @@ handshake_verdict(handshake_t *self, handshake_verdict_t verdict)
 
 // --- what it came to ------------------------------------------------------------
 
+void
+handshake_prompt(handshake_t *self)
+{
+    bool waits = self->is.state == HANDSHAKE_GOES_ON && self->is.stage == STAGE_COMMAND;
+    if (waits && self->script && self->script->prompt)
+        self->script->prompt(self);
+}
+
 const uint8_t *
 handshake_output(const handshake_t *self, size_t *size)
 {

@@ -63,6 +63,9 @@ handshake_state_t handshake_state(const handshake_t *self);
 // SIZE only if the state is no longer GOES_ON.
 size_t handshake_feed(handshake_t *self, const uint8_t *in, size_t size);
 
+// The peer has been silent for a while: say what can be said without it.
+void handshake_prompt(handshake_t *self);
+
 // What is to be written, *SIZE octets, valid until the next call; then say how many
 // of them were.
 const uint8_t *handshake_output(const handshake_t *self, size_t *size);

@@ -43,6 +43,7 @@ typedef struct {
     uint8_t old_head; // frames have the heads of ZMTP 1.0
     uint8_t fault;
     uint8_t has_session;
+    uint8_t said_ready; // NULL
     char words[HANDSHAKE_WORDS_MAX];
     handshake_peer_t peer;
     handshake_curve_t curve;
@@ -72,6 +73,7 @@ typedef struct script {
     void (*begin)(handshake_t *self);     // the greeting is over
     handshake_step_t steps[SCRIPT_STEPS]; // in their order; after the last one we are ready
     void (*welcome)(handshake_t *self);   // the verdict is good; NULL: never asks
+    void (*prompt)(handshake_t *self);    // do not wait for the peer any longer; NULL: it has to say something
     void (*claim)(const handshake_t *self, handshake_claim_t *claim);
 } script_t;
 
