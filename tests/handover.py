@@ -3,19 +3,16 @@
 
 ZB_HANDOVERS is how often in a test."""
 
-import collections
-import contextlib
 import os
 import struct
 import threading
 
 import zmq
-import zmq.auth
 import zb
 import zmtp
+from load import WAIT, Sender, Taker, hand_over_under_load, running
 
 HANDOVERS = int(os.environ.get("ZB_HANDOVERS", "20"))
-WAIT = int(10000 * zb.SLOW)
 
 
 class Broker:
@@ -101,93 +98,6 @@ backend_bind = tcp://127.0.0.1:{self.back}
         self.daemon.kill()
 
 
-class Worker(threading.Thread):
-    """Runs STEP until it is stopped."""
-
-    def __init__(self, step):
-        super().__init__(daemon=True)
-        self.step, self.stopping, self.problem = step, False, None
-        self.start()
-
-    def run(self):
-        try:
-            while not self.stopping:
-                self.step()
-        except Exception as problem:  # shown by stop
-            self.problem = problem
-
-    def stop(self):
-        self.stopping = True
-        self.join()
-        if self.problem:
-            raise self.problem
-
-
-@contextlib.contextmanager
-def running(*steps):
-    workers = [Worker(step) for step in steps]
-    try:
-        yield
-    finally:
-        for worker in workers:
-            worker.stopping = True
-        for worker in workers:
-            worker.join()
-    for worker in workers:
-        worker.stop()
-
-
-class Sender:
-    """Sends numbered messages of many sizes; where they are AHEAD of what TAKER has, it waits."""
-
-    SIZES = (0, 10, 300, 5000, 70000)
-
-    def __init__(self, socket, number, taker, ahead=2000):
-        self.socket, self.number, self.taker, self.ahead, self.sent = socket, number, taker, ahead, 0
-
-    def __call__(self):
-        if self.sent - self.taker.next[self.number] > self.ahead:
-            self.taker.news.wait(0.01)
-            return
-        size = self.SIZES[self.sent % len(self.SIZES)] if self.sent % 50 == 0 else self.sent % 300
-        self.socket.send_multipart([struct.pack("<II", self.number, self.sent), b"x" * size])
-        self.sent += 1
-
-
-class Taker:
-    """Notes what is lost, doubled or out of turn of each sender."""
-
-    def __init__(self, socket):
-        self.socket, self.next, self.wrong, self.count, self.news = socket, collections.Counter(), [], 0, threading.Event()
-
-    def __call__(self):
-        if not self.socket.poll(20):
-            return
-        parts = self.socket.recv_multipart()
-        number, at = struct.unpack("<II", parts[0])
-        if at != self.next[number] or len(parts) != 2:
-            self.wrong.append((number, self.next[number], at))
-        self.next[number] = at + 1
-        self.count += 1
-        self.news.set()
-
-
-def hand_over_under_load(broker, senders, takers):
-    with running(*takers):
-        with running(*senders):
-            for _ in range(HANDOVERS):
-                before = sum(taker.count for taker in takers)
-                broker.recreate()
-                zb.wait_until(lambda: sum(taker.count for taker in takers) > before + 100, 20, "messages after it")
-        for taker in takers:
-            for sender in senders:
-                if sender.taker is taker:
-                    zb.wait_until(lambda: taker.next[sender.number] == sender.sent, 20, "the last message")
-    assert not any(taker.wrong for taker in takers), [taker.wrong[:9] for taker in takers]
-    assert broker.disconnects() == 0
-    print(f"# {sum(sender.sent for sender in senders)} messages, {HANDOVERS} handovers")
-
-
 def each_security(test):
     test(False)
     test(True)
@@ -201,7 +111,7 @@ def test_a_streamer_is_handed_over():
             taker = Taker(broker.to_back(zmq.PULL))
             senders = [Sender(broker.to_front(zmq.PUSH), i, taker) for i in range(3)]
             broker.wait_clients(3, 1)
-            hand_over_under_load(broker, senders, [taker])
+            hand_over_under_load(broker, senders, [taker], HANDOVERS, broker.recreate)
             sent = sum(sender.sent for sender in senders)
             zb.wait_until(lambda: broker.stats()["frontend"]["messages_received"] == broker.stats()["backend"]["messages_sent"] == sent)
             broker.wait_clients(3, 1)
@@ -227,7 +137,7 @@ def test_a_forwarder_is_handed_over_with_its_subscriptions():
                 takers[sender.number].next[sender.number] = sender.sent
                 while takers[sender.number].socket.poll(200):
                     takers[sender.number].socket.recv_multipart()
-            hand_over_under_load(broker, senders, takers)
+            hand_over_under_load(broker, senders, takers, HANDOVERS, broker.recreate)
             assert not pub.poll(0), pub.recv()  # it was told nothing again
             subs[0].unsubscribe(struct.pack("<I", 0))
             assert pub.recv() == b"\0" + struct.pack("<I", 0)
@@ -276,7 +186,7 @@ def test_a_pair_is_handed_over():
             taker = Taker(broker.to_back(zmq.PAIR))
             sender = Sender(broker.to_front(zmq.PAIR), 0, taker)
             broker.wait_clients(1, 1)
-            hand_over_under_load(broker, [sender], [taker])
+            hand_over_under_load(broker, [sender], [taker], HANDOVERS, broker.recreate)
     each_security(test)
 
 
@@ -394,6 +304,17 @@ def test_another_security_sends_them_away():
         broker.more = f"backend_security = plain\nbackend_users = {broker.folder}/users"
         zb.write(broker.daemon.file, broker.ini())
         assert "(re-created)" in broker.control.ask("reload"), users
+        zb.wait_until(lambda: broker.disconnects() == 2)
+
+
+def test_a_new_key_sends_them_away():
+    with Broker("streamer", curve=True) as broker:
+        push, pull = broker.to_front(zmq.PUSH), broker.to_back(zmq.PULL)
+        push.send(b"before")
+        assert pull.recv() == b"before"
+        public, secret = (each.decode() for each in zmq.curve_keypair())
+        zb.write(f"{broker.folder}/server.cert", f'curve\n    public-key = "{public}"\n    secret-key = "{secret}"\n', 0o600)
+        assert "new key" in broker.control.ask("reload")
         zb.wait_until(lambda: broker.disconnects() == 2)
 
 

@@ -57,10 +57,10 @@ do_replace(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *rea
 {
     slot_t *slot = slot_find(self, step->running->name);
     route_conf_t *old = slot->conf;
-    bool had_route = slot->route, kept = false;
-    record_t luggage = { 0 };
+    bool had_route = slot->route;
     if (had_route) {
-        kept = ready->route && route_save(slot->route, step->wanted, &luggage);
+        if (ready->route)
+            route_save(slot->route, step->wanted, &slot->luggage);
         route_stop_accepting(slot->route, CLOSED_FOR_MOVE, step->wanted);
         retire_slot(self, slot, "re-created");
     }
@@ -79,8 +79,6 @@ do_replace(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *rea
     }
     slot->route = ready->route;
     slot->counters = ready->counters;
-    if (kept)
-        route_take(slot->route, &luggage);
     run_ready(self, slot, "re-created");
 }
 

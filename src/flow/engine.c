@@ -4,6 +4,7 @@
 #include "flow/engine.h"
 
 #include "conf/engine.h"
+#include "flow/luggage.h"
 
 static const char *const states[ROUTE_STATES] = { "running", "paused", "draining", "disabled", "failed" };
 
@@ -100,7 +101,10 @@ route_save(route_t *self, const route_conf_t *successor, record_t *luggage)
 void
 route_take(route_t *self, record_t *luggage)
 {
-    engine_of(self)->take(self, luggage);
+    if (engine_of(self)->take)
+        engine_of(self)->take(self, luggage);
+    else
+        luggage_drop(luggage);
 }
 
 bool

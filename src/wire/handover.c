@@ -48,9 +48,9 @@ add_word(text_t *words, const char *word)
     text_bytes(words, "", 1);
 }
 
-// Who may come in, and what our peers were told when they came, as one number: it holds a password.
+// Who may come in, with which keys, and what our peers were told when they came, as one number: it holds secrets.
 static uint64_t
-terms_of(const side_conf_t *side)
+terms_of(const side_conf_t *side, const admission_secrets_t *secrets)
 {
     static const char *const told[] = { "routing_id", "connect_routing_id", "subscribe", "xpub_welcome_msg" };
     const security_conf_t *security = &side->security;
@@ -62,9 +62,32 @@ terms_of(const side_conf_t *side)
         add_word(&all, words[i]);
     for (size_t i = 0; i < COUNT(told); i++)
         add_word(&all, options_text(side, told[i]));
+    if (secrets) {
+        text_bytes(&all, secrets->public_key, sizeof secrets->public_key);
+        text_bytes(&all, secrets->peer_key, sizeof secrets->peer_key);
+    }
     uint64_t terms = hash_bytes(all.data, all.size);
     explicit_bzero(all.data, all.size);
     text_free(&all);
+    return terms;
+}
+
+void
+handover_note_terms(wport_t *port)
+{
+    if (port->terms == 0)
+        port->terms = terms_of(port->conf, port->secrets);
+}
+
+// Those of the policy in force.
+static uint64_t
+terms_wanted(const wport_t *port, const side_conf_t *wanted)
+{
+    const admission_t *guard = port->wire->services->admission;
+    const admission_secrets_t *secrets = guard ? guard->secrets(guard->arg, port->wire->name, port->side) : NULL;
+    uint64_t terms = terms_of(wanted, secrets);
+    if (secrets)
+        guard->secrets_free(&secrets);
     return terms;
 }
 
@@ -75,7 +98,7 @@ may_keep_all(const wire_t *self, const route_conf_t *successor)
     for (side_t side = 0; side < SIDES && keep; side++) {
         const wport_t *port = &self->ports[side];
         bool any = port->socktype && (port->conns || port->returned.count > 0);
-        keep = !any || terms_of(port->conf) == terms_of(&successor->sides[side]);
+        keep = !any || port->terms == terms_wanted(port, &successor->sides[side]);
     }
     return keep;
 }
@@ -125,7 +148,7 @@ save_port(const wport_t *port, record_t *to)
     size_t opened = record_open(to, TAG_PORT);
     record_number(to, TAG_SIDE, port->side);
     record_number(to, TAG_TURN, port->turn);
-    record_number(to, TAG_TERMS, terms_of(port->conf));
+    record_number(to, TAG_TERMS, port->terms);
     save_returned(port, to);
     save_own(port, to);
     record_close(to, opened);
@@ -360,7 +383,7 @@ has_our_terms(wire_t *self, record_fields_t from)
         record_fields_t inside = record_inside(&field);
         const wport_t *port = port_of(self, inside);
         if (!port || !record_find(inside, TAG_TERMS, &field) || !record_to_number(&field, UINT64_MAX, &terms) ||
-            terms != terms_of(port->conf))
+            terms != port->terms)
             return false;
     }
     return true;

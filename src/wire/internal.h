@@ -191,6 +191,7 @@ struct wport {
     bool input;       // they are new ones: not read while the route drains
     handshake_conf_t greeting;
     const admission_secrets_t *secrets;
+    uint64_t terms;   // of who may come in, see handover.c
     bool locked;      // it needs keys, and has none: nobody comes in
 
     conn_t *conns;    // all, in whatever state

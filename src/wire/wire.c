@@ -213,8 +213,10 @@ begin(wire_t *self)
     }
     hear_guard(self);
     for (side_t side = 0; side < SIDES; side++)
-        if (self->ports[side].socktype)
+        if (self->ports[side].socktype) {
             login_configure(&self->ports[side]);
+            handover_note_terms(&self->ports[side]);
+        }
     handover_restore(self);
     obey_mode(self);
     for (side_t side = 0; side < SIDES; side++)
