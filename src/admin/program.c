@@ -25,6 +25,10 @@
 #define STATE_VARIABLE "ZBROKER_STATE" // the number of the memfd, until it is read
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8u
+#endif
+
 enum {
     TRIAL_MS = 10000,
     OUTPUT_MAX = 64 * 1024,
@@ -266,7 +270,9 @@ write_all(int fd, const uint8_t *at, size_t size)
 static int
 put_into_memory(const record_t *state)
 {
-    int fd = memfd_create("zbroker-state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int fd = memfd_create("zbroker-state", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+    if (fd == -1 && errno == EINVAL) // a kernel before 6.3
+        fd = memfd_create("zbroker-state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd == -1)
         return -1;
     if (write_all(fd, state->data, state->size) == 0 && fcntl(fd, F_ADD_SEALS, SEALS) == 0)
@@ -309,6 +315,7 @@ run(int memory)
 int
 program_run(const record_t *state, const int *fds, size_t count, text_t *error)
 {
+    int dumpable = prctl(PR_GET_DUMPABLE);
     prctl(PR_SET_DUMPABLE, 0); // the memfd is to be seen by nobody
     int memory = put_into_memory(state);
     if (memory != -1) {
@@ -321,11 +328,19 @@ program_run(const record_t *state, const int *fds, size_t count, text_t *error)
         keep(fds, count, memory, false);
         close(memory);
     }
+    prctl(PR_SET_DUMPABLE, dumpable);
     program_close();
     return -1;
 }
 
 // --- what was left to us -------------------------------------------------------------
+
+static bool
+is_sealed(int fd)
+{
+    int seals = fcntl(fd, F_GET_SEALS);
+    return seals != -1 && (seals & SEALS) == SEALS;
+}
 
 static int
 state_descriptor(void)
@@ -335,7 +350,7 @@ state_descriptor(void)
     long fd = text ? strtol(text, &end, 10) : -1;
     bool is_one = text && end != text && !*end && fd > 2 && fd < INT_MAX;
     unsetenv(STATE_VARIABLE);
-    return is_one && fcntl((int)fd, F_GET_SEALS) == SEALS ? (int)fd : -1;
+    return is_one && is_sealed((int)fd) ? (int)fd : -1;
 }
 
 static bool
@@ -363,9 +378,11 @@ program_inherit(record_t *state)
     int fd = state_descriptor();
     if (fd == -1)
         return false;
+    int dumpable = prctl(PR_GET_DUMPABLE);
     prctl(PR_SET_DUMPABLE, 0);
     close_range(3, UINT_MAX, CLOSE_RANGE_CLOEXEC);
     bool there = read_all(fd, state);
     close(fd);
+    prctl(PR_SET_DUMPABLE, dumpable);
     return there;
 }

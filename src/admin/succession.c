@@ -36,6 +36,7 @@ drain_others(broker_t *self)
 {
     for (size_t i = 0; i < self->count; i++) {
         slot_t *slot = self->slots[i];
+        slot->opening_later = false; // the other program opens it
         if (!has_to_drain(slot))
             continue;
         ready_gather(self, slot, slot->conf, &slot->waiting);
@@ -117,7 +118,6 @@ save_slot(broker_t *self, slot_t *slot, estate_t *to)
     record_forget(&luggage);
 }
 
-// A descriptor that a forwarder and a queue share is bound once: each is there once.
 void
 broker_save(broker_t *self, estate_t *to)
 {
@@ -224,7 +224,7 @@ broker_stay(broker_t *self, record_fields_t from)
         slot_t *slot = self->slots[i];
         diag_t *diag = diag_new();
         succession_luggage(slot, from);
-        if (slot->waiting.count > 0 || slot->luggage.data)
+        if (!slot->route && slot->mode <= ROUTE_DRAINING)
             slot_bring_up(self, slot, "started again", diag);
         diag_destroy(&diag);
     }
