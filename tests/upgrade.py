@@ -6,11 +6,13 @@ ZB_UPGRADES is how often under load."""
 import os
 import re
 import shutil
+import socket
 import time
 
 import zmq
 import zb
-from load import WAIT, Sender, Taker, hand_over_under_load
+import zmtp
+from load import WAIT, Sender, Taker, hand_over_under_load, running
 
 UPGRADES = int(os.environ.get("ZB_UPGRADES", "10"))
 DONE = re.compile(r"upgraded: \S+ -> \S+, \d+ routes?, \d+ connections? kept")
@@ -161,6 +163,34 @@ def test_two_hundred_connections_are_kept():
         assert house.disconnects() == 0
 
 
+def test_a_thousand_connections_pause_for_a_moment():
+    """The time from the last message before to the first one after, which is the whole upgrade but for its trial."""
+    front, back = zb.free_ports(2)
+    with House(route("s", "streamer", front, back)) as house:
+        pull = house.peer(zmq.PULL, back)
+        push = house.peer(zmq.PUSH, front)
+        raws = [zmtp.Raw(front) for _ in range(1000)]
+        zb.wait_until(lambda: house.connections() == 1002, 30)
+        gaps, last = [], [time.monotonic()]
+
+        def send():
+            push.send(b"x")
+            assert pull.recv() == b"x"
+            gaps.append(time.monotonic() - last[0])
+            last[0] = time.monotonic()
+        with running(send):
+            zb.wait_until(lambda: len(gaps) > 100)
+            assert house.upgrade().endswith("1 route, 1002 connections kept")
+            before = len(gaps)
+            zb.wait_until(lambda: len(gaps) > before + 100)
+        print(f"# longest pause {1000 * max(gaps):.0f} ms")
+        for raw in raws:
+            raw.send(zmtp.frame(b"y"))
+        assert [pull.recv() for _ in raws] == [b"y"] * 1000
+        for raw in raws:
+            raw.socket.close()
+
+
 # --- what else there is -----------------------------------------------------------------------------------------------
 
 def test_listeners_control_and_counters_stay():
@@ -190,6 +220,68 @@ def test_listeners_control_and_counters_stay():
         assert house.daemon.stop() == 0, house.daemon.log()[-2000:]
         left = sorted(name for name in os.listdir(house.folder) if name.startswith(("front", "back", "control")))
         assert left == [], left
+
+
+def test_passwords_are_judged_again_and_stay_good():
+    ports = zb.free_ports(2)
+    made = zb.run("password", "bob", name="zbroker-keygen", stdin="secret\n").stdout
+    ini = route("s", "streamer", *ports, "security = plain\nusers = FOLDER/users\n")
+    folder = zb.folder()
+    users = zb.write(f"{folder}/users", made, 0o600)
+    with House(ini.replace("FOLDER/users", users)) as house:
+        options = {"plain_username": b"bob", "plain_password": b"secret"}
+        push, pull = house.peer(zmq.PUSH, ports[0], **options), house.peer(zmq.PULL, ports[1], **options)
+        zb.wait_until(lambda: house.connections() == 2)
+        for n in range(3):
+            house.upgrade()
+            push.send(b"%d" % n)
+            assert pull.recv() == b"%d" % n
+        assert house.disconnects() == 0
+        zb.write(users, made.replace("bob", "eve"), 0o600)
+        house.upgrade()
+        zb.wait_until(lambda: house.disconnects() == 2)
+
+
+def test_connections_that_a_route_made_stay():
+    front, far = zb.free_ports(2)
+    ini = f"""[route s]
+type = streamer
+engine = wire
+frontend_bind = tcp://127.0.0.1:{front}
+backend_connect = tcp://127.0.0.1:{far}
+"""
+    with House(ini) as house:
+        pull = house.context.socket(zmq.PULL)
+        house.watched.append(pull.get_monitor_socket(zmq.EVENT_DISCONNECTED))
+        pull.rcvtimeo = WAIT
+        pull.bind(f"tcp://127.0.0.1:{far}")
+        push = house.peer(zmq.PUSH, front)
+        zb.wait_until(lambda: house.connections() == 2)
+        for n in range(3):
+            house.upgrade()
+            push.send(b"%d" % n)
+            assert pull.recv() == b"%d" % n
+        assert house.disconnects() == 0
+
+
+def test_half_a_message_and_half_a_handshake_go_over():
+    front, back = zb.free_ports(2)
+    with House(route("s", "streamer", front, back)) as house:
+        pull = house.peer(zmq.PULL, back)
+        zb.wait_until(lambda: house.connections() == 1)
+        message = zmtp.frame(b"a" * 300, True) + zmtp.frame(b"b" * 10)
+        raw, greeting = zmtp.Raw(front), zmtp.GREETING + zmtp.ready(b"PUSH")
+        raw.send(message[:200])
+        late = socket.create_connection(("127.0.0.1", front), timeout=10 * zb.SLOW)
+        late.sendall(greeting[:70])
+        zb.wait_until(lambda: house.control.route("s")["frontend"]["connections"] == 1)
+        house.upgrade()
+        raw.send(message[200:])
+        assert pull.recv_multipart() == [b"a" * 300, b"b" * 10]
+        late.sendall(greeting[70:] + zmtp.frame(b"late"))
+        assert pull.recv() == b"late"
+        raw.socket.close()
+        late.close()
 
 
 def test_states_of_routes_stay():
