@@ -3,10 +3,14 @@
 
 ZB_UPGRADES is how often under load."""
 
+import fcntl
 import os
+import random
 import re
 import shutil
 import socket
+import struct
+import threading
 import time
 
 import zmq
@@ -325,6 +329,91 @@ def test_routes_of_engine_zmq_come_back():
                 assert pull.recv() == b"%d" % n
             house.upgrade()
             zb.wait_until(lambda: house.connections() == 4)
+
+
+class Manager(threading.Thread):
+    """What systemd would hear."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(path)
+        self.heard = []
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                lines = self.socket.recv(65536).decode().splitlines()
+            except OSError:
+                return
+            self.heard += [line for line in lines if line in ("RELOADING=1", "READY=1", "STOPPING=1")]
+
+
+def test_systemd_hears_of_a_reload():
+    ports = zb.free_ports(2)
+    path = f"{zb.folder()}/notify"
+    manager = Manager(path)
+    with House(route("s", "streamer", *ports), env={"NOTIFY_SOCKET": path}) as house:
+        house.upgrade()
+        house.upgrade()
+        zb.wait_until(lambda: manager.heard == ["READY=1"] + ["RELOADING=1", "READY=1"] * 2, what=manager.heard)
+        assert house.daemon.stop() == 0
+        zb.wait_until(lambda: manager.heard[-1] == "STOPPING=1")
+    manager.socket.close()
+
+
+# --- a state that nobody knows ----------------------------------------------------------------------------------------
+
+SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+
+
+def field(tag, content):
+    return struct.pack("<HQ", tag, len(content)) + content
+
+
+def start_with(state, *fds, seals=SEALS):
+    memory = os.memfd_create("state", os.MFD_ALLOW_SEALING)
+    os.write(memory, state)
+    if seals:
+        fcntl.fcntl(memory, fcntl.F_ADD_SEALS, seals)
+    try:
+        return zb.Daemon(route("s", "streamer", *zb.free_ports(2)), env={"ZBROKER_STATE": str(memory)}, pass_fds=(memory,) + fds)
+    finally:
+        os.close(memory)
+
+
+def test_a_state_of_another_format_closes_its_connections():
+    ours, theirs = socket.socketpair()
+    fds = struct.pack("=i", theirs.fileno())
+    with start_with(field(1, struct.pack("<Q", 99)) + field(2, fds), theirs.fileno()) as daemon:
+        theirs.close()
+        daemon.wait_log("state of another format: 1 connections were closed")
+        ours.settimeout(WAIT / 1000)
+        assert ours.recv(1) == b""
+        assert daemon.stop() == 0
+
+
+def test_a_state_that_is_wrong_is_no_obstacle():
+    chosen = random.Random(4711)
+    route_of = field(9, field(1, b"s") + field(2, struct.pack("<Q", 1)) + field(5, field(1, struct.pack("<Q", 1)) + field(5, b"xyz")))
+    whole = field(1, struct.pack("<Q", 1)) + field(3, b"0.0.9") + field(10, field(1, b"/x")) + route_of
+    states = [b"x", chosen.randbytes(5000), whole, whole[:-5]]
+    for _ in range(10):
+        spoilt = bytearray(whole)
+        spoilt[chosen.randrange(len(spoilt))] ^= 1 << chosen.randrange(8)
+        states.append(bytes(spoilt))
+    for state in states:
+        with start_with(state) as daemon:
+            with zb.Control(daemon) as control:
+                assert "s" in control.ask("show routes")
+            assert daemon.stop() == 0, (state, daemon.log())
+
+
+def test_what_is_not_sealed_is_not_read():
+    with start_with(field(1, struct.pack("<Q", 99)) + field(2, b""), seals=0) as daemon:
+        daemon.wait_log("ready")
+        assert "another format" not in daemon.log()
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
