@@ -924,7 +924,7 @@ backend_bind = tcp://127.0.0.1:{two}
 def test_the_example_of_the_manual_works():
     page = zb.read(os.path.join(zb.SRCDIR, "man/zbroker.ini.5.in"))
     blocks = re.findall(r"^\.Bd -literal[^\n]*\n(.*?)^\.Ed", page, re.M | re.S)
-    ini, = [block for block in blocks if "security = curve" in block]
+    ini, = [block for block in blocks if "\nsecurity = curve" in block]
     program, = [block for block in blocks if block.startswith("import zmq\n")]
     house, home = zb.folder(), zb.folder()
     os.mkdir(house + "/clients")

@@ -810,16 +810,25 @@ def test_who_sends_too_large_a_frame_is_named():
         another = peers.open(zmq.PUSH, ends[0])
         zb.wait_until(lambda: stats(daemon, "jobs")["frontend"]["connections"] == 2)
         another.close()
+
+        def ended():
+            side = stats(daemon, "jobs")["frontend"]
+            return side["disconnections"] + sum(side["handshake_failures"].values())
+
+        zb.wait_until(lambda: ended() == 1)
         with socket.create_connection(("127.0.0.1", int(ends[0].rsplit(":", 1)[1]))) as other:
             other.sendall(b"GET / HTTP/1.1\r\n\r\n")
-            zb.wait_until(lambda: stats(daemon, "jobs")["frontend"]["disconnections"] == 2)
-        assert "client-frame" not in daemon.log()
+            zb.wait_until(lambda: ended() == 2)
+        assert "client-frame" not in daemon.log() and "too_large" not in daemon.log()
         (client,) = [each for each in json.loads(daemon.ctl("-j", "show", "clients", "jobs").stdout)["clients"] if each["side"] == "frontend"]
         sender.send(b"x" * 2000)
-        daemon.wait_log(rf"warning: route jobs: frontend client {client['id']} \({client['peer']}\) disconnected for a frame larger than "
+        wire = zb.WIRE
+        daemon.wait_log(rf"warning: route jobs: frontend client {client['id']} at {client['peer']} cut: .* maxmsgsize event=client-cut .*"
+                        rf"peer={client['peer']} reason=too_large$" if wire else
+                        rf"warning: route jobs: frontend client {client['id']} \({client['peer']}\) disconnected for a frame larger than "
                         rf"maxmsgsize.* event=client-frame .*peer={client['peer']} maxmsgsize=1000$")
         subscriber = peers.open(zmq.SUB, ends[3], subscribe=b"t" * 5000)
-        daemon.wait_log(r"route news: backend client \d+ .* event=client-frame .* maxmsgsize=4096$")
+        daemon.wait_log(r"route news: backend client \d+ .* " + ("reason=too_large$" if wire else "event=client-frame .* maxmsgsize=4096$"))
         subscriber.close()
         assert daemon.stop() == 0
 

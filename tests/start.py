@@ -369,7 +369,7 @@ def test_too_few_descriptors_do_not_end_it():
                 assert daemon.running(), daemon.log()
 
             def is_full():  # how many of a wave get into the queue depends on how soon it is looked after
-                if zb.ENGINE == "wire":  # strangers never fill it: the oldest of them goes
+                if zb.WIRE:  # strangers never fill it: the oldest of them goes
                     return "too many are in their handshake" in daemon.log()
                 if re.search(r"the process is full \(no more descriptors\): newcomers wait event=process-full reason=descriptors$", daemon.log(), re.M):
                     return True

@@ -726,23 +726,14 @@ a_route_can_be_taken_out_and_lives_on(void)
 
 // --- the manual -------------------------------------------------------------------
 
-// ".It Cm KEY …" up to the next .It or section has to end with Reload: and the word for RELOAD.
+// ".It Ic KEY Cm = …" up to the next .It or section has to end with Reload: and the word for RELOAD.
 static void
 check_manual_entry(const char *manual, const char *key, const char *reload)
 {
-    char *start = xasprintf("\n.It Ic %s", key);
-    const char *at = manual;
-    bool found = false;
-    while ((at = strstr(at, start))) {
-        char after = at[strlen(start)];
-        if (after == ' ' || after == '\n') {
-            found = true;
-            break;
-        }
-        at += strlen(start);
-    }
+    char *start = xasprintf("\n.It Ic %s Cm = ", key);
+    const char *at = strstr(manual, start);
     free(start);
-    if (!found) {
+    if (!at) {
         printf("# zbroker.ini.5: no entry for %s\n", key);
         test_ok = false;
         return;

@@ -364,7 +364,33 @@ def test_a_denied_peer_is_disconnected_and_the_others_stay():
         assert "(live)" in said and "re-created" not in said, said
         route.wait_clients("frontend", 0)
         route.wait_clients("backend", 1)
-        assert "event=client-unwelcome" in route.daemon.log()
+        route.daemon.wait_log("event=client-unwelcome")
+
+
+def test_a_capture_comes_goes_and_changes_its_type_while_the_route_runs():
+    port = zb.free_port()
+    bind = f"capture_bind = tcp://127.0.0.1:{port}\n"
+    with Route("streamer") as route:
+        pull, push = route.back(zmq.PULL), route.front(zmq.PUSH)
+        for kind, more in [(zmq.SUB, ""), (zmq.PULL, "capture_type = push\n"), (zmq.SUB, "")]:
+            said = route.reload(bind + more)
+            assert "re-created" not in said, said
+            tap = route.peer(kind, port)
+            if kind == zmq.SUB:
+                tap.subscribe(b"")
+
+            def shown():
+                push.send(b"x")
+                return tap.poll(20)
+            zb.wait_until(shown)
+            assert tap.recv() == b"x"
+            said = route.reload("")
+            assert "re-created" not in said, said
+            route.wait_clients("capture", 0)
+            tap.close()
+        push.send(b"end")
+        while pull.recv() != b"end":
+            pass
 
 
 # --- options --------------------------------------------------------------------------------------------------------------

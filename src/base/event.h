@@ -24,7 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// In the order of the table, which is the order of zbroker(8).
+// In the order of the table, which is the order of zbroker-events(7).
 typedef enum {
     EVENT_READY,
     EVENT_STOPPING,

@@ -135,11 +135,26 @@ abandon(wire_t *self)
 // --- the steps --------------------------------------------------------------------------
 
 static void
+read_requests(wire_t *self, bool on)
+{
+    if (self->stopped != on)
+        return;
+    self->stopped = !on;
+    if (on)
+        round_wake_all(self);
+}
+
+// A client that always has requests under way is never owed nothing: when a quarter of
+// the time is over no more of them are read, and it goes with its last answer.
+static void
 wait_for_clients(wire_t *self)
 {
     int64_t start = clock_mono_ms(), share = (atomic_load(&self->deadline_ms) - start) / 4, quiet_since = start;
+    bool force = false;
     while (!hurries(self)) {
-        bool force = self->pending <= 0 && clock_mono_ms() - start >= share;
+        bool late = clock_mono_ms() - start >= share;
+        force |= late && self->pending <= 0;
+        read_requests(self, !late || force);
         if (send_clients_away(self, force) > 0)
             quiet_since = clock_mono_ms();
         else if (clock_mono_ms() - quiet_since >= QUIET_MS)

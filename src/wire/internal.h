@@ -80,6 +80,7 @@ struct conn {
     bool input_over, output_over; // the peer sends, takes nothing more
     bool left;               // has gone, and what it had sent waits
     bool shown;              // those who look on have seen the message at the start
+    bool in_hand;            // its side has counted the message at the start as received
     bool answers_pings;      // of ZMTP 3.1, or it has sent a PING
     bool has_place, is_unnamed; // see places.h
     bool half_closed;
