@@ -5,9 +5,13 @@
 #include "admin/control.h"
 #include "admin/events.h"
 #include "admin/http.h"
+#include "admin/program.h"
 #include "admin/service.h"
+#include "admin/succession.h"
 #include "base/diag.h"
 #include "base/event.h"
+#include "base/hash.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "conf/conf.h"
 #include "interpose/accept.h"
@@ -63,6 +67,7 @@ typedef struct {
     uint64_t unnamed;              // how many may be in their handshake, with engine wire
     uint64_t room;                 // for connections
     _Atomic bool limit_asked_for; // how many clients is max_clients, not what descriptors allow
+    const record_t *before;        // what the program before has left, NULL: there was none
 } daemon_t;
 
 static void
@@ -298,13 +303,20 @@ open_context(const conf_t *conf)
 }
 
 static int
+http_before(const daemon_t *self)
+{
+    return self->before ? estate_find_fd(record_fields(self->before), ESTATE_HTTP) : -1;
+}
+
+static int
 open_admin(daemon_t *self, diag_t *diag)
 {
     const conf_t *conf = broker_conf(self->broker);
     if (conf->control)
-        self->control = control_new(self->loop, self->broker, conf->control, conf->control_mode, conf->control_group, diag);
+        self->control = control_new(self->loop, self->broker, conf->control, conf->control_mode, conf->control_group,
+                                    self->before, diag);
     if (conf->http)
-        self->http = http_new(self->loop, self->broker, conf->http_host, conf->http_port, diag);
+        self->http = http_new(self->loop, self->broker, conf->http_host, conf->http_port, http_before(self), diag);
     return (conf->control && !self->control) || (conf->http && !self->http) ? -1 : 0;
 }
 
@@ -338,6 +350,7 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
                                                .arg = self->guard,
                                                .admission = guard_admission(self->guard),
                                                .activated = activation_take,
+                                               .is_ours = activation_is_ours,
                                                .listening = keep_listening,
                                                .service_arg = self->activation };
     self->setup.applied = on_applied;
@@ -346,7 +359,7 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
     self->loop = zloop_new();
     zloop_set_nonstop(self->loop, true);
     self->broker = broker_new(self->loop, conf_p, &self->setup);
-    if (open_admin(self, diag) == -1 || broker_start(self->broker, diag) == -1)
+    if (open_admin(self, diag) == -1 || broker_start(self->broker, self->before, diag) == -1)
         return -1;
     zmq_pollitem_t item = { .fd = self->signals, .events = ZMQ_POLLIN };
     zloop_poller(self->loop, &item, on_signal, self);
@@ -384,8 +397,108 @@ say_ready(size_t routes)
               EVENT_NUMBER("routes", routes));
 }
 
+// --- from one program to the next ---------------------------------------------------
+
+static void
+save(const daemon_t *self, estate_t *to)
+{
+    unsigned char keys[HASH_KEYS];
+    hash_keys(keys);
+    record_number(&to->record, ESTATE_FORMAT, ESTATE_FORMAT_NOW);
+    record_text(&to->record, ESTATE_VERSION, PACKAGE_VERSION);
+    record_bytes(&to->record, ESTATE_HASH_KEYS, keys, sizeof keys);
+    broker_save(self->broker, to);
+    record_number(&to->record, ESTATE_CLIENT_ID, client_last_id());
+    if (self->control)
+        control_save(self->control, to);
+    if (self->http)
+        estate_fd(to, ESTATE_HTTP, http_listener(self->http));
+    estate_seal(to);
+    explicit_bzero(keys, sizeof keys);
+}
+
+// Run the program that was tried. Returns only if that fails: then everything goes on as it was.
+static void
+leave(daemon_t *self)
+{
+    estate_t estate = { 0 };
+    text_t error = { 0 };
+    service_reloading();
+    log_flush();
+    save(self, &estate);
+    program_run(&estate.record, estate.fds, estate.count, &error);
+    broker_stay(self->broker, record_fields(&estate.record));
+    estate_forget(&estate);
+    log_event(EVENT_UPGRADE_FAILED, EVENT_PROSE("reason", error.data));
+    if (self->control)
+        control_answer(self->control, NULL, NULL, error.data);
+    service_ready();
+    text_free(&error);
+}
+
+// Before there is a thread.
+static void
+take_over(daemon_t *self, const record_t *before)
+{
+    record_field_t field;
+    uint64_t id;
+    if (!before->data)
+        return;
+    if (!estate_is_known(before)) {
+        log_event(EVENT_UPGRADE_UNKNOWN, EVENT_NUMBER("connections", estate_discard(before)));
+        return;
+    }
+    self->before = before;
+    record_fields_t from = record_fields(before);
+    if (record_find(from, ESTATE_HASH_KEYS, &field) && field.size == HASH_KEYS)
+        hash_use_keys(field.at);
+    if (record_find(from, ESTATE_CLIENT_ID, &field) && record_to_number(&field, UINT64_MAX, &id))
+        client_ids_after(id);
+    succession_offer(self->activation, from);
+}
+
+static void
+say_upgraded(const daemon_t *self)
+{
+    record_field_t field;
+    size_t routes;
+    uint64_t connections;
+    text_t lines = { 0 }, object = { 0 }, count = { 0 };
+    char *from = record_find(record_fields(self->before), ESTATE_VERSION, &field) ? record_to_text(&field, 64) : NULL;
+    const char *known = from ? from : "?";
+    broker_settle(self->broker, &routes, &connections);
+    text_add(&count, "%zu route%s, %llu connection%s kept", routes, plural(routes), (unsigned long long)connections,
+             plural(connections));
+    text_add(&lines, "upgraded: %s -> %s, %s", known, PACKAGE_VERSION, count.data);
+    json_t json = json_on(&object);
+    json_object(&json, NULL);
+    json_string(&json, "from", known);
+    json_string(&json, "to", PACKAGE_VERSION);
+    json_uint(&json, "routes", routes);
+    json_uint(&json, "connections", connections);
+    json_object_end(&json);
+    log_event(EVENT_UPGRADED, EVENT_TEXT("from", known), EVENT_TEXT("to", PACKAGE_VERSION), EVENT_WORDS("count", count.data),
+              EVENT_NUMBER("routes", routes), EVENT_NUMBER("connections", connections));
+    if (self->control)
+        control_answer(self->control, lines.data, object.data, NULL);
+    text_free(&lines);
+    text_free(&object);
+    text_free(&count);
+    free(from);
+}
+
+static void
+serve(daemon_t *self)
+{
+    zloop_start(self->loop);
+    while (broker_leaves(self->broker)) {
+        leave(self);
+        zloop_start(self->loop);
+    }
+}
+
 static int
-run(const options_t *options, conf_t **conf_p, policy_t **policy_p, diag_t *diag)
+run(const options_t *options, conf_t **conf_p, policy_t **policy_p, record_t *before, diag_t *diag)
 {
     daemon_t self = { .signals = process_signals(), .checked = *policy_p };
     *policy_p = NULL;
@@ -398,6 +511,7 @@ run(const options_t *options, conf_t **conf_p, policy_t **policy_p, diag_t *diag
     self.setup.services.epoch = process_seed();
     events_start();
     log_open((*conf_p)->log_target, (*conf_p)->syslog_facility, (*conf_p)->log_level);
+    take_over(&self, before);
     self.capacity = capacity_new();
     self.memory = memory_new();
     limit_memory(&self, *conf_p);
@@ -412,7 +526,11 @@ run(const options_t *options, conf_t **conf_p, policy_t **policy_p, diag_t *diag
         limit_clients(&self, broker_conf(self.broker));
         say_ready(broker_count(self.broker));
         begin_service(&self);
-        zloop_start(self.loop);
+        if (self.before)
+            say_upgraded(&self);
+        self.before = NULL;
+        record_forget(before);
+        serve(&self);
         event_log(EVENT_STOPPED, NULL);
     }
     stop(&self);
@@ -434,7 +552,10 @@ check(const options_t *options, const conf_t *conf)
 int
 main(int argc, char **argv)
 {
+    record_t before = { 0 };
     process_close_memory();
+    program_remember(argv);
+    program_inherit(&before);
     options_t options = { .file = ZB_SYSCONFDIR "/zbroker.ini" };
     options_parse(&options, argc, argv);
     diag_t *diag = diag_new();
@@ -450,8 +571,9 @@ main(int argc, char **argv)
     else if (conf) {
         diag_destroy(&diag);
         diag = diag_new();
-        status = run(&options, &conf, &policy, diag);
+        status = run(&options, &conf, &policy, &before, diag);
     }
+    record_forget(&before);
     policy_free(&policy);
     conf_destroy(&conf);
     diag_destroy(&diag);

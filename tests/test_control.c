@@ -393,7 +393,7 @@ static control_t *
 open_control(void)
 {
     diag_t *diag = diag_new();
-    control_t *control = control_new(loop, broker, path, 0640, (gid_t)-1, diag);
+    control_t *control = control_new(loop, broker, path, 0640, (gid_t)-1, NULL, diag);
     CHECK(fake_diag_is_empty(diag));
     diag_destroy(&diag);
     return control;
@@ -546,7 +546,7 @@ static void
 check_refused(const char *part)
 {
     diag_t *diag = diag_new();
-    control_t *control = control_new(loop, broker, path, 0640, (gid_t)-1, diag);
+    control_t *control = control_new(loop, broker, path, 0640, (gid_t)-1, NULL, diag);
     CHECK(!control);
     CHECK(diag_errors(diag) == 1);
     CHECK(diag_errors(diag) && strstr(diag_text(diag, 0, NULL), part));

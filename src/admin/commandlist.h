@@ -34,6 +34,7 @@
     ROW("set log_level",      "LEVEL",        1, 1, CHANGES, ANSWERS, act_set_log_level,  "error, warning, notice, info, debug or trace") \
     ROW("clear counters",     "[ROUTE]",      0, 1, CHANGES, ANSWERS, act_clear,          "set to zero what show stats shows") \
     ROW("reload",             "",             0, 0, CHANGES, WAITS,   act_reload,         "read the file again, all or nothing") \
+    ROW("upgrade",            "",             0, 0, CUTS,    WAITS,   act_upgrade,        "go over to the program that is installed now") \
     ROW("tap",                TAP_ARGUMENTS,  1, 7, READS,   STREAMS, tapcommand_run,     "print messages as they pass") \
     ROW("stop",               "",             0, 0, CUTS,    ANSWERS, act_stop,           "drain and end; again: end at once") \
     ROW("record",             "ROUTE FILE",   0, 9, READS,   STREAMS, act_later,          NULL) \

@@ -49,6 +49,7 @@ struct session {
     bool dead;       // freed when the turn is over
     bool ended;      // has shut its side down: closed when all is sent
     bool line_ends_tap;
+    bool asked, asks_json; // for an upgrade, and waits for what becomes of it
     uint32_t events; // as registered
     char input[INPUT_MAX];
     size_t input_size;
@@ -185,6 +186,13 @@ begin_tap(control_t *self, session_t *client, tapping_conf_t *conf)
 }
 
 static void
+wait_for_upgrade(session_t *client, bool json)
+{
+    client->asked = true;
+    client->asks_json = json;
+}
+
+static void
 run_line(control_t *self, session_t *client, const char *line, size_t size)
 {
     tapping_conf_t tap = { 0 };
@@ -196,6 +204,8 @@ run_line(control_t *self, session_t *client, const char *line, size_t size)
         commands_run(self->broker, line, size, &client->who, client->passed, &client->output, &tap, &leaving);
     if (result == COMMAND_LEAVE)
         client->leaving = leaving;
+    else if (result == COMMAND_WAITS)
+        wait_for_upgrade(client, tap.json);
     else if (result == COMMAND_TAP)
         begin_tap(self, client, &tap);
     else
@@ -206,7 +216,7 @@ run_line(control_t *self, session_t *client, const char *line, size_t size)
 static bool
 is_busy(const session_t *client)
 {
-    return client->tapping || *client->leaving.route || waiting(client);
+    return client->tapping || client->asked || *client->leaving.route || waiting(client);
 }
 
 static bool
@@ -464,7 +474,7 @@ idlest(const control_t *self, counts_fn *counts, const control_peer_t *newcomer)
     session_t *found = NULL;
     int64_t limit = clock_mono_ms() - IDLE_MS;
     for (session_t *client = self->clients; client; client = client->next)
-        if (counts(client, newcomer) && !client->tapping && !*client->leaving.route && client->progress_ms < limit) {
+        if (counts(client, newcomer) && !client->tapping && !client->asked && !*client->leaving.route && client->progress_ms < limit) {
             found = client;
             limit = client->progress_ms;
         }
@@ -496,6 +506,25 @@ refuse_newcomer(int fd)
     close(fd);
 }
 
+static session_t *
+add_client(control_t *self, int fd, const control_peer_t *who)
+{
+    session_t *client = xcalloc(1, sizeof *client);
+    client->who = *who;
+    client->fd = fd;
+    client->passed = -1;
+    client->source = (event_source_t){ SOURCE_CLIENT, client };
+    client->progress_ms = clock_mono_ms();
+    client->events = EPOLLIN;
+    client->next = self->clients;
+    if (self->clients)
+        self->clients->previous = client;
+    self->clients = client;
+    self->count++;
+    watch_fd(self, EPOLL_CTL_ADD, fd, EPOLLIN, &client->source);
+    return client;
+}
+
 static void
 admit(control_t *self, int fd)
 {
@@ -509,20 +538,7 @@ admit(control_t *self, int fd)
         refuse_newcomer(fd);
         return;
     }
-    session_t *client = xcalloc(1, sizeof *client);
-    client->who = who;
-    client->fd = fd;
-    client->passed = -1;
-    client->source = (event_source_t){ SOURCE_CLIENT, client };
-    client->progress_ms = clock_mono_ms();
-    client->events = EPOLLIN;
-    client->next = self->clients;
-    if (self->clients)
-        self->clients->previous = client;
-    self->clients = client;
-    self->count++;
-    watch_fd(self, EPOLL_CTL_ADD, fd, EPOLLIN, &client->source);
-    log_client(EVENT_CONTROL_CLIENT, client);
+    log_client(EVENT_CONTROL_CLIENT, add_client(self, fd, &who));
 }
 
 static void
@@ -553,7 +569,7 @@ is_over(const control_t *self)
 {
     broker_status_t status;
     broker_status(self->broker, &status);
-    return status.stopping && broker_stopped(self->broker);
+    return (status.stopping && broker_stopped(self->broker)) || broker_leaves(self->broker);
 }
 
 static void
@@ -659,9 +675,126 @@ make_folder(const char *path)
     free(folder);
 }
 
-control_t *
-control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_t group, diag_t *diag)
+// --- from one program to the next ------------------------------------------------------
+
+// Never used for anything else again.
+enum { TAG_PATH = 1, TAG_LISTENER, TAG_CLIENT, TAG_FD, TAG_INPUT, TAG_OUTPUT, TAG_ENDED, TAG_ASKED, TAG_JSON };
+
+static void
+save_client(const session_t *client, estate_t *to)
 {
+    size_t opened = record_open(&to->record, TAG_CLIENT);
+    estate_fd(to, TAG_FD, client->fd);
+    record_bytes(&to->record, TAG_INPUT, client->input, client->input_size);
+    if (waiting(client))
+        record_bytes(&to->record, TAG_OUTPUT, client->output.data + client->sent, waiting(client));
+    record_number(&to->record, TAG_ENDED, client->ended);
+    record_number(&to->record, TAG_ASKED, client->asked);
+    record_number(&to->record, TAG_JSON, client->asks_json);
+    record_close(&to->record, opened);
+}
+
+void
+control_save(const control_t *self, estate_t *to)
+{
+    size_t opened = record_open(&to->record, ESTATE_CONTROL);
+    record_text(&to->record, TAG_PATH, self->path);
+    estate_fd(to, TAG_LISTENER, self->listener);
+    for (const session_t *client = self->clients; client; client = client->next)
+        if (!client->tapping)
+            save_client(client, to);
+    record_close(&to->record, opened);
+}
+
+static bool
+is_set(record_fields_t from, unsigned tag)
+{
+    record_field_t field;
+    uint64_t number = 0;
+    return record_find(from, tag, &field) && record_to_number(&field, 1, &number) && number;
+}
+
+static void
+restore_client(control_t *self, record_fields_t from)
+{
+    control_peer_t who;
+    record_field_t field;
+    int fd = estate_find_fd(from, TAG_FD);
+    if (fd == -1)
+        return;
+    if (!read_peer(fd, &who)) {
+        close(fd);
+        return;
+    }
+    session_t *client = add_client(self, fd, &who);
+    if (record_find(from, TAG_INPUT, &field) && field.size <= sizeof client->input) {
+        memcpy(client->input, field.at, field.size);
+        client->input_size = field.size;
+    }
+    if (record_find(from, TAG_OUTPUT, &field))
+        text_bytes(&client->output, field.at, field.size);
+    client->ended = is_set(from, TAG_ENDED);
+    client->asked = is_set(from, TAG_ASKED);
+    client->asks_json = is_set(from, TAG_JSON);
+    settle(self, client);
+}
+
+static void
+restore_clients(control_t *self, record_fields_t from)
+{
+    record_field_t field;
+    while (record_next(&from, &field))
+        if (field.tag == TAG_CLIENT)
+            restore_client(self, record_inside(&field));
+}
+
+// Its file is moved to no other place: a path that has changed is bound anew.
+static void
+take_listener(control_t *self, record_fields_t from)
+{
+    record_field_t field;
+    int fd = estate_find_fd(from, TAG_LISTENER);
+    bool same = record_find(from, TAG_PATH, &field) && field.size == strlen(self->path) &&
+                memcmp(field.at, self->path, field.size) == 0;
+    if (fd == -1)
+        return;
+    if (same) {
+        self->listener = fd;
+        return;
+    }
+    close(fd);
+    char *path = record_to_text(&field, COMMAND_LINE_MAX);
+    if (path)
+        unlink(path);
+    free(path);
+}
+
+void
+control_answer(control_t *self, const char *lines, const char *json, const char *failure)
+{
+    for (session_t *client = self->clients, *next; client; client = next) {
+        next = client->next;
+        if (!client->asked)
+            continue;
+        client->asked = false;
+        if (failure)
+            answer_refuse(&client->output, client->asks_json, failure);
+        else
+            text_add(&client->output, "%s\n", client->asks_json ? json : lines);
+        text_char(&client->output, '\n');
+        advance(self, client);
+        settle(self, client);
+    }
+    bury(self);
+}
+
+control_t *
+control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_t group, const record_t *before, diag_t *diag)
+{
+    record_field_t field;
+    record_fields_t from = { 0 };
+    if (before && record_find(record_fields(before), ESTATE_CONTROL, &field))
+        from = record_inside(&field);
     char reason[256] = "";
     control_t *self = xcalloc(1, sizeof *self);
     *self = (control_t){ .loop = loop, .broker = broker, .path = xstrdup(path), .lock = -1, .listener = -1, .epoll = -1, .timer = -1 };
@@ -670,7 +803,8 @@ control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_
     self->tapper = tapper_new(broker);
     make_folder(path);
     self->lock = ipcpath_lock(path, reason, sizeof reason);
-    if (self->lock == -1 || ipcpath_clear(path, reason, sizeof reason) == -1 || open_socket(self, mode, group, reason, sizeof reason) == -1) {
+    take_listener(self, from);
+    if (self->lock == -1 || (self->listener == -1 && (ipcpath_clear(path, reason, sizeof reason) == -1 || open_socket(self, mode, group, reason, sizeof reason) == -1))) {
         diag_error(diag, (place_t){ 0 }, "control %s: %s", path, reason);
         if (self->listener != -1)
             close(self->listener);
@@ -689,6 +823,7 @@ control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_
     }
     self->timer = zloop_timer(loop, TICK_MS, 0, on_tick, self);
     broker_on_left(broker, see_route_left, self);
+    restore_clients(self, from);
     return self;
 }
 

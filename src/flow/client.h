@@ -52,6 +52,8 @@ typedef struct {
 typedef void client_service_fn_t(const client_service_t *service, void *arg);
 
 uint64_t client_next_id(void);              // of all engines; from any thread
+uint64_t client_last_id(void);
+void client_ids_after(uint64_t last);       // those of the program before
 void client_know_nothing(client_t *client); // all fields to what says so
 
 #endif

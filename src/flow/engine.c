@@ -4,6 +4,7 @@
 #include "flow/engine.h"
 
 #include "conf/engine.h"
+#include "flow/luggage.h"
 
 static const char *const states[ROUTE_STATES] = { "running", "paused", "draining", "disabled", "failed" };
 
@@ -89,6 +90,21 @@ void
 route_stop_accepting(route_t *self, closed_for_t reason, const route_conf_t *successor)
 {
     engine_of(self)->stop_accepting(self, reason, successor);
+}
+
+bool
+route_save(route_t *self, const route_conf_t *successor, record_t *luggage)
+{
+    return engine_of(self)->save && engine_of(self)->save(self, successor, luggage);
+}
+
+void
+route_take(route_t *self, record_t *luggage)
+{
+    if (engine_of(self)->take)
+        engine_of(self)->take(self, luggage);
+    else
+        luggage_drop(luggage);
 }
 
 bool

@@ -392,6 +392,28 @@ adopt(listener_t *self, int fd)
     detach_filter(fd); // the process before may have stopped accepting on it
 }
 
+// It may have been moved aside, so that nobody connects.
+static void
+adopt_file(listener_t *self)
+{
+    char ignored[256];
+    struct sockaddr_un address = { 0 };
+    struct stat there;
+    socklen_t size = sizeof address - 1;
+    if (self->transport != TRANSPORT_IPC || getsockname(self->fd, (struct sockaddr *)&address, &size) == -1 ||
+        address.sun_path[0] != '/')
+        return;
+    self->path = xstrdup(address.sun_path);
+    self->lock = ipcpath_lock(self->path, ignored, sizeof ignored);
+    if (self->wildcard)
+        self->folder = xstrndup(self->path, (size_t)(strrchr(self->path, '/') - self->path));
+    char *name = aside(self);
+    int rc = lstat(self->path, &there) == -1 ? rename(name, self->path) : 0; // where it has gone nobody can connect
+    (void)rc;
+    free(name);
+    remember_file(self);
+}
+
 // A port that was free, or a path that was made, is news.
 static void
 resolve_wildcard(listener_t *self)
@@ -409,7 +431,7 @@ resolve_wildcard(listener_t *self)
 }
 
 static listener_t *
-new_listener(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, bool tried, diag_t *diag)
+new_listener(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, bool ours, bool tried, diag_t *diag)
 {
     char reason[256] = "";
     listener_t *self = xcalloc(1, sizeof *self);
@@ -428,6 +450,8 @@ new_listener(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, b
         rc = open_tcp(self, &endpoint->at, side, reason, sizeof reason);
     else if (self->transport == TRANSPORT_IPC)
         rc = open_ipc(self, &endpoint->at, side, reason, sizeof reason);
+    if (ours)
+        adopt_file(self);
     enlist(self);
     if (rc == 0 && self->wildcard && self->fd != -1)
         resolve_wildcard(self);
@@ -439,15 +463,15 @@ new_listener(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, b
 }
 
 listener_t *
-listener_open(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, diag_t *diag)
+listener_open(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, bool ours, diag_t *diag)
 {
-    return new_listener(endpoint, side, fd, false, diag);
+    return new_listener(endpoint, side, fd, ours, false, diag);
 }
 
 int
 listener_try(const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *diag)
 {
-    listener_t *self = new_listener(endpoint, side, -1, true, diag);
+    listener_t *self = new_listener(endpoint, side, -1, false, true, diag);
     int rc = self ? 0 : -1;
     listener_close(&self, false);
     return rc;

@@ -10,6 +10,7 @@
 #define ZB_ROUTE_H
 
 #include "base/diag.h"
+#include "base/record.h"
 #include "conf/conf.h"
 #include "flow/client.h"
 #include "flow/counters.h"
@@ -63,6 +64,11 @@ void route_finish(route_t *self, int64_t drain_ms, bool at_once);
 // process after this one; CLOSED_FOR_MOVE, the route that holds the listener too,
 // as soon as this one has left. What SUCCESSOR (may be NULL) binds there stays open.
 void route_stop_accepting(route_t *self, closed_for_t reason, const route_conf_t *successor);
+
+// All that its peers have, themselves included, goes to a route with the configuration SUCCESSOR: into LUGGAGE, and SELF
+// ends by itself. False: they cannot, or SELF ends already; it is left as it was.
+bool route_save(route_t *self, const route_conf_t *successor, record_t *luggage);
+void route_take(route_t *self, record_t *luggage); // before route_run: takes it, LUGGAGE is empty then
 bool route_finished(const route_t *self);
 
 // The error that ended its engine, although no end was asked for: the route is finished, and

@@ -221,5 +221,4 @@ ending_run(wire_t *self)
     self->left.undelivered = abandon(self);
     counter_add(&self->counters->dropped[DROP_SHUTDOWN], self->left.undelivered);
     part(self);
-    connect_remove_all(self);
 }

@@ -170,12 +170,19 @@ free_number(fan_t *fan)
 }
 
 static int
-subscriber_joined(conn_t *conn)
+subscriber_rejoined(conn_t *conn)
 {
     fan_t *fan = fan_open(conn->port);
     conn->slot = free_number(fan);
     fan->subscribers[conn->slot] = conn;
     fan->restricted += conn->rights != NULL;
+    return 0;
+}
+
+static int
+subscriber_joined(conn_t *conn)
+{
+    subscriber_rejoined(conn);
     const char *welcome = options_text(conn->port->conf, "xpub_welcome_msg");
     if (welcome)
         output_frame(conn, 0, NULL, 0, welcome, strlen(welcome));
@@ -200,6 +207,22 @@ fan_topics_of(const conn_t *conn)
 {
     const fan_t *fan = conn->port->socktype->subscribed ? fan_of(conn->port) : NULL;
     return fan ? interest_count_of(fan->interest, conn->slot) : 0;
+}
+
+void
+fan_topics_each(const conn_t *conn, void (*fn)(void *arg, const void *topic, size_t size), void *arg)
+{
+    const fan_t *fan = conn->port->socktype->subscribed ? fan_of(conn->port) : NULL;
+    if (fan)
+        interest_each_of(fan->interest, conn->slot, fn, arg);
+}
+
+void
+fan_topic_again(conn_t *conn, const uint8_t *topic, size_t size)
+{
+    bool edge;
+    if (conn->port->socktype->subscribed && change_topic(conn, topic, size, true, &edge))
+        count_topics(conn->port);
 }
 
 char **
@@ -473,9 +496,9 @@ give_to_all(wport_t *self, const piece_t *piece)
 
 // clang-format off
 const socktype_t socktype_xpub = { .type = ZMQ_XPUB, .give = fan_give, .pump = pump_fan, .hears = hears, .joined = subscriber_joined,
-                                   .left = subscriber_left, .subscribed = subscribed, .close = fan_close };
+                                   .rejoined = subscriber_rejoined, .left = subscriber_left, .subscribed = subscribed, .close = fan_close };
 const socktype_t socktype_pub  = { .type = ZMQ_PUB,  .give = fan_give, .pump = pump_fan, .hears = hears, .joined = subscriber_joined,
-                                   .left = subscriber_left, .subscribed = subscribed, .close = fan_close };
+                                   .rejoined = subscriber_rejoined, .left = subscriber_left, .subscribed = subscribed, .close = fan_close };
 const socktype_t socktype_xsub = { .type = ZMQ_XSUB, .give = give_to_all, .joined = publisher_joined, .topic = topic_for_all };
 const socktype_t socktype_sub  = { .type = ZMQ_SUB,  .joined = publisher_joined };
 // clang-format on

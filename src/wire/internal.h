@@ -10,6 +10,7 @@
 #define ZB_WIRE_INTERNAL_H
 
 #include "base/loop.h"
+#include "base/record.h"
 #include "conf/conf.h"
 #include "flow/admission.h"
 #include "flow/counters.h"
@@ -162,6 +163,8 @@ typedef struct socktype {
     // A peer has passed its handshake: 0, or -1 with conn_break (it may not stay).
     int (*joined)(conn_t *conn);
     void (*left)(conn_t *conn);
+    // The same for one that comes from another route: it has been told all already. NULL: there is nothing to do.
+    int (*rejoined)(conn_t *conn);
     // Take whole messages that go to this side's peers.
     given_t (*give)(wport_t *port, const piece_t *piece);
     // Hand on what CONN has, on a shorter way than one by one; see pump.h. NULL: there is none.
@@ -181,6 +184,9 @@ typedef struct socktype {
     void (*bequeath)(conn_t *conn);   // a peer has left: instead of giving its queue to others
     int speaks_as;                    // another type, towards peers; 0: none
     bool lets_go;                 // what a peer sends ends what is kept of others: it is read also when memory is short
+    // That, for another route: before its peers come back. NULL: it all comes with them.
+    void (*save)(const wport_t *port, record_t *to);
+    void (*restore)(wport_t *port, record_fields_t from);
     bool keeps_for_others;        // what a peer leaves behind goes to the next one
     bool addresses;               // the first frame of what it sends says to whom
 } socktype_t;
@@ -195,6 +201,7 @@ struct wport {
     bool input;       // they are new ones: not read while the route drains
     handshake_conf_t greeting;
     const admission_secrets_t *secrets;
+    uint64_t terms;   // of who may come in, see handover.c
     bool locked;      // it needs keys, and has none: nobody comes in
 
     conn_t *conns;    // all, in whatever state
@@ -311,6 +318,8 @@ struct route {
     call_t *call;
 
     route_leftover_t left;
+    record_t luggage;  // of the route before, until its thread runs
+    bool handed_over;  // all that its peers had: nothing is left
 };
 
 #endif

@@ -192,6 +192,14 @@ login_review(conn_t *conn)
         conn_break(conn, CUT_AUTH, "no longer admitted: %s", reason);
 }
 
+void
+login_again(conn_t *conn)
+{
+    take_rights(conn);
+    if (guard_of(conn->wire))
+        login_review(conn);
+}
+
 // --- through ------------------------------------------------------------------------
 
 static void
@@ -333,6 +341,19 @@ login_answer(conn_t *conn)
     flush(conn);
     feed_kept(conn);
     conn_schedule(conn);
+}
+
+// A verdict that was awaited is asked for once more.
+void
+login_resume(conn_t *conn)
+{
+    conn->state = CONN_GREETING;
+    look_at_state(conn);
+    flush(conn);
+    if (conn->state == CONN_GREETING)
+        feed_kept(conn);
+    else if (conn->state == CONN_OPEN)
+        conn_schedule(conn);
 }
 
 void

@@ -41,6 +41,28 @@ places_enter(conn_t *conn)
     return true;
 }
 
+static void
+count(conn_t *conn, bool has_place)
+{
+    capacity_t *capacity = capacity_of(conn->port);
+    if (capacity)
+        capacity_count(capacity, (has_place ? 1 : 0) - (conn->has_place ? 1 : 0));
+    conn->has_place = has_place;
+}
+
+void
+places_keep(conn_t *conn)
+{
+    count(conn, true);
+}
+
+void
+places_hand_over(conn_t *conn)
+{
+    count(conn, false);
+    places_named(conn);
+}
+
 void
 places_leave(conn_t *conn)
 {

@@ -104,11 +104,11 @@ port_room_changed(conn_t *conn)
     self->wire->made_room = true;
 }
 
-int
-port_join(conn_t *conn)
+static int
+join(conn_t *conn, int (*joined)(conn_t *conn))
 {
     wport_t *self = conn->port;
-    if (self->socktype->joined && self->socktype->joined(conn) == -1)
+    if (joined && joined(conn) == -1)
         return -1;
     mem_grow(self->open, self->count, self->room);
     put_at(self, self->count++, conn);
@@ -117,6 +117,18 @@ port_join(conn_t *conn)
     if (side_option(self->conf, "probe_router", 0))
         output_frame(conn, 0, NULL, 0, NULL, 0);
     return 0;
+}
+
+int
+port_join(conn_t *conn)
+{
+    return join(conn, conn->port->socktype->joined);
+}
+
+int
+port_rejoin(conn_t *conn)
+{
+    return join(conn, conn->port->socktype->rejoined);
 }
 
 void

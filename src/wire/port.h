@@ -14,6 +14,7 @@ void port_configure(wport_t *self); // what may change while it runs, out of its
 
 // A connection passed its handshake: 0, or -1 when it may not stay (it is broken then). It leaves.
 int port_join(conn_t *conn);
+int port_rejoin(conn_t *conn); // it comes from another route
 void port_leave(conn_t *conn);
 
 void port_room_changed(conn_t *conn); // conn->full says how

@@ -18,7 +18,11 @@ enum {
     OWN_ID_BYTES = 13,    // 0, the slot, and what is never the same again
     OWNED_MOST = 65536,   // ids of peers that have gone, kept for answers that may still come
     BUCKETS_FIRST = 64,
+    SLOTS_MOST = 1 << 20, // that another route may have had
 };
+
+// Of what is handed over; never used for anything else again.
+enum { TAG_LAST = 1, TAG_NAME, TAG_NAME_BYTES, TAG_NAME_USER, TAG_NAME_UNANSWERED };
 
 // An id that a peer chose, and whose it is.
 typedef struct name {
@@ -185,6 +189,26 @@ client_joined(conn_t *conn)
     return 0;
 }
 
+// Its id may have been given by the route before, and has its slot in it.
+static int
+client_rejoined(conn_t *conn)
+{
+    router_t *self = router_of(conn->port);
+    bool is_own = conn->routing_id_size == OWN_ID_BYTES && conn->routing_id[0] == 0;
+    while (conn->slot < SLOTS_MOST && self->count <= conn->slot) {
+        mem_grow(self->slots, self->count, self->room);
+        self->slots[self->count++] = NULL;
+    }
+    if (conn->slot >= SLOTS_MOST || self->slots[conn->slot] || conn->routing_id_size == 0) {
+        conn_break(conn, CUT_PROTOCOL, "its place was handed over to another client");
+        return -1;
+    }
+    if (!is_own && claim_name(self, conn) == -1)
+        return -1;
+    self->slots[conn->slot] = conn;
+    return 0;
+}
+
 // Too many that nobody answers: the answers will find nobody, and are counted then.
 static void
 forget_orphans(router_t *self)
@@ -230,6 +254,64 @@ router_close(wport_t *self)
     free(router->slots);
     free(router);
     self->own = NULL;
+}
+
+// --- handing over --------------------------------------------------------------------
+
+static void
+save_orphan(const name_t *name, record_t *to)
+{
+    size_t opened = record_open(to, TAG_NAME);
+    record_bytes(to, TAG_NAME_BYTES, name->bytes, name->size);
+    record_text(to, TAG_NAME_USER, name->user);
+    record_number(to, TAG_NAME_UNANSWERED, (uint64_t)name->unanswered);
+    record_close(to, opened);
+}
+
+static void
+router_save(const wport_t *port, record_t *to)
+{
+    const router_t *self = port->own;
+    if (!self)
+        return;
+    record_number(to, TAG_LAST, self->last);
+    for (uint32_t i = 0; i < self->bucket_count; i++)
+        for (const name_t *name = self->buckets[i]; name; name = name->next)
+            if (!name->holder)
+                save_orphan(name, to);
+}
+
+static void
+restore_orphan(router_t *self, record_fields_t from)
+{
+    record_field_t bytes, user, unanswered;
+    uint64_t count;
+    if (!record_find(from, TAG_NAME_BYTES, &bytes) || bytes.size == 0 || bytes.size > UINT8_MAX || self->orphans >= OWNED_MOST
+        || !record_find(from, TAG_NAME_USER, &user) || !record_find(from, TAG_NAME_UNANSWERED, &unanswered)
+        || !record_to_number(&unanswered, INT64_MAX, &count))
+        return;
+    uint64_t hash = hash_bytes(bytes.at, bytes.size);
+    char *text = record_to_text(&user, UINT8_MAX);
+    if (!text || *find_name(self, bytes.at, bytes.size, hash)) {
+        free(text);
+        return;
+    }
+    name_t *name = add_name(self, bytes.at, bytes.size, hash);
+    name->user = text;
+    name->unanswered = (int64_t)count;
+    self->orphans++;
+}
+
+static void
+router_restore(wport_t *port, record_fields_t from)
+{
+    router_t *self = router_of(port);
+    record_field_t field;
+    if (record_find(from, TAG_LAST, &field))
+        record_to_number(&field, UINT64_MAX, &self->last);
+    while (record_next(&from, &field))
+        if (field.tag == TAG_NAME)
+            restore_orphan(self, record_inside(&field));
 }
 
 // --- messages ------------------------------------------------------------------------
@@ -343,4 +425,5 @@ router_give(wport_t *self, const piece_t *piece)
 }
 
 const socktype_t socktype_router = { .type = ZMQ_ROUTER, .give = router_give, .prefix = prefix, .joined = client_joined,
-                                     .left = client_left, .close = router_close, .addresses = true };
+                                     .rejoined = client_rejoined, .left = client_left, .close = router_close,
+                                     .save = router_save, .restore = router_restore, .addresses = true };

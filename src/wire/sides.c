@@ -4,6 +4,7 @@
 #include "wire/conn.h"
 #include "wire/connect.h"
 #include "wire/doors.h"
+#include "wire/handover.h"
 #include "wire/login.h"
 #include "wire/output.h"
 #include "wire/places.h"
@@ -222,6 +223,7 @@ change_side(wire_t *self, side_t side, const side_conf_t *had, change_t *change)
         return -1;
     port_configure(port);
     login_configure(port);
+    handover_note_terms(port);
     drop_endpoints(self, side, had);
     connect_configure(port);
     add_listeners(self, side, change->listeners);
