@@ -95,9 +95,17 @@ typedef struct {
     int64_t batch_us, batch_min;      // 0: off
     int64_t queue_bytes, message_size; // 0: not given; else they make the high-water marks
     int64_t max_subscriptions_total;  // engine wire
+    int64_t last_value, topic_end;    // topics whose last message it keeps, 0: none; the byte where a topic ends, -1: none
+    int64_t replay_messages, replay_bytes, replay_time_ms; // what it keeps of all messages, 0: no limit; all of them: nothing
     int64_t cpu;                      // pin the route's thread; -1: not
     settings_t settings;
 } route_conf_t;
+
+static inline bool
+route_conf_remembers(const route_conf_t *route)
+{
+    return route->last_value > 0 || route->replay_messages > 0 || route->replay_bytes > 0 || route->replay_time_ms > 0;
+}
 
 typedef struct {
     char *file;                       // as given

@@ -17,6 +17,9 @@ size_t fan_topics_of(const conn_t *conn); // how many one subscriber has
 
 bool fan_is_wanted(const wport_t *self); // by anybody, of what is published at SELF
 
+// The record of a socket type that publishes, for a side that remembers what it has published.
+const socktype_t *fan_remembering(const socktype_t *socktype);
+
 void fan_review(wport_t *self); // the rights of its peers have changed
 
 #endif
