@@ -8,6 +8,7 @@
 #include "admin/show.h"
 #include "admin/status.h"
 #include "admin/tapcommand.h"
+#include "admin/values.h"
 #include "base/event.h"
 #include "base/mem.h"
 #include "conf/suggest.h"

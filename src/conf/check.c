@@ -160,6 +160,31 @@ check_budget(const check_t *self)
 }
 
 static void
+check_memory(const check_t *self)
+{
+    const route_conf_t *route = self->route;
+    int type = route->sides[SIDE_BACKEND].type;
+    bool publishes = type == ZMQ_XPUB || type == ZMQ_PUB, last = route->last_value > 0;
+    const struct {
+        const char *key;
+        bool wrong;
+        const char *why;
+    } rules[] = {
+        { "last_value", last && !publishes, "needs a backend that publishes, XPUB or PUB" },
+        { "topic_end", route->topic_end >= 0 && !last, "does nothing without last_value" },
+        { "replay_messages", route->replay_messages > 0 && !publishes, "needs a backend that publishes, XPUB or PUB" },
+        { "replay_bytes", route->replay_bytes > 0 && !publishes, "needs a backend that publishes, XPUB or PUB" },
+        { "replay_time", route->replay_time_ms > 0 && !publishes, "needs a backend that publishes, XPUB or PUB" },
+        { "replay_messages", route->replay_messages > 0 && last, "not together with last_value" },
+        { "replay_bytes", route->replay_bytes > 0 && last, "not together with last_value" },
+        { "replay_time", route->replay_time_ms > 0 && last, "not together with last_value" },
+    };
+    for (size_t i = 0; i < COUNT(rules) && route->engine == ENGINE_WIRE; i++)
+        if (rules[i].wrong && given_for_route(self, rules[i].key))
+            complain_key(self, given_for_route(self, rules[i].key)->item, "%s", rules[i].why);
+}
+
+static void
 check_route(const check_t *self)
 {
     route_conf_t *route = self->route;
@@ -183,6 +208,7 @@ check_route(const check_t *self)
         return;
     resolve_route_rows(self);
     check_budget(self);
+    check_memory(self);
     for (size_t which = 0; which < SIDES; which++) {
         if (route->sides[which].type < 0) {
             fit_absent_side(self, which);

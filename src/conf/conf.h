@@ -102,9 +102,17 @@ typedef struct {
     int64_t backend_window;           // unanswered requests at each service; 0: no limit
     int64_t backend_retries;          // of a request that its service did not answer
     int64_t reply_timeout_ms;         // 0: none
+    int64_t last_value, topic_end;    // topics whose last message it keeps, 0: none; the byte where a topic ends, -1: none
+    int64_t replay_messages, replay_bytes, replay_time_ms; // what it keeps of all messages, 0: no limit; all of them: nothing
     int64_t cpu;                      // pin the route's thread; -1: not
     settings_t settings;
 } route_conf_t;
+
+static inline bool
+route_conf_remembers(const route_conf_t *route)
+{
+    return route->last_value > 0 || route->replay_messages > 0 || route->replay_bytes > 0 || route->replay_time_ms > 0;
+}
 
 typedef struct {
     char *file;                       // as given

@@ -7,6 +7,7 @@
 #include "conf/suggest.h"
 #include "conf/units.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <grp.h>
 #include <inttypes.h>
@@ -95,6 +96,11 @@ static const key_row_t rows[] = {
     {SCOPE_ROUTE,   "backend_window",    KEY_NUMBER,    ROUTE(backend_window),       0,  1000000,  "0",      NULL,      RELOAD_LIVE,    KEY_WIRE, ON(ZMQ_DEALER)},
     {SCOPE_ROUTE,   "backend_retries",   KEY_NUMBER,    ROUTE(backend_retries),      0,  1000,     "0",      NULL,      RELOAD_LIVE,    KEY_WIRE, ON(ZMQ_DEALER)},
     {SCOPE_ROUTE,   "reply_timeout",     KEY_TIME,      ROUTE(reply_timeout_ms),     0,  86400000, "0",      NULL,      RELOAD_LIVE,    KEY_WIRE, ON(ZMQ_DEALER)},
+    {SCOPE_ROUTE,   "last_value",        KEY_NUMBER,    ROUTE(last_value),           0,  100000000, "0",     NULL,      RELOAD_ROUTE,   KEY_WIRE, 0},
+    {SCOPE_ROUTE,   "topic_end",         KEY_BYTE,      ROUTE(topic_end),            0,  255,      "",       NULL,      RELOAD_ROUTE,   KEY_WIRE | KEY_UNSET_OK, 0},
+    {SCOPE_ROUTE,   "replay_messages",   KEY_NUMBER,    ROUTE(replay_messages),      0,  100000000, "0",     NULL,      RELOAD_ROUTE,   KEY_WIRE, 0},
+    {SCOPE_ROUTE,   "replay_bytes",      KEY_SIZE,      ROUTE(replay_bytes),         0,  1099511627776, "0", NULL,      RELOAD_ROUTE,   KEY_WIRE, 0},
+    {SCOPE_ROUTE,   "replay_time",       KEY_TIME,      ROUTE(replay_time_ms),       0,  31536000000, "0",   NULL,      RELOAD_ROUTE,   KEY_WIRE, 0},
     {SCOPE_ROUTE,   "cpu",               KEY_NUMBER,    ROUTE(cpu),                  -1, 1023,     "-1",     NULL,      RELOAD_ROUTE,   0, 0},
 
     {SCOPE_SIDE,    "bind",              KEY_ENDPOINT,  BY_HAND,                     0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_LIST | KEY_SIDED, 0},
@@ -345,6 +351,25 @@ parse_cidr(const char *text, key_value_t *value, const complaint_t *at)
     return result;
 }
 
+// C, 'C', "C" or \xNN. The quotes are for a blank, which is cut off without them.
+static int
+parse_byte(const char *text, key_value_t *value, const complaint_t *at)
+{
+    size_t length = strlen(text);
+    bool quoted = length >= 3 && strchr("'\"", text[0]) && text[length - 1] == text[0];
+    const char *byte = text + quoted;
+    unsigned number;
+    int end = 0;
+    length -= 2u * quoted;
+    if (length == 4 && strncmp(byte, "\\x", 2) == 0 && isxdigit((unsigned char)byte[2]) && sscanf(byte + 2, "%2x%n", &number, &end) == 1 && end == 2)
+        value->number = number;
+    else if (length == 1)
+        value->number = (unsigned char)*byte;
+    else
+        return fail(at, "\"%s\" is not one character such as ' ', | or \\x00", text);
+    return 0;
+}
+
 static int
 parse_http(const char *text, key_value_t *value, const complaint_t *at)
 {
@@ -403,7 +428,7 @@ key_parse(const key_row_t *row, const char *text, const char *folder, key_value_
     *offset = 0;
     *reason = '\0';
     if (!*text) {
-        value->number = row->kind == KEY_GROUP ? -1 : 0;
+        value->number = row->kind == KEY_GROUP || row->kind == KEY_BYTE ? -1 : 0;
         if (row->kind == KEY_ENDPOINT || row->kind == KEY_INCLUDE)
             value->text = xstrdup("");
         return value->text || row->flags & KEY_UNSET_OK ? 0 : fail(&at, "the value is missing");
@@ -430,6 +455,8 @@ key_parse(const key_row_t *row, const char *text, const char *folder, key_value_
         return parse_socket_type(text, value, &at);
     case KEY_PATTERN:
         return parse_pattern(text, value, &at);
+    case KEY_BYTE:
+        return parse_byte(text, value, &at);
     case KEY_TEXT:
         if (strlen(text) > (size_t)row->max)
             return fail(&at, "the text has %zu bytes, at most %" PRId64, strlen(text), row->max);
@@ -444,6 +471,14 @@ key_parse(const key_row_t *row, const char *text, const char *folder, key_value_
 }
 
 // --- writing it ----------------------------------------------------------------
+
+static char *
+print_byte(int byte)
+{
+    if (byte == -1)
+        return xstrdup("");
+    return isgraph(byte) && !strchr("'\"\\;#", byte) ? xasprintf("%c", byte) : xasprintf("\\x%02x", (unsigned)byte);
+}
 
 char *
 key_print(const key_row_t *row, const key_value_t *value)
@@ -467,6 +502,8 @@ key_print(const key_row_t *row, const key_value_t *value)
         return xstrdup(text);
     case KEY_MODE:
         return xasprintf("%04" PRIo64, value->number);
+    case KEY_BYTE:
+        return print_byte((int)value->number);
     case KEY_PATTERN:
         return xstrdup(pattern_at((unsigned)value->number)->name);
     case KEY_SOCKET_TYPE:

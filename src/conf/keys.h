@@ -21,6 +21,7 @@ typedef enum {
     KEY_PATH,        // relative ones are resolved against the folder of the file
     KEY_SECRET_FILE, // a path whose first line is the value; the text itself is never printed
     KEY_TEXT,
+    KEY_BYTE, // one character, also quoted or as \xNN
     KEY_CIDR, // comma-separated networks
     KEY_HTTP, // HOST:PORT
     KEY_SOCKET_TYPE,

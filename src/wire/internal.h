@@ -32,6 +32,7 @@
 typedef struct conn conn_t;
 typedef struct dialled dialled_t;
 typedef struct wport wport_t;
+typedef struct remember remember_t;
 typedef struct route wire_t; // this engine's
 
 // --- a message on its way ---------------------------------------------------------
@@ -85,6 +86,7 @@ struct conn {
     bool answers_pings;      // of ZMTP 3.1, or it has sent a PING
     bool has_place, is_unnamed; // see places.h
     bool half_closed;
+    bool brought;            // its subscription has brought messages that were remembered: the next one has another turn
 
     // What comes in: [start, scan) is the message being collected, as frames; what
     // lies behind raw is not looked at yet.
@@ -99,6 +101,9 @@ struct conn {
 
     // What goes out.
     spans_t out;
+    struct {
+        uint64_t messages, bytes;
+    } beyond;            // of it, what does not count for its limits: see remember.h
     written_t *written;  // NULL before the first message
     chunk_t *stage;      // bytes as they go on the connection: of a handshake, or sealed
     size_t stage_at;
@@ -216,6 +221,7 @@ struct wport {
     bool contended;   // several waited for it: one message a turn
     spans_t returned; // of peers that left, or read ahead in the drain: before all others
     void *own;        // the socket type's
+    remember_t *remembered; // NULL: it forgets what it has published
 
     uint64_t sndhwm, rcvhwm, queue_bytes, maxmsgsize; // UINT64_MAX: no limit
     uint32_t max_parts;

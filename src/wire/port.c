@@ -7,6 +7,7 @@
 #include "wire/options.h"
 #include "wire/output.h"
 #include "wire/pulse.h"
+#include "wire/remember.h"
 #include "wire/spread.h"
 #include "wire/fan.h"
 #include "wire/least.h"
@@ -57,6 +58,9 @@ port_open(wport_t *self, wire_t *wire, side_t side, diag_t *diag)
         return -1;
     }
     port_configure(self);
+    self->remembered = remember_new(self);
+    if (self->remembered)
+        self->socktype = fan_remembering(self->socktype);
     return 0;
 }
 
@@ -67,6 +71,7 @@ port_close(wport_t *self)
         return;
     if (self->socktype->close)
         self->socktype->close(self);
+    remember_free(&self->remembered);
     spans_clear(&self->returned);
     free(self->open);
     self->open = NULL;
@@ -287,6 +292,8 @@ void
 port_tick(wport_t *self)
 {
     int64_t now_ms = self->wire->now_ms;
+    if (self->remembered)
+        remember_tick(self->remembered);
     if (self->lossy || !self->parked || self->conf->stall_timeout_ms <= 0 || !self->socktype->subscribed)
         return;
     for (uint32_t i = self->ready; i < self->count; i++) {

@@ -17,6 +17,7 @@
 #include "wire/login.h"
 #include "wire/observe.h"
 #include "wire/port.h"
+#include "wire/remember.h"
 #include "wire/round.h"
 #include "wire/services.h"
 
@@ -444,6 +445,8 @@ const route_engine_t engine_wire = {
     .look = wire_look,
     .settle = wire_settle,
     .subscriptions = wire_subscriptions,
+    .values = remember_values,
+    .clear_values = remember_clear,
     .clients = clients_each,
     .kick = clients_kick,
     .backend_services = services_each,
