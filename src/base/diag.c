@@ -78,18 +78,25 @@ file_index(diag_t *self, const char *file)
     return self->file_count++;
 }
 
+// "FILE:LINE:COLUMN: ", as much of it as there is.
+static void
+add_place(text_t *text, place_t place)
+{
+    if (!place.file)
+        return;
+    text_add(text, "%s:", place.file);
+    if (place.line > 0)
+        text_add(text, "%d:", place.line);
+    if (place.line > 0 && place.column > 0)
+        text_add(text, "%d:", place.column);
+    text_char(text, ' ');
+}
+
 static char *
 whole_line(place_t place, diag_level_t level, size_t *message, const char *format, va_list args)
 {
     text_t raw = { 0 }, line = { 0 };
-    if (place.file) {
-        text_add(&raw, "%s:", place.file);
-        if (place.line > 0)
-            text_add(&raw, "%d:", place.line);
-        if (place.line > 0 && place.column > 0)
-            text_add(&raw, "%d:", place.column);
-        text_char(&raw, ' ');
-    }
+    add_place(&raw, place);
     text_add(&raw, "%s: ", level == DIAG_ERROR ? "error" : "warning");
     text_shown(&line, raw.data, raw.size);
     *message = line.size;
@@ -143,6 +150,19 @@ diag_warning(diag_t *self, place_t place, const char *format, ...)
     va_start(args, format);
     add(self, DIAG_WARNING, place, format, args);
     va_end(args);
+}
+
+void
+diag_adopt(diag_t *self, place_t place, const char *subject, diag_t *from)
+{
+    diag_item_t item;
+    for (size_t i = 0; diag_at(from, i, &item); i++) {
+        text_t text = { 0 };
+        add_place(&text, item.place);
+        text_add(&text, "%s", item.message);
+        (item.level == DIAG_ERROR ? diag_error : diag_warning)(self, place, "%s: %s", subject, text.data);
+        text_free(&text);
+    }
 }
 
 size_t

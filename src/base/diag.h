@@ -31,6 +31,10 @@ diag_t *diag_new(void);
 void diag_error(diag_t *self, place_t place, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void diag_warning(diag_t *self, place_t place, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+// Each problem of FROM, which is about a file that a line at PLACE names, as one of that line:
+// "SUBJECT: FILE:LINE:COLUMN: TEXT".
+void diag_adopt(diag_t *self, place_t place, const char *subject, diag_t *from);
+
 size_t diag_errors(const diag_t *self);
 size_t diag_warnings(const diag_t *self);
 
