@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void
@@ -43,12 +44,16 @@ endpoints_take(const check_t *self, size_t which)
         take_endpoint(self, side, &connects->at[i], true);
 }
 
-// Also true of a line whose endpoint is wrong: that has been reported. -o with an empty value takes lines away.
+// Also true of a line whose endpoint is wrong, or whose key: that has been reported. -o with an empty value takes lines away.
 bool
 endpoints_given(const check_t *self, size_t which)
 {
     static const char *const keys[] = { "bind", "connect" };
     for (size_t i = 0; i < 2; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "%s_%s", side_name((side_t)which), keys[i]);
+        if (given_may_have(self, key))
+            return true;
         const given_slot_t *slot = &self->own->side[which][attribute_find(keys[i])];
         for (size_t j = 0; j < slot->count; j++)
             if (*slot->at[j].item->value || !slot->at[j].item->override)

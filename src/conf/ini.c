@@ -238,7 +238,10 @@ next_line(char *buffer, int size, void *stream)
         const char *newline = memchr(self->at, '\n', (size_t)(self->end - self->at));
         const char *stop = newline ? newline : self->end;
         self->line++;
+        size_t errors = diag_errors(self->diag);
         read_line(self, self->at, (size_t)(stop - self->at), out, sizeof out);
+        if (self->section != NO_SECTION && diag_errors(self->diag) > errors)
+            self->ini->sections[self->section].damaged = true;
         self->at = newline ? newline + 1 : self->end;
     }
     if (!*out || size <= 0)
@@ -286,6 +289,7 @@ ini_read(ini_t *self, const char *file, const char *text, size_t size, diag_t *d
         }
         diag_error(diag, entry->key_place, "[%s] %s: the INI library cannot read this line",
                    self->sections[entry->section].name, entry->key);
+        self->sections[entry->section].damaged = true;
         free(entry->key);
         free(entry->value);
     }

@@ -24,6 +24,7 @@
 typedef struct {
     char *name;    // blanks around it cut, runs of them one
     place_t place; // of the name
+    bool damaged;  // a line of it could not be read
 } ini_section_t;
 
 typedef struct {
