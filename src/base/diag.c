@@ -19,6 +19,7 @@ typedef struct {
     int line;
     int column;
     size_t order; // as added
+    bool quotable;
 } entry_t;
 
 struct diag {
@@ -32,6 +33,7 @@ struct diag {
     size_t seen_room;
     size_t totals[2]; // by level
     bool sorted;
+    bool secretive; // no line is quoted
 };
 
 diag_t *
@@ -128,6 +130,7 @@ add(diag_t *self, diag_level_t level, place_t place, const char *format, va_list
         .line = place.line,
         .column = place.column,
         .order = self->count,
+        .quotable = !self->secretive,
     };
     self->count++;
     self->totals[level]++;
@@ -150,6 +153,12 @@ diag_warning(diag_t *self, place_t place, const char *format, ...)
     va_start(args, format);
     add(self, DIAG_WARNING, place, format, args);
     va_end(args);
+}
+
+void
+diag_quote(diag_t *self, bool may)
+{
+    self->secretive = !may;
 }
 
 void
@@ -210,7 +219,7 @@ diag_at(diag_t *self, size_t i, diag_item_t *item)
         return false;
     const entry_t *entry = &self->entries[i];
     *item = (diag_item_t){ entry->text, entry->text + entry->message, entry->level,
-                           { self->files[entry->file], entry->line, entry->column } };
+                           { self->files[entry->file], entry->line, entry->column }, entry->quotable };
     return true;
 }
 

@@ -35,6 +35,10 @@ void diag_warning(diag_t *self, place_t place, const char *format, ...) __attrib
 // "SUBJECT: FILE:LINE:COLUMN: TEXT".
 void diag_adopt(diag_t *self, place_t place, const char *subject, diag_t *from);
 
+// Problems that are added from now on: may their lines be quoted? At first they may. What is not understood may be a
+// secret in a file that was named by mistake.
+void diag_quote(diag_t *self, bool may);
+
 size_t diag_errors(const diag_t *self);
 size_t diag_warnings(const diag_t *self);
 
@@ -48,6 +52,7 @@ typedef struct {
     const char *message; // its end, behind "error: " or "warning: "
     diag_level_t level;
     place_t place;
+    bool quotable;       // its line may be shown
 } diag_item_t;
 bool diag_at(diag_t *self, size_t i, diag_item_t *item);
 

@@ -277,6 +277,7 @@ ini_read(ini_t *self, const char *file, const char *text, size_t size, diag_t *d
     reader_t reader = {
         .ini = self, .diag = diag, .file = file, .at = text, .end = text + size, .section = NO_SECTION
     };
+    diag_quote(diag, false);
     // The handler's result counts only for the return value; what matters is which entries arrived.
     if (size > 0)
         ini_parse_stream(next_line, &reader, deliver, self);
@@ -294,6 +295,7 @@ ini_read(ini_t *self, const char *file, const char *text, size_t size, diag_t *d
         free(entry->value);
     }
     self->entry_count = kept;
+    diag_quote(diag, true);
 }
 
 void
