@@ -124,7 +124,7 @@ def test_a_terminal_sees_the_line_and_how_many_problems_there_are():
                 "plain_pass = hunter2\nsecret line\n")
     seen, code = on_terminal("-t", "-c", path)
     assert code == 1 and seen == f"""\
-{path}:3:34: error: [route x] frontend_bind: "1x" is not a port, 1 to 65535
+{path}:3:34: error: [route x] frontend_bind: "1x" is not a port, 1 to 65535, or * for a free one
     3 | frontend_bind =\\t tcp://127.0.0.1:1x
       |                                   ^
 {path}:4:22: error: [route x] backend_bind: the path is that of a folder

@@ -30,7 +30,7 @@ complain(const check_t *self, const raw_item_t *item, place_t place, const char 
     text_t text = { 0 };
     text_vadd(&text, format, args);
     va_end(args);
-    const char *hint = place.column == item->key_place.column ? "" : ini_comment_hint(item->value);
+    const char *hint = place.column == item->key_place.column ? "" : ini_value_hint(item->value);
     diag_error(self->diag, place, "[%s] %s: %s%s", self->section->name, item->key, text.data, hint);
     text_free(&text);
 }
@@ -232,6 +232,14 @@ given_put(given_slot_t *slot, given_t given)
     slot->at[slot->count++] = given;
 }
 
+static void
+warn_of_quotes(const check_t *self, const raw_item_t *item)
+{
+    if (ini_is_quoted(item->value))
+        diag_warning(self->diag, item->value_place, "[%s] %s: the quotes are part of the value; leave them out",
+                     self->section->name, item->key);
+}
+
 int
 given_parse(const check_t *self, const key_row_t *row, const raw_item_t *item, given_t *given)
 {
@@ -241,6 +249,8 @@ given_parse(const check_t *self, const key_row_t *row, const raw_item_t *item, g
     if (key_parse(row, item->value, item->folder, &given->value, reason, sizeof reason, &offset) == 0) {
         if (*reason)
             diag_warning(self->diag, item->value_place, "[%s] %s: %s", self->section->name, item->key, reason);
+        if (row->kind != KEY_ENDPOINT && row->kind != KEY_INCLUDE) // those are judged later
+            warn_of_quotes(self, item);
         return 0;
     }
     complain(self, item, place_moved(item->value_place, offset), "%s", reason);
@@ -273,6 +283,7 @@ parse_option(const check_t *self, const sockopt_t *option, const raw_item_t *ite
         given->value.text = value.text;
     else
         given->value.number = value.number;
+    warn_of_quotes(self, item);
     return 0;
 }
 

@@ -53,11 +53,20 @@ ini_trim(char *text, size_t *offset)
     return text;
 }
 
-const char *
-ini_comment_hint(const char *value)
+bool
+ini_is_quoted(const char *value)
 {
-    bool looks_like_one = *value == '#' || strstr(value, " #") || strstr(value, "\t#");
-    return looks_like_one ? "; a comment behind a value begins with \" ;\", not with #" : "";
+    size_t size = strlen(value);
+    return size >= 2 && (*value == '"' || *value == '\'') && value[size - 1] == *value;
+}
+
+const char *
+ini_value_hint(const char *value)
+{
+    bool has_comment = *value == '#' || strstr(value, " #") || strstr(value, "\t#");
+    return ini_is_quoted(value) ? "; quotes are part of a value, leave them out"
+           : has_comment        ? "; a comment behind a value begins with \" ;\", not with #"
+                                : "";
 }
 
 // --- one physical line ---------------------------------------------------------

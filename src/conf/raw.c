@@ -275,7 +275,7 @@ read_file(load_t *load, const char *file, const nesting_t *outer, place_t at)
     struct stat status;
     text_t content = { 0 };
     if (fd == -1 || fstat(fd, &status) == -1) {
-        diag_error(load->diag, place, "%scannot read %s: %s%s", label, file, strerror(errno), at.line ? ini_comment_hint(file) : "");
+        diag_error(load->diag, place, "%scannot read %s: %s%s", label, file, strerror(errno), at.line ? ini_value_hint(file) : "");
         goto done;
     }
     if (S_ISDIR(status.st_mode) || (only_regular && !S_ISREG(status.st_mode))) {
