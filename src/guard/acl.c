@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "conf/suggest.h"
 #include "guard/file.h"
 #include "guard/rule.h"
 
@@ -115,19 +116,36 @@ static const struct {
 } accesses[] = {
     {"read", ACL_READ}, {"write", ACL_WRITE}, {"readwrite", ACL_READ | ACL_WRITE}, {"deny", ACL_DENY}};
 
+// "topic raed news/#" gives rights on the topic "raed news/#", which hardly anybody means.
+static void
+warn_of_access(const char *text, size_t size, place_t place, diag_t *diag)
+{
+    if (text[size] == '\0' || memchr(text, '/', size))
+        return;
+    char *word = xstrndup(text, size);
+    suggest_t suggest = suggest_for(word);
+    for (size_t i = 0; i < sizeof accesses / sizeof *accesses; i++)
+        suggest_offer(&suggest, accesses[i].word);
+    if (*suggest.best)
+        diag_warning(diag, place, "\"%s\" is taken as the beginning of the topic; did you mean %s?", word, suggest.best);
+    free(word);
+}
+
 static void
 take_rule(rules_t *rules, char *line, char *text, bool is_pattern, place_t place, diag_t *diag)
 {
     rule_t rule = { .access = ACL_READ | ACL_WRITE };
-    size_t size = strcspn(text, " \t");
-    for (size_t i = 0; i < sizeof accesses / sizeof *accesses; i++)
-        if (strlen(accesses[i].word) == size && memcmp(accesses[i].word, text, size) == 0) {
-            rule.access = accesses[i].access;
-            text += size;
-            text += strspn(text, " \t");
-            break;
-        }
+    size_t size = strcspn(text, " \t"), i = 0;
+    while (i < sizeof accesses / sizeof *accesses && (strlen(accesses[i].word) != size || memcmp(accesses[i].word, text, size) != 0))
+        i++;
+    if (i < sizeof accesses / sizeof *accesses) {
+        rule.access = accesses[i].access;
+        text += size;
+        text += strspn(text, " \t");
+    }
     place.column = (int)(text - line) + 1;
+    if (i == sizeof accesses / sizeof *accesses)
+        warn_of_access(text, size, place, diag);
     if (*text == '\0')
         diag_error(diag, place, "the topic is missing");
     else if (read_rule(&rule, text, is_pattern, place, diag) == 0)
