@@ -10,6 +10,7 @@
 #include "admin/succession.h"
 #include "base/diag.h"
 #include "base/event.h"
+#include "base/excerpt.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -44,6 +45,16 @@ static const char *
 plural(uint64_t count)
 {
     return count == 1 ? "" : "s";
+}
+
+// Programs read one problem a line; people at a terminal get more.
+static void
+tell(diag_t *diag)
+{
+    if (isatty(STDERR_FILENO))
+        excerpt_print(diag, stderr);
+    else
+        diag_print(diag, stderr);
 }
 
 // --- the daemon ------------------------------------------------------------------
@@ -519,7 +530,7 @@ run(const options_t *options, conf_t **conf_p, policy_t **policy_p, record_t *be
 
     int status = EXIT_OK;
     if (start(&self, conf_p, diag) == -1) {
-        diag_print(diag, stderr);
+        tell(diag);
         status = EXIT_RUN;
     } else {
         count_room(&self);
@@ -563,7 +574,7 @@ main(int argc, char **argv)
     policy_t *policy = NULL;
     if (conf && guard_check(NULL, conf, &policy, diag) == -1) // at a start too: a bad file of the guard is exit 1, not 3
         conf_destroy(&conf);
-    diag_print(diag, stderr);
+    tell(diag);
 
     int status = EXIT_CONF;
     if (conf && options.mode != MODE_RUN)

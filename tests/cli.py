@@ -113,6 +113,38 @@ frontend_bind = udp://127.0.0.1:5601
     assert (columns[2], columns[8], columns[6]) == (14, 1, 33), result.stderr
 
 
+def on_terminal(*args):
+    with zb.Terminal(zb.program("zbroker") + list(args), 200) as terminal:
+        text, code = terminal.read_all()
+    return text.replace("\r\n", "\n"), code
+
+
+def test_a_terminal_sees_the_line_and_how_many_problems_there_are():
+    path = file("[route x]\ntype = streamer\nfrontend_bind =\t tcp://127.0.0.1:1x\nbackend_bind = ipc://\u00e4 \u00f6/x//y/\n"
+                "plain_pass = hunter2\nsecret line\n")
+    seen, code = on_terminal("-t", "-c", path)
+    assert code == 1 and seen == f"""\
+{path}:3:34: error: [route x] frontend_bind: "1x" is not a port, 1 to 65535, or * for a free one
+    3 | frontend_bind =\\t tcp://127.0.0.1:1x
+      |                                   ^
+{path}:4:22: error: [route x] backend_bind: the path is that of a folder
+    4 | backend_bind = ipc://\u00e4 \u00f6/x//y/
+      |                      ^
+{path}:5:1: error: [route x] plain_pass: unknown key
+    5 | plain_pass = ...
+      | ^
+{path}:6:1: error: [route x] the line is not KEY = VALUE
+4 errors
+""", seen
+    path = file(STREAMER.replace("127.0.0.1:5571", "*:5571") + "backend_security = none\n")
+    seen, code = on_terminal("-t", "-c", path)
+    assert code == 0 and re.search(r"\n +5 \| backend_bind = tcp://\*:5571\n +\| {16}\^\n1 warning\n.* is valid: ", seen), seen
+    seen, code = on_terminal("-t", "-c", path, "-o", "route jobs.frontend_bind=tcp://x")
+    assert code == 1 and seen.startswith("-o:1:32: error: ") and "\n1 error, 1 warning\n" in seen + "\n", (code, seen)
+    path = file(STREAMER)
+    assert on_terminal("-t", "-c", path) == (f"{path} is valid: 1 route, 2 endpoints\n", 0)
+
+
 def test_warnings_do_not_fail_the_check():
     path = file(STREAMER.replace("127.0.0.1:5571", "*:5571") + "backend_security = none\n")
     result = zb.run("-c", path, "-t")

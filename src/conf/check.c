@@ -244,6 +244,7 @@ load_route(conf_t *conf, const raw_section_t *section, given_slots_t *defaults, 
     check_t self = {
         .diag = diag, .section = section, .route = route, .own = xcalloc(1, sizeof(given_slots_t)), .defaults = defaults
     };
+    self.own->damaged = section->damaged;
     for (size_t i = 0; i < section->count; i++)
         given_take(&self, self.own, &section->items[i]);
     check_route(&self);
@@ -259,6 +260,7 @@ check_all(conf_t *conf, const raw_t *raw, diag_t *diag)
 {
     given_slots_t *defaults = xcalloc(1, sizeof *defaults);
     check_t self = { .diag = diag, .section = &raw->sections[1] };
+    defaults->damaged = raw->sections[1].damaged;
     process_load(conf, &raw->sections[0], diag);
     for (size_t i = 0; i < raw->sections[1].count; i++)
         given_take(&self, defaults, &raw->sections[1].items[i]);

@@ -27,6 +27,8 @@ typedef struct {
     char *value;      // canonical
     reload_t reload;
     bool is_default;
+    place_t place;       // of the value, where a line of the file gives it
+    const char *written; // the key in that line, which may have no side; NULL: no line
 } setting_t;
 
 typedef struct {
@@ -51,7 +53,6 @@ typedef enum { SECURITY_UNSET, SECURITY_NONE, SECURITY_PLAIN, SECURITY_CURVE, SE
 // Who may come in. Paths are as written, relative ones to the file's folder resolved.
 typedef struct {
     security_t mechanism;
-    place_t place;
     char *server_cert, *client_certs; // client_certs: a folder, or "any"
     char *client_cert, *peer_cert;
     char *users;
@@ -170,6 +171,7 @@ bool settings_have(const settings_t *settings, const setting_t *wanted); // this
 size_t side_multicasts(const side_conf_t *side); // its multicast endpoints: a group neither connects nor subscribes
 bool side_has_endpoint(const side_conf_t *side, const char *text, bool connect);
 int64_t side_option(const side_conf_t *side, const char *key, int64_t otherwise); // the number that a socket option is set to
+const setting_t *side_setting(const route_conf_t *route, side_t side, const char *key); // NULL: the side does not have it
 const route_conf_t *conf_route(const conf_t *self, const char *name); // NULL: none
 size_t conf_endpoints(const conf_t *self);                            // of all routes, capture included
 

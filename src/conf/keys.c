@@ -177,10 +177,14 @@ fail(const complaint_t *at, const char *format, ...)
     return -1;
 }
 
-// "unknown WHAT; did you mean …?", and without a near word all there are.
+// "unknown WHAT; did you mean …?", and without a near word all there are. Values of the key OF are called otherwise
+// elsewhere.
 static int
-fail_word(const complaint_t *at, const char *what, const suggest_t *suggest, const char *all)
+fail_word(const complaint_t *at, const char *what, const char *of, const suggest_t *suggest, const char *all)
 {
+    const char *foreign = suggest_foreign(of, suggest->wrong);
+    if (foreign)
+        return fail(at, "unknown %s \"%s\"; did you mean %s?", what, suggest->wrong, foreign);
     if (*suggest->best)
         return fail(at, "unknown %s \"%s\"; did you mean %s?", what, suggest->wrong, suggest->best);
     return fail(at, "unknown %s \"%s\", there is %s", what, suggest->wrong, all);
@@ -218,7 +222,7 @@ parse_word(const key_row_t *row, const char *text, key_value_t *value, const com
         suggest_offer(&suggest, word->name);
         add_word(&all, word->name);
     }
-    int result = fail_word(at, "value", &suggest, all.data);
+    int result = fail_word(at, "value", row->key, &suggest, all.data);
     text_free(&all);
     return result;
 }
@@ -235,7 +239,7 @@ parse_pattern(const char *text, key_value_t *value, const complaint_t *at)
         suggest_offer(&suggest, pattern_at(i)->name);
         add_word(&all, pattern_at(i)->name);
     }
-    int result = found ? 0 : fail_word(at, "type", &suggest, all.data);
+    int result = found ? 0 : fail_word(at, "type", "type", &suggest, all.data);
     text_free(&all);
     return result;
 }
@@ -249,7 +253,7 @@ parse_socket_type(const char *text, key_value_t *value, const complaint_t *at)
         return 0;
     for (unsigned i = 0; socket_type_at(i); i++)
         suggest_offer(&suggest, socket_type_at(i));
-    return fail_word(at, "socket type", &suggest, "PAIR, PUB, SUB, DEALER, ROUTER, PULL, PUSH, XPUB, XSUB, STREAM");
+    return fail_word(at, "socket type", "frontend_type", &suggest, "PAIR, PUB, SUB, DEALER, ROUTER, PULL, PUSH, XPUB, XSUB, STREAM");
 }
 
 static int
@@ -405,8 +409,10 @@ parse_number(const key_row_t *row, const char *text, key_value_t *value, const c
                  : row->kind == KEY_SIZE ? units_size(text, &value->number)
                  : row->kind == KEY_MODE ? units_mode(text, &value->number)
                                          : units_number(text, &value->number);
+    char hint[UNITS_HINT];
     if (result == -1)
-        return fail(at, "\"%s\" is not a %s%s", text, names[row->kind].is, names[row->kind].example);
+        return fail(at, "\"%s\" is not a %s%s%s", text, names[row->kind].is, names[row->kind].example,
+                    units_hint(text, row->kind == KEY_NUMBER, hint));
     if (result == 0 && value->number >= row->min && value->number <= row->max)
         return 0;
     void (*print)(int64_t, char[UNITS_TEXT]) = row->kind == KEY_TIME   ? units_print_time

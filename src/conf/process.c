@@ -41,7 +41,7 @@ take(const check_t *self, given_slot_t *slots, const raw_item_t *item)
     const key_row_t *row = key_find(SCOPE_PROCESS, item->key);
     given_t given;
     if (!row) {
-        given_unknown_key(self, item);
+        given_unknown_key(self, NULL, item);
         return;
     }
     given_slot_t *slot = &slots[row - key_at(SCOPE_PROCESS, 0)];
