@@ -2,6 +2,7 @@
 #include "admin/program.h"
 
 #include "base/clock.h"
+#include "base/event.h"
 #include "base/mem.h"
 #include "base/trust.h"
 
@@ -11,6 +12,7 @@
 #include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
+#include <sodium.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -234,12 +236,31 @@ check_configuration(text_t *error)
     return rc;
 }
 
+// Which file it is, for whoever asks later.
+static void
+log_program(void)
+{
+    unsigned char bytes[16384], hash[crypto_hash_sha256_BYTES];
+    char shown[2 * sizeof hash + 1];
+    crypto_hash_sha256_state state;
+    ssize_t got;
+    off_t at = 0;
+    crypto_hash_sha256_init(&state);
+    for (; (got = pread(program.fd, bytes, sizeof bytes, at)) > 0; at += got)
+        crypto_hash_sha256_update(&state, bytes, (unsigned long long)got);
+    crypto_hash_sha256_final(&state, hash);
+    sodium_bin2hex(shown, sizeof shown, hash, sizeof hash);
+    log_event(EVENT_UPGRADE, EVENT_TEXT("path", program.path), EVENT_TEXT("hash", shown));
+}
+
 int
 program_try(text_t *error)
 {
     program_close();
-    if (open_program(error) == 0 && check_version(error) == 0 && check_configuration(error) == 0)
+    if (open_program(error) == 0 && check_version(error) == 0 && check_configuration(error) == 0) {
+        log_program();
         return 0;
+    }
     program_close();
     return -1;
 }

@@ -45,6 +45,19 @@ drain_others(broker_t *self)
     }
 }
 
+// What is queued is there several times while it is handed over.
+static bool
+memory_suffices(const broker_t *self, text_t *error)
+{
+    broker_status_t status;
+    broker_status(self, &status);
+    if (status.message_bytes <= status.max_memory / 4)
+        return true;
+    text_add(error, "messages take %llu bytes, more than a quarter of max_memory: there is no room to hand them over",
+             (unsigned long long)status.message_bytes);
+    return false;
+}
+
 int
 broker_upgrade(broker_t *self, text_t *error)
 {
@@ -56,7 +69,7 @@ broker_upgrade(broker_t *self, text_t *error)
         text_add(error, "standard input was read at the start and cannot be read again");
         return -1;
     }
-    if (program_try(error) == -1)
+    if (!memory_suffices(self, error) || program_try(error) == -1)
         return -1;
     self->leaving = true;
     drain_others(self);

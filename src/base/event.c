@@ -18,6 +18,7 @@ static const event_row_t rows[] = {
     ROW(EVENT_STOPPING, "stopping", NOTICE, "stopping, draining for at most {drain_timeout_ms} ms", "drain_timeout_ms"),
     ROW(EVENT_HURRY, "hurry", NOTICE, "stopping at once", ""),
     ROW(EVENT_STOPPED, "stopped", NOTICE, "zbroker stopped", ""),
+    ROW(EVENT_UPGRADE, "upgrade", NOTICE, "upgrading to {path}", "path hash"),
     ROW(EVENT_UPGRADED, "upgraded", NOTICE, "upgraded: {from} -> {to}, {count}", "from to routes connections"),
     ROW(EVENT_UPGRADE_FAILED, "upgrade-failed", ERROR, "not upgraded, the program goes on: {reason}", "reason"),
     ROW(EVENT_UPGRADE_UNKNOWN, "upgrade-unknown", WARNING,

@@ -5,7 +5,6 @@
 #include "base/hash.h"
 #include "base/idset.h"
 #include "base/mem.h"
-#include "base/text.h"
 #include "flow/luggage.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
@@ -13,7 +12,6 @@
 #include "wire/doors.h"
 #include "wire/fan.h"
 #include "wire/login.h"
-#include "wire/options.h"
 #include "wire/output.h"
 #include "wire/places.h"
 #include "wire/port.h"
@@ -42,33 +40,46 @@ enum {
 // --- whom another configuration may keep -----------------------------------------------
 
 static void
-add_word(text_t *words, const char *word)
+mix(uint64_t *terms, const void *bytes, size_t size)
 {
-    text_add(words, "%s", word ? word : "");
-    text_bytes(words, "", 1);
+    uint64_t both[] = { *terms, hash_bytes(bytes, size) };
+    *terms = hash_bytes(both, sizeof both);
 }
 
-// Who may come in, with which keys, and what our peers were told when they came, as one number: it holds secrets.
+static void
+mix_word(uint64_t *terms, const char *word)
+{
+    mix(terms, word, word ? strlen(word) + 1 : 0);
+}
+
+// What peers are told when they come.
+static void
+mix_told(uint64_t *terms, const side_conf_t *side)
+{
+    static const char *const told[] = { "routing_id", "connect_routing_id", "subscribe", "xpub_welcome_msg" };
+    for (size_t i = 0; i < side->option_count; i++)
+        for (size_t j = 0; j < COUNT(told); j++)
+            if (strcmp(side->options[i].option->key, told[j]) == 0)
+                mix_word(terms, side->options[i].value.text);
+}
+
+// Who may come in, with which keys, and what they are told, as one number: it holds secrets.
 static uint64_t
 terms_of(const side_conf_t *side, const admission_secrets_t *secrets)
 {
-    static const char *const told[] = { "routing_id", "connect_routing_id", "subscribe", "xpub_welcome_msg" };
     const security_conf_t *security = &side->security;
     const char *const words[] = { security->server_cert, security->client_cert, security->peer_cert,
                                   security->plain_username, security->plain_password };
-    text_t all = { 0 };
-    text_add(&all, "%d %d ", side->type, (int)security->mechanism);
+    uint64_t terms = 0;
+    mix(&terms, &side->type, sizeof side->type);
+    mix(&terms, &security->mechanism, sizeof security->mechanism);
     for (size_t i = 0; i < COUNT(words); i++)
-        add_word(&all, words[i]);
-    for (size_t i = 0; i < COUNT(told); i++)
-        add_word(&all, options_text(side, told[i]));
+        mix_word(&terms, words[i]);
+    mix_told(&terms, side);
     if (secrets) {
-        text_bytes(&all, secrets->public_key, sizeof secrets->public_key);
-        text_bytes(&all, secrets->peer_key, sizeof secrets->peer_key);
+        mix(&terms, secrets->public_key, sizeof secrets->public_key);
+        mix(&terms, secrets->peer_key, sizeof secrets->peer_key);
     }
-    uint64_t terms = hash_bytes(all.data, all.size);
-    explicit_bzero(all.data, all.size);
-    text_free(&all);
     return terms;
 }
 
