@@ -249,7 +249,7 @@ given_parse(const check_t *self, const key_row_t *row, const raw_item_t *item, g
     if (key_parse(row, item->value, item->folder, &given->value, reason, sizeof reason, &offset) == 0) {
         if (*reason)
             diag_warning(self->diag, item->value_place, "[%s] %s: %s", self->section->name, item->key, reason);
-        if (row->kind != KEY_ENDPOINT && row->kind != KEY_INCLUDE) // those are judged later
+        if (row->kind != KEY_ENDPOINT && row->kind != KEY_INCLUDE && row->kind != KEY_BYTE) // judged later; may be quoted
             warn_of_quotes(self, item);
         return 0;
     }
