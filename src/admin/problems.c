@@ -159,6 +159,13 @@ is_lonely(const broker_route_t *route, side_t side)
     return peers_are_visible(&route->conf->sides[side]) && counter_get(&route->counters->sides[side].connections) == 0;
 }
 
+static bool
+is_full(const broker_route_t *route, side_t side)
+{
+    uint64_t limit = (uint64_t)route->conf->sides[side].max_clients;
+    return limit && counter_get(&route->counters->sides[side].connections) >= limit;
+}
+
 static void
 running_problems(problems_t *self, const broker_route_t *route)
 {
@@ -170,6 +177,9 @@ running_problems(problems_t *self, const broker_route_t *route)
         problem(self, PROBLEM_ERROR, "blocked: the %s has taken no messages for %.0f s", side_name(blocked.side), blocked.seconds);
     else if (route->blocked_share > 0.5)
         problem(self, PROBLEM_WARNING, "blocked %.0f %% of the last minute", route->blocked_share * 100);
+    for (int side = SIDE_FRONTEND; side < SIDES; side++)
+        if (is_full(route, (side_t)side))
+            problem(self, PROBLEM_WARNING, "the %s is full (max_clients): newcomers wait", side_name((side_t)side));
     for (int side = SIDE_FRONTEND; side <= SIDE_BACKEND; side++)
         if (is_lonely(route, (side_t)side) && !(waits && blocked.side == (side_t)side))
             problem(self, PROBLEM_INFO, "nothing is connected to the %s", side_name((side_t)side));
