@@ -414,10 +414,28 @@ def test_max_clients_lets_the_others_wait():
         late.connect(tcp(one))
         late.send(b"late")
         assert pull.poll(700) == 0 and connections() == 5, "the sixth waits"
+        assert "warning: the process is full (max_clients, or no more descriptors): newcomers wait\n" in daemon.ctl("status").stdout
+        assert json.loads(daemon.ctl("-j", "status").stdout)["full"] is True
         pushers.pop().close()
         assert pull.poll(10000 * zb.SLOW) and pull.recv() == b"late", "it is its turn"
         for each in pushers + [late, pull]:
             each.close()
+        zb.wait_until(lambda: json.loads(daemon.ctl("-j", "status").stdout)["full"] is False)
+        assert "newcomers" not in daemon.ctl("status").stdout
+        assert daemon.stop() == 0, daemon.log()
+
+
+def test_a_full_side_is_a_problem_while_it_is_full():
+    one, two = zb.free_ports(2)
+    with zb.Daemon(streamer(tcp(one), tcp(two), "frontend_max_clients = 1")) as daemon:
+        full = "warning: route jobs: the frontend is full (max_clients): newcomers wait\n"
+        assert full not in daemon.ctl("status").stdout
+        push = zmq.Context.instance().socket(zmq.PUSH)
+        push.linger = 0
+        push.connect(tcp(one))
+        zb.wait_until(lambda: full in daemon.ctl("status").stdout)
+        push.close()
+        zb.wait_until(lambda: full not in daemon.ctl("status").stdout)
         assert daemon.stop() == 0, daemon.log()
 
 
