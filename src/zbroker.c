@@ -285,6 +285,7 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
     self->guard = self->watch ? guard_new(self->ctx, self->watch) : NULL;
     if (!self->guard) {
         diag_error(diag, (place_t){ .file = "zbroker" }, "cannot start: %s", strerror(errno));
+        diag_cause(diag, errno);
         return -1;
     }
     watch_count_with(self->watch, recv_counted);
@@ -359,7 +360,7 @@ run(const options_t *options, conf_t **conf_p, policy_t **policy_p, diag_t *diag
     int status = EXIT_OK;
     if (start(&self, conf_p, diag) == -1) {
         diag_print(diag, stderr);
-        status = EXIT_RUN;
+        status = diag_denied(diag) ? EXIT_DENIED : EXIT_UNAVAILABLE;
     } else {
         count_room(&self);
         limit_clients(&self, broker_conf(self.broker));
@@ -381,7 +382,7 @@ check(const options_t *options, const conf_t *conf)
     else
         printf("%s is valid: %zu route%s, %zu endpoint%s\n", options->file, conf->route_count, plural(conf->route_count),
                endpoints, plural(endpoints));
-    return fflush(stdout) == 0 ? EXIT_OK : EXIT_RUN;
+    return fflush(stdout) == 0 ? EXIT_OK : EXIT_UNAVAILABLE;
 }
 
 int
@@ -393,7 +394,7 @@ main(int argc, char **argv)
     diag_t *diag = diag_new();
     conf_t *conf = conf_load(options.file, options.overrides, options.override_count, diag);
     policy_t *policy = NULL;
-    if (conf && guard_check(NULL, conf, &policy, diag) == -1) // at a start too: a bad file of the guard is exit 1, not 3
+    if (conf && guard_check(NULL, conf, &policy, diag) == -1) // at a start too: a bad file of the guard is exit 1, not 69
         conf_destroy(&conf);
     diag_print(diag, stderr);
 

@@ -191,12 +191,12 @@ def test_wrong_usage_is_exit_2():
         assert result.stdout == "" and "--help" in result.stderr, (words, result)
 
 
-def test_output_that_cannot_be_written_is_exit_3():
+def test_output_that_cannot_be_written_is_exit_69():
     path = file(STREAMER)
     for mode in ("-t", "-T"):
         with open("/dev/full", "w") as full:
             process = subprocess.run(zb.program("zbroker") + ["-c", path, mode], stdout=full, stderr=subprocess.PIPE, timeout=20 * zb.SLOW)
-        assert process.returncode == 3, (mode, process)
+        assert process.returncode == 69, (mode, process)
 
 
 def test_a_clean_stop_is_exit_0():

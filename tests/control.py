@@ -120,7 +120,7 @@ def test_a_daemon_leaves_what_is_not_its_own():
     path = zb.write(os.path.join(folder, "c.sock"), "precious")
     ini = zb.write(os.path.join(folder, "z.ini"), f"[zbroker]\ncontrol = {path}\n" + streamer(ports))
     result = zb.run("-c", ini)
-    assert result.returncode == 3, result
+    assert result.returncode == 69, result
     assert path in result.stderr, result.stderr
     assert zb.read(path) == "precious"
     os.unlink(path)
@@ -128,7 +128,7 @@ def test_a_daemon_leaves_what_is_not_its_own():
         others = zb.free_ports(2)
         second = zb.run("-c", ini, "-o", f"route jobs.frontend_bind=tcp://127.0.0.1:{others[0]}",
                         "-o", f"route jobs.backend_bind=tcp://127.0.0.1:{others[1]}")
-        assert second.returncode == 3 and path in second.stderr, second
+        assert second.returncode == 69 and path in second.stderr, second
         with Control(daemon) as control:
             assert control.ask("status").startswith("zbroker ")
         daemon.kill()

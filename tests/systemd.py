@@ -49,7 +49,7 @@ def test_a_reload_checks_the_file_first():
     text = zb.read(unit("zbroker.service"))
     reloads = re.findall(r"^ExecReload=(.*)$", text, re.M)
     assert len(reloads) == 2 and "/zbroker -t -c " in reloads[0] and reloads[1].endswith("kill -HUP $MAINPID"), reloads
-    assert re.search(r"^RestartPreventExitStatus=1 2$", text, re.M)
+    assert re.search(r"^RestartPreventExitStatus=1 2 77$", text, re.M)
     assert re.search(r"^Type=notify$", text, re.M)
 
 

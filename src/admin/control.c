@@ -633,7 +633,9 @@ control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_
     make_folder(path);
     self->lock = ipcpath_lock(path, reason, sizeof reason);
     if (self->lock == -1 || ipcpath_clear(path, reason, sizeof reason) == -1 || open_socket(self, mode, group, reason, sizeof reason) == -1) {
+        int error = errno;
         diag_error(diag, (place_t){ 0 }, "control %s: %s", path, reason);
+        diag_cause(diag, error);
         if (self->listener != -1)
             close(self->listener);
         self->listener = -1; // nothing of ours is at PATH

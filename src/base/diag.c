@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -32,6 +33,7 @@ struct diag {
     size_t seen_room;
     size_t totals[2]; // by level
     bool sorted;
+    bool denied;
 };
 
 diag_t *
@@ -143,6 +145,18 @@ diag_warning(diag_t *self, place_t place, const char *format, ...)
     va_start(args, format);
     add(self, DIAG_WARNING, place, format, args);
     va_end(args);
+}
+
+void
+diag_cause(diag_t *self, int error)
+{
+    self->denied |= error == EACCES || error == EPERM;
+}
+
+bool
+diag_denied(const diag_t *self)
+{
+    return self->denied;
 }
 
 size_t

@@ -31,6 +31,10 @@ diag_t *diag_new(void);
 void diag_error(diag_t *self, place_t place, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void diag_warning(diag_t *self, place_t place, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+// ERROR is the errno behind the problem just added. Was it anywhere a permission that is missing?
+void diag_cause(diag_t *self, int error);
+bool diag_denied(const diag_t *self);
+
 size_t diag_errors(const diag_t *self);
 size_t diag_warnings(const diag_t *self);
 

@@ -32,6 +32,15 @@ fail(char *reason, size_t size, const char *what)
     return -1;
 }
 
+// The same in words of ours, for an ERROR that the system has not told.
+static int
+fail_with(int error, char *reason, size_t size, const char *words)
+{
+    snprintf(reason, size, "%s", words);
+    errno = error;
+    return -1;
+}
+
 // Somebody may have removed the file between our open and our lock; then it
 // locks nothing.
 static int
@@ -53,7 +62,7 @@ ipcpath_lock(const char *path, char *reason, size_t size)
         if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
             close(fd);
             if (errno == EWOULDBLOCK)
-                snprintf(reason, size, "in use by another process");
+                fail_with(EADDRINUSE, reason, size, "in use by another process");
             else
                 fail(reason, size, name);
             return -1;
@@ -97,14 +106,10 @@ ipcpath_clear(const char *path, char *reason, size_t size)
     struct stat there;
     if (lstat(path, &there) == -1)
         return errno == ENOENT ? 0 : fail(reason, size, "cannot look at it");
-    if (!S_ISSOCK(there.st_mode)) {
-        snprintf(reason, size, "there is a file that is not a socket; it was left alone");
-        return -1;
-    }
-    if (somebody_listens(path)) {
-        snprintf(reason, size, "in use by another process");
-        return -1;
-    }
+    if (!S_ISSOCK(there.st_mode))
+        return fail_with(EEXIST, reason, size, "there is a file that is not a socket; it was left alone");
+    if (somebody_listens(path))
+        return fail_with(EADDRINUSE, reason, size, "in use by another process");
     return unlink(path) == -1 && errno != ENOENT ? fail(reason, size, "cannot remove the dead socket there") : 0;
 }
 
@@ -113,10 +118,8 @@ ipcpath_bind(int fd, const char *path, mode_t mode, gid_t group, char *reason, s
 {
     struct sockaddr_un address;
     socklen_t length = ipcpath_address(path, &address);
-    if (length == 0) {
-        snprintf(reason, size, "path is too long");
-        return -1;
-    }
+    if (length == 0)
+        return fail_with(ENAMETOOLONG, reason, size, "path is too long");
     mode_t before = umask(0177);
     int rc = bind(fd, (struct sockaddr *)&address, length);
     umask(before);

@@ -210,6 +210,15 @@ bind_patiently(const listener_t *self, const struct sockaddr_storage *address, s
     return rc;
 }
 
+// The errno of a failed bind in words, and how to get a port that is root's.
+static void
+say_why(const endpoint_t *endpoint, char *reason, size_t size)
+{
+    bool is_reserved = errno == EACCES && endpoint->port < IPPORT_RESERVED;
+    snprintf(reason, size, "%s%s", strerror(errno), is_reserved ?
+             ": ports below 1024 need zbroker.socket or CAP_NET_BIND_SERVICE, see SERVICE in zbroker(8)" : "");
+}
+
 static int
 open_tcp(listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, char *reason, size_t size)
 {
@@ -218,13 +227,14 @@ open_tcp(listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, 
     bool ipv6 = option_number(side, ZMQ_IPV6, 0) != 0;
     if (!tcp_address(endpoint, ipv6, &address, &length)) {
         snprintf(reason, size, "no such address or interface here");
+        errno = EADDRNOTAVAIL;
         return -1;
     }
     self->fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (self->fd == -1 || tcp_options(self->fd, side, address.ss_family) == -1
         || bind_patiently(self, &address, length) == -1
         || listen(self->fd, backlog(side)) == -1) {
-        snprintf(reason, size, "%s", strerror(errno));
+        say_why(endpoint, reason, size);
         return -1;
     }
     self->listens = true;
@@ -441,10 +451,12 @@ listener_open(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, 
         rc = open_tcp(self, &endpoint->at, side, reason, sizeof reason);
     else if (self->transport == TRANSPORT_IPC)
         rc = open_ipc(self, &endpoint->at, side, reason, sizeof reason);
+    int error = errno;
     enlist(self);
     if (rc == 0)
         return self;
     diag_error(diag, endpoint->place, "cannot bind %s: %s", endpoint->at.text, reason);
+    diag_cause(diag, error);
     listener_close(&self, false);
     return NULL;
 }
