@@ -38,6 +38,7 @@ enum {
     KEY_LIST = 1,     // may be given several times
     KEY_SIDED = 2,    // only as SIDE_key
     KEY_UNSET_OK = 4, // an empty value means: not set
+    KEY_RUNTIME = 8,  // the default depends on the instance of the service: process_control ()
 };
 
 typedef struct {

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "conf/conf.h"
 #include "conf/ini.h"
+#include "conf/process.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -93,6 +94,6 @@ place_find(const char *socket, const char *file, char **path, text_t *reason)
         return EXIT_NO_DAEMON;
     }
     if (!*path)
-        *path = xstrdup(PLACE_SOCKET);
+        *path = process_control(read);
     return EXIT_OK;
 }

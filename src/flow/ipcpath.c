@@ -80,7 +80,8 @@ ipcpath_unlock(const char *path, int *lock_p)
         return;
     char name[PATH_MAX];
     snprintf(name, sizeof name, "%s.lock", path);
-    unlink(name);
+    if (lock_is_current(name, *lock_p))
+        unlink(name);
     close(*lock_p);
     *lock_p = -1;
 }
