@@ -14,17 +14,23 @@
 #include <unistd.h>
 
 // /run/zbroker is the unit's to make; started by hand it may be missing.
-static void
-make_folder(const char *path)
+static int
+make_folder(const char *path, char *reason, size_t size)
 {
-    char *folder = xstrdup(path);
-    char *slash = strrchr(folder, '/');
+    char *folder = xstrdup(path), *slash = strrchr(folder, '/');
+    int rc = 0;
     if (slash && slash != folder) {
         *slash = '\0';
-        if (mkdir(folder, 0755) == 0)
+        rc = mkdir(folder, 0755);
+        if (rc == 0)
             log_event(EVENT_CONTROL_FOLDER, EVENT_TEXT("path", folder));
+        else if (errno == EEXIST)
+            rc = 0;
+        else
+            snprintf(reason, size, "cannot make its folder: %s", strerror(errno));
     }
     free(folder);
+    return rc;
 }
 
 static bool
@@ -70,8 +76,7 @@ int
 controlsocket_open(controlsocket_t *self, const char *path, mode_t mode, gid_t group, char *reason, size_t size)
 {
     *self = (controlsocket_t){ .path = xstrdup(path), .mode = mode, .group = group, .lock = -1, .fd = -1 };
-    make_folder(path);
-    return listen_there(self, reason, size);
+    return make_folder(path, reason, size) == -1 ? -1 : listen_there(self, reason, size);
 }
 
 static void
