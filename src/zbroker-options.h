@@ -14,6 +14,7 @@ typedef enum { MODE_RUN, MODE_TEST, MODE_DUMP } run_mode_t;
 
 typedef struct {
     const char *file; // borrowed from the command line
+    const char *user; // of -u, borrowed; NULL: not given
     run_mode_t mode;
     char **overrides; // -o, and -l as one of them
     size_t override_count, override_room;

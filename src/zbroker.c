@@ -10,6 +10,7 @@
 #include "base/event.h"
 #include "base/log.h"
 #include "conf/conf.h"
+#include "conf/process.h"
 #include "interpose/accept.h"
 #include "flow/listener.h"
 #include "interpose/recv.h"
@@ -385,18 +386,37 @@ check(const options_t *options, const conf_t *conf)
     return fflush(stdout) == 0 ? EXIT_OK : EXIT_UNAVAILABLE;
 }
 
+#define SERVICE_USER "zbroker"
+
+// Root may read all, the service may not: its files are checked with its eyes.
+static void
+become_checker(const options_t *options)
+{
+    bool is_for_service = options->mode != MODE_RUN && geteuid() == 0 && process_is_of_service(options->file);
+    const char *user = options->user ? options->user : is_for_service ? SERVICE_USER : NULL;
+    if (!user || process_become(user) == 0 || (!options->user && errno == ENOENT))
+        return;
+    fprintf(stderr, "zbroker: cannot check as user %s: %s\n", user, errno == ENOENT ? "no such user" : strerror(errno));
+    exit(errno == EPERM ? EXIT_DENIED : EXIT_USAGE);
+}
+
 int
 main(int argc, char **argv)
 {
     process_close_memory();
     options_t options = { .file = ZB_SYSCONFDIR "/zbroker.ini" };
     options_parse(&options, argc, argv);
+    uid_t started_as = geteuid();
+    become_checker(&options);
     diag_t *diag = diag_new();
     conf_t *conf = conf_load(options.file, options.overrides, options.override_count, diag);
     policy_t *policy = NULL;
     if (conf && guard_check(NULL, conf, &policy, diag) == -1) // at a start too: a bad file of the guard is exit 1, not 69
         conf_destroy(&conf);
     diag_print(diag, stderr);
+    if (!conf && geteuid() != started_as)
+        fprintf(stderr, "zbroker: checked as user %s, what only root can read is an error\n",
+                options.user ? options.user : SERVICE_USER);
 
     int status = EXIT_CONF;
     if (conf && options.mode != MODE_RUN)

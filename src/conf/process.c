@@ -62,6 +62,12 @@ instance_of(const char *file)
     return is_one ? length - before - after : 0;
 }
 
+bool
+process_is_of_service(const char *file)
+{
+    return strcmp(file, ZB_SYSCONFDIR "/zbroker.ini") == 0 || instance_of(file) > 0;
+}
+
 char *
 process_control(const char *file)
 {
