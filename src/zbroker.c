@@ -225,24 +225,26 @@ on_watchdog(zloop_t *loop, int timer, void *arg)
     return 0;
 }
 
-// A route that is gone from the file left it in the store, or a socket unit does not fit the file.
+// A route that is gone from the file, or binds another address now, left it in the store; or a socket unit does not
+// fit the file. The store must have let go of it before anything is bound.
 static void
-report_unused_descriptors(const activation_t *activation)
+drop_unused_descriptors(activation_t *activation, const conf_t *conf)
 {
-    const char *name;
-    text_t address = { 0 };
-    for (size_t i = 0; activation_left(activation, i, &name, &address) != -1; i++) {
-        log_event(EVENT_UNUSED_SOCKET, EVENT_TEXT("address", address.data), EVENT_TEXT("name", name));
-        service_unstore(name);
-        text_clear(&address);
+    bool any = false;
+    activation_left_t left;
+    for (; activation_drop(activation, conf, &left); any = true) {
+        log_event(EVENT_UNUSED_SOCKET, EVENT_TEXT("address", left.address.data), EVENT_TEXT("name", left.name));
+        service_unstore(left.name);
+        listener_port_closes(left.port);
+        text_free(&left.address);
     }
-    text_free(&address);
+    if (any)
+        service_barrier();
 }
 
 static void
 begin_service(daemon_t *self)
 {
-    report_unused_descriptors(self->activation);
     listener_on_gone(stop_listening, self);
     service_ready();
     tell_status(self);
@@ -289,8 +291,8 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
         diag_cause(diag, errno);
         return -1;
     }
-    watch_count_with(self->watch, recv_counted);
-    guard_use(self->guard, &self->checked); // the broker's own reading then finds it unchanged
+    watch_count_with(self->watch, recv_counted, recv_brought_frames);
+    guard_use(self->guard, &self->checked); // the broker's own reading then finds it unchanged; nothing was in force before
     self->setup.guard = self->guard;
     self->setup.services = (route_services_t){ .ctx = self->ctx,
                                                .watch = self->watch,
@@ -304,6 +306,7 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
                                                .service_arg = self->activation };
     self->setup.applied = on_applied;
     self->setup.applied_arg = self;
+    drop_unused_descriptors(self->activation, *conf_p);
     self->loop = zloop_new();
     zloop_set_nonstop(self->loop, true);
     self->broker = broker_new(self->loop, conf_p, &self->setup);

@@ -20,7 +20,6 @@ import zb
 
 NEEDED = ("debootstrap", "systemd-nspawn", "nsenter", "dpkg-deb", "dpkg-buildpackage", "dh")
 LIBRARIES = "libczmq4,libinih1,libmicrohttpd12,libsodium23,libzmq5"
-MIRROR = os.environ.get("ZB_BOOTED_MIRROR", "http://deb.debian.org/debian")
 BOOTED = 600  # seconds that a step of the machine may take
 
 # Sends numbers through a streamer until it is told to stop, then says which did not come exactly once.
@@ -90,14 +89,14 @@ def make_root(place):
     root, kept = os.path.join(place, "root"), os.environ.get("ZB_BOOTED_BASE")
     base = kept or root
     if not os.path.exists(os.path.join(base, "usr/lib/systemd/systemd")):
-        call("debootstrap", "--variant=minbase", f"--include=systemd-sysv,dbus,{LIBRARIES}", "bookworm", base, MIRROR)
+        call("debootstrap", "--variant=minbase", f"--include=systemd-sysv,dbus,{LIBRARIES}", "bookworm", base, *os.environ.get("ZB_BOOTED_MIRROR", "").split())
     if kept:
         call("cp", "-a", "--reflink=auto", kept, root)
     return root
 
 
 class Machine:
-    """A booted Debian with a loopback interface and nothing else; .packages are in its /root."""
+    """A booted Debian with a loopback interface and nothing else; .packages are in its /srv."""
 
     def __init__(self):
         self.place = tempfile.mkdtemp(prefix="zb-booted-", dir="/var/tmp")
@@ -107,7 +106,7 @@ class Machine:
         root = make_root(self.place)
         self.root = root
         for name, file in (("first.deb", package), ("next.deb", next_version(package, self.place))):
-            shutil.copy(file, os.path.join(root, "root", name))
+            shutil.copy(file, os.path.join(root, "srv", name))
         self.boot()
 
     def boot(self):
@@ -208,7 +207,7 @@ STREAMER = "[route {0}]\ntype = streamer\nfrontend_bind = tcp://127.0.0.1:{1}\nb
 
 def test_it_is_installed_and_runs():
     m = machine()
-    m.do("dpkg -i /root/first.deb")
+    m.do("dpkg -i /srv/first.deb")
     assert m.do("systemctl is-active zbroker") == "active" and m.do("systemctl is-enabled zbroker") == "enabled"
     assert m.run("systemctl is-enabled zbroker.socket").stdout.strip() == "disabled"
     works(m)
@@ -303,7 +302,6 @@ def test_a_low_port_is_not_tried_again_and_the_drop_in_cures_it():
     m.fails("systemctl restart zbroker")
     assert m.show("ExecMainStatus") == "77" and m.show("NRestarts") == "0"
     assert "ports below 1024 need zbroker.socket or CAP_NET_BIND_SERVICE" in m.journal()
-    m.do("mkdir -p /etc/systemd/system/zbroker.service.d")
     m.write("/etc/systemd/system/zbroker.service.d/low-ports.conf", zb.read(os.path.join(zb.SRCDIR, "contrib/systemd/low-ports.conf")))
     m.do("systemctl daemon-reload && systemctl restart zbroker && zbrokerctl status")
     m.do("rm -r /etc/systemd/system/zbroker.service.d && systemctl daemon-reload")
@@ -323,9 +321,7 @@ def test_the_socket_unit_opens_a_low_port():
 
 def test_the_watchdog_ends_what_hangs():
     m = machine()
-    m.write("/run/systemd/system/zbroker.service.d/watchdog.conf", "[Service]\nWatchdogSec=3s\n")
-    m.do("mkdir -p /run/systemd/system/zbroker.service.d")
-    m.do("printf '[Service]\\nWatchdogSec=3s\\n' >/run/systemd/system/zbroker.service.d/watchdog.conf; systemctl daemon-reload && systemctl restart zbroker")
+    m.do("mkdir -p /run/systemd/system/zbroker.service.d; printf '[Service]\\nWatchdogSec=3s\\n' >/run/systemd/system/zbroker.service.d/watchdog.conf; systemctl daemon-reload && systemctl restart zbroker")
     pid = m.show("MainPID")
     m.do(f"kill -STOP {pid}")
     zb.wait_until(lambda: m.show("MainPID") not in (pid, "0") and m.show("ActiveState") == "active", 60, "a new process")
@@ -380,7 +376,7 @@ def test_an_upgrade_loses_nothing_and_keeps_the_file():
     edit(m, ";log_level = info", "log_level = notice")
     instance = m.show("MainPID", "zbroker@one")
     with Traffic(m):
-        m.do("dpkg -i --force-confdef --force-confold /root/next.deb")
+        m.do("dpkg -i --force-confdef --force-confold /srv/next.deb")
         m.wait_for("ActiveState", "active")
     assert m.do("dpkg-query -W -f '${Version}' zbroker").endswith("+next")
     assert "\nlog_level = notice\n" in m.read("/etc/zbroker.ini")
@@ -396,7 +392,7 @@ def test_purge_leaves_only_what_the_administrator_made():
             "/usr/sbin/zbroker", "/lib/systemd/system/zbroker.service", "/etc/logcheck/ignore.d.server/zbroker")
     assert m.do("ls -d " + " ".join(gone) + " 2>/dev/null || true") == ""
     assert m.do("find /etc/zbroker /etc/zbroker.d -type f | sort").splitlines() == ["/etc/zbroker.d/more.ini", "/etc/zbroker/one.ini"]
-    m.do("dpkg -i /root/first.deb && rm /etc/zbroker.d/more.ini /etc/zbroker/one.ini && dpkg --purge zbroker")
+    m.do("dpkg -i /srv/first.deb && rm /etc/zbroker.d/more.ini /etc/zbroker/one.ini && dpkg --purge zbroker")
     assert m.do("ls -d /etc/zbroker* 2>/dev/null || true") == ""
 
 

@@ -606,6 +606,18 @@ def test_a_plan_needs_no_right_of_the_daemon_and_gives_none():
         assert plan(its).returncode == 1 and plan(its).stderr == f"zbrokerctl: {its}: Permission denied\n", plan(its)
 
 
+def test_a_plan_binds_nothing_for_a_file_that_was_handed_in():
+    port, outside = zb.free_port(), zb.folder()
+    mine = os.path.join(outside, "mine.ini")
+    with zb.Daemon("[zbroker]\n") as daemon, socket.create_server(("127.0.0.1", port)):
+        for endpoint, reason in ((f"ipc://{outside}/nowhere/in", "No such file or directory"), (f"tcp://127.0.0.1:{port}", "Address already in use")):
+            for file in (mine, daemon.file):
+                zb.write(file, f"[route r]\ntype = streamer\nfrontend_bind = {endpoint}\nbackend_bind = tcp://127.0.0.1:*\n")
+            own, handed_in = daemon.ctl("show", "plan"), daemon.ctl("show", "plan", mine)
+            assert own.returncode == 1 and reason in own.stderr, own
+            assert handed_in.returncode == 0 and "route r: added" in handed_in.stdout, handed_in
+
+
 def test_a_plan_waits_for_no_file():
     folder = zb.folder()
     fifo = os.path.join(folder, "fifo")

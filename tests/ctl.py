@@ -180,6 +180,10 @@ def test_the_socket_is_found_in_the_file():
     file = zb.write(os.path.join(folder, "y.ini"), ini(ports, "include = *.inc"))
     with zb.Daemon(file, folder=folder):
         assert ctl("-c", file, "status").stdout.startswith("zbroker ")
+        # Also while the rest is wrong: that is what a reload is to say.
+        zb.write(file, zb.read(file) + "colour = red\n")
+        result = ctl("-c", file, "reload")
+        assert result.returncode == 1 and "colour: unknown key" in result.stderr, result
 
 
 def test_check_reload_says_what_a_reload_would_do():

@@ -193,8 +193,10 @@ def test_errors_say_why_the_last_reload_failed():
         good = zb.read(site.daemon.file)
         zb.write(site.daemon.file, good + "oops = 1\n")
         assert site.daemon.ctl("reload").returncode == 1
+        (problem,) = json.loads(site.in_pipe("-j", "status"))["last_reload"]["problems"]
         text = " ".join(site.in_pipe("errors").split())
-        assert text.startswith("The last reload failed. ") and "error reload refused: " in text and "oops: unknown key" in text, text
+        assert re.match(rf"The last reload failed\. The configuration that runs was read \S+ {re.escape(problem)} ", text), text
+        assert "error reload refused: " in text and "oops: unknown key" in text, text
         assert "\033[31mThe last reload failed.\033[0m" in site.on_terminal("errors")
         events = json.loads(site.in_pipe("-j", "errors"))["errors"]
         assert events and all(event["level"] in ("error", "warning") for event in events)

@@ -76,6 +76,20 @@ void
 broker_status(const broker_t *self, broker_status_t *status)
 {
     *status = self->status;
+    status->reload_problems = "";
+}
+
+bool
+broker_is_leaving(const broker_t *self, const char *route)
+{
+    (void)self, (void)route;
+    return false;
+}
+
+void
+broker_on_left(broker_t *self, void (*left)(void *arg, const char *route, const route_leftover_t *leftover), void *arg)
+{
+    (void)self, (void)left, (void)arg;
 }
 
 const conf_t *

@@ -477,7 +477,7 @@ backend_heartbeat_timeout = 1s
         send_and_break_off("jobs", out, 1000000, True)
         for client in control.json("show clients jobs")["clients"]:
             answer = control.ask(f"kick jobs {client['id']}")
-            assert answer == f"route jobs: client {client['id']} cut" or connections("jobs") == 0, answer
+            assert answer == f"route jobs: client {client['id']} kicked" or connections("jobs") == 0, answer
         assert daemon.stop() == 0, daemon.log()
 
 

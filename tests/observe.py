@@ -456,7 +456,7 @@ def test_requests_and_slow_clients_beside_a_route_at_full_load():
         compare(f"5,000 requests, 100 slow clients and {len(loads)} loads", alone, loads[0])
 
 
-def test_top_shows_the_figures_of_the_page():
+def test_all_columns_of_show_stats_have_the_figures_of_the_page():
     zb.need_http()
     with Route("pub", http=True) as route:
         over, failed = threading.Event(), []
@@ -470,14 +470,14 @@ def test_top_shows_the_figures_of_the_page():
 
         loading = threading.Thread(target=keep_loading, daemon=True)
         loading.start()
-        top = zb.spawn(zb.program("zbrokerctl") + ["-s", route.daemon.control, "-w", "0.1", "top"], stdout=subprocess.PIPE,
-                       stderr=subprocess.DEVNULL, text=True)
+        stats = zb.spawn(zb.program("zbrokerctl") + ["-s", route.daemon.control, "-w", "0.1", "--wide", "show", "stats"],
+                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         # The figures of a second, as both tell them. How far behind we are with reading does not matter then.
         shown, told = set(), set()
 
-        def read_top():
+        def read_stats():
             names = None
-            for line in top.stdout:
+            for line in stats.stdout:
                 fields = line.split()
                 if line.startswith("ROUTE "):
                     names = fields
@@ -486,7 +486,7 @@ def test_top_shows_the_figures_of_the_page():
                     shown.add(tuple(float(row[name]) for name in ("IN/1S", "OUT/1S", "IN/60S", "OUT/60S", "BYTES_IN/1S", "BYTES_OUT/1S"))
                               + (row["BLOCKED/60S"], int(row["FRONTEND_CLIENTS"]), int(row["BACKEND_CLIENTS"]), int(row["DROPPED"])))
 
-        threading.Thread(target=read_top, daemon=True).start()
+        threading.Thread(target=read_stats, daemon=True).start()
 
         def agree():
             connection = http.client.HTTPConnection("127.0.0.1", route.http, timeout=20 * zb.SLOW)

@@ -433,6 +433,49 @@ def test_an_endpoint_moves_from_one_route_to_another():
         assert not os.path.exists(path[len("ipc://"):])
 
 
+def exchange_addresses(transport, hosts):
+    one, two, other = zb.free_ports(3)
+    still = f"[route still]\ntype = streamer\nfrontend_bind = {tcp(other)}\nbackend_bind = ipc://@{os.getpid()}.still\n"
+
+    def route(host, name="jobs", hwm=100):
+        return (f"[route {name}]\ntype = streamer\nipv6 = yes\nsecurity = none\nfrontend_bind = {transport}://{host}:{one}\n"
+                f"backend_bind = {transport}://{host}:{two}\nbackend_sndhwm = {hwm}\n{still}")
+
+    def passes(context, host):
+        near = "[::1]" if host in ("[::]", "[::1]") else "127.0.0.1"
+        with client(context, zmq.PUSH, f"{transport}://{near}:{one}", ipv6=1) as push, \
+                client(context, zmq.PULL, f"{transport}://{near}:{two}", ipv6=1, rcvtimeo=WAIT) as pull:
+            push.send(host.encode())
+            return pull.recv() == host.encode()
+
+    with zb.Daemon(route("127.0.0.1")) as daemon, zb.Control(daemon) as control, clients() as context:
+        watched = Disconnects()
+        watched.watch(client(context, zmq.PUSH, tcp(other)), "still")
+        zb.wait_until(lambda: control.route("still")["frontend"]["connections"] == 1)
+        # Each time in another way: the same route live, re-created, and one that goes while another comes.
+        ways = {"(live)": {}, "(re-created)": {"hwm": 200}, "removed": {"name": "work"}}
+        for host in hosts:
+            for way, more in ways.items():
+                zb.write(daemon.file, route(host, **more))
+                plan = control.ask("show plan")
+                assert way in plan and control.ask("reload") == plan, (host, way, plan, daemon.log())
+                assert passes(context, host), (host, way)
+                zb.write(daemon.file, route("127.0.0.2"))
+                assert not control.ask("reload").startswith("error: "), (host, way, daemon.log())
+        assert not watched.total()
+        assert daemon.stop() == 0
+
+
+def test_an_address_and_one_that_includes_it_take_each_others_place():
+    exchange_addresses("tcp", ["*", "127.0.0.1", "0.0.0.0", "*", "[::]", "[::1]", "0.0.0.0", "[::]", "127.0.0.1"])
+
+
+def test_so_do_addresses_of_websockets():
+    if not zmq.has("WS") and not zmq.has("ws"):
+        raise zb.Skip("this libzmq has no ws")
+    exchange_addresses("ws", ["*", "127.0.0.1", "0.0.0.0", "127.0.0.1"])
+
+
 def test_routes_that_share_inproc_names():
     one, two = zb.free_ports(2)
 
@@ -494,7 +537,7 @@ def test_states_survive_a_reload():
     def states():
         return [route["state"] for route in control.json("show routes")["routes"]]
 
-    with zb.Daemon(text(100)) as daemon, zb.Control(daemon) as control:
+    with zb.Daemon(text(100)) as daemon, zb.Control(daemon) as control, zb.Control(daemon) as other:
         for verb, name in (("pause", "p"), ("drain", "d"), ("disable", "x")):
             control.ask(f"{verb} {name}")
         expected = ["paused", "draining", "disabled", "running"]
@@ -515,13 +558,15 @@ def test_states_survive_a_reload():
         zb.wait_until(lambda: states() == ["running"] * 4)
         assert "backend_sndhwm = 9" in control.ask("show config x")
         for n in range(5):
-            control.ask("disable x")
+            other.send("disable x")
+            zb.wait_until(lambda: states()[2] != "running")
             reload(daemon, control, text(20 + n))
             if n % 2:
                 reload(daemon, control, "".join(text(20).split("\n\n")[:2]) + "\n\n")
                 reload(daemon, control, text(20))
             control.ask("enable x")
             zb.wait_until(lambda: states() == ["running"] * 4, 20)
+            assert other.answer() == "route x: disabled"
         assert zb.accepts(tcp(ports[4])) and zb.accepts(tcp(ports[5]))
         assert daemon.stop() == 0, daemon.log()
 
@@ -572,6 +617,29 @@ def test_standard_input_is_not_read_again():
     assert zb.accepts(tcp(one)) and zb.accepts(tcp(two))
 
 
+def test_why_the_last_reload_failed_is_told_until_one_succeeds():
+    with zb.Daemon(streamer("jobs", *(tcp(port) for port in zb.free_ports(2)))) as daemon, zb.Control(daemon) as control:
+        good = zb.read(daemon.file)
+        assert control.json("status")["last_reload"]["problems"] == [] and "last reload" not in control.ask("status")
+        zb.write(daemon.file, good + "frontend_sndhvm = 5\ncolour = red\n")
+        control.ask("reload")
+        told = control.json("status")["last_reload"]
+        assert not told["ok"] and [re.match(r"(.*):\d+:\d+: error: ", line)[1] for line in told["problems"]] == [daemon.file] * 2, told
+        assert all(f"error: last reload: {problem}\n" in control.ask("status") + "\n" for problem in told["problems"])
+        # What only shows when it is done counts likewise, and the last one alone.
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            zb.write(daemon.file, good + f"frontend_bind = {tcp(taken.getsockname()[1])}\n")
+            control.ask("reload")
+            (problem,) = control.json("status")["last_reload"]["problems"]
+            assert "cannot bind" in problem and "Address already in use" in problem, problem
+        zb.write(daemon.file, good)
+        control.ask("reload")
+        assert control.json("status")["last_reload"]["problems"] == [] and "last reload" not in control.ask("status")
+        assert daemon.stop() == 0
+
+
 def test_check_reload_says_what_reload_would_do_and_does_not_do_it():
     one, two, three, four = zb.free_ports(4)
     folder = zb.folder()
@@ -597,6 +665,27 @@ def test_check_reload_says_what_reload_would_do_and_does_not_do_it():
             "route b: removed", "route c: added",
             "route a: backend_sndhwm 1000 -> 5 (re-created)", "route a: frontend_max_clients 0 -> 9 (re-created)"]), answer
         assert daemon.log().count("reloaded: ") == log + 6, daemon.log()
+
+
+def test_a_plan_knows_what_cannot_be_bound():
+    one, two, free = zb.free_ports(3)
+    with zb.Daemon(streamer("jobs", tcp(one), tcp(two))) as daemon, zb.Control(daemon) as control:
+        folder = daemon.folder
+        zb.write(f"{folder}/file", "not a socket")
+        for endpoint, reason in ((f"ipc://{folder}/nowhere/in", "No such file or directory"), (f"ipc://{folder}/file", "not a socket"),
+                                 (f"tcp://192.0.2.1:{free}", "Cannot assign requested address"), ("tcp://none:5555", "no such")):
+            zb.write(daemon.file, streamer("jobs", tcp(one), tcp(two), f"frontend_security = none\nfrontend_bind = {endpoint}"))
+            for command in ("show plan", "reload"):
+                answer = control.ask(command)
+                assert answer.startswith("error: ") and reason in answer, (command, answer)
+        # What can be is not, by a plan.
+        for endpoint, there in ((f"ipc://{folder}/in", lambda: os.path.exists(f"{folder}/in")), (tcp(free), lambda: zb.accepts(tcp(free)))):
+            zb.write(daemon.file, streamer("jobs", tcp(one), tcp(two), f"frontend_bind = {endpoint}"))
+            plan = control.ask("show plan")
+            assert f" {endpoint} (" in plan, plan
+            assert not there()
+            assert not control.ask("reload").startswith("error: ") and there()
+        assert daemon.stop() == 0
 
 
 def test_counters_never_go_back():

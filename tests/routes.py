@@ -280,6 +280,62 @@ def test_sides_that_connect():
             assert receive(receiver, 100) == numbered(b"x", 100)
 
 
+def test_nothing_waits_for_a_worker_that_is_not_there():
+    front, here, absent = endpoints("tcp", 3)
+    connects = [f"frontend_bind = {front}", f"backend_connect = {here}", f"backend_connect = {absent}"]
+    with Peers() as peers, zb.Daemon(route("r", "streamer", *connects)) as daemon:
+        sender, worker = peers.open(zmq.PUSH, front), peers.open(zmq.PULL, here, bind=True)
+        for frames in numbered(b"x", 100):
+            sender.send_multipart(frames)
+        assert receive(worker, 100) == numbered(b"x", 100)
+        late = peers.open(zmq.PULL, absent, bind=True)
+        zb.wait_until(lambda: stats(daemon, "r")["backend"]["connections"] == 2)
+        for frames in numbered(b"y", 100):
+            sender.send_multipart(frames)
+        assert sorted(receive(worker, 50) + receive(late, 50)) == sorted(numbered(b"y", 100))
+        assert daemon.stop() == 0
+    with Peers() as peers, zb.Daemon(route("r", "queue", *connects)) as daemon:
+        client, service = peers.open(zmq.REQ, front), peers.open(zmq.REP, here, bind=True)
+        for _ in range(10):
+            client.send(b"question")
+            service.send(service.recv())
+            assert client.recv() == b"question"
+        assert daemon.stop() == 0
+
+
+def test_what_waits_for_the_first_worker_is_known():
+    front, absent = endpoints("tcp", 2)
+    with Peers() as peers, zb.Daemon("[zbroker]\ndrain_timeout = 1s\n" + route(
+            "r", "streamer", f"frontend_bind = {front}", f"backend_connect = {absent}")) as daemon:
+        sender = peers.open(zmq.PUSH, front)
+        for frames in numbered(b"x", 20):
+            sender.send_multipart(frames)
+        zb.wait_until(lambda: stats(daemon, "r")["blocked"])
+        answer = daemon.ctl("disable", "r").stdout
+        assert answer == "route r: disabled, 20 messages undelivered\n" and stats(daemon, "r")["dropped"]["shutdown"] == 20, answer
+
+
+def test_a_publisher_that_comes_later_or_again_hears_of_the_subscriptions():
+    for kind in ("type = forwarder", "type = custom\nfrontend_type = SUB\nbackend_type = PUB\nfrontend_subscribe ="):
+        front, back = endpoints("tcp", 2)
+        with Peers() as peers, zb.Daemon(f"[route r]\n{kind}\nfrontend_connect = {front}\nbackend_bind = {back}\n") as daemon:
+            receiver = peers.open(zmq.SUB, back)
+            for _ in range(3):
+                sender = peers.open(zmq.XPUB, front, bind=True)
+                assert sender.recv() == b"\1"
+
+                def passes():
+                    sender.send(b"news")
+                    return receiver.poll(20)
+
+                zb.wait_until(passes)
+                sender.close()
+                zb.wait_until(lambda: stats(daemon, "r")["frontend"]["connections"] == 0)
+                while receiver.poll(200):
+                    receiver.recv()
+            assert daemon.stop() == 0
+
+
 def test_a_queue_between_a_router_and_a_dealer_that_bind():
     front, back = endpoints("tcp", 2)
     with Peers() as peers, zb.Daemon(route("r", "queue", f"frontend_connect = {front}", f"backend_connect = {back}")):
@@ -736,6 +792,34 @@ def test_an_answer_to_a_client_that_left_is_counted():
         assert stays.recv() == b"two"
         found = wait_stats(daemon, "asks", lambda s: s["backend"]["messages_received"] == 3, "three came up")
         assert found["dropped"]["undeliverable"] == 2, found
+
+
+# --- frames that are too large --------------------------------------------------------------------------------------
+
+def test_who_sends_too_large_a_frame_is_named():
+    ends = endpoints("tcp", 4)
+    ini = route("jobs", "streamer", f"frontend_bind = {ends[0]}", f"backend_bind = {ends[1]}", "frontend_maxmsgsize = 1000")
+    ini += route("news", "forwarder", f"frontend_bind = {ends[2]}", f"backend_bind = {ends[3]}", "max_topic = 64k")
+    with zb.Daemon(ini) as daemon, Peers() as peers:
+        worker, sender = peers.open(zmq.PULL, ends[1]), peers.open(zmq.PUSH, ends[0])
+        sender.send(b"x" * 1000)
+        assert len(worker.recv()) == 1000
+        # Neither one that goes, nor one that is no ZeroMQ, is named for that.
+        another = peers.open(zmq.PUSH, ends[0])
+        zb.wait_until(lambda: stats(daemon, "jobs")["frontend"]["connections"] == 2)
+        another.close()
+        with socket.create_connection(("127.0.0.1", int(ends[0].rsplit(":", 1)[1]))) as other:
+            other.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            zb.wait_until(lambda: stats(daemon, "jobs")["frontend"]["disconnections"] == 2)
+        assert "client-frame" not in daemon.log()
+        (client,) = [each for each in json.loads(daemon.ctl("-j", "show", "clients", "jobs").stdout)["clients"] if each["side"] == "frontend"]
+        sender.send(b"x" * 2000)
+        daemon.wait_log(rf"warning: route jobs: frontend client {client['id']} \({client['peer']}\) disconnected for a frame larger than "
+                        rf"maxmsgsize.* event=client-frame .*peer={client['peer']} maxmsgsize=1000$")
+        subscriber = peers.open(zmq.SUB, ends[3], subscribe=b"t" * 5000)
+        daemon.wait_log(r"route news: backend client \d+ .* event=client-frame .* maxmsgsize=4096$")
+        subscriber.close()
+        assert daemon.stop() == 0
 
 
 zb.main()

@@ -25,6 +25,8 @@ import os, sys
 count = int(sys.argv[1])
 given = [os.dup(int(fd)) for fd in sys.argv[2:2 + count]]
 high = [os.dup2(fd, 100 + i, inheritable=False) for i, fd in enumerate(given)]
+for fd in sys.argv[2:2 + count]:
+    os.close(int(fd))
 for i, fd in enumerate(high):
     os.dup2(fd, 3 + i, inheritable=True)
 os.environ["LISTEN_PID"], os.environ["LISTEN_FDS"] = str(os.getpid()), str(count)
@@ -69,6 +71,9 @@ class Notify(threading.Thread):
                 self.store.setdefault(name, []).extend(fds)
             if "FDSTOREREMOVE" in message:
                 for fd in self.store.pop(name, []):
+                    os.close(fd)
+            if "BARRIER" in message:
+                for fd in fds:
                     os.close(fd)
             self.seen.append((time.monotonic(), message))
 
@@ -341,6 +346,24 @@ def test_the_store_keeps_listening_over_a_crash():
             connector.stop()
             assert not connector.refused and not connector.waiting, (connector.refused, connector.waiting)
             assert daemon.stop() == 0
+
+
+def test_a_stored_socket_whose_address_is_another_now_does_not_keep_it_from_starting():
+    one, two = zb.free_ports(2)
+    folder = zb.folder()
+    with Notify() as notify:
+        given = {"env": notify.env()}
+        for host in ("127.0.0.1", "*", "127.0.0.1", "0.0.0.0"):
+            ini = streamer(one, two).replace(f"//127.0.0.1:{one}", f"//{host}:{one}") + "security = none\n"
+            names = {f"tcp_//{host}_{one}", f"tcp_//127.0.0.1_{two}"}
+            with zb.Daemon(ini, folder=folder, **given) as daemon:
+                zb.wait_until(lambda: set(notify.store) == names, 10, f"{names} in the store, not {notify.store}")
+                assert zb.accepts(tcp(one)) and zb.accepts(tcp(two))
+                daemon.kill()
+            fds = [(name, fds[-1]) for name, fds in notify.store.items()]
+            given = activated([fd for _, fd in fds], [name for name, _ in fds])
+            given["env"].update(notify.env())
+        assert notify.count("BARRIER") == 3
 
 
 # --- restarts on the same sockets -------------------------------------------------------------------------------------

@@ -189,16 +189,18 @@ def test_drain_and_resume_under_load():
 
 
 def test_disable_delivers_then_refuses_and_enable_goes_on():
-    with house("jobs", "streamer") as (daemon, control, peers, one, two):
+    with house("jobs", "streamer") as (daemon, control, peers, one, two), zb.Control(daemon) as other:
         flow = Flow(peers, one, two, 3000)
         for n in range(4):
             flow.goes_on()
-            assert not control.ask("disable jobs").startswith("error: ")
-            assert state(control, "jobs") in ("draining", "disabled")
             if n == 3:  # at once, while it drains
+                other.send("disable jobs")
+                zb.wait_until(lambda: state(control, "jobs") != "running")
                 control.ask("enable jobs")
+                assert other.answer() == "route jobs: disabled"
                 break
-            zb.wait_until(lambda: state(control, "jobs") == "disabled")
+            assert control.ask("disable jobs") == "route jobs: disabled"
+            assert state(control, "jobs") == "disabled"
             zb.wait_until(lambda: not zb.accepts(tcp(one)) and not zb.accepts(tcp(two)), 5, "connects to be refused")
             stats = control.route("jobs")
             assert stats["frontend"]["messages_received"] == stats["backend"]["messages_sent"], stats
@@ -212,6 +214,47 @@ def test_disable_delivers_then_refuses_and_enable_goes_on():
         sent, came, wrong = flow.rest()
         assert came == sent, (sent, came, wrong, daemon.log())
         assert control.route("jobs")["frontend"]["messages_received"] == sent, "counted over all of it"
+
+
+def test_disable_says_how_many_were_lost_when_it_is_over():
+    with house("jobs", "streamer", "\n[zbroker]\ndrain_timeout = 1s") as (daemon, control, peers, one, _), zb.Control(daemon) as other:
+        push = peers.open(zmq.PUSH, one)
+        received = lambda: control.route("jobs")["frontend"]["messages_received"]
+        for lost in (3, 1):
+            earlier = received()
+            for number in range(lost):
+                push.send(b"nobody takes it")
+            zb.wait_until(lambda: received() > earlier)
+            before = control.route("jobs")["dropped"]["shutdown"]
+            other.send("disable jobs")
+            zb.wait_until(lambda: state(control, "jobs") == "draining")
+            control.ask("status")  # others are answered meanwhile
+            assert control.ask("disable jobs") == other.answer() == f"route jobs: disabled, {lost} message{'s' * (lost > 1)} undelivered"
+            assert state(control, "jobs") == "disabled"
+            assert control.route("jobs")["dropped"]["shutdown"] == before + lost
+            assert control.ask("disable jobs") == "route jobs: disabled", "once"
+            assert control.ask("enable jobs") == "route jobs: running"
+            push.close()
+            push = peers.open(zmq.PUSH, one)
+        push.send(b"nobody takes it")
+        zb.wait_until(lambda: received() == 5)
+        assert control.json("disable jobs") == {"ok": True, "undelivered": 1, "unanswered": 0}
+        # Whoever does not wait for the answer does not keep it from ending.
+        assert control.ask("enable jobs") == "route jobs: running"
+        other.send("disable jobs")
+        other.close()
+        zb.wait_until(lambda: state(control, "jobs") == "disabled")
+        assert daemon.stop() == 0
+
+
+def test_disable_counts_requests_without_an_answer():
+    with house("work", "queue", "\n[zbroker]\ndrain_timeout = 1s") as (daemon, control, peers, one, two):
+        client, service = peers.open(zmq.DEALER, one), peers.open(zmq.DEALER, two)
+        for number in range(2):
+            client.send_multipart([b"", b"%d" % number])
+            service.recv_multipart()
+        assert control.ask("disable work") == "route work: disabled, 2 requests unanswered"
+        assert daemon.stop() == 0
 
 
 def test_a_route_that_cannot_come_back_has_failed_and_says_why():

@@ -4,6 +4,7 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 
 import zb
@@ -22,7 +23,7 @@ def unit(name):
     if not shutil.which("systemd-analyze"):
         raise zb.Skip("no systemd-analyze")
     text = unit_text(name)
-    text = re.sub(r"^(Exec\w+=)/\S*/zbroker ", rf"\1{zb.BUILDDIR}/zbroker ", text, flags=re.M)
+    text = re.sub(r"^(Exec\w+=)/\S*/(zbroker|zbrokerctl) ", rf"\1{zb.BUILDDIR}/\2 ", text, flags=re.M)
     return zb.write(os.path.join(zb.folder(), name), text)
 
 
@@ -40,7 +41,7 @@ def test_an_instance_shares_no_file_or_folder_with_another():
     texts = [unit_text("zbroker.service"), unit_text("zbroker@.service")]
     for text, (file, runtime, state) in zip(texts, (("/zbroker.ini", "zbroker", "zbroker"),
                                                     ("/zbroker/%i.ini", "zbroker-%i", "zbroker/%i"))):
-        assert len(re.findall(rf"^Exec(?:Start|Reload)=\S+ .*-c \S+{file}$", text, re.M)) == 2, text
+        assert len(re.findall(rf"^Exec(?:Start|Reload)=\S+ -c \S+{file}(?: reload)?$", text, re.M)) == 2, text
         assert f"\nRuntimeDirectory={runtime}\n" in text and f"\nStateDirectory={state}\n" in text, text
     lines = [[line for line in text.splitlines() if not re.match(r"Description|Exec|RuntimeDirectory=|StateDirectory=", line)] for text in texts]
     assert lines[0] == lines[1], "nothing else differs"
@@ -61,10 +62,31 @@ def test_the_service_is_shut_tight():
     assert float(score.group(1)) <= BEST, result.stdout
 
 
-def test_a_reload_checks_the_file_first():
+def test_a_reload_fails_when_the_daemon_refuses_it():
     text = zb.read(unit("zbroker.service"))
-    reloads = re.findall(r"^ExecReload=(.*)$", text, re.M)
-    assert len(reloads) == 2 and "/zbroker -t -c " in reloads[0] and reloads[1].endswith("kill -HUP $MAINPID"), reloads
+    (command,) = re.findall(r"^ExecReload=(.*)$", text, re.M)
+    program, *words = command.split()
+    ports = zb.free_ports(3)
+    folder = zb.folder()
+    good = f"[zbroker]\ncontrol = {folder}/control.sock\n[route jobs]\ntype = streamer\n" + "".join(
+        f"{side}_bind = tcp://127.0.0.1:{port}\n" for side, port in zip(("frontend", "backend"), ports))
+    with zb.Daemon(good, folder=folder) as daemon:
+        def reload(ini):
+            zb.write(daemon.file, ini)
+            return zb.run(*(daemon.file if word.endswith("/zbroker.ini") else word for word in words), name=os.path.basename(program))
+
+        assert reload(good + f"backend_bind = tcp://127.0.0.1:{ports[2]}\n").returncode == 0
+        wrong = reload(good + "colour = red\n")
+        assert wrong.returncode == 1 and f"{daemon.file}:7:1: error: [route jobs] colour" in wrong.stderr, wrong
+        with socket.socket() as taken:  # no check of the file finds that
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            refused = reload(good + f"backend_bind = tcp://127.0.0.1:{taken.getsockname()[1]}\n")
+        assert refused.returncode == 1 and "Address already in use" in refused.stderr, refused
+
+
+def test_the_service_tells_when_it_is_ready():
+    text = zb.read(unit("zbroker.service"))
     assert re.search(r"^RestartPreventExitStatus=1 2 77$", text, re.M)
     assert re.search(r"^Type=notify$", text, re.M)
 

@@ -44,7 +44,8 @@ ask(const char *line)
     text_t answer = { 0 };
     tapping_conf_t tap = { 0 };
     text_bytes(&answer, "", 0);
-    command_result_t result = commands_run(broker, line, strlen(line), &(control_peer_t){ 0 }, -1, &answer, &tap);
+    leaving_t leaving = { 0 };
+    command_result_t result = commands_run(broker, line, strlen(line), &(control_peer_t){ 0 }, -1, &answer, &tap, &leaving);
     if (result == COMMAND_TAP)
         text_add(&answer, "tap %s %zu %d %d", tap.route, tap.prefix.size, (int)tap.count, (int)tap.format);
     tapping_conf_free(&tap);
@@ -163,10 +164,11 @@ test_verbs_reach_the_broker(void)
     CHECK_TEXT(ask("  resume \t prices json "), "{\"ok\":true}\n");
     CHECK_TEXT(ask("drain prices"), "route prices: draining\n");
     CHECK_TEXT(ask("disable prices"), "route prices: disabled\n");
+    CHECK_TEXT(ask("disable prices json"), "{\"ok\":true,\"undelivered\":0,\"unanswered\":0}\n");
     CHECK_TEXT(ask("enable \"prices\""), "route prices: running\n");
     CHECK_TEXT(ask("kick prices 7"), "route prices: client 7 kicked\n");
     CHECK_TEXT(ask("kick prices 8 json"), "{\"error\":\"route prices has no client 8\"}\n");
-    CHECK_TEXT(broker->calls.data, "pause prices\nresume prices\ndrain prices\ndisable prices\nenable prices\nkick prices 7\nkick prices 8\n");
+    CHECK_TEXT(broker->calls.data, "pause prices\nresume prices\ndrain prices\ndisable prices\ndisable prices\nenable prices\nkick prices 7\nkick prices 8\n");
     CHECK_TEXT(ask("stop"), "stopping\n");
     CHECK(broker->stops == 1);
 }

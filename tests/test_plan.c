@@ -53,6 +53,26 @@ the_same_values_are_nothing_to_do(void)
     check_plan("[defaults]\nrcvhwm = 5\n" A, A "rcvhwm = 5\n", "nothing to do\n");
 }
 
+// What changed in a file that a key names, not the key.
+static void
+content_is_a_line_and_may_re_create_its_route(void)
+{
+    conf_t *conf = load(A B);
+    plan_t *plan = plan_make(conf, &conf->settings, (const route_conf_t *const *)conf->routes, conf->route_count);
+    text_t text = { 0 };
+    plan_add_content(plan, "c", "acl", "/acl changed", RELOAD_LIVE);
+    CHECK(plan_is_empty(plan));
+    plan_add_content(plan, "a", "acl", "/acl changed", RELOAD_LIVE);
+    CHECK(!plan_is_empty(plan) && plan->steps[0].action == PLAN_KEEP && plan->steps[1].action == PLAN_KEEP);
+    plan_add_content(plan, "b", "server_cert", "/cert: new key 1.. -> 2..", RELOAD_ROUTE);
+    CHECK(plan->steps[0].action == PLAN_REPLACE && plan->steps[1].action == PLAN_KEEP);
+    plan_print(plan, &text);
+    CHECK_TEXT(text.data, "route b: server_cert /cert: new key 1.. -> 2.. (re-created)\nroute a: acl /acl changed (live)\n");
+    text_free(&text);
+    plan_destroy(&plan);
+    conf_destroy(&conf);
+}
+
 static void
 an_option_re_creates_its_route_only(void)
 {
@@ -173,6 +193,7 @@ int
 main(void)
 {
     RUN(the_same_values_are_nothing_to_do);
+    RUN(content_is_a_line_and_may_re_create_its_route);
     RUN(an_option_re_creates_its_route_only);
     RUN(endpoints_and_limits_change_live);
     RUN(another_acl_re_creates_its_route);

@@ -254,17 +254,16 @@ check_activation(void)
     endpoint_conf_t hidden = endpoint(text);
     CHECK(activation_take(self, &hidden) == 6);
 
-    const char *name;
-    text_t address = { 0 };
     CHECK(activation_count(self) == 1);
-    CHECK(activation_left(self, 0, &name, &address) == 7); // it does not listen
-    CHECK_TEXT(name, "");
-    CHECK_TEXT(address.data, "0.0.0.0:0");
-    text_clear(&address);
-    CHECK(activation_left(self, 1, &name, &address) == -1);
-    text_free(&address);
-    activation_destroy(&self);
+    activation_left_t left;
+    CHECK(activation_drop(self, &(conf_t){ 0 }, &left)); // it does not listen
+    CHECK_TEXT(left.name, "");
+    CHECK_TEXT(left.address.data, "0.0.0.0:0");
+    CHECK(left.port == 0);
     CHECK(fcntl(7, F_GETFD) == -1);
+    text_free(&left.address);
+    CHECK(!activation_drop(self, &(conf_t){ 0 }, &left));
+    activation_destroy(&self);
     for (int fd = 3; fd < 7; fd++)
         close(fd);
     unlink(path);

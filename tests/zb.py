@@ -448,21 +448,28 @@ class Control:
         self.socket.connect(daemon.control)
         self.file = self.socket.makefile("rb")
 
-    def ask(self, line, descriptor=None):
-        """DESCRIPTOR goes with the line."""
+    def send(self, line, descriptor=None):
+        """Ask, and let the answer wait. DESCRIPTOR goes with the line."""
+        self.asked = line
         data = line.encode() + b"\n"
         if descriptor is None:
             self.socket.sendall(data)
         else:
             socket.send_fds(self.socket, [data], [descriptor])
+
+    def answer(self):
         lines = []
         while True:
             text = self.file.readline().decode(errors="replace")
             if not text:
-                raise AssertionError(f"{line}: the connection ended after {lines!r}")
+                raise AssertionError(f"{self.asked}: the connection ended after {lines!r}")
             if text == "\n":
                 return "\n".join(lines)
             lines.append(text[:-1])
+
+    def ask(self, line, descriptor=None):
+        self.send(line, descriptor)
+        return self.answer()
 
     def json(self, line):
         return json.loads(self.ask(line + " json"))

@@ -4,6 +4,49 @@
 #include "base/log.h"
 #include "conf/suggest.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
+static void
+say_count(text_t *words, uint64_t count, const char *what, const char *how)
+{
+    if (count > 0)
+        text_add(words, ", %" PRIu64 " %s%s %s", count, what, count == 1 ? "" : "s", how);
+}
+
+void
+command_left(const leaving_t *leaving, text_t *answer)
+{
+    const route_leftover_t *left = &leaving->left;
+    if (leaving->json) {
+        json_t json = json_on(answer);
+        json_object(&json, NULL);
+        json_bool(&json, "ok", true);
+        json_uint(&json, "undelivered", left->undelivered);
+        json_uint(&json, "unanswered", left->unanswered);
+        json_object_end(&json);
+        text_char(answer, '\n');
+        return;
+    }
+    text_add(answer, "route %s: %s", leaving->route, route_state_name(ROUTE_DISABLED));
+    say_count(answer, left->undelivered, "message", "undelivered");
+    say_count(answer, left->unanswered, "request", "unanswered");
+    text_char(answer, '\n');
+}
+
+// It may have much to deliver yet. Only when it has gone is it known what was lost.
+static void
+await_end(request_t *request, const char *name)
+{
+    leaving_t *leaving = request->leaving;
+    *leaving = (leaving_t){ .json = request->json };
+    snprintf(leaving->route, sizeof leaving->route, "%s", name);
+    if (broker_is_leaving(request->broker, name))
+        request->result = COMMAND_LEAVE;
+    else
+        command_left(leaving, request->out);
+}
+
 static void
 run_verb(request_t *request, verb_t verb)
 {
@@ -12,8 +55,8 @@ run_verb(request_t *request, verb_t verb)
     if (broker_verb(request->broker, verb, name, &request->error) == -1) {
         if (!request->error.size)
             answer_fail(request, "route %s: it did not work", name);
-    } else if (verb == VERB_DISABLE) { // it may still drain; what was asked for is sure
-        answer_done(request, "route %s: %s\n", name, route_state_name(ROUTE_DISABLED));
+    } else if (verb == VERB_DISABLE) {
+        await_end(request, name);
     } else if (broker_find(request->broker, name, &route)) {
         answer_done(request, "route %s: %s\n", name, route_state_name(route.state));
     } else {

@@ -20,6 +20,7 @@ enum { FIRST_FD = 3, FDS_MAX = 4096 }; // SD_LISTEN_FDS_START
 typedef struct {
     int fd; // -1: taken
     char *name;
+    bool wanted;
 } offer_t;
 
 struct activation {
@@ -90,6 +91,19 @@ typedef union {
     struct sockaddr_storage room;
 } address_t;
 
+static int
+port_of(const address_t *address)
+{
+    switch (address->any.sa_family) {
+    case AF_INET:
+        return ntohs(address->v4.sin_port);
+    case AF_INET6:
+        return ntohs(address->v6.sin6_port);
+    default:
+        return 0;
+    }
+}
+
 static bool
 is_listening(int fd)
 {
@@ -149,8 +163,7 @@ is_bound_to(int fd, const endpoint_t *endpoint)
         return same_path(endpoint, &address, size);
     if (endpoint->transport != TRANSPORT_TCP || (address.any.sa_family != AF_INET && address.any.sa_family != AF_INET6))
         return false;
-    int port = ntohs(address.any.sa_family == AF_INET ? address.v4.sin_port : address.v6.sin6_port);
-    return endpoint->port == port && !endpoint->wildcard && same_host(endpoint, &address);
+    return endpoint->port == port_of(&address) && !endpoint->wildcard && same_host(endpoint, &address);
 }
 
 // A wildcard endpoint has no address of its own; the store knows it by its name.
@@ -162,56 +175,91 @@ is_named_for(const offer_t *offer, const endpoint_conf_t *endpoint)
     return endpoint->at.wildcard && strcmp(offer->name, name) == 0;
 }
 
+static offer_t *
+find_offer(const activation_t *self, const endpoint_conf_t *endpoint)
+{
+    for (size_t i = 0; i < self->count && !endpoint->connect; i++) {
+        offer_t *offer = &self->offers[i];
+        if (offer->fd != -1 && is_listening(offer->fd) && (is_bound_to(offer->fd, &endpoint->at) || is_named_for(offer, endpoint)))
+            return offer;
+    }
+    return NULL;
+}
+
 int
 activation_take(void *arg, const endpoint_conf_t *endpoint)
 {
-    activation_t *self = arg;
-    for (size_t i = 0; i < self->count && !endpoint->connect; i++) {
-        offer_t *offer = &self->offers[i];
-        if (offer->fd == -1 || !is_listening(offer->fd) || !(is_bound_to(offer->fd, &endpoint->at) || is_named_for(offer, endpoint)))
-            continue;
-        int fd = offer->fd;
+    offer_t *offer = find_offer(arg, endpoint);
+    int fd = offer ? offer->fd : -1;
+    if (offer)
         offer->fd = -1;
-        return fd;
-    }
-    return -1;
+    return fd;
+}
+
+// --- what is left --------------------------------------------------------------------------
+
+static void
+print_path(const address_t *address, socklen_t size, text_t *out)
+{
+    size_t length = size - offsetof(struct sockaddr_un, sun_path);
+    bool abstract = !address->path.sun_path[0];
+    text_add(out, "%s", abstract ? "@" : "");
+    text_shown(out, address->path.sun_path + abstract, abstract ? length - 1 : strnlen(address->path.sun_path, length));
 }
 
 static void
-print_address(int fd, text_t *out)
+describe(int fd, activation_left_t *left)
 {
     address_t address = { 0 };
     socklen_t size = sizeof address;
     char host[INET6_ADDRSTRLEN] = "";
+    text_t *out = &left->address;
     text_bytes(out, "", 0);
     if (getsockname(fd, &address.any, &size) == -1) {
         text_add(out, "not a socket");
-    } else if (address.any.sa_family == AF_INET) {
-        inet_ntop(AF_INET, &address.v4.sin_addr, host, sizeof host);
-        text_add(out, "%s:%d", host, ntohs(address.v4.sin_port));
-    } else if (address.any.sa_family == AF_INET6) {
-        inet_ntop(AF_INET6, &address.v6.sin6_addr, host, sizeof host);
-        text_add(out, "[%s]:%d", host, ntohs(address.v6.sin6_port));
-    } else if (address.any.sa_family == AF_UNIX && size > offsetof(struct sockaddr_un, sun_path)) {
-        size_t length = size - offsetof(struct sockaddr_un, sun_path);
-        bool abstract = !address.path.sun_path[0];
-        text_add(out, "%s", abstract ? "@" : "");
-        text_shown(out, address.path.sun_path + abstract, abstract ? length - 1 : strnlen(address.path.sun_path, length));
-    } else {
-        text_add(out, "a socket of another kind");
+        return;
     }
+    left->port = port_of(&address);
+    if (address.any.sa_family == AF_INET)
+        text_add(out, "%s:%d", inet_ntop(AF_INET, &address.v4.sin_addr, host, sizeof host), left->port);
+    else if (address.any.sa_family == AF_INET6)
+        text_add(out, "[%s]:%d", inet_ntop(AF_INET6, &address.v6.sin6_addr, host, sizeof host), left->port);
+    else if (address.any.sa_family == AF_UNIX && size > offsetof(struct sockaddr_un, sun_path))
+        print_path(&address, size, out);
+    else
+        text_add(out, "a socket of another kind");
 }
 
-int
-activation_left(const activation_t *self, size_t i, const char **name, text_t *address)
+static void
+mark_wanted(activation_t *self, const conf_t *conf)
 {
-    for (size_t at = 0; at < self->count; at++)
-        if (self->offers[at].fd != -1 && i-- == 0) {
-            *name = self->offers[at].name;
-            print_address(self->offers[at].fd, address);
-            return self->offers[at].fd;
-        }
-    return -1;
+    for (size_t i = 0; i < self->count; i++)
+        self->offers[i].wanted = false;
+    for (size_t i = 0; i < conf->route_count; i++)
+        for (size_t side = 0; side < SIDES; side++)
+            for (size_t j = 0; j < conf->routes[i]->sides[side].endpoint_count; j++) {
+                offer_t *offer = find_offer(self, &conf->routes[i]->sides[side].endpoints[j]);
+                if (offer)
+                    offer->wanted = true;
+            }
+}
+
+bool
+activation_drop(activation_t *self, const conf_t *conf, activation_left_t *left)
+{
+    *left = (activation_left_t){ 0 };
+    mark_wanted(self, conf);
+    for (size_t i = 0; i < self->count; i++) {
+        offer_t *offer = &self->offers[i];
+        if (offer->fd == -1 || offer->wanted)
+            continue;
+        left->name = offer->name;
+        describe(offer->fd, left);
+        close(offer->fd);
+        offer->fd = -1;
+        return true;
+    }
+    return false;
 }
 
 void

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "conf/conf.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct activation activation_t;
@@ -25,9 +26,14 @@ size_t activation_count(const activation_t *self); // not taken yet
 // route_services_t.activated, ARG is the activation_t. It is the caller's then.
 int activation_take(void *arg, const endpoint_conf_t *endpoint);
 
-// Walk what nobody has taken: its descriptor, its name and address in words;
-// -1 past the end.
-int activation_left(const activation_t *self, size_t i, const char **name, text_t *address);
+// What was not taken yet and CONF has no use for, one at a time: close it and tell of it. Whatever of it is in
+// systemd's store must go from there too, or nobody can bind over it. False: there is no more.
+typedef struct {
+    const char *name; // borrowed
+    text_t address;   // in words; the caller's
+    int port;         // of tcp, else 0
+} activation_left_t;
+bool activation_drop(activation_t *self, const conf_t *conf, activation_left_t *left);
 
 // The name under which ENDPOINT's descriptor goes into the store: its text, made fit for service_store.
 void activation_name(const endpoint_conf_t *endpoint, char name[256]);

@@ -68,19 +68,6 @@ answer_done(request_t *request, const char *format, ...)
     text_free(&text);
 }
 
-static void
-put_json_lines(json_t *json, const char *key, const char *text)
-{
-    json_array(json, key);
-    while (*text) {
-        size_t length = strcspn(text, "\n");
-        if (length)
-            json_bytes(json, NULL, text, length);
-        text += length + (text[length] == '\n');
-    }
-    json_array_end(json);
-}
-
 void
 answer_refuse(text_t *answer, bool json, const char *text)
 {
@@ -95,7 +82,7 @@ answer_refuse(text_t *answer, bool json, const char *text)
     json_object(&writer, NULL);
     json_bytes(&writer, "error", text, first);
     if (text[first] && text[first + 1])
-        put_json_lines(&writer, "problems", text + first + 1);
+        json_lines(&writer, "problems", text + first + 1);
     json_object_end(&writer);
     text_char(answer, '\n');
 }
@@ -124,7 +111,7 @@ answer_broker(request_t *request, int rc, text_t *lines, const char *key, const 
     } else if (request->json) {
         json_t json = answer_json(request);
         json_bool(&json, "ok", true);
-        put_json_lines(&json, key, lines->data ? lines->data : "");
+        json_lines(&json, key, lines->data ? lines->data : "");
         answer_json_end(request, &json);
     } else {
         put_lines(request->out, lines->size ? lines->data : "nothing to do\n");

@@ -22,6 +22,7 @@ typedef struct {
     text_t *out;
     text_t error; // set: the command failed
     tapping_conf_t *tap;
+    leaving_t *leaving;
     command_result_t result;
 } request_t;
 

@@ -18,7 +18,7 @@
 static route_state_t
 state_of(const broker_t *self, const slot_t *slot)
 {
-    if ((slot->mode == ROUTE_DISABLED || slot->opening_later) && slot_is_leaving(self, slot))
+    if ((slot->mode == ROUTE_DISABLED || slot->opening_later) && broker_is_leaving(self, slot->conf->name))
         return ROUTE_DRAINING;
     if (slot->mode == ROUTE_RUNNING && self->status.stopping)
         return ROUTE_DRAINING;
@@ -64,6 +64,7 @@ void
 broker_status(const broker_t *self, broker_status_t *status)
 {
     *status = self->status;
+    status->reload_problems = self->reload_problems.size ? self->reload_problems.data : "";
 }
 
 const conf_t *
@@ -76,6 +77,22 @@ watch_t *
 broker_watch(const broker_t *self)
 {
     return self->setup->services.watch;
+}
+
+bool
+broker_is_leaving(const broker_t *self, const char *route)
+{
+    for (const retired_t *i = self->retired; i; i = i->next)
+        if (strcmp(i->name, route) == 0)
+            return true;
+    return false;
+}
+
+void
+broker_on_left(broker_t *self, void (*left)(void *arg, const char *route, const route_leftover_t *leftover), void *arg)
+{
+    self->on_left = left;
+    self->on_left_arg = arg;
 }
 
 static void
@@ -235,6 +252,7 @@ broker_destroy(broker_t **self_p)
         slot_free(self, slot);
     }
     free(self->slots);
+    text_free(&self->reload_problems);
     guarding_end(self);
     conf_destroy(&self->conf);
     retire_deaf(self);

@@ -37,6 +37,7 @@ typedef struct {
     int64_t reload_wall_ns;         // of the last successful (re)load
     uint64_t reloads_success, reloads_failure;
     bool reload_ok;                 // the last one
+    const char *reload_problems;    // why it failed, one a line; "" when it did not
     bool stopping;
 } broker_status_t;
 
@@ -53,6 +54,11 @@ typedef enum { VERB_PAUSE, VERB_RESUME, VERB_DRAIN, VERB_DISABLE, VERB_ENABLE } 
 int broker_verb(broker_t *self, verb_t verb, const char *route, text_t *error);
 int broker_clear(broker_t *self, const char *route, text_t *error); // NULL: every route
 int broker_kick(broker_t *self, const char *route, const char *client, text_t *error);
+
+// Does a route of this name still drain, after it was disabled, re-created or removed?
+bool broker_is_leaving(const broker_t *self, const char *route);
+// LEFT hears of each that has done so, with what it lost. NULL: no more.
+void broker_on_left(broker_t *self, void (*left)(void *arg, const char *route, const route_leftover_t *leftover), void *arg);
 
 // Read the file again and apply it: all or nothing. ANSWER gets one line a
 // change, or every problem of the file. 0 or -1.

@@ -184,11 +184,12 @@ run_command(request_t *request, const word_t *words, size_t count, const char *l
 
 command_result_t
 commands_run(broker_t *broker, const char *line, size_t size, const control_peer_t *who, int descriptor, text_t *answer,
-             tapping_conf_t *tap)
+             tapping_conf_t *tap, leaving_t *leaving)
 {
     word_t words[WORDS_MAX] = { { 0 } };
     char *copy = xcalloc(size + 1, 1), *shown = xstrndup(line, size);
-    request_t request = { .broker = broker, .descriptor = descriptor, .out = answer, .tap = tap, .result = COMMAND_DONE };
+    request_t request = { .broker = broker, .descriptor = descriptor, .out = answer, .tap = tap, .leaving = leaving,
+                          .result = COMMAND_DONE };
     memcpy(copy, line, size); // NUL bytes too, to find them
     const char *reason;
     size_t count = words_split(copy, size, words, &reason);

@@ -21,7 +21,15 @@ typedef enum {
     COMMAND_DONE,   // ANSWER is whole
     COMMAND_FAILED, // likewise; it says `error: ` or {"error": ...}
     COMMAND_TAP,    // TAP says what to stream
+    COMMAND_LEAVE,  // LEAVING says which route has to be gone first; then command_left makes the answer
 } command_result_t;
+
+// A route that is being disabled, and what it has lost so far.
+typedef struct {
+    char route[ROUTE_NAME_MAX + 1]; // "": none
+    bool json;
+    route_leftover_t left;
+} leaving_t;
 
 // Who asks: at the other end of the control socket.
 typedef struct {
@@ -33,7 +41,10 @@ typedef struct {
 // named in the log when the command changes something. DESCRIPTOR came with the
 // line and is lent, -1: none did.
 command_result_t commands_run(broker_t *broker, const char *line, size_t size, const control_peer_t *who, int descriptor,
-                              text_t *answer, tapping_conf_t *tap);
+                              text_t *answer, tapping_conf_t *tap, leaving_t *leaving);
+
+// LEAVING's route has gone. ANSWER gets lines, as of commands_run.
+void command_left(const leaving_t *leaving, text_t *answer);
 
 // Walk the table, for completion, tests and the manual: false past the end.
 typedef struct {

@@ -56,6 +56,7 @@ struct session {
     size_t sent;
     int64_t progress_ms; // when the socket last took something, or a command came
     tapping_t *tapping; // as long as it is there, it writes to FD, not we
+    leaving_t leaving;  // its route must go before there is an answer
     control_peer_t who;
 };
 
@@ -189,10 +190,22 @@ run_line(control_t *self, session_t *client, const char *line, size_t size)
     if (size && line[size - 1] == '\r')
         size--;
     client->progress_ms = clock_mono_ms();
-    if (commands_run(self->broker, line, size, &client->who, client->passed, &client->output, &tap) == COMMAND_TAP)
+    leaving_t leaving = { 0 };
+    command_result_t result =
+        commands_run(self->broker, line, size, &client->who, client->passed, &client->output, &tap, &leaving);
+    if (result == COMMAND_LEAVE)
+        client->leaving = leaving;
+    else if (result == COMMAND_TAP)
         begin_tap(self, client, &tap);
     else
         text_char(&client->output, '\n');
+}
+
+// Has it no answer yet to what it asked last?
+static bool
+is_busy(const session_t *client)
+{
+    return client->tapping || *client->leaving.route || waiting(client);
 }
 
 static bool
@@ -223,7 +236,7 @@ run_lines(control_t *self, session_t *client)
             client->line_ends_tap = true;
             tapping_end(client->tapping);
         }
-        if (client->tapping || waiting(client) || line_is_too_long(client))
+        if (is_busy(client) || line_is_too_long(client))
             break;
         size_t size = (size_t)(end - client->input);
         run_line(self, client, client->input, size);
@@ -303,7 +316,7 @@ advance(control_t *self, session_t *client)
 {
     flush(self, client);
     run_lines(self, client);
-    if (client->dead || client->tapping || waiting(client))
+    if (client->dead || is_busy(client))
         return;
     if (line_is_too_long(client))
         refuse_long_line(self, client);
@@ -337,6 +350,31 @@ serve(control_t *self, session_t *client, uint32_t events)
     if (!client->dead)
         advance(self, client);
     close_passed(client);
+}
+
+// --- routes that leave ----------------------------------------------------------------
+
+static void
+see_route_left(void *arg, const char *route, const route_leftover_t *left)
+{
+    control_t *self = arg;
+    bool more = broker_is_leaving(self->broker, route);
+    for (session_t *client = self->clients, *next; client; client = next) {
+        next = client->next;
+        leaving_t *leaving = &client->leaving;
+        if (strcmp(leaving->route, route) != 0)
+            continue;
+        leaving->left.undelivered += left->undelivered;
+        leaving->left.unanswered += left->unanswered;
+        if (more)
+            continue;
+        command_left(leaving, &client->output);
+        text_char(&client->output, '\n');
+        *leaving = (leaving_t){ 0 };
+        client->progress_ms = clock_mono_ms();
+        advance(self, client);
+        settle(self, client);
+    }
 }
 
 // --- taps ---------------------------------------------------------------------------
@@ -425,7 +463,7 @@ idlest(const control_t *self, counts_fn *counts, const control_peer_t *newcomer)
     session_t *found = NULL;
     int64_t limit = clock_mono_ms() - IDLE_MS;
     for (session_t *client = self->clients; client; client = client->next)
-        if (counts(client, newcomer) && !client->tapping && client->progress_ms < limit) {
+        if (counts(client, newcomer) && !client->tapping && !*client->leaving.route && client->progress_ms < limit) {
             found = client;
             limit = client->progress_ms;
         }
@@ -616,6 +654,7 @@ control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_
         return NULL;
     }
     self->timer = zloop_timer(loop, TICK_MS, 0, on_tick, self);
+    broker_on_left(broker, see_route_left, self);
     return self;
 }
 
@@ -644,6 +683,7 @@ control_destroy(control_t **self_p)
     *self_p = NULL;
     if (!self)
         return;
+    broker_on_left(self->broker, NULL, NULL);
     for (session_t *client = self->clients; client; client = client->next)
         if (client->tapping)
             tapping_end(client->tapping);

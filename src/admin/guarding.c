@@ -42,20 +42,21 @@ guarding_tell(broker_t *self, const route_conf_t *const *confs, size_t count, di
         return -1;
     if (policy)
         guard_use(self->setup->guard, &policy);
+    policy_free(&policy);
     return 0;
 }
 
-int
-guarding_tell_again(broker_t *self)
+static void
+add_content(void *plan, const char *route, const char *key, const char *words, reload_t reload)
 {
-    const route_conf_t **confs = xcalloc(self->count + 1, sizeof *confs);
-    diag_t *diag = diag_new();
-    for (size_t i = 0; i < self->count; i++)
-        confs[i] = self->slots[i]->conf;
-    int rc = guarding_tell(self, confs, self->count, diag);
-    diag_destroy(&diag);
-    free(confs);
-    return rc;
+    plan_add_content(plan, route, key, words, reload);
+}
+
+void
+guarding_compare(const broker_t *self, const policy_t *policy, plan_t *plan)
+{
+    if (policy)
+        guard_compare(self->setup->guard, policy, add_content, plan);
 }
 
 void

@@ -14,8 +14,8 @@ int guarding_read(broker_t *self, const route_conf_t *const *confs, size_t count
 // Read, and put it in force. 0, or -1 with DIAG: what was in force stays.
 int guarding_tell(broker_t *self, const route_conf_t *const *confs, size_t count, diag_t *diag);
 
-// The same with the routes that the broker has now.
-int guarding_tell_again(broker_t *self);
+// Into PLAN: which files of the routes read otherwise in POLICY (NULL: there is no guard) than in what is in force.
+void guarding_compare(const broker_t *self, const policy_t *policy, plan_t *plan);
 
 // Where the guard counts the logins of the route of this name. Lives as long as
 // the broker: a name that comes back goes on where it was.

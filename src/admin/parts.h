@@ -53,6 +53,9 @@ struct broker {
     int64_t stop_ms;       // deadline of the stop
     logins_t *logins;
     broker_status_t status;
+    text_t reload_problems;
+    void (*on_left)(void *arg, const char *route, const route_leftover_t *leftover);
+    void *on_left_arg;
     int tick;
     int over;              // an eventfd: the thread of some route is over
 };

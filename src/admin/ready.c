@@ -113,6 +113,18 @@ ready_bind(broker_t *self, const plan_step_t *step, ready_t *ready, diag_t *diag
 }
 
 int
+ready_try(broker_t *self, const plan_step_t *step, diag_t *diag)
+{
+    if (!needs_sockets(self, step))
+        return 0;
+    listeners_t kept = { 0 };
+    ready_gather(self, slot_of(self, step), step->wanted, &kept);
+    int rc = listeners_try(&kept, step->wanted, diag);
+    listeners_close(&kept, false);
+    return rc;
+}
+
+int
 ready_open(broker_t *self, const plan_step_t *step, ready_t *ready, diag_t *diag)
 {
     if (!needs_sockets(self, step) || step->action == PLAN_CHANGE || ready->later)

@@ -19,6 +19,9 @@ typedef struct {
 // another route, is shared. 0, or -1 with DIAG.
 int ready_bind(broker_t *self, const plan_step_t *step, ready_t *ready, diag_t *diag);
 
+// Would ready_bind work? 0, or -1 with DIAG; nothing is bound after it.
+int ready_try(broker_t *self, const plan_step_t *step, diag_t *diag);
+
 // Open the step's route on its listeners, unless it must wait for the old one. 0, or -1 with DIAG.
 int ready_open(broker_t *self, const plan_step_t *step, ready_t *ready, diag_t *diag);
 

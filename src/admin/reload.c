@@ -8,49 +8,49 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
+#include "flow/listener.h"
 #include "guard/policy.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static plan_t *
-make_plan(broker_t *self, const conf_t *wanted)
+make_plan(broker_t *self, const conf_t *wanted, const policy_t *policy)
 {
     const route_conf_t **running = xcalloc(self->count + 1, sizeof *running);
     for (size_t i = 0; i < self->count; i++)
         running[i] = self->slots[i]->conf;
     plan_t *plan = plan_make(wanted, &self->conf->settings, running, self->count);
     free(running);
+    guarding_compare(self, policy, plan);
     return plan;
 }
 
 // Everything is bound before anybody is told anything: what most often goes wrong then costs nobody his connection.
 static int
-make_ready(broker_t *self, const conf_t *wanted, const plan_t *plan, ready_t *ready, diag_t *diag)
+make_ready(broker_t *self, const conf_t *wanted, policy_t **policy_p, const plan_t *plan, ready_t *ready, diag_t *diag)
 {
-    policy_t *policy = NULL;
-    int rc = guarding_read(self, (const route_conf_t *const *)wanted->routes, wanted->route_count, &policy, diag);
-    bool may_bind = rc == 0;
-    for (size_t i = 0; i < plan->count && may_bind; i++)
+    int rc = 0;
+    listener_make_way_for(wanted);
+    for (size_t i = 0; i < plan->count; i++)
         rc |= ready_bind(self, &plan->steps[i], &ready[i], diag);
-    if (rc == -1) {
-        policy_free(&policy);
+    listener_make_way_for(NULL);
+    if (rc == -1)
         return -1;
-    }
-    if (policy)
-        guard_use(self->setup->guard, &policy);
+    if (*policy_p)
+        guard_use(self->setup->guard, policy_p);
     for (size_t i = 0; i < plan->count; i++)
         rc |= ready_open(self, &plan->steps[i], &ready[i], diag);
-    if (rc == -1)
-        guarding_tell_again(self);
+    if (rc == -1 && *policy_p) // what was in force
+        guard_use(self->setup->guard, policy_p);
     return rc;
 }
 
 static int
-apply(broker_t *self, conf_t **wanted_p, plan_t *plan, diag_t *diag)
+apply(broker_t *self, conf_t **wanted_p, policy_t **policy_p, plan_t *plan, diag_t *diag)
 {
     ready_t *ready = xcalloc(plan->count + 1, sizeof *ready);
-    int rc = make_ready(self, *wanted_p, plan, ready, diag);
+    int rc = make_ready(self, *wanted_p, policy_p, plan, ready, diag);
     if (rc == 0)
         take_over(self, wanted_p, plan, ready);
     else
@@ -116,9 +116,14 @@ log_problems(diag_t *diag, bool ok)
 }
 
 static void
-note_reload(broker_t *self, bool ok)
+note_reload(broker_t *self, bool ok, diag_t *diag)
 {
+    diag_item_t problem;
     self->status.reload_ok = ok;
+    text_clear(&self->reload_problems);
+    for (size_t i = 0; !ok && diag_at(diag, i, &problem); i++)
+        if (problem.level == DIAG_ERROR)
+            text_add(&self->reload_problems, "%s\n", problem.text);
     if (ok) {
         self->status.reloads_success++;
         self->status.reload_wall_ns = clock_wall_ns();
@@ -136,24 +141,40 @@ broker_reload(broker_t *self, text_t *answer)
     service_reloading();
     diag_t *diag = diag_new();
     conf_t *wanted = read_own_file(self, diag);
-    plan_t *plan = wanted ? make_plan(self, wanted) : NULL;
+    policy_t *policy = NULL;
+    if (wanted && guarding_read(self, (const route_conf_t *const *)wanted->routes, wanted->route_count, &policy, diag) == -1)
+        conf_destroy(&wanted);
+    plan_t *plan = wanted ? make_plan(self, wanted, policy) : NULL;
     text_t lines = { 0 };
     if (plan) // the routes that it speaks of may be gone later
         plan_print(plan, &lines);
-    bool ok = plan && apply(self, &wanted, plan, diag) == 0;
+    bool ok = plan && apply(self, &wanted, &policy, plan, diag) == 0;
     log_problems(diag, ok);
     if (ok) {
         text_add(answer, "%s", lines.data);
         log_changes(plan);
     } else
         answer_problems(diag, answer);
-    note_reload(self, ok);
+    note_reload(self, ok, diag);
     service_ready();
     text_free(&lines);
+    policy_free(&policy);
     plan_destroy(&plan);
     conf_destroy(&wanted);
     diag_destroy(&diag);
     return ok ? 0 : -1;
+}
+
+// What a reload would bind is tried: a plan that is approved is one that works.
+static int
+try_plan(broker_t *self, const conf_t *wanted, const plan_t *plan, diag_t *diag)
+{
+    int rc = 0;
+    listener_make_way_for(wanted);
+    for (size_t i = 0; i < plan->count; i++)
+        rc |= ready_try(self, &plan->steps[i], diag);
+    listener_make_way_for(NULL);
+    return rc;
 }
 
 int
@@ -162,15 +183,19 @@ broker_plan(broker_t *self, const char *file, int descriptor, text_t *answer)
     diag_t *diag = diag_new();
     size_t names = conf_names();
     conf_t *wanted = file ? read_handed_in(self, file, descriptor, diag) : read_own_file(self, diag);
-    if (wanted && self->setup->guard && guard_check(self->setup->guard, wanted, NULL, diag) == -1)
+    policy_t *policy = NULL;
+    if (wanted && self->setup->guard && guard_check(self->setup->guard, wanted, &policy, diag) == -1)
         conf_destroy(&wanted);
-    if (wanted) {
-        plan_t *plan = make_plan(self, wanted);
+    plan_t *plan = wanted ? make_plan(self, wanted, policy) : NULL;
+    int rc = plan ? 0 : -1;
+    if (plan && !file) // to bind makes files and takes ports: not for a file that anybody may have written
+        rc = try_plan(self, wanted, plan, diag);
+    if (rc == 0)
         plan_print(plan, answer);
-        plan_destroy(&plan);
-    } else
+    else
         answer_problems(diag, answer);
-    int rc = wanted ? 0 : -1;
+    plan_destroy(&plan);
+    policy_free(&policy);
     conf_destroy(&wanted);
     diag_destroy(&diag);
     conf_names_forget(names); // whoever asks chooses them

@@ -97,6 +97,8 @@ bury(broker_t *self, retired_t *retired)
         slot_open_again(self, slot);
     else
         join_next(self, slot, name);
+    if (self->on_left)
+        self->on_left(self->on_left_arg, name, &left);
     free(name);
 }
 

@@ -6,7 +6,9 @@
 #include "base/text.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -15,6 +17,8 @@
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+enum { BARRIER_MS = 5000 };
 
 static int notifier = -1;
 static int64_t watchdog_usec;
@@ -206,4 +210,19 @@ service_unstore(const char *name)
         return say(-1, "FDSTOREREMOVE=1\nFDNAME=%s", name);
     errno = EINVAL;
     return -1;
+}
+
+// Its end of the pipe is closed when it comes to this message.
+void
+service_barrier(void)
+{
+    int ends[2];
+    if (notifier == -1 || pipe2(ends, O_CLOEXEC) == -1)
+        return;
+    int rc = say(ends[1], "BARRIER=1");
+    close(ends[1]);
+    struct pollfd seen = { .fd = ends[0] };
+    if (rc == 0)
+        poll(&seen, 1, BARRIER_MS);
+    close(ends[0]);
 }

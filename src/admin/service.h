@@ -30,6 +30,9 @@ void service_alive(void);
 int service_store(int fd, const char *name);
 int service_unstore(const char *name);
 
+// Wait, five seconds at most, until systemd has seen all that it was told.
+void service_barrier(void);
+
 void service_close(void);
 
 #endif

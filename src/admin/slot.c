@@ -71,15 +71,6 @@ belongs_to(const retired_t *retired, const slot_t *slot)
     return strcmp(retired->name, slot->conf->name) == 0;
 }
 
-bool
-slot_is_leaving(const broker_t *self, const slot_t *slot)
-{
-    for (const retired_t *i = self->retired; i; i = i->next)
-        if (belongs_to(i, slot))
-            return true;
-    return false;
-}
-
 const counters_t *
 slot_counters(broker_t *self, slot_t *slot)
 {

@@ -19,7 +19,6 @@ void slot_free(broker_t *self, slot_t *slot); // its route must be gone
 // The slot is done with *CONF_P, which is NULL after: it is freed, now or with the route that still leaves with it.
 void slot_give_up_conf(broker_t *self, route_conf_t **conf_p);
 
-bool slot_is_leaving(const broker_t *self, const slot_t *slot); // a route of this name is on its way out
 
 // All that was counted under this name since the process started. Borrowed until the next call.
 const counters_t *slot_counters(broker_t *self, slot_t *slot);

@@ -199,6 +199,7 @@ stats_status(json_t *json, broker_t *broker)
     json_object(json, "last_reload");
     json_bool(json, "ok", status.reload_ok);
     json_time(json, "time", status.reload_wall_ns);
+    json_lines(json, "problems", status.reload_problems);
     json_object_end(json);
     json_object(json, "reloads");
     json_uint(json, "success", status.reloads_success);

@@ -52,6 +52,19 @@ print_status(request_t *request)
     text_char(out, '\n');
 }
 
+// Why the last reload failed, until one succeeds.
+static void
+print_reload_problems(request_t *request)
+{
+    broker_status_t status;
+    broker_status(request->broker, &status);
+    for (const char *line = status.reload_problems; *line; line += strcspn(line, "\n") + 1) {
+        text_add(request->out, "error: last reload: ");
+        text_shown(request->out, line, strcspn(line, "\n"));
+        text_char(request->out, '\n');
+    }
+}
+
 static void
 print_problems(request_t *request)
 {
@@ -78,6 +91,7 @@ status_show(request_t *request)
     }
     print_status(request);
     // Its first line never looks like a failure: print_status has gone before.
+    print_reload_problems(request);
     print_problems(request);
 }
 

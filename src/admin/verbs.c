@@ -68,7 +68,7 @@ enable(broker_t *self, slot_t *slot, text_t *error)
     if (slot->route)
         return 0;
     slot->mode = ROUTE_RUNNING;
-    if (slot_is_leaving(self, slot)) {
+    if (broker_is_leaving(self, slot->conf->name)) {
         slot->opening_later = true; // as soon as what is draining has gone
         return 0;
     }

@@ -118,6 +118,19 @@ json_bytes(json_t *self, const char *key, const void *value, size_t size)
 }
 
 void
+json_lines(json_t *self, const char *key, const char *text)
+{
+    json_array(self, key);
+    while (*text) {
+        size_t length = strcspn(text, "\n");
+        if (length)
+            json_bytes(self, NULL, text, length);
+        text += length + (text[length] == '\n');
+    }
+    json_array_end(self);
+}
+
+void
 json_int(json_t *self, const char *key, int64_t value)
 {
     begin(self, key);

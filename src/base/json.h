@@ -26,6 +26,7 @@ void json_array(json_t *self, const char *key);
 void json_array_end(json_t *self);
 void json_string(json_t *self, const char *key, const char *value); // NULL is null
 void json_bytes(json_t *self, const char *key, const void *value, size_t size);
+void json_lines(json_t *self, const char *key, const char *text); // an array of its lines; empty ones are left out
 void json_int(json_t *self, const char *key, int64_t value);
 void json_uint(json_t *self, const char *key, uint64_t value);
 void json_real(json_t *self, const char *key, double value);

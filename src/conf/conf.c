@@ -81,6 +81,15 @@ settings_have(const settings_t *settings, const setting_t *wanted)
     return false;
 }
 
+int64_t
+side_option(const side_conf_t *side, int option, int64_t otherwise)
+{
+    for (size_t i = 0; i < side->option_count; i++)
+        if (side->options[i].option->option == option)
+            return side->options[i].value.number;
+    return otherwise;
+}
+
 size_t
 side_multicasts(const side_conf_t *side)
 {

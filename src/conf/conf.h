@@ -148,6 +148,7 @@ void conf_dump(const conf_t *self, FILE *out);
 void conf_dump_route(const route_conf_t *route, FILE *out);
 
 bool settings_have(const settings_t *settings, const setting_t *wanted); // this key with this value
+int64_t side_option(const side_conf_t *side, int option, int64_t otherwise); // a number: ZMQ_SNDBUF, …
 size_t side_multicasts(const side_conf_t *side); // its multicast endpoints: a group neither connects nor subscribes
 bool side_has_endpoint(const side_conf_t *side, const char *text, bool connect);
 const route_conf_t *conf_route(const conf_t *self, const char *name); // NULL: none

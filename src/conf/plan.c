@@ -164,6 +164,13 @@ by_action(const void *left, const void *right)
     return difference ? difference : strcmp(a->name, b->name);
 }
 
+static void
+sort(plan_t *self)
+{
+    if (self->count)
+        qsort(self->steps, self->count, sizeof *self->steps, by_action);
+}
+
 plan_t *
 plan_make(const conf_t *wanted, const settings_t *running_process, const route_conf_t *const running[],
           size_t running_count)
@@ -187,29 +194,44 @@ plan_make(const conf_t *wanted, const settings_t *running_process, const route_c
         if (!runs)
             add_step(self, PLAN_START, NULL, wanted->routes[i], none);
     }
-    if (self->count)
-        qsort(self->steps, self->count, sizeof *self->steps, by_action);
+    sort(self);
     return self;
+}
+
+// Of a route that is changed anyway it is one line more.
+void
+plan_add_content(plan_t *self, const char *route, const char *key, const char *words, reload_t reload)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        plan_step_t *step = &self->steps[i];
+        if (strcmp(step->name, route) != 0 || !step->running || !step->wanted)
+            continue;
+        step->changes = xrealloc(step->changes, step->change_count + 1, sizeof *step->changes);
+        step->changes[step->change_count++] = (plan_change_t){ .key = xstrdup(key), .words = xstrdup(words), .reload = reload };
+        if (reload == RELOAD_ROUTE)
+            step->action = PLAN_REPLACE;
+    }
+    sort(self);
 }
 
 static plan_line_t
 line_of_change(const char *route, const plan_change_t *change, const char *how)
 {
     return (plan_line_t){ .route = route, .key = change->key, .old_value = change->old_value,
-                          .new_value = change->new_value, .how = how, .waits = change->reload == RELOAD_RESTART && !route };
+                          .new_value = change->new_value, .words = change->words, .how = how, .waits = change->reload == RELOAD_RESTART && !route };
 }
 
 // A step without a change of its own still is a line: only defaults moved, or a route comes or goes.
 static size_t
 count_lines(const plan_step_t *step)
 {
-    return step->action == PLAN_KEEP ? 0 : step->change_count ? step->change_count : 1;
+    return step->change_count ? step->change_count : step->action != PLAN_KEEP;
 }
 
 bool
 plan_line(const plan_t *self, size_t i, plan_line_t *line)
 {
-    static const char *const how[] = { [PLAN_CHANGE] = "live", [PLAN_REPLACE] = "re-created", [PLAN_START] = "added",
+    static const char *const how[] = { [PLAN_KEEP] = "live", [PLAN_CHANGE] = "live", [PLAN_REPLACE] = "re-created", [PLAN_START] = "added",
                                        [PLAN_STOP] = "removed" };
     if (i < self->process_count) {
         *line = line_of_change(NULL, &self->process[i],
@@ -246,7 +268,9 @@ plan_print_line(const plan_line_t *line, text_t *out)
         text_add(out, only_defaults ? "(%s)" : "%s", line->how);
         return;
     }
-    if (line->old_value && line->new_value)
+    if (line->words)
+        text_add(out, "%s %s", line->key, line->words);
+    else if (line->old_value && line->new_value)
         text_add(out, "%s %s -> %s", line->key, or_unset(line->old_value), or_unset(line->new_value));
     else
         text_add(out, "%s %s: %s", line->key, line->new_value ? "added" : "removed",
@@ -268,7 +292,7 @@ bool
 plan_is_empty(const plan_t *self)
 {
     for (size_t i = 0; i < self->count; i++)
-        if (self->steps[i].action != PLAN_KEEP)
+        if (count_lines(&self->steps[i]) > 0)
             return false;
     return self->process_count == 0;
 }
@@ -280,6 +304,7 @@ free_changes(plan_change_t *changes, size_t count)
         free(changes[i].key);
         free(changes[i].old_value);
         free(changes[i].new_value);
+        free(changes[i].words);
     }
     free(changes);
 }

@@ -38,6 +38,9 @@ typedef enum {
 // it, and what is on the way would be lost without a trace. TCP finds dead peers
 // instead; tcp_maxrt stays off for the same reason.
 //
+// immediate: else a side that connects has a queue for each peer from the start, and what goes into that of a peer that
+// never comes waits unseen. What a bound side does is the same without it.
+//
 // Where our default is not libzmq's. A row with sockets is what that socket
 // type needs: only a SIDE_option on the route changes it. The first that holds wins.
 static const struct {
@@ -50,6 +53,7 @@ static const struct {
     { "handshake_ivl", "5s", ALWAYS, 0 },
     { "heartbeat_timeout", "15s", ALWAYS, 0 },
     { "heartbeat_ttl", "15s", ALWAYS, 0 },
+    { "immediate", "yes", ALWAYS, 0 },
     { "ipv6", "yes", ON_IPV6_HOST, 0 },
     { "maxmsgsize", "4k", ALWAYS, ON(ZMQ_XPUB) | ON(ZMQ_PUB) },
     { "maxmsgsize", "16M", ON_BOUND, 0 },

@@ -4,91 +4,58 @@
 #include "ctl/place.h"
 
 #include "base/mem.h"
-#include "conf/conf.h"
-#include "conf/ini.h"
 #include "conf/process.h"
+#include "conf/raw.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_MAX = 16 * 1024 * 1024 };
-
-static bool
-read_file(const char *file, text_t *text)
+static char *
+value_of(const raw_section_t *section, const char *key)
 {
-    FILE *in = strcmp(file, "-") == 0 ? stdin : fopen(file, "re");
-    char block[4096];
-    size_t got;
-    if (!in)
-        return false;
-    text_bytes(text, "", 0);
-    while (text->size < FILE_MAX && (got = fread(block, 1, sizeof block, in)) > 0)
-        text_bytes(text, block, got);
-    bool failed = ferror(in);
-    if (in != stdin)
-        fclose(in);
-    return !failed;
+    const raw_item_t *found = NULL;
+    for (size_t i = 0; i < section->count; i++)
+        if (strcmp(section->items[i].key, key) == 0)
+            found = &section->items[i];
+    if (!found)
+        return NULL;
+    bool relative = *found->value && *found->value != '/';
+    return relative ? xasprintf("%s/%s", found->folder, found->value) : xstrdup(found->value);
 }
 
-static char *
-value_in(const ini_t *ini, const char *key)
+// `control' of [zbroker] in FILE and what it includes, as far as they can be read: whether the rest is right is not our
+// business, least of all before a reload. *PATH is NULL if it is nowhere. 0, or -1 with the REASON why FILE cannot be read.
+static int
+read_control(const char *file, char **path, text_t *reason)
 {
-    char *found = NULL;
-    for (size_t i = 0; i < ini->entry_count; i++)
-        if (strcmp(ini->sections[ini->entries[i].section].name, "zbroker") == 0 &&
-            strcmp(ini->entries[i].key, key) == 0) {
-            free(found);
-            found = xstrdup(ini->entries[i].value);
-        }
-    return found;
-}
-
-// An included file may say it; then all of the configuration must be right.
-static char *
-control_of_whole(const char *file, diag_t *diag)
-{
-    conf_t *conf = conf_load(file, NULL, 0, diag);
-    char *found = conf ? xstrdup(conf->control ? conf->control : "") : NULL;
-    conf_destroy(&conf);
-    return found;
-}
-
-// `control' of [zbroker] in FILE, as far as it can be read: whether the rest is
-// right is not our business. NULL: it has none.
-static char *
-control_of(const char *file, const text_t *text)
-{
-    ini_t ini = { 0 };
+    conf_source_t source = { .file = file, .descriptor = -1 };
+    raw_t raw = { 0 };
     diag_t *diag = diag_new();
-    ini_read(&ini, file, text->data, text->size, diag);
-    char *found = value_in(&ini, "control"), *include = value_in(&ini, "include");
-    if (!found && include && strcmp(file, "-") != 0)
-        found = control_of_whole(file, diag);
-    free(include);
-    ini_free(&ini);
+    diag_item_t problem;
+    raw_read(&raw, &source, diag);
+    int rc = raw.readable ? 0 : -1;
+    *path = value_of(&raw.sections[RAW_PROCESS], "control");
+    if (rc == -1 && diag_at(diag, 0, &problem))
+        text_add(reason, "%s", problem.message);
+    raw_free(&raw);
     diag_destroy(&diag);
-    return found;
+    return rc;
 }
 
 exit_t
 place_find(const char *socket, const char *file, char **path, text_t *reason)
 {
-    text_t text = { 0 };
     const char *read = file ? file : PLACE_FILE;
     *path = NULL;
     if (socket) {
         *path = xstrdup(socket);
         return EXIT_OK;
     }
-    if (read_file(read, &text)) {
-        *path = control_of(read, &text);
-    } else if (file) {
-        text_add(reason, "%s: %s", file, strerror(errno));
-        return EXIT_USAGE;
+    if (read_control(read, path, reason) == -1) {
+        if (file)
+            return EXIT_USAGE;
+        text_clear(reason);
     }
-    text_free(&text);
     if (*path && !**path) {
         text_add(reason, "%s switches the control socket off", read);
         return EXIT_NO_DAEMON;

@@ -34,6 +34,9 @@ struct listener {
     ino_t inode;
     bool wildcard;
     bool adopted;  // systemd made it
+    int port;      // of tcp, else 0
+    bool leaving;  // the configuration that is on its way does not bind it
+    bool tried;    // only bound, to see whether that works
     bool listens; // it could be bound
     unsigned closed; // not accepting: closed_for_t
     unsigned full;   // holders who have no room
@@ -52,19 +55,10 @@ static void *gone_arg;
 
 // --- tcp, also below WebSockets ----------------------------------------------
 
-static int64_t
-option_number(const side_conf_t *side, int option, int64_t otherwise)
-{
-    for (size_t i = 0; i < side->option_count; i++)
-        if (side->options[i].option->option == option)
-            return side->options[i].value.number;
-    return otherwise;
-}
-
 static int
 backlog(const side_conf_t *side)
 {
-    int wanted = (int)option_number(side, ZMQ_BACKLOG, 100);
+    int wanted = (int)side_option(side, ZMQ_BACKLOG, 100);
     return backlog_cap && wanted > backlog_cap ? backlog_cap : wanted;
 }
 
@@ -156,12 +150,12 @@ tcp_options(int fd, const side_conf_t *side, int family)
     set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (family == AF_INET6)
         set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
-    int64_t sndbuf = option_number(side, ZMQ_SNDBUF, -1), rcvbuf = option_number(side, ZMQ_RCVBUF, -1);
+    int64_t sndbuf = side_option(side, ZMQ_SNDBUF, -1), rcvbuf = side_option(side, ZMQ_RCVBUF, -1);
     if (sndbuf >= 0)
         set_int(fd, SOL_SOCKET, SO_SNDBUF, sndbuf);
     if (rcvbuf >= 0)
         set_int(fd, SOL_SOCKET, SO_RCVBUF, rcvbuf);
-    int64_t tos = option_number(side, ZMQ_TOS, 0);
+    int64_t tos = side_option(side, ZMQ_TOS, 0);
     if (tos > 0)
         set_int(fd, IPPROTO_IP, IP_TOS, tos);
     if (tos > 0 && family == AF_INET6)
@@ -177,24 +171,24 @@ tcp_options(int fd, const side_conf_t *side, int family)
 #define PATIENCE_MS 200
 
 static struct {
-    char wanted[sizeof((endpoint_t *)0)->text];
+    int port;
     int64_t closed_ms;
 } closing[CLOSING];
 static unsigned newest_closing;
 
-static void
-note_closing(const char *wanted)
+void
+listener_port_closes(int port)
 {
     newest_closing = (newest_closing + 1) % CLOSING;
-    snprintf(closing[newest_closing].wanted, sizeof closing->wanted, "%s", wanted);
+    closing[newest_closing].port = port;
     closing[newest_closing].closed_ms = clock_mono_ms();
 }
 
 static bool
-may_be_closing(const char *wanted)
+may_be_closing(int port)
 {
     for (size_t i = 0; i < CLOSING; i++)
-        if (strcmp(closing[i].wanted, wanted) == 0 && clock_mono_ms() - closing[i].closed_ms < CLOSING_MS)
+        if (closing[i].port == port && clock_mono_ms() - closing[i].closed_ms < CLOSING_MS)
             return true;
     return false;
 }
@@ -205,18 +199,57 @@ bind_patiently(const listener_t *self, const struct sockaddr_storage *address, s
     int64_t start = clock_mono_ms();
     int rc;
     while ((rc = bind(self->fd, (const struct sockaddr *)address, length)) == -1 && errno == EADDRINUSE
-           && may_be_closing(self->wanted) && clock_mono_ms() - start < PATIENCE_MS)
+           && may_be_closing(self->port) && clock_mono_ms() - start < PATIENCE_MS)
         usleep(1000);
     return rc;
 }
 
-// The errno of a failed bind in words, and how to get a port that is root's.
+// For as long as both ends of a port have SO_REUSEPORT, one may be bound where the other listens; only then, for
+// with it another program of the same user could join them.
 static void
-say_why(const endpoint_t *endpoint, char *reason, size_t size)
+share_port(const listener_t *self, bool on)
 {
-    bool is_reserved = errno == EACCES && endpoint->port < IPPORT_RESERVED;
-    snprintf(reason, size, "%s%s", strerror(errno), is_reserved ?
-             ": ports below 1024 need zbroker.socket or CAP_NET_BIND_SERVICE, see SERVICE in zbroker(8)" : "");
+    bool shared = false;
+    pthread_mutex_lock(&all_lock);
+    for (const listener_t *i = all; i; i = i->next)
+        if (i->leaving && i->port == self->port && i->fd != -1) {
+            set_int(i->fd, SOL_SOCKET, SO_REUSEPORT, on);
+            shared = true;
+        }
+    pthread_mutex_unlock(&all_lock);
+    if (shared)
+        set_int(self->fd, SOL_SOCKET, SO_REUSEPORT, on);
+}
+
+static int
+bind_and_listen(const listener_t *self, const struct sockaddr_storage *address, socklen_t length, int backlog)
+{
+    share_port(self, true);
+    int rc = bind_patiently(self, address, length);
+    if (rc == 0 && !self->tried)
+        rc = listen(self->fd, backlog);
+    int error = errno;
+    share_port(self, false);
+    errno = error;
+    return rc;
+}
+
+#define PORT_OF_ROOT ": ports below 1024 need zbroker.socket or CAP_NET_BIND_SERVICE, see SERVICE in zbroker(8)"
+
+// What is ours is in the way only where it is systemd's too, which made it for another user.
+static void
+say_why(const listener_t *self, int error, char *reason, size_t size)
+{
+    const listener_t *own = NULL;
+    pthread_mutex_lock(&all_lock);
+    for (const listener_t *i = all; i && error == EADDRINUSE; i = i->next)
+        if (i->port == self->port)
+            own = i;
+    if (own)
+        snprintf(reason, size, "%s, by zbroker itself (%s)", strerror(error), own->wanted);
+    else
+        snprintf(reason, size, "%s%s", strerror(error), error == EACCES && self->port < IPPORT_RESERVED ? PORT_OF_ROOT : "");
+    pthread_mutex_unlock(&all_lock);
 }
 
 static int
@@ -224,7 +257,7 @@ open_tcp(listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, 
 {
     struct sockaddr_storage address;
     socklen_t length;
-    bool ipv6 = option_number(side, ZMQ_IPV6, 0) != 0;
+    bool ipv6 = side_option(side, ZMQ_IPV6, 0) != 0;
     if (!tcp_address(endpoint, ipv6, &address, &length)) {
         snprintf(reason, size, "no such address or interface here");
         errno = EADDRNOTAVAIL;
@@ -232,12 +265,11 @@ open_tcp(listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, 
     }
     self->fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (self->fd == -1 || tcp_options(self->fd, side, address.ss_family) == -1
-        || bind_patiently(self, &address, length) == -1
-        || listen(self->fd, backlog(side)) == -1) {
-        say_why(endpoint, reason, size);
+        || bind_and_listen(self, &address, length, backlog(side)) == -1) {
+        say_why(self, errno, reason, size);
         return -1;
     }
-    self->listens = true;
+    self->listens = !self->tried;
     return 0;
 }
 
@@ -318,7 +350,7 @@ open_ipc(listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, 
     if (ipcpath_bind(self->fd, path, side->ipc_mode, side->ipc_group, reason, size) == -1)
         return -1;
     remember_file(self);
-    if (listen(self->fd, backlog(side)) == -1) {
+    if (!self->tried && listen(self->fd, backlog(side)) == -1) {
         snprintf(reason, size, "%s", strerror(errno));
         return -1;
     }
@@ -394,6 +426,25 @@ listener_accept_all(closed_for_t reason, bool on)
     pthread_mutex_unlock(&all_lock);
 }
 
+static bool
+binds(const conf_t *conf, const char *endpoint)
+{
+    for (size_t i = 0; i < conf->route_count; i++)
+        for (side_t side = 0; side < SIDES; side++)
+            if (side_has_endpoint(&conf->routes[i]->sides[side], endpoint, false))
+                return true;
+    return false;
+}
+
+void
+listener_make_way_for(const conf_t *wanted)
+{
+    pthread_mutex_lock(&all_lock);
+    for (listener_t *i = all; i; i = i->next)
+        i->leaving = wanted && i->port && !binds(wanted, i->wanted);
+    pthread_mutex_unlock(&all_lock);
+}
+
 void
 listener_backlog_cap(int backlog_most)
 {
@@ -433,13 +484,15 @@ adopt(listener_t *self, int fd)
     detach_filter(fd); // the process before may have stopped accepting on it
 }
 
-listener_t *
-listener_open(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, diag_t *diag)
+static listener_t *
+new_listener(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, bool tried, diag_t *diag)
 {
     char reason[256] = "";
     listener_t *self = xcalloc(1, sizeof *self);
+    self->tried = tried;
     self->wanted = xstrdup(endpoint->at.text);
     self->transport = endpoint->at.transport;
+    self->port = transport_is_over_tcp(self->transport) ? endpoint->at.port : 0;
     self->wildcard = endpoint->at.wildcard;
     self->holders = 1;
     self->fd = self->lock = -1;
@@ -459,6 +512,21 @@ listener_open(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, 
     diag_cause(diag, error);
     listener_close(&self, false);
     return NULL;
+}
+
+listener_t *
+listener_open(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, diag_t *diag)
+{
+    return new_listener(endpoint, side, fd, false, diag);
+}
+
+int
+listener_try(const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *diag)
+{
+    listener_t *self = new_listener(endpoint, side, -1, true, diag);
+    int rc = self ? 0 : -1;
+    listener_close(&self, false);
+    return rc;
 }
 
 // What to hand to zmq_bind: libzmq resolves an ipc path even when it is given a descriptor.
@@ -574,7 +642,7 @@ tell_gone(const listener_t *self)
 {
     if (!transport_is_over_tcp(self->transport) || !self->listens)
         return;
-    note_closing(self->wanted);
+    listener_port_closes(self->port);
     if (on_gone)
         on_gone(self->wanted, gone_arg);
 }

@@ -21,6 +21,9 @@ typedef struct listener listener_t;
 // reason in DIAG at the endpoint's place.
 listener_t *listener_open(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, diag_t *diag);
 
+// Could it be opened? It is bound for a moment, where nobody can connect, and closed. 0, or -1 with DIAG.
+int listener_try(const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *diag);
+
 // Bind SOCKET, which is WHERE's, to it (ZMQ_USE_FD on a duplicate; zmq_bind where there is no descriptor). 0, or -1
 // with zmq_errno.
 int listener_give(listener_t *self, void *socket, const entrance_t *where);
@@ -31,6 +34,13 @@ int listener_give(listener_t *self, void *socket, const entrance_t *where);
 typedef enum { CLOSED_FOR_DRAIN = 1, CLOSED_SIDE_FULL = 2, CLOSED_PROCESS_FULL = 4, CLOSED_FOR_MOVE = 8 } closed_for_t;
 void listener_accept(listener_t *self, closed_for_t reason, bool on);
 void listener_accept_all(closed_for_t reason, bool on); // every listener there is, and those to come
+
+// A reload to WANTED begins to bind: what WANTED does not bind any more is in nobody's way, so that *:5570 is bound
+// while 127.0.0.1:5570 still listens. NULL: it is over.
+void listener_make_way_for(const conf_t *wanted);
+
+// Somebody closes a socket at this tcp port about now. Whoever binds there waits a moment for that.
+void listener_port_closes(int port);
 
 // The holder's side has reached max_clients, or has room again. Each holder says
 // both in turn: while one of them is full nobody accepts.

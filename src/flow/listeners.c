@@ -102,3 +102,17 @@ listeners_bind(listeners_t *kept, const route_conf_t *conf, const route_services
         forget_new(kept, before);
     return failed ? -1 : 0;
 }
+
+int
+listeners_try(const listeners_t *kept, const route_conf_t *conf, diag_t *diag)
+{
+    size_t ignored;
+    int rc = 0;
+    for (side_t side = 0; side < SIDES; side++)
+        for (size_t i = 0; i < conf->sides[side].endpoint_count; i++) {
+            const endpoint_conf_t *endpoint = &conf->sides[side].endpoints[i];
+            if (!endpoint->connect && !listeners_find(kept, side, endpoint->at.text, &ignored))
+                rc |= listener_try(endpoint, &conf->sides[side], diag);
+        }
+    return rc;
+}

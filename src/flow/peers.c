@@ -134,6 +134,15 @@ remove_at(watch_side_t *side, size_t i)
     peers_count(side);
 }
 
+const peer_t *
+peers_at(const watch_side_t *side, int fd)
+{
+    for (size_t i = 0; i < side->count; i++)
+        if (side->peers[i].fd == fd)
+            return &side->peers[i];
+    return NULL;
+}
+
 void
 peers_remove(watch_side_t *side, int fd)
 {

@@ -12,6 +12,7 @@ uint32_t peer_bytes(const watch_t *self, int fd);  // that have come in; it wrap
 
 void peers_add(watch_side_t *side, int fd, bool outgoing); // or cut, where nobody may come or not this one
 void peers_remove(watch_side_t *side, int fd);
+const peer_t *peers_at(const watch_side_t *side, int fd); // NULL: none
 peer_t *peers_find(watch_side_t *side, ino_t inode);       // NULL: not there
 
 // Once a round: who has gone without an event, and who sends.

@@ -164,6 +164,9 @@ sockets_watch(route_t *self, side_t side)
     self->watched[side] = watch_add(self->services->watch, port->socket, self->conf->name, side, port->counters);
     if (self->watched[side] && conf->security.mechanism <= SECURITY_NONE)
         watch_open_to_all(self->watched[side]);
+    // With heartbeats, one that is missing ends a connection as a frame does.
+    if (self->watched[side] && side_option(conf, ZMQ_HEARTBEAT_IVL, 0) == 0)
+        watch_frame_limit(self->watched[side], side_option(conf, ZMQ_MAXMSGSIZE, 0));
     if (self->watched[side] && conf->max_clients > 0)
         sockets_limit_clients(self, side, conf->max_clients);
 }

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "flow/entrance.h"
 #include "flow/knocks.h"
+#include "flow/peername.h"
 #include "flow/peers.h"
 
 #include <errno.h>
@@ -23,6 +24,7 @@
 #include <zmq.h>
 
 #define ROUND_MS 1000 // the loop comes round at least this often
+#define NAMED_MS 1000
 
 #define EVENTS                                                                                                         \
     (ZMQ_EVENT_CONNECTED | ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_MONITOR_STOPPED                     \
@@ -39,6 +41,23 @@ handshake_failed(watch_side_t *side, handshake_reason_t reason, uint32_t value)
     counter_add(&side->counters->handshake_failures[reason], 1); // who sees the number finds the line
 }
 
+// libzmq closes a connection for a frame that is too large and tells nobody why. It shows in that frames
+// came last, and not its end. One a second is named: who does it on purpose fills no log.
+static void
+name_offender(watch_side_t *side, const peer_t *peer)
+{
+    const watch_t *self = side->watch;
+    if (!peer || side->frame_limit <= 0 || !self->brought || !self->brought(peer->fd))
+        return;
+    ino_t inode = peername_inode(peer->fd); // the next connection may have its number
+    if ((inode && inode != peer->inode) || clock_mono_ms() - side->named_ms < NAMED_MS)
+        return;
+    side->named_ms = clock_mono_ms();
+    log_event(EVENT_CLIENT_FRAME, EVENT_TEXT("route", side->route), EVENT_TEXT("side", side_name(side->side)),
+              EVENT_NUMBER("client", peer->id), EVENT_TEXT("peer", peer->peer), EVENT_TEXT("user", peer->user),
+              EVENT_NUMBER("maxmsgsize", side->frame_limit));
+}
+
 static void
 on_event(watch_side_t *side, uint16_t event, uint32_t value)
 {
@@ -50,6 +69,7 @@ on_event(watch_side_t *side, uint16_t event, uint32_t value)
         peers_add(side, (int)value, true);
         break;
     case ZMQ_EVENT_DISCONNECTED:
+        name_offender(side, peers_at(side, (int)value));
         peers_remove(side, (int)value);
         break;
     case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
@@ -280,9 +300,10 @@ watch_remove(watch_t *self, watch_side_t **side_p)
 }
 
 void
-watch_count_with(watch_t *self, uint64_t (*counted)(int fd))
+watch_count_with(watch_t *self, uint64_t (*counted)(int fd), bool (*brought)(int fd))
 {
     self->counted = counted;
+    self->brought = brought;
 }
 
 void
@@ -290,6 +311,14 @@ watch_open_to_all(watch_side_t *side)
 {
     pthread_mutex_lock(&side->watch->lock);
     side->open_to_all = true;
+    pthread_mutex_unlock(&side->watch->lock);
+}
+
+void
+watch_frame_limit(watch_side_t *side, int64_t bytes)
+{
+    pthread_mutex_lock(&side->watch->lock);
+    side->frame_limit = bytes;
     pthread_mutex_unlock(&side->watch->lock);
 }
 

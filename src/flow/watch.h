@@ -42,6 +42,9 @@ watch_side_t *watch_add(watch_t *self, void *socket, const char *route, side_t s
 // Nobody is kept out of this side: as long as libzmq asks nobody, each handshake that succeeds counts as a login.
 void watch_open_to_all(watch_side_t *side);
 
+// The side takes no larger frames than BYTES: whoever is disconnected for what it sent is named in the log.
+void watch_frame_limit(watch_side_t *side, int64_t bytes);
+
 // Does libzmq ask somebody, who counts the logins? As long as nothing is said, yes.
 void watch_asked(watch_t *self, bool asked);
 
@@ -73,7 +76,8 @@ size_t watch_half_close(watch_side_t *side, close_care_t care, const uint32_t *t
 
 // COUNTED says how many bytes have come in on a connection. Without it only tcp
 // connections can be asked, and a burst over ipc cannot be told from its end.
-void watch_count_with(watch_t *self, uint64_t (*counted)(int fd));
+// BROUGHT says whether what came in last on it were frames: it was closed because of them.
+void watch_count_with(watch_t *self, uint64_t (*counted)(int fd), bool (*brought)(int fd));
 
 // How many there are now, whether or not the watch thread has come to hear of them.
 size_t watch_connections(watch_side_t *side);

@@ -63,6 +63,8 @@ struct watch_side {
     bool open_to_all;
     bool removed;       // its socket is closed
     bool over;          // the last event was read: the watch thread frees it after its round
+    int64_t frame_limit; // bytes; 0: none
+    int64_t named_ms;   // when somebody was last named for a frame
     size_t limit;
     bool full;
     void (*on_full)(bool full, void *arg);
@@ -96,6 +98,7 @@ struct watch {
     door_t *doors;
     int64_t looked_ms;
     uint64_t (*counted)(int fd);
+    bool (*brought)(int fd);
     _Atomic bool stopping;
     _Atomic int64_t round_ms;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "guard/acl.h"
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "guard/file.h"
 #include "guard/rule.h"
@@ -23,6 +24,7 @@ struct acl {
     bool asks_for_id;
     section_t *users; // sorted by name once parsed
     size_t count, room;
+    uint64_t text;    // its hash
 };
 
 // --- parsing --------------------------------------------------------------------
@@ -197,6 +199,7 @@ acl_parse(const char *file, const char *text, size_t size, diag_t *diag)
     parser.acl->holders = 1;
     size_t errors = diag_errors(diag);
     char line[LINE_BYTES + 1];
+    parser.acl->text = hash_bytes(text, size);
     for (int number = 1; size > 0; number++) {
         const char *end = memchr(text, '\n', size);
         size_t length = end ? (size_t)(end - text) : size;
@@ -236,6 +239,12 @@ acl_load(const char *file, diag_t *diag)
     acl_t *self = text ? acl_parse(file, text, size, diag) : NULL;
     free(text);
     return self;
+}
+
+bool
+acl_same(const acl_t *a, const acl_t *b)
+{
+    return a == b || a->text == b->text;
 }
 
 acl_t *

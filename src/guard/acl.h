@@ -33,6 +33,7 @@ acl_t *acl_load(const char *file, diag_t *diag);
 // Held once more, in any thread; the last acl_free frees it.
 acl_t *acl_share(acl_t *self);
 void acl_free(acl_t **self_p);
+bool acl_same(const acl_t *a, const acl_t *b); // made of the same text
 
 // Does a line of it have %c? Then the client's id makes a difference.
 bool acl_asks_for_id(const acl_t *self);

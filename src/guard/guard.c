@@ -6,6 +6,7 @@
 #include "guard/gate.h"
 #include "guard/handler.h"
 #include "guard/mechanism.h"
+#include "guard/reread.h"
 #include "guard/unwelcome.h"
 
 #include <errno.h>
@@ -119,12 +120,20 @@ void
 guard_use(guard_t *self, policy_t **policy_p)
 {
     policy_t *policy = *policy_p, *old = inforce_replace(self->inforce, policy);
-    *policy_p = NULL;
+    *policy_p = old;
     if (policy_asks(policy))
         handler_be_asked(self->handler);
     if (old && self->watch)
         unwelcome_cut(self->watch, old, policy);
-    policy_free(&old);
+}
+
+void
+guard_compare(const guard_t *self, const policy_t *now,
+              void (*found)(void *arg, const char *route, const char *key, const char *words, reload_t reload), void *arg)
+{
+    const policy_t *before = inforce_policy(self->inforce);
+    if (before)
+        reread_compare(before, now, found, arg);
 }
 
 int
@@ -134,6 +143,7 @@ guard_load(guard_t *self, const guard_route_t routes[], size_t count, diag_t *di
     if (!policy)
         return -1;
     guard_use(self, &policy);
+    policy_free(&policy);
     return 0;
 }
 

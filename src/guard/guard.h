@@ -40,9 +40,13 @@ guard_t *guard_new(void *ctx, watch_t *watch);
 // caller gives it to guard_use or policy_free.
 policy_t *guard_read(const guard_t *self, const guard_route_t routes[], size_t count, diag_t *diag);
 
+// FOUND is told of each file that reads otherwise in NOW than in what is in force: see guard/reread.h.
+void guard_compare(const guard_t *self, const policy_t *now,
+                   void (*found)(void *arg, const char *route, const char *key, const char *words, reload_t reload), void *arg);
+
 // From now on this is in force, also for who was never asked about. Who may no longer
 // come in is cut: its key, password or address went, or what it may read changed.
-// *POLICY_P is NULL after.
+// *POLICY_P is what was in force before, the caller's to free or to put back; NULL: nothing.
 void guard_use(guard_t *self, policy_t **policy_p);
 
 // Both: 0, or -1 with DIAG; the old tables then stay.

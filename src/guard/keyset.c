@@ -62,6 +62,12 @@ keyset_find(const keyset_t *self, const uint8_t key[32])
 }
 
 size_t
+keyset_left_out(const keyset_t *self)
+{
+    return self->left_out;
+}
+
+size_t
 keyset_room(const keyset_t *self)
 {
     return self->room;

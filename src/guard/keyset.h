@@ -19,6 +19,7 @@ typedef struct keyset keyset_t;
 typedef void keyset_tell_fn(void *arg, bool left_out, const char *file, int line, const char *text);
 keyset_t *keyset_load(const char *folder, keyset_t *before, keyset_tell_fn *tell, void *arg);
 
+size_t keyset_left_out(const keyset_t *self); // certificates that something is wrong with
 const char *keyset_find(const keyset_t *self, const uint8_t key[32]); // the user, NULL: unknown
 
 // Walk the keys: I goes up to, not including, keyset_room. NULL: no key there.

@@ -3,9 +3,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "guard/cert.h"
 #include "guard/file.h"
-#include "guard/keyset.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,10 +14,8 @@
 
 // A file or folder that several sides name is read once. A file that does not
 // change goes from one policy to the next as it is; a folder's keys do likewise.
-typedef enum { SOURCE_KEYS, SOURCE_USERS, SOURCE_ACL } source_kind_t;
-
 typedef struct {
-    source_kind_t kind;
+    policy_kind_t kind;
     char *path;
     unsigned holders; // policies; all in one thread
     file_state_t state;
@@ -33,6 +29,8 @@ struct policy {
     size_t count, room;
     source_t **sources;
     size_t source_count, source_room;
+    policy_file_t *files;
+    size_t file_count, file_room;
 };
 
 typedef struct {
@@ -87,8 +85,36 @@ side_place(const route_conf_t *route, side_t side)
 
 // --- files ----------------------------------------------------------------------
 
+const policy_file_t *
+policy_file(const policy_t *self, const char *route, const char *key, const char *path)
+{
+    for (size_t i = 0; self && i < self->file_count; i++) {
+        const policy_file_t *file = &self->files[i];
+        if (strcmp(file->route, route) == 0 && strcmp(file->key, key) == 0 && strcmp(file->path, path) == 0)
+            return file;
+    }
+    return NULL;
+}
+
+const policy_file_t *
+policy_file_at(const policy_t *self, size_t i)
+{
+    return i < self->file_count ? &self->files[i] : NULL;
+}
+
+static void
+note_file(policy_t *self, const route_conf_t *route, policy_file_t file)
+{
+    if (policy_file(self, route->name, file.key, file.path))
+        return;
+    file.path = xstrdup(file.path);
+    memcpy(file.route, route->name, sizeof file.route);
+    mem_grow(self->files, self->file_count, self->file_room);
+    self->files[self->file_count++] = file;
+}
+
 static source_t *
-find_source(const policy_t *policy, source_kind_t kind, const char *path)
+find_source(const policy_t *policy, policy_kind_t kind, const char *path)
 {
     for (size_t i = 0; policy && i < policy->source_count; i++)
         if (policy->sources[i]->kind == kind && strcmp(policy->sources[i]->path, path) == 0)
@@ -109,7 +135,7 @@ tell_of_certificate(void *arg, bool left_out, const char *file, int line, const 
 static void
 load_keys(const loader_t *self, source_t *source, place_t place)
 {
-    const source_t *before = find_source(self->before, SOURCE_KEYS, source->path);
+    const source_t *before = find_source(self->before, POLICY_KEYS, source->path);
     source->keys = keyset_load(source->path, before ? before->keys : NULL, tell_of_certificate, (void *)(uintptr_t)self);
     if (source->keys)
         file_check(source->path, TRUST_RIGHTS, self->diag);
@@ -121,19 +147,19 @@ static void
 load_file(const loader_t *self, source_t *source)
 {
     source->state = file_state(AT_FDCWD, source->path);
-    if (source->kind == SOURCE_USERS)
+    if (source->kind == POLICY_USERS)
         source->users = users_load(source->path, self->diag);
     else
         source->acl = acl_load(source->path, self->diag);
 }
 
 static source_t *
-load_source(const loader_t *self, source_kind_t kind, const char *path, place_t place)
+load_source(const loader_t *self, policy_kind_t kind, const char *path, place_t place)
 {
     source_t *source = xcalloc(1, sizeof *source);
     source->kind = kind;
     source->path = xstrdup(path);
-    if (kind == SOURCE_KEYS)
+    if (kind == POLICY_KEYS)
         load_keys(self, source, place);
     else
         load_file(self, source);
@@ -143,26 +169,35 @@ load_source(const loader_t *self, source_kind_t kind, const char *path, place_t 
 static bool
 is_unchanged_file(const source_t *source)
 {
-    if (!source || source->kind == SOURCE_KEYS)
+    if (!source || source->kind == POLICY_KEYS)
         return false;
     file_state_t now = file_state(AT_FDCWD, source->path);
     return file_is_unchanged(&now, &source->state);
 }
 
 static source_t *
-use_source(const loader_t *self, source_kind_t kind, const char *path, place_t place)
+add_source(const loader_t *self, policy_kind_t kind, const char *path, place_t place)
 {
     policy_t *policy = self->policy;
-    source_t *source = find_source(policy, kind, path);
-    if (source)
-        return source;
-    if (kind != SOURCE_KEYS)
-        file_check(path, kind == SOURCE_USERS ? TRUST_HASHES : TRUST_RIGHTS, self->diag);
+    if (kind != POLICY_KEYS)
+        file_check(path, kind == POLICY_USERS ? TRUST_HASHES : TRUST_RIGHTS, self->diag);
     source_t *before = find_source(self->before, kind, path);
-    source = is_unchanged_file(before) ? before : load_source(self, kind, path, place);
+    source_t *source = is_unchanged_file(before) ? before : load_source(self, kind, path, place);
     source->holders++;
     mem_grow(policy->sources, policy->source_count, policy->source_room);
     policy->sources[policy->source_count++] = source;
+    return source;
+}
+
+static const source_t *
+use_source(const loader_t *self, const route_conf_t *route, policy_kind_t kind, char *path, place_t place)
+{
+    static const char *const names[] = { [POLICY_KEYS] = "client_certs", [POLICY_USERS] = "users", [POLICY_ACL] = "acl" };
+    const source_t *source = find_source(self->policy, kind, path);
+    if (!source)
+        source = add_source(self, kind, path, place);
+    note_file(self->policy, route, (policy_file_t){ .kind = kind, .key = names[kind], .path = path, .keys = source->keys,
+                                                    .users = source->users, .acl = source->acl });
     return source;
 }
 
@@ -183,7 +218,15 @@ static const zap_mechanism_t mechanisms[] = {
 };
 
 static void
-try_cert(const loader_t *self, const char *path, bool secret, place_t place, const char *key)
+note_cert(const loader_t *self, const route_conf_t *route, const char *key, char *path, const cert_t *cert)
+{
+    policy_file_t file = { .kind = POLICY_CERT, .key = key, .path = path };
+    memcpy(file.public_key, cert->public_text, sizeof file.public_key);
+    note_file(self->policy, route, file);
+}
+
+static void
+try_cert(const loader_t *self, const route_conf_t *route, char *path, bool secret, place_t place, const char *key)
 {
     cert_t cert;
     cert_fault_t fault;
@@ -192,8 +235,10 @@ try_cert(const loader_t *self, const char *path, bool secret, place_t place, con
     if ((secret ? cert_load_secret(&cert, path, &fault) : cert_load_public(&cert, path, &fault)) == -1)
         diag_error(self->diag, fault.line > 0 ? (place_t){ path, fault.line, 0 } : place, "%s: %s: %s", key, path,
                    fault.text);
-    else
+    else {
+        note_cert(self, route, key, path, &cert);
         cert_wipe(&cert);
+    }
     if (*fault.warning)
         diag_warning(self->diag, (place_t){ path, 0, 0 }, "%s", fault.warning);
 }
@@ -204,11 +249,11 @@ check_curve(const loader_t *self, const route_conf_t *route, side_t side, bool s
     const security_conf_t *security = &route->sides[side].security;
     place_t place = side_place(route, side);
     if (server) {
-        try_cert(self, security->server_cert, true, place, "server_cert");
+        try_cert(self, route, security->server_cert, true, place, "server_cert");
         return;
     }
-    try_cert(self, security->client_cert, true, place, "client_cert");
-    try_cert(self, security->peer_cert, false, place, "peer_cert");
+    try_cert(self, route, security->client_cert, true, place, "client_cert");
+    try_cert(self, route, security->peer_cert, false, place, "peer_cert");
 }
 
 // Up to and including 4.3.5 a GSSAPI server goes on after our no.
@@ -271,12 +316,12 @@ load_side(const loader_t *self, const guard_route_t *route, side_t side)
     if (entry.server && entry.mechanism == ZAP_CURVE && security->client_certs) {
         entry.any_key = strcmp(security->client_certs, "any") == 0;
         if (!entry.any_key)
-            entry.keys = use_source(self, SOURCE_KEYS, security->client_certs, place)->keys;
+            entry.keys = use_source(self, route->conf, POLICY_KEYS, security->client_certs, place)->keys;
     }
     if (entry.server && entry.mechanism == ZAP_PLAIN && text_given(security->users))
-        entry.users = use_source(self, SOURCE_USERS, security->users, place)->users;
+        entry.users = use_source(self, route->conf, POLICY_USERS, security->users, place)->users;
     if (text_given(security->acl))
-        entry.acl = use_source(self, SOURCE_ACL, security->acl, place)->acl;
+        entry.acl = use_source(self, route->conf, POLICY_ACL, security->acl, place)->acl;
     load_networks(self, &entry.allow, "allow", security->allow, place);
     load_networks(self, &entry.deny, "deny", security->deny, place);
     mem_grow(policy->entries, policy->count, policy->room);
@@ -367,6 +412,9 @@ policy_free(policy_t **self_p)
     }
     for (size_t i = 0; i < self->source_count; i++)
         let_go(self->sources[i]);
+    for (size_t i = 0; i < self->file_count; i++)
+        free(self->files[i].path);
+    free(self->files);
     free(self->entries);
     free(self->sources);
     free(self);

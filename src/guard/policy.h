@@ -11,6 +11,7 @@
 #include "conf/conf.h"
 #include "flow/counters.h"
 #include "guard/acl.h"
+#include "guard/cert.h"
 #include "guard/guard.h"
 #include "guard/keyset.h"
 #include "guard/users.h"
@@ -35,6 +36,19 @@ typedef struct {
     side_counters_t *counters;        // may be NULL
 } entry_t;
 
+// A file or folder that a route names, and what was read of it; one for both sides where both name it by the same KEY.
+typedef enum { POLICY_CERT, POLICY_KEYS, POLICY_USERS, POLICY_ACL } policy_kind_t;
+typedef struct {
+    policy_kind_t kind;
+    char route[ROUTE_NAME_MAX + 1];
+    const char *key;                  // "server_cert"
+    char *path;
+    char public_key[CERT_Z85_SIZE];   // of a certificate
+    const keyset_t *keys;             // of the others, that of their kind
+    const users_t *users;
+    const acl_t *acl;
+} policy_file_t;
+
 typedef struct policy policy_t;
 
 // Read what the routes name. Every problem goes to DIAG; NULL if there was an
@@ -48,6 +62,8 @@ policy_t *policy_load(const guard_route_t routes[], size_t count, const policy_t
 const entry_t *policy_find(const policy_t *self, const void *domain, size_t size); // NULL: no such side
 const entry_t *policy_side(const policy_t *self, const char *route, side_t side);
 const entry_t *policy_at(const policy_t *self, size_t i); // NULL past the end
+const policy_file_t *policy_file(const policy_t *self, const char *route, const char *key, const char *path); // NULL: none
+const policy_file_t *policy_file_at(const policy_t *self, size_t i); // NULL past the end
 void policy_free(policy_t **self_p);
 
 // Is there a side that asks? Else nobody need be.

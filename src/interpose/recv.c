@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "interpose/ready.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 enum {
     AHEAD_BYTES = 120 * 1024, // beside the batch that libzmq asks for
     AHEAD_MOST = 64,          // connections of which that much may wait here, of all
+    HANDSHAKE_BYTES = 512,    // a part of one is not larger
 };
 
 struct ahead {
@@ -22,6 +24,7 @@ struct ahead {
 };
 
 static _Atomic uint32_t *counts; // each has one writer: the I/O thread that reads there
+static _Atomic bool *brought; // frames, likewise
 static size_t count_limit;
 static _Atomic int ahead_count;
 static _Atomic(ahead_t *) spare;
@@ -30,6 +33,7 @@ void
 recv_count(size_t limit)
 {
     counts = xcalloc(limit, sizeof *counts);
+    brought = xcalloc(limit, sizeof *brought);
     count_limit = limit;
 }
 
@@ -39,10 +43,19 @@ recv_counted(int fd)
     return fd >= 0 && (size_t)fd < count_limit ? atomic_load_explicit(&counts[fd], memory_order_relaxed) : 0;
 }
 
+bool
+recv_brought_frames(int fd)
+{
+    return fd >= 0 && (size_t)fd < count_limit && atomic_load_explicit(&brought[fd], memory_order_relaxed);
+}
+
 static void
 count(int fd, ssize_t got)
 {
-    if (got <= 0 || (size_t)fd >= count_limit)
+    if ((size_t)fd >= count_limit || (got == -1 && (errno == EAGAIN || errno == EINTR)))
+        return;
+    atomic_store_explicit(&brought[fd], got > HANDSHAKE_BYTES, memory_order_relaxed);
+    if (got <= 0)
         return;
     uint32_t before = atomic_load_explicit(&counts[fd], memory_order_relaxed);
     atomic_store_explicit(&counts[fd], before + (uint32_t)got, memory_order_relaxed);

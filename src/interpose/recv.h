@@ -10,6 +10,7 @@
 #ifndef ZB_RECV_H
 #define ZB_RECV_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,5 +19,9 @@ void recv_count(size_t limit);
 
 // On FD so far, whoever had that number; it wraps around.
 uint64_t recv_counted(int fd);
+
+// Was the last that came in on FD more than a handshake has, not its end or an error? If libzmq closes it then, it is
+// because of that.
+bool recv_brought_frames(int fd);
 
 #endif

@@ -75,7 +75,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!line)
         return 0;
     memcpy(line, data, size);
-    command_result_t result = commands_run(broker, line, size, &(control_peer_t){ 0 }, -1, &answer, &tap);
+    command_result_t result = commands_run(broker, line, size, &(control_peer_t){ 0 }, -1, &answer, &tap, &(leaving_t){ 0 });
     if (result == COMMAND_TAP)
         demand(answer.size == 0 && strcmp(tap.route, "prices") == 0);
     else
