@@ -119,6 +119,7 @@ controlsocket_renew(controlsocket_t *self)
     controlsocket_t fresh = { .path = self->path, .mode = self->mode, .group = self->group, .lock = -1, .fd = -1 };
     if (lstat(self->path, &there) == 0 || errno != ENOENT)
         return false;
+    ipcpath_unlock(self->path, &self->lock);
     if (listen_there(&fresh, reason, sizeof reason) == -1) {
         stop_listening(&fresh);
         if (!self->gave_up)
@@ -127,7 +128,6 @@ controlsocket_renew(controlsocket_t *self)
         return false;
     }
     close(self->fd);
-    ipcpath_unlock(self->path, &self->lock);
     *self = fresh;
     log_event(EVENT_CONTROL_ANEW, EVENT_TEXT("path", self->path));
     return true;
