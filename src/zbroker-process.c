@@ -7,10 +7,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -126,4 +129,69 @@ process_descriptors(void)
     if (folder)
         closedir(folder);
     return count;
+}
+
+// The limit in FILE of a cgroup; "max", or no such file, is none.
+static uint64_t
+read_limit(const char *folder, const char *file)
+{
+    char path[1100];
+    uint64_t limit = UINT64_MAX;
+    snprintf(path, sizeof path, "%s/%s", folder, file);
+    FILE *from = fopen(path, "r");
+    if (from && fscanf(from, "%" SCNu64, &limit) != 1)
+        limit = UINT64_MAX;
+    if (from)
+        fclose(from);
+    return limit;
+}
+
+// Of all cgroups that FOLDER is in, up to ROOT.
+static uint64_t
+least_limit(char *folder, size_t root, const char *file)
+{
+    uint64_t least = UINT64_MAX;
+    for (;;) {
+        uint64_t limit = read_limit(folder, file);
+        least = limit < least ? limit : least;
+        char *slash = strrchr(folder, '/');
+        if (!slash || (size_t)(slash - folder) < root)
+            return least;
+        *slash = '\0';
+    }
+}
+
+// Of version 2, and of version 1 where the controllers are mounted one by one.
+static uint64_t
+cgroup_limit(void)
+{
+    static const struct {
+        const char *line, *root, *file;
+    } kinds[] = {
+        { "0::", "/sys/fs/cgroup", "memory.max" },
+        { ":memory:", "/sys/fs/cgroup/memory", "memory.limit_in_bytes" },
+    };
+    char line[768], folder[1024];
+    uint64_t least = UINT64_MAX;
+    FILE *from = fopen("/proc/self/cgroup", "r");
+    while (from && fgets(line, sizeof line, from))
+        for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+            char *at = strstr(line, kinds[i].line);
+            if (!at)
+                continue;
+            line[strcspn(line, "\n")] = '\0';
+            snprintf(folder, sizeof folder, "%s%s", kinds[i].root, at + strlen(kinds[i].line));
+            uint64_t limit = least_limit(folder, strlen(kinds[i].root), kinds[i].file);
+            least = limit < least ? limit : least;
+        }
+    if (from)
+        fclose(from);
+    return least;
+}
+
+uint64_t
+process_memory(void)
+{
+    uint64_t machine = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE), limit = cgroup_limit();
+    return limit < machine ? limit : machine;
 }

@@ -17,5 +17,6 @@ uint64_t process_seed(void);    // seeds rand(3); returns a number that no other
 void process_thread_stacks(size_t bytes); // of threads that others start
 uint64_t process_raise_descriptor_limit(void); // returns it
 uint64_t process_descriptors(void);            // that are open now
+uint64_t process_memory(void); // what it may use: the limit of its cgroup, or the memory of the machine
 
 #endif

@@ -12,11 +12,14 @@
 #include "conf/conf.h"
 #include "conf/process.h"
 #include "interpose/accept.h"
+#include "flow/engine.h"
 #include "flow/listener.h"
 #include "interpose/recv.h"
 #include "flow/watch.h"
 #include "guard/guard.h"
 #include "guard/policy.h"
+#include "net/resolver.h"
+#include "wire/wire.h"
 #include "zbroker-options.h"
 #include "zbroker-process.h"
 
@@ -31,6 +34,7 @@
 #include <unistd.h>
 
 #define RESERVE 64        // descriptors
+#define UNNAMED_MAX 1024  // clients in their handshake
 #define COUNTED (1 << 20) // of them, what comes in is counted
 
 static const char *
@@ -44,6 +48,9 @@ plural(uint64_t count)
 typedef struct {
     zloop_t *loop;
     void *ctx;
+    resolver_t *resolver;
+    capacity_t *capacity;
+    memory_t *memory;
     watch_t *watch;
     guard_t *guard;
     policy_t *checked; // what the check has read, until the guard has it
@@ -54,6 +61,7 @@ typedef struct {
     broker_setup_t setup;
     int signals;
     uint64_t descriptors, reserve; // the limit, and what of it clients never get
+    uint64_t unnamed;              // how many may be in their handshake, with engine wire
     uint64_t room;                 // for connections
     _Atomic bool limit_asked_for; // how many clients is max_clients, not what descriptors allow
 } daemon_t;
@@ -83,7 +91,7 @@ on_signal(zloop_t *loop, zmq_pollitem_t *item, void *arg)
     return broker_stopped(self->broker) ? -1 : 0;
 }
 
-// In the watch's thread.
+// In the thread of whoever comes or goes.
 static void
 on_full(bool full, void *arg)
 {
@@ -98,15 +106,32 @@ on_full(bool full, void *arg)
               EVENT_TEXT("reason", asked_for ? "max_clients" : "descriptors"));
 }
 
+// What whoever is in its handshake takes is not for clients. With libzmq's sockets those are clients.
+static uint64_t
+room_for_clients(daemon_t *self)
+{
+    broker_route_t route;
+    for (size_t i = 0; broker_at(self->broker, i, &route); i++)
+        if (route.conf->engine == ENGINE_WIRE)
+            return self->room > self->unnamed ? self->room - self->unnamed : 1;
+    return self->room;
+}
+
 static void
 limit_clients(daemon_t *self, const conf_t *conf)
 {
-    uint64_t wanted = (uint64_t)conf->max_clients;
-    if (wanted > self->room)
+    uint64_t wanted = (uint64_t)conf->max_clients, room = room_for_clients(self);
+    if (wanted > room)
         log_event(EVENT_MAX_CLIENTS, EVENT_NUMBER("wanted", wanted), EVENT_NUMBER("descriptors", self->descriptors),
-                  EVENT_NUMBER("room", self->room));
-    atomic_store(&self->limit_asked_for, wanted && wanted <= self->room);
-    watch_limit_all(self->watch, wanted && wanted < self->room ? wanted : self->room, on_full, self);
+                  EVENT_NUMBER("room", room));
+    atomic_store(&self->limit_asked_for, wanted && wanted <= room);
+    capacity_limit(self->capacity, wanted && wanted < room ? wanted : room, on_full, self);
+}
+
+static void
+limit_memory(const daemon_t *self, const conf_t *conf)
+{
+    memory_limit(self->memory, conf->max_memory ? (uint64_t)conf->max_memory : process_memory() / 2);
 }
 
 // Control and HTTP always answer: they have a reserve that no client gets.
@@ -118,6 +143,9 @@ plan_descriptors(daemon_t *self)
         self->descriptors = INT_MAX;
     self->reserve = self->descriptors / 4 < RESERVE ? self->descriptors / 4 : RESERVE;
     accept_limit((int)(self->descriptors - self->reserve));
+    uint64_t tenth = self->descriptors / 10;
+    self->unnamed = tenth < 1 ? 1 : tenth < UNNAMED_MAX ? tenth : UNNAMED_MAX;
+    capacity_limit_unnamed(self->capacity, self->unnamed);
     recv_count(self->descriptors < COUNTED ? (size_t)self->descriptors : COUNTED);
     // Whoever waits in the kernel's queue comes in when the cap is reached already.
     uint64_t backlog = self->descriptors / 32;
@@ -136,6 +164,7 @@ on_applied(void *arg, const conf_t *conf)
 {
     daemon_t *self = arg;
     limit_clients(self, conf);
+    limit_memory(self, conf);
     log_open(conf->log_target, conf->syslog_facility, conf->log_level);
     if (self->control && control_chmod(self->control, conf->control_mode, conf->control_group) == -1)
         log_event(EVENT_CONTROL_MODE, EVENT_PROSE("reason", strerror(errno)));
@@ -284,6 +313,7 @@ static int
 start(daemon_t *self, conf_t **conf_p, diag_t *diag)
 {
     self->ctx = open_context(*conf_p);
+    self->resolver = resolver_new();
     self->watch = self->ctx ? watch_new(self->ctx) : NULL;
     self->guard = self->watch ? guard_new(self->ctx, self->watch) : NULL;
     if (!self->guard) {
@@ -292,15 +322,23 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
         return -1;
     }
     watch_count_with(self->watch, recv_counted, recv_brought_frames);
+    watch_count_in(self->watch, self->capacity);
     guard_use(self->guard, &self->checked); // the broker's own reading then finds it unchanged; nothing was in force before
     self->setup.guard = self->guard;
-    self->setup.services = (route_services_t){ .ctx = self->ctx,
+    self->setup.services = (route_services_t){ .engines = { [ENGINE_ZMQ] = &engine_zmq,
+                                                            [ENGINE_WIRE] = &engine_wire,
+                                                            [ENGINE_ZMQ_PROXY] = &engine_zmq_proxy },
+                                               .ctx = self->ctx,
                                                .watch = self->watch,
+                                               .resolver = self->resolver,
+                                               .capacity = self->capacity,
+                                               .memory = self->memory,
                                                .epoch = self->setup.services.epoch,
                                                .secure = guard_secure,
                                                .filter_new = guard_filter_new,
                                                .filter_free = guard_filter_free,
                                                .arg = self->guard,
+                                               .admission = guard_admission(self->guard),
                                                .activated = activation_take,
                                                .listening = keep_listening,
                                                .service_arg = self->activation };
@@ -331,6 +369,9 @@ stop(daemon_t *self)
     guard_destroy(&self->guard);
     policy_free(&self->checked);
     watch_destroy(&self->watch);
+    resolver_free(&self->resolver);
+    capacity_destroy(&self->capacity);
+    memory_free(&self->memory);
     if (self->ctx)
         zmq_ctx_term(self->ctx);
     log_flush();
@@ -359,6 +400,9 @@ run(const options_t *options, conf_t **conf_p, policy_t **policy_p, diag_t *diag
     self.setup.services.epoch = process_seed();
     events_start();
     log_open((*conf_p)->log_target, (*conf_p)->syslog_facility, (*conf_p)->log_level);
+    self.capacity = capacity_new();
+    self.memory = memory_new();
+    limit_memory(&self, *conf_p);
     plan_descriptors(&self);
 
     int status = EXIT_OK;

@@ -38,7 +38,7 @@ PROBLEM = r"^(.+):(\d+):(\d+): (error|warning): (.+)$"
 
 
 def file(text):
-    return zb.write(os.path.join(zb.folder(), "z.ini"), text)
+    return zb.write(os.path.join(zb.folder(), "z.ini"), text.encode())  # as it is, without the engine of ZB_ENGINE
 
 
 def problems(result):

@@ -103,6 +103,28 @@ def test_text_and_json_of_every_question():
         assert route["frontend"]["endpoints"] == [f"tcp://127.0.0.1:{ports[0]}"]
 
 
+# Scripts count on the order of columns: new ones stand at the end.
+COLUMNS = {
+    "show routes": "ROUTE TYPE STATE BLOCKED SINCE IN/S OUT/S FRONTEND_CLIENTS BACKEND_CLIENTS FRONTEND BACKEND INGRESS CAPTURE PROBLEM ENGINE",
+    "show stats": "ROUTE STATE IN/1S OUT/1S IN/60S OUT/60S DROPPED BLOCKED_SECONDS FRONTEND_RECEIVED FRONTEND_SENT BACKEND_RECEIVED "
+                  "BACKEND_SENT FRONTEND_RECEIVED_BYTES FRONTEND_SENT_BYTES BACKEND_RECEIVED_BYTES BACKEND_SENT_BYTES INGRESS_RECEIVED "
+                  "INGRESS_RECEIVED_BYTES CAPTURE_SENT HWM UNDELIVERABLE ACL QUOTA STALLED SHUTDOWN CAPTURE_DROPPED BYTES_IN/1S "
+                  "BYTES_OUT/1S FRONTEND_CLIENTS BACKEND_CLIENTS BLOCKED/60S PEER_LOST TIMEOUT EXPIRED REQUEUED",
+    "show clients": "ID ROUTE SIDE PEER USER CONNECTED_AT BACKLOG_BYTES TYPE ZMTP MECHANISM RECEIVED SENT QUEUED QUEUED_BYTES DROPPED "
+                    "SUBSCRIPTIONS IDLE_MS",
+}
+
+
+def test_columns_are_only_ever_added():
+    ports = zb.free_ports(2)
+    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control:
+        for question, columns in COLUMNS.items():
+            header = control.ask(question).splitlines()[0]
+            assert header.split() == columns.split(), question
+        routes = dict(zip(COLUMNS["show routes"].split()[-1:], control.ask("show routes").splitlines()[1].split()[-1:]))
+        assert routes == {"ENGINE": control.json("show routes")["routes"][0]["engine"]} and routes["ENGINE"] in ("zmq", "wire"), routes
+
+
 def test_who_may_connect_is_the_mode_of_the_file():
     ports, folder = zb.free_ports(2), zb.folder()
     path = os.path.join(folder, "c.sock")
@@ -225,6 +247,7 @@ def test_states_and_blocked():
         control.ask("clear counters")
         blocked = control.route("jobs")["backend"]["blocked_seconds"]
         assert blocked <= time.monotonic() - before + 0.01, "a spell that lasts is cleared up to now"
+        zb.wait_until(lambda: control.route("jobs")["backend"]["blocked_seconds"] > 0)
         pull = connected(context, zmq.PULL, ports[1])
         for _ in range(50):
             pull.recv()
@@ -247,7 +270,12 @@ def test_clients_are_listed_and_kicked():
         wait_connections(control, "jobs", 1, 0)
         clients = control.json("show clients")["clients"]
         assert len(clients) == 1
-        assert list(clients[0]) == ["id", "route", "side", "peer", "user", "connected_at", "backlog_bytes"]
+        assert list(clients[0]) == ["id", "route", "side", "peer", "user", "connected_at", "backlog_bytes", "socket_type", "zmtp", "mechanism",
+                                    "messages_received", "messages_sent", "received_bytes", "sent_bytes", "queued", "queued_bytes", "dropped",
+                                    "subscriptions", "idle_ms", "routing_id"]
+        if control.route("jobs")["engine"] == "zmq":
+            assert set(list(clients[0].values())[7:]) == {None}, clients[0]
+            assert set(control.ask("show clients").splitlines()[1].split()[7:]) == {"-"}
         assert clients[0]["route"] == "jobs" and clients[0]["side"] == "frontend" and clients[0]["peer"].startswith("127.0.0.1:")
         first = control.ask("show clients jobs").splitlines()[1].split()[0]
         assert first == str(clients[0]["id"])

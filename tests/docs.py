@@ -83,7 +83,8 @@ def test_design_names_only_what_is_there():
     gone = []
     for room, names in rooms().items():
         gone += [room + name for name in names if not glob.glob(os.path.join(zb.SRCDIR, room, name.rstrip("/") + "*"))]
-    assert len(rooms()) == 9, f"rooms: {sorted(rooms())}"
+    folders = {"src/"} | {f"src/{entry.name}/" for entry in os.scandir(os.path.join(zb.SRCDIR, "src")) if entry.is_dir()}
+    assert set(rooms()) == folders, f"rooms: {sorted(rooms())}, folders: {sorted(folders)}"
     assert not gone, f"doc/design.md speaks of what is not there: {gone}"
 
 
@@ -132,6 +133,12 @@ def test_every_variable_is_told():
                 assert name in told or name.startswith("ZSYS_"), f"{path} asks for {name}: zbroker.8, ENVIRONMENT"
 
 
+def test_every_http_path_is_told():
+    table = re.search(r"^\} resources\[\] = \{(.*?)^\};", source("src", "admin", "http.c"), re.M | re.S).group(1)
+    paths = re.findall(r'\{ "(/\S*)"', table)
+    assert len(paths) > 4 and sorted(entries(section(page("zbroker.8"), "HTTP"))) == sorted("Pa " + path for path in paths), paths
+
+
 def test_every_route_type_is_told():
     rows = re.search(r"pattern_t patterns\[\] = \{(.*?)\n\};", source("src", "conf", "pattern.c"), re.S).group(1)
     names = re.findall(r'\{ *"(\w+)"', rows)
@@ -173,6 +180,31 @@ def test_every_metric_is_told():
     assert not missing, f"zbroker-metrics.7: {missing}"
     invented = set(re.findall(r"^\.It\b.*?\b((?:zbroker|process)_\w+)", manual, re.M)) - names
     assert not invented, f"zbroker-metrics.7 tells of what is not there: {invented}"
+
+
+def key_entries():
+    """(key, its text) of each entry of zbroker.ini.5, in order, but those of libzmq's drafts."""
+    text = re.sub(r"^\.Ss Drafts\n.*?(?=^\.Ss )", "", page("zbroker.ini.5"), flags=re.M | re.S)
+    return re.findall(r"^\.It Ic (\w+) Cm = .*?\n(.*?)(?=^\.It |^\.El)", text, re.M | re.S)
+
+
+def test_keys_table_shows_default_and_reload_of_every_entry():
+    rows = re.findall(r"^\.It Ic (\S+) Ta (\S+) Ta (\S+)$", section(page("zbroker.ini.5"), "KEYS"), re.M)
+    assert len(rows) > 80, rows
+    wrong = []
+    for key, text in key_entries():
+        default, reload = (re.search(rf"^{word}: (.*)", text, re.M).group(1) for word in ("Default", "Reload"))
+        row = rows.pop(0) if rows and rows[0][0] == key else None
+        if not row or row[1] not in re.split(r"[ ,;]+|\.$", default) or not reload.startswith(row[2]):
+            wrong.append(f".It Ic {key} Ta {default.split(',')[0].rstrip('.')} Ta {reload.split()[0].rstrip('.')}")
+    assert not wrong and not rows, "zbroker.ini.5, KEYS: rows to write: " + "\n".join(wrong) + f"\nrows without an entry there: {rows[:3]}"
+
+
+def test_drafts_of_libzmq_are_together_and_last():
+    table = re.search(r"sockopt_t sockopts\[\] = \{(.*?)^\};", source("src", "conf", "sockopt.c"), re.M | re.S).group(1)
+    drafts = [re.search(r'"(\w+)"', line).group(1) for line in table.splitlines() if re.search(r"\bDRAFT\b", line)]
+    told = re.search(r"^\.Ss Drafts\n(.*?)^\.Ss ", page("zbroker.ini.5"), re.M | re.S).group(1)
+    assert len(drafts) > 20 and sorted(re.findall(r"^\.It Ic (\w+)", told, re.M)) == sorted(drafts)
 
 
 # --- pages among themselves ---------------------------------------------------------------------------------------------

@@ -55,7 +55,8 @@ broker_at(broker_t *self, size_t i, broker_route_t *route)
         return false;
     fake_route_t *fake = &self->routes[i];
     *route = (broker_route_t){
-        .conf = self->conf->routes[i], .state = fake->state, .failure = fake->failure ? fake->failure : "",
+        .conf = self->conf->routes[i], .state = fake->state,
+        .failure = fake->failure ? fake->failure : "", .route = fake->route,
         .counters = &fake->counters, .cleared = &fake->cleared, .started_wall_ns = self->status.started_wall_ns,
         .rate_in_1s = fake->rate_in, .rate_out_1s = fake->rate_out, .blocked_share = fake->blocked_share,
         .history = fake->history, .history_out = fake->history, .history_count = 3,
@@ -98,11 +99,12 @@ broker_conf(const broker_t *self)
     return self->conf;
 }
 
-watch_t *
-broker_watch(const broker_t *self)
+void
+broker_clients(broker_t *self, const char *route, client_fn_t *fn, void *arg)
 {
-    (void)self;
-    return NULL;
+    for (size_t i = 0; i < self->client_count; i++)
+        if (!route || strcmp(route, self->clients[i].route) == 0)
+            fn(&self->clients[i], arg);
 }
 
 int

@@ -14,6 +14,7 @@ typedef struct {
     counters_t counters, cleared;
     route_state_t state;
     const char *failure;
+    route_t *route; // NULL: it has no sockets
     uint32_t history[60];
     double rate_in, rate_out, blocked_share;
 } fake_route_t;
@@ -22,6 +23,8 @@ struct broker {
     conf_t *conf;
     fake_route_t routes[FAKE_ROUTES];
     broker_status_t status;
+    const client_t *clients;
+    size_t client_count;
     text_t calls; // "pause prices\n"
     int stops;
     bool refuses_reload;

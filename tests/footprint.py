@@ -8,6 +8,9 @@ import zmq
 import zb
 
 
+ZMQ = "engine = zmq\n"  # what its sockets cost, and count
+
+
 def streamers(ports, keys=""):
     return "".join(f"[route r{i}]\ntype = streamer\nfrontend_bind = tcp://127.0.0.1:{ports[2 * i]}\n"
                    f"backend_bind = tcp://127.0.0.1:{ports[2 * i + 1]}\n{keys}\n" for i in range(len(ports) // 2))
@@ -29,7 +32,7 @@ def used(ini):
 
 def test_an_idle_route_is_a_thread_and_four_descriptors():
     ports = zb.free_ports(100)
-    few, many = used(streamers(ports[:20])), used(streamers(ports))
+    few, many = used(streamers(ports[:20], ZMQ)), used(streamers(ports, ZMQ))
     assert many[1] - few[1] == 40 * 4, (few, many)
     assert many[2] - few[2] == 40, (few, many)
     if not os.environ.get("ZB_DAEMON") and zb.HEAVY == 1: # sanitizers have memory of their own
@@ -40,7 +43,7 @@ def test_an_idle_route_is_a_thread_and_four_descriptors():
 def test_each_type_sleeps():
     for kind in "forwarder", "queue", "streamer":
         ports = zb.free_ports(20)
-        few, many = (used(streamers(some).replace("streamer", kind)) for some in (ports[:4], ports))
+        few, many = (used(streamers(some, ZMQ).replace("streamer", kind)) for some in (ports[:4], ports))
         assert many[1] - few[1] == 8 * 4, (kind, few, many)
 
 
@@ -72,7 +75,7 @@ def test_a_sleeping_route_lets_in_while_it_is_paused():
 def test_a_reload_leaves_who_sleeps_able_to_wake():
     front, back, other = zb.free_ports(3)
     ini = streamers([front, back])
-    changes = [ini + "backend_sndhwm = 5\n", ini + f"frontend_bind = tcp://127.0.0.1:{other}\n", ini]
+    changes = [ini + "backend_backlog = 5\n", ini + f"frontend_bind = tcp://127.0.0.1:{other}\n", ini]
     with zb.Daemon(ini) as daemon, zmq.Context() as context:
         for text in changes:
             zb.write(daemon.file, text)
@@ -91,7 +94,7 @@ def test_what_waits_for_the_first_consumer_survives_a_re_creation():
         for number in range(5000):
             producer.send(b"%d" % number)
         zb.wait_until(lambda: control.route("r0")["blocked"], what="a route that waits for consumers")
-        zb.write(daemon.file, ini + "backend_sndhwm = 7\n")
+        zb.write(daemon.file, ini + "backend_backlog = 7\n")
         assert daemon.ctl("reload").returncode == 0, daemon.log()
         consumer = socket(context, zmq.PULL, back)
         got = sorted(int(consumer.recv()) for _ in range(5000))
@@ -128,7 +131,7 @@ def dumped(ini):
 
 def test_queue_bytes_make_high_water_marks():
     ports = zb.free_ports(2)
-    budget = "queue_bytes = 64M\nmessage_size = 64k\n"
+    budget = ZMQ + "queue_bytes = 64M\nmessage_size = 64k\n"
     values = dumped(streamers(ports, budget))
     assert (values["frontend_rcvhwm"], values["backend_sndhwm"], values["queue_bytes"]) == ("1024", "1024", "64M"), values
     values = dumped(streamers(ports, budget + "backend_sndhwm = 7\n"))
@@ -176,7 +179,8 @@ def test_queue_bytes_bound_what_waits():
     # one queue of the producer, one of the worker
     assert budget < grown < 2.5 * budget, f"{grown / budget:.2f} budgets"
     freely = stuck(streamers([front, back]), front, back, 1 << 16)
-    assert freely > 10 * budget, f"{freely / budget:.2f} budgets"
+    # libzmq has a queue for the producer, too.
+    assert freely > (7 if zb.WIRE else 10) * budget, f"{freely / budget:.2f} budgets"
 
 
 zb.main()

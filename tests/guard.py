@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """Who comes in and who stays out, seen from outside: the daemon, zbroker-keygen and pyzmq's clients."""
 
+import contextlib
 import ctypes
 import os
 import re
@@ -194,6 +195,12 @@ def test_keygen_checks_what_it_made():
 
 # --- CURVE ----------------------------------------------------------------------------------------------------------
 
+def logged_key(path):
+    """A pattern for the public key of a certificate as the log has it: with a = in it, it is quoted."""
+    key = keys(path)[0].decode()
+    return "key=" + re.escape('"' + key.replace("=", "\\x3d") + '"' if "=" in key else key) + "(?= |$)"
+
+
 def test_curve_lets_friends_through_and_strangers_not():
     folder = zb.folder()
     ini, clients, server, front, back = curve_house(folder)
@@ -206,7 +213,7 @@ def test_curve_lets_friends_through_and_strangers_not():
             assert not is_in(kind, end, eve, server)
             assert not is_in(kind, end, user="alice", password="x")
         daemon.wait_log(r"auth: route jobs frontend: 127\.0\.0\.1 curve refused, unknown-key event=auth-refused route=jobs side=frontend address=127\.0\.0\.1"
-                        r" mechanism=curve reason=unknown-key key=\S{40}$")
+                        r" mechanism=curve reason=unknown-key " + logged_key(eve))
         assert re.search(r"auth: route jobs frontend: 127\.0\.0\.1 curve admitted event=auth-admitted .* user=alice$", daemon.log(), re.M)
         for path in (alice, eve, server):
             assert keys(path)[1].decode() not in daemon.log()
@@ -304,11 +311,12 @@ def test_who_has_not_shown_a_key_yet_is_left_alone_when_another_key_goes():
         with socket.create_connection((host, int(port))) as slow:
             slow.settimeout(10 * zb.SLOW)
             assert slow.recv(10), "the greeting"
-            zb.wait_until(lambda: len(users_of(daemon, "jobs")) == 2)
+            strangers = 0 if zb.WIRE else 1  # who has not shown a key is no client there
+            zb.wait_until(lambda: len(users_of(daemon, "jobs")) == 1 + strangers)
             os.unlink(alice)
             reload(daemon)
             assert friend.event(zmq.EVENT_DISCONNECTED)
-            zb.wait_until(lambda: list(users_of(daemon, "jobs").values()) == [""])
+            zb.wait_until(lambda: list(users_of(daemon, "jobs").values()) == [""] * strangers)
             slow.sendall(zmtp.SIGNATURE)
             assert daemon.log().count("cut, it may no longer") == 1
         assert daemon.stop() == 0
@@ -451,7 +459,8 @@ def test_many_changes_of_keys_hurt_no_friend_and_help_no_stranger():
                     zb.write(inside, zb.read(path))
                 if turn % 5 == 0:  # they knock while the tables change
                     strangers.append(Client(zmq.PUSH, front, stranger, server))
-                    strangers[-1].socket.send(b"stranger")
+                    with contextlib.suppress(zmq.Again):  # if it has been refused already
+                        strangers[-1].socket.send(b"stranger")
                 reload(daemon)
             assert not any(client.is_in() for client in strangers)
             with Client(zmq.PUSH, front, friends_keys[1], server) as late:
@@ -460,8 +469,8 @@ def test_many_changes_of_keys_hurt_no_friend_and_help_no_stranger():
                 client.socket.send(b"%d" % number)
             got = [pull.socket.recv() for _ in friends]
             assert sorted(got, key=int) == [b"%d" % number for number in range(len(friends))]
-            refused = re.findall(r"refused, .* reason=unknown-key key=(\S+)", daemon.log())
-            assert refused and set(refused) == {keys(stranger)[0].decode()}, "somebody else than the stranger was refused"
+            refused = re.findall(r"refused, .* reason=unknown-key key=.*", daemon.log())
+            assert refused and all(re.search(logged_key(stranger), line) for line in refused), "somebody else than the stranger was refused"
         assert daemon.stop() == 0
 
 
@@ -518,6 +527,7 @@ def wait_in(*clients):
 def test_while_the_handler_stands_still_nobody_comes_in():
     folder = zb.folder()
     ini, clients, server, front, back = curve_house(folder)
+    ini += "engine = zmq\n"  # which alone has a handler
     alice, eve = make_cert(clients, "alice"), make_cert(folder, "eve")
     with zb.Daemon(ini) as daemon, Client(zmq.PULL, back, alice, server) as pull, Client(zmq.PUSH, front, alice, server) as old:
         assert pull.is_in() and old.is_in()
@@ -557,6 +567,7 @@ def test_while_the_handler_stands_still_nobody_comes_in():
 def test_a_friend_who_came_while_the_handler_stood_still_is_let_in_when_it_goes_on():
     folder = zb.folder()
     ini, clients, server, front, back = curve_house(folder)
+    ini += "engine = zmq\n"  # which alone has a handler
     alice, eve = make_cert(clients, "alice"), make_cert(folder, "eve")
     with zb.Daemon(ini) as daemon, Client(zmq.PULL, back, alice, server) as pull:
         assert pull.is_in()
@@ -913,7 +924,7 @@ backend_bind = tcp://127.0.0.1:{two}
 def test_the_example_of_the_manual_works():
     page = zb.read(os.path.join(zb.SRCDIR, "man/zbroker.ini.5.in"))
     blocks = re.findall(r"^\.Bd -literal[^\n]*\n(.*?)^\.Ed", page, re.M | re.S)
-    ini, = [block for block in blocks if "security = curve" in block]
+    ini, = [block for block in blocks if "\nsecurity = curve" in block]
     program, = [block for block in blocks if block.startswith("import zmq\n")]
     house, home = zb.folder(), zb.folder()
     os.mkdir(house + "/clients")
@@ -1097,7 +1108,8 @@ def test_an_exact_topic_never_brings_its_longer_neighbour():
             for _ in range(5):
                 root.socket.send(b"okay")
                 root.socket.send(b"secret")
-                assert alice.event(zmq.EVENT_DISCONNECTED), "it must not wait for what it may not see"
+                # Engine wire asks about each message; libzmq's prefixes cannot keep it away but by an end.
+                assert zb.WIRE or alice.event(zmq.EVENT_DISCONNECTED), "it must not wait for what it may not see"
                 got, = publish_until(root, [alice], [b"ok"])
                 assert got == {b"ok"}, got
         assert daemon.stop() == 0
@@ -1342,7 +1354,8 @@ backend_bind = tcp://127.0.0.1:{two}
                     sent += 1000
             except OSError:
                 pass
-        daemon.wait_log(r"warning: quota: route news: 127\.0\.0\.1: cut, \d+ subscriptions over the limit")
+        over = "a subscription of 40 bytes ignored" if zb.WIRE else r"cut, \d+ subscriptions over the limit"
+        daemon.wait_log(r"warning: quota: route news: 127\.0\.0\.1: " + over)
         if zb.SLOW == 1:  # sanitizers have memory of their own
             assert zb.rss(daemon.pid) - before < 300 << 20, f"{(zb.rss(daemon.pid) - before) >> 20} MiB for {sent} subscriptions"
         got, = publish_until(pub, [good], [b"good"])

@@ -31,11 +31,19 @@ FAMILIES = {
     "zbroker_connections_accepted_total": ("route", "side"),
     "zbroker_disconnections_total": ("route", "side"),
     "zbroker_handshake_failures_total": ("route", "side", "reason"),
+    "zbroker_cut_total": ("route", "side", "reason"),
+    "zbroker_heartbeat_timeouts_total": ("route", "side"),
+    "zbroker_queued_messages": ("route", "side"),
+    "zbroker_queued_bytes": ("route", "side"),
+    "zbroker_messages_requeued_total": ("route",),
+    "zbroker_route_engine": ("route", "engine"),
     "zbroker_auth_total": ("route", "side", "result"),
     "zbroker_subscriptions": ("route",),
     "zbroker_config_reloads_total": ("result",),
     "zbroker_config_last_reload_successful": (),
     "zbroker_config_last_reload_success_timestamp_seconds": (),
+    "zbroker_memory_bytes": (),
+    "zbroker_memory_max_bytes": (),
     "process_cpu_seconds_total": (),
     "process_resident_memory_bytes": (),
     "process_open_fds": (),
@@ -43,6 +51,8 @@ FAMILIES = {
     "process_start_time_seconds": (),
 }
 
+HANDSHAKE = ("auth", "protocol", "other", "greeting", "version", "mechanism", "type", "duplicate_id", "timeout", "limited")
+CUT = ("too_large", "protocol", "heartbeat", "stalled", "kick", "auth")
 STATES = {"running", "paused", "draining", "disabled", "failed"}
 
 
@@ -138,9 +148,14 @@ def test_every_series_is_there_from_the_start():
             assert {state for state, in states} == STATES and states["running",] == 1 and sum(states.values()) == 1
             for name in ("messages_received", "messages_sent", "received_bytes", "sent_bytes", "connections_accepted", "disconnections"):
                 assert of(f"zbroker_{name}_total") == {(side,): 0 for side in sides}, name
-            assert set(of("zbroker_messages_dropped_total")) == {(r,) for r in ("hwm", "undeliverable", "acl", "quota", "stalled", "shutdown")}
+            assert set(of("zbroker_messages_dropped_total")) == {(r,) for r in ("hwm", "undeliverable", "acl", "quota", "stalled", "shutdown", "peer_lost", "timeout", "expired")}
             assert set(of("zbroker_auth_total")) == {(result, side) for side in sides for result in ("success", "failure")}
-            assert set(of("zbroker_handshake_failures_total")) == {(r, side) for side in sides for r in ("auth", "protocol", "other")}
+            assert set(of("zbroker_handshake_failures_total")) == {(r, side) for side in sides for r in HANDSHAKE}
+            assert of("zbroker_cut_total") == {(r, side): 0 for side in sides for r in CUT}
+            for name in ("queued_messages", "queued_bytes", "heartbeat_timeouts_total"):
+                assert of(f"zbroker_{name}") == {(side,): 0 for side in sides}, name
+            assert of("zbroker_messages_requeued_total") == {(): 0}
+            assert list(of("zbroker_route_engine").values()) == [1]
             assert set(of("zbroker_blocked_seconds_total")) == {(side,) for side in sides - {"capture"}}
             assert len(of("zbroker_message_size_bytes_bucket")) == 11
 

@@ -302,8 +302,10 @@ def test_two_readers_of_a_pub_one_of_them_stopped():
         missing = [lacking(numbers, before + 1, last) for numbers in (reads, stopped)]
         assert missing[1], "the test has stopped nobody"
         assert len(reads) > len(stopped), "the one that reads has missed what the other one had no room for"
-        # libzmq forgets a full reader until it has room again: what is counted is that somebody fell behind.
-        assert 0 < dropped <= len(missing[0] | missing[1])
+        if zb.WIRE:
+            assert dropped == len(missing[0]) + len(missing[1])
+        else:  # libzmq forgets a full reader until it has room again: what is counted is that somebody fell behind
+            assert 0 < dropped <= len(missing[0] | missing[1])
         for name, numbers, missed in zip(("reads", "stopped"), (reads, stopped), missing):
             print(f"# reader that {name}: {len(numbers)} seen + {len(missed)} missed = {last - before}")
         compare("two readers, one stopped", alone, beside)
@@ -525,7 +527,7 @@ def test_the_log_says_each_event_once_and_changes_its_level():
                     except ConnectionResetError:
                         pass
 
-        failed = r"route r: frontend handshake failed event=handshake-failed route=r side=frontend reason=\w+ code=\d+( \(repeated (\d+) times?\))?$"
+        failed = r"route r: frontend handshake (?:with \S+ )?failed.* event=[^(]*?( \(repeated (\d+) times?\))?$"
         count = lambda: sum(int(match.group(2) or 1) for match in re.finditer("(?m)" + failed, route.daemon.log()))
         failures = lambda: sum(control.route("r")["frontend"]["handshake_failures"].values())
         assert control.ask("set log_level error") == "log_level: error"
@@ -535,12 +537,12 @@ def test_the_log_says_each_event_once_and_changes_its_level():
         knock(40)
         zb.wait_until(lambda: failures() == 45)
         zb.wait_until(lambda: count() >= 40, 15, "the sum of what repeats")
-        lines = re.findall("(?m)^.*handshake failed.*$", route.daemon.log())
-        assert count() == 40 and len(lines) < 10, lines
+        lines = re.findall("(?m)^.*handshake .*failed.*$", route.daemon.log())
+        assert count() == 40 and len(lines) < 20, lines
         assert not re.search(" (debug|trace): ", route.daemon.log())
         assert control.ask("set log_level debug") == "log_level: debug"
-        knock(1)
-        route.daemon.wait_log(r"debug: route r: frontend client \d+ ")
+        with zmq.Context() as context, zb.peer(context, zmq.PUSH, route.front):
+            route.daemon.wait_log(r"debug: route r: frontend client \d+ ")
 
 
 if __name__ == "__main__":

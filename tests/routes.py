@@ -378,8 +378,9 @@ def test_many_endpoints_and_all_transports_on_a_side():
 
 def test_a_free_port_is_shown():
     with zb.Daemon(route("r", "streamer", "frontend_bind = tcp://127.0.0.1:*", "backend_bind = tcp://127.0.0.1:*",
-                         "backend_bind = ipc://*")) as daemon, Peers() as peers:
+                         "backend_bind = ipc://*", "frontend_bind = tcp://*:*", "security = none")) as daemon, Peers() as peers:
         found = stats(daemon, "r")
+        assert re.fullmatch(r"tcp://\*:[1-9]\d+", found["frontend"]["endpoints"][1]), found
         front, (back, local) = found["frontend"]["endpoints"][0], found["backend"]["endpoints"]
         assert re.fullmatch(r"tcp://127\.0\.0\.1:\d+", front) and front != back and local.startswith("ipc:///"), found
         sender, receiver = peers.open(zmq.PUSH, front), peers.open(zmq.PULL, local)
@@ -427,7 +428,8 @@ def test_custom_pairs():
 def test_a_pipeline_is_refused_with_the_reason():
     if "+draft" in zb.run("-V").stdout:
         raise zb.Skip("this libzmq has drafts")
-    result = zb.run("-t", "-c", "-", stdin=route("r", "pipeline", "frontend_bind = tcp://127.0.0.1:5555", "backend_bind = tcp://127.0.0.1:5556"))
+    result = zb.run("-t", "-c", "-", stdin=route("r", "pipeline", "engine = zmq", "frontend_bind = tcp://127.0.0.1:5555",
+                                                       "backend_bind = tcp://127.0.0.1:5556"))
     assert result.returncode == 1 and re.search(r"^-:2:\d+: error: .*draft", result.stderr, re.M), result
 
 
@@ -808,16 +810,25 @@ def test_who_sends_too_large_a_frame_is_named():
         another = peers.open(zmq.PUSH, ends[0])
         zb.wait_until(lambda: stats(daemon, "jobs")["frontend"]["connections"] == 2)
         another.close()
+
+        def ended():
+            side = stats(daemon, "jobs")["frontend"]
+            return side["disconnections"] + sum(side["handshake_failures"].values())
+
+        zb.wait_until(lambda: ended() == 1)
         with socket.create_connection(("127.0.0.1", int(ends[0].rsplit(":", 1)[1]))) as other:
             other.sendall(b"GET / HTTP/1.1\r\n\r\n")
-            zb.wait_until(lambda: stats(daemon, "jobs")["frontend"]["disconnections"] == 2)
-        assert "client-frame" not in daemon.log()
+            zb.wait_until(lambda: ended() == 2)
+        assert "client-frame" not in daemon.log() and "too_large" not in daemon.log()
         (client,) = [each for each in json.loads(daemon.ctl("-j", "show", "clients", "jobs").stdout)["clients"] if each["side"] == "frontend"]
         sender.send(b"x" * 2000)
-        daemon.wait_log(rf"warning: route jobs: frontend client {client['id']} \({client['peer']}\) disconnected for a frame larger than "
+        wire = zb.ENGINE == "wire"
+        daemon.wait_log(rf"warning: route jobs: frontend client {client['id']} at {client['peer']} cut: .* maxmsgsize event=client-cut .*"
+                        rf"peer={client['peer']} reason=too_large$" if wire else
+                        rf"warning: route jobs: frontend client {client['id']} \({client['peer']}\) disconnected for a frame larger than "
                         rf"maxmsgsize.* event=client-frame .*peer={client['peer']} maxmsgsize=1000$")
         subscriber = peers.open(zmq.SUB, ends[3], subscribe=b"t" * 5000)
-        daemon.wait_log(r"route news: backend client \d+ .* event=client-frame .* maxmsgsize=4096$")
+        daemon.wait_log(r"route news: backend client \d+ .* " + ("reason=too_large$" if wire else "event=client-frame .* maxmsgsize=4096$"))
         subscriber.close()
         assert daemon.stop() == 0
 

@@ -162,7 +162,7 @@ def test_more_time_is_asked_for_while_it_drains():
         for _ in range(10):
             push.send(b"nobody takes it")
         with zb.Control(daemon) as control:
-            zb.wait_until(lambda: control.route("jobs")["frontend"]["messages_received"] > 0)
+            zb.wait_until(lambda: control.route("jobs")["blocked"])
             assert not control.ask("stop").startswith("error: ")
         zb.wait_until(lambda: notify.count("STOPPING") == 1, 10, "STOPPING=1 after `stop' too")
         zb.wait_until(lambda: notify.count("EXTEND_TIMEOUT_USEC") >= 2, 10, "EXTEND_TIMEOUT_USEC")
@@ -329,7 +329,7 @@ def test_the_store_keeps_listening_over_a_crash():
             zb.wait_until(lambda: len(notify.store) == 2, 10, "FDSTOREREMOVE")
             zb.wait_until(lambda: not zb.accepts(tcp(three)), 10, "the removed endpoint to refuse")
             # A re-created route and a disabled one that comes back keep or renew theirs.
-            zb.write(daemon.file, streamer(one, two, "backend_sndhwm = 5"))
+            zb.write(daemon.file, streamer(one, two, "backend_backlog = 5"))
             control.ask("reload")
             control.ask("disable jobs")
             zb.wait_until(lambda: control.route("jobs")["state"] == "disabled" and not zb.accepts(tcp(one)), 20)

@@ -236,7 +236,7 @@ def stuck(drain_timeout):
     push.connect(tcp(one))
     for i in range(500):
         push.send(b"x%d" % i)
-    zb.wait_until(lambda: json.loads(daemon.ctl("-j", "show", "stats").stdout)["routes"][0]["frontend"]["messages_received"] > 0)
+    zb.wait_until(lambda: json.loads(daemon.ctl("-j", "show", "stats").stdout)["routes"][0]["blocked"])
     return daemon, push
 
 
@@ -397,6 +397,8 @@ def test_too_few_descriptors_do_not_end_it():
                 assert daemon.running(), daemon.log()
 
             def is_full():  # how many of a wave get into the queue depends on how soon it is looked after
+                if zb.ENGINE == "wire":  # strangers never fill it: the oldest of them goes
+                    return "too many are in their handshake" in daemon.log()
                 if re.search(r"the process is full \(no more descriptors\): newcomers wait event=process-full reason=descriptors$", daemon.log(), re.M):
                     return True
                 clients.extend(raw_clients(("127.0.0.1", one), socket.AF_INET, 50))

@@ -435,6 +435,8 @@ def test_control_answers_at_once_under_stress():
         for i in range(clients):
             held.append(socket.create_connection(("127.0.0.1", ports[2 * (i % len(kinds))])))
             held[-1].sendall(hello((b"PUSH", b"DEALER", b"PAIR", b"PUB")[i % len(kinds)]))
+        if zb.WIRE:
+            clients -= clients // len(kinds)  # libzmq never looks at a second PAIR, this engine refuses it
         zb.wait_until(lambda: connections(control) - before >= clients, 20, f"{clients} clients")
         figures[f"and {clients} clients"] = median_ms(daemon)
         assert connections(control) - before >= clients, "they are still there"

@@ -161,6 +161,29 @@ every_problem_is_reported_where_it_is(void)
 }
 
 static void
+test_acl_access_word_misspelt_is_warned_of(void)
+{
+    static const struct {
+        const char *text, *warning;
+    } cases[] = {
+        {"topic raed news/#\n", "f:1:7: warning: this word is taken as part of the topic; did you mean read?"},
+        {"user a\n topic  Read news/#\n", "f:2:9: warning: this word is taken as part of the topic; did you mean read?"},
+        {"pattern dney x/%u/#\n", "f:1:9: warning: this word is taken as part of the topic; did you mean deny?"},
+        {"topic read news\n", NULL},
+        {"topic raed\n", NULL},
+        {"topic late news\n", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        diag_t *diag = diag_new();
+        acl_t *acl = acl_parse("f", cases[i].text, strlen(cases[i].text), diag);
+        CHECK(acl && diag_errors(diag) == 0 && diag_warnings(diag) == (cases[i].warning != NULL));
+        CHECK(cases[i].warning ? strcmp(diag_text(diag, 0, NULL), cases[i].warning) == 0 : !diag_text(diag, 0, NULL));
+        diag_destroy(&diag);
+        acl_free(&acl);
+    }
+}
+
+static void
 percent_is_an_ordinary_byte_in_a_topic_line(void)
 {
     CHECK(may("topic home/%u/x", "", ACL_READ, "home/%u/x"));
@@ -264,6 +287,40 @@ the_same_rights_are_the_same(void)
     acl_free(&b);
 }
 
+static void
+test_a_subscription_is_denied_where_nothing_of_it_may_be_read(void)
+{
+    static const struct {
+        const char *rules, *prefix;
+        bool seen;
+    } cases[] = {
+        { "topic read news/#", "", true },
+        { "topic read news/#", "ne", true },
+        { "topic read news/#", "news/x", true },
+        { "topic read news/#", "newt", false },
+        { "topic read a", "a", true },
+        { "topic read a", "ab", false },
+        { "topic read +/x", "any", true },
+        { "topic write news/#", "news/", false },
+        { "topic #\ntopic deny secret/#", "secret/", false },
+        { "topic #\ntopic deny secret/#", "secret/a/b", false },
+        { "topic #\ntopic deny secret/#", "sec", true },
+        { "", "a", false },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        diag_t *diag = diag_new();
+        acl_t *acl = acl_parse("acl", cases[i].rules, strlen(cases[i].rules), diag);
+        acl_view_t *view = acl_view(acl, "", "");
+        if (acl_may_see(view, cases[i].prefix, strlen(cases[i].prefix)) != cases[i].seen) {
+            printf("# %s: %s\n", cases[i].rules, cases[i].prefix);
+            test_ok = false;
+        }
+        acl_view_free(&view);
+        acl_free(&acl);
+        diag_destroy(&diag);
+    }
+}
+
 int
 main(void)
 {
@@ -274,11 +331,13 @@ main(void)
     RUN(patterns_know_the_user_and_nothing_widens_them);
     RUN(an_id_that_a_client_claims_only_takes_away);
     RUN(every_problem_is_reported_where_it_is);
+    RUN(test_acl_access_word_misspelt_is_warned_of);
     RUN(percent_is_an_ordinary_byte_in_a_topic_line);
     RUN(a_wide_subscription_gives_what_is_allowed_of_it);
     RUN(what_is_denied_below_a_subscription_is_cut_out);
     RUN(what_prefixes_cannot_say_is_checked);
     RUN(no_cover_leaks);
     RUN(the_same_rights_are_the_same);
+    RUN(test_a_subscription_is_denied_where_nothing_of_it_may_be_read);
     return test_done();
 }

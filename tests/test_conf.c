@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "conf/conf.h"
+#include "conf/engine.h"
 #include "conf/keys.h"
 #include "conf/process.h"
 #include "test.h"
@@ -182,6 +183,91 @@ wrong_files_say_every_line_that_is_wrong(void)
         diag_destroy(&diag);
     }
     globfree(&files);
+}
+
+// --- engines -----------------------------------------------------------------
+
+#define ENDS "frontend_bind = tcp://127.0.0.1:5001\nbackend_bind = tcp://127.0.0.1:5002\n"
+
+static engine_t
+engine_of(const char *text)
+{
+    conf_t *conf = good(text);
+    engine_t engine = conf->routes[0]->engine;
+    conf_destroy(&conf);
+    return engine;
+}
+
+static void
+an_engine_is_what_the_file_says(void)
+{
+    CHECK(engine_of("[route r]\ntype = queue\n" ENDS "engine = wire\n") == ENGINE_WIRE);
+    CHECK(engine_of("[route r]\ntype = queue\n" ENDS "engine = zmq\n") == ENGINE_ZMQ);
+    CHECK(engine_of("[route r]\ntype = queue\n" ENDS "engine = zbroker\n") == ENGINE_ZMQ);
+    CHECK(engine_of("[route r]\ntype = queue\n" ENDS "engine = zmq_proxy\n") == ENGINE_ZMQ_PROXY);
+    CHECK(engine_of("[route r]\ntype = queue\n" ENDS) == engine_auto());
+    CHECK(engine_of("[route r]\ntype = queue\n" ENDS "engine = auto\n") == engine_auto());
+    CHECK(engine_of("[route r]\ntype = queue\n" ENDS "frontend_bind = inproc://x\n") == ENGINE_ZMQ);
+    CHECK(engine_of("[route r]\ntype = queue\n" ENDS "socks_proxy = 127.0.0.1:1080\n") == ENGINE_ZMQ);
+    CHECK(engine_of("[route r]\ntype = pipeline\n" ENDS "engine = wire\nqueue_bytes = 1M\n") == ENGINE_WIRE);
+}
+
+static void
+heartbeats_are_on_where_they_cost_nobody(void)
+{
+    conf_t *conf = good("[route r]\ntype = queue\n" ENDS "backend_bind = ipc:///tmp/zb-x\nengine = wire\n"
+                        "[route s]\ntype = queue\nfrontend_bind = ipc:///tmp/zb-y\nbackend_bind = tcp://127.0.0.1:5003\n"
+                        "engine = zmq\n");
+    CHECK_TEXT(setting(&conf->routes[0]->settings, "frontend_heartbeat_ivl"), "5s");
+    CHECK_TEXT(setting(&conf->routes[1]->settings, "frontend_heartbeat_ivl"), "0");
+    CHECK_TEXT(setting(&conf->routes[1]->settings, "backend_heartbeat_ivl"), "0");
+    conf_destroy(&conf);
+}
+
+static int
+type_with(const sockopt_t *option)
+{
+    for (int type = ZMQ_PAIR; type <= ZMQ_XSUB; type++)
+        if (option->sockets & ON(type) && socket_type_is_wire(type))
+            return type;
+    return -1;
+}
+
+// A value that is not libzmq's own default.
+static char *
+another_value(const sockopt_t *option)
+{
+    if (option->kind == SOCKOPT_TEXT || option->kind == SOCKOPT_BYTES)
+        return xstrdup("X-a:b");
+    sockopt_value_t value = { .number = option->max };
+    if (!sockopt_differs(option, value))
+        value.number = option->min;
+    return sockopt_print(option, value);
+}
+
+static void
+engine_wire_takes_the_options_that_its_column_says(void)
+{
+    for (unsigned i = 0; sockopt_at(i); i++) {
+        const sockopt_t *option = sockopt_at(i);
+        int type = type_with(option);
+        CHECK(option->wire >= WIRE_REFUSES && option->wire <= WIRE_NO_USE);
+        if (type == -1 || !sockopt_works(option))
+            continue;
+        char *value = another_value(option), *said;
+        char *text = xasprintf("[route r]\ntype = custom\nfrontend_type = %s\nbackend_type = PAIR\nengine = wire\n" ENDS
+                               "frontend_%s = %s\n", socket_type_name(type), option->key, value);
+        conf_t *conf = load_text(text, &said);
+        bool refused = strstr(said, "engine = wire does not have it") != NULL;
+        if (refused != (option->wire == WIRE_REFUSES)) {
+            printf("# %s = %s: %s\n", option->key, value, said);
+            test_ok = false;
+        }
+        conf_destroy(&conf);
+        free(value);
+        free(text);
+        free(said);
+    }
 }
 
 static void
@@ -363,7 +449,7 @@ damaged_files_never_crash_and_errors_name_a_line(void)
 static void
 defaults_are_those_of_an_unattended_service(void)
 {
-    conf_t *conf = good(FORWARDER);
+    conf_t *conf = good(FORWARDER "engine = zmq\n");
     const side_conf_t *frontend = &conf->routes[0]->sides[SIDE_FRONTEND],
                       *backend = &conf->routes[0]->sides[SIDE_BACKEND];
     CHECK(option(frontend, "maxmsgsize")->value.number == 16 << 20);
@@ -642,7 +728,7 @@ heartbeats_are_warned_of(void)
     char expected[512];
     snprintf(expected, sizeof expected, "x.ini:5:25: warning: [route a] backend_heartbeat_ivl: %s", lost);
     check_says("[route a]\ntype = streamer\nfrontend_bind = ipc:///a\nbackend_bind = ipc:///b\n"
-               "backend_heartbeat_ivl = 5s\nfrontend_heartbeat_ivl = 0\n",
+               "backend_heartbeat_ivl = 5s\nfrontend_heartbeat_ivl = 0\nengine = zmq\n",
                expected);
 }
 
@@ -669,23 +755,14 @@ a_route_can_be_taken_out_and_lives_on(void)
 
 // --- the manual -------------------------------------------------------------------
 
-// ".It Cm KEY …" up to the next .It or section has to end with Reload: and the word for RELOAD.
+// ".It Ic KEY Cm = …" up to the next .It or section has to end with Reload: and the word for RELOAD.
 static void
 check_manual_entry(const char *manual, const char *key, const char *reload)
 {
-    char *start = xasprintf("\n.It Ic %s", key);
-    const char *at = manual;
-    bool found = false;
-    while ((at = strstr(at, start))) {
-        char after = at[strlen(start)];
-        if (after == ' ' || after == '\n') {
-            found = true;
-            break;
-        }
-        at += strlen(start);
-    }
+    char *start = xasprintf("\n.It Ic %s Cm = ", key);
+    const char *at = strstr(manual, start);
     free(start);
-    if (!found) {
+    if (!at) {
         printf("# zbroker.ini.5: no entry for %s\n", key);
         test_ok = false;
         return;
@@ -704,6 +781,38 @@ check_manual_entry(const char *manual, const char *key, const char *reload)
     free(entry);
 }
 
+// What engine wire does with an option, in the words of the page.
+static void
+check_wire_use(const char *manual, const sockopt_t *option)
+{
+    static const char *const words[] = { [WIRE_REFUSES] = "\nNot with\n.Ic engine = wire .\n",
+                                         [WIRE_NO_USE] = "\nNo effect with\n.Ic engine = wire .\n" };
+    char *start = xasprintf("\n.It Ic %s Cm", option->key);
+    const char *at = strstr(manual, start), *end = at ? strstr(at + 1, "\n.It ") : NULL;
+    free(start);
+    for (size_t use = WIRE_REFUSES; use <= WIRE_NO_USE && end; use++) {
+        const char *found = words[use] ? strstr(at, words[use]) : NULL;
+        if (!words[use] || (found && found < end) == (use == (size_t)option->wire))
+            continue;
+        printf("# zbroker.ini.5: %s: engine = wire\n", option->key);
+        test_ok = false;
+    }
+}
+
+// What engine wire takes over while it runs, and the others do not.
+static void
+check_wire_live(const char *manual, const char *key, bool live)
+{
+    char *start = xasprintf("\n.It Ic %s Cm", key);
+    const char *at = strstr(manual, start), *end = at ? strstr(at + 1, "\n.It ") : NULL;
+    const char *found = at ? strstr(at, "Reload: re-creates the route.\nWith\n.Ic engine = wire\nit is live.\n") : NULL;
+    free(start);
+    if (!end || (found && found < end) == live)
+        return;
+    printf("# zbroker.ini.5: %s: engine = wire, reload\n", key);
+    test_ok = false;
+}
+
 static void
 the_manual_has_every_key(void)
 {
@@ -719,9 +828,15 @@ the_manual_has_every_key(void)
         check_manual_entry(manual, key, words[info.reload]);
         free(key);
     }
-    for (unsigned i = 0; sockopt_at(i); i++)
+    for (unsigned i = 0; sockopt_at(i); i++) {
         check_manual_entry(manual, sockopt_at(i)->key,
                            words[sockopt_at(i)->flags & SOCKOPT_LIVE ? RELOAD_LIVE : RELOAD_ROUTE]);
+        check_wire_use(manual, sockopt_at(i));
+        check_wire_live(manual, sockopt_at(i)->key, sockopt_at(i)->flags & SOCKOPT_WIRE_LIVE);
+    }
+    for (int scope = SCOPE_ROUTE; scope <= SCOPE_SIDE; scope++)
+        for (unsigned i = 0; key_at((key_scope_t)scope, i); i++)
+            check_wire_live(manual, key_at((key_scope_t)scope, i)->key, key_at((key_scope_t)scope, i)->flags & KEY_WIRE_LIVE);
     for (unsigned i = 0; sockopt_old_at(i); i++)
         CHECK(strstr(manual, sockopt_old_at(i)->old));
     for (unsigned i = 0; pattern_at(i); i++)
@@ -774,6 +889,9 @@ int
 main(void)
 {
     RUN(wrong_files_say_every_line_that_is_wrong);
+    RUN(an_engine_is_what_the_file_says);
+    RUN(heartbeats_are_on_where_they_cost_nobody);
+    RUN(engine_wire_takes_the_options_that_its_column_says);
     RUN(the_dump_of_a_dump_is_identical);
     RUN(the_sample_file_is_valid_without_a_warning);
     RUN(damaged_files_never_crash_and_errors_name_a_line);

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "fake_broker.h"
+#include "flow/engine.h"
 #include "test.h"
 
 #include <errno.h>
@@ -281,8 +282,29 @@ test_tables_have_a_header_and_a_cell_in_every_column(void)
         CHECK(cells(first) == cells(second));
         broker->routes[0].state = broker->routes[1].state = ROUTE_RUNNING;
     }
-    CHECK(says("show clients", "ID  ROUTE  SIDE  PEER  USER  CONNECTED_AT  BACKLOG_BYTES\n"));
+    CHECK(says("show clients", "ID  ROUTE  SIDE  PEER  USER  CONNECTED_AT  BACKLOG_BYTES  TYPE  ZMTP  MECHANISM  RECEIVED  SENT  QUEUED  QUEUED_BYTES  "
+                               "DROPPED  SUBSCRIPTIONS  IDLE_MS\n"));
     CHECK(says("show clients json", "{\"clients\":[]}"));
+    client_t clients[2];
+    client_know_nothing(&clients[0]);
+    clients[0] = (client_t){ .id = 3, .route = "jobs", .side = SIDE_BACKEND, .peer = "192.0.2.7:4000", .user = "a\x1b[2J", .socket_type = "PULL",
+                             .zmtp = "3.1", .mechanism = "CURVE", .routing_id = "\0\"w", .routing_id_size = 3, .messages_sent = 9, .queued = 4,
+                             .queued_bytes = 256, .dropped = 2, .idle_ms = 70 };
+    client_know_nothing(&clients[1]);
+    clients[1].id = 4;
+    clients[1].route = "prices";
+    broker->clients = clients;
+    broker->client_count = 2;
+    CHECK(says("show clients json", "{\"clients\":[{\"id\":3,"));
+    CHECK(strstr(answered, ",\"backlog_bytes\":0,\"socket_type\":\"PULL\",\"zmtp\":\"3.1\",\"mechanism\":\"CURVE\",\"messages_received\":0,"
+                           "\"messages_sent\":9,\"received_bytes\":0,\"sent_bytes\":0,\"queued\":4,\"queued_bytes\":256,\"dropped\":2,"
+                           "\"subscriptions\":0,\"idle_ms\":70,\"routing_id\":\"\\\\x00\\\\x22w\"}"));
+    CHECK(strstr(answered, ",\"backlog_bytes\":-1,\"socket_type\":null,\"zmtp\":null,\"mechanism\":null,\"messages_received\":null,"));
+    CHECK(strstr(answered, ",\"idle_ms\":null,\"routing_id\":null}"));
+    const char *first = strchr(ask("show clients"), '\n') + 1, *second = strchr(first, '\n') + 1;
+    CHECK(!strchr(first, '\x1b') && cells(first) == cells(answered) && cells(second) == cells(answered));
+    CHECK(strstr(first, "PULL  3.1   CURVE ") && strstr(second, "-  -     -    "));
+    broker->client_count = 0;
     CHECK(says("show subscriptions", "ROUTE  TOPIC\n"));
     CHECK(says("show config", "[zbroker]\n"));
     CHECK(says("show config jobs", "[route jobs]\n"));
@@ -560,6 +582,47 @@ test_what_is_in_the_way_is_left_alone(void)
     control_destroy(&control);
 }
 
+// A route of an engine that knows what it is not connected to.
+struct route {
+    const route_engine_t *engine;
+};
+
+static const char *
+no_endpoint(const route_t *self, side_t side, size_t i, bool *connected)
+{
+    (void)self, (void)side, (void)i, (void)connected;
+    return NULL;
+}
+
+static void
+list_down(route_t *self, endpoint_down_fn_t *fn, void *arg)
+{
+    (void)self;
+    int64_t now_ms = clock_wall_ns() / 1000000;
+    fn(SIDE_FRONTEND, "tcp://quotes.example:5555", "Connection refused", now_ms - 12500, arg);
+    fn(SIDE_BACKEND, "ipc:///run/x", "No such file or directory", now_ms, arg);
+}
+
+static void
+test_endpoints_that_are_not_connected_are_named(void)
+{
+    static const route_engine_t engine = { .endpoint = no_endpoint, .endpoints_down = list_down };
+    static const route_engine_t ignorant = { .endpoint = no_endpoint };
+    route_t prices = { &engine }, jobs = { &ignorant };
+    CHECK(says("status json", "{") && strstr(answered, ",\"endpoints_down\":[]}"));
+    broker->routes[0].route = &prices;
+    broker->routes[1].route = &jobs;
+    ask("status");
+    CHECK(strstr(answered, "\nwarning: route prices: tcp://quotes.example:5555: not connected for 12 s: Connection refused\n"));
+    CHECK(strstr(answered, "\nwarning: route prices: ipc:///run/x: not connected for 0 s: No such file or directory\n"));
+    ask("status json");
+    CHECK(strstr(answered, ",\"endpoints_down\":[{\"route\":\"prices\",\"side\":\"frontend\",\"endpoint\":\"tcp://quotes.example:5555\","
+                           "\"reason\":\"Connection refused\",\"since\":\"2"));
+    ask("show routes json");
+    CHECK(strstr(answered, ",\"endpoints_down\":[{\"side\":\"frontend\",\"endpoint\":\"tcp://quotes.example:5555\",\"reason\":\"Connection refused\","));
+    broker->routes[0].route = broker->routes[1].route = NULL;
+}
+
 int
 main(void)
 {
@@ -585,6 +648,7 @@ main(void)
     RUN(test_json_is_not_asked_for_by_an_argument);
     RUN(test_clear_counters_is_a_base_line);
     RUN(test_a_blocked_route_says_side_and_since_when);
+    RUN(test_endpoints_that_are_not_connected_are_named);
     RUN(test_tables_have_a_header_and_a_cell_in_every_column);
     RUN(test_a_connection_takes_many_commands);
     RUN(test_a_descriptor_is_for_the_line_that_it_came_with);

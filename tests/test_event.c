@@ -75,6 +75,22 @@ test_one_quoting_rule(void)
     text_free(&out);
 }
 
+static void
+test_who_was_cut_or_refused_is_told_with_peer_and_reason(void)
+{
+    text_t out = { 0 };
+    LINE(&out, EVENT_CLIENT_CUT, EVENT_TEXT("route", "jobs"), EVENT_TEXT("side", "backend"), EVENT_NUMBER("client", 7),
+         EVENT_TEXT("peer", "192.0.2.7:4000"), EVENT_TEXT("user", NULL), EVENT_TEXT("reason", "too_large"),
+         EVENT_WORDS("words", "a frame of 17000000 bytes, maxmsgsize is 16777216"));
+    CHECK_TEXT(out.data, "route jobs: backend client 7 at 192.0.2.7:4000 cut: a frame of 17000000 bytes, maxmsgsize is 16777216 "
+                         "event=client-cut route=jobs side=backend client=7 peer=192.0.2.7:4000 reason=too_large");
+    LINE(&out, EVENT_CLIENT_REFUSED, EVENT_TEXT("route", "jobs"), EVENT_TEXT("side", "frontend"),
+         EVENT_TEXT("peer", "ipc uid 1000 pid 4711"), EVENT_TEXT("reason", "greeting"), EVENT_WORDS("words", "it speaks HTTP"));
+    CHECK_TEXT(out.data, "route jobs: frontend handshake with \"ipc uid 1000 pid 4711\" failed: it speaks HTTP "
+                         "event=client-refused route=jobs side=frontend peer=\"ipc uid 1000 pid 4711\" reason=greeting");
+    text_free(&out);
+}
+
 // Whatever a stranger calls itself: one line, our keys once each, in printable UTF-8.
 static void
 test_no_name_writes_a_key_or_a_line(void)
@@ -197,7 +213,7 @@ static void
 test_the_manual_has_every_event(void)
 {
     const char *source = getenv("ZB_SRCDIR");
-    char *path = xasprintf("%s/man/zbroker.8.in", source ? source : ".");
+    char *path = xasprintf("%s/man/zbroker-events.7.in", source ? source : ".");
     char *manual = read_whole(path);
     unsigned entries = 0;
     for (unsigned i = 0; event_at(i); i++) {
@@ -205,12 +221,12 @@ test_the_manual_has_every_event(void)
         char *entry = xasprintf("\n.It Cm %s , No %s%s%s\n.Dq ", row->name, log_level_name(row->level),
                                 *row->keys ? " : " : "", row->keys);
         if (!strstr(manual, entry)) {
-            printf("# zbroker.8.in lacks%s\n", entry);
+            printf("# zbroker-events.7.in lacks%s\n", entry);
             test_ok = false;
         }
         free(entry);
     }
-    const char *section = strstr(manual, "The events, each with its level"), *end = section ? strstr(section, "\n.Sh ") : NULL;
+    const char *section = strstr(manual, "\n.Sh EVENTS\n"), *end = section ? strstr(section + 1, "\n.Sh ") : NULL;
     for (const char *at = section; at && (at = strstr(at, "\n.It Cm ")) && at < end; at++)
         entries++;
     CHECK(entries == EVENTS);
@@ -225,6 +241,7 @@ main(void)
     RUN(test_what_is_not_known_is_left_out);
     RUN(test_prose_of_ours_is_quoted_in_the_tail_only);
     RUN(test_one_quoting_rule);
+    RUN(test_who_was_cut_or_refused_is_told_with_peer_and_reason);
     RUN(test_no_name_writes_a_key_or_a_line);
     RUN(test_a_topic_that_looks_like_a_tail_is_none);
     RUN(test_the_last_tail_of_a_line_is_its_tail);

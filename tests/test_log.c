@@ -230,6 +230,30 @@ test_repeats_are_summed_up_for_each_line(void)
 }
 
 static void
+test_of_lines_that_are_alike_ten_are_written_and_all_counted(void)
+{
+    stderr_is_pipe();
+    log_open(LOG_TARGET_STDERR, LOG_DAEMON, LOG_LEVEL_INFO);
+    char line[64];
+    for (int i = 0; i < 500; i++) {
+        snprintf(line, sizeof line, "refused port %d", i);
+        log_alike(LOG_LEVEL_WARNING, "refused", line);
+    }
+    log_alike(LOG_LEVEL_WARNING, "another", "refused elsewhere");
+    char *text = pipe_text();
+    size_t lines = count_of(text, "\n");
+    CHECK(strstr(text, "warning: refused port 9\n") && strstr(text, "warning: refused elsewhere\n"));
+    free(text);
+    log_flush();
+    text = pipe_text();
+    CHECK(lines + count_of(text, "\n") < 20);
+    if (lines == 11)
+        CHECK_TEXT(text, "warning: refused port 499 (repeated 490 times)\n");
+    free(text);
+    stderr_back();
+}
+
+static void
 test_the_tick_writes_sums_that_are_due(void)
 {
     stderr_is_pipe();
@@ -360,6 +384,7 @@ main(void)
     RUN(test_nobody_can_forge_a_line);
     RUN(test_a_long_line_is_cut);
     RUN(test_repeats_are_summed_up_for_each_line);
+    RUN(test_of_lines_that_are_alike_ten_are_written_and_all_counted);
     RUN(test_the_tick_writes_sums_that_are_due);
     RUN(test_a_lasting_storm_costs_ever_fewer_lines);
     RUN(test_many_distinct_lines_lose_nothing);

@@ -55,7 +55,7 @@ test_every_row_is_one_family_with_help_and_type(void)
         if (!at)
             return;
     }
-    CHECK(i == 25);
+    CHECK(i == 33);
     size_t heads = 0;
     for (const char *line = page.data; (line = strstr(line, "# HELP ")); line++)
         heads++;
@@ -107,6 +107,20 @@ test_clearing_counters_leaves_them(void)
 }
 
 static void
+test_each_reason_of_a_side_is_a_series(void)
+{
+    side_counters_t *side = &broker->routes[1].counters.sides[SIDE_BACKEND];
+    counter_set(&side->handshake_failures[HANDSHAKE_LIMITED], 5);
+    counter_set(&side->cut[CUT_AUTH], 6);
+    counter_set(&side->queued_bytes, 7);
+    CHECK(has("zbroker_handshake_failures_total{route=\"jobs\",side=\"backend\",reason=\"limited\"} 5\n"));
+    CHECK(has("zbroker_handshake_failures_total{route=\"jobs\",side=\"backend\",reason=\"auth\"} 0\n"));
+    CHECK(has("zbroker_cut_total{route=\"jobs\",side=\"backend\",reason=\"auth\"} 6\n"));
+    CHECK(has("zbroker_queued_bytes{route=\"jobs\",side=\"backend\"} 7\n"));
+    CHECK(has("zbroker_route_engine{route=\"jobs\",engine=\"zmq\"} 1\n"));
+}
+
+static void
 test_the_histogram_is_cumulative(void)
 {
     counters_t *counters = &broker->routes[1].counters;
@@ -130,6 +144,7 @@ main(void)
     RUN(test_sides_are_those_of_the_configuration);
     RUN(test_states_are_exclusive);
     RUN(test_clearing_counters_leaves_them);
+    RUN(test_each_reason_of_a_side_is_a_series);
     RUN(test_the_histogram_is_cumulative);
     text_free(&page);
     fake_broker_destroy(&broker);

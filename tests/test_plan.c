@@ -4,8 +4,11 @@
 #include "test.h"
 
 #define HEAD "[zbroker]\nlog_level = info\n"
-#define A "[route a]\ntype = forwarder\nfrontend_bind = tcp://127.0.0.1:5001\nbackend_bind = tcp://127.0.0.1:5002\n"
-#define B "[route b]\ntype = streamer\nfrontend_bind = tcp://127.0.0.1:5003\nbackend_bind = tcp://127.0.0.1:5004\n"
+#define A "[route a]\ntype = forwarder\nfrontend_bind = tcp://127.0.0.1:5001\nbackend_bind = tcp://127.0.0.1:5002\nengine = zmq\n"
+#define WITH(engine)                                                                                                      \
+    "[route b]\ntype = streamer\nfrontend_bind = tcp://127.0.0.1:5003\nbackend_bind = tcp://127.0.0.1:5004\nengine = " #engine "\n"
+#define B WITH(zmq)
+#define WIRE WITH(wire)
 
 static conf_t *
 load(const char *text)
@@ -71,6 +74,40 @@ content_is_a_line_and_may_re_create_its_route(void)
     text_free(&text);
     plan_destroy(&plan);
     conf_destroy(&conf);
+}
+
+static void
+an_engine_re_creates_its_route(void)
+{
+    check_plan(B, WIRE, "route b: engine zmq -> wire (re-created)\n"
+                                                             "route b: frontend_heartbeat_ivl 0 -> 5s (re-created)\n"
+                                                             "route b: backend_heartbeat_ivl 0 -> 5s (re-created)\n");
+    check_plan(B, WITH(zbroker), "nothing to do\n");
+}
+
+static void
+engine_wire_takes_limits_over_while_it_runs(void)
+{
+    check_plan(WIRE, WIRE "backend_sndhwm = 5\nqueue_bytes = 1M\nmax_parts = 9\n",
+               "route b: queue_bytes 0 -> 1M (live)\nroute b: frontend_max_parts 1024 -> 9 (live)\n"
+               "route b: backend_max_parts 1024 -> 9 (live)\nroute b: backend_sndhwm 1000 -> 5 (live)\n");
+    check_plan(B, B "backend_sndhwm = 5\n", "route b: backend_sndhwm 1000 -> 5 (re-created)\n");
+}
+
+static void
+a_word_that_comes_to_another_engine_re_creates_its_route(void)
+{
+    conf_t *old = load(B), *new = load(B);
+    old->routes[0]->engine = ENGINE_WIRE;
+    new->routes[0]->engine = ENGINE_ZMQ;
+    plan_t *plan = plan_make(new, &old->settings, (const route_conf_t *const *)old->routes, old->route_count);
+    text_t text = { 0 };
+    plan_print(plan, &text);
+    CHECK_TEXT(text.data, "route b: engine wire -> zmq (re-created)\n");
+    text_free(&text);
+    plan_destroy(&plan);
+    conf_destroy(&old);
+    conf_destroy(&new);
 }
 
 static void
@@ -193,6 +230,9 @@ int
 main(void)
 {
     RUN(the_same_values_are_nothing_to_do);
+    RUN(an_engine_re_creates_its_route);
+    RUN(engine_wire_takes_limits_over_while_it_runs);
+    RUN(a_word_that_comes_to_another_engine_re_creates_its_route);
     RUN(content_is_a_line_and_may_re_create_its_route);
     RUN(an_option_re_creates_its_route_only);
     RUN(endpoints_and_limits_change_live);

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "flow/route.h"
+#include "flow/engine.h"
 #include "guard/subscribers.h"
 #include "guard/users.h"
 
@@ -58,14 +58,15 @@ open_house(house_t *self, const char *lines)
     listeners_t listeners = { 0 };
     bool connected;
     *self = (house_t){ .ctx = zmq_ctx_new(), .clients = zmq_ctx_new(), .diag = diag_new() };
-    char *text = xasprintf("[route r]\ntype = forwarder\nfrontend_bind = tcp://127.0.0.1:*\n"
+    char *text = xasprintf("[route r]\ntype = forwarder\nengine = zmq\nfrontend_bind = tcp://127.0.0.1:*\n"
                            "backend_bind = tcp://127.0.0.1:*\n%s\n", lines);
     self->conf = conf_load_text("test.ini", text, strlen(text), self->diag);
     diag_print(self->diag, stdout);
     free(text);
     self->watch = watch_new(self->ctx);
     self->guard = guard_new(self->ctx, self->watch);
-    self->services = (route_services_t){ .ctx = self->ctx, .watch = self->watch, .epoch = 1, .secure = guard_secure,
+    self->services = (route_services_t){ .engines = { [ENGINE_ZMQ] = &engine_zmq },
+                                         .ctx = self->ctx, .watch = self->watch, .epoch = 1, .secure = guard_secure,
                                          .filter_new = guard_filter_new, .filter_free = guard_filter_free,
                                          .arg = self->guard };
     const route_conf_t *conf = self->conf->routes[0];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //
 // One route with real sockets over loopback tcp, without a configuration file.
-#include "flow/route.h"
+#include "flow/engine.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -376,12 +376,26 @@ a_drained_streamer_hands_over_what_it_took_in(void)
     zmq_close(pull);
 }
 
+static void
+a_route_whose_engine_is_not_there_is_refused(void)
+{
+    diag_t *diag = diag_new();
+    counters_t counters = { 0 };
+    listeners_t none = { 0 };
+    route_conf_t conf = { .name = "r", .engine = ENGINE_WIRE };
+    CHECK(route_open(&conf, &none, &services, &counters, diag) == NULL);
+    CHECK(diag_errors(diag) == 1);
+    diag_destroy(&diag);
+}
+
 int
 main(void)
 {
     ctx = zmq_ctx_new();
     watch = watch_new(ctx);
-    services = (route_services_t){ .ctx = ctx, .watch = watch, .epoch = 0x1234567890abcdef };
+    services = (route_services_t){
+        .engines = { [ENGINE_ZMQ] = &engine_zmq }, .ctx = ctx, .watch = watch, .epoch = 0x1234567890abcdef
+    };
     RUN(a_streamer_keeps_order_and_parts);
     RUN(a_queue_answers_the_one_who_asked);
     RUN(a_reply_without_our_epoch_is_undeliverable);
@@ -392,6 +406,7 @@ main(void)
     RUN(a_capture_shows_what_passes_only_to_those_who_listen);
     RUN(a_tap_numbers_what_matches);
     RUN(a_drained_streamer_hands_over_what_it_took_in);
+    RUN(a_route_whose_engine_is_not_there_is_refused);
     zmq_ctx_shutdown(ctx);
     watch_destroy(&watch);
     zmq_ctx_term(ctx);

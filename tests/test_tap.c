@@ -2,7 +2,7 @@
 //
 // The ring between a route and those who look on, without a route: what is seen and
 // what is missed add up, and the bytes are those that were put in.
-#include "flow/tap.h"
+#include "flow/message.h"
 
 #include "test.h"
 
@@ -16,11 +16,8 @@ enum { MANY = 100000 };
 static void
 offer(tap_ring_t *ring, const char *text, size_t size)
 {
-    zmq_msg_t frame;
-    zmq_msg_init_size(&frame, size);
-    memcpy(zmq_msg_data(&frame), text, size);
-    tap_ring_offer(ring, SIDE_FRONTEND, 1, &frame, 1);
-    zmq_msg_close(&frame);
+    tap_frame_t frame = { text, size };
+    tap_ring_offer(ring, SIDE_FRONTEND, 1, &frame, 1, NULL);
 }
 
 static void
@@ -46,19 +43,21 @@ forget(tap_t **tap)
 }
 
 static void
-frames_of_every_size_come_out_as_they_went_in(void)
+check_frames(const tap_sharing_t *sharing)
 {
     static const size_t sizes[][6] = { { 0 }, { 1 }, { 220 }, { 221 }, { 100000 }, { 33, 0, 44 }, { 100, 130 }, { 100, 200, 300, 0, 500, 6 } };
     static const size_t counts[] = { 1, 1, 1, 1, 1, 3, 2, 6 };
-    tap_ring_t *ring = tap_ring_new();
+    tap_ring_t *ring = tap_ring_new(sharing);
     tap_t *tap = tap_ring_add(ring, "", 0);
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         zmq_msg_t frames[6];
+        tap_frame_t shown[6];
         for (size_t j = 0; j < counts[i]; j++) {
             zmq_msg_init_size(&frames[j], sizes[i][j]);
             memset(zmq_msg_data(&frames[j]), (int)('a' + i + j), sizes[i][j]);
+            shown[j] = (tap_frame_t){ zmq_msg_data(&frames[j]), sizes[i][j] };
         }
-        tap_ring_offer(ring, SIDE_BACKEND, 77, frames, counts[i]);
+        tap_ring_offer(ring, SIDE_BACKEND, 77, shown, counts[i], sharing ? frames : NULL);
         for (size_t j = 0; j < counts[i]; j++)
             zmq_msg_close(&frames[j]);
     }
@@ -81,9 +80,16 @@ frames_of_every_size_come_out_as_they_went_in(void)
 }
 
 static void
+frames_of_every_size_come_out_as_they_went_in(void)
+{
+    check_frames(&message_sharing);
+    check_frames(NULL);
+}
+
+static void
 a_full_ring_counts_what_it_has_no_room_for(void)
 {
-    tap_ring_t *ring = tap_ring_new();
+    tap_ring_t *ring = tap_ring_new(NULL);
     tap_t *tap = tap_ring_add(ring, "", 0);
     uint64_t offered = 0, seen = 0;
     for (int round = 0; round < 4; round++) {
@@ -111,7 +117,7 @@ a_full_ring_counts_what_it_has_no_room_for(void)
 static void
 a_tap_with_a_topic_has_room_beside_one_without(void)
 {
-    tap_ring_t *ring = tap_ring_new();
+    tap_ring_t *ring = tap_ring_new(NULL);
     tap_t *all = tap_ring_add(ring, "", 0), *some = tap_ring_add(ring, "b", 1), *later = NULL;
     uint64_t of_all = 0, of_some = 0, seen[3] = { 0 };
     const tap_message_t *message;
@@ -151,7 +157,7 @@ static void
 what_is_shared_is_bounded_by_its_size(void)
 {
     static char big[1000000];
-    tap_ring_t *ring = tap_ring_new();
+    tap_ring_t *ring = tap_ring_new(NULL);
     tap_t *tap = tap_ring_add(ring, "", 0);
     size_t seen = 0;
     for (int round = 0; round < 2; round++) {
@@ -179,7 +185,7 @@ what_is_shared_is_bounded_by_its_size(void)
 static void
 there_is_room_for_so_many(void)
 {
-    tap_ring_t *ring = tap_ring_new();
+    tap_ring_t *ring = tap_ring_new(NULL);
     tap_t *taps[TAPS_MAX];
     for (int i = 0; i < TAPS_MAX; i++)
         CHECK((taps[i] = tap_ring_add(ring, "", 0)));
@@ -236,7 +242,7 @@ read_all(void *arg)
 static void
 whoever_reads_beside_the_writer_can_tell_what_it_missed(void)
 {
-    reader_t reader = { .ring = tap_ring_new() };
+    reader_t reader = { .ring = tap_ring_new(NULL) };
     tap_ring_t *ring = reader.ring;
     reader.taps[0] = tap_ring_add(ring, "", 0);
     reader.taps[1] = tap_ring_add(ring, "", 0);

@@ -130,6 +130,18 @@ test_shown_text_keeps_its_direction(void)
 }
 
 static void
+test_escaped_text_can_be_told_from_any_other(void)
+{
+    text_t text = { 0 };
+    text_escaped(&text, "a \\\"\x00\xc3\xa4\n~", 9);
+    CHECK_TEXT(text.data, "a \\x5c\\x22\\x00\\xc3\\xa4\\x0a~");
+    text_clear(&text);
+    text_escaped(&text, "", 0);
+    CHECK_TEXT(text.data, "");
+    text_free(&text);
+}
+
+static void
 test_arrays_grow_by_doubling(void)
 {
     int *array = NULL;
@@ -164,6 +176,7 @@ main(void)
     RUN(test_an_unused_text_is_an_empty_string);
     RUN(test_utf8_is_what_rfc_3629_allows);
     RUN(test_shown_text_can_do_no_harm);
+    RUN(test_escaped_text_can_be_told_from_any_other);
     RUN(test_shown_text_keeps_its_direction);
     RUN(test_arrays_grow_by_doubling);
     RUN(test_times_are_rfc_3339);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 // What the subscriptions of a forwarder are kept in: slab, topics, idset and bag.
 #include "base/hash.h"
+#include "base/idset.h"
 #include "base/slab.h"
 #include "flow/topics.h"
 #include "guard/bag.h"
-#include "guard/idset.h"
 
 #include "test.h"
 

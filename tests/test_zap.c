@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "flow/route.h"
+#include "flow/engine.h"
 #include "guard/admit.h"
 #include "guard/cert.h"
 #include "guard/users.h"
@@ -90,7 +90,7 @@ typedef struct {
 static conf_t *
 read_conf(const char *lines, diag_t *diag)
 {
-    char *text = xasprintf("[route r]\ntype = streamer\nfrontend_bind = tcp://127.0.0.1:*\n"
+    char *text = xasprintf("[route r]\ntype = streamer\nengine = zmq\nfrontend_bind = tcp://127.0.0.1:*\n"
                            "backend_bind = tcp://127.0.0.1:*\nhandshake_ivl = 1m\n%s\n", lines);
     conf_t *conf = conf_load_text("test.ini", text, strlen(text), diag);
     diag_print(diag, stdout);
@@ -121,7 +121,8 @@ static bool
 start(house_t *self)
 {
     listeners_t listeners = { 0 };
-    self->services = (route_services_t){ .ctx = self->ctx, .watch = self->watch, .epoch = 1, .secure = guard_secure,
+    self->services = (route_services_t){ .engines = { [ENGINE_ZMQ] = &engine_zmq },
+                                         .ctx = self->ctx, .watch = self->watch, .epoch = 1, .secure = guard_secure,
                                          .filter_new = guard_filter_new, .filter_free = guard_filter_free,
                                          .arg = self->guard };
     const route_conf_t *conf = self->conf->routes[0];

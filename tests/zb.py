@@ -27,6 +27,9 @@ there to end what hangs, not to judge a machine. No test fails for a time: it
 waits for a condition, prints figures (at_once), and does not take a moment of
 quiet for the end. ZB_SLOW multiplies every limit once more, for sanitizers.
 
+ZB_ENGINE=wire or =zmq forces an engine on every route that can have it and names
+none itself, in every file that write makes.
+
 ZB_BUILDDIR and ZB_SRCDIR say where programs and sources are (`make check' sets
 them); ZB_DAEMON is the command that is run in place of ZB_BUILDDIR/zbroker.
 """
@@ -57,6 +60,8 @@ SRCDIR = os.environ.get("ZB_SRCDIR", os.path.dirname(os.path.dirname(os.path.abs
 BUILDDIR = os.environ.get("ZB_BUILDDIR", os.path.join(SRCDIR, "build"))
 HEAVY = float(os.environ.get("ZB_SLOW", "1"))  # how much more memory and processor time this build takes
 SLOW = 6 * HEAVY
+ENGINE = os.environ.get("ZB_ENGINE")
+WIRE = ENGINE != "zmq"  # auto takes it where it can do what the route asks for
 LIMIT = 60
 
 os.umask(0o022)  # what others may write to is refused
@@ -87,6 +92,23 @@ def folder():
     return path
 
 
+# What engine wire cannot do: zbroker.ini(5), the key `engine'.
+NOT_WIRE = re.compile(r"""^ \s* \w+ \s* = .* \b (inproc|pgm|epgm|norm|tipc|ws|wss|udp|vmci) ://
+                        | ^ (frontend|backend)_type \s* = \s* (STREAM|CLIENT|CHANNEL)
+                        | ^ (\w+_)? (security \s* = \s* gssapi | socks_ | metadata | hello_msg | disconnect_msg | hiccup_msg)""", re.M | re.X | re.I)
+
+
+def with_engine(text, engine=ENGINE):
+    """The text of an ini file, with ENGINE for each route that can have it and names none. Lines keep their numbers within a section."""
+    sections = re.split(r"^(?=\[)", text, flags=re.M)
+    defaults = "".join(section for section in sections if section.startswith("[defaults]"))
+    for i, section in enumerate(sections):
+        fits = engine != "wire" or not NOT_WIRE.search(defaults + section)
+        if engine and fits and section.startswith("[route ") and not re.search(r"^engine\s*=", section, re.M):
+            sections[i] = f"{section.rstrip()}\nengine = {engine}\n" + section[len(section.rstrip()) + 1:]
+    return "".join(sections)
+
+
 @contextlib.contextmanager
 def as_user(uid):
     """In the block, files and sockets are opened as that user."""
@@ -110,7 +132,9 @@ def changed_to(uid):
 
 
 def write(path, text, mode=0o644):
-    """Write a file, text or bytes, and return its path."""
+    """Write a file, text (with_engine) or bytes, and return its path."""
+    if isinstance(text, str):
+        text = with_engine(text)
     with open(path, "wb") as out:
         out.write(text if isinstance(text, bytes) else text.encode())
     os.chmod(path, mode)

@@ -30,13 +30,24 @@ def frame(body, more=False):
 
 
 class Raw:
-    """A PUSH of ours. It keeps what it gets."""
+    """A socket of ours, a PUSH unless KIND says another. It keeps what it gets."""
 
-    def __init__(self, port):
+    def __init__(self, port, kind=b"PUSH"):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=10 * zb.SLOW)
-        self.socket.sendall(GREETING + ready(b"PUSH"))
+        self.socket.sendall(GREETING + ready(kind))
         self.got = b""
         self.wait(b"READY", 1)
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def wait_end(self):
+        """Until the other side has closed."""
+        try:
+            while got := self.socket.recv(65536):
+                self.got += got
+        except ConnectionError:
+            pass
 
     def wait(self, word, count):
         while self.got.count(word) < count:

@@ -63,7 +63,10 @@ broker_find(broker_t *self, const char *name, broker_route_t *route)
 void
 broker_status(const broker_t *self, broker_status_t *status)
 {
+    const memory_t *memory = self->setup->services.memory;
     *status = self->status;
+    status->message_bytes = memory ? memory_taken(memory) : 0;
+    status->max_memory = memory ? memory_limit_of(memory) : 0;
     status->reload_problems = self->reload_problems.size ? self->reload_problems.data : "";
 }
 
@@ -71,12 +74,6 @@ const conf_t *
 broker_conf(const broker_t *self)
 {
     return self->conf;
-}
-
-watch_t *
-broker_watch(const broker_t *self)
-{
-    return self->setup->services.watch;
 }
 
 bool
@@ -252,6 +249,7 @@ broker_destroy(broker_t **self_p)
         slot_free(self, slot);
     }
     free(self->slots);
+    self->count = 0;
     text_free(&self->reload_problems);
     guarding_end(self);
     conf_destroy(&self->conf);

@@ -39,6 +39,7 @@ typedef struct {
     bool reload_ok;                 // the last one
     const char *reload_problems;    // why it failed, one a line; "" when it did not
     bool stopping;
+    uint64_t message_bytes, max_memory; // taken by messages that we hold ourselves, and the limit
 } broker_status_t;
 
 size_t broker_count(const broker_t *self);
@@ -47,7 +48,9 @@ bool broker_find(broker_t *self, const char *name, broker_route_t *route);
 void broker_no_route(broker_t *self, const char *name, text_t *error); // says so: "no route price; did you mean prices?"
 void broker_status(const broker_t *self, broker_status_t *status);
 const conf_t *broker_conf(const broker_t *self);                  // of [zbroker]; its routes are the broker's own
-watch_t *broker_watch(const broker_t *self);
+
+// Call FN for each client of ROUTE (NULL: of all), oldest first, from a copy: FN may call us.
+void broker_clients(broker_t *self, const char *route, client_fn_t *fn, void *arg);
 
 // Verbs. 0, or -1 with the reason in ERROR.
 typedef enum { VERB_PAUSE, VERB_RESUME, VERB_DRAIN, VERB_DISABLE, VERB_ENABLE } verb_t;

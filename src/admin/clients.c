@@ -4,13 +4,59 @@
 #include "admin/clients.h"
 #include "admin/table.h"
 #include "base/clock.h"
+#include "base/mem.h"
 
 #include <string.h>
+
+// What is counted of each, in the order of JSON and of the columns.
+static const struct {
+    const char *key, *heading; // NULL: no column
+    size_t offset;
+} figures[] = {
+    { "messages_received", "RECEIVED", offsetof(client_t, messages_received) },
+    { "messages_sent", "SENT", offsetof(client_t, messages_sent) },
+    { "received_bytes", NULL, offsetof(client_t, received_bytes) },
+    { "sent_bytes", NULL, offsetof(client_t, sent_bytes) },
+    { "queued", "QUEUED", offsetof(client_t, queued) },
+    { "queued_bytes", "QUEUED_BYTES", offsetof(client_t, queued_bytes) },
+    { "dropped", "DROPPED", offsetof(client_t, dropped) },
+    { "subscriptions", "SUBSCRIPTIONS", offsetof(client_t, subscriptions) },
+    { "idle_ms", "IDLE_MS", offsetof(client_t, idle_ms) },
+};
+
+static int64_t
+figure(const client_t *client, size_t i)
+{
+    int64_t number;
+    memcpy(&number, (const char *)client + figures[i].offset, sizeof number);
+    return number;
+}
+
+// --- JSON --------------------------------------------------------------------------
 
 typedef struct {
     json_t *json;
     size_t count, max;
 } writing_t;
+
+static void
+write_figure(json_t *json, const char *key, int64_t number)
+{
+    if (number < 0)
+        json_null(json, key);
+    else
+        json_int(json, key, number);
+}
+
+static void
+write_routing_id(json_t *json, const client_t *client)
+{
+    text_t id = { 0 };
+    if (client->routing_id)
+        text_escaped(&id, client->routing_id, client->routing_id_size);
+    json_string(json, "routing_id", id.data);
+    text_free(&id);
+}
 
 static void
 write_one(const client_t *client, void *arg)
@@ -28,6 +74,12 @@ write_one(const client_t *client, void *arg)
     json_string(self->json, "user", client->user);
     json_string(self->json, "connected_at", since);
     json_int(self->json, "backlog_bytes", client->backlog_bytes);
+    json_string(self->json, "socket_type", client->socket_type);
+    json_string(self->json, "zmtp", client->zmtp);
+    json_string(self->json, "mechanism", client->mechanism);
+    for (size_t i = 0; i < COUNT(figures); i++)
+        write_figure(self->json, figures[i].key, figure(client, i));
+    write_routing_id(self->json, client);
     json_object_end(self->json);
 }
 
@@ -35,11 +87,26 @@ void
 clients_write(json_t *json, broker_t *broker, const char *route, size_t max)
 {
     writing_t writing = { .json = json, .max = max };
-    watch_t *watch = broker_watch(broker);
     json_array(json, "clients");
-    if (watch)
-        watch_each(watch, route, write_one, &writing);
+    broker_clients(broker, route, write_one, &writing);
     json_array_end(json);
+}
+
+// --- a table -----------------------------------------------------------------------
+
+static void
+print_figure(table_t *table, int64_t number)
+{
+    if (number < 0)
+        table_cell(table, "-");
+    else
+        table_cell(table, "%" PRId64, number);
+}
+
+static void
+print_word(table_t *table, const char *word)
+{
+    table_cell(table, "%s", word ? word : "");
 }
 
 static void
@@ -57,10 +124,13 @@ print_one(const client_t *client, void *arg)
     table_cell(table, "%s", peer.data);
     table_cell(table, "%s", user.data);
     table_cell(table, "%s", since);
-    if (client->backlog_bytes < 0)
-        table_cell(table, "-");
-    else
-        table_cell(table, "%" PRId64, client->backlog_bytes);
+    print_figure(table, client->backlog_bytes);
+    print_word(table, client->socket_type);
+    print_word(table, client->zmtp);
+    print_word(table, client->mechanism);
+    for (size_t i = 0; i < COUNT(figures); i++)
+        if (figures[i].heading)
+            print_figure(table, figure(client, i));
     text_free(&peer);
     text_free(&user);
 }
@@ -68,13 +138,16 @@ print_one(const client_t *client, void *arg)
 void
 clients_print(text_t *out, broker_t *broker, const char *route)
 {
-    static const column_t columns[] = {
-        { "ID", 1 }, { "ROUTE", 0 }, { "SIDE", 0 }, { "PEER", 0 }, { "USER", 0 }, { "CONNECTED_AT", 0 }, { "BACKLOG_BYTES", 1 },
+    column_t columns[10 + COUNT(figures)] = {
+        { "ID", 1 },           { "ROUTE", 0 },         { "SIDE", 0 }, { "PEER", 0 }, { "USER", 0 },
+        { "CONNECTED_AT", 0 }, { "BACKLOG_BYTES", 1 }, { "TYPE", 0 }, { "ZMTP", 0 }, { "MECHANISM", 0 },
     };
-    table_t table = table_on(columns, sizeof columns / sizeof *columns);
-    watch_t *watch = broker_watch(broker);
-    if (watch)
-        watch_each(watch, route, print_one, &table);
+    size_t count = 10;
+    for (size_t i = 0; i < COUNT(figures); i++)
+        if (figures[i].heading)
+            columns[count++] = (column_t){ figures[i].heading, 1 };
+    table_t table = table_on(columns, count);
+    broker_clients(broker, route, print_one, &table);
     table_print(&table, out);
     table_free(&table);
 }

@@ -34,14 +34,26 @@ guarding_read(broker_t *self, const route_conf_t *const *confs, size_t count, po
     return *policy_p ? 0 : -1;
 }
 
+void
+guarding_use(broker_t *self, policy_t **policy_p)
+{
+    if (!*policy_p)
+        return;
+    guard_use(self->setup->guard, policy_p);
+    for (size_t i = 0; i < self->count; i++)
+        if (self->slots[i]->route)
+            route_look(self->slots[i]->route);
+    for (retired_t *leaving = self->retired; leaving; leaving = leaving->next)
+        route_look(leaving->route);
+}
+
 int
 guarding_tell(broker_t *self, const route_conf_t *const *confs, size_t count, diag_t *diag)
 {
     policy_t *policy = NULL;
     if (guarding_read(self, confs, count, &policy, diag) == -1)
         return -1;
-    if (policy)
-        guard_use(self->setup->guard, &policy);
+    guarding_use(self, &policy);
     policy_free(&policy);
     return 0;
 }

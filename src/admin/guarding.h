@@ -11,6 +11,9 @@
 // the caller's and stays NULL without a guard. 0, or -1 with DIAG.
 int guarding_read(broker_t *self, const route_conf_t *const *confs, size_t count, policy_t **policy_p, diag_t *diag);
 
+// Put it in force, which routes with connections of their own are told of at once. NULL: nothing to do.
+void guarding_use(broker_t *self, policy_t **policy_p);
+
 // Read, and put it in force. 0, or -1 with DIAG: what was in force stays.
 int guarding_tell(broker_t *self, const route_conf_t *const *confs, size_t count, diag_t *diag);
 

@@ -3,6 +3,7 @@
 
 #include "admin/metrics.h"
 #include "admin/stats.h"
+#include "conf/engine.h"
 
 #include <string.h>
 
@@ -127,6 +128,13 @@ write_up(writer_t *writer)
 }
 
 static void
+write_engine(writer_t *writer)
+{
+    EACH_ROUTE(writer, route)
+    put_uint(writer, "", LABELS({ "route", route.conf->name }, { "engine", engine_name(route.conf->engine) }), 1);
+}
+
+static void
 write_dropped(writer_t *writer)
 {
     EACH_ROUTE(writer, route)
@@ -166,16 +174,40 @@ write_sizes(writer_t *writer)
     }
 }
 
+// The counters of a side for COUNT reasons, of which the first is the metric's.
 static void
-write_handshakes(writer_t *writer)
+write_side_reasons(writer_t *writer, unsigned count, const char *(*name)(unsigned reason))
 {
     EACH_ROUTE(writer, route)
     for (int side = 0; side < SIDES; side++)
-        for (int reason = 0; reason < HANDSHAKE_REASONS && stats_has_side(&route, (side_t)side); reason++)
+        for (unsigned reason = 0; reason < count && stats_has_side(&route, (side_t)side); reason++)
             put_uint(writer, "",
-                     LABELS({ "route", route.conf->name }, { "side", side_name((side_t)side) },
-                            { "reason", handshake_reason_name((handshake_reason_t)reason) }),
-                     counter_get(&route.counters->sides[side].handshake_failures[reason]));
+                     LABELS({ "route", route.conf->name }, { "side", side_name((side_t)side) }, { "reason", name(reason) }),
+                     counter_get(counter_in(&route.counters->sides[side], writer->metric->offset) + reason));
+}
+
+static const char *
+handshake_name(unsigned reason)
+{
+    return handshake_reason_name((handshake_reason_t)reason);
+}
+
+static void
+write_handshakes(writer_t *writer)
+{
+    write_side_reasons(writer, HANDSHAKE_REASONS, handshake_name);
+}
+
+static const char *
+cut_name(unsigned reason)
+{
+    return cut_reason_name((cut_reason_t)reason);
+}
+
+static void
+write_cut(writer_t *writer)
+{
+    write_side_reasons(writer, CUT_REASONS, cut_name);
 }
 
 static void
@@ -239,6 +271,18 @@ write_rss(writer_t *writer)
 }
 
 static void
+write_message_bytes(writer_t *writer)
+{
+    put_uint(writer, "", NULL, 0, writer->status.message_bytes);
+}
+
+static void
+write_max_memory(writer_t *writer)
+{
+    put_uint(writer, "", NULL, 0, writer->status.max_memory);
+}
+
+static void
 write_open_fds(writer_t *writer)
 {
     put_uint(writer, "", NULL, 0, (uint64_t)writer->process.open_fds);
@@ -258,23 +302,31 @@ static const metric_t metrics[] = {
     { "zbroker_build_info", "gauge", "Versions of zbroker and of the libraries it runs with; always 1.", write_build_info, 0, 0 },
     { "zbroker_route_state", "gauge", "1 for the state a route is in, 0 for the others.", write_state, 0, 0 },
     { "zbroker_route_up", "gauge", "1 while a route is running, 0 in any other state.", write_up, 0, 0 },
+    { "zbroker_route_engine", "gauge", "The engine that moves the messages of a route; always 1.", write_engine, 0, 0 },
     { "zbroker_messages_received_total", "counter", "Whole messages received from a side.", OF_SIDE(messages_received, TRAFFIC) },
     { "zbroker_messages_sent_total", "counter", "Whole messages sent to a side.", OF_SIDE(messages_sent, TRAFFIC) },
     { "zbroker_received_bytes_total", "counter", "Payload bytes of all frames received from a side.", OF_SIDE(received_bytes, TRAFFIC) },
     { "zbroker_sent_bytes_total", "counter", "Payload bytes of all frames sent to a side.", OF_SIDE(sent_bytes, TRAFFIC) },
     { "zbroker_messages_dropped_total", "counter", "Messages that were not delivered, by reason.", write_dropped, 0, 0 },
+    { "zbroker_messages_requeued_total", "counter", "Messages given to another worker, because the first broke off before they were written.", OF_ROUTE(requeued) },
     { "zbroker_capture_dropped_total", "counter", "Messages that the capture had no room for.", OF_ROUTE(capture_dropped) },
     { "zbroker_blocked_seconds_total", "counter", "Time a side took no messages while some waited for it.", write_blocked, 0, TRAFFIC & ~SIDE(SIDE_CAPTURE) },
+    { "zbroker_queued_messages", "gauge", "Messages that wait for the peers of a side now.", OF_SIDE(queued, TRAFFIC) },
+    { "zbroker_queued_bytes", "gauge", "Payload bytes of the messages that wait for the peers of a side now.", OF_SIDE(queued_bytes, TRAFFIC) },
     { "zbroker_message_size_bytes", "histogram", "Payload size of the messages received from all sides.", write_sizes, 0, 0 },
     { "zbroker_connections", "gauge", "Peers connected to a side now, where the transport has connections.", OF_SIDE(connections, TRAFFIC) },
     { "zbroker_connections_accepted_total", "counter", "Connections made to or by a side.", OF_SIDE(accepted, TRAFFIC) },
     { "zbroker_disconnections_total", "counter", "Connections of a side that ended.", OF_SIDE(disconnections, TRAFFIC) },
-    { "zbroker_handshake_failures_total", "counter", "Connections that failed before the first message, by reason.", write_handshakes, 0, 0 },
-    { "zbroker_auth_total", "counter", "Decisions about peers that asked to be let in.", write_auth, 0, 0 },
+    { "zbroker_handshake_failures_total", "counter", "Connections that failed before the first message, by reason.", write_handshakes, offsetof(side_counters_t, handshake_failures), 0 },
+    { "zbroker_cut_total", "counter", "Connections that zbroker ended after their handshake, by reason.", write_cut, offsetof(side_counters_t, cut), 0 },
+    { "zbroker_heartbeat_timeouts_total", "counter", "Peers of a side that gave no sign of life in time.", OF_SIDE(heartbeat_timeouts, TRAFFIC) },
+    { "zbroker_auth_total", "counter", "Authentication decisions, by result.", write_auth, 0, 0 },
     { "zbroker_subscriptions", "gauge", "Topics that the subscribers of a route ask for now.", OF_ROUTE(subscriptions) },
     { "zbroker_config_reloads_total", "counter", "Reloads of the configuration, by result.", write_reloads, 0, 0 },
     { "zbroker_config_last_reload_successful", "gauge", "1 if the last reload worked, 0 if the old configuration stayed.", write_reload_ok, 0, 0 },
     { "zbroker_config_last_reload_success_timestamp_seconds", "gauge", "When the configuration that runs was loaded, since the epoch.", write_reload_time, 0, 0 },
+    { "zbroker_memory_bytes", "gauge", "Memory that messages take in routes of engine wire.", write_message_bytes, 0, 0 },
+    { "zbroker_memory_max_bytes", "gauge", "Memory that messages may take in routes of engine wire.", write_max_memory, 0, 0 },
     { "process_cpu_seconds_total", "counter", "User and system time of the process.", write_cpu, 0, 0 },
     { "process_resident_memory_bytes", "gauge", "Memory of the process in use.", write_rss, 0, 0 },
     { "process_open_fds", "gauge", "Open file descriptors.", write_open_fds, 0, 0 },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 // parts.h - what the broker is made of. Only for the files that are the broker:
-// broker, slot, retire, ready, takeover, reload, verbs and guarding. Everybody else
-// has broker.h.
+// broker, slot, retire, ready, takeover, reload, verbs, connected and guarding.
+// Everybody else has broker.h.
 
 #ifndef ZB_PARTS_H
 #define ZB_PARTS_H

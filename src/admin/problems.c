@@ -192,6 +192,14 @@ minute_problems(problems_t *self, const broker_route_t *route)
             problem(self, PROBLEM_WARNING, "%" PRIu64 " %s in the last minute", growth[i], growth[i] == 1 ? words[i].one : words[i].many);
 }
 
+static void
+endpoint_problem(side_t side, const char *endpoint, const char *reason, int64_t since_ms, void *problems)
+{
+    (void)side;
+    int64_t seconds = (clock_wall_ns() / 1000000 - since_ms) / 1000;
+    problem(problems, PROBLEM_WARNING, "%s: not connected for %" PRId64 " s: %s", endpoint, seconds > 0 ? seconds : 0, reason);
+}
+
 static int
 worse_first(const void *a, const void *b)
 {
@@ -219,6 +227,8 @@ problems_of(const broker_route_t *route, problem_t problems[PROBLEMS_MAX])
         running_problems(&self, route);
     }
     minute_problems(&self, route);
+    if (route->route)
+        route_endpoints_down(route->route, endpoint_problem, &self);
     qsort(problems, self.count, sizeof *problems, worse_first);
     return self.count;
 }

@@ -10,9 +10,9 @@
 typedef enum { PROBLEM_ERROR, PROBLEM_WARNING, PROBLEM_INFO } problem_level_t;
 typedef struct {
     problem_level_t level;
-    char text[300];
+    char text[600];
 } problem_t;
-#define PROBLEMS_MAX 8
+#define PROBLEMS_MAX 32
 
 // The worst first. Returns how many.
 size_t problems_of(const broker_route_t *route, problem_t problems[PROBLEMS_MAX]);

@@ -37,12 +37,11 @@ make_ready(broker_t *self, const conf_t *wanted, policy_t **policy_p, const plan
     listener_make_way_for(NULL);
     if (rc == -1)
         return -1;
-    if (*policy_p)
-        guard_use(self->setup->guard, policy_p);
+    guarding_use(self, policy_p);
     for (size_t i = 0; i < plan->count; i++)
         rc |= ready_open(self, &plan->steps[i], &ready[i], diag);
-    if (rc == -1 && *policy_p) // what was in force
-        guard_use(self->setup->guard, policy_p);
+    if (rc == -1) // what was in force
+        guarding_use(self, policy_p);
     return rc;
 }
 

@@ -8,6 +8,7 @@
 #include "admin/table.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "conf/engine.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +101,7 @@ add_route_row(request_t *request, const broker_route_t *route, void *context)
     for (int side = 0; side < SIDES; side++)
         add_endpoints(table, route, (side_t)side);
     table_cell(table, "%s", problem.data);
+    table_cell(table, "%s", engine_name(route->conf->engine));
     text_free(&problem);
 }
 
@@ -111,6 +113,7 @@ show_routes(request_t *request)
         { "ROUTE", 0 },           { "TYPE", 0 },          { "STATE", 0 },    { "BLOCKED", 0 }, { "SINCE", 0 },
         { "IN/S", 1 },            { "OUT/S", 1 },         { "FRONTEND_CLIENTS", 1 }, { "BACKEND_CLIENTS", 1 },
         { "FRONTEND", 0 },        { "BACKEND", 0 },       { "INGRESS", 0 },  { "CAPTURE", 0 }, { "PROBLEM", 0 },
+        { "ENGINE", 0 },
     };
     // clang-format on
     if (request->json)
@@ -137,6 +140,14 @@ static const struct {
     { SIDE_CAPTURE, offsetof(side_counters_t, messages_sent) },
 };
 
+// A column never moves: reasons that came later stand at the end.
+static void
+add_dropped(table_t *table, const broker_route_t *route, drop_reason_t from, drop_reason_t to)
+{
+    for (drop_reason_t reason = from; reason < to; reason++)
+        table_cell(table, "%" PRIu64, STATS(route, dropped[reason]));
+}
+
 static void
 add_stats_row(request_t *request, const broker_route_t *route, void *context)
 {
@@ -161,14 +172,15 @@ add_stats_row(request_t *request, const broker_route_t *route, void *context)
         else
             table_cell(table, "-");
     }
-    for (int i = 0; i < DROP_REASONS; i++)
-        table_cell(table, "%" PRIu64, STATS(route, dropped[i]));
+    add_dropped(table, route, 0, DROP_PEER_LOST);
     table_cell(table, "%" PRIu64, STATS(route, capture_dropped));
     table_cell(table, "%.0f", route->bytes_in_1s);
     table_cell(table, "%.0f", route->bytes_out_1s);
     table_cell(table, "%" PRIu64, counter_get(&route->counters->sides[SIDE_FRONTEND].connections));
     table_cell(table, "%" PRIu64, counter_get(&route->counters->sides[SIDE_BACKEND].connections));
     table_cell(table, "%.1f%%", route->blocked_share * 100);
+    add_dropped(table, route, DROP_PEER_LOST, DROP_REASONS);
+    table_cell(table, "%" PRIu64, STATS(route, requeued));
 }
 
 void
@@ -185,9 +197,10 @@ show_stats(request_t *request)
         { "HWM", 1 }, { "UNDELIVERABLE", 1 }, { "ACL", 1 }, { "QUOTA", 1 }, { "STALLED", 1 }, { "SHUTDOWN", 1 },
         { "CAPTURE_DROPPED", 1 }, { "BYTES_IN/1S", 1 }, { "BYTES_OUT/1S", 1 },
         { "FRONTEND_CLIENTS", 1 }, { "BACKEND_CLIENTS", 1 }, { "BLOCKED/60S", 1 },
+        { "PEER_LOST", 1 }, { "TIMEOUT", 1 }, { "EXPIRED", 1 }, { "REQUEUED", 1 },
     };
     // clang-format on
-    _Static_assert(COUNT(columns) == 8 + COUNT(side_columns) + DROP_REASONS + 6, "a cell for each column");
+    _Static_assert(COUNT(columns) == 8 + COUNT(side_columns) + DROP_REASONS + 7, "a cell for each column");
     if (request->json)
         show_json_routes(request, add_json_route);
     else

@@ -7,6 +7,7 @@
 #include "admin/problems.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "conf/engine.h"
 
 #include <dirent.h>
 #include <limits.h>
@@ -176,6 +177,36 @@ json_rounded(json_t *json, const char *key, double value)
     json_real(json, key, (double)(int64_t)(value * 1000 + 0.5) / 1000);
 }
 
+typedef struct {
+    json_t *json;
+    const char *route; // NULL: it is clear which one
+} down_t;
+
+static void
+write_down(side_t side, const char *endpoint, const char *reason, int64_t since_ms, void *arg)
+{
+    const down_t *self = arg;
+    json_object(self->json, NULL);
+    if (self->route)
+        json_string(self->json, "route", self->route);
+    json_string(self->json, "side", side_name(side));
+    json_string(self->json, "endpoint", endpoint);
+    json_string(self->json, "reason", reason);
+    json_time(self->json, "since", since_ms * 1000000);
+    json_object_end(self->json);
+}
+
+static void
+write_all_down(json_t *json, broker_t *broker)
+{
+    broker_route_t route;
+    json_array(json, "endpoints_down");
+    for (size_t i = 0; broker_at(broker, i, &route); i++)
+        if (route.route)
+            route_endpoints_down(route.route, write_down, &(down_t){ json, route.conf->name });
+    json_array_end(json);
+}
+
 void
 stats_status(json_t *json, broker_t *broker)
 {
@@ -208,8 +239,11 @@ stats_status(json_t *json, broker_t *broker)
     json_bool(json, "stopping", status.stopping);
     json_rounded(json, "cpu_seconds", process.cpu_seconds);
     json_int(json, "rss_bytes", process.rss_bytes);
+    json_uint(json, "message_bytes", status.message_bytes);
+    json_uint(json, "max_memory", status.max_memory);
     json_int(json, "open_fds", process.open_fds);
     json_int(json, "max_fds", process.max_fds);
+    write_all_down(json, broker);
 }
 
 static void
@@ -258,6 +292,13 @@ write_side(json_t *json, const broker_route_t *route, side_t side)
     json_uint(json, "received_bytes", STATS(route, sides[side].received_bytes));
     json_uint(json, "sent_bytes", STATS(route, sides[side].sent_bytes));
     json_rounded(json, "blocked_seconds", stats_blocked_seconds(route, side));
+    json_uint(json, "queued_messages", counter_get(&route->counters->sides[side].queued));
+    json_uint(json, "queued_bytes", counter_get(&route->counters->sides[side].queued_bytes));
+    json_uint(json, "heartbeat_timeouts", STATS(route, sides[side].heartbeat_timeouts));
+    json_object(json, "cut");
+    for (int i = 0; i < CUT_REASONS; i++)
+        json_uint(json, cut_reason_name((cut_reason_t)i), STATS(route, sides[side].cut[i]));
+    json_object_end(json);
     json_object(json, "handshake_failures");
     for (int i = 0; i < HANDSHAKE_REASONS; i++)
         json_uint(json, handshake_reason_name((handshake_reason_t)i), STATS(route, sides[side].handshake_failures[i]));
@@ -294,6 +335,10 @@ write_state(json_t *json, const broker_route_t *route)
         json_string(json, "text", problems[i].text);
         json_object_end(json);
     }
+    json_array_end(json);
+    json_array(json, "endpoints_down");
+    if (route->route)
+        route_endpoints_down(route->route, write_down, &(down_t){ json, NULL });
     json_array_end(json);
 }
 
@@ -380,7 +425,7 @@ stats_route(json_t *json, broker_t *broker, const broker_route_t *route, stats_d
     json_object(json, NULL);
     json_string(json, "name", route->conf->name);
     json_string(json, "type", route->conf->pattern->name);
-    json_string(json, "engine", route->conf->engine == ENGINE_ZBROKER ? "zbroker" : "zmq_proxy");
+    json_string(json, "engine", engine_name(route->conf->engine));
     write_state(json, route);
     for (int side = 0; side < SIDES; side++)
         write_side(json, route, (side_t)side);
@@ -392,6 +437,7 @@ stats_route(json_t *json, broker_t *broker, const broker_route_t *route, stats_d
     for (int i = 0; i < DROP_REASONS; i++)
         json_uint(json, drop_reason_name((drop_reason_t)i), STATS(route, dropped[i]));
     json_object_end(json);
+    json_uint(json, "messages_requeued", STATS(route, requeued));
     json_uint(json, "capture_dropped", STATS(route, capture_dropped));
     json_uint(json, "subscriptions", counter_get(&route->counters->subscriptions));
     write_sizes(json, route);

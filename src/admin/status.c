@@ -36,6 +36,8 @@ print_status(request_t *request)
     put_duration(out, (clock_wall_ns() - status.started_wall_ns) / 1000000000);
     text_add(out, "), cpu %.1f s, memory %" PRId64 " kB, descriptors %" PRId64 " of %" PRId64 "\n", process.cpu_seconds,
              process.rss_bytes / 1024, process.open_fds, process.max_fds);
+    text_add(out, "messages of engine wire take %" PRIu64 " kB, max_memory %" PRIu64 " kB\n", status.message_bytes / 1024,
+             status.max_memory / 1024);
     text_add(out, "configuration ");
     text_shown(out, broker_conf(request->broker)->file, strlen(broker_conf(request->broker)->file));
     text_add(out, " of %s, reloads %" PRIu64 " good %" PRIu64 " bad, the last one %s, log_level %s\n", reloaded, status.reloads_success,

@@ -523,7 +523,7 @@ tapping_new(tapper_t *tapper, tapping_conf_t *conf, int fd, text_t *error)
     broker_route_t route;
     if (!broker_find(tapper->broker, conf->route, &route)) {
         broker_no_route(tapper->broker, conf->route, error);
-    } else if (route.conf->engine != ENGINE_ZBROKER) {
+    } else if (route.conf->engine == ENGINE_ZMQ_PROXY) {
         text_add(error, "route %s: engine = zmq_proxy cannot be tapped", conf->route);
     } else if (!route.route) {
         text_add(error, "route %s is %s", conf->route, route_state_name(route.state));

@@ -2,6 +2,7 @@
 // verbs.c - what an operator does to one route: broker_verb, broker_clear and
 // broker_kick of broker.h.
 
+#include "admin/connected.h"
 #include "admin/retire.h"
 #include "admin/slot.h"
 #include "base/clock.h"
@@ -131,7 +132,7 @@ broker_kick(broker_t *self, const char *route, const char *client, text_t *error
         return -1;
     char *end;
     unsigned long long id = strtoull(client, &end, 10);
-    if (*client && *client != '-' && !*end && watch_kick(broker_watch(self), route, id) == 0) {
+    if (*client && *client != '-' && !*end && connected_kick(self, route, id) == 0) {
         log_event(EVENT_CLIENT_KICKED, EVENT_TEXT("route", route), EVENT_NUMBER("client", id));
         return 0;
     }

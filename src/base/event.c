@@ -23,6 +23,10 @@ static const event_row_t rows[] = {
         "wanted descriptors room"),
     ROW(EVENT_PROCESS_FULL, "process-full", WARNING, "the process is full ({why}): newcomers wait", "reason"),
     ROW(EVENT_PROCESS_ROOM, "process-room", WARNING, "the process has room for clients again", ""),
+    ROW(EVENT_MEMORY_SHORT, "memory-short", WARNING,
+        "messages take {bytes} bytes, max_memory is {limit}: nothing new is accepted or read", "bytes limit"),
+    ROW(EVENT_MEMORY_ROOM, "memory-room", NOTICE, "messages take {bytes} bytes: they are accepted and read again",
+        "bytes limit"),
     ROW(EVENT_WATCHDOG, "watchdog", ERROR, "watchdog: a thread has not answered for {ms} ms", "ms"),
     ROW(EVENT_UNUSED_SOCKET, "unused-socket", WARNING, "socket activation: no route binds {address} ({name})",
         "address name"),
@@ -48,8 +52,12 @@ static const event_row_t rows[] = {
         "route endpoint reason"),
     ROW(EVENT_CONNECT_FAILED, "connect-failed", ERROR, "route {route}: cannot connect {endpoint}: {reason}",
         "route endpoint reason"),
+    ROW(EVENT_ENDPOINT_DOWN, "endpoint-down", WARNING, "route {route}: {side} not connected to {endpoint}: {reason}",
+        "route side endpoint reason"),
+    ROW(EVENT_ENDPOINT_UP, "endpoint-up", NOTICE, "route {route}: {side} connected to {endpoint} again",
+        "route side endpoint"),
     ROW(EVENT_ROUTE_FIGURES, "route-figures", NOTICE, "route {route}: {state}, type {type}",
-        "route state type hwm undeliverable acl quota stalled shutdown"),
+        "route state type hwm undeliverable acl quota stalled shutdown peer_lost timeout expired"),
     ROW(EVENT_SIDE_FIGURES, "side-figures", NOTICE, "route {route}: {side} counters",
         "route side messages_received messages_sent received_bytes sent_bytes connections"),
 
@@ -57,6 +65,8 @@ static const event_row_t rows[] = {
         "route side client peer"),
     ROW(EVENT_CLIENT_REACHED, "client-reached", DEBUG, "route {route}: {side} client {client} reached",
         "route side client peer"),
+    ROW(EVENT_CLIENT_OLD, "client-old", INFO, "route {route}: {side} client {client} at {peer} speaks ZMTP {zmtp}",
+        "route side client peer zmtp"),
     ROW(EVENT_CLIENT_GONE, "client-gone", DEBUG, "route {route}: {side} client {client} gone",
         "route side client peer user"),
     ROW(EVENT_CLIENT_KICKED, "client-kicked", NOTICE, "route {route}: client {client} kicked", "route client"),
@@ -67,6 +77,19 @@ static const event_row_t rows[] = {
         "route side client peer user maxmsgsize"),
     ROW(EVENT_CLIENT_UNWELCOME, "client-unwelcome", NOTICE,
         "route {route}: {side} client {client} cut, it may no longer come in as it did", "route side client peer user"),
+    ROW(EVENT_CLIENT_CUT, "client-cut", WARNING, "route {route}: {side} client {client} at {peer} cut: {words}",
+        "route side client peer user reason"),
+    ROW(EVENT_CLIENT_SLOW, "client-slow", WARNING,
+        "route {route}: {side} client {client} at {peer} is slow, {dropped} messages dropped for it",
+        "route side client peer user dropped"),
+    ROW(EVENT_CLIENT_LOST, "client-lost", WARNING,
+        "route {route}: {side} client {client} at {peer} broke off with {messages} messages that it had not taken",
+        "route side client peer user messages"),
+    ROW(EVENT_REQUEUED, "requeued", INFO,
+        "route {route}: {side} client {client} at {peer} broke off, {messages} messages go to others",
+        "route side client peer messages"),
+    ROW(EVENT_CLIENT_REFUSED, "client-refused", INFO, "route {route}: {side} handshake with {peer} failed: {words}",
+        "route side peer reason"),
     ROW(EVENT_HANDSHAKE_FAILED, "handshake-failed", INFO, "route {route}: {side} handshake failed",
         "route side reason code"),
     ROW(EVENT_ACCEPT_FAILED, "accept-failed", WARNING, "route {route}: {side} cannot accept: {reason}",
@@ -222,14 +245,40 @@ event_line(event_id_t id, const event_field_t *fields, text_t *out)
     text_free(&tail);
 }
 
+// Strangers can cause as many of these as they like, each one a little different.
+static bool
+is_of_strangers(event_id_t id)
+{
+    return id == EVENT_CLIENT_REFUSED || id == EVENT_CLIENT_CUT || id == EVENT_AUTH_REFUSED;
+}
+
+// What such events have in common: the event, the side, and where the peer is, without its port.
+static void
+put_likeness(text_t *out, event_id_t id, const event_field_t *fields)
+{
+    static const char *const keys[] = { "route", "side", "address", "peer" };
+    text_add(out, "%s", rows[id].name);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const event_field_t *field = find(fields, keys[i], strlen(keys[i]));
+        const char *text = is_known(field) ? field->text : "", *port = strrchr(text, ':'), *pid = strstr(text, " pid ");
+        const char *end = port ? port : pid ? pid : text + strlen(text);
+        text_add(out, " %.*s", (int)(end - text), text);
+    }
+}
+
 void
 event_log(event_id_t id, const event_field_t *fields)
 {
     if (!log_wants(rows[id].level))
         return;
-    text_t line = { 0 };
+    text_t line = { 0 }, like = { 0 };
     event_line(id, fields, &line);
-    log_line(rows[id].level, "%s", line.data);
+    if (is_of_strangers(id)) {
+        put_likeness(&like, id, fields);
+        log_alike(rows[id].level, like.data, line.data);
+    } else
+        log_line(rows[id].level, "%s", line.data);
+    text_free(&like);
     text_free(&line);
 }
 

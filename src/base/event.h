@@ -24,7 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// In the order of the table, which is the order of zbroker(8).
+// In the order of the table, which is the order of zbroker-events(7).
 typedef enum {
     EVENT_READY,
     EVENT_STOPPING,
@@ -33,6 +33,8 @@ typedef enum {
     EVENT_MAX_CLIENTS,
     EVENT_PROCESS_FULL,
     EVENT_PROCESS_ROOM,
+    EVENT_MEMORY_SHORT,
+    EVENT_MEMORY_ROOM,
     EVENT_WATCHDOG,
     EVENT_UNUSED_SOCKET,
     EVENT_RELOADED,
@@ -50,15 +52,23 @@ typedef enum {
     EVENT_ROUTE_CPU,
     EVENT_BIND_FAILED,
     EVENT_CONNECT_FAILED,
+    EVENT_ENDPOINT_DOWN,
+    EVENT_ENDPOINT_UP,
     EVENT_ROUTE_FIGURES,
     EVENT_SIDE_FIGURES,
     EVENT_CLIENT_CONNECTED,
     EVENT_CLIENT_REACHED,
+    EVENT_CLIENT_OLD,
     EVENT_CLIENT_GONE,
     EVENT_CLIENT_KICKED,
     EVENT_CLIENT_STALLED,
     EVENT_CLIENT_FRAME,
     EVENT_CLIENT_UNWELCOME,
+    EVENT_CLIENT_CUT,
+    EVENT_CLIENT_SLOW,
+    EVENT_CLIENT_LOST,
+    EVENT_REQUEUED,
+    EVENT_CLIENT_REFUSED,
     EVENT_HANDSHAKE_FAILED,
     EVENT_ACCEPT_FAILED,
     EVENT_SIDE_FULL,

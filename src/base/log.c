@@ -29,6 +29,8 @@ enum {
     WINDOW_MS = 1000,      // how long repeats are held back; doubles while a storm lasts
     WINDOW_MAX_MS = 60000,
     WAIT_MS = 100, // for a slow reader of standard error
+    ALIKE_MOST = 10, // lines that are alike, before they are summed up
+    ALIKE_QUIET_MS = 10000, // without one they begin anew
 };
 
 static const struct {
@@ -40,9 +42,11 @@ static const struct {
     [LOG_LEVEL_DEBUG] = { "debug", LOG_DEBUG },    [LOG_LEVEL_TRACE] = { "trace", LOG_DEBUG },
 };
 
-// A line that was written a moment ago. Free when TEXT is NULL.
+// A line that was written a moment ago, or the last one of those that are alike. Free when TEXT is NULL.
 typedef struct {
     char *text;
+    char *like; // NULL: only a line that is the same
+    unsigned said;
     log_level_t level;
     int64_t start_ms; // of the window
     int64_t last_ms;  // when it was last said
@@ -206,6 +210,7 @@ forget(repeat_t *entry)
 {
     emit_sum(entry);
     free(entry->text);
+    free(entry->like);
     *entry = (repeat_t){ 0 };
 }
 
@@ -218,7 +223,8 @@ sweep(int64_t now)
         repeat_t *entry = &table[i];
         if (!entry->text || now - entry->start_ms < entry->window_ms)
             continue;
-        if (!entry->held || now - entry->last_ms >= WINDOW_MS) {
+        bool quiet = now - entry->last_ms >= (entry->like ? ALIKE_QUIET_MS : WINDOW_MS);
+        if (quiet || (!entry->held && !entry->like)) {
             forget(entry);
             continue;
         }
@@ -228,12 +234,20 @@ sweep(int64_t now)
     }
 }
 
-static repeat_t *
-find_repeat(log_level_t level, const char *text)
+static bool
+is_same(const char *a, const char *b)
 {
-    for (size_t i = 0; i < TABLE_SIZE; i++)
-        if (table[i].text && table[i].level == level && strcmp(table[i].text, text) == 0)
-            return &table[i];
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static repeat_t *
+find_repeat(log_level_t level, const char *like, const char *text)
+{
+    for (size_t i = 0; i < TABLE_SIZE; i++) {
+        repeat_t *entry = &table[i];
+        if (entry->text && entry->level == level && is_same(entry->like, like) && (like || strcmp(entry->text, text) == 0))
+            return entry;
+    }
     return NULL;
 }
 
@@ -253,19 +267,35 @@ free_place(void)
 }
 
 static void
-say(log_level_t level, const char *text)
+say_again(repeat_t *entry, const char *text)
+{
+    bool differs = strcmp(entry->text, text) != 0, writes = differs && entry->said < ALIKE_MOST;
+    if (writes) {
+        emit_sum(entry);
+        emit(entry->level, text);
+    }
+    if (differs) {
+        free(entry->text);
+        entry->text = xstrdup(text);
+    }
+    entry->said += writes;
+    entry->held += !writes;
+}
+
+static void
+say(log_level_t level, const char *like, const char *text)
 {
     int64_t now = clock_mono_ms();
     sweep(now);
-    repeat_t *entry = find_repeat(level, text);
+    repeat_t *entry = find_repeat(level, like, text);
     if (entry) {
-        entry->held++;
+        say_again(entry, text);
         entry->last_ms = now;
         return;
     }
     emit(level, text);
-    *free_place() =
-        (repeat_t){ .text = xstrdup(text), .level = level, .start_ms = now, .last_ms = now, .window_ms = WINDOW_MS };
+    *free_place() = (repeat_t){ .text = xstrdup(text), .like = like ? xstrdup(like) : NULL, .said = 1, .level = level,
+                                .start_ms = now, .last_ms = now, .window_ms = WINDOW_MS };
 }
 
 bool
@@ -274,31 +304,47 @@ log_wants(log_level_t level)
     return (int)level <= current_level || (observed && level <= LOG_LEVEL_INFO);
 }
 
-void
-log_line(log_level_t level, const char *format, ...)
+static void
+write_line(log_level_t level, const char *like, const char *line, size_t size)
 {
     bool wanted = (int)level <= current_level;
-    if (!log_wants(level))
-        return;
-    int saved = errno;
-    text_t raw = { 0 }, text = { 0 };
-    va_list args;
-    va_start(args, format);
-    text_vadd(&raw, format, args);
-    va_end(args);
-    text_shown(&text, raw.data, raw.size < LOG_LINE_MAX ? raw.size : LOG_LINE_MAX);
+    text_t text = { 0 };
+    text_shown(&text, line, size < LOG_LINE_MAX ? size : LOG_LINE_MAX);
     if (text.size > LOG_LINE_MAX) {
         text.size = LOG_LINE_MAX;
         text_add(&text, "...");
     }
     pthread_mutex_lock(&mutex);
     if (wanted)
-        say(level, text.data);
+        say(level, like, text.data);
     else
         tell_observer(level, text.data);
     pthread_mutex_unlock(&mutex);
-    text_free(&raw);
     text_free(&text);
+}
+
+void
+log_line(log_level_t level, const char *format, ...)
+{
+    if (!log_wants(level))
+        return;
+    int saved = errno;
+    text_t line = { 0 };
+    va_list args;
+    va_start(args, format);
+    text_vadd(&line, format, args);
+    va_end(args);
+    write_line(level, NULL, line.data, line.size);
+    text_free(&line);
+    errno = saved;
+}
+
+void
+log_alike(log_level_t level, const char *like, const char *text)
+{
+    int saved = errno;
+    if (log_wants(level))
+        write_line(level, like, text, strlen(text));
     errno = saved;
 }
 

@@ -28,6 +28,10 @@ const char *log_level_name(log_level_t level);
 
 // Everything that happens has its row in event.h, which writes through this.
 void log_line(log_level_t level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// Of lines that come with the same LIKE, however they differ, ten are written at once,
+// then the last one now and then, with the number of the others.
+void log_alike(log_level_t level, const char *like, const char *text);
 bool log_wants(log_level_t level); // somebody reads lines of this level
 
 enum { LOG_LINE_MAX = 4000 }; // bytes; below PIPE_BUF: a line is written whole or not at all

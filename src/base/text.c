@@ -165,6 +165,18 @@ text_shown(text_t *self, const void *bytes, size_t size)
     }
 }
 
+void
+text_escaped(text_t *self, const void *bytes, size_t size)
+{
+    const uint8_t *at = bytes;
+    text_bytes(self, "", 0);
+    for (size_t i = 0; i < size; i++)
+        if (at[i] < 0x20 || at[i] >= 0x7f || at[i] == '\\' || at[i] == '"')
+            text_add(self, "\\x%02x", at[i]);
+        else
+            text_char(self, (char)at[i]);
+}
+
 bool
 text_given(const char *text)
 {

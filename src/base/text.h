@@ -26,6 +26,9 @@ void text_clear(text_t *self); // empty, memory kept
 // else stays as it is.
 void text_shown(text_t *self, const void *bytes, size_t size);
 
+// BYTES as a string of C that can be told from any other: what is not ASCII, and \ and ", become \xNN.
+void text_escaped(text_t *self, const void *bytes, size_t size);
+
 // The length, 1 to 4, of the UTF-8 character (RFC 3629) that BYTES start with;
 // 0 if they start with none.
 size_t text_utf8(const void *bytes, size_t size);

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "conf/attribute.h"
 
+#include "base/mem.h"
+
 #include <string.h>
+#include <zmq.h>
+
+// By number, see socket_types in pattern.c.
+#define ON_GATHER ON(16)
 
 const sockopt_t *
 attribute_option(size_t attribute)
@@ -21,11 +27,24 @@ attribute_key(size_t attribute)
     return attribute < ROWS_MAX ? attribute_row(attribute)->key : attribute_option(attribute)->key;
 }
 
+// Engine wire asks before each message that it takes or gives.
+static const struct {
+    const char *key;
+    uint32_t sockets;
+} more_with_wire[] = {
+    { "acl", ON(ZMQ_PUB) | ON_GATHER },
+};
+
 uint32_t
-attribute_sockets(size_t attribute)
+attribute_sockets(size_t attribute, engine_t engine)
 {
     uint32_t sockets = attribute < ROWS_MAX ? attribute_row(attribute)->sockets : attribute_option(attribute)->sockets;
-    return sockets ? sockets : UINT32_MAX;
+    if (!sockets)
+        return UINT32_MAX;
+    for (size_t i = 0; engine == ENGINE_WIRE && i < COUNT(more_with_wire); i++)
+        if (strcmp(attribute_key(attribute), more_with_wire[i].key) == 0)
+            sockets |= more_with_wire[i].sockets;
+    return sockets;
 }
 
 bool

@@ -23,7 +23,7 @@ const key_row_t *attribute_row(size_t attribute);
 const sockopt_t *attribute_option(size_t attribute);
 
 const char *attribute_key(size_t attribute);
-uint32_t attribute_sockets(size_t attribute); // bits ON(type) of the socket types that can have it
+uint32_t attribute_sockets(size_t attribute, engine_t engine); // bits ON(type) of the socket types that can have it
 bool attribute_is_list(size_t attribute);     // may be given more than once
 
 // Which side KEY speaks of, or ANY_SIDE; *BASE: the rest of it.

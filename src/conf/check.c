@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "conf/endpoints.h"
+#include "conf/engine.h"
 #include "conf/fit.h"
 #include "conf/given.h"
 #include "conf/process.h"
@@ -61,14 +62,8 @@ resolve_custom(const check_t *self)
                        socket_type_name(route->sides[0].type), socket_type_name(route->sides[1].type), refusal);
         return false;
     }
-    for (size_t side = 0; side < 2; side++)
-        if (socket_type_is_draft(route->sides[side].type) && !zmq_has("draft")) {
-            complain_value(self, given_for_route(self, keys[side])->item, "%s is a draft socket type, %s drafts",
-                           socket_type_name(route->sides[side].type), draft_reason());
-            known = false;
-        }
     route->flow = pattern_flow(route->sides[0].type, route->sides[1].type);
-    return known;
+    return true;
 }
 
 // The socket types of all sides. False: the route cannot be judged further.
@@ -87,12 +82,6 @@ resolve_types(const check_t *self)
         return false;
     }
     route->pattern = pattern_at((unsigned)type->value.number);
-    if (route->pattern->draft && !zmq_has("draft")) {
-        complain_value(self, type->item, "%s needs the draft sockets %s and %s, %s drafts", route->pattern->name,
-                       socket_type_name(route->pattern->frontend), socket_type_name(route->pattern->backend),
-                       draft_reason());
-        return false;
-    }
     route->sides[SIDE_FRONTEND].type = route->pattern->frontend;
     route->sides[SIDE_BACKEND].type = route->pattern->backend;
     route->flow = route->pattern->flow;
@@ -107,6 +96,28 @@ resolve_types(const check_t *self)
     return true;
 }
 
+// Has the engine the socket types? Only libzmq's drafts may be missing.
+static bool
+has_types(const check_t *self)
+{
+    static const char *const keys[] = { "frontend_type", "backend_type" };
+    const route_conf_t *route = self->route;
+    if (route->engine == ENGINE_WIRE || zmq_has("draft"))
+        return true;
+    if (route->pattern->draft)
+        complain_value(self, given_for_route(self, "type")->item, "%s needs the draft sockets %s and %s, %s drafts",
+                       route->pattern->name, socket_type_name(route->pattern->frontend),
+                       socket_type_name(route->pattern->backend), draft_reason());
+    bool has = !route->pattern->draft;
+    for (size_t side = 0; has && route->pattern->frontend == -1 && side < 2; side++)
+        if (socket_type_is_draft(route->sides[side].type)) {
+            complain_value(self, given_for_route(self, keys[side])->item, "%s is a draft socket type, %s drafts",
+                           socket_type_name(route->sides[side].type), draft_reason());
+            has = false;
+        }
+    return has;
+}
+
 // --- a route -------------------------------------------------------------------------
 
 static void
@@ -119,7 +130,9 @@ resolve_route_rows(const check_t *self)
         key_value_t value = { 0 };
         char reason[128];
         size_t offset;
-        if (row->kind == KEY_SOCKET_TYPE && route->pattern->frontend != -1)
+        bool idle = row->kind == KEY_SOCKET_TYPE ? route->pattern->frontend != -1
+                                                 : row->flags & KEY_WIRE && route->engine != ENGINE_WIRE;
+        if (idle)
             continue;
         if (slot->count)
             value = slot->at[0].value;
@@ -127,19 +140,20 @@ resolve_route_rows(const check_t *self)
             key_parse(row, row->initial, "/", &value, reason, sizeof reason, &offset);
         if (row->width)
             key_store(row, &value, route);
-        resolve_setting(&route->settings, "", row->key, key_print(row, &value), row->reload, !slot->count);
+        resolve_setting(&route->settings, "", row->key, key_print(row, &value), resolve_reload(route, row), !slot->count);
     }
 }
 
 // What a message takes is not known before one has come, and high-water marks
-// cannot be changed safely once a queue is used.
+// cannot be changed safely once a queue is used. Engine wire counts bytes.
 static void
 check_budget(const check_t *self)
 {
     const given_t *queue = given_for_route(self, "queue_bytes"), *size = given_for_route(self, "message_size");
-    if (self->route->queue_bytes && !self->route->message_size && !given_has(self, "message_size"))
+    bool counted = self->route->engine == ENGINE_WIRE;
+    if (!counted && self->route->queue_bytes && !self->route->message_size && !given_has(self, "message_size"))
         complain_key(self, queue->item, "needs message_size, what a message of this route usually takes");
-    else if (queue && self->route->queue_bytes && size && !self->route->message_size)
+    else if (!counted && queue && self->route->queue_bytes && size && !self->route->message_size)
         complain_value(self, size->item, "queue_bytes needs to know it");
     else if (size && self->route->message_size && !given_has(self, "queue_bytes"))
         complain_key(self, size->item, "does nothing without queue_bytes");
@@ -164,6 +178,9 @@ check_route(const check_t *self)
         route->sides[SIDE_CAPTURE].type = capture_type ? (int)capture_type->value.number : ZMQ_PUB;
     if (route->sides[SIDE_INGRESS].endpoint_count && route->pattern->ingress)
         route->sides[SIDE_INGRESS].type = ZMQ_PULL;
+    engine_resolve(self);
+    if (!has_types(self))
+        return;
     resolve_route_rows(self);
     check_budget(self);
     for (size_t which = 0; which < SIDES; which++) {
@@ -179,8 +196,10 @@ check_route(const check_t *self)
         fit_transports(self, which);
     }
     fit_keys(self);
+    if (route->engine != ENGINE_WIRE)
+        fit_without_wire(self);
     secure_check_unused(self);
-    if (self->proxied)
+    if (route->engine == ENGINE_ZMQ_PROXY)
         fit_proxied(self);
 }
 
@@ -200,8 +219,6 @@ load_route(conf_t *conf, const raw_section_t *section, given_slots_t *defaults, 
     };
     for (size_t i = 0; i < section->count; i++)
         given_take(&self, self.own, &section->items[i]);
-    const given_t *engine = given_for_route(&self, "engine");
-    self.proxied = engine && engine->value.number == ENGINE_ZMQ_PROXY;
     check_route(&self);
     given_free(&self.own);
     conf->routes = xrealloc(conf->routes, conf->route_count + 1, sizeof *conf->routes);

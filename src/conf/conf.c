@@ -63,6 +63,15 @@ conf_dump(const conf_t *self, FILE *out)
     }
 }
 
+int64_t
+side_option(const side_conf_t *side, const char *key, int64_t otherwise)
+{
+    for (size_t i = 0; i < side->option_count; i++)
+        if (strcmp(side->options[i].option->key, key) == 0)
+            return side->options[i].value.number;
+    return otherwise;
+}
+
 const route_conf_t *
 conf_route(const conf_t *self, const char *name)
 {
@@ -79,15 +88,6 @@ settings_have(const settings_t *settings, const setting_t *wanted)
         if (strcmp(settings->at[i].key, wanted->key) == 0 && strcmp(settings->at[i].value, wanted->value) == 0)
             return true;
     return false;
-}
-
-int64_t
-side_option(const side_conf_t *side, int option, int64_t otherwise)
-{
-    for (size_t i = 0; i < side->option_count; i++)
-        if (side->options[i].option->option == option)
-            return side->options[i].value.number;
-    return otherwise;
 }
 
 size_t

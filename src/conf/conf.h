@@ -75,23 +75,26 @@ typedef struct {
     mode_t ipc_mode;
     gid_t ipc_group;                  // (gid_t)-1: unchanged
     int64_t max_clients;              // 0: no limit of this side's own
+    int64_t max_parts;                // of one message; engine wire
     int64_t max_subscriptions;        // per client
     int64_t max_topic;                // bytes
     int64_t stall_timeout_ms;
 } side_conf_t;
 
-typedef enum { ENGINE_ZBROKER, ENGINE_ZMQ_PROXY } engine_t;
+typedef enum { ENGINE_ZMQ, ENGINE_WIRE, ENGINE_ZMQ_PROXY, ENGINES, ENGINE_AUTO = ENGINES } engine_t;
 
 typedef struct {
     char name[ROUTE_NAME_MAX + 1];
     place_t place;
     const pattern_t *pattern;
     flow_t flow;                      // resolved, also for custom
-    engine_t engine;
+    engine_t engine_asked;            // what the file says, ENGINE_AUTO included
+    engine_t engine;                  // what that comes to
     side_conf_t sides[SIDES];         // capture: type ZMQ_PUB or ZMQ_PUSH, -1 without endpoints
     bool capture_envelope;
     int64_t batch_us, batch_min;      // 0: off
     int64_t queue_bytes, message_size; // 0: not given; else they make the high-water marks
+    int64_t max_subscriptions_total;  // engine wire
     int64_t cpu;                      // pin the route's thread; -1: not
     settings_t settings;
 } route_conf_t;
@@ -111,6 +114,7 @@ typedef struct {
     int http_port;
     int64_t drain_timeout_ms;
     int64_t max_clients;              // of the process; 0: what the descriptor limit allows
+    int64_t max_memory;               // bytes; 0: half of what the process may have
     route_conf_t **routes;
     size_t route_count;
     settings_t settings;              // of [zbroker]
@@ -148,9 +152,9 @@ void conf_dump(const conf_t *self, FILE *out);
 void conf_dump_route(const route_conf_t *route, FILE *out);
 
 bool settings_have(const settings_t *settings, const setting_t *wanted); // this key with this value
-int64_t side_option(const side_conf_t *side, int option, int64_t otherwise); // a number: ZMQ_SNDBUF, …
 size_t side_multicasts(const side_conf_t *side); // its multicast endpoints: a group neither connects nor subscribes
 bool side_has_endpoint(const side_conf_t *side, const char *text, bool connect);
+int64_t side_option(const side_conf_t *side, const char *key, int64_t otherwise); // the number that a socket option is set to
 const route_conf_t *conf_route(const conf_t *self, const char *name); // NULL: none
 size_t conf_endpoints(const conf_t *self);                            // of all routes, capture included
 

@@ -91,7 +91,7 @@ endpoints_check(const check_t *self, size_t which)
                            socket_type_name(side->type));
         else if (side->type == ZMQ_STREAM && endpoint->at.transport != TRANSPORT_TCP)
             complain_value(self, item, "a STREAM socket has tcp endpoints only");
-        else if (self->proxied && endpoint->at.transport == TRANSPORT_INPROC)
+        else if (self->route->engine == ENGINE_ZMQ_PROXY && endpoint->at.transport == TRANSPORT_INPROC)
             complain_value(self, item,
                            "engine = zmq_proxy runs in a context of its own, where no other route's inproc is");
         for (size_t j = 0; j < i && endpoint->connect; j++)

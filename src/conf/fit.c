@@ -20,7 +20,7 @@ static void
 fit_key(const check_t *self, size_t layer, size_t attribute)
 {
     const given_slot_t *slot = &self->own->side[layer][attribute];
-    uint32_t fits = attribute_sockets(attribute), have = 0;
+    uint32_t fits = attribute_sockets(attribute, self->route->engine), have = 0;
     for (size_t i = 0; i < SIDES; i++)
         if ((layer == ANY_SIDE || layer == i) && self->route->sides[i].type >= 0)
             have |= ON(self->route->sides[i].type);
@@ -76,7 +76,7 @@ fit_combinations(const check_t *self, size_t which)
         complain_value(self, slot->at[0].item,
                        "0 would let strangers hold connections for ever; a bound tcp endpoint needs a limit");
     slot = given_row(self, which, "heartbeat_ivl");
-    if (slot && slot->at[0].value.number && (ON(side->type) & sockopt_find("heartbeat_ivl")->sockets))
+    if (self->route->engine != ENGINE_WIRE && slot && slot->at[0].value.number && (ON(side->type) & sockopt_find("heartbeat_ivl")->sockets))
         diag_warning(self->diag, slot->at[0].item->value_place,
                      "[%s] %s: a peer that is held up for longer than heartbeat_timeout is cut, and what is on its way is "
                      "lost, uncounted",
@@ -162,6 +162,23 @@ fit_transports(const check_t *self, size_t which)
     if (i < side->endpoint_count)
         fit_websocket(self, which, transport_name(side->endpoints[i].at.transport));
     fit_peers(self, which);
+}
+
+static void
+needs_wire(const check_t *self, const key_row_t *row, const given_slot_t *slot)
+{
+    if (row->flags & KEY_WIRE && slot->count)
+        complain_key(self, slot->at[0].item, "needs engine = wire");
+}
+
+void
+fit_without_wire(const check_t *self)
+{
+    for (unsigned i = 0; key_at(SCOPE_ROUTE, i); i++)
+        needs_wire(self, key_at(SCOPE_ROUTE, i), &self->own->route[i]);
+    for (size_t layer = 0; layer < LAYERS; layer++)
+        for (size_t i = 0; attribute_row(i); i++)
+            needs_wire(self, attribute_row(i), &self->own->side[layer][i]);
 }
 
 // What libzmq's own loop cannot do.

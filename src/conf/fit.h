@@ -13,6 +13,7 @@ void fit_keys(const check_t *self);
 void fit_absent_side(const check_t *self, size_t which);  // keys of a side that is not there
 void fit_combinations(const check_t *self, size_t which); // keys that exclude or need each other
 void fit_transports(const check_t *self, size_t which);   // what libzmq cannot do over one of the side's transports
+void fit_without_wire(const check_t *self);               // keys that only engine wire has
 void fit_proxied(const check_t *self);                    // what libzmq's own loop cannot do
 
 #endif

@@ -31,7 +31,6 @@ typedef struct {
     const raw_section_t *section;
     route_conf_t *route;
     given_slots_t *own, *defaults;
-    bool proxied; // engine = zmq_proxy
 } check_t;
 
 // --- taking in -----------------------------------------------------------------------

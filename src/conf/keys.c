@@ -38,7 +38,10 @@ static const key_word_t facilities[] = {
     { "local1", LOG_LOCAL1 }, { "local2", LOG_LOCAL2 }, { "local3", LOG_LOCAL3 }, { "local4", LOG_LOCAL4 },
     { "local5", LOG_LOCAL5 }, { "local6", LOG_LOCAL6 }, { "local7", LOG_LOCAL7 }, { NULL, 0 },
 };
-static const key_word_t engines[] = { { "zbroker", ENGINE_ZBROKER }, { "zmq_proxy", ENGINE_ZMQ_PROXY }, { NULL, 0 } };
+static const key_word_t engines[] = {
+    { "auto", ENGINE_AUTO },           { "wire", ENGINE_WIRE },  { "zmq", ENGINE_ZMQ },
+    { "zmq_proxy", ENGINE_ZMQ_PROXY }, { "zbroker", ENGINE_ZMQ }, { NULL, 0 },
+};
 static const key_word_t capture_types[] = { { "pub", ZMQ_PUB }, { "push", ZMQ_PUSH }, { NULL, 0 } };
 static const key_word_t mechanisms[] = {
     { "none", SECURITY_NONE },
@@ -72,23 +75,25 @@ static const key_row_t rows[] = {
     {SCOPE_PROCESS, "http",              KEY_HTTP,      CONF(http),                  0,  0,        "",       NULL,      RELOAD_RESTART, KEY_UNSET_OK, 0},
     {SCOPE_PROCESS, "drain_timeout",     KEY_TIME,      CONF(drain_timeout_ms),      0,  86400000, "10s",    NULL,      RELOAD_LIVE,    0, 0},
     {SCOPE_PROCESS, "max_clients",       KEY_NUMBER,    CONF(max_clients),           0,  INT_MAX,  "0",      NULL,      RELOAD_LIVE,    0, 0},
+    {SCOPE_PROCESS, "max_memory",        KEY_SIZE,      CONF(max_memory),            0,  INT64_MAX, "0",     NULL,      RELOAD_LIVE,    0, 0},
 
     {SCOPE_ROUTE,   "type",              KEY_PATTERN,   BY_HAND,                     0,  0,        "",       NULL,      RELOAD_ROUTE,   0, 0},
     {SCOPE_ROUTE,   "frontend_type",     KEY_SOCKET_TYPE, BY_HAND,                   0,  0,        "",       NULL,      RELOAD_ROUTE,   0, 0},
     {SCOPE_ROUTE,   "backend_type",      KEY_SOCKET_TYPE, BY_HAND,                   0,  0,        "",       NULL,      RELOAD_ROUTE,   0, 0},
-    {SCOPE_ROUTE,   "engine",            KEY_WORD,      ROUTE(engine),               0,  0,        "zbroker", engines,  RELOAD_ROUTE,   0, 0},
+    {SCOPE_ROUTE,   "engine",            KEY_WORD,      ROUTE(engine_asked),         0,  0,        "auto",   engines,   RELOAD_ROUTE,   0, 0},
     {SCOPE_ROUTE,   "capture_type",      KEY_WORD,      BY_HAND,                     0,  0,        "pub",    capture_types, RELOAD_LIVE, 0, 0},
     {SCOPE_ROUTE,   "capture_envelope",  KEY_BOOL,      ROUTE(capture_envelope),     0,  1,        "no",     NULL,      RELOAD_LIVE,   0, 0},
     {SCOPE_ROUTE,   "batch_us",          KEY_NUMBER,    ROUTE(batch_us),             0,  1000000,  "0",      NULL,      RELOAD_LIVE,   0, 0},
     {SCOPE_ROUTE,   "batch_min",         KEY_NUMBER,    ROUTE(batch_min),            0,  1000000,  "0",      NULL,      RELOAD_LIVE,   0, 0},
-    {SCOPE_ROUTE,   "queue_bytes",       KEY_SIZE,      ROUTE(queue_bytes),          0,  1099511627776, "0",  NULL,      RELOAD_ROUTE,   0, 0},
+    {SCOPE_ROUTE,   "queue_bytes",       KEY_SIZE,      ROUTE(queue_bytes),          0,  1099511627776, "0",  NULL,      RELOAD_ROUTE,   KEY_WIRE_LIVE, 0},
     {SCOPE_ROUTE,   "message_size",      KEY_SIZE,      ROUTE(message_size),         0,  1099511627776, "0",  NULL,      RELOAD_ROUTE,   0, 0},
+    {SCOPE_ROUTE,   "max_subscriptions_total", KEY_NUMBER, ROUTE(max_subscriptions_total), 0, INT_MAX, "1000000", NULL, RELOAD_LIVE,  KEY_WIRE, 0},
     {SCOPE_ROUTE,   "cpu",               KEY_NUMBER,    ROUTE(cpu),                  -1, 1023,     "-1",     NULL,      RELOAD_ROUTE,   0, 0},
 
     {SCOPE_SIDE,    "bind",              KEY_ENDPOINT,  BY_HAND,                     0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_LIST | KEY_SIDED, 0},
     {SCOPE_SIDE,    "connect",           KEY_ENDPOINT,  BY_HAND,                     0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_LIST | KEY_SIDED, 0},
     {SCOPE_SIDE,    "security",          KEY_WORD,      SIDE(security.mechanism),    0,  0,        "none",   mechanisms, RELOAD_ROUTE,  0, 0},
-    {SCOPE_SIDE,    "server_cert",       KEY_PATH,      SIDE(security.server_cert),  1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,   KEY_UNSET_OK, 0},
+    {SCOPE_SIDE,    "server_cert",       KEY_PATH,      SIDE(security.server_cert),  1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,   KEY_UNSET_OK | KEY_WIRE_LIVE, 0},
     {SCOPE_SIDE,    "client_certs",      KEY_PATH,      SIDE(security.client_certs), 1,  TEXT_MAX, "",       NULL,      RELOAD_LIVE,    KEY_UNSET_OK, 0},
     {SCOPE_SIDE,    "client_cert",       KEY_PATH,      SIDE(security.client_cert),  1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,   KEY_UNSET_OK, 0},
     {SCOPE_SIDE,    "peer_cert",         KEY_PATH,      SIDE(security.peer_cert),    1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,   KEY_UNSET_OK, 0},
@@ -101,10 +106,11 @@ static const key_row_t rows[] = {
     {SCOPE_SIDE,    "gssapi_unsafe_zap", KEY_BOOL,      SIDE(security.gssapi_unsafe_zap), 0, 1,    "no",     NULL,      RELOAD_ROUTE,   0, 0},
     {SCOPE_SIDE,    "allow",             KEY_CIDR,      SIDE(security.allow),        0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_LIST | KEY_UNSET_OK, 0},
     {SCOPE_SIDE,    "deny",              KEY_CIDR,      SIDE(security.deny),         0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_LIST | KEY_UNSET_OK, 0},
-    {SCOPE_SIDE,    "acl",               KEY_PATH,      SIDE(security.acl),          1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,    KEY_UNSET_OK, KNOWS_TOPICS},
+    {SCOPE_SIDE,    "acl",               KEY_PATH,      SIDE(security.acl),          1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,    KEY_UNSET_OK | KEY_WIRE_LIVE | KEY_NOT_CAPTURE, KNOWS_TOPICS},
     {SCOPE_SIDE,    "ipc_mode",          KEY_MODE,      SIDE(ipc_mode),              0,  0777,     "0660",   NULL,      RELOAD_ROUTE,   0, 0},
     {SCOPE_SIDE,    "ipc_group",         KEY_GROUP,     SIDE(ipc_group),             0,  0,        "",       NULL,      RELOAD_ROUTE,   KEY_UNSET_OK, 0},
     {SCOPE_SIDE,    "max_clients",       KEY_NUMBER,    SIDE(max_clients),           0,  INT_MAX,  "0",      NULL,      RELOAD_LIVE,    0, 0},
+    {SCOPE_SIDE,    "max_parts",         KEY_NUMBER,    SIDE(max_parts),             1,  1000000,  "1024",   NULL,      RELOAD_LIVE,    KEY_WIRE, 0},
     {SCOPE_SIDE,    "max_subscriptions", KEY_NUMBER,    SIDE(max_subscriptions),     0,  INT_MAX,  "10000",  NULL,      RELOAD_LIVE,    0, SUBSCRIBED},
     {SCOPE_SIDE,    "max_topic",         KEY_SIZE,      SIDE(max_topic),             0,  65536,    "256",    NULL,      RELOAD_LIVE,    0, SUBSCRIBED},
     {SCOPE_SIDE,    "stall_timeout",     KEY_TIME,      SIDE(stall_timeout_ms),      0,  86400000, "10s",    NULL,      RELOAD_LIVE,    0, SUBSCRIBED},
@@ -173,6 +179,16 @@ add_word(text_t *all, const char *word)
     text_add(all, "%s%s", all->size ? ", " : "", word);
 }
 
+// A number has one name today: others that it has are old spellings.
+static bool
+is_old_spelling(const key_row_t *row, const key_word_t *word)
+{
+    for (const key_word_t *other = row->words; other < word; other++)
+        if (other->number == word->number)
+            return true;
+    return false;
+}
+
 static int
 parse_word(const key_row_t *row, const char *text, key_value_t *value, const complaint_t *at)
 {
@@ -184,6 +200,8 @@ parse_word(const key_row_t *row, const char *text, key_value_t *value, const com
             text_free(&all);
             return 0;
         }
+        if (is_old_spelling(row, word))
+            continue;
         suggest_offer(&suggest, word->name);
         add_word(&all, word->name);
     }

@@ -30,7 +30,7 @@ typedef enum {
 } key_kind_t;
 
 typedef struct {
-    const char *name;
+    const char *name; // the first of a number is its name, later ones are old spellings
     int64_t number;
 } key_word_t;
 
@@ -38,7 +38,10 @@ enum {
     KEY_LIST = 1,     // may be given several times
     KEY_SIDED = 2,    // only as SIDE_key
     KEY_UNSET_OK = 4, // an empty value means: not set
-    KEY_RUNTIME = 8,  // the default depends on the instance of the service: process_control ()
+    KEY_WIRE = 8,     // only with engine wire
+    KEY_WIRE_LIVE = 16, // …which takes a change over while it runs
+    KEY_NOT_CAPTURE = 32, // without a side, it is not for the capture
+    KEY_RUNTIME = 64, // the default depends on the instance of the service: process_control ()
 };
 
 typedef struct {

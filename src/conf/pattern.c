@@ -12,8 +12,8 @@
 // numbers are part of its ABI.
 enum { T_SERVER = 12, T_CLIENT, T_RADIO, T_DISH, T_GATHER, T_SCATTER, T_DGRAM, T_PEER, T_CHANNEL };
 
-// One frame a message is all that the thread-safe sockets take.
-enum { SENDS = 1, RECEIVES = 2, DRAFT = 4, ONE_FRAME = 8 };
+// ONE_FRAME: all that a message of the thread-safe sockets has. WIRE: engine wire has it.
+enum { SENDS = 1, RECEIVES = 2, DRAFT = 4, ONE_FRAME = 8, WIRE = 16 };
 
 typedef struct {
     const char *name;
@@ -24,26 +24,26 @@ typedef struct {
 
 // The first row of a number is its name of today, later ones are old names.
 static const socket_type_t socket_types[] = {
-    { "PAIR", ZMQ_PAIR, SENDS | RECEIVES, NULL },
-    { "PUB", ZMQ_PUB, SENDS, NULL },
-    { "SUB", ZMQ_SUB, RECEIVES, NULL },
+    { "PAIR", ZMQ_PAIR, SENDS | RECEIVES | WIRE, NULL },
+    { "PUB", ZMQ_PUB, SENDS | WIRE, NULL },
+    { "SUB", ZMQ_SUB, RECEIVES | WIRE, NULL },
     { "REQ", ZMQ_REQ, SENDS | RECEIVES, "a REQ socket has to wait for each reply and cannot be proxied, DEALER can" },
     { "REP", ZMQ_REP, SENDS | RECEIVES,
       "a REP socket has to answer each request first and cannot be proxied, ROUTER can" },
-    { "DEALER", ZMQ_DEALER, SENDS | RECEIVES, NULL },
-    { "ROUTER", ZMQ_ROUTER, SENDS | RECEIVES, NULL },
-    { "PULL", ZMQ_PULL, RECEIVES, NULL },
-    { "PUSH", ZMQ_PUSH, SENDS, NULL },
-    { "XPUB", ZMQ_XPUB, SENDS | RECEIVES, NULL },
-    { "XSUB", ZMQ_XSUB, SENDS | RECEIVES, NULL },
+    { "DEALER", ZMQ_DEALER, SENDS | RECEIVES | WIRE, NULL },
+    { "ROUTER", ZMQ_ROUTER, SENDS | RECEIVES | WIRE, NULL },
+    { "PULL", ZMQ_PULL, RECEIVES | WIRE, NULL },
+    { "PUSH", ZMQ_PUSH, SENDS | WIRE, NULL },
+    { "XPUB", ZMQ_XPUB, SENDS | RECEIVES | WIRE, NULL },
+    { "XSUB", ZMQ_XSUB, SENDS | RECEIVES | WIRE, NULL },
     { "STREAM", ZMQ_STREAM, SENDS | RECEIVES, NULL },
     { "SERVER", T_SERVER, SENDS | RECEIVES | DRAFT,
       "a SERVER message forgets its sender on the way through and cannot be proxied, ROUTER can" },
     { "CLIENT", T_CLIENT, SENDS | RECEIVES | DRAFT | ONE_FRAME, NULL },
     { "RADIO", T_RADIO, SENDS | DRAFT, "RADIO needs the group of each message and cannot be proxied, PUB can" },
     { "DISH", T_DISH, RECEIVES | DRAFT, "DISH has to join each group by name and cannot be proxied, SUB can" },
-    { "GATHER", T_GATHER, RECEIVES | DRAFT | ONE_FRAME, NULL },
-    { "SCATTER", T_SCATTER, SENDS | DRAFT | ONE_FRAME, NULL },
+    { "GATHER", T_GATHER, RECEIVES | DRAFT | ONE_FRAME | WIRE, NULL },
+    { "SCATTER", T_SCATTER, SENDS | DRAFT | ONE_FRAME | WIRE, NULL },
     { "DGRAM", T_DGRAM, SENDS | RECEIVES | DRAFT, "DGRAM speaks udp only, which no route can" },
     { "PEER", T_PEER, SENDS | RECEIVES | DRAFT,
       "a PEER message forgets its sender on the way through and cannot be proxied, ROUTER can" },
@@ -131,6 +131,12 @@ bool
 socket_type_is_draft(int type)
 {
     return row_of(type)->can & DRAFT;
+}
+
+bool
+socket_type_is_wire(int type)
+{
+    return row_of(type)->can & WIRE;
 }
 
 // Both take the first frame as the address of a peer of their own.

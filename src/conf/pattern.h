@@ -31,7 +31,8 @@ int socket_type_find(const char *name);
 const char *socket_type_name(int type);            // "XSUB"
 bool socket_type_sends(int type);
 bool socket_type_receives(int type);
-bool socket_type_is_draft(int type);
+bool socket_type_is_draft(int type);               // of libzmq's; engine wire needs none
+bool socket_type_is_wire(int type);                // engine wire has it
 
 // The directions in which a pair of socket types can move messages: DOWN is
 // frontend to backend. 0: they cannot be proxied.

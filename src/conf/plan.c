@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "conf/plan.h"
 #include "base/mem.h"
+#include "conf/engine.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -145,6 +146,11 @@ plan_route(plan_t *self, const route_conf_t *running, const route_conf_t *wanted
     changes_t changes = { 0 };
     reload_t most = compare(&running->settings, &wanted->settings, &changes);
     most = heavier(most, compare_passwords(running, wanted, &changes));
+    // The same word may come to another engine: auto looks at what else the route asks for.
+    if (running->engine_asked == wanted->engine_asked && running->engine != wanted->engine) {
+        add_change(&changes, "engine", engine_name(running->engine), engine_name(wanted->engine), RELOAD_ROUTE);
+        most = heavier(most, RELOAD_ROUTE);
+    }
     // libzmq's own loop hears of nothing while it runs.
     if (changes.count && running->engine == ENGINE_ZMQ_PROXY)
         most = heavier(most, RELOAD_ROUTE);

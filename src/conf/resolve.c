@@ -23,6 +23,12 @@ resolve_setting(settings_t *settings, const char *prefix, const char *key, char 
                                                    .is_default = is_default };
 }
 
+reload_t
+resolve_reload(const route_conf_t *route, const key_row_t *row)
+{
+    return route->engine == ENGINE_WIRE && row->flags & KEY_WIRE_LIVE ? RELOAD_LIVE : row->reload;
+}
+
 // --- defaults of ours ----------------------------------------------------------------
 
 typedef enum {
@@ -31,9 +37,10 @@ typedef enum {
     ON_TCP,   // the side has an endpoint over TCP
     ON_IPV6_HOST,
     ON_OWN_LOOP, // not with engine = zmq_proxy
+    ON_WIRE_TCP, // engine = wire, and an endpoint over TCP
 } condition_t;
 
-// No heartbeats of our own: a PING waits its turn behind messages, and so does its
+// No heartbeats of our own with libzmq's sockets: a PING waits its turn behind messages, and so does its
 // answer. A worker that is slow, and a producer that is held up, would be cut for
 // it, and what is on the way would be lost without a trace. TCP finds dead peers
 // instead; tcp_maxrt stays off for the same reason.
@@ -51,6 +58,7 @@ static const struct {
 } own_defaults[] = {
     { "backlog", "1024", ALWAYS, 0 },
     { "handshake_ivl", "5s", ALWAYS, 0 },
+    { "heartbeat_ivl", "5s", ON_WIRE_TCP, 0 },
     { "heartbeat_timeout", "15s", ALWAYS, 0 },
     { "heartbeat_ttl", "15s", ALWAYS, 0 },
     { "immediate", "yes", ALWAYS, 0 },
@@ -87,7 +95,9 @@ holds(condition_t condition, const check_t *self, const side_conf_t *side)
     if (condition == ON_IPV6_HOST)
         return host_has_ipv6();
     if (condition == ON_OWN_LOOP)
-        return !self->proxied;
+        return self->route->engine != ENGINE_ZMQ_PROXY;
+    if (condition == ON_WIRE_TCP && self->route->engine != ENGINE_WIRE)
+        return false;
     for (size_t i = 0; condition != ALWAYS && i < side->endpoint_count; i++)
         if (condition == ON_BOUND ? !side->endpoints[i].connect : transport_is_over_tcp(side->endpoints[i].at.transport))
             return true;
@@ -123,19 +133,6 @@ static bool
 is_text(const sockopt_t *option)
 {
     return option->kind == SOCKOPT_TEXT || option->kind == SOCKOPT_BYTES;
-}
-
-// Does libzmq have to be told?
-static bool
-differs(const sockopt_t *option, sockopt_value_t value)
-{
-    char reason[128];
-    sockopt_value_t initial = { 0 };
-    if (is_text(option))
-        return *value.text;
-    // An initial value that a file cannot say (heartbeat_timeout -1) is never the one given.
-    return sockopt_parse(option, option->initial, &initial, reason, sizeof reason) == -1 ||
-           initial.number != value.number;
 }
 
 static void
@@ -179,7 +176,7 @@ budget(const route_conf_t *route, const sockopt_t *option, int type)
     // What goes the other way there are subscriptions.
     bool sends = option->option == ZMQ_SNDHWM && type != ZMQ_XSUB && type != ZMQ_SUB;
     bool receives = option->option == ZMQ_RCVHWM && type != ZMQ_XPUB && type != ZMQ_PUB;
-    if ((!sends && !receives) || !route->queue_bytes || !route->message_size)
+    if ((!sends && !receives) || !route->queue_bytes || !route->message_size || route->engine == ENGINE_WIRE)
         return 0;
     int64_t messages = route->queue_bytes / route->message_size;
     return messages < 1 ? 1 : messages > INT_MAX ? INT_MAX : messages;
@@ -220,13 +217,14 @@ resolve_option(const check_t *self, size_t which, size_t attribute)
         value.number = hwm;
     else
         sockopt_parse(option, text, &value, reason, sizeof reason);
-    reload_t reload = option->flags & SOCKOPT_LIVE ? RELOAD_LIVE : RELOAD_ROUTE;
+    bool live = option->flags & (route->engine == ENGINE_WIRE ? SOCKOPT_LIVE | SOCKOPT_WIRE_LIVE : SOCKOPT_LIVE);
+    reload_t reload = live ? RELOAD_LIVE : RELOAD_ROUTE;
     resolve_setting(&route->settings, prefix, option->key, sockopt_print(option, value), reload, !slot && !hwm);
     if (option->option == ZMQ_ROUTER_MANDATORY)
         side->mandatory = value.number;
     if (option->option == ZMQ_XPUB_NODROP)
         side->nodrop = value.number;
-    else if (differs(option, value)) {
+    else if (sockopt_differs(option, value)) {
         add_option(side, option, value, slot ? slot->at[0].item->value_place : (place_t){ 0 });
         return;
     }
@@ -259,7 +257,9 @@ static bool
 is_of_use(const check_t *self, const key_row_t *row, const side_conf_t *side, const given_slot_t *slot)
 {
     // Topics are what only our own loop looks at.
-    if (self->proxied && row->sockets)
+    if (self->route->engine == ENGINE_ZMQ_PROXY && row->sockets)
+        return false;
+    if (self->route->engine != ENGINE_WIRE && row->flags & KEY_WIRE)
         return false;
     bool ipc = false;
     for (size_t i = 0; i < side->endpoint_count; i++)
@@ -279,9 +279,9 @@ resolve_row(const check_t *self, size_t which, size_t attribute)
     route_conf_t *route = self->route;
     side_conf_t *side = &route->sides[which];
     const key_row_t *row = attribute_row(attribute);
-    if (!row || row->kind == KEY_ENDPOINT || !(attribute_sockets(attribute) & ON(side->type)))
+    if (!row || row->kind == KEY_ENDPOINT || !(attribute_sockets(attribute, route->engine) & ON(side->type)))
         return;
-    const given_slot_t *slot = given_written(self, which, attribute, false);
+    const given_slot_t *slot = given_written(self, which, attribute, which == SIDE_CAPTURE && row->flags & KEY_NOT_CAPTURE);
     key_value_t value = { 0 };
     char reason[128];
     size_t offset;
@@ -299,7 +299,7 @@ resolve_row(const check_t *self, size_t which, size_t attribute)
     if ((of_use || !slot) && !unasked)
         key_store(row, &value, side);
     if (of_use)
-        resolve_setting(&route->settings, side_name((side_t)which), row->key, key_print(row, &value), row->reload, !slot);
+        resolve_setting(&route->settings, side_name((side_t)which), row->key, key_print(row, &value), resolve_reload(route, row), !slot);
     if (!slot)
         free(value.text);
 }

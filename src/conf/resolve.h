@@ -8,8 +8,11 @@
 
 #include "conf/given.h"
 
-// Its types, endpoints and `proxied` must be known.
+// Its types, endpoints and engine must be known.
 void resolve_side(const check_t *self, size_t which);
+
+// What a change of it takes: an engine may take over what another one cannot.
+reload_t resolve_reload(const route_conf_t *route, const key_row_t *row);
 
 // One line of a dump. Takes VALUE. PREFIX: the side, or "".
 void resolve_setting(settings_t *settings, const char *prefix, const char *key, char *value, reload_t reload, bool is_default);

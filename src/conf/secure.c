@@ -155,9 +155,9 @@ secure_check(const check_t *self, size_t which)
     const char *name = mechanism_name(mechanism);
     if (side->type == ZMQ_STREAM)
         complain_value(self, security, "a STREAM socket has no security");
-    else if (self->proxied)
+    else if (self->route->engine == ENGINE_ZMQ_PROXY)
         complain_value(self, security, "engine = zmq_proxy cannot ask who comes in; only none goes with it");
-    else if (mechanism != SECURITY_PLAIN && !zmq_has(name))
+    else if (mechanism != SECURITY_PLAIN && self->route->engine != ENGINE_WIRE && !zmq_has(name))
         complain_value(self, security, "this libzmq was built without %s", name);
     else
         check_needs(self, which, security);
@@ -170,7 +170,7 @@ secure_check(const check_t *self, size_t which)
 static bool
 is_acl_left_out(const check_t *self, size_t which, const given_slot_t *slot)
 {
-    uint32_t keepers = attribute_sockets(attribute_find("acl"));
+    uint32_t keepers = attribute_sockets(attribute_find("acl"), self->route->engine);
     bool ours_to_tell = given_by_defaults(self, slot);
     if (which == SIDE_CAPTURE || keepers & ON(self->route->sides[which].type) || slot == given_written(self, which, attribute_find("acl"), true))
         return false;
@@ -179,12 +179,12 @@ is_acl_left_out(const check_t *self, size_t which, const given_slot_t *slot)
     return ours_to_tell;
 }
 
-// Beside rights each option is either harmless or refused.
+// Beside rights each option is either harmless or refused. Engine wire looks at each message, however it comes to a reader.
 static void
 check_options_beside_acl(const check_t *self, size_t which)
 {
     const side_conf_t *side = &self->route->sides[which];
-    for (size_t i = 0; i < side->option_count; i++) {
+    for (size_t i = 0; self->route->engine != ENGINE_WIRE && i < side->option_count; i++) {
         const sockopt_t *option = side->options[i].option;
         const raw_item_t *item = option->acl == SOCKOPT_BESIDE_ACL ? NULL : given_item(self, which, option->key);
         if (item)
@@ -199,7 +199,7 @@ secure_check_kept(const check_t *self, size_t which)
     const given_slot_t *slot = given_row(self, which, "acl");
     if (!slot || !text_given(slot->at[0].value.text))
         return;
-    if (self->proxied)
+    if (self->route->engine == ENGINE_ZMQ_PROXY)
         complain_key(self, slot->at[0].item, "engine = zmq_proxy does not have it");
     else if (is_acl_left_out(self, which, slot))
         complain_key(self, slot->at[0].item, "the %s is a %s, which knows no topics; name the side that it is for",

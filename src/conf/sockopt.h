@@ -29,6 +29,13 @@ typedef enum { SOCKOPT_UNJUDGED, SOCKOPT_BESIDE_ACL, SOCKOPT_AGAINST_ACL } socko
 
 #define ON(type) (1u << (type)) // a set of socket types
 
+// What engine wire, which has no libzmq sockets, does with it.
+typedef enum {
+    WIRE_REFUSES = 1,         // it cannot do that: the route needs engine zmq
+    WIRE_HONOURS,             // the same as libzmq
+    WIRE_NO_USE,              // nothing: its connections have none of what the option is about
+} wire_use_t;
+
 typedef struct {
     const char *key;
     int option;               // ZMQ_LINGER
@@ -36,6 +43,7 @@ typedef struct {
     int64_t min, max;         // in libzmq's unit; text: of the length
     uint32_t sockets;         // ON(ZMQ_PUB) | …: what it fits
     unsigned flags;           // SOCKOPT_*
+    wire_use_t wire;
     sockopt_acl_t acl;        // what it does to topic rights
     const char *initial;      // libzmq's default as text, for the man page and -T
 } sockopt_t;
@@ -43,6 +51,7 @@ typedef struct {
 #define SOCKOPT_DRAFT 1u      // only where the library has drafts (or takes it anyway: probed)
 #define SOCKOPT_LIVE 2u       // takes effect on a running socket: a reload need not re-create the route
 #define SOCKOPT_LIST 4u       // may be given several times (subscribe)
+#define SOCKOPT_WIRE_LIVE 16u // …on a route of engine wire
 #define SOCKOPT_AUTO 8u       // linger: also takes "auto", which conf handles
 
 // What zmq.h hides where its library was built without drafts. The numbers are
@@ -100,6 +109,9 @@ int sockopt_parse(const sockopt_t *option, const char *text, sockopt_value_t *va
 
 // VALUE as it would be written in a file, canonical: parsing it again gives VALUE. The caller frees.
 char *sockopt_print(const sockopt_t *option, sockopt_value_t value);
+
+// Is VALUE not libzmq's own default?
+bool sockopt_differs(const sockopt_t *option, sockopt_value_t value);
 
 // Set it on a libzmq socket: 0, or -1 with zmq_errno.
 int sockopt_set(const sockopt_t *option, void *socket, sockopt_value_t value);

@@ -2,20 +2,12 @@
 #include "flow/capture.h"
 
 #include "base/mem.h"
+#include "flow/envelope.h"
 
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-// Divisions, let alone snprintf(3), would cost more than the message itself: the
-// text is kept, and the next number is written over it.
-typedef struct {
-    char text[ROUTE_NAME_MAX + 58]; // "ROUTE SIDE SEQ NANOSECONDS"
-    size_t head, units, size;       // where SEQ begins; its last digit; all of it
-    uint64_t seq;
-    int64_t wall_ns; // -1: nothing is written yet
-} envelope_t;
 
 struct capture {
     void *socket;
@@ -49,11 +41,8 @@ capture_new(void *socket, const route_conf_t *conf, counters_t *counters)
     capture_t *self = xcalloc(1, sizeof *self);
     self->socket = socket;
     self->counters = counters;
-    for (int i = 0; i < SIDES; i++) {
-        envelope_t *envelope = &self->envelopes[i];
-        envelope->head = (size_t)snprintf(envelope->text, sizeof envelope->text, "%s %s ", conf->name, side_name((side_t)i));
-        envelope->wall_ns = -1;
-    }
+    for (side_t i = 0; i < SIDES; i++)
+        envelope_begin(&self->envelopes[i], conf->name, i);
     self->publishes = side->type != ZMQ_PUSH;
     self->unwatched = has_unwatched_endpoint(side);
     self->envelope = conf->capture_envelope;
@@ -170,48 +159,10 @@ send_frame(capture_t *self, zmq_msg_t *frame, int flags)
     return size;
 }
 
-static char *
-write_number(char *to, uint64_t value)
-{
-    char digits[20];
-    size_t count = 0;
-    do
-        digits[count++] = (char)('0' + value % 10);
-    while (value /= 10);
-    while (count > 0)
-        *to++ = digits[--count];
-    return to;
-}
-
-static void
-write_all(envelope_t *self, uint64_t seq, int64_t wall_ns)
-{
-    char *end = write_number(self->text + self->head, seq);
-    self->units = (size_t)(end - self->text) - 1;
-    *end++ = ' ';
-    self->size = (size_t)(write_number(end, (uint64_t)wall_ns) - self->text);
-    self->wall_ns = wall_ns;
-}
-
-// The number after the one that is written. False: it has a digit more.
-static bool
-count_up(envelope_t *self)
-{
-    char *digit = self->text + self->units;
-    while (*digit == '9')
-        *digit-- = '0';
-    if (*digit == ' ')
-        return false;
-    ++*digit;
-    return true;
-}
-
 static inline int
 send_envelope(capture_t *self, envelope_t *envelope, uint64_t seq, int64_t wall_ns)
 {
-    if (seq != envelope->seq + 1 || wall_ns != envelope->wall_ns || !count_up(envelope))
-        write_all(envelope, seq, wall_ns);
-    envelope->seq = seq;
+    envelope_write(envelope, seq, wall_ns);
     int size = send_once(self, NULL, envelope, ZMQ_SNDMORE);
     return size != -1 ? size : refused(self, NULL, envelope, ZMQ_SNDMORE);
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-// change.c - route_change and route_reconnect of route.h: what a route takes over
-// while it runs.
+// change.c - what a route takes over while it runs: see route_parts.h.
 
 #include "flow/route_parts.h"
 
@@ -182,7 +181,7 @@ change_in_thread(route_t *self, void *arg)
 }
 
 int
-route_change(route_t *self, const route_conf_t *conf, listeners_t *listeners, diag_t *diag)
+change_route(route_t *self, const route_conf_t *conf, listeners_t *listeners, diag_t *diag)
 {
     change_t change = { conf, listeners, diag };
     return route_call(self, change_in_thread, &change);
@@ -204,7 +203,7 @@ reconnect(route_t *self, void *arg)
 }
 
 void
-route_reconnect(route_t *self, const char *endpoint)
+change_reconnect(route_t *self, const char *endpoint)
 {
     char *text = xstrdup(endpoint);
     route_call(self, reconnect, text);

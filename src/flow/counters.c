@@ -6,12 +6,25 @@
 static const char *const drop_reasons[DROP_REASONS] = {
     [DROP_HWM] = "hwm",     [DROP_UNDELIVERABLE] = "undeliverable", [DROP_ACL] = "acl",
     [DROP_QUOTA] = "quota", [DROP_STALLED] = "stalled",             [DROP_SHUTDOWN] = "shutdown",
+    [DROP_PEER_LOST] = "peer_lost", [DROP_TIMEOUT] = "timeout",     [DROP_EXPIRED] = "expired",
 };
 
 static const char *const handshake_reasons[HANDSHAKE_REASONS] = {
     [HANDSHAKE_AUTH] = "auth",
     [HANDSHAKE_PROTOCOL] = "protocol",
     [HANDSHAKE_OTHER] = "other",
+    [HANDSHAKE_GREETING] = "greeting",
+    [HANDSHAKE_VERSION] = "version",
+    [HANDSHAKE_MECHANISM] = "mechanism",
+    [HANDSHAKE_TYPE] = "type",
+    [HANDSHAKE_DUPLICATE_ID] = "duplicate_id",
+    [HANDSHAKE_TIMEOUT] = "timeout",
+    [HANDSHAKE_LIMITED] = "limited",
+};
+
+static const char *const cut_reasons[CUT_REASONS] = {
+    [CUT_TOO_LARGE] = "too_large", [CUT_PROTOCOL] = "protocol", [CUT_HEARTBEAT] = "heartbeat",
+    [CUT_STALLED] = "stalled",     [CUT_KICK] = "kick",         [CUT_AUTH] = "auth",
 };
 
 const char *
@@ -26,10 +39,27 @@ handshake_reason_name(handshake_reason_t reason)
     return handshake_reasons[reason];
 }
 
+const char *
+cut_reason_name(cut_reason_t reason)
+{
+    return cut_reasons[reason];
+}
+
 uint64_t
 size_bucket_limit(unsigned bucket)
 {
     return bucket < SIZE_BUCKETS - 1 ? UINT64_C(64) << (2 * bucket) : UINT64_MAX;
+}
+
+void
+counters_end(counters_t *self)
+{
+    for (side_t side = 0; side < SIDES; side++) {
+        counter_set(&self->sides[side].blocked_since_ns, 0);
+        counter_set(&self->sides[side].queued, 0);
+        counter_set(&self->sides[side].queued_bytes, 0);
+    }
+    counter_set(&self->subscriptions, 0);
 }
 
 // counters_t is nothing but counter_t, one after another.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 // counters.h - what a route counts. Each number has one writer (the route's
-// thread, or the watch thread for connections) and any number of readers:
+// thread, or the watch thread for the connections of libzmq) and any number of readers:
 // relaxed atomics, no lock. Numbers only grow, over re-creations and reloads
 // of the route too; `clear counters` is a base line that the reader subtracts.
 
@@ -48,13 +48,41 @@ typedef enum {
     DROP_QUOTA,         // a subscription over a limit
     DROP_STALLED,       // a stalled peer was cut
     DROP_SHUTDOWN,      // still here when the drain ran out of time
+    DROP_PEER_LOST,     // handed to a connection that broke off before its system had taken it
+    DROP_TIMEOUT,       // no answer within reply_timeout
+    DROP_EXPIRED,       // kept for somebody, and fallen out of the limits of what is kept
     DROP_REASONS,
 } drop_reason_t;
 
-typedef enum { HANDSHAKE_AUTH, HANDSHAKE_PROTOCOL, HANDSHAKE_OTHER, HANDSHAKE_REASONS } handshake_reason_t;
+// Why a connection failed before its first message. Engine zmq knows the first three.
+typedef enum {
+    HANDSHAKE_AUTH,         // it may not come in
+    HANDSHAKE_PROTOCOL,     // against ZMTP
+    HANDSHAKE_OTHER,        // libzmq does not say
+    HANDSHAKE_GREETING,     // no ZMTP: HTTP, TLS, …
+    HANDSHAKE_VERSION,      // ZMTP 1.0 or 2.0 where it may not come in
+    HANDSHAKE_MECHANISM,    // another one than the side's
+    HANDSHAKE_TYPE,         // a socket that does not go with ours, or none
+    HANDSHAKE_DUPLICATE_ID, // its routing id is in use
+    HANDSHAKE_TIMEOUT,      // not over within handshake_ivl
+    HANDSHAKE_LIMITED,      // too many at once, or too often, from one address
+    HANDSHAKE_REASONS,
+} handshake_reason_t;
+
+// Why engine wire cut a client.
+typedef enum {
+    CUT_TOO_LARGE, // a frame over maxmsgsize, or a message over max_parts
+    CUT_PROTOCOL,  // against ZMTP
+    CUT_HEARTBEAT, // silent for longer than heartbeat_timeout, or its own ttl
+    CUT_STALLED,   // took nothing for stall_timeout
+    CUT_KICK,      // an operator said so
+    CUT_AUTH,      // it may not be there any more
+    CUT_REASONS,
+} cut_reason_t;
 
 const char *drop_reason_name(drop_reason_t reason);           // "hwm", "undeliverable", …
-const char *handshake_reason_name(handshake_reason_t reason); // "auth", "protocol", "other"
+const char *handshake_reason_name(handshake_reason_t reason); // "auth", "protocol", …
+const char *cut_reason_name(cut_reason_t reason);             // "too_large", …
 
 // Message sizes by powers of four: at most 64 B, 256 B, … 16 MiB, and the rest.
 #define SIZE_BUCKETS 11
@@ -78,6 +106,9 @@ typedef struct {
     counter_t connections, accepted, disconnections; // by the watch thread
     counter_t handshake_failures[HANDSHAKE_REASONS];
     counter_t auth_success, auth_failure;       // by the guard thread; success also by the watch, see watch_asked
+    counter_t cut[CUT_REASONS];
+    counter_t heartbeat_timeouts;
+    counter_t queued, queued_bytes;             // messages that wait for its peers now
 } side_counters_t;
 
 typedef struct {
@@ -86,7 +117,10 @@ typedef struct {
     counter_t capture_dropped;
     counter_t sizes[SIZE_BUCKETS];
     counter_t subscriptions;  // topics the backend asks for now
+    counter_t requeued;       // given to another worker: the first broke off before a byte was written
 } counters_t;
+
+void counters_end(counters_t *self); // its route is gone: what it had now, it has no more
 
 void counters_add(counters_t *to, const counters_t *from); // TO is the caller's own: nobody else writes to it
 

@@ -222,7 +222,7 @@ tap_t *
 forward_add_tap(forward_t *self, const void *prefix, size_t prefix_size)
 {
     if (!self->taps)
-        self->taps = tap_ring_new();
+        self->taps = tap_ring_new(&message_sharing);
     tap_t *tap = self->taps ? tap_ring_add(self->taps, prefix, prefix_size) : NULL;
     forward_observe(self);
     return tap;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "flow/ipcpath.h"
 
+#include "net/address.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -9,21 +11,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-socklen_t
-ipcpath_address(const char *path, struct sockaddr_un *address)
-{
-    size_t length = strlen(path);
-    if (length >= sizeof address->sun_path)
-        return 0;
-    memset(address, 0, sizeof *address);
-    address->sun_family = AF_UNIX;
-    memcpy(address->sun_path, path, length);
-    if (path[0] != '@')
-        return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1);
-    address->sun_path[0] = '\0';
-    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
-}
 
 static int
 fail(char *reason, size_t size, const char *what)
@@ -90,12 +77,13 @@ ipcpath_unlock(const char *path, int *lock_p)
 static int
 somebody_listens(const char *path)
 {
-    struct sockaddr_un address;
-    socklen_t length = ipcpath_address(path, &address);
+    address_t address;
+    if (!address_unix(&address, path))
+        return 0;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd == -1)
         return 1;
-    int rc = connect(fd, (struct sockaddr *)&address, length);
+    int rc = connect(fd, (struct sockaddr *)&address.at, address.length);
     int alive = rc == 0 || (errno != ECONNREFUSED && errno != ENOENT);
     close(fd);
     return alive;
@@ -117,12 +105,11 @@ ipcpath_clear(const char *path, char *reason, size_t size)
 int
 ipcpath_bind(int fd, const char *path, mode_t mode, gid_t group, char *reason, size_t size)
 {
-    struct sockaddr_un address;
-    socklen_t length = ipcpath_address(path, &address);
-    if (length == 0)
+    address_t address;
+    if (!address_unix(&address, path))
         return fail_with(ENAMETOOLONG, reason, size, "path is too long");
     mode_t before = umask(0177);
-    int rc = bind(fd, (struct sockaddr *)&address, length);
+    int rc = bind(fd, (struct sockaddr *)&address.at, address.length);
     umask(before);
     if (rc == -1)
         return fail(reason, size, "cannot bind");

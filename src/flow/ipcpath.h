@@ -12,9 +12,6 @@
 #include <sys/types.h>
 #include <sys/un.h>
 
-// The address of PATH, "@name" being an abstract one. Returns its length, 0 if it is too long.
-socklen_t ipcpath_address(const char *path, struct sockaddr_un *address);
-
 // Take the lock of PATH: its descriptor (to be kept open), or -1 with the reason.
 int ipcpath_lock(const char *path, char *reason, size_t size);
 void ipcpath_unlock(const char *path, int *lock_p);

@@ -4,13 +4,12 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "flow/ipcpath.h"
+#include "net/address.h"
+#include "net/tcp.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
 #include <linux/filter.h>
-#include <net/if.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -58,82 +57,8 @@ static void *gone_arg;
 static int
 backlog(const side_conf_t *side)
 {
-    int wanted = (int)side_option(side, ZMQ_BACKLOG, 100);
+    int wanted = (int)side_option(side, "backlog", 100);
     return backlog_cap && wanted > backlog_cap ? backlog_cap : wanted;
-}
-
-static const char *
-option_text(const side_conf_t *side, int option)
-{
-    for (size_t i = 0; i < side->option_count; i++)
-        if (side->options[i].option->option == option)
-            return side->options[i].value.text;
-    return NULL;
-}
-
-static bool
-any_address(bool ipv6, struct sockaddr_storage *address, socklen_t *length)
-{
-    memset(address, 0, sizeof *address);
-    if (ipv6) {
-        struct sockaddr_in6 *any = (struct sockaddr_in6 *)address;
-        any->sin6_family = AF_INET6;
-        any->sin6_addr = in6addr_any;
-        *length = sizeof *any;
-    } else {
-        struct sockaddr_in *any = (struct sockaddr_in *)address;
-        any->sin_family = AF_INET;
-        any->sin_addr.s_addr = htonl(INADDR_ANY);
-        *length = sizeof *any;
-    }
-    return true;
-}
-
-static bool
-numeric_address(const char *host, struct sockaddr_storage *address, socklen_t *length)
-{
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_PASSIVE }, *found;
-    if (getaddrinfo(host, NULL, &hints, &found) != 0)
-        return false;
-    memcpy(address, found->ai_addr, found->ai_addrlen);
-    *length = found->ai_addrlen;
-    freeaddrinfo(found);
-    return true;
-}
-
-// An interface's first address, as zmq_tcp(7) has it.
-static bool
-interface_address(const char *name, bool ipv6, struct sockaddr_storage *address, socklen_t *length)
-{
-    struct ifaddrs *interfaces, *i;
-    if (getifaddrs(&interfaces) == -1)
-        return false;
-    for (i = interfaces; i; i = i->ifa_next)
-        if (i->ifa_addr && strcmp(i->ifa_name, name) == 0
-            && (i->ifa_addr->sa_family == AF_INET || (ipv6 && i->ifa_addr->sa_family == AF_INET6)))
-            break;
-    if (i) {
-        *length = i->ifa_addr->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-        memcpy(address, i->ifa_addr, *length);
-    }
-    freeifaddrs(interfaces);
-    return i != NULL;
-}
-
-static bool
-tcp_address(const endpoint_t *endpoint, bool ipv6, struct sockaddr_storage *address, socklen_t *length)
-{
-    bool found = strcmp(endpoint->host, "*") == 0 ? any_address(ipv6, address, length)
-                                                  : numeric_address(endpoint->host, address, length)
-                                                      || interface_address(endpoint->host, ipv6, address, length);
-    if (!found)
-        return false;
-    in_port_t port = htons((in_port_t)endpoint->port);
-    if (address->ss_family == AF_INET6)
-        ((struct sockaddr_in6 *)address)->sin6_port = port;
-    else
-        ((struct sockaddr_in *)address)->sin_port = port;
-    return true;
 }
 
 static void
@@ -145,23 +70,14 @@ set_int(int fd, int level, int name, int64_t value)
 
 // What an accepted connection inherits, and what libzmq would have set before bind.
 static int
-tcp_options(int fd, const side_conf_t *side, int family)
+prepare(int fd, const side_conf_t *side, int family)
 {
+    tcp_options_t options;
     set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (family == AF_INET6)
         set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
-    int64_t sndbuf = side_option(side, ZMQ_SNDBUF, -1), rcvbuf = side_option(side, ZMQ_RCVBUF, -1);
-    if (sndbuf >= 0)
-        set_int(fd, SOL_SOCKET, SO_SNDBUF, sndbuf);
-    if (rcvbuf >= 0)
-        set_int(fd, SOL_SOCKET, SO_RCVBUF, rcvbuf);
-    int64_t tos = side_option(side, ZMQ_TOS, 0);
-    if (tos > 0)
-        set_int(fd, IPPROTO_IP, IP_TOS, tos);
-    if (tos > 0 && family == AF_INET6)
-        set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, tos);
-    const char *device = option_text(side, ZMQ_BINDTODEVICE);
-    return device ? setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device)) : 0;
+    tcp_options(&options, side);
+    return tcp_prepare(fd, &options);
 }
 
 // libzmq closes its copy of a descriptor when it gets round to it. Whoever binds
@@ -194,11 +110,11 @@ may_be_closing(int port)
 }
 
 static int
-bind_patiently(const listener_t *self, const struct sockaddr_storage *address, socklen_t length)
+bind_patiently(const listener_t *self, const address_t *address)
 {
     int64_t start = clock_mono_ms();
     int rc;
-    while ((rc = bind(self->fd, (const struct sockaddr *)address, length)) == -1 && errno == EADDRINUSE
+    while ((rc = bind(self->fd, (const struct sockaddr *)&address->at, address->length)) == -1 && errno == EADDRINUSE
            && may_be_closing(self->port) && clock_mono_ms() - start < PATIENCE_MS)
         usleep(1000);
     return rc;
@@ -222,10 +138,10 @@ share_port(const listener_t *self, bool on)
 }
 
 static int
-bind_and_listen(const listener_t *self, const struct sockaddr_storage *address, socklen_t length, int backlog)
+bind_and_listen(const listener_t *self, const address_t *address, int backlog)
 {
     share_port(self, true);
-    int rc = bind_patiently(self, address, length);
+    int rc = bind_patiently(self, address);
     if (rc == 0 && !self->tried)
         rc = listen(self->fd, backlog);
     int error = errno;
@@ -255,17 +171,15 @@ say_why(const listener_t *self, int error, char *reason, size_t size)
 static int
 open_tcp(listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, char *reason, size_t size)
 {
-    struct sockaddr_storage address;
-    socklen_t length;
-    bool ipv6 = side_option(side, ZMQ_IPV6, 0) != 0;
-    if (!tcp_address(endpoint, ipv6, &address, &length)) {
+    address_t address;
+    if (!address_local(&address, endpoint->host, endpoint->port, side_option(side, "ipv6", 0) != 0)) {
         snprintf(reason, size, "no such address or interface here");
         errno = EADDRNOTAVAIL;
         return -1;
     }
-    self->fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (self->fd == -1 || tcp_options(self->fd, side, address.ss_family) == -1
-        || bind_and_listen(self, &address, length, backlog(side)) == -1) {
+    self->fd = socket(address.at.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (self->fd == -1 || prepare(self->fd, side, address.at.ss_family) == -1
+        || bind_and_listen(self, &address, backlog(side)) == -1) {
         say_why(self, errno, reason, size);
         return -1;
     }
@@ -484,6 +398,22 @@ adopt(listener_t *self, int fd)
     detach_filter(fd); // the process before may have stopped accepting on it
 }
 
+// A port that was free, or a path that was made, is news.
+static void
+resolve_wildcard(listener_t *self)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    if (self->path) {
+        self->endpoint = xasprintf("ipc://%s", self->path);
+    } else if (getsockname(self->fd, (struct sockaddr *)&address, &length) == 0) {
+        bool ipv6 = address.ss_family == AF_INET6;
+        in_port_t port = ipv6 ? ((struct sockaddr_in6 *)&address)->sin6_port : ((struct sockaddr_in *)&address)->sin_port;
+        size_t star = strlen(self->wanted) - 1;
+        self->endpoint = xasprintf("%.*s%u", (int)star, self->wanted, ntohs(port));
+    }
+}
+
 static listener_t *
 new_listener(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, bool tried, diag_t *diag)
 {
@@ -506,6 +436,8 @@ new_listener(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, b
         rc = open_ipc(self, &endpoint->at, side, reason, sizeof reason);
     int error = errno;
     enlist(self);
+    if (rc == 0 && self->wildcard && self->fd != -1)
+        resolve_wildcard(self);
     if (rc == 0)
         return self;
     diag_error(diag, endpoint->place, "cannot bind %s: %s", endpoint->at.text, reason);
@@ -569,13 +501,31 @@ listener_give(listener_t *self, void *socket, const entrance_t *where)
         char name[512];
         size_t size = sizeof name;
         zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, name, &size);
-        // "*" says more than libzmq's "0.0.0.0" or "[::]"; only a port that was free is news.
-        if (self->wildcard)
+        // "*" says more than libzmq's "0.0.0.0" or "[::]".
+        if (self->wildcard && self->fd == -1)
             keep_text(&self->endpoint, name);
         keep_text(&self->bound_as, name);
     }
     errno = error;
     return rc;
+}
+
+void
+listener_resolve(listener_t *self)
+{
+    struct sockaddr_storage at = { 0 };
+    socklen_t size = sizeof at;
+    if (!self->wildcard || self->endpoint || self->fd == -1)
+        return;
+    if (self->path) {
+        self->endpoint = bind_text(self);
+        return;
+    }
+    if (getsockname(self->fd, (struct sockaddr *)&at, &size) == -1)
+        return;
+    in_port_t port = at.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&at)->sin6_port : ((struct sockaddr_in *)&at)->sin_port;
+    int host = (int)(strrchr(self->wanted, ':') - self->wanted);
+    self->endpoint = xasprintf("%.*s:%u", host, self->wanted, (unsigned)ntohs(port));
 }
 
 const char *

@@ -28,6 +28,9 @@ int listener_try(const endpoint_conf_t *endpoint, const side_conf_t *side, diag_
 // with zmq_errno.
 int listener_give(listener_t *self, void *socket, const entrance_t *where);
 
+// Whoever accepts by himself: find out what a wildcard became, for listener_endpoint.
+void listener_resolve(listener_t *self);
+
 // Not accepting, for one reason or several at once: newcomers wait in the kernel
 // (tcp, ws: a drop-all socket filter; ipc: the path is moved aside, so that connects
 // find nobody and come again). From any thread.
@@ -50,7 +53,7 @@ void listener_full(listener_t *self, bool full);
 // accepted at once, whatever the limits say. 0: as configured.
 void listener_backlog_cap(int backlog);
 
-const char *listener_endpoint(const listener_t *self);  // as bound: a wildcard port is resolved (after listener_give for inproc &c)
+const char *listener_endpoint(const listener_t *self);  // as bound: a wildcard port is resolved (after listener_give where there is no descriptor)
 bool listener_is_wildcard(const listener_t *self);        // "tcp://*:*": the same text is not the same endpoint
 const char *listener_bound_as(const listener_t *self);   // what zmq_unbind wants to hear
 const char *listener_wanted(const listener_t *self);    // as configured, the key a reload finds it by

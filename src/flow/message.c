@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+_Static_assert(sizeof(zmq_msg_t) <= sizeof(tap_hold_t), "a hold has room for a frame of libzmq's");
+
 zmq_msg_t *
 message_add(message_t *self)
 {
@@ -30,3 +32,33 @@ message_free(message_t *self)
     free(self->frames);
     *self = (message_t){ 0 };
 }
+
+// --- shared ------------------------------------------------------------------
+
+static zmq_msg_t *
+held(tap_hold_t *hold)
+{
+    return (zmq_msg_t *)(void *)hold->bytes;
+}
+
+static void
+hold(tap_hold_t *hold, const tap_frame_t *frame, void *message, size_t i)
+{
+    (void)frame;
+    zmq_msg_init(held(hold));
+    zmq_msg_copy(held(hold), (zmq_msg_t *)message + i);
+}
+
+static tap_frame_t
+look(tap_hold_t *hold)
+{
+    return (tap_frame_t){ zmq_msg_data(held(hold)), zmq_msg_size(held(hold)) };
+}
+
+static void
+let_go(tap_hold_t *hold)
+{
+    zmq_msg_close(held(hold));
+}
+
+const tap_sharing_t message_sharing = { hold, look, let_go };

@@ -4,6 +4,8 @@
 #ifndef ZB_MESSAGE_H
 #define ZB_MESSAGE_H
 
+#include "flow/tap.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <zmq.h>
@@ -19,5 +21,8 @@ typedef struct {
 zmq_msg_t *message_add(message_t *self);
 void message_clear(message_t *self); // close all frames, keep the memory
 void message_free(message_t *self);
+
+// Of an array of zmq_msg_t, as a ring of taps shares them.
+extern const tap_sharing_t message_sharing;
 
 #endif

@@ -64,21 +64,11 @@ name_peer(peer_t *peer, int fd)
 }
 
 void
-peers_count_total(watch_t *self)
-{
-    bool full = self->total_limit && self->total >= self->total_limit;
-    if (full == self->total_full)
-        return;
-    self->total_full = full;
-    self->on_total_full(full, self->total_arg);
-}
-
-void
 peers_count(watch_side_t *side)
 {
-    side->watch->total += side->count - side->in_total;
-    side->in_total = side->count;
-    peers_count_total(side->watch);
+    if (side->watch->capacity)
+        capacity_count(side->watch->capacity, (ptrdiff_t)(side->count - side->counted));
+    side->counted = side->count;
     counter_set(&side->counters->connections, side->count);
     bool full = side->limit && side->count >= side->limit;
     if (full == side->full)
@@ -180,7 +170,7 @@ peers_add(watch_side_t *side, int fd, bool outgoing)
     char *user = remove_phantom(side, fd, inode);
     mem_grow(side->peers, side->count, side->room);
     peer_t *peer = &side->peers[side->count++];
-    *peer = (peer_t){ .id = ++side->watch->last_id, .fd = fd, .outgoing = outgoing, .since_wall_ns = clock_wall_ns() };
+    *peer = (peer_t){ .id = client_next_id(), .fd = fd, .outgoing = outgoing, .since_wall_ns = clock_wall_ns() };
     peer->inode = inode;
     peer->user = user;
     peer->noted = peer_bytes(side->watch, fd);

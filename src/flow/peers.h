@@ -20,7 +20,6 @@ void peers_look_at_some(watch_side_t *side);
 
 // Their number has changed, or how many there may be: tells the counter, and whoever waits for full and not full.
 void peers_count(watch_side_t *side);
-void peers_count_total(watch_t *self);
 
 // Whoever comes with this connection is USER.
 void peers_expect(watch_t *self, ino_t inode, const char *user);

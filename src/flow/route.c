@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
+// route.c - the two engines over libzmq's sockets: see engine.h.
+
 #include "flow/route_parts.h"
 
 #include "base/bell.h"
@@ -16,14 +18,6 @@
 #include <unistd.h>
 
 #define WAKE_SIGNAL SIGUSR1             // costs a route nothing, where an eventfd is a descriptor
-
-static const char *const states[ROUTE_STATES] = { "running", "paused", "draining", "disabled", "failed" };
-
-const char *
-route_state_name(route_state_t state)
-{
-    return states[state];
-}
 
 // The thread has the signal blocked but while it sleeps, so it never comes too
 // early; a thread that is not there yet looks before it sleeps.
@@ -78,10 +72,11 @@ free_route(route_t *self)
     free(self);
 }
 
-route_t *
-route_open(const route_conf_t *conf, listeners_t *listeners, const route_services_t *services, counters_t *counters, diag_t *diag)
+static route_t *
+open_route(const route_conf_t *conf, listeners_t *listeners, const route_services_t *services, counters_t *counters, diag_t *diag)
 {
     route_t *self = xcalloc(1, sizeof *self);
+    self->engine = services->engines[conf->engine];
     self->conf = conf;
     self->name = xstrdup(conf->name);
     for (side_t side = 0; side < SIDES; side++)
@@ -333,8 +328,8 @@ route_thread(void *arg)
     return NULL;
 }
 
-int
-route_run(route_t *self, int tell)
+static int
+run_route(route_t *self, int tell)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, handle_wake_signal);
@@ -384,33 +379,33 @@ set_mode(route_t *self, route_state_t mode)
     route_call(self, nothing, NULL);
 }
 
-void
-route_pause(route_t *self)
+static void
+pause_route(route_t *self)
 {
     set_mode(self, ROUTE_PAUSED);
 }
 
-void
-route_join(route_t *self)
+static void
+join_route(route_t *self)
 {
     atomic_store(&self->joins, true);
     route_poke(self);
 }
 
-void
-route_resume(route_t *self)
+static void
+resume_route(route_t *self)
 {
     set_mode(self, ROUTE_RUNNING);
 }
 
-void
-route_drain(route_t *self)
+static void
+drain_route(route_t *self)
 {
     set_mode(self, ROUTE_DRAINING);
 }
 
-void
-route_finish(route_t *self, int64_t drain_ms, bool at_once)
+static void
+finish_route(route_t *self, int64_t drain_ms, bool at_once)
 {
     int64_t deadline = clock_mono_ms() + drain_ms;
     if (atomic_load(&self->finish) == FINISH_NOT || deadline < atomic_load(&self->deadline_ms))
@@ -421,34 +416,34 @@ route_finish(route_t *self, int64_t drain_ms, bool at_once)
     route_poke(self);
 }
 
-bool
-route_finished(const route_t *self)
+static bool
+is_finished(const route_t *self)
 {
     return !self->started || atomic_load(&((route_t *)self)->over);
 }
 
-const char *
-route_failure(const route_t *self)
+static const char *
+failure(const route_t *self)
 {
-    bool ended = self->started && route_finished(self) && atomic_load(&((route_t *)self)->finish) == FINISH_NOT;
+    bool ended = self->started && is_finished(self) && atomic_load(&((route_t *)self)->finish) == FINISH_NOT;
     return ended ? zmq_strerror(self->error) : NULL;
 }
 
-unsigned
-route_asleep(const route_t *self)
+static unsigned
+sleeping_descriptors(const route_t *self)
 {
     return atomic_load(&((route_t *)self)->asleep);
 }
 
-void
-route_share_listeners(const route_t *self, listeners_t *shared)
+static void
+share_listeners(const route_t *self, listeners_t *shared)
 {
     for (size_t i = 0; i < self->listeners.count; i++)
         listeners_add(shared, listener_share(self->listeners.at[i]), self->listeners.side[i]);
 }
 
-void
-route_stop_accepting(route_t *self, closed_for_t reason, const route_conf_t *successor)
+static void
+stop_accepting(route_t *self, closed_for_t reason, const route_conf_t *successor)
 {
     for (size_t i = 0; i < self->listeners.count; i++) {
         side_t side = self->listeners.side[i];
@@ -458,12 +453,10 @@ route_stop_accepting(route_t *self, closed_for_t reason, const route_conf_t *suc
     }
 }
 
-void
-route_close(route_t **self_p, route_leftover_t *leftover)
+static void
+close_route(route_t **self_p, route_leftover_t *leftover)
 {
     route_t *self = *self_p;
-    if (!self)
-        return;
     if (self->started)
         pthread_join(self->thread, NULL);
     else
@@ -472,15 +465,13 @@ route_close(route_t **self_p, route_leftover_t *leftover)
     sockets_unwatch(self);
     if (leftover)
         *leftover = (route_leftover_t){ self->left.undelivered, self->left.unanswered };
-    for (side_t side = 0; side < SIDES; side++)
-        counter_set(&self->counters->sides[side].blocked_since_ns, 0);
-    counter_set(&self->counters->subscriptions, 0);
+    counters_end(self->counters);
     free_route(self);
     *self_p = NULL;
 }
 
-const char *
-route_endpoint(const route_t *self, side_t side, size_t i, bool *connected)
+static const char *
+endpoint_at(const route_t *self, side_t side, size_t i, bool *connected)
 {
     const side_conf_t *conf = &self->conf->sides[side];
     if (i >= conf->endpoint_count)
@@ -505,8 +496,8 @@ add_tap(route_t *self, void *arg)
     return 0;
 }
 
-tap_t *
-route_tap(route_t *self, const void *prefix, size_t prefix_size)
+static tap_t *
+tap_route(route_t *self, const void *prefix, size_t prefix_size)
 {
     wanted_tap_t wanted = { prefix, prefix_size, NULL };
     route_call(self, add_tap, &wanted);
@@ -514,28 +505,28 @@ route_tap(route_t *self, const void *prefix, size_t prefix_size)
     return wanted.tap;
 }
 
-void
-route_look(route_t *self)
+static void
+look(route_t *self)
 {
     route_poke(self);
 }
 
-void
-route_settle(route_t *self)
+static void
+settle(route_t *self)
 {
     route_call(self, nothing, NULL);
 }
 
-char **
-route_subscriptions(route_t *self, size_t *count, size_t max)
+static char **
+list_subscriptions(route_t *self, size_t *count, size_t max)
 {
     return topics_list(self->forward.topics, count, max);
 }
 
-int64_t
-route_age_ms(route_t *self)
+static int64_t
+age_ms(route_t *self)
 {
-    if (self->own_ctx || route_finished(self) || atomic_load(&self->finish) != FINISH_NOT)
+    if (self->own_ctx || is_finished(self) || atomic_load(&self->finish) != FINISH_NOT)
         return 0;
     if (self->ping_ms != 0 && atomic_load(&self->pong) == self->ping)
         return clock_mono_ms() - self->ping_ms;
@@ -544,3 +535,14 @@ route_age_ms(route_t *self)
     route_poke(self);
     return 0;
 }
+
+// zmq_proxy(3) has no commands: what needs the route's thread does nothing there.
+#define OVER_SOCKETS                                                                                                       \
+    .open = open_route, .run = run_route, .change = change_route, .join = join_route, .reconnect = change_reconnect,      \
+    .endpoint = endpoint_at, .pause = pause_route, .resume = resume_route, .drain = drain_route, .finish = finish_route,  \
+    .stop_accepting = stop_accepting, .finished = is_finished, .failure = failure, .asleep = sleeping_descriptors, .close = close_route,      \
+    .share_listeners = share_listeners, .tap = tap_route, .look = look, .settle = settle,                                 \
+    .subscriptions = list_subscriptions, .age_ms = age_ms
+
+const route_engine_t engine_zmq = { .name = "zmq", OVER_SOCKETS };
+const route_engine_t engine_zmq_proxy = { .name = "zmq_proxy", OVER_SOCKETS };

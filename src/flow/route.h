@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-// route.h - one running route: its sockets, its thread, its commands.
+// route.h - one running route: its sockets, its thread, its commands; of whichever
+// engine (flow/engine.h).
 //
 // Sockets are opened and bound in the caller's thread, so that a bad endpoint
 // fails here and now; from route_run on the route's thread owns them. Every
@@ -10,6 +11,7 @@
 
 #include "base/diag.h"
 #include "conf/conf.h"
+#include "flow/client.h"
 #include "flow/counters.h"
 #include "flow/filter.h"
 #include "flow/listeners.h"
@@ -86,9 +88,19 @@ void route_share_listeners(const route_t *self, listeners_t *shared);
 
 // Look on from now; see flow/tap.h. NULL: no room (ENOSPC), or the route ends.
 tap_t *route_tap(route_t *self, const void *prefix, size_t prefix_size);
-void route_look(route_t *self);                    // a tap has left: stop copying for it
+void route_look(route_t *self);                    // a tap has left, or the policy has changed: see to it soon
 void route_settle(route_t *self);                  // what it has counted, its taps know
 char **route_subscriptions(route_t *self, size_t *count, size_t max); // topics (C-escaped), the caller frees both; forwarders only
+
+// Who is connected, where the route's engine knows it: of other routes, the watch does.
+bool route_knows_clients(const route_t *self);
+void route_clients(route_t *self, client_fn_t *fn, void *arg); // oldest first, from a copy: FN may call us
+int route_kick(route_t *self, uint64_t id);                     // 0, or -1: no client of that id (any more)
+
+// What it wants to be connected to and is not, since when (wall clock), and why: in words, for an operator. Nothing
+// where the engine does not know.
+typedef void endpoint_down_fn_t(side_t side, const char *endpoint, const char *reason, int64_t since_ms, void *arg);
+void route_endpoints_down(route_t *self, endpoint_down_fn_t *fn, void *arg);
 
 // Asks the thread for a sign of life and tells for how many milliseconds an
 // earlier question has gone unanswered: for the watchdog.

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
-// route_parts.h - what a route is made of. Only for the files that are the route:
+// route_parts.h - what a route over libzmq's sockets is made of. Only for the files that are the route:
 // route, sockets, doors and change. Everybody else has route.h.
 
 #ifndef ZB_ROUTE_PARTS_H
 #define ZB_ROUTE_PARTS_H
 
 #include "flow/drain.h"
+#include "flow/engine.h"
 #include "flow/forward.h"
-#include "flow/route.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -28,6 +28,7 @@ typedef struct {
 } side_of_t;
 
 struct route {
+    const route_engine_t *engine; // first in every engine's
     const route_conf_t *conf;
     char *name;             // of all its configurations
     const route_services_t *services;
@@ -74,6 +75,11 @@ struct route {
 // Run it in the route's thread and wait; a route's loop answers within milliseconds. -1: it has none.
 int route_call(route_t *self, int (*run)(route_t *self, void *arg), void *arg);
 void route_poke(route_t *self); // there is something to do; from any thread
+
+// --- change.c: what it takes over while it runs -------------------------------
+
+int change_route(route_t *self, const route_conf_t *conf, listeners_t *listeners, diag_t *diag); // route_change
+void change_reconnect(route_t *self, const char *endpoint);                                        // route_reconnect
 
 // --- sockets.c: made in the opener's thread, the route's from then on ---------
 

@@ -6,17 +6,24 @@
 
 #include "base/diag.h"
 #include "conf/conf.h"
+#include "flow/admission.h"
 #include "flow/counters.h"
 #include "flow/filter.h"
+#include "flow/memory.h"
 #include "flow/topics.h"
 #include "flow/watch.h"
 
 #include <stdint.h>
 
+struct route_engine;
+
 // All borrowed, all outlive the route.
 typedef struct {
+    const struct route_engine *engines[ENGINES]; // by engine_t; NULL: not in this program
     void *ctx;
     watch_t *watch;
+    capacity_t *capacity; // of the process
+    memory_t *memory;     // of the process, for messages that are not libzmq's; may be NULL
     uint64_t epoch; // of this process: part of the routing ids of queues
 
     // Called for each socket before its first bind or connect: sets keys, ZAP
@@ -26,6 +33,9 @@ typedef struct {
     filter_t *(*filter_new)(void *arg, const route_conf_t *conf, counters_t *counters, topics_t *topics);
     void (*filter_free)(void *arg, filter_t **filter_p);
     void *arg;
+
+    struct resolver *resolver;    // of host names, for connections that are not libzmq's (net/resolver.h)
+    const admission_t *admission; // the guard asked directly, for connections that are not libzmq's; may be NULL
 
     // A listening descriptor from systemd for ENDPOINT, or -1. May be NULL.
     int (*activated)(void *arg, const endpoint_conf_t *endpoint);

@@ -165,8 +165,8 @@ sockets_watch(route_t *self, side_t side)
     if (self->watched[side] && conf->security.mechanism <= SECURITY_NONE)
         watch_open_to_all(self->watched[side]);
     // With heartbeats, one that is missing ends a connection as a frame does.
-    if (self->watched[side] && side_option(conf, ZMQ_HEARTBEAT_IVL, 0) == 0)
-        watch_frame_limit(self->watched[side], side_option(conf, ZMQ_MAXMSGSIZE, 0));
+    if (self->watched[side] && side_option(conf, "heartbeat_ivl", 0) == 0)
+        watch_frame_limit(self->watched[side], side_option(conf, "maxmsgsize", 0));
     if (self->watched[side] && conf->max_clients > 0)
         sockets_limit_clients(self, side, conf->max_clients);
 }

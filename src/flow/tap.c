@@ -28,8 +28,8 @@ typedef struct {
     bool shared;
     union {
         alignas(8) unsigned char bytes[INSIDE_BYTES];
-        zmq_msg_t frame[INSIDE_FRAMES];
-        zmq_msg_t *more; // than INSIDE_FRAMES
+        tap_hold_t frame[INSIDE_FRAMES];
+        tap_hold_t *more; // than INSIDE_FRAMES
     };
 } slot_t;
 
@@ -58,6 +58,7 @@ struct tap_ring {
     _Atomic bool closed;
     _Atomic unsigned references;
     int fd;
+    const tap_sharing_t *sharing;
     slot_t *slots;
 };
 
@@ -73,10 +74,40 @@ struct tap {
     unsigned char prefix[];
 };
 
+// --- where frames cannot be shared -------------------------------------------
+
+static void
+hold_copy(tap_hold_t *hold, const tap_frame_t *frame, void *message, size_t i)
+{
+    (void)message;
+    (void)i;
+    void *bytes = xrealloc(NULL, frame->size + 1, 1);
+    if (frame->size)
+        memcpy(bytes, frame->data, frame->size);
+    tap_frame_t copy = { bytes, frame->size };
+    memcpy(hold->bytes, &copy, sizeof copy);
+}
+
+static tap_frame_t
+look_at_copy(tap_hold_t *hold)
+{
+    tap_frame_t copy;
+    memcpy(&copy, hold->bytes, sizeof copy);
+    return copy;
+}
+
+static void
+free_copy(tap_hold_t *hold)
+{
+    free((void *)look_at_copy(hold).data);
+}
+
+static const tap_sharing_t copying = { hold_copy, look_at_copy, free_copy };
+
 // --- the ring ----------------------------------------------------------------
 
 tap_ring_t *
-tap_ring_new(void)
+tap_ring_new(const tap_sharing_t *sharing)
 {
     int fd = bell_new();
     tap_ring_t *self = fd == -1 ? NULL : aligned_alloc(CACHE_LINE, sizeof *self);
@@ -89,6 +120,7 @@ tap_ring_new(void)
     }
     memset(self, 0, sizeof *self);
     self->slots = slots;
+    self->sharing = sharing ? sharing : &copying;
     self->fd = fd;
     self->references = 1;
     return self;
@@ -98,11 +130,11 @@ static void
 empty(tap_ring_t *self, slot_t *slot)
 {
     if (slot->shared) {
-        zmq_msg_t *frame = slot->frames > INSIDE_FRAMES ? slot->more : slot->frame;
+        tap_hold_t *frame = slot->frames > INSIDE_FRAMES ? slot->more : slot->frame;
         size_t bytes = 0;
         for (size_t i = 0; i < slot->frames; i++) {
-            bytes += zmq_msg_size(&frame[i]);
-            zmq_msg_close(&frame[i]);
+            bytes += self->sharing->look(&frame[i]).size;
+            self->sharing->let_go(&frame[i]);
         }
         if (slot->frames > INSIDE_FRAMES)
             free(slot->more);
@@ -167,17 +199,17 @@ tap_ring_end(tap_ring_t *self)
 }
 
 static bool
-matches(const tap_t *tap, const void *first, size_t size)
+matches(const tap_t *tap, const tap_frame_t *first)
 {
-    return size >= tap->prefix_size && memcmp(first, tap->prefix, tap->prefix_size) == 0;
+    return first->size >= tap->prefix_size && memcmp(first->data, tap->prefix, tap->prefix_size) == 0;
 }
 
 // Does a tap with a topic want it?
 static bool
-is_selected(const tap_ring_t *self, zmq_msg_t *first)
+is_selected(const tap_ring_t *self, const tap_frame_t *first)
 {
     for (size_t i = 0; self->selective && i < self->tap_count; i++)
-        if (self->taps[i]->prefix_size && matches(self->taps[i], zmq_msg_data(first), zmq_msg_size(first)))
+        if (self->taps[i]->prefix_size && matches(self->taps[i], first))
             return true;
     return false;
 }
@@ -190,10 +222,10 @@ count_lost(tap_t *tap, uint64_t messages)
 }
 
 static void
-lose(tap_ring_t *self, zmq_msg_t *first)
+lose(tap_ring_t *self, const tap_frame_t *first)
 {
     for (size_t i = 0; i < self->tap_count; i++)
-        if (matches(self->taps[i], zmq_msg_data(first), zmq_msg_size(first)))
+        if (matches(self->taps[i], first))
             count_lost(self->taps[i], 1);
     self->gap = true;
 }
@@ -208,15 +240,14 @@ all_lost(const tap_ring_t *self)
 }
 
 static void
-share(tap_ring_t *self, slot_t *slot, zmq_msg_t *frames, size_t count)
+share(tap_ring_t *self, slot_t *slot, const tap_frame_t *frames, size_t count, void *message)
 {
-    zmq_msg_t *to = slot->frame;
+    tap_hold_t *to = slot->frame;
     if (count > INSIDE_FRAMES)
         to = slot->more = xcalloc(count, sizeof *to);
     for (size_t i = 0; i < count; i++) {
-        zmq_msg_init(&to[i]);
-        zmq_msg_copy(&to[i], &frames[i]);
-        self->shared += zmq_msg_size(&to[i]);
+        self->sharing->hold(&to[i], &frames[i], message, i);
+        self->shared += frames[i].size;
     }
     slot->shared = true;
     if (self->shared - self->freed_seen > ROOM_BYTES) {
@@ -226,25 +257,26 @@ share(tap_ring_t *self, slot_t *slot, zmq_msg_t *frames, size_t count)
 }
 
 static void
-fill(tap_ring_t *self, slot_t *slot, zmq_msg_t *frames, size_t count)
+fill(tap_ring_t *self, slot_t *slot, const tap_frame_t *frames, size_t count, void *message)
 {
     size_t at = 0;
     for (size_t i = 0; i < count; i++) {
-        size_t size = zmq_msg_size(&frames[i]);
+        size_t size = frames[i].size;
         if (size > INSIDE_BYTES || at + sizeof(uint32_t) + size > INSIDE_BYTES) {
-            share(self, slot, frames, count);
+            share(self, slot, frames, count, message);
             return;
         }
         uint32_t prefix = (uint32_t)size;
         memcpy(slot->bytes + at, &prefix, sizeof prefix);
-        memcpy(slot->bytes + at + sizeof prefix, zmq_msg_data(&frames[i]), size);
+        if (size)
+            memcpy(slot->bytes + at + sizeof prefix, frames[i].data, size);
         at += sizeof prefix + size;
     }
     slot->shared = false;
 }
 
 void
-tap_ring_offer(tap_ring_t *self, side_t side, int64_t wall_ns, zmq_msg_t *frames, size_t count)
+tap_ring_offer(tap_ring_t *self, side_t side, int64_t wall_ns, const tap_frame_t *frames, size_t count, void *message)
 {
     bool selected_only = self->selective == self->tap_count;
     if ((self->full || selected_only) && !is_selected(self, &frames[0])) {
@@ -265,7 +297,7 @@ tap_ring_offer(tap_ring_t *self, side_t side, int64_t wall_ns, zmq_msg_t *frames
     slot->frames = count;
     slot->lost = self->gap ? all_lost(self) : NULL;
     self->gap = false;
-    fill(self, slot, frames, count);
+    fill(self, slot, frames, count, message);
     if (self->end - self->head_seen >= FULL) {
         self->head_seen = atomic_load_explicit(&self->head, memory_order_acquire);
         self->full |= self->end - self->head_seen >= FULL;
@@ -349,11 +381,11 @@ look_inside(tap_ring_t *self, slot_t *slot)
 {
     while (self->frame_room < slot->frames)
         mem_grow(self->frame, self->frame_room, self->frame_room);
-    zmq_msg_t *frame = slot->frames > INSIDE_FRAMES ? slot->more : slot->frame;
+    tap_hold_t *frame = slot->frames > INSIDE_FRAMES ? slot->more : slot->frame;
     const unsigned char *at = slot->bytes;
     for (size_t i = 0; i < slot->frames; i++) {
         if (slot->shared) {
-            self->frame[i] = (tap_frame_t){ zmq_msg_data(&frame[i]), zmq_msg_size(&frame[i]) };
+            self->frame[i] = self->sharing->look(&frame[i]);
             continue;
         }
         uint32_t size;
@@ -404,7 +436,7 @@ tap_see(tap_t *self)
     const slot_t *slot = &ring->slots[ring->next % ROOM];
     if (slot->lost)
         self->lost_before = slot->lost[self->number];
-    if (!matches(self, ring->frame[0].data, ring->frame[0].size))
+    if (!matches(self, &ring->frame[0]))
         return 0;
     return ++self->seen + self->lost_before;
 }

@@ -16,10 +16,10 @@
 
 #include "conf/pattern.h"
 
+#include <stdalign.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <zmq.h>
 
 #define TAPS_MAX 16 // of one route at a time
 
@@ -38,9 +38,21 @@ typedef struct {
     const tap_frame_t *frame;
 } tap_message_t;
 
+// How large frames are kept without a copy. The route's thread holds them, the
+// reader's looks and lets go.
+typedef struct {
+    alignas(8) unsigned char bytes[64]; // room for what an engine needs for one frame
+} tap_hold_t;
+
+typedef struct {
+    void (*hold)(tap_hold_t *hold, const tap_frame_t *frame, void *message, size_t i); // frame I of MESSAGE
+    tap_frame_t (*look)(tap_hold_t *hold);
+    void (*let_go)(tap_hold_t *hold);
+} tap_sharing_t;
+
 // --- the route's side ------------------------------------------------------------
 
-tap_ring_t *tap_ring_new(void); // NULL with errno
+tap_ring_t *tap_ring_new(const tap_sharing_t *sharing); // NULL: large frames are copied, too. NULL with errno
 
 // One more that sees what passes from now on, if its first frame starts with
 // PREFIX. Two references: the ring's and the caller's. NULL: no room.
@@ -50,8 +62,9 @@ tap_t *tap_ring_add(tap_ring_t *self, const void *prefix, size_t prefix_size);
 void tap_ring_begin(tap_ring_t *self);
 void tap_ring_end(tap_ring_t *self);
 
-// A whole message. Small ones are copied, of others the frames are shared.
-void tap_ring_offer(tap_ring_t *self, side_t side, int64_t wall_ns, zmq_msg_t *frames, size_t count);
+// A whole message, of COUNT frames. Small ones are copied, of others the frames are
+// shared: MESSAGE is what the ring's sharing holds them by, NULL where they are copied.
+void tap_ring_offer(tap_ring_t *self, side_t side, int64_t wall_ns, const tap_frame_t *frames, size_t count, void *message);
 
 // Would every tap miss whatever passes? Then it need not be offered, only counted.
 bool tap_ring_is_full(const tap_ring_t *self);

@@ -333,14 +333,7 @@ static char *
 escape(const char *bytes, size_t size)
 {
     text_t text = { 0 };
-    text_add(&text, "%s", "");
-    for (size_t i = 0; i < size; i++) {
-        unsigned char byte = (unsigned char)bytes[i];
-        if (byte < 0x20 || byte >= 0x7f || byte == '\\' || byte == '"')
-            text_add(&text, "\\x%02x", byte);
-        else
-            text_char(&text, (char)byte);
-    }
+    text_escaped(&text, bytes, size);
     return text_take(&text);
 }
 

@@ -363,14 +363,9 @@ watch_limit(watch_side_t *side, size_t limit, void (*on_full)(bool full, void *a
 }
 
 void
-watch_limit_all(watch_t *self, size_t limit, void (*on_full)(bool full, void *arg), void *arg)
+watch_count_in(watch_t *self, capacity_t *capacity)
 {
-    pthread_mutex_lock(&self->lock);
-    self->total_limit = limit;
-    self->on_total_full = on_full;
-    self->total_arg = arg;
-    peers_count_total(self);
-    pthread_mutex_unlock(&self->lock);
+    self->capacity = capacity;
 }
 
 static int
@@ -383,7 +378,11 @@ by_id(const void *a, const void *b)
 static void
 fill_client(client_t *client, const watch_side_t *side, const peer_t *peer)
 {
-    *client = (client_t){ .id = peer->id, .side = side->side, .outgoing = peer->outgoing, .fd = peer->fd };
+    client_know_nothing(client);
+    client->id = peer->id;
+    client->side = side->side;
+    client->outgoing = peer->outgoing;
+    client->fd = peer->fd;
     client->route = xstrdup(side->route);
     client->since_wall_ns = peer->since_wall_ns;
     snprintf(client->peer, sizeof client->peer, "%s", peer->peer);
@@ -395,7 +394,7 @@ fill_client(client_t *client, const watch_side_t *side, const peer_t *peer)
 }
 
 void
-watch_each(watch_t *self, const char *route, void (*fn)(const client_t *client, void *arg), void *arg)
+watch_each(watch_t *self, const char *route, client_fn_t *fn, void *arg)
 {
     client_t *clients = NULL;
     size_t count = 0, room = 0;

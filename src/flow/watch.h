@@ -8,6 +8,8 @@
 #ifndef ZB_WATCH_H
 #define ZB_WATCH_H
 
+#include "flow/capacity.h"
+#include "flow/client.h"
 #include "flow/counters.h"
 
 #include <stdbool.h>
@@ -17,20 +19,6 @@
 
 typedef struct watch watch_t;
 typedef struct watch_side watch_side_t;
-
-typedef struct {
-    uint64_t id;              // never used twice
-    const char *route;        // borrowed until the call returns
-    side_t side;
-    char peer[128];           // "192.0.2.1:40312", "[::1]:40312", "ipc uid 1000 pid 4711"
-    bool is_ipc;
-    char user[256];           // "" where not known
-    bool unsure;              // not known, and may have been let in all the same
-    bool outgoing;            // we connected
-    int64_t since_wall_ns;
-    int fd;
-    int64_t backlog_bytes;    // SIOCOUTQ: what the peer has not taken yet; -1: unknown
-} client_t;
 
 // CTX is the process's context. NULL with errno if the thread cannot be started.
 watch_t *watch_new(void *ctx);
@@ -88,12 +76,12 @@ void watch_turn_away(watch_side_t *side);
 // At LIMIT connections (0: none) ON_FULL (true, arg) is called in the watch thread, below it again with false.
 void watch_limit(watch_side_t *side, size_t limit, void (*on_full)(bool full, void *arg), void *arg);
 
-// The same for all connections of the process together.
-void watch_limit_all(watch_t *self, size_t limit, void (*on_full)(bool full, void *arg), void *arg);
+// All connections count in CAPACITY, too. Call before the first watch_add.
+void watch_count_in(watch_t *self, capacity_t *capacity);
 
-// Call FN for each client of ROUTE (NULL: of all), oldest first, from a copy: FN may call us. Who came in before the
+// Call FN for each client of ROUTE (NULL: of all) on libzmq's sockets, oldest first, from a copy: FN may call us. Who came in before the
 // call is in it, whether or not the watch thread has come to hear of them.
-void watch_each(watch_t *self, const char *route, void (*fn)(const client_t *client, void *arg), void *arg);
+void watch_each(watch_t *self, const char *route, client_fn_t *fn, void *arg);
 
 // Cut a client: 0, or -1 if ROUTE has no client of that id (any more).
 int watch_kick(watch_t *self, const char *route, uint64_t id);

@@ -55,7 +55,7 @@ struct watch_side {
     side_counters_t *counters;
     peer_t *peers;
     size_t count, room;
-    size_t in_total;    // of the count
+    size_t counted;     // of the count, in the capacity of the process
     size_t looked;      // the next one to look at
     bool nameless;      // somebody was let in of whom we do not know which one it is
     bool half_closed;
@@ -84,15 +84,11 @@ struct watch {
     pthread_t thread;
     pthread_mutex_t lock; // over all sides and peers
     watch_side_t *sides;
-    uint64_t last_id;
     unsigned last_name;
     expected_t expected[EXPECTED];
     unsigned last_expected;
-    size_t total, total_limit; // connections of all sides
-    bool total_full;
+    capacity_t *capacity; // of the process; NULL: nobody counts all sides together
     bool unasked; // nobody else counts logins
-    void (*on_total_full)(bool full, void *arg);
-    void *total_arg;
     int epoll, wake;
     int doors_epoll;
     door_t *doors;

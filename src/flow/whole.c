@@ -3,7 +3,11 @@
 #include "flow/forward_parts.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 
+#include <stdlib.h>
+
+#define FEW_FRAMES 16    // of a message that needs no memory of its own
 #define SHOWN_AT_ONCE 32 // messages that count as of the same moment
 
 // --- receiving ----------------------------------------------------------------
@@ -72,6 +76,17 @@ admit(forward_t *self, lane_t *lane, message_t *message)
 }
 
 static inline void
+show_taps(forward_t *self, side_t side, zmq_msg_t *frames, size_t count)
+{
+    tap_frame_t few[FEW_FRAMES], *shown = count <= FEW_FRAMES ? few : xcalloc(count, sizeof *shown);
+    for (size_t i = 0; i < count; i++)
+        shown[i] = (tap_frame_t){ zmq_msg_data(&frames[i]), zmq_msg_size(&frames[i]) };
+    tap_ring_offer(self->taps, side, self->now_ns, shown, count, frames);
+    if (shown != few)
+        free(shown);
+}
+
+static inline void
 show(forward_t *self, const lane_t *lane, zmq_msg_t *frames, size_t count)
 {
     self->seq++;
@@ -82,7 +97,7 @@ show(forward_t *self, const lane_t *lane, zmq_msg_t *frames, size_t count)
     if (self->capture)
         capture_offer(self->capture, lane->from->side, self->seq, self->now_ns, frames, count);
     if (self->taps)
-        tap_ring_offer(self->taps, lane->from->side, self->now_ns, frames, count);
+        show_taps(self, lane->from->side, frames, count);
 }
 
 void

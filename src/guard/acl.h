@@ -47,6 +47,9 @@ void acl_view_free(acl_view_t **self_p);
 // May it ACCESS (ACL_READ or ACL_WRITE) TOPIC?
 bool acl_may(const acl_view_t *self, acl_access_t access, const void *topic, size_t size);
 
+// Is there anything to read among the topics that start with PREFIX? Costs a look at each rule, however they are made.
+bool acl_may_see(const acl_view_t *self, const void *prefix, size_t size);
+
 // ZeroMQ subscribes to prefixes of bytes, rights are about levels. A cover is
 // the set of prefixes that gives a client who asks for PREFIX what it may read
 // of it and, where that can be said with prefixes, nothing else. Where it can't

@@ -76,6 +76,23 @@ shape_of(const rule_t *rule, const char *prefix, size_t size, shape_t *shape)
         shape->kind = SHAPE_NONE;
 }
 
+bool
+acl_may_see(const acl_view_t *self, const void *prefix, size_t size)
+{
+    shape_t shape = { 0 };
+    bool seen = false, hidden = false;
+    for (size_t i = 0; i < self->rules.count && !hidden; i++) {
+        const rule_t *rule = &self->rules.at[i];
+        shape_of(rule, size ? prefix : "", size, &shape);
+        if (rule->access == ACL_DENY)
+            hidden = shape.kind == SHAPE_TREE && starts_with(size ? prefix : "", size, shape.head, shape.size);
+        else if (rule->access & ACL_READ)
+            seen |= shape.kind != SHAPE_NONE;
+    }
+    free(shape.head);
+    return seen && !hidden;
+}
+
 static void
 emit(acl_cover_t *cover, const char *bytes, size_t size, bool checked)
 {

@@ -3,6 +3,7 @@
 
 #include "base/event.h"
 #include "base/mem.h"
+#include "guard/asked.h"
 #include "guard/gate.h"
 #include "guard/handler.h"
 #include "guard/mechanism.h"
@@ -29,6 +30,7 @@ struct guard {
     watch_t *watch;
     inforce_t *inforce;
     handler_t *handler;
+    asked_t *asked;
     pthread_mutex_t lock; // over the gates
     parked_t *gates;
 };
@@ -60,6 +62,7 @@ guard_new(void *ctx, watch_t *watch)
         errno = error;
         return NULL;
     }
+    self->asked = asked_new(self->inforce, handler_verify(self->handler));
     entrance_ask(admits, self);
     return self;
 }
@@ -72,6 +75,7 @@ guard_destroy(guard_t **self_p)
         return;
     entrance_ask(NULL, NULL);
     handler_destroy(&self->handler);
+    asked_free(&self->asked);
     while (self->gates) {
         parked_t *parked = self->gates;
         self->gates = parked->next;
@@ -82,6 +86,12 @@ guard_destroy(guard_t **self_p)
     pthread_mutex_destroy(&self->lock);
     free(self);
     *self_p = NULL;
+}
+
+const admission_t *
+guard_admission(const guard_t *self)
+{
+    return asked_admission(self->asked);
 }
 
 int64_t

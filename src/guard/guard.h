@@ -12,6 +12,7 @@
 
 #include "base/diag.h"
 #include "conf/conf.h"
+#include "flow/admission.h"
 #include "flow/counters.h"
 #include "flow/filter.h"
 #include "flow/topics.h"
@@ -67,6 +68,9 @@ int guard_secure(void *arg, void *socket, const route_conf_t *conf, side_t side,
 // none. CONF and COUNTERS outlive it.
 filter_t *guard_filter_new(void *arg, const route_conf_t *conf, counters_t *counters, topics_t *topics);
 void guard_filter_free(void *arg, filter_t **filter_p);
+
+// For route_services_t: the same guard, asked directly. Its own, as long as it lives.
+const admission_t *guard_admission(const guard_t *self);
 
 // Milliseconds since the thread last came round its loop (it does so every second), or the one that checks passwords,
 // which is the longer: for the watchdog.

@@ -64,16 +64,21 @@ count(const verdict_t *verdict)
         counter_add_shared(verdict->status == ZAP_WELCOME ? &counters->auth_success : &counters->auth_failure, 1);
 }
 
+void
+handler_tell(const verdict_t *verdict, zap_mechanism_t mechanism)
+{
+    count(verdict);
+    audit(verdict, mechanism);
+}
+
 bool
 handler_admits(handler_t *self, const entrance_t *where, const char *address)
 {
     verdict_t verdict;
     admit_address(&verdict, inforce_borrow(self->inforce), where->route, where->side, where->guarded, address);
     bool admitted = verdict.status == ZAP_WELCOME;
-    if (!admitted) {
-        count(&verdict);
-        audit(&verdict, verdict.entry ? verdict.entry->mechanism : ZAP_NULL);
-    }
+    if (!admitted)
+        handler_tell(&verdict, verdict.entry ? verdict.entry->mechanism : ZAP_NULL);
     inforce_return(self->inforce);
     return admitted;
 }
@@ -104,8 +109,7 @@ conclude(handler_t *self, const verdict_t *verdict, zap_mechanism_t mechanism, c
 {
     bool welcome = verdict->status == ZAP_WELCOME;
     send_reply(self, peer, id, verdict->status, welcome ? verdict->user : "");
-    count(verdict);
-    audit(verdict, mechanism);
+    handler_tell(verdict, mechanism);
     if (welcome && *verdict->user && self->watch)
         watch_user(self->watch, verdict->entry->route, verdict->entry->side, verdict->inode, verdict->user);
 }
@@ -308,4 +312,10 @@ handler_age_ms(const handler_t *self)
 {
     int64_t age = clock_mono_ms() - self->round_ms, checking = verify_age_ms(self->verify);
     return age > checking ? age : checking;
+}
+
+verify_t *
+handler_verify(const handler_t *self)
+{
+    return self->verify;
 }

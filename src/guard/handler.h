@@ -13,7 +13,9 @@
 
 #include "flow/entrance.h"
 #include "flow/watch.h"
+#include "guard/admit.h"
 #include "guard/inforce.h"
+#include "guard/verify.h"
 
 typedef struct handler handler_t;
 
@@ -29,6 +31,10 @@ bool handler_admits(handler_t *self, const entrance_t *where, const char *addres
 
 // Milliseconds since the thread last came round its loop, or the one that checks passwords: the longer.
 int64_t handler_age_ms(const handler_t *self);
+
+// For the guard asked directly (asked.h): who checks passwords, for all alike; a verdict counted and logged, in any thread.
+verify_t *handler_verify(const handler_t *self);
+void handler_tell(const verdict_t *verdict, zap_mechanism_t mechanism);
 
 void handler_destroy(handler_t **self_p); // nobody is answered any more
 

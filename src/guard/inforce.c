@@ -9,9 +9,10 @@
 
 struct inforce {
     pthread_mutex_t lock;
-    pthread_cond_t returned;
+    pthread_cond_t changed;
     policy_t *policy;
     unsigned borrowed;
+    bool replacing;
     _Atomic uint64_t generation;
 };
 
@@ -20,7 +21,7 @@ inforce_new(void)
 {
     inforce_t *self = xcalloc(1, sizeof *self);
     pthread_mutex_init(&self->lock, NULL);
-    pthread_cond_init(&self->returned, NULL);
+    pthread_cond_init(&self->changed, NULL);
     return self;
 }
 
@@ -32,7 +33,7 @@ inforce_free(inforce_t **self_p)
         return;
     policy_free(&self->policy);
     pthread_mutex_destroy(&self->lock);
-    pthread_cond_destroy(&self->returned);
+    pthread_cond_destroy(&self->changed);
     free(self);
     *self_p = NULL;
 }
@@ -44,15 +45,19 @@ inforce_policy(const inforce_t *self)
     return self->policy;
 }
 
+// However many threads borrow it, one after the other: while it is to be replaced, nobody borrows it anew.
 policy_t *
 inforce_replace(inforce_t *self, policy_t *policy)
 {
     pthread_mutex_lock(&self->lock);
+    self->replacing = true;
+    while (self->borrowed > 0)
+        pthread_cond_wait(&self->changed, &self->lock);
     policy_t *old = self->policy;
     self->policy = policy;
     self->generation++;
-    while (self->borrowed) // it may be the old one
-        pthread_cond_wait(&self->returned, &self->lock);
+    self->replacing = false;
+    pthread_cond_broadcast(&self->changed);
     pthread_mutex_unlock(&self->lock);
     return old;
 }
@@ -61,6 +66,8 @@ const policy_t *
 inforce_borrow(inforce_t *self)
 {
     pthread_mutex_lock(&self->lock);
+    while (self->replacing)
+        pthread_cond_wait(&self->changed, &self->lock);
     self->borrowed++;
     const policy_t *policy = self->policy;
     pthread_mutex_unlock(&self->lock);
@@ -71,8 +78,8 @@ void
 inforce_return(inforce_t *self)
 {
     pthread_mutex_lock(&self->lock);
-    self->borrowed--;
-    pthread_cond_signal(&self->returned);
+    if (--self->borrowed == 0 && self->replacing)
+        pthread_cond_broadcast(&self->changed);
     pthread_mutex_unlock(&self->lock);
 }
 

@@ -4,6 +4,8 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "guard/file.h"
+#include "guard/keyset.h"
+#include "guard/secrets.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -217,6 +219,12 @@ static const zap_mechanism_t mechanisms[] = {
     [SECURITY_CURVE] = ZAP_CURVE, [SECURITY_GSSAPI] = ZAP_GSSAPI,
 };
 
+zap_mechanism_t
+policy_mechanism(security_t mechanism)
+{
+    return mechanisms[mechanism];
+}
+
 static void
 note_cert(const loader_t *self, const route_conf_t *route, const char *key, char *path, const cert_t *cert)
 {
@@ -324,6 +332,7 @@ load_side(const loader_t *self, const guard_route_t *route, side_t side)
         entry.acl = use_source(self, route->conf, POLICY_ACL, security->acl, place)->acl;
     load_networks(self, &entry.allow, "allow", security->allow, place);
     load_networks(self, &entry.deny, "deny", security->deny, place);
+    entry.secrets = secrets_load(conf, entry.server);
     mem_grow(policy->entries, policy->count, policy->room);
     policy->entries[policy->count++] = entry;
 }
@@ -409,6 +418,7 @@ policy_free(policy_t **self_p)
     for (size_t i = 0; i < self->count; i++) {
         cidr_free(&self->entries[i].allow);
         cidr_free(&self->entries[i].deny);
+        secrets_free(&self->entries[i].secrets);
     }
     for (size_t i = 0; i < self->source_count; i++)
         let_go(self->sources[i]);

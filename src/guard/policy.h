@@ -9,6 +9,7 @@
 #include "base/diag.h"
 #include "conf/cidr.h"
 #include "conf/conf.h"
+#include "flow/admission.h"
 #include "flow/counters.h"
 #include "guard/acl.h"
 #include "guard/cert.h"
@@ -34,6 +35,7 @@ typedef struct {
     acl_t *acl;                       // NULL: everything is allowed
     cidrs_t allow, deny;
     side_counters_t *counters;        // may be NULL
+    const admission_secrets_t *secrets; // its own, for connections of ours; NULL: it needs none
 } entry_t;
 
 // A file or folder that a route names, and what was read of it; one for both sides where both name it by the same KEY.
@@ -80,6 +82,8 @@ bool side_is_client(const side_conf_t *side);
 // Does every peer of a side have a user, whom we have verified? Only then is the User-Id of a message
 // ours: libzmq puts there what our handler answered. Elsewhere it is what the peer says of itself.
 bool side_verifies_users(const side_conf_t *side);
+
+zap_mechanism_t policy_mechanism(security_t mechanism); // as the handler is asked about it
 
 // Where the security of a side is said, or at least the route.
 place_t side_place(const route_conf_t *route, side_t side);

@@ -8,10 +8,10 @@
 #ifndef ZB_SUBSCRIBERS_H
 #define ZB_SUBSCRIBERS_H
 
+#include "base/idset.h"
 #include "flow/topics.h"
 #include "guard/acl.h"
 #include "guard/bag.h"
-#include "guard/idset.h"
 
 #include <sys/types.h>
 #include <zmq.h>

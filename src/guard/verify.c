@@ -26,6 +26,7 @@ enum {
 
 typedef struct {
     void *ticket;
+    void (*told)(void *ticket, verify_result_t *result); // NULL: it is taken
     char *hash; // "" for nobody
     char password[PASSWORD_BYTES];
     size_t size;
@@ -56,10 +57,8 @@ struct verify {
     _Atomic int64_t round_ms;
     int news; // a bell
 
-    // Only the asker's thread:
-    bucket_t buckets[ADDRESSES];
-
-    memory_t remembered[REMEMBERED]; // under the lock
+    bucket_t buckets[ADDRESSES]; // under the lock, as what follows
+    memory_t remembered[REMEMBERED];
     unsigned char key[crypto_generichash_KEYBYTES];
     unsigned char address_key[crypto_shorthash_KEYBYTES];
     char nobody[crypto_pwhash_STRBYTES]; // a hash that no password fits; only the thread's
@@ -129,7 +128,7 @@ bucket_of(const verify_t *self, const char *address)
 }
 
 static bool
-may_try(bucket_t *bucket)
+is_below_limit(bucket_t *bucket)
 {
     int64_t now = clock_mono_ms();
     int64_t back = (now - bucket->since_ms) / TRY_EVERY_MS;
@@ -145,11 +144,54 @@ may_try(bucket_t *bucket)
     return true;
 }
 
+static bool
+may_try(verify_t *self, size_t bucket)
+{
+    pthread_mutex_lock(&self->lock);
+    bool may = is_below_limit(&self->buckets[bucket]);
+    pthread_mutex_unlock(&self->lock);
+    return may;
+}
+
+// Under the lock. A whole office behind one address may come at once, as long as it knows its passwords.
+static void
+close_job(verify_t *self, const job_t *job)
+{
+    self->open--;
+    if (job->right && self->buckets[job->bucket].tries > 0)
+        self->buckets[job->bucket].tries--;
+}
+
+// Frees it.
+static verify_result_t
+result_of(job_t *job)
+{
+    verify_result_t result = { .ticket = job->ticket, .hash = job->hash, .right = job->right };
+    job->hash = NULL;
+    free_job(job);
+    return result;
+}
+
 // --- the thread ---------------------------------------------------------------------
+
+static void
+tell(verify_t *self, job_t *job)
+{
+    void (*told)(void *ticket, verify_result_t *result) = job->told;
+    pthread_mutex_lock(&self->lock);
+    close_job(self, job);
+    pthread_mutex_unlock(&self->lock);
+    verify_result_t result = result_of(job);
+    told(result.ticket, &result);
+}
 
 static void
 finish(verify_t *self, job_t *job)
 {
+    if (job->told) {
+        tell(self, job);
+        return;
+    }
     pthread_mutex_lock(&self->lock);
     self->done[(self->done_first + self->done_count++) % (QUEUE_MAX * 2)] = job;
     pthread_mutex_unlock(&self->lock);
@@ -259,14 +301,22 @@ enqueue(verify_t *self, job_t *job)
 verify_answer_t
 verify_ask(verify_t *self, void *ticket, const char *address, const char *hash, const void *password, size_t size)
 {
+    return verify_ask_told(self, ticket, address, hash, password, size, NULL);
+}
+
+verify_answer_t
+verify_ask_told(verify_t *self, void *ticket, const char *address, const char *hash, const void *password, size_t size,
+                void (*told)(void *ticket, verify_result_t *result))
+{
     if (hash && size < PASSWORD_BYTES && remembers(self, hash, password, size))
         return VERIFY_RIGHT;
     size_t bucket = bucket_of(self, address);
-    if (!may_try(&self->buckets[bucket]))
+    if (!may_try(self, bucket))
         return VERIFY_LIMITED;
     job_t *job = xcalloc(1, sizeof *job);
     bool fits = hash && size < PASSWORD_BYTES;
-    *job = (job_t){ .ticket = ticket, .hash = xstrdup(fits ? hash : ""), .size = fits ? size : 0, .bucket = bucket };
+    *job = (job_t){ .ticket = ticket, .told = told, .hash = xstrdup(fits ? hash : ""), .size = fits ? size : 0,
+                    .bucket = bucket };
     if (job->size)
         memcpy(job->password, password, job->size);
     if (enqueue(self, job))
@@ -298,18 +348,22 @@ verify_take(verify_t *self, verify_result_t *result)
         job = self->done[self->done_first];
         self->done_first = (self->done_first + 1) % (QUEUE_MAX * 2);
         self->done_count--;
-        self->open--;
+        close_job(self, job);
     }
     pthread_mutex_unlock(&self->lock);
-    if (!job)
-        return false;
-    // A whole office behind one address may come at once, as long as it knows its passwords.
-    if (job->right && self->buckets[job->bucket].tries > 0)
-        self->buckets[job->bucket].tries--;
-    *result = (verify_result_t){ .ticket = job->ticket, .hash = job->hash, .right = job->right };
-    job->hash = NULL;
+    if (job)
+        *result = result_of(job);
+    return job;
+}
+
+static void
+drop_job(job_t *job, void (*forget)(void *ticket))
+{
+    if (job->told)
+        job->told(job->ticket, NULL);
+    else
+        forget(job->ticket);
     free_job(job);
-    return true;
 }
 
 void
@@ -323,14 +377,10 @@ verify_destroy(verify_t **self_p, void (*forget)(void *ticket))
     pthread_cond_signal(&self->more);
     pthread_mutex_unlock(&self->lock);
     pthread_join(self->thread, NULL);
-    for (; self->count > 0; self->count--, self->first = (self->first + 1) % QUEUE_MAX) {
-        forget(self->waiting[self->first]->ticket);
-        free_job(self->waiting[self->first]);
-    }
-    for (; self->done_count > 0; self->done_count--, self->done_first = (self->done_first + 1) % (QUEUE_MAX * 2)) {
-        forget(self->done[self->done_first]->ticket);
-        free_job(self->done[self->done_first]);
-    }
+    for (; self->count > 0; self->count--, self->first = (self->first + 1) % QUEUE_MAX)
+        drop_job(self->waiting[self->first], forget);
+    for (; self->done_count > 0; self->done_count--, self->done_first = (self->done_first + 1) % (QUEUE_MAX * 2))
+        drop_job(self->done[self->done_first], forget);
     close(self->news);
     pthread_mutex_destroy(&self->lock);
     pthread_cond_destroy(&self->more);

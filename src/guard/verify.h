@@ -33,6 +33,11 @@ verify_t *verify_new(void); // NULL with errno
 verify_answer_t verify_ask(verify_t *self, void *ticket, const char *address, const char *hash, const void *password,
                            size_t size);
 
+// The same in any thread, for an asker who does not take: TOLD is called in the verify's own thread, with *RESULT, whose
+// hash is its to free, or NULL when the verify is destroyed before the answer is known.
+verify_answer_t verify_ask_told(verify_t *self, void *ticket, const char *address, const char *hash,
+                                const void *password, size_t size, void (*told)(void *ticket, verify_result_t *result));
+
 // Readable when there is something to take.
 int verify_fd(const verify_t *self);
 bool verify_take(verify_t *self, verify_result_t *result);
@@ -40,7 +45,7 @@ bool verify_take(verify_t *self, verify_result_t *result);
 // Milliseconds since the thread last came round, which it does every second and between two checks: for the watchdog.
 int64_t verify_age_ms(const verify_t *self);
 
-// What was not taken is given to FORGET.
+// What was not taken is given to FORGET, or to whom it would have been told.
 void verify_destroy(verify_t **self_p, void (*forget)(void *ticket));
 
 #endif

@@ -15,8 +15,8 @@ keep_frame(unsigned char *at, zap_frame_t frame)
     return (zap_frame_t){ at, frame.size };
 }
 
-static waiting_t *
-keep(const verdict_t *verdict, const zap_request_t *request, const zap_frame_t *peer)
+waiting_t *
+waiting_new(const verdict_t *verdict, const zap_request_t *request, const zap_frame_t *peer)
 {
     waiting_t *self = xcalloc(1, sizeof *self);
     self->verdict = *verdict;
@@ -34,23 +34,29 @@ set_verdict(verdict_t *verdict, int status, const char *reason)
 }
 
 bool
+waiting_goes_on(verify_answer_t answer, verdict_t *verdict)
+{
+    static const struct {
+        int status;
+        const char *reason;
+    } verdicts[] = {
+        [VERIFY_RIGHT] = { ZAP_WELCOME, NULL },
+        [VERIFY_BUSY] = { ZAP_LATER, "busy" },
+        [VERIFY_LIMITED] = { ZAP_LATER, "too-many-tries" },
+    };
+    if (answer == VERIFY_QUEUED)
+        return true;
+    set_verdict(verdict, verdicts[answer].status, verdicts[answer].reason);
+    return false;
+}
+
+bool
 waiting_ask(verify_t *verify, verdict_t *verdict, const zap_request_t *request, const zap_frame_t *peer)
 {
     const zap_frame_t *password = &request->credentials[1];
-    waiting_t *self = keep(verdict, request, peer);
-    switch (verify_ask(verify, self, verdict->address, verdict->hash, password->data, password->size)) {
-    case VERIFY_QUEUED:
+    waiting_t *self = waiting_new(verdict, request, peer);
+    if (waiting_goes_on(verify_ask(verify, self, verdict->address, verdict->hash, password->data, password->size), verdict))
         return true;
-    case VERIFY_RIGHT:
-        set_verdict(verdict, ZAP_WELCOME, NULL);
-        break;
-    case VERIFY_BUSY:
-        set_verdict(verdict, ZAP_LATER, "busy");
-        break;
-    case VERIFY_LIMITED:
-        set_verdict(verdict, ZAP_LATER, "too-many-tries");
-        break;
-    }
     waiting_free(self);
     return false;
 }

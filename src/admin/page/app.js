@@ -58,6 +58,7 @@ const formats = {
   seconds: n => n.toFixed(n ? 1 : 0) + ' s',
   share: n => (n * 100).toFixed(n && n < 0.9995 ? 1 : 0) + ' %',
 };
+const known = n => n === null || n === undefined ? '–' : compact(n);
 const compact = n => n >= 1e6 ? +(n / 1e6).toFixed(1) + ' M' : n >= 1e4 ? +(n / 1e3).toFixed(1) + ' k' : String(+n.toFixed(1));
 
 // Groups of three digits, each in an element of its own: they look apart and copy as one number.
@@ -237,7 +238,7 @@ class Row {
     fill(this.tr, route);
     this.tr.dataset.level = level(route);
     this.tr.querySelector('.pill').dataset.state = route.state;
-    setText(this.tr.querySelector('.engine'), route.engine && route.engine !== 'zbroker' ? ` · ${route.engine}, not counted` : '');
+    setText(this.tr.querySelector('.engine'), route.engine === 'zmq_proxy' ? ` · ${route.engine}, not counted` : '');
     this.when('problems', route.problems, this.tr.querySelector('.problems'), () =>
       (route.problems || []).map(problem => make('li', { class: problem.level }, problem.text)));
     this.when('endpoints', SIDES.map(side => route[side] && route[side].endpoints), this.tr.querySelector('.endpoints'), () => endpointItems(route));
@@ -359,7 +360,7 @@ function openDetail(row) {
   closeDetail();
   open = row;
   const sockets = table('Sockets'), drops = table('Dropped by reason'), options = table('Options', ['Key', 'Value']),
-    clients = table('Clients', ['Id', 'Side', 'Peer', 'User', 'Since', '>Backlog']), events = table('Events', ['Time', 'Level', 'What happened']);
+    clients = table('Clients', ['Id', 'Side', 'Peer', 'User', 'Since', '>Backlog', '>Queued', '>Dropped']), events = table('Events', ['Time', 'Level', 'What happened']);
   const chart = make('div', { class: 'chart', role: 'img' }), legend = make('span', { class: 'legend', 'aria-hidden': 'true' }, make('span', null, 'in'), make('span', null, 'out'));
   const moreOptions = make('button', { type: 'button', class: 'more', click: () => { detail.allOptions = !detail.allOptions; row.cached.options = null; showDetail(detail.route); } });
   const command = `zbrokerctl tap ${row.name} count 10`;
@@ -448,7 +449,8 @@ function showDetail(route) {
     row.when('clients', route.clients, clients.body, () => route.clients.length ? route.clients.map(client => make('tr', null,
       make('td', { class: 'mono' }, String(client.id)), make('td', null, client.side), make('td', { class: 'mono' }, client.peer),
       make('td', null, client.user || '–'), make('td', null, when(client.connected_at)),
-      make('td', { class: 'n' }, client.backlog_bytes < 0 ? '–' : bytes(client.backlog_bytes)))) : none(6, 'Nobody is connected.'));
+      make('td', { class: 'n' }, client.backlog_bytes < 0 ? '–' : bytes(client.backlog_bytes)),
+      make('td', { class: 'n' }, known(client.queued)), make('td', { class: 'n' }, known(client.dropped)))) : none(8, 'Nobody is connected.'));
   }
   if (route.events)
     row.when('events', route.events, events.body, () => route.events.length ? route.events.map(event => make('tr', { class: event.level },

@@ -2,7 +2,7 @@
 //
 // Linear probing. The table is filled to 7/8 and then grows by a third only: a
 // miss looks at thirty slots at worst, which are two or three cache lines.
-#include "guard/idset.h"
+#include "base/idset.h"
 
 #include "base/hash.h"
 #include "base/mem.h"

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MPL-2.0
+// loop.h - one thread waits for many descriptors: epoll(7). Whoever wants to hear
+// of one embeds a watched_t; what is told is told to that.
+
+#ifndef ZB_LOOP_H
+#define ZB_LOOP_H
+
+#include <stdint.h>
+#include <sys/epoll.h>
+
+typedef struct watched watched_t;
+
+struct watched {
+    void (*ready)(watched_t *self, uint32_t events); // EPOLLIN, …
+};
+
+typedef struct {
+    int epoll; // -1: not open
+} loop_t;
+
+int loop_open(loop_t *self); // 0, or -1 with errno
+void loop_close(loop_t *self);
+
+// 0, or -1 with errno. WATCHED stays where it is until loop_forget, or until FD was
+// closed and loop_run has returned.
+int loop_watch(const loop_t *self, int fd, uint32_t events, watched_t *watched);
+int loop_change(const loop_t *self, int fd, uint32_t events, watched_t *watched);
+void loop_forget(const loop_t *self, int fd);
+
+// Wait at most TIMEOUT_MS (-1: for ever) and tell what there is, at most so many events at once.
+enum { LOOP_EVENTS = 256 };
+void loop_run(const loop_t *self, int timeout_ms);
+
+#endif

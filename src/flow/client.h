@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MPL-2.0
+// client.h - one connection as those see it who list and cut them, whichever engine
+// has it.
+
+#ifndef ZB_CLIENT_H
+#define ZB_CLIENT_H
+
+#include "conf/pattern.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+    uint64_t id;       // never used twice
+    const char *route; // borrowed until the call returns
+    side_t side;
+    char peer[128]; // "192.0.2.1:40312", "[::1]:40312", "ipc uid 1000 pid 4711"
+    bool is_ipc;
+    char user[256]; // "" where not known
+    bool unsure;    // not known, and may have been let in all the same
+    bool outgoing;  // we connected
+    int64_t since_wall_ns;
+    int fd;
+    int64_t backlog_bytes; // SIOCOUTQ: what the peer has not taken yet; -1: unknown
+
+    // What libzmq does not tell of its connections: NULL, and -1, where not known.
+    const char *socket_type; // of the peer: "SUB"
+    const char *zmtp;        // its version, "3.1"
+    const char *mechanism;   // "NULL", "PLAIN", "CURVE"
+    const void *routing_id;  // borrowed until the call returns
+    size_t routing_id_size;
+    int64_t messages_received, messages_sent, received_bytes, sent_bytes;
+    int64_t queued, queued_bytes; // what waits for it now
+    int64_t dropped;
+    int64_t subscriptions;
+    int64_t idle_ms; // since something came from it
+} client_t;
+
+typedef void client_fn_t(const client_t *client, void *arg);
+
+uint64_t client_next_id(void);              // of all engines; from any thread
+void client_know_nothing(client_t *client); // all fields to what says so
+
+#endif

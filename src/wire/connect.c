@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "wire/connect.h"
+
+#include "base/mem.h"
+#include "net/address.h"
+#include "wire/conn.h"
+#include "wire/options.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <zmq.h>
+
+// --- the loop's part -----------------------------------------------------------------
+
+static void
+watch(dialled_t *self)
+{
+    const loop_t *loop = &self->port->wire->loop;
+    int fd = dial_fd(self->dial);
+    if (fd != self->fd && fd != -1)
+        loop_watch(loop, fd, dial_events(self->dial), &self->watched);
+    self->fd = fd;
+}
+
+static void
+take(dialled_t *self, int fd)
+{
+    char host[96] = "";
+    const char *endpoint = dial_endpoint(self->dial);
+    const loop_t *loop = &self->port->wire->loop;
+    if (fd == -1) {
+        watch(self);
+        return;
+    }
+    if (fd == self->fd)
+        loop_forget(loop, fd);
+    self->fd = -1;
+    if (self->port->locked) {
+        close(fd);
+        dial_failed(self->dial, "the keys of this side are missing", self->port->wire->now_ms);
+        return;
+    }
+    address_t address = { .length = sizeof address.at };
+    if (getpeername(fd, (struct sockaddr *)&address.at, &address.length) == 0 && address.at.ss_family != AF_UNIX)
+        address_host(&address, host, sizeof host);
+    self->conn = conn_new(self->port, fd, self, endpoint, host);
+}
+
+static void
+on_ready(watched_t *watched, uint32_t events)
+{
+    dialled_t *self = (dialled_t *)watched;
+    (void)events;
+    if (!self->conn)
+        take(self, dial_on_ready(self->dial, self->port->wire->now_ms));
+}
+
+// --- life ----------------------------------------------------------------------------
+
+void
+connect_add(wport_t *port, const endpoint_t *endpoint)
+{
+    wire_t *wire = port->wire;
+    dial_options_t options;
+    dial_options(&options, port->conf);
+    dialled_t *self = xcalloc(1, sizeof *self);
+    self->watched.ready = on_ready;
+    self->port = port;
+    self->fd = -1;
+    self->dial = dial_new(endpoint, &options, wire->services->resolver, wire->bell_fd);
+    self->next = wire->dialled;
+    wire->dialled = self;
+    take(self, dial_start(self->dial, wire->now_ms));
+}
+
+void
+connect_configure(wport_t *port)
+{
+    dial_options_t options;
+    dial_options(&options, port->conf);
+    for (dialled_t *i = port->wire->dialled; i; i = i->next)
+        if (i->port == port)
+            dial_configure(i->dial, &options);
+}
+
+static void
+free_dialled(dialled_t *self)
+{
+    if (self->conn) {
+        self->conn->dialled = NULL;
+        conn_break(self->conn, CUT_NONE, "its endpoint was removed");
+    }
+    if (self->fd != -1)
+        loop_forget(&self->port->wire->loop, self->fd);
+    dial_free(&self->dial);
+    free(self);
+}
+
+void
+connect_remove(wport_t *port, const char *endpoint)
+{
+    for (dialled_t **at = &port->wire->dialled; *at; at = &(*at)->next)
+        if ((*at)->port == port && strcmp(dial_endpoint((*at)->dial), endpoint) == 0) {
+            dialled_t *self = *at;
+            *at = self->next;
+            free_dialled(self);
+            return;
+        }
+}
+
+void
+connect_remove_all(wire_t *self)
+{
+    while (self->dialled) {
+        dialled_t *dialled = self->dialled;
+        self->dialled = dialled->next;
+        free_dialled(dialled);
+    }
+}
+
+// --- time ----------------------------------------------------------------------------
+
+void
+connect_tick(wire_t *self)
+{
+    for (dialled_t *i = self->closing ? NULL : self->dialled; i; i = i->next)
+        if (!i->conn)
+            take(i, dial_tick(i->dial, self->now_ms));
+}
+
+int64_t
+connect_next_ms(const wire_t *self)
+{
+    int64_t next = INT64_MAX;
+    for (const dialled_t *i = self->closing ? NULL : self->dialled; i; i = i->next)
+        if (!i->conn && dial_next_ms(i->dial) < next)
+            next = dial_next_ms(i->dial);
+    return next;
+}
+
+void
+connect_opened(const conn_t *conn)
+{
+    if (conn->dialled)
+        dial_settled(conn->dialled->dial);
+}
+
+void
+connect_ended(conn_t *conn, bool was_open)
+{
+    dialled_t *self = conn->dialled;
+    if (!self)
+        return;
+    self->conn = NULL;
+    conn->dialled = NULL;
+    (was_open ? dial_lost : dial_failed)(self->dial, conn->reason, conn->wire->now_ms);
+    watch(self);
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MPL-2.0
+// fan.h - the socket types of publishing: XPUB and PUB send each message to every
+// peer that asked for its beginning; XSUB and SUB tell their peers what is wanted.
+//
+// What is wanted goes upstream once for each topic, however many ask for it.
+
+#ifndef ZB_WIRE_FAN_H
+#define ZB_WIRE_FAN_H
+
+#include "wire/internal.h"
+
+extern const socktype_t socktype_pub, socktype_xpub, socktype_sub, socktype_xsub;
+
+// For the list of what is asked for at SELF: NULL if it is no publisher.
+char **fan_topics(const wport_t *self, size_t *count, size_t max);
+size_t fan_topics_of(const conn_t *conn); // how many one subscriber has
+
+bool fan_is_wanted(const wport_t *self); // by anybody, of what is published at SELF
+
+void fan_review(wport_t *self); // the rights of its peers have changed
+
+#endif

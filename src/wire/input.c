@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "wire/input.h"
+
+#include "base/kernel.h"
+#include "wire/conn.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+    READ_MOST = 4 * CHUNK_BYTES,
+    GROW_MOST = 1024 * 1024,   // beyond what has come, for a message whose announced length may be a lie
+    SLACK = 4096,              // behind a large message, for the beginning of the next
+    KEEP_SMALL = CHUNK_SMALL_BYTES,
+};
+
+// --- memory ----------------------------------------------------------------------
+
+static void
+move_into(conn_t *self, chunk_t *chunk)
+{
+    size_t left = self->in->size - self->start;
+    memcpy(chunk->data, self->in->data + self->start, left);
+    chunk->size = left;
+    chunk_drop(self->in);
+    self->in = chunk;
+    self->scan -= self->start;
+    self->raw -= self->start;
+    self->start = 0;
+}
+
+static void
+move_to_front(conn_t *self)
+{
+    size_t left = self->in->size - self->start;
+    memmove(self->in->data, self->in->data + self->start, left);
+    self->in->size = left;
+    self->scan -= self->start;
+    self->raw -= self->start;
+    self->start = 0;
+}
+
+// How much the chunk should hold, of which LEFT is there. It grows with what has come, never by what was announced.
+static size_t
+room_wanted(const conn_t *self, size_t left)
+{
+    size_t need = self->want > left ? self->want : left + 1;
+    if (need <= CHUNK_BYTES)
+        return CHUNK_BYTES;
+    size_t trusted = 2 * left + GROW_MOST;
+    return need + SLACK < trusted ? need + SLACK : trusted;
+}
+
+static void
+make_room(conn_t *self)
+{
+    chunk_pool_t *pool = conn_pool(self);
+    if (!self->in) {
+        self->in = chunk_new(pool, self->hint > CHUNK_BYTES / 2 ? self->hint + SLACK : CHUNK_BYTES);
+        self->start = self->scan = self->raw = 0;
+        return;
+    }
+    size_t left = self->in->size - self->start, room = room_wanted(self, left);
+    bool enough = self->in->room >= room;
+    if (enough && self->in->refs == 1) {
+        bool behind = self->start + self->want <= self->in->room && self->in->room - self->in->size >= CHUNK_BYTES / 2;
+        if (self->start > 0 && !behind)
+            move_to_front(self);
+        return;
+    }
+    if (enough && self->start == 0 && self->in->size < self->in->room)
+        return;
+    move_into(self, chunk_new(pool, room));
+}
+
+void
+input_free(conn_t *self)
+{
+    if (self->in)
+        chunk_drop(self->in);
+    self->in = NULL;
+    self->start = self->scan = self->raw = self->want = 0;
+}
+
+void
+input_rest(conn_t *self)
+{
+    if (!self->in)
+        return;
+    size_t left = self->in->size - self->start;
+    if (left == 0)
+        input_free(self);
+    else if (left < KEEP_SMALL / 2 && self->want <= KEEP_SMALL && self->in->room > KEEP_SMALL && !self->readable)
+        move_into(self, chunk_new(conn_pool(self), KEEP_SMALL));
+}
+
+void
+input_begin(conn_t *self, const uint8_t *bytes, size_t size)
+{
+    self->in = chunk_new(conn_pool(self), size);
+    memcpy(self->in->data, bytes, size);
+    self->in->size = size;
+    self->start = self->scan = self->raw = self->want = 0;
+}
+
+// --- reading ---------------------------------------------------------------------
+
+// Will all that is read be handed on, or dropped, whatever the peers of TO do?
+static bool
+never_waits(const wport_t *to)
+{
+    return !to || to->socktype->addresses || (to->lossy && to->socktype->subscribed);
+}
+
+// Somebody is missing who would have to take it.
+static bool
+is_blocked(const wport_t *to)
+{
+    return to->socktype->subscribed ? to->ready < to->count : to->ready == 0;
+}
+
+// How many bytes are at most rcvhwm messages: while nobody has room certainly, else if they are as those before.
+static size_t
+read_ahead_most(const conn_t *self)
+{
+    const wport_t *port = self->port;
+    uint64_t each = FRAME_SHORT_HEAD;
+    if (port->rcvhwm == UINT64_MAX || never_waits(port->to))
+        return CHUNK_BYTES;
+    if (self->messages_received > 0 && !is_blocked(port->to))
+        each += self->received_bytes / self->messages_received;
+    return port->rcvhwm < CHUNK_BYTES / each ? port->rcvhwm * each : CHUNK_BYTES;
+}
+
+// Of the message that has begun all that is missing.
+static size_t
+read_most(const conn_t *self)
+{
+    size_t have = input_size(self), missing = self->want > have ? self->want - have : 0, ahead = read_ahead_most(self);
+    return missing <= ahead ? ahead : missing < READ_MOST ? missing : READ_MOST;
+}
+
+bool
+input_read(conn_t *self)
+{
+    make_room(self);
+    size_t ask = self->in->room - self->in->size, most = read_most(self);
+    if (ask > most)
+        ask = most;
+    ssize_t got = kernel_recv(self->fd, self->in->data + self->in->size, ask);
+    if (got <= 0) {
+        self->readable = false;
+        if (got == 0 || (errno != EAGAIN && errno != EINTR))
+            conn_end_of_input(self, got == 0 ? 0 : errno);
+        return false;
+    }
+    // A stream that gave less is empty: what comes next is told of. Not its end, if that is known already.
+    if ((size_t)got < ask && !self->hung_up)
+        self->readable = false;
+    self->in->size += (size_t)got;
+    self->heard_ms = self->wire->now_ms;
+    return true;
+}
+
+// --- collecting --------------------------------------------------------------------
+
+// A frame at [AT, END) does not lie behind those that were collected: the shorter of
+// the two moves, so that no message costs more than a few times its length.
+static void
+close_gap(conn_t *self, size_t at, size_t end)
+{
+    uint8_t *data = self->in->data;
+    size_t had = self->scan - self->start, size = end - at;
+    if (had > size) {
+        memmove(data + self->scan, data + at, size);
+        self->scan += size;
+        return;
+    }
+    memmove(data + at - had, data + self->start, had);
+    self->start = at - had;
+    self->scan = end;
+}
+
+static int
+too_long(conn_t *self, const char *what, uint64_t size)
+{
+    conn_break(self, CUT_TOO_LARGE, "a %s of %llu bytes is over maxmsgsize", what, (unsigned long long)size);
+    return -1;
+}
+
+// One more part of BODY bytes of the message, in a frame at [AT, END) of the chunk.
+static inline int
+add_frame(conn_t *self, size_t at, size_t end, uint64_t body, uint8_t flags)
+{
+    if (__builtin_expect(self->scan != at, 0))
+        close_gap(self, at, end);
+    else
+        self->scan = end;
+    self->payload += body;
+    if (__builtin_expect(self->payload > self->port->maxmsgsize, 0))
+        return too_long(self, "message", self->payload);
+    if (!(flags & FRAME_MORE))
+        return 1;
+    if (++self->parts < self->port->max_parts)
+        return 0;
+    conn_break(self, CUT_TOO_LARGE, "a message of more than %u parts, max_parts", self->port->max_parts);
+    return -1;
+}
+
+static int
+hear_command(conn_t *self, const uint8_t *body, size_t size)
+{
+    traffic_t command;
+    if (traffic_read(&command, body, size) == -1) {
+        conn_break(self, CUT_PROTOCOL, "a malformed command");
+        return -1;
+    }
+    conn_hears(self, &command);
+    return self->broken ? -1 : 0;
+}
+
+// A sealed frame [AT, AT + HEAD + SIZE): opened where it is, its frame then ends where the box ended.
+static int
+open_box(conn_t *self, size_t at, size_t end, size_t head)
+{
+    uint8_t flags, *body;
+    size_t size;
+    uint8_t *data = self->in->data;
+    if (curve_open(self->curve, data + at + head, end - at - head, &flags, &body, &size) == -1) {
+        conn_break(self, CUT_PROTOCOL, "a box that does not open");
+        return -1;
+    }
+    if (flags & FRAME_COMMAND)
+        return hear_command(self, body, size);
+    size_t from = (size_t)(body - data) - frame_head_size(size);
+    frame_write_head(data + from, flags & FRAME_MORE, size);
+    return add_frame(self, from, end, size, flags);
+}
+
+static int
+add_old_frame(conn_t *self, size_t at, size_t end, const frame_head_t *head)
+{
+    size_t from = at + head->head - frame_head_size(head->body);
+    frame_write_head(self->in->data + from, head->flags, head->body);
+    return add_frame(self, from, end, head->body, head->flags);
+}
+
+static int
+take_frame(conn_t *self, size_t at, size_t end, const frame_head_t *head)
+{
+    if (self->curve)
+        return open_box(self, at, end, head->head);
+    if (self->major == 1)
+        return add_old_frame(self, at, end, head);
+    if (head->flags & FRAME_COMMAND)
+        return hear_command(self, self->in->data + at + head->head, head->body);
+    return add_frame(self, at, end, head->body, head->flags);
+}
+
+static inline int
+read_head(const conn_t *self, const uint8_t *at, size_t have, frame_head_t *head)
+{
+    return __builtin_expect(self->major == 1, 0) ? frame_read_old(at, have, head) : frame_read(at, have, head);
+}
+
+// Of a sealed frame what is in the box counts.
+static inline uint64_t
+size_on_the_way(const conn_t *self, const frame_head_t *head)
+{
+    return self->curve && head->body > CURVE_OVERHEAD ? head->body - CURVE_OVERHEAD : head->body;
+}
+
+int
+input_collect(conn_t *self)
+{
+    if (self->whole)
+        return 1;
+    if (!self->in)
+        return 0;
+    for (;;) {
+        frame_head_t head;
+        size_t at = self->raw, have = self->in->size - at;
+        int rc = read_head(self, self->in->data + at, have, &head);
+        if (rc == 0) {
+            self->want = at - self->start + FRAME_HEAD_MAX;
+            return 0;
+        }
+        if (rc == -1) {
+            conn_break(self, CUT_PROTOCOL, "what came is no frame");
+            return -1;
+        }
+        if (size_on_the_way(self, &head) > self->port->maxmsgsize)
+            return too_long(self, "frame", head.body);
+        if (have - head.head < head.body) {
+            self->want = at - self->start + head.head + head.body;
+            return 0;
+        }
+        self->raw = at + head.head + head.body;
+        rc = take_frame(self, at, self->raw, &head);
+        if (rc == 1 && self->raw - self->start > CHUNK_BYTES / 2)
+            self->hint = self->raw - self->start;
+        if (rc != 0) {
+            self->whole = rc == 1;
+            return rc;
+        }
+    }
+}
+
+// --- many ----------------------------------------------------------------------------
+
+// One message of at most so many frames, as it lies at DATA + AT. 0: it is not there whole, or has a command in it.
+static inline size_t
+measure(const conn_t *self, const uint8_t *at, size_t have, uint64_t *payload)
+{
+    size_t size = 0;
+    *payload = 0;
+    for (uint32_t parts = 0; parts < self->port->max_parts; parts++) {
+        frame_head_t head;
+        if (frame_read(at + size, have - size, &head) != 1 || head.flags & FRAME_COMMAND || have - size - head.head < head.body)
+            return 0;
+        size += head.head + head.body;
+        *payload += head.body;
+        if (*payload > self->port->maxmsgsize)
+            return 0;
+        if (!(head.flags & FRAME_MORE))
+            return size;
+    }
+    return 0;
+}
+
+size_t
+input_look(const conn_t *self, uint64_t *payload)
+{
+    if (!self->as_it_comes || !self->in || self->whole || self->start != self->raw)
+        return 0;
+    return measure(self, self->in->data + self->raw, self->in->size - self->raw, payload);
+}
+
+void
+input_run(conn_t *self, uint64_t most, uint64_t most_bytes, piece_t *run)
+{
+    *run = (piece_t){ .from = self, .chunk = self->in, .at = self->start };
+    if (!self->as_it_comes || !self->in || self->whole || self->start != self->raw)
+        return;
+    counter_t *sizes = self->wire->counters->sizes;
+    const uint8_t *at = self->in->data + self->start;
+    size_t have = self->in->size - self->start, size;
+    uint64_t payload;
+    while (run->size < have && run->load.messages < most && run->size < most_bytes
+           && (size = measure(self, at + run->size, have - run->size, &payload)) > 0) {
+        run->size += size;
+        run->load.messages++;
+        run->load.payload += payload;
+        counter_add(&sizes[size_bucket(payload)], 1);
+    }
+    self->start = self->scan = self->raw = self->start + run->size;
+}

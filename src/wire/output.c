@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "wire/output.h"
+
+#include "base/kernel.h"
+#include "base/mem.h"
+#include "wire/conn.h"
+#include "wire/port.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+enum { PIECES = 64 };
+
+void
+output_mark(conn_t *self)
+{
+    if (self->dirty)
+        return;
+    self->dirty = true;
+    self->next_dirty = self->wire->dirty;
+    self->wire->dirty = self;
+}
+
+// --- room ------------------------------------------------------------------------
+
+static bool
+is_over(const conn_t *self)
+{
+    const wport_t *port = self->port;
+    return self->out.load.messages >= port->sndhwm || self->out.bytes >= port->queue_bytes;
+}
+
+static bool
+is_half_empty(const conn_t *self)
+{
+    const wport_t *port = self->port;
+    return self->out.load.messages <= port->sndhwm / 2 && self->out.bytes <= port->queue_bytes / 2;
+}
+
+static void
+set_full(conn_t *self, bool full)
+{
+    if (full == self->full || self->state != CONN_OPEN)
+        return;
+    self->full = full;
+    port_room_changed(self);
+}
+
+// Like libzmq's, a queue that was full takes messages again when half of it has gone.
+static void
+settle_room(conn_t *self)
+{
+    set_full(self, self->full ? !is_half_empty(self) : is_over(self));
+}
+
+void
+output_limits_changed(conn_t *self)
+{
+    set_full(self, is_over(self));
+}
+
+// BYTES as they were on the connection.
+static void
+count_sent(conn_t *self, load_t gone, uint64_t bytes)
+{
+    wport_t *port = self->port;
+    if (!self->written)
+        self->written = xcalloc(1, sizeof *self->written);
+    written_add(self->written, bytes, gone.messages);
+    self->messages_sent += gone.messages;
+    self->sent_bytes += gone.payload;
+    port->sent.messages += gone.messages;
+    port->sent.payload += gone.payload;
+    port_count(port);
+}
+
+// --- adding ----------------------------------------------------------------------
+
+static void
+add_prefixed(spans_t *out, chunk_pool_t *pool, const piece_t *piece)
+{
+    bool whole = piece->size < SPANS_COPY_BELOW;
+    size_t size = piece->prefix_size + (whole ? piece->size : 0);
+    uint8_t *at = spans_place(out, pool, size, whole ? piece->load : (load_t){ 0 });
+    memcpy(at, piece->prefix, piece->prefix_size);
+    if (whole)
+        memcpy(at + piece->prefix_size, piece->chunk->data + piece->at, piece->size);
+    else
+        spans_share(out, piece->chunk, piece->at, piece->size, piece->load);
+}
+
+static inline void
+add(spans_t *out, chunk_pool_t *pool, const piece_t *piece)
+{
+    if (piece->prefix)
+        add_prefixed(out, pool, piece);
+    else
+        spans_add(out, pool, piece->chunk, piece->at, piece->size, piece->load);
+}
+
+void
+output_queue(spans_t *out, chunk_pool_t *pool, const piece_t *piece)
+{
+    add(out, pool, piece);
+}
+
+void
+output_frame(conn_t *self, uint8_t flags, const void *head, size_t head_size, const void *body, size_t size)
+{
+    size_t all = head_size + size;
+    uint8_t *at = spans_place_ours(&self->out, conn_pool(self), frame_head_size(all) + all);
+    self->port->queued_bytes += frame_head_size(all) + all;
+    at += frame_write_head(at, flags, all);
+    memcpy(at, head, head_size);
+    if (size > 0)
+        memcpy(at + head_size, body, size);
+    output_mark(self);
+}
+
+void
+output_urgent(conn_t *self, const uint8_t *body, size_t size)
+{
+    if (self->urgent_sent > 0 || self->major < 3)
+        return; // half of one is out: the next one comes with the next tick
+    size_t head = frame_write_head(self->urgent, FRAME_COMMAND, size);
+    memcpy(self->urgent + head, body, size);
+    self->urgent_size = (uint8_t)(head + size);
+    output_mark(self);
+}
+
+// --- the form on the connection ------------------------------------------------------
+
+static size_t
+staged_size(const conn_t *self, uint64_t body)
+{
+    if (self->curve)
+        return CURVE_SEALED_SIZE(body);
+    return body + (body > FRAME_OLD_SHORT_BODY ? FRAME_OLD_LARGE_HEAD : FRAME_OLD_SHORT_HEAD);
+}
+
+static size_t
+write_staged(conn_t *self, uint8_t *at, const uint8_t *body, const frame_head_t *head)
+{
+    if (self->curve)
+        return curve_seal(self->curve, at, head->flags & (FRAME_MORE | FRAME_COMMAND), body, head->body);
+    size_t size = frame_write_old_head(at, head->flags & FRAME_MORE, head->body);
+    memcpy(at + size, body, head->body);
+    return size + head->body;
+}
+
+static void
+grow_stage(conn_t *self, size_t more)
+{
+    chunk_t *stage = self->stage;
+    size_t size = stage ? stage->size : 0, usual = self->out.bytes < CHUNK_SMALL_BYTES / 2 ? CHUNK_SMALL_BYTES : CHUNK_BYTES;
+    if (stage && stage->room - size >= more)
+        return;
+    self->stage = chunk_new(conn_pool(self), size + more > usual ? size + more : usual);
+    if (stage) {
+        memcpy(self->stage->data, stage->data, size);
+        chunk_drop(stage);
+    }
+    self->stage->size = size;
+}
+
+static bool
+stage_frame(conn_t *self, const uint8_t *at, const frame_head_t *head)
+{
+    size_t size = staged_size(self, head->body);
+    grow_stage(self, size);
+    size_t written = write_staged(self, self->stage->data + self->stage->size, at + head->head, head);
+    self->stage->size += written;
+    return written > 0;
+}
+
+// Put frames of the queue in the peer's form, whole messages if they are small.
+static bool
+stage_queue(conn_t *self)
+{
+    for (uint32_t i = 0; i < self->out.count; i++) {
+        const span_t *span = spans_at(&self->out, i);
+        frame_head_t head;
+        for (size_t at = 0; at < span->size; at += head.head + head.body) {
+            const uint8_t *frame = span->chunk->data + span->at + at;
+            if (frame_read(frame, span->size - at, &head) != 1)
+                return false;
+            bool enough = self->stage && self->stage->size + staged_size(self, head.body) > CHUNK_BYTES;
+            if (enough)
+                return true;
+            if (!stage_frame(self, frame, &head))
+                return false;
+            self->stage_spans += head.head + head.body;
+        }
+    }
+    return true;
+}
+
+static bool
+stage_urgent(conn_t *self)
+{
+    frame_head_t head;
+    if (self->urgent_size == 0 || spans_inside(&self->out))
+        return true;
+    frame_read(self->urgent, self->urgent_size, &head);
+    self->urgent_size = 0;
+    return stage_frame(self, self->urgent, &head);
+}
+
+static inline bool
+is_staged(const conn_t *self)
+{
+    return self->curve || self->major == 1;
+}
+
+// --- writing -----------------------------------------------------------------------
+
+static unsigned
+gather(const conn_t *self, struct iovec *pieces)
+{
+    if (self->stage) {
+        pieces[0] = (struct iovec){ self->stage->data + self->stage_at, self->stage->size - self->stage_at };
+        return 1;
+    }
+    if (self->urgent_size == 0)
+        return spans_gather(&self->out, pieces, PIECES, false);
+    if (spans_inside(&self->out))
+        return spans_gather(&self->out, pieces, PIECES, true);
+    pieces[0] = (struct iovec){ (void *)(self->urgent + self->urgent_sent), (size_t)(self->urgent_size - self->urgent_sent) };
+    return self->wire->frozen ? 1 : 1 + spans_gather(&self->out, pieces + 1, PIECES - 1, false);
+}
+
+// SIZE bytes of the queue, which were STAGED on the connection if not as they are.
+static void
+advance_queue(conn_t *self, size_t size, size_t staged)
+{
+    uint64_t before = self->out.bytes;
+    load_t gone = spans_advance(&self->out, size);
+    self->fed_ms = self->wire->now_ms;
+    uint64_t bytes = before - self->out.bytes;
+    self->port->queued_bytes -= bytes;
+    self->port->queued.messages -= gone.messages;
+    if (gone.messages > 0)
+        count_sent(self, gone, staged ? staged : bytes);
+}
+
+static void
+advance_stage(conn_t *self, size_t size)
+{
+    self->stage_at += size;
+    if (self->stage_at < self->stage->size)
+        return;
+    size_t spans = self->stage_spans, size_staged = self->stage->size;
+    chunk_drop(self->stage);
+    self->stage = NULL;
+    self->stage_at = self->stage_spans = 0;
+    if (spans > 0)
+        advance_queue(self, spans, size_staged);
+}
+
+static void
+advance(conn_t *self, size_t size)
+{
+    if (self->stage) {
+        advance_stage(self, size);
+        return;
+    }
+    if (self->urgent_size > 0 && !spans_inside(&self->out)) {
+        size_t rest = (size_t)(self->urgent_size - self->urgent_sent);
+        size_t some = size < rest ? size : rest;
+        self->urgent_sent += (uint8_t)some;
+        size -= some;
+        if (self->urgent_sent == self->urgent_size)
+            self->urgent_size = self->urgent_sent = 0;
+    }
+    if (size > 0)
+        advance_queue(self, size, 0);
+}
+
+bool
+output_pending(const conn_t *self)
+{
+    return self->stage || self->urgent_size > 0 || self->out.count > 0;
+}
+
+// A paused route sends no messages, but its peers must not think that it has gone.
+static bool
+is_due(const conn_t *self)
+{
+    if (!self->wire->frozen)
+        return output_pending(self);
+    return self->stage ? self->stage_spans == 0 : self->urgent_size > 0 && !spans_inside(&self->out);
+}
+
+static ssize_t
+write_pieces(const conn_t *self, struct iovec *pieces, unsigned count)
+{
+    if (count == 1)
+        return kernel_send(self->fd, pieces[0].iov_base, pieces[0].iov_len);
+    struct msghdr message = { .msg_iov = pieces, .msg_iovlen = count };
+    return kernel_sendmsg(self->fd, &message);
+}
+
+// Returns false when no more can be written now.
+static bool
+write_some(conn_t *self)
+{
+    struct iovec pieces[PIECES];
+    if (is_staged(self) && !self->stage && !(stage_urgent(self) && (self->wire->frozen || stage_queue(self)))) {
+        conn_break(self, CUT_PROTOCOL, "its keys are used up");
+        return false;
+    }
+    unsigned count = gather(self, pieces);
+    size_t all = 0;
+    for (unsigned i = 0; i < count; i++)
+        all += pieces[i].iov_len;
+    ssize_t written = write_pieces(self, pieces, count);
+    if (written < 0 && errno != EAGAIN && errno != EINTR) {
+        self->writable = false;
+        conn_write_failed(self, errno);
+        return false;
+    }
+    if (written > 0) {
+        self->moved_ms = self->wire->now_ms;
+        advance(self, (size_t)written);
+    }
+    self->writable = written == (ssize_t)all;
+    return self->writable;
+}
+
+void
+output_flush(conn_t *self)
+{
+    if (self->state == CONN_ENDED)
+        return;
+    while (self->writable && !self->broken && is_due(self) && write_some(self))
+        continue;
+    conn_ask_for_room(self, !self->writable && !self->broken);
+    settle_room(self);
+}
+
+// --- at once -----------------------------------------------------------------------
+
+static void
+queue(conn_t *self, const piece_t *piece)
+{
+    wport_t *port = self->port;
+    uint64_t before = self->out.bytes;
+    add(&self->out, conn_pool(self), piece);
+    port_count(port);
+    port->queued.messages += piece->load.messages;
+    port->queued_bytes += self->out.bytes - before;
+    output_mark(self);
+    if (self->out.load.messages >= port->sndhwm || self->out.bytes >= port->queue_bytes)
+        output_flush(self);
+}
+
+// Nothing waits before PIECE, and nothing that could be written with it will follow in this round.
+static inline bool
+goes_at_once(const conn_t *self, const piece_t *piece)
+{
+    const wire_t *wire = self->wire;
+    return wire->last_turn && !wire->dirty && self->writable && !self->out.count && !self->stage && !self->urgent_size
+           && !piece->prefix && piece->from && piece->at + piece->size == piece->from->in->size && !is_staged(self);
+}
+
+// What the kernel takes at once need not be queued. Returns how much that is.
+static size_t
+write_at_once(conn_t *self, const piece_t *piece)
+{
+    ssize_t written = kernel_send(self->fd, piece->chunk->data + piece->at, piece->size);
+    if (written < 0)
+        return 0; // the queue finds out why
+    self->moved_ms = self->fed_ms = self->wire->now_ms;
+    self->writable = (size_t)written == piece->size;
+    return (size_t)written;
+}
+
+void
+output_add(conn_t *self, const piece_t *piece)
+{
+    size_t written = goes_at_once(self, piece) ? write_at_once(self, piece) : 0;
+    self->port->moved = true;
+    if (written == piece->size) {
+        count_sent(self, piece->load, piece->size);
+        return;
+    }
+    queue(self, piece);
+    if (written > 0)
+        advance_queue(self, written, 0);
+}
+
+// --- the end -----------------------------------------------------------------------
+
+// The frames of the queue that are staged: where each begins there, and how it is called in the queue.
+typedef struct {
+    size_t staged, bytes; // so far
+    size_t written;       // of the bytes, what went out: the frame that is half out counts one byte
+} walk_t;
+
+static void
+walk_frame(const conn_t *self, walk_t *walk, const frame_head_t *head, size_t start)
+{
+    size_t size = staged_size(self, head->body), bytes = head->head + head->body;
+    size_t at = start + walk->staged;
+    if (at + size <= self->stage_at)
+        walk->written = walk->bytes + bytes;
+    else if (at < self->stage_at)
+        walk->written = walk->bytes + 1;
+    walk->staged += size;
+    walk->bytes += bytes;
+}
+
+static walk_t
+walk_stage(const conn_t *self, size_t start)
+{
+    walk_t walk = { 0 };
+    for (uint32_t i = 0; i < self->out.count && walk.bytes < self->stage_spans; i++) {
+        const span_t *span = spans_at(&self->out, i);
+        frame_head_t head;
+        for (size_t at = 0; at < span->size && walk.bytes < self->stage_spans; at += head.head + head.body) {
+            if (frame_read(span->chunk->data + span->at + at, span->size - at, &head) != 1)
+                return walk;
+            walk_frame(self, &walk, &head, start);
+        }
+    }
+    return walk;
+}
+
+// What of the queue went out with the stage. Before it there may be bytes of a handshake, or of a PONG.
+static size_t
+written_of_stage(const conn_t *self)
+{
+    size_t staged = walk_stage(self, self->stage->size).staged;
+    return walk_stage(self, self->stage->size - staged).written;
+}
+
+load_t
+output_abandon(conn_t *self, spans_t *unbegun)
+{
+    if (self->stage && self->stage_spans > 0)
+        advance_queue(self, written_of_stage(self), 0);
+    if (self->stage)
+        chunk_drop(self->stage);
+    self->stage = NULL;
+    wport_t *port = self->port;
+    port->queued.messages -= self->out.load.messages;
+    port->queued_bytes -= self->out.bytes;
+    load_t lost = { 0 };
+    if (unbegun)
+        lost = spans_move(&self->out, unbegun);
+    else {
+        lost = self->out.load;
+        spans_clear(&self->out);
+    }
+    port_count(port);
+    return lost;
+}
+
+uint64_t
+output_unacknowledged(const conn_t *self)
+{
+    int bytes = 0;
+    if (!self->written || self->ipc || self->fd == -1 || ioctl(self->fd, SIOCOUTQ, &bytes) == -1 || bytes <= 0)
+        return 0;
+    uint64_t begun = self->out.sent; // of a message that is counted with the queue
+    return (uint64_t)bytes > begun ? written_last(self->written, (uint64_t)bytes - begun) : 0;
+}

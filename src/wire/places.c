@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "wire/places.h"
+
+#include "flow/capacity.h"
+#include "wire/conn.h"
+#include "wire/doors.h"
+
+enum { HANDSHAKE_USUAL_MS = 1000 }; // a peer that means it has done it by then
+
+static capacity_t *
+capacity_of(const wport_t *port)
+{
+    return port->wire->services->capacity;
+}
+
+// --- clients -------------------------------------------------------------------------
+
+bool
+places_free(const wport_t *port)
+{
+    return port->conf->max_clients <= 0 || port->count < (uint64_t)port->conf->max_clients;
+}
+
+static bool
+is_last(const wport_t *port)
+{
+    return port->conf->max_clients > 0 && port->count + 1 >= (uint64_t)port->conf->max_clients;
+}
+
+bool
+places_enter(conn_t *conn)
+{
+    capacity_t *capacity = capacity_of(conn->port);
+    if (!places_free(conn->port) || (capacity && !capacity_take(capacity))) {
+        conn_refuse(conn, HANDSHAKE_LIMITED, "max_clients is reached");
+        return false;
+    }
+    conn->has_place = true;
+    if (is_last(conn->port))
+        doors_close_side(conn->port);
+    return true;
+}
+
+void
+places_leave(conn_t *conn)
+{
+    capacity_t *capacity = capacity_of(conn->port);
+    if (!conn->has_place)
+        return;
+    conn->has_place = false;
+    if (capacity)
+        capacity_give(capacity);
+    doors_open_side(conn->port);
+}
+
+// --- those who have not said who they are ----------------------------------------------
+
+void
+places_named(conn_t *conn)
+{
+    capacity_t *capacity = capacity_of(conn->port);
+    if (!conn->is_unnamed)
+        return;
+    conn->is_unnamed = false;
+    conn->port->unnamed--;
+    if (capacity)
+        capacity_give_unnamed(capacity);
+    if (conn->port->crowded)
+        doors_look_at_crowd(conn->port);
+}
+
+// The newest connection is at the front.
+static conn_t *
+oldest_unnamed(const wport_t *port)
+{
+    conn_t *oldest = NULL;
+    for (conn_t *i = port->conns; i; i = i->next)
+        if (i->is_unnamed)
+            oldest = i;
+    return oldest;
+}
+
+bool
+places_crowded(const wport_t *port)
+{
+    capacity_t *capacity = capacity_of(port);
+    if (!capacity || port->unnamed < capacity_unnamed_of_side(capacity))
+        return false;
+    const conn_t *oldest = oldest_unnamed(port);
+    return oldest && port->wire->now_ms - oldest->since_ms < HANDSHAKE_USUAL_MS;
+}
+
+// Strangers who say nothing keep nobody out: the oldest of them goes, not who has just come.
+static bool
+make_room(wport_t *port)
+{
+    conn_t *oldest = oldest_unnamed(port);
+    if (!oldest)
+        return false;
+    places_named(oldest);
+    conn_refuse(oldest, HANDSHAKE_LIMITED, "too many are in their handshake: the oldest has to go");
+    return true;
+}
+
+bool
+places_wait(wport_t *port)
+{
+    capacity_t *capacity = capacity_of(port);
+    if (capacity && port->unnamed >= capacity_unnamed_of_side(capacity))
+        make_room(port);
+    while (capacity && !capacity_take_unnamed(capacity))
+        if (!make_room(port))
+            return false;
+    port->unnamed++;
+    return true;
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MPL-2.0
+// places.h - how many may be here: max_clients of a side and of the process is exact,
+// and whoever has not finished the handshake has no place yet, but one in a bounded
+// waiting room.
+
+#ifndef ZB_WIRE_PLACES_H
+#define ZB_WIRE_PLACES_H
+
+#include "wire/internal.h"
+
+bool places_wait(wport_t *port);   // for one more in its handshake, which then has is_unnamed; false: there is no place
+void places_named(conn_t *conn);   // its handshake is over, one way or the other
+
+bool places_enter(conn_t *conn);   // it is a client now; false: there is no place, and it is refused
+void places_leave(conn_t *conn);
+// Many are in their handshake, and none of them for long: the next ones wait in the kernel for a moment.
+bool places_crowded(const wport_t *port);
+
+bool places_free(const wport_t *port); // may one more be accepted?
+
+#endif

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "wire/port.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "wire/conn.h"
+#include "wire/options.h"
+#include "wire/output.h"
+#include "wire/pulse.h"
+#include "wire/spread.h"
+#include "wire/fan.h"
+#include "wire/request.h"
+
+#include <stdlib.h>
+#include <zmq.h>
+
+// --- socket types ------------------------------------------------------------------
+
+static const socktype_t *const socktypes[] = {
+    &socktype_pair,   &socktype_push,   &socktype_pull, &socktype_dealer, &socktype_scatter, &socktype_gather,
+    &socktype_router, &socktype_pub,    &socktype_xpub, &socktype_sub,    &socktype_xsub,
+};
+
+const socktype_t *
+socktype_find(int type)
+{
+    for (size_t i = 0; i < COUNT(socktypes); i++)
+        if (socktypes[i]->type == type)
+            return socktypes[i];
+    return NULL;
+}
+
+// --- life ----------------------------------------------------------------------------
+
+void
+port_configure(wport_t *self)
+{
+    self->conf = &self->wire->conf->sides[self->side];
+    options_read(self);
+    for (conn_t *conn = self->conns; conn; conn = conn->next)
+        output_limits_changed(conn);
+}
+
+int
+port_open(wport_t *self, wire_t *wire, side_t side, diag_t *diag)
+{
+    *self = (wport_t){ .wire = wire, .side = side, .counters = &wire->counters->sides[side] };
+    self->conf = &wire->conf->sides[side];
+    self->socktype = socktype_find(self->conf->type);
+    if (!self->socktype) {
+        diag_error(diag, wire->conf->place, "[route %s] engine wire has no %s", wire->name, socket_type_name(self->conf->type));
+        return -1;
+    }
+    port_configure(self);
+    return 0;
+}
+
+void
+port_close(wport_t *self)
+{
+    if (!self->socktype)
+        return;
+    if (self->socktype->close)
+        self->socktype->close(self);
+    spans_clear(&self->returned);
+    free(self->open);
+    self->open = NULL;
+    self->socktype = NULL;
+}
+
+// --- who has room ------------------------------------------------------------------
+
+static void
+put_at(wport_t *self, uint32_t place, conn_t *conn)
+{
+    self->open[place] = conn;
+    conn->place = place;
+}
+
+static void
+swap(wport_t *self, uint32_t a, uint32_t b)
+{
+    conn_t *first = self->open[a];
+    put_at(self, a, self->open[b]);
+    put_at(self, b, first);
+}
+
+void
+port_room_changed(conn_t *conn)
+{
+    wport_t *self = conn->port;
+    if (conn->full) {
+        swap(self, conn->place, --self->ready);
+        if (self->turn >= self->ready)
+            self->turn = 0;
+        return;
+    }
+    swap(self, conn->place, self->ready++);
+    self->wire->made_room = true;
+}
+
+int
+port_join(conn_t *conn)
+{
+    wport_t *self = conn->port;
+    if (self->socktype->joined && self->socktype->joined(conn) == -1)
+        return -1;
+    mem_grow(self->open, self->count, self->room);
+    put_at(self, self->count++, conn);
+    swap(self, conn->place, self->ready++);
+    self->wire->made_room = true;
+    if (side_option(self->conf, "probe_router", 0))
+        output_frame(conn, 0, NULL, 0, NULL, 0);
+    return 0;
+}
+
+void
+port_leave(conn_t *conn)
+{
+    wport_t *self = conn->port;
+    if (!conn->full)
+        swap(self, conn->place, --self->ready);
+    conn->full = true;
+    swap(self, conn->place, --self->count);
+    if (self->turn >= self->ready)
+        self->turn = 0;
+    if (self->socktype->left)
+        self->socktype->left(conn);
+    port_unpark_all(self);
+}
+
+// --- who waits ---------------------------------------------------------------------
+
+void
+port_park(wport_t *self, conn_t *conn)
+{
+    if (conn->parked)
+        return;
+    conn->parked = true;
+    conn->next_parked = self->parked;
+    self->parked = conn;
+    pulse_is_unread(conn);
+    port_count(self);
+    if (counter_get(&self->counters->blocked_since_ns) == 0)
+        counter_set(&self->counters->blocked_since_ns, (uint64_t)clock_mono_ns());
+}
+
+void
+port_unpark_all(wport_t *self)
+{
+    self->contended = self->parked && self->parked->next_parked;
+    port_count(self);
+    while (self->parked) {
+        conn_t *conn = self->parked;
+        self->parked = conn->next_parked;
+        conn->parked = false;
+        conn_schedule(conn);
+    }
+}
+
+void
+port_forget_parked(conn_t *conn)
+{
+    wport_t *to = conn->port->to;
+    if (!conn->parked || !to)
+        return;
+    for (conn_t **at = &to->parked; *at; at = &(*at)->next_parked)
+        if (*at == conn) {
+            *at = conn->next_parked;
+            break;
+        }
+    conn->parked = false;
+}
+
+bool
+port_give_returned(wport_t *self)
+{
+    while (self->returned.count > 0) {
+        piece_t piece = { 0 };
+        if (self->ready == 0)
+            return false;
+        uint64_t bytes = self->returned.bytes;
+        spans_take(&self->returned, &self->wire->pool, &piece.chunk, &piece.at, &piece.size, &piece.load);
+        self->queued.messages -= piece.load.messages;
+        self->queued_bytes -= bytes - self->returned.bytes;
+        self->socktype->give(self, &piece);
+        chunk_drop(piece.chunk);
+    }
+    return true;
+}
+
+given_t
+port_keep(wport_t *self, const piece_t *piece)
+{
+    uint64_t before = self->returned.bytes;
+    if (!self->wire->draining || self->socktype->subscribed || self->side == SIDE_CAPTURE)
+        return NO_ROOM;
+    output_queue(&self->returned, &self->wire->pool, piece);
+    self->queued.messages += piece->load.messages;
+    self->queued_bytes += self->returned.bytes - before;
+    port_count(self);
+    return GIVEN;
+}
+
+void
+port_return(wport_t *self, spans_t *spans)
+{
+    self->queued.messages += spans->load.messages;
+    self->queued_bytes += spans->bytes;
+    spans_move(&self->returned, spans);
+    self->returned = *spans;
+    port_count(self);
+    *spans = (spans_t){ 0 };
+}
+
+// --- counters ----------------------------------------------------------------------
+
+// While messages go through, however few, it is not blocked: the time begins anew.
+static void
+count_blocked(wport_t *self)
+{
+    uint64_t since = counter_get(&self->counters->blocked_since_ns);
+    if (since != 0 && (self->moved || !self->parked)) {
+        uint64_t now = (uint64_t)clock_mono_ns();
+        counter_add(&self->counters->blocked_ns, now - since);
+        counter_set(&self->counters->blocked_since_ns, self->parked ? now : 0);
+    }
+    self->moved = false;
+}
+
+// The number of messages comes last: who sees it finds all the rest counted.
+static void
+write_counters(wport_t *self)
+{
+    count_blocked(self);
+    counter_set(&self->counters->queued, self->queued.messages);
+    counter_set(&self->counters->queued_bytes, self->queued_bytes);
+    self->counted = false;
+    side_counters_t *counters = self->counters;
+    counter_add(&counters->received_bytes, self->received.payload);
+    counter_add(&counters->messages_received, self->received.messages);
+    counter_add(&counters->sent_bytes, self->sent.payload);
+    counter_add(&counters->messages_sent, self->sent.messages);
+    self->received = self->sent = (load_t){ 0 };
+}
+
+void
+port_write_all(wire_t *self)
+{
+    while (self->counted) {
+        wport_t *port = self->counted;
+        self->counted = port->next_counted;
+        write_counters(port);
+    }
+}
+
+void
+port_tick(wport_t *self)
+{
+    int64_t now_ms = self->wire->now_ms;
+    if (self->lossy || !self->parked || self->conf->stall_timeout_ms <= 0 || !self->socktype->subscribed)
+        return;
+    for (uint32_t i = self->ready; i < self->count; i++) {
+        conn_t *conn = self->open[i];
+        if (now_ms - conn->moved_ms >= self->conf->stall_timeout_ms)
+            conn_break(conn, CUT_STALLED, "it took nothing for %lld ms and held up the others", (long long)(now_ms - conn->moved_ms));
+    }
+}

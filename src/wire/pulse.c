@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "wire/pulse.h"
+
+#include "wire/conn.h"
+#include "wire/output.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+enum {
+    FLOOD_MS = 1000,
+    ANSWERED_MOST = 10, // PINGs in FLOOD_MS without a message between; more are not answered
+    PINGS_MOST = 100,   // and of so many we have enough
+    GAP_MIN_MS = 100,
+};
+
+// --- theirs ------------------------------------------------------------------------
+
+static bool
+is_answered(conn_t *conn)
+{
+    int64_t now_ms = conn->wire->now_ms;
+    if (now_ms - conn->flood_ms >= FLOOD_MS || conn->flood_at != conn->messages_received) {
+        conn->flood_ms = now_ms;
+        conn->flood_at = conn->messages_received;
+        conn->flood = 0;
+    }
+    if (++conn->flood > PINGS_MOST)
+        conn_break(conn, CUT_PROTOCOL, "more than %d PINGs in a second", PINGS_MOST);
+    return conn->flood <= ANSWERED_MOST;
+}
+
+// How often it asks, as far as that is known: PINGs that were not read at once look rarer than they are.
+static void
+note_gap(conn_t *conn)
+{
+    int64_t now_ms = conn->wire->now_ms, gap_ms = now_ms - conn->asked_ms;
+    if (gap_ms < GAP_MIN_MS)
+        gap_ms = GAP_MIN_MS;
+    if (conn->asks_every_ms == 0 || gap_ms < conn->asks_every_ms)
+        conn->asks_every_ms = gap_ms;
+    conn->asked_ms = now_ms;
+}
+
+void
+pulse_hears_ping(conn_t *conn, const traffic_t *ping)
+{
+    uint8_t pong[TRAFFIC_PONG_MAX];
+    conn->answers_pings = true;
+    note_gap(conn);
+    if (ping->ttl > 0)
+        conn->silence_ms = (int64_t)ping->ttl * 100;
+    if (is_answered(conn))
+        output_urgent(conn, pong, traffic_pong(pong, ping->data, ping->size));
+}
+
+// A peer that we do not read must not judge us by our silence: it is told in time for a timeout as long as its interval.
+static bool
+reassure(conn_t *conn)
+{
+    uint8_t pong[TRAFFIC_PONG_MAX];
+    int64_t now_ms = conn->wire->now_ms;
+    conn->heard_ms = now_ms;
+    conn->pinged_ms = 0;
+    int64_t interval_ms = pulse_interval_ms(conn);
+    if (interval_ms == 0)
+        return false;
+    if (now_ms - conn->asked_ms >= interval_ms / 2) {
+        conn->asked_ms = now_ms;
+        output_urgent(conn, pong, traffic_pong(pong, NULL, 0));
+    }
+    return true;
+}
+
+// --- ours --------------------------------------------------------------------------
+
+// Messages lie between what was heard last and the PING: whoever takes its time for those answers late.
+static bool
+is_busy(const conn_t *conn)
+{
+    return conn->fed_ms >= conn->heard_ms || output_pending(conn);
+}
+
+// Of a busy peer its system says that it is there: it acknowledges what we send, and probes of its closed window.
+static bool
+is_host_silent(const conn_t *conn, int64_t ms)
+{
+    struct tcp_info info = { 0 };
+    socklen_t size = sizeof info;
+    if (conn->ipc || getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &size) == -1)
+        return false;
+    return (info.tcpi_retransmits > 1 || info.tcpi_probes > 1) && info.tcpi_last_ack_recv >= ms;
+}
+
+static void
+ping(conn_t *conn)
+{
+    uint8_t body[TRAFFIC_PING_MAX];
+    output_urgent(conn, body, traffic_ping(body, (uint16_t)(conn->port->heartbeat_ttl_ms / 100), NULL, 0));
+    conn->ping_ms = conn->wire->now_ms;
+    if (conn->pinged_ms == 0)
+        conn->pinged_ms = conn->ping_ms;
+}
+
+static bool
+is_unanswered(const conn_t *conn)
+{
+    int64_t timeout_ms = conn->port->heartbeat_timeout_ms;
+    if (conn->pinged_ms == 0 || conn->wire->now_ms - conn->pinged_ms < timeout_ms)
+        return false;
+    return !is_busy(conn) || is_host_silent(conn, timeout_ms);
+}
+
+static void
+beat(conn_t *conn)
+{
+    const wport_t *port = conn->port;
+    int64_t now_ms = conn->wire->now_ms, silent_ms = now_ms - conn->heard_ms;
+    if (conn->pinged_ms <= conn->heard_ms)
+        conn->pinged_ms = 0;
+    if (conn->silence_ms > 0 && silent_ms >= conn->silence_ms)
+        conn_break(conn, CUT_HEARTBEAT, "nothing was heard for %lld ms", (long long)silent_ms);
+    else if (is_unanswered(conn))
+        conn_break(conn, CUT_HEARTBEAT, "no answer to a PING for %lld ms", (long long)(now_ms - conn->pinged_ms));
+    else if (port->heartbeat_ms > 0 && conn->answers_pings && silent_ms >= port->heartbeat_ms
+             && now_ms - conn->ping_ms >= port->heartbeat_ms)
+        ping(conn);
+}
+
+bool
+pulse_tick(conn_t *conn, bool read)
+{
+    if (!read)
+        return reassure(conn);
+    beat(conn);
+    return false;
+}

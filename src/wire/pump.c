@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "wire/pump.h"
+
+#include "wire/conn.h"
+#include "wire/observe.h"
+#include "wire/say.h"
+
+enum { PREFIX_MAX = FRAME_SHORT_HEAD + 255 };
+
+// May its sender publish it?
+static bool
+admits(conn_t *self, const piece_t *piece)
+{
+    if (!self->rights)
+        return true;
+    size_t size;
+    const uint8_t *first = pump_first(piece, &size);
+    if (self->wire->services->admission->may(self->rights, ADMISSION_PUBLISH, first, size))
+        return true;
+    port_drop(self->port, DROP_ACL, 1);
+    self->dropped++;
+    say_denied(self, "publish", first, size);
+    return false;
+}
+
+static bool
+is_heard(conn_t *self, const piece_t *piece)
+{
+    const socktype_t *socktype = self->port->socktype;
+    return socktype->hears && socktype->hears(self, piece);
+}
+
+// Whom it is for is not part of what was sent.
+static void
+take_off_address(piece_t *piece)
+{
+    size_t size;
+    pump_first(piece, &size);
+    piece->load.payload -= size;
+}
+
+static given_t
+hand_over(conn_t *self, piece_t *piece)
+{
+    uint8_t prefix[PREFIX_MAX];
+    const socktype_t *socktype = self->port->socktype;
+    if (socktype->prefix) {
+        piece->prefix = prefix;
+        piece->prefix_size = socktype->prefix(self, prefix);
+    }
+    if (self->wire->observed && !self->shown)
+        observe(self, piece);
+    self->shown = true;
+    given_t given = port_give(self->port->to, piece);
+    if (given == GIVEN && socktype->prefix) {
+        self->unanswered++;
+        self->wire->pending++;
+    }
+    return given;
+}
+
+// One by one, whatever the two sides are.
+bool
+pump_singly(conn_t *self)
+{
+    piece_t piece;
+    int rc;
+    bool alone = !self->port->to->contended, addressed = self->port->to->socktype->addresses;
+    while ((rc = input_next(self, &piece)) == 1) {
+        if (is_heard(self, &piece))
+            continue;
+        if (addressed)
+            take_off_address(&piece);
+        if (admits(self, &piece) && hand_over(self, &piece) == NO_ROOM)
+            return pump_wait(self, &piece);
+        self->shown = false;
+        pump_received(self, &piece);
+        if (!alone) {
+            conn_schedule(self); // others wait too: one message a turn
+            return false;
+        }
+    }
+    return rc == 0;
+}
+
+// Nothing is handed on from this side.
+static bool
+pump_nowhere(conn_t *self)
+{
+    piece_t piece;
+    int rc;
+    while ((rc = input_next(self, &piece)) == 1)
+        is_heard(self, &piece);
+    return rc == 0;
+}
+
+bool
+pump(conn_t *self)
+{
+    wport_t *to = self->port->to;
+    if (self->broken)
+        return false;
+    if (!to)
+        return pump_nowhere(self);
+    if (to->socktype->pump && !self->wire->observed && !self->rights && !to->contended && !self->port->socktype->prefix
+        && !self->port->socktype->hears)
+        return to->socktype->pump(self, to);
+    return pump_singly(self);
+}

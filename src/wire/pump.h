@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MPL-2.0
+// pump.h - from one connection to the other side: its whole messages are filtered,
+// shown to those who look on, handed over and counted.
+
+#ifndef ZB_WIRE_PUMP_H
+#define ZB_WIRE_PUMP_H
+
+#include "wire/input.h"
+#include "wire/port.h"
+
+// Hand on all whole messages that have come in. False: it waits for room, or is broken.
+bool pump(conn_t *self);
+bool pump_singly(conn_t *self); // one by one, whatever the two sides are
+
+// What every way of handing on does with a message that left the connection.
+static inline void
+pump_counted(conn_t *self, load_t load)
+{
+    wport_t *port = self->port;
+    self->messages_received += load.messages;
+    self->received_bytes += load.payload;
+    port->received.messages += load.messages;
+    port->received.payload += load.payload;
+    port_count(port);
+}
+
+static inline void
+pump_received(conn_t *self, const piece_t *piece)
+{
+    pump_counted(self, piece->load);
+    counter_add(&self->wire->counters->sizes[size_bucket(piece->load.payload)], 1);
+}
+
+// Nobody has room for it.
+static inline bool
+pump_wait(conn_t *self, const piece_t *piece)
+{
+    input_keep(self, piece);
+    port_park(self->port->to, self);
+    return false;
+}
+
+// The body of the first frame of PIECE, with what goes before it.
+static inline const uint8_t *
+pump_first(const piece_t *piece, size_t *size)
+{
+    frame_head_t head = { 0 };
+    const uint8_t *at = piece->prefix ? piece->prefix : piece->chunk->data + piece->at;
+    frame_read(at, piece->prefix ? piece->prefix_size : piece->size, &head);
+    *size = head.body;
+    return at + head.head;
+}
+
+#endif

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "wire/round.h"
+
+#include "base/clock.h"
+#include "wire/conn.h"
+#include "wire/connect.h"
+#include "wire/doors.h"
+#include "wire/observe.h"
+#include "wire/output.h"
+#include "wire/port.h"
+#include "wire/shortage.h"
+
+enum {
+    TICK_MS = 1000,      // heartbeats and deadlines, as fine as that
+    TICK_SHORT_MS = 100, // where something shorter is due
+};
+
+void
+round_flush(wire_t *self)
+{
+    while (self->dirty) {
+        conn_t *conn = self->dirty;
+        self->dirty = conn->next_dirty;
+        conn->dirty = false;
+        output_flush(conn);
+    }
+}
+
+// Everybody's turn that is due now: what comes due meanwhile is for the next round.
+static void
+serve(wire_t *self)
+{
+    conn_t *conn = self->scheduled;
+    self->scheduled = NULL;
+    self->scheduled_end = &self->scheduled;
+    while (conn) {
+        conn_t *next = conn->next_scheduled;
+        conn->scheduled = false;
+        self->last_turn = !next;
+        conn_serve(conn);
+        conn = next;
+    }
+}
+
+static void
+unpark(wire_t *self)
+{
+    if (!self->made_room)
+        return;
+    self->made_room = false;
+    for (side_t side = 0; side < SIDES; side++)
+        if (self->ports[side].socktype) {
+            port_give_returned(&self->ports[side]);
+            port_unpark_all(&self->ports[side]);
+        }
+}
+
+static void
+bury(wire_t *self)
+{
+    while (self->ended) {
+        conn_t *conn = self->ended;
+        self->ended = conn->next;
+        conn_free(conn);
+    }
+}
+
+// --- time ----------------------------------------------------------------------------
+
+static bool
+is_soon(int64_t ms) // 0: never
+{
+    return ms > 0 && ms < 4 * TICK_MS;
+}
+
+static bool
+is_short(const wport_t *port)
+{
+    return port->unnamed > 0 || is_soon(port->heartbeat_ms) || is_soon(port->conf->stall_timeout_ms);
+}
+
+static void
+tick(wire_t *self)
+{
+    bool soon = self->is_short;
+    if (self->now_ms < self->next_tick_ms)
+        return;
+    for (side_t side = 0; side < SIDES; side++) {
+        wport_t *port = &self->ports[side];
+        if (!port->socktype)
+            continue;
+        soon |= is_short(port);
+        port_tick(port);
+        doors_look_at_crowd(port);
+        for (conn_t *conn = port->conns; conn; conn = conn->next)
+            soon |= conn_tick(conn);
+    }
+    shortage_tick(self);
+    self->next_tick_ms = self->now_ms + (soon ? TICK_SHORT_MS : TICK_MS);
+}
+
+static int64_t
+tick_due_ms(const wire_t *self)
+{
+    if (self->is_short)
+        return self->now_ms + TICK_SHORT_MS; // also without a connection
+    return self->alive > 0 ? self->next_tick_ms : INT64_MAX;
+}
+
+static int
+wait_ms(const wire_t *self, int64_t most_ms)
+{
+    if (self->scheduled || self->made_room)
+        return 0;
+    int64_t next = tick_due_ms(self), dial = self->dialled ? connect_next_ms(self) : INT64_MAX;
+    next = dial < next ? dial : next;
+    int64_t wait = next == INT64_MAX ? -1 : next > self->now_ms ? next - self->now_ms : 0;
+    if (most_ms >= 0 && (wait < 0 || wait > most_ms))
+        wait = most_ms;
+    return wait > TICK_MS * 60 ? TICK_MS * 60 : (int)wait;
+}
+
+// --- all -----------------------------------------------------------------------------
+
+void
+round_run(wire_t *self, int64_t most_ms)
+{
+    loop_run(&self->loop, wait_ms(self, most_ms));
+    self->now_ms = clock_mono_ms();
+    bool observable = self->taps || self->ports[SIDE_CAPTURE].socktype;
+    if (observable || self->observed)
+        observe_begin(self);
+    round_flush(self); // those that were told of room
+    chunk_pool_tell(&self->pool);
+    shortage_look(self);
+    unpark(self);
+    serve(self);
+    if (observable)
+        observe_end(self);
+    round_flush(self);
+    unpark(self);
+    tick(self);
+    if (self->dialled)
+        connect_tick(self);
+    port_write_all(self);
+    if (!self->dirty)
+        bury(self);
+}
+
+void
+round_wake_all(wire_t *self)
+{
+    for (side_t side = 0; side < SIDES; side++)
+        for (conn_t *conn = self->ports[side].conns; conn; conn = conn->next) {
+            conn_schedule(conn);
+            output_mark(conn);
+        }
+    self->made_room = true;
+}

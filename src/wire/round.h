@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MPL-2.0
+// round.h - one round of a route's loop: what has news has its turn, and what was
+// given to peers is written, all of it at once.
+
+#ifndef ZB_WIRE_ROUND_H
+#define ZB_WIRE_ROUND_H
+
+#include "wire/internal.h"
+
+void round_run(wire_t *self, int64_t most_ms); // wait at most so long for news, -1: for ever
+void round_flush(wire_t *self);                // write now what waits for the end of the round
+void round_wake_all(wire_t *self);             // every connection has its turn: what may move has changed
+
+#endif

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MPL-2.0
+// shortage.h - memory is short (flow/memory.h): nothing new is accepted or read until
+// enough of it is free. What has been read goes on, and one connection at a time may
+// end the message that it has begun: else nobody could ever go on.
+//
+// When that has not helped for a while, and messages that have not come whole take
+// much of it, the largest one is given up with its connection, and then the next.
+
+#ifndef ZB_WIRE_SHORTAGE_H
+#define ZB_WIRE_SHORTAGE_H
+
+#include "wire/internal.h"
+
+void shortage_look(wire_t *self); // once a round
+void shortage_tick(wire_t *self);
+void shortage_forget(conn_t *conn); // it has ended
+
+bool shortage_stops(const conn_t *conn); // it may not be read now
+
+#endif

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MPL-2.0
+// spans.h - what waits to be sent to one peer: messages in order, as spans of
+// chunks. Small messages are copied into a chunk of the queue's own, large ones
+// and long runs are shared with whoever else sends them.
+//
+// What is in a queue is ZMTP 2.0 frames of whole messages (RFC 37), whatever the
+// peer speaks: how they are put on its connection is conn's business. A frame
+// never crosses two spans, a message may.
+
+#ifndef ZB_SPANS_H
+#define ZB_SPANS_H
+
+#include "wire/chunk.h"
+
+#include <stdbool.h>
+#include <sys/uio.h>
+
+enum { SPANS_COPY_BELOW = 4096 }; // bytes; what is shorter is copied, what is longer shared
+
+typedef struct {
+    uint64_t messages; // whole ones
+    uint64_t payload;  // bytes of all their frames, without the frames' heads
+} load_t;
+
+typedef struct {
+    chunk_t *chunk;
+    size_t at, size;
+    load_t load; // of the messages that end here
+    bool own;    // nobody else writes to or reads from this chunk
+    bool open;   // its last message ends in the next span
+    bool ours;   // frames that are no messages, each whole
+} span_t;
+
+// All zeros is an empty one.
+typedef struct {
+    span_t *ring;
+    uint32_t head, count, room;
+    size_t sent;  // bytes of the first message, from where the head starts
+    bool begun;   // spans of the first message were sent already
+    load_t load;  // all that is not sent whole
+    uint64_t bytes;
+} spans_t;
+
+// LOAD is what ends with these bytes: none for the first part of a message.
+void spans_copy(spans_t *self, chunk_pool_t *pool, const void *data, size_t size, load_t load);
+uint8_t *spans_place(spans_t *self, chunk_pool_t *pool, size_t size, load_t load); // the same, to be written by the caller
+uint8_t *spans_place_ours(spans_t *self, chunk_pool_t *pool, size_t size); // for a whole frame that is no message: not counted
+void spans_share(spans_t *self, chunk_t *chunk, size_t at, size_t size, load_t load);
+
+// Copied or shared, whichever is better.
+static inline void
+spans_add(spans_t *self, chunk_pool_t *pool, chunk_t *chunk, size_t at, size_t size, load_t load)
+{
+    if (size < SPANS_COPY_BELOW)
+        spans_copy(self, pool, chunk->data + at, size, load);
+    else
+        spans_share(self, chunk, at, size, load);
+}
+
+static inline span_t *
+spans_at(const spans_t *self, uint32_t i)
+{
+    return &self->ring[(self->head + i) & (self->room - 1)];
+}
+
+static inline bool
+spans_inside(const spans_t *self) // between two octets of a message
+{
+    return self->begun || self->sent > 0;
+}
+
+// What comes next, as at most MOST pieces. FIRST_ONLY: no more than the rest of the message that has begun.
+unsigned spans_gather(const spans_t *self, struct iovec *pieces, unsigned most, bool first_only);
+
+// SIZE more bytes went out. Returns what has gone whole by that.
+load_t spans_advance(spans_t *self, size_t size);
+
+// The first message, which has not begun, in one piece: held by the caller. Returns false if there is none.
+bool spans_take(spans_t *self, chunk_pool_t *pool, chunk_t **chunk, size_t *at, size_t *size, load_t *load);
+
+// Give all but the message that has begun to TO, at its end. Returns what was lost: that one, or nothing.
+load_t spans_move(spans_t *self, spans_t *to);
+
+void spans_clear(spans_t *self); // forget all, keep nothing
+
+#endif

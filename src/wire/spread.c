@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "wire/spread.h"
+
+#include "wire/conn.h"
+#include "wire/output.h"
+#include "wire/pump.h"
+
+#include "zmtp/peertype.h"
+
+#include <zmq.h>
+
+// Round robin, message by message, among those with room.
+static given_t
+give(wport_t *self, const piece_t *piece)
+{
+    if (self->ready == 0)
+        return NO_ROOM;
+    if (self->turn >= self->ready)
+        self->turn = 0;
+    output_add(self->open[self->turn++], piece);
+    return GIVEN;
+}
+
+static bool
+pump_to_one(conn_t *conn, wport_t *to)
+{
+    for (;;) {
+        piece_t run;
+        conn_t *peer = to->open[0];
+        input_run(conn, to->sndhwm - peer->out.load.messages, to->queue_bytes - peer->out.bytes, &run);
+        if (run.load.messages > 0) {
+            pump_counted(conn, run.load);
+            output_add(peer, &run);
+        } else {
+            int rc = input_next(conn, &run);
+            if (rc != 1)
+                return rc == 0;
+            pump_received(conn, &run);
+            output_add(peer, &run);
+        }
+        if (input_empty(conn))
+            return true;
+        if (to->ready != 1 || to->count != 1)
+            return pump(conn);
+    }
+}
+
+static bool
+pump_to_many(conn_t *conn, wport_t *to)
+{
+    piece_t piece;
+    int rc;
+    while ((rc = input_next(conn, &piece)) == 1) {
+        if (port_give(to, &piece) == NO_ROOM)
+            return pump_wait(conn, &piece);
+        pump_received(conn, &piece);
+    }
+    return rc == 0;
+}
+
+static bool
+pump_straight(conn_t *conn, wport_t *to)
+{
+    bool one = to->count == 1 && to->ready == 1 && to->returned.count == 0;
+    return (one ? pump_to_one : pump_to_many)(conn, to);
+}
+
+// What has no place to go to is not sent by our peers.
+static bool
+hears_nothing(conn_t *conn, const piece_t *piece)
+{
+    (void)conn;
+    (void)piece;
+    return true;
+}
+
+static int
+only_one(conn_t *conn)
+{
+    if (conn->port->count == 0)
+        return 0;
+    conn_refuse(conn, HANDSHAKE_TYPE, "a PAIR has a peer already");
+    return -1;
+}
+
+// clang-format off
+const socktype_t socktype_push    = { .type = ZMQ_PUSH,   .give = give, .pump = pump_straight, .hears = hears_nothing, .keeps_for_others = true };
+const socktype_t socktype_scatter = { .type = PEERTYPE_SCATTER, .give = give, .pump = pump_straight, .hears = hears_nothing, .keeps_for_others = true };
+const socktype_t socktype_dealer  = { .type = ZMQ_DEALER, .give = give, .pump = pump_straight, .keeps_for_others = true };
+const socktype_t socktype_pair    = { .type = ZMQ_PAIR,   .give = give, .pump = pump_straight, .joined = only_one };
+const socktype_t socktype_pull    = { .type = ZMQ_PULL };
+const socktype_t socktype_gather  = { .type = PEERTYPE_GATHER };
+// clang-format on

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "wire/written.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+static bool
+is_of_one_size(const written_mark_t *a, uint64_t bytes, uint64_t messages)
+{
+    return a->bytes % a->messages == 0 && bytes % messages == 0 && a->bytes / a->messages == bytes / messages;
+}
+
+static void
+merge_oldest(written_t *self)
+{
+    self->marks[1].bytes += self->marks[0].bytes;
+    self->marks[1].messages += self->marks[0].messages;
+    memmove(&self->marks[0], &self->marks[1], (self->count - 1) * sizeof *self->marks);
+    self->count--;
+}
+
+void
+written_add(written_t *self, uint64_t bytes, uint64_t messages)
+{
+    written_mark_t *last = self->count > 0 ? &self->marks[self->count - 1] : NULL;
+    if (messages == 0)
+        return;
+    if (last && is_of_one_size(last, bytes, messages)) {
+        last->bytes += bytes;
+        last->messages += messages;
+        return;
+    }
+    if (self->count == WRITTEN_MARKS)
+        merge_oldest(self);
+    self->marks[self->count++] = (written_mark_t){ bytes, messages };
+}
+
+uint64_t
+written_last(const written_t *self, uint64_t bytes)
+{
+    uint64_t messages = 0;
+    for (unsigned i = self->count; i-- > 0 && bytes > 0;) {
+        const written_mark_t *mark = &self->marks[i];
+        if (mark->bytes > bytes) {
+            // As many as the bytes reach into, of their mean size.
+            uint64_t size = mark->bytes / mark->messages;
+            return messages + (bytes + size - 1) / (size ? size : 1);
+        }
+        messages += mark->messages;
+        bytes -= mark->bytes;
+    }
+    return messages;
+}

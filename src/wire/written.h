@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MPL-2.0
+// written.h - what was written to a connection and may not have arrived.
+//
+// The kernel knows how many bytes the peer's system has not acknowledged, not how many
+// messages those are. So what is written leaves marks: those of messages of one size
+// become one, and the two oldest are merged when there are too many. The answer is
+// exact for the newest WRITTEN_MARKS runs of messages of one size.
+
+#ifndef ZB_WRITTEN_H
+#define ZB_WRITTEN_H
+
+#include <stdint.h>
+
+enum { WRITTEN_MARKS = 32 };
+
+typedef struct {
+    uint64_t bytes, messages;
+} written_mark_t;
+
+// All zeros: nothing yet.
+typedef struct {
+    written_mark_t marks[WRITTEN_MARKS]; // the newest last
+    unsigned count;
+} written_t;
+
+void written_add(written_t *self, uint64_t bytes, uint64_t messages); // whole messages
+
+// How many messages have one of the last BYTES in them.
+uint64_t written_last(const written_t *self, uint64_t bytes);
+
+#endif
