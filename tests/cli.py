@@ -3,6 +3,7 @@
 
 import glob
 import os
+import pwd
 import re
 import signal
 import subprocess
@@ -216,19 +217,46 @@ def test_help_is_help():
 
 def test_wrong_usage_is_exit_2():
     path = file(STREAMER)
-    for words in (["-x"], ["--colour"], ["-c"], ["-l"], ["-o"], ["-l", "loud"], ["-l", ""], ["-o", "nonsense"],
+    for words in (["-x"], ["--colour"], ["-c"], ["-l"], ["-o"], ["-l", "loud"], ["-l", ""], ["-u", "root"], ["-t", "-u"], ["-o", "nonsense"],
                   ["-t", path], ["--test=yes"], ["-t", "-c", path, "more"]):
         result = zb.run(*words)
         assert result.returncode == 2, (words, result)
         assert result.stdout == "" and "--help" in result.stderr, (words, result)
 
 
-def test_output_that_cannot_be_written_is_exit_3():
+def test_a_check_as_another_user_sees_what_that_one_can_read():
+    if os.geteuid() != 0:
+        raise zb.Skip("needs root")
+    folder = zb.folder()
+    os.chmod(folder, 0o755)
+    users = zb.write(f"{folder}/users", "", 0o600)
+    path = zb.write(f"{folder}/z.ini", STREAMER + f"frontend_security = plain\nfrontend_users = {users}\n")
+    assert zb.run("-t", "-c", path).returncode == 0
+    assert zb.run("-t", "-c", path, "-u", "root").returncode == 0
+    for mode in ("-t", "-T"):
+        result = zb.run(mode, "-c", path, "--user", "nobody")
+        assert result.returncode == 1 and result.stdout == "", result
+        assert re.search(r"error: .*Permission denied$", result.stderr, re.M), result
+        assert result.stderr.endswith("zbroker: checked as user nobody, what only root can read is an error\n"), result
+    os.chown(users, pwd.getpwnam("nobody").pw_uid, -1)
+    assert zb.run("-t", "-c", path, "-u", "nobody").returncode == 0
+
+
+def test_a_check_as_another_user_needs_that_user_and_the_right():
+    path = file(STREAMER)
+    result = zb.run("-t", "-c", path, "-u", "no-such-user")
+    assert result.returncode == 2 and "no-such-user: no such user" in result.stderr, result
+    result = subprocess.run(zb.changed_to(65534) + zb.program("zbroker") + ["-t", "-u", "root"], text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20 * zb.SLOW)
+    assert result.returncode == 77 and "cannot check as user root: Operation not permitted" in result.stderr, result
+
+
+def test_output_that_cannot_be_written_is_exit_69():
     path = file(STREAMER)
     for mode in ("-t", "-T"):
         with open("/dev/full", "w") as full:
             process = subprocess.run(zb.program("zbroker") + ["-c", path, mode], stdout=full, stderr=subprocess.PIPE, timeout=20 * zb.SLOW)
-        assert process.returncode == 3, (mode, process)
+        assert process.returncode == 69, (mode, process)
 
 
 def test_a_clean_stop_is_exit_0():

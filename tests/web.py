@@ -310,7 +310,7 @@ def test_an_address_in_use_is_said():
         file = zb.write(zb.folder() + "/z.ini", f"[zbroker]\nhttp = 127.0.0.1:{port}\ncontrol = {zb.folder()}/c\n[route jobs]\ntype = streamer\n"
                         f"frontend_bind = tcp://127.0.0.1:{ports[0]}\nbackend_bind = tcp://127.0.0.1:{ports[1]}\n")
         result = zb.run("-c", file)
-        assert result.returncode == 3 and f"http 127.0.0.1:{port}: Address already in use" in result.stderr, result
+        assert result.returncode == 69 and f"http 127.0.0.1:{port}: Address already in use" in result.stderr, result
 
 
 @zb.limit(90)

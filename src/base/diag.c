@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ struct diag {
     size_t totals[2]; // by level
     bool sorted;
     bool secretive; // no line is quoted
+    bool denied;
 };
 
 diag_t *
@@ -172,6 +174,18 @@ diag_adopt(diag_t *self, place_t place, const char *subject, diag_t *from)
         (item.level == DIAG_ERROR ? diag_error : diag_warning)(self, place, "%s: %s", subject, text.data);
         text_free(&text);
     }
+}
+
+void
+diag_cause(diag_t *self, int error)
+{
+    self->denied |= error == EACCES || error == EPERM;
+}
+
+bool
+diag_denied(const diag_t *self)
+{
+    return self->denied;
 }
 
 size_t

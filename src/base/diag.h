@@ -39,6 +39,10 @@ void diag_adopt(diag_t *self, place_t place, const char *subject, diag_t *from);
 // secret in a file that was named by mistake.
 void diag_quote(diag_t *self, bool may);
 
+// ERROR is the errno behind the problem just added. Was it anywhere a permission that is missing?
+void diag_cause(diag_t *self, int error);
+bool diag_denied(const diag_t *self);
+
 size_t diag_errors(const diag_t *self);
 size_t diag_warnings(const diag_t *self);
 

@@ -73,7 +73,7 @@ static const key_row_t rows[] = {
     {SCOPE_PROCESS, "syslog_facility",   KEY_WORD,      CONF(syslog_facility),       0,  0,        "daemon", facilities, RELOAD_LIVE,   0, 0},
     {SCOPE_PROCESS, "io_threads",        KEY_NUMBER,    CONF(io_threads),            1,  64,       "1",      NULL,      RELOAD_RESTART, 0, 0},
     {SCOPE_PROCESS, "max_sockets",       KEY_NUMBER,    CONF(max_sockets),           1,  65535,    "1023",   NULL,      RELOAD_RESTART, 0, 0},
-    {SCOPE_PROCESS, "control",           KEY_PATH,      CONF(control),               1,  107,      CONF_CONTROL_DEFAULT, NULL, RELOAD_RESTART, KEY_UNSET_OK, 0},
+    {SCOPE_PROCESS, "control",           KEY_PATH,      CONF(control),               1,  107,      CONF_CONTROL_DEFAULT, NULL, RELOAD_RESTART, KEY_UNSET_OK | KEY_RUNTIME, 0},
     {SCOPE_PROCESS, "control_mode",      KEY_MODE,      CONF(control_mode),          0,  0777,     "0660",   NULL,      RELOAD_LIVE,    0, 0},
     {SCOPE_PROCESS, "control_group",     KEY_GROUP,     CONF(control_group),         0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_UNSET_OK, 0},
     {SCOPE_PROCESS, "http",              KEY_HTTP,      CONF(http),                  0,  0,        "",       NULL,      RELOAD_RESTART, KEY_UNSET_OK, 0},
