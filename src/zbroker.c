@@ -10,10 +10,12 @@
 #include "admin/succession.h"
 #include "base/diag.h"
 #include "base/event.h"
+#include "base/excerpt.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "conf/conf.h"
+#include "conf/process.h"
 #include "interpose/accept.h"
 #include "flow/engine.h"
 #include "flow/listener.h"
@@ -44,6 +46,16 @@ static const char *
 plural(uint64_t count)
 {
     return count == 1 ? "" : "s";
+}
+
+// Programs read one problem a line; people at a terminal get more.
+static void
+tell(diag_t *diag)
+{
+    if (isatty(STDERR_FILENO))
+        excerpt_print(diag, stderr);
+    else
+        diag_print(diag, stderr);
 }
 
 // --- the daemon ------------------------------------------------------------------
@@ -329,6 +341,7 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
     self->guard = self->watch ? guard_new(self->ctx, self->watch) : NULL;
     if (!self->guard) {
         diag_error(diag, (place_t){ .file = "zbroker" }, "cannot start: %s", strerror(errno));
+        diag_cause(diag, errno);
         return -1;
     }
     watch_count_with(self->watch, recv_counted, recv_brought_frames);
@@ -519,8 +532,8 @@ run(const options_t *options, conf_t **conf_p, policy_t **policy_p, record_t *be
 
     int status = EXIT_OK;
     if (start(&self, conf_p, diag) == -1) {
-        diag_print(diag, stderr);
-        status = EXIT_RUN;
+        tell(diag);
+        status = diag_denied(diag) ? EXIT_DENIED : EXIT_UNAVAILABLE;
     } else {
         count_room(&self);
         limit_clients(&self, broker_conf(self.broker));
@@ -546,7 +559,21 @@ check(const options_t *options, const conf_t *conf)
     else
         printf("%s is valid: %zu route%s, %zu endpoint%s\n", options->file, conf->route_count, plural(conf->route_count),
                endpoints, plural(endpoints));
-    return fflush(stdout) == 0 ? EXIT_OK : EXIT_RUN;
+    return fflush(stdout) == 0 ? EXIT_OK : EXIT_UNAVAILABLE;
+}
+
+#define SERVICE_USER "zbroker"
+
+// Root may read all, the service may not: its files are checked with its eyes.
+static void
+become_checker(const options_t *options)
+{
+    bool is_for_service = options->mode != MODE_RUN && geteuid() == 0 && process_is_of_service(options->file);
+    const char *user = options->user ? options->user : is_for_service ? SERVICE_USER : NULL;
+    if (!user || process_become(user) == 0 || (!options->user && errno == ENOENT))
+        return;
+    fprintf(stderr, "zbroker: cannot check as user %s: %s\n", user, errno == ENOENT ? "no such user" : strerror(errno));
+    exit(errno == EPERM ? EXIT_DENIED : EXIT_USAGE);
 }
 
 int
@@ -558,12 +585,17 @@ main(int argc, char **argv)
     program_inherit(&before);
     options_t options = { .file = ZB_SYSCONFDIR "/zbroker.ini" };
     options_parse(&options, argc, argv);
+    uid_t started_as = geteuid();
+    become_checker(&options);
     diag_t *diag = diag_new();
     conf_t *conf = conf_load(options.file, options.overrides, options.override_count, diag);
     policy_t *policy = NULL;
-    if (conf && guard_check(NULL, conf, &policy, diag) == -1) // at a start too: a bad file of the guard is exit 1, not 3
+    if (conf && guard_check(NULL, conf, &policy, diag) == -1) // at a start too: a bad file of the guard is exit 1, not 69
         conf_destroy(&conf);
-    diag_print(diag, stderr);
+    tell(diag);
+    if (!conf && geteuid() != started_as)
+        fprintf(stderr, "zbroker: checked as user %s, what only root can read is an error\n",
+                options.user ? options.user : SERVICE_USER);
 
     int status = EXIT_CONF;
     if (conf && options.mode != MODE_RUN)

@@ -39,6 +39,8 @@ FAMILIES = {
     "zbroker_route_engine": ("route", "engine"),
     "zbroker_auth_total": ("route", "side", "result"),
     "zbroker_subscriptions": ("route",),
+    "zbroker_remembered_messages": ("route",),
+    "zbroker_remembered_bytes": ("route",),
     "zbroker_config_reloads_total": ("result",),
     "zbroker_config_last_reload_successful": (),
     "zbroker_config_last_reload_success_timestamp_seconds": (),

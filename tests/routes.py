@@ -336,6 +336,30 @@ def test_a_publisher_that_comes_later_or_again_hears_of_the_subscriptions():
             assert daemon.stop() == 0
 
 
+def test_the_last_cancellation_comes_as_the_manual_says():
+    for engine, option, off in (("wire", "xpub_verbose", 1), ("zmq", "xpub_verbose", 0), ("zmq", "xpub_verboser", 1)):
+        front, back = endpoints("tcp", 2)
+        ini = route("r", "forwarder", f"engine = {engine}", f"{option} = yes", f"frontend_bind = {front}", f"backend_bind = {back}")
+        with Peers() as peers, zb.Daemon(ini) as daemon:
+            publisher = peers.open(zmq.XPUB, front)
+            subscribers = [peers.open(zmq.SUB, back, subscribe=b"t") for _ in range(2)]
+            heard = []
+
+            def until(*wanted):
+                while not heard or not set(wanted) <= set(heard):
+                    heard.append(publisher.recv())
+
+            for word, subscriber in zip((b"a", b"b"), subscribers):
+                subscriber.subscribe(word)
+            until(b"\1t", b"\1a", b"\1b")
+            for word, subscriber in zip((b"c", b"d"), subscribers):
+                subscriber.unsubscribe(b"t")
+                subscriber.subscribe(word)  # what each has said before has come when this has
+            until(b"\1c", b"\1d")
+            assert heard.count(b"\0t") == off, (engine, option, heard)
+            assert daemon.stop() == 0
+
+
 def test_a_queue_between_a_router_and_a_dealer_that_bind():
     front, back = endpoints("tcp", 2)
     with Peers() as peers, zb.Daemon(route("r", "queue", f"frontend_connect = {front}", f"backend_connect = {back}")):

@@ -556,4 +556,5 @@ def test_a_worker_that_is_slow_is_not_cut():
             assert "cut" not in route.daemon.log()
 
 
-zb.main()
+if __name__ == "__main__":
+    zb.main()

@@ -40,6 +40,7 @@ typedef struct {
     bool reload_ok;                 // the last one
     const char *reload_problems;    // why it failed, one a line; "" when it did not
     bool stopping;
+    bool full;                      // no place for one more client: newcomers wait
     uint64_t message_bytes, max_memory; // taken by messages that we hold ourselves, and the limit
 } broker_status_t;
 

@@ -2,11 +2,13 @@
 #include "admin/commands.h"
 
 #include "admin/act.h"
+#include "admin/backing.h"
 #include "admin/commandlist.h"
 #include "admin/errors.h"
 #include "admin/show.h"
 #include "admin/status.h"
 #include "admin/tapcommand.h"
+#include "admin/values.h"
 #include "base/event.h"
 #include "base/mem.h"
 #include "conf/suggest.h"

@@ -8,20 +8,19 @@
 #include "admin/control.h"
 #include "admin/answer.h"
 #include "admin/commands.h"
+#include "admin/controlsocket.h"
 #include "admin/problems.h"
 #include "admin/stats.h"
 #include "admin/tapper.h"
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
-#include "flow/ipcpath.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -65,8 +64,8 @@ struct session {
 struct control {
     zloop_t *loop;
     broker_t *broker;
-    char *path;
-    int lock, listener, epoll, timer;
+    controlsocket_t socket;
+    int epoll, timer;
     event_source_t source, taps_source;
     tapper_t *tapper;
     bool resting; // out of descriptors: not accepting until the next tick
@@ -545,14 +544,14 @@ static void
 rest(control_t *self, bool resting)
 {
     self->resting = resting;
-    watch_fd(self, EPOLL_CTL_MOD, self->listener, resting ? 0 : EPOLLIN, &self->source);
+    watch_fd(self, EPOLL_CTL_MOD, self->socket.fd, resting ? 0 : EPOLLIN, &self->source);
 }
 
 static void
 accept_clients(control_t *self)
 {
     for (int i = 0; i < ACCEPTS_MAX; i++) {
-        int fd = accept4(self->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        int fd = accept4(self->socket.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd == -1 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
             log_event(EVENT_CONTROL_ACCEPT, EVENT_PROSE("reason", strerror(errno)));
             rest(self, true);
@@ -626,6 +625,8 @@ on_tick(zloop_t *loop, int timer, void *arg)
     control_t *self = arg;
     int64_t now = clock_mono_ms();
     problems_tick(self->broker);
+    if (controlsocket_renew(&self->socket))
+        watch_fd(self, EPOLL_CTL_ADD, self->socket.fd, EPOLLIN, &self->source);
     if (self->resting)
         rest(self, false);
     look_at_taps(self);
@@ -641,39 +642,7 @@ on_tick(zloop_t *loop, int timer, void *arg)
     return 0;
 }
 
-// --- the socket ----------------------------------------------------------------------
-
-static int
-open_socket(control_t *self, mode_t mode, gid_t group, char *reason, size_t size)
-{
-    self->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (self->listener == -1) {
-        snprintf(reason, size, "%s", strerror(errno));
-        return -1;
-    }
-    if (ipcpath_bind(self->listener, self->path, mode, group, reason, size) == -1)
-        return -1;
-    if (listen(self->listener, SOMAXCONN) == -1) {
-        snprintf(reason, size, "%s", strerror(errno));
-        unlink(self->path);
-        return -1;
-    }
-    return 0;
-}
-
-// /run/zbroker is the unit's to make; started by hand it may be missing.
-static void
-make_folder(const char *path)
-{
-    char *folder = xstrdup(path);
-    char *slash = strrchr(folder, '/');
-    if (slash && slash != folder) {
-        *slash = '\0';
-        if (mkdir(folder, 0755) == 0)
-            log_event(EVENT_CONTROL_FOLDER, EVENT_TEXT("path", folder));
-    }
-    free(folder);
-}
+// --- all of it -----------------------------------------------------------------------
 
 // --- from one program to the next ------------------------------------------------------
 
@@ -698,8 +667,8 @@ void
 control_save(const control_t *self, estate_t *to)
 {
     size_t opened = record_open(&to->record, ESTATE_CONTROL);
-    record_text(&to->record, TAG_PATH, self->path);
-    estate_fd(to, TAG_LISTENER, self->listener);
+    record_text(&to->record, TAG_PATH, self->socket.path);
+    estate_fd(to, TAG_LISTENER, self->socket.fd);
     for (const session_t *client = self->clients; client; client = client->next)
         if (!client->tapping)
             save_client(client, to);
@@ -748,25 +717,22 @@ restore_clients(control_t *self, record_fields_t from)
             restore_client(self, record_inside(&field));
 }
 
-// Its file is moved to no other place: a path that has changed is bound anew.
-static void
-take_listener(control_t *self, record_fields_t from)
+// The descriptor that listens at PATH, or -1. Its file is moved to no other place: a path that has changed is bound anew.
+static int
+find_listener(record_fields_t from, const char *path)
 {
     record_field_t field;
     int fd = estate_find_fd(from, TAG_LISTENER);
-    bool same = record_find(from, TAG_PATH, &field) && field.size == strlen(self->path) &&
-                memcmp(field.at, self->path, field.size) == 0;
-    if (fd == -1)
-        return;
-    if (same) {
-        self->listener = fd;
-        return;
-    }
+    if (fd == -1 || !record_find(from, TAG_PATH, &field))
+        return fd;
+    if (field.size == strlen(path) && memcmp(field.at, path, field.size) == 0)
+        return fd;
     close(fd);
-    char *path = record_to_text(&field, COMMAND_LINE_MAX);
-    if (path)
-        unlink(path);
-    free(path);
+    char *before = record_to_text(&field, COMMAND_LINE_MAX);
+    if (before)
+        unlink(before);
+    free(before);
+    return -1;
 }
 
 void
@@ -797,23 +763,20 @@ control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_
         from = record_inside(&field);
     char reason[256] = "";
     control_t *self = xcalloc(1, sizeof *self);
-    *self = (control_t){ .loop = loop, .broker = broker, .path = xstrdup(path), .lock = -1, .listener = -1, .epoll = -1, .timer = -1 };
+    *self = (control_t){ .loop = loop, .broker = broker, .epoll = -1, .timer = -1 };
     self->source = (event_source_t){ SOURCE_LISTENER, NULL };
     self->taps_source = (event_source_t){ SOURCE_TAPS, NULL };
     self->tapper = tapper_new(broker);
-    make_folder(path);
-    self->lock = ipcpath_lock(path, reason, sizeof reason);
-    take_listener(self, from);
-    if (self->lock == -1 || (self->listener == -1 && (ipcpath_clear(path, reason, sizeof reason) == -1 || open_socket(self, mode, group, reason, sizeof reason) == -1))) {
+    controlsocket_t *socket = &self->socket;
+    if (controlsocket_open(socket, path, mode, group, find_listener(from, path), reason, sizeof reason) == -1) {
+        int error = errno;
         diag_error(diag, (place_t){ 0 }, "control %s: %s", path, reason);
-        if (self->listener != -1)
-            close(self->listener);
-        self->listener = -1; // nothing of ours is at PATH
+        diag_cause(diag, error);
         control_destroy(&self);
         return NULL;
     }
     self->epoll = epoll_create1(EPOLL_CLOEXEC);
-    watch_fd(self, EPOLL_CTL_ADD, self->listener, EPOLLIN, &self->source);
+    watch_fd(self, EPOLL_CTL_ADD, self->socket.fd, EPOLLIN, &self->source);
     watch_fd(self, EPOLL_CTL_ADD, tapper_fd(self->tapper), EPOLLIN, &self->taps_source);
     zmq_pollitem_t item = { .fd = self->epoll, .events = ZMQ_POLLIN };
     if (self->epoll == -1 || zloop_poller(loop, &item, on_events, self) == -1) {
@@ -830,9 +793,7 @@ control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_
 int
 control_chmod(control_t *self, mode_t mode, gid_t group)
 {
-    if (group != (gid_t)-1 && chown(self->path, (uid_t)-1, group) == -1)
-        return -1;
-    return chmod(self->path, mode);
+    return controlsocket_chmod(&self->socket, mode, group);
 }
 
 int64_t
@@ -874,12 +835,6 @@ control_destroy(control_t **self_p)
         zloop_poller_end(self->loop, &item);
         close(self->epoll);
     }
-    if (self->listener != -1) {
-        unlink(self->path);
-        close(self->listener);
-    }
-    if (self->lock != -1)
-        ipcpath_unlock(self->path, &self->lock);
-    free(self->path);
+    controlsocket_close(&self->socket);
     free(self);
 }

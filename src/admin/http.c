@@ -540,6 +540,7 @@ bind_listener(http_t *self, int port, const char **reason)
     snprintf(service, sizeof service, "%d", port);
     int rc = getaddrinfo(strcmp(self->host, "*") == 0 ? NULL : self->host, service, &hints, &found);
     if (rc != 0) {
+        errno = rc == EAI_SYSTEM ? errno : EADDRNOTAVAIL;
         *reason = rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc);
         return -1;
     }
@@ -623,7 +624,10 @@ http_new(zloop_t *loop, broker_t *broker, const char *host, int port, int before
     gethostname(self->hostname, sizeof self->hostname - 1);
     if (open_listener(self, port, before, &reason) == 0 && open_daemon(self) == 0)
         return self;
-    diag_error(diag, (place_t){ 0 }, "http %s:%d: %s", host, port, self->listener == -1 ? reason : strerror(errno));
+    int error = errno;
+    const char *cure = error == EACCES && port < IPPORT_RESERVED ? ": ports below 1024 need CAP_NET_BIND_SERVICE, see SERVICE in zbroker(8)" : "";
+    diag_error(diag, (place_t){ 0 }, "http %s:%d: %s%s", host, port, self->listener == -1 ? reason : strerror(error), cure);
+    diag_cause(diag, error);
     http_destroy(&self);
     return NULL;
 }

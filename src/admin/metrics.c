@@ -322,6 +322,8 @@ static const metric_t metrics[] = {
     { "zbroker_heartbeat_timeouts_total", "counter", "Peers of a side that gave no sign of life in time.", OF_SIDE(heartbeat_timeouts, TRAFFIC) },
     { "zbroker_auth_total", "counter", "Authentication decisions, by result.", write_auth, 0, 0 },
     { "zbroker_subscriptions", "gauge", "Topics that the subscribers of a route ask for now.", OF_ROUTE(subscriptions) },
+    { "zbroker_remembered_messages", "gauge", "Messages that a route keeps for subscribers to come now.", OF_ROUTE(remembered_messages) },
+    { "zbroker_remembered_bytes", "gauge", "Payload bytes of the messages that a route keeps for subscribers to come now.", OF_ROUTE(remembered_bytes) },
     { "zbroker_config_reloads_total", "counter", "Reloads of the configuration, by result.", write_reloads, 0, 0 },
     { "zbroker_config_last_reload_successful", "gauge", "1 if the last reload worked, 0 if the old configuration stayed.", write_reload_ok, 0, 0 },
     { "zbroker_config_last_reload_success_timestamp_seconds", "gauge", "When the configuration that runs was loaded, since the epoch.", write_reload_time, 0, 0 },

@@ -134,6 +134,8 @@ static const event_row_t rows[] = {
         "control: a client whose uid the kernel does not tell was refused", ""),
     ROW(EVENT_CONTROL_ACCEPT, "control-accept", WARNING, "control: cannot accept: {reason}", "reason"),
     ROW(EVENT_CONTROL_FOLDER, "control-folder", INFO, "control: made {path}", "path"),
+    ROW(EVENT_CONTROL_GONE, "control-gone", WARNING, "control: {path} has vanished and cannot be made anew: {reason}", "path reason"),
+    ROW(EVENT_CONTROL_ANEW, "control-anew", NOTICE, "control: {path} had vanished and was made anew", "path"),
     ROW(EVENT_CONTROL_MODE, "control-mode", WARNING, "control: cannot change mode or group: {reason}", "reason"),
     ROW(EVENT_HTTP_ACCEPT, "http-accept", WARNING, "http: cannot accept: {reason}", "reason"),
     ROW(EVENT_HTTP_MESSAGE, "http-message", DEBUG, "http: libmicrohttpd says something", "message"),

@@ -131,7 +131,7 @@ resolve_route_rows(const check_t *self)
         char reason[128];
         size_t offset;
         bool idle = row->kind == KEY_SOCKET_TYPE ? route->pattern->frontend != -1
-                                                 : row->flags & KEY_WIRE && route->engine != ENGINE_WIRE;
+                                                 : (row->flags & KEY_WIRE && route->engine != ENGINE_WIRE) || !fit_route_row(route, row);
         if (idle)
             continue;
         if (slot->count)
@@ -160,6 +160,31 @@ check_budget(const check_t *self)
 }
 
 static void
+check_memory(const check_t *self)
+{
+    const route_conf_t *route = self->route;
+    int type = route->sides[SIDE_BACKEND].type;
+    bool publishes = type == ZMQ_XPUB || type == ZMQ_PUB, last = route->last_value > 0;
+    const struct {
+        const char *key;
+        bool wrong;
+        const char *why;
+    } rules[] = {
+        { "last_value", last && !publishes, "needs a backend that publishes, XPUB or PUB" },
+        { "topic_end", route->topic_end >= 0 && !last, "does nothing without last_value" },
+        { "replay_messages", route->replay_messages > 0 && !publishes, "needs a backend that publishes, XPUB or PUB" },
+        { "replay_bytes", route->replay_bytes > 0 && !publishes, "needs a backend that publishes, XPUB or PUB" },
+        { "replay_time", route->replay_time_ms > 0 && !publishes, "needs a backend that publishes, XPUB or PUB" },
+        { "replay_messages", route->replay_messages > 0 && last, "not together with last_value" },
+        { "replay_bytes", route->replay_bytes > 0 && last, "not together with last_value" },
+        { "replay_time", route->replay_time_ms > 0 && last, "not together with last_value" },
+    };
+    for (size_t i = 0; i < COUNT(rules) && route->engine == ENGINE_WIRE; i++)
+        if (rules[i].wrong && given_for_route(self, rules[i].key))
+            complain_key(self, given_for_route(self, rules[i].key)->item, "%s", rules[i].why);
+}
+
+static void
 check_route(const check_t *self)
 {
     route_conf_t *route = self->route;
@@ -183,6 +208,7 @@ check_route(const check_t *self)
         return;
     resolve_route_rows(self);
     check_budget(self);
+    check_memory(self);
     for (size_t which = 0; which < SIDES; which++) {
         if (route->sides[which].type < 0) {
             fit_absent_side(self, which);
@@ -196,6 +222,7 @@ check_route(const check_t *self)
         fit_transports(self, which);
     }
     fit_keys(self);
+    fit_route_rows(self);
     if (route->engine != ENGINE_WIRE)
         fit_without_wire(self);
     secure_check_unused(self);
@@ -217,6 +244,7 @@ load_route(conf_t *conf, const raw_section_t *section, given_slots_t *defaults, 
     check_t self = {
         .diag = diag, .section = section, .route = route, .own = xcalloc(1, sizeof(given_slots_t)), .defaults = defaults
     };
+    self.own->damaged = section->damaged;
     for (size_t i = 0; i < section->count; i++)
         given_take(&self, self.own, &section->items[i]);
     check_route(&self);
@@ -232,6 +260,7 @@ check_all(conf_t *conf, const raw_t *raw, diag_t *diag)
 {
     given_slots_t *defaults = xcalloc(1, sizeof *defaults);
     check_t self = { .diag = diag, .section = &raw->sections[1] };
+    defaults->damaged = raw->sections[1].damaged;
     process_load(conf, &raw->sections[0], diag);
     for (size_t i = 0; i < raw->sections[1].count; i++)
         given_take(&self, defaults, &raw->sections[1].items[i]);

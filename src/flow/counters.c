@@ -60,6 +60,8 @@ counters_end(counters_t *self)
         counter_set(&self->sides[side].queued_bytes, 0);
     }
     counter_set(&self->subscriptions, 0);
+    counter_set(&self->remembered_messages, 0);
+    counter_set(&self->remembered_bytes, 0);
 }
 
 // counters_t is nothing but counter_t, one after another.

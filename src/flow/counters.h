@@ -117,6 +117,7 @@ typedef struct {
     counter_t capture_dropped;
     counter_t sizes[SIZE_BUCKETS];
     counter_t subscriptions;  // topics the backend asks for now
+    counter_t remembered_messages, remembered_bytes; // that it keeps for subscribers to come now
     counter_t requeued;       // given to another worker: the first broke off before a byte was written
 } counters_t;
 

@@ -162,6 +162,20 @@ route_subscriptions(route_t *self, size_t *count, size_t max)
     return engine_of(self)->subscriptions(self, count, max);
 }
 
+route_value_t *
+route_values(route_t *self, const route_prefix_t *prefix, size_t *count, size_t max, uint64_t *more)
+{
+    *count = 0;
+    *more = 0;
+    return engine_of(self)->values ? engine_of(self)->values(self, prefix, count, max, more) : NULL;
+}
+
+uint64_t
+route_clear_values(route_t *self, const route_prefix_t *prefix)
+{
+    return engine_of(self)->clear_values ? engine_of(self)->clear_values(self, prefix) : 0;
+}
+
 bool
 route_knows_clients(const route_t *self)
 {
@@ -178,6 +192,15 @@ int
 route_kick(route_t *self, uint64_t id)
 {
     return engine_of(self)->kick(self, id);
+}
+
+bool
+route_backend_services(route_t *self, client_service_fn_t *fn, void *arg)
+{
+    if (!engine_of(self)->backend_services)
+        return false;
+    engine_of(self)->backend_services(self, fn, arg);
+    return true;
 }
 
 void

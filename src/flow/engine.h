@@ -33,8 +33,11 @@ typedef struct route_engine {
     void (*look)(route_t *self);
     void (*settle)(route_t *self);
     char **(*subscriptions)(route_t *self, size_t *count, size_t max);
+    route_value_t *(*values)(route_t *self, const route_prefix_t *prefix, size_t *count, size_t max, uint64_t *more); // NULL: it has none
+    uint64_t (*clear_values)(route_t *self, const route_prefix_t *prefix);
     void (*clients)(route_t *self, client_fn_t *fn, void *arg); // NULL, as is kick: the watch knows them
     int (*kick)(route_t *self, uint64_t id);
+    void (*backend_services)(route_t *self, client_service_fn_t *fn, void *arg); // NULL: not known
     void (*endpoints_down)(route_t *self, endpoint_down_fn_t *fn, void *arg); // NULL: not known
     int64_t (*age_ms)(route_t *self);
 } route_engine_t;

@@ -150,6 +150,8 @@ bind_and_listen(const listener_t *self, const address_t *address, int backlog)
     return rc;
 }
 
+#define PORT_OF_ROOT ": ports below 1024 need zbroker.socket or CAP_NET_BIND_SERVICE, see SERVICE in zbroker(8)"
+
 // What is ours is in the way only where it is systemd's too, which made it for another user.
 static void
 say_why(const listener_t *self, int error, char *reason, size_t size)
@@ -159,7 +161,10 @@ say_why(const listener_t *self, int error, char *reason, size_t size)
     for (const listener_t *i = all; i && error == EADDRINUSE; i = i->next)
         if (i->port == self->port)
             own = i;
-    snprintf(reason, size, own ? "%s, by zbroker itself (%s)" : "%s", strerror(error), own ? own->wanted : NULL);
+    if (own)
+        snprintf(reason, size, "%s, by zbroker itself (%s)", strerror(error), own->wanted);
+    else
+        snprintf(reason, size, "%s%s", strerror(error), error == EACCES && self->port < IPPORT_RESERVED ? PORT_OF_ROOT : "");
     pthread_mutex_unlock(&all_lock);
 }
 
@@ -169,6 +174,7 @@ open_tcp(listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, 
     address_t address;
     if (!address_local(&address, endpoint->host, endpoint->port, side_option(side, "ipv6", 0) != 0)) {
         snprintf(reason, size, "no such address or interface here");
+        errno = EADDRNOTAVAIL;
         return -1;
     }
     self->fd = socket(address.at.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -450,6 +456,7 @@ new_listener(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, b
         rc = open_tcp(self, &endpoint->at, side, reason, sizeof reason);
     else if (self->transport == TRANSPORT_IPC)
         rc = open_ipc(self, &endpoint->at, side, reason, sizeof reason);
+    int error = errno;
     if (ours)
         adopt_file(self);
     enlist(self);
@@ -458,6 +465,7 @@ new_listener(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, b
     if (rc == 0)
         return self;
     diag_error(diag, endpoint->place, "cannot bind %s: %s", endpoint->at.text, reason);
+    diag_cause(diag, error);
     listener_close(&self, false);
     return NULL;
 }

@@ -98,10 +98,28 @@ void route_look(route_t *self);                    // a tap has left, or the pol
 void route_settle(route_t *self);                  // what it has counted, its taps know
 char **route_subscriptions(route_t *self, size_t *count, size_t max); // topics (C-escaped), the caller frees both; forwarders only
 
+// What a forwarder remembers, of topics that begin with PREFIX, and how to make it forget that: how many there were.
+typedef struct {
+    const void *at;
+    size_t size;
+} route_prefix_t;
+
+typedef struct {
+    char *topic; // C-escaped, the beginning of a long one; the caller frees it, and the array
+    uint64_t bytes;
+    int64_t age_ms;
+} route_value_t;
+
+route_value_t *route_values(route_t *self, const route_prefix_t *prefix, size_t *count, size_t max, uint64_t *more);
+uint64_t route_clear_values(route_t *self, const route_prefix_t *prefix);
+
 // Who is connected, where the route's engine knows it: of other routes, the watch does.
 bool route_knows_clients(const route_t *self);
 void route_clients(route_t *self, client_fn_t *fn, void *arg); // oldest first, from a copy: FN may call us
 int route_kick(route_t *self, uint64_t id);                     // 0, or -1: no client of that id (any more)
+
+// What a queue knows of its services, from a copy. False: its engine knows nothing.
+bool route_backend_services(route_t *self, client_service_fn_t *fn, void *arg);
 
 // What it wants to be connected to and is not, since when (wall clock), and why: in words, for an operator. Nothing
 // where the engine does not know.

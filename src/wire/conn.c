@@ -191,6 +191,10 @@ static void
 give_to_others(conn_t *self)
 {
     wport_t *port = self->port;
+    if (port->socktype->bequeath && self->own) {
+        port->socktype->bequeath(self);
+        return;
+    }
     bool keep = port->socktype->keeps_for_others && !port->wire->closing;
     spans_t unbegun = { 0 };
     uint64_t unacknowledged = output_unacknowledged(self);
@@ -314,7 +318,7 @@ static bool
 may_go_on(const conn_t *self)
 {
     const wire_t *wire = self->wire;
-    return !self->parked && !wire->frozen && !(wire->stopped && self->port->input);
+    return !self->parked && (self->beyond.messages == 0 || self->hung_up) && !wire->frozen && !(wire->stopped && self->port->input);
 }
 
 static bool
@@ -335,6 +339,7 @@ serve_open(conn_t *self)
 {
     if (!may_go_on(self))
         return;
+    self->brought = false;
     if (self->in && !pump(self))
         return;
     if (shortage_stops(self))

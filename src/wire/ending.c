@@ -93,7 +93,7 @@ anything_queued(const wire_t *self, int64_t lingered_ms)
         int64_t linger_ms = self->conf->sides[side].linger_ms;
         if (!port->socktype || side == SIDE_CAPTURE || (linger_ms >= 0 && lingered_ms >= linger_ms))
             continue;
-        if (port->returned.count > 0 || port->parked)
+        if (port->returned.count > 0 || port->waiting > 0 || port->parked)
             return true;
         for (const conn_t *conn = port->conns; conn; conn = conn->next)
             if (!conn->broken && conn->state == CONN_OPEN && output_pending(conn))
@@ -121,7 +121,7 @@ abandon(wire_t *self)
         wport_t *port = &self->ports[side];
         if (!port->socktype || side == SIDE_CAPTURE)
             continue;
-        left += port->returned.load.messages;
+        left += port->returned.load.messages + port->waiting;
         for (conn_t *conn = port->conns; conn; conn = conn->next) {
             if (port->input)
                 left += messages_in_hand(conn);

@@ -8,6 +8,7 @@
 #include "wire/options.h"
 #include "wire/output.h"
 #include "wire/pump.h"
+#include "wire/remember.h"
 #include "wire/say.h"
 
 #include <stdlib.h>
@@ -40,7 +41,7 @@ fan_open(wport_t *self)
     fan->verboser = side_option(self->conf, "xpub_verboser", 0);
     fan->verbose = fan->verboser || side_option(self->conf, "xpub_verbose", 0);
     fan->invert = side_option(self->conf, "invert_matching", 0);
-    fan->upstream = self->socktype->type == ZMQ_XPUB;
+    fan->upstream = self->socktype->type == ZMQ_XPUB && !self->remembered;
     return fan;
 }
 
@@ -129,16 +130,30 @@ look_at_rights(conn_t *conn, const uint8_t *topic, size_t size)
     say_denied(conn, "read", topic, size);
 }
 
+// It may read it, and no earlier subscription has brought it.
+static bool
+is_news(const conn_t *conn, bytes_t first)
+{
+    interest_t *interest = fan_of(conn->port)->interest;
+    const admission_rights_t *rights = conn->rights;
+    if (rights && !conn->wire->services->admission->may(rights, ADMISSION_READ, first.at, first.size))
+        return false;
+    return interest_count_of(interest, conn->slot) == 0 || !members_has(interest_match(interest, first.at, first.size), conn->slot);
+}
+
 static void
 subscribed(conn_t *conn, const uint8_t *topic, size_t size, bool on)
 {
     wport_t *self = conn->port;
     fan_t *fan = fan_of(self);
     bool edge = false;
-    if (on && !interest_has(fan->interest, conn->slot, topic, size) && !within_quota(conn, size))
+    bool is_new = on && !interest_has(fan->interest, conn->slot, topic, size);
+    if (is_new && !within_quota(conn, size))
         return;
     if (on)
         look_at_rights(conn, topic, size);
+    if (is_new && self->remembered && !fan->invert && !conn->hung_up)
+        remember_bring(self->remembered, conn, bytes_of(topic, size), is_news);
     bool changed = change_topic(conn, topic, size, on, &edge);
     bool tell = changed && (edge || (on ? fan->verbose : fan->verboser));
     if (tell || (on && fan->verbose))
@@ -147,7 +162,7 @@ subscribed(conn_t *conn, const uint8_t *topic, size_t size, bool on)
 
 // Older peers, and those of any version who send it by hand, subscribe by a message: 01 or 00, and the topic.
 static bool
-hears(conn_t *conn, const piece_t *piece)
+hears(conn_t *conn, piece_t *piece)
 {
     size_t size;
     const uint8_t *first = pump_first(piece, &size);
@@ -353,6 +368,15 @@ fan_give(wport_t *self, const piece_t *piece)
     return GIVEN;
 }
 
+static given_t
+give_and_remember(wport_t *self, const piece_t *piece)
+{
+    given_t given = fan_give(self, piece);
+    if (given == GIVEN)
+        remember_put(self->remembered, piece);
+    return given;
+}
+
 // --- publishing many ------------------------------------------------------------------
 
 // How many messages each of MEMBERS can take.
@@ -479,6 +503,8 @@ publisher_joined(conn_t *conn)
         if (option->option->option == ZMQ_SUBSCRIBE)
             send_topic(conn, option->value.text, strlen(option->value.text), true);
     }
+    if (self->socktype->topic && to && to->remembered)
+        send_topic(conn, NULL, 0, true); // everything
     const fan_t *fan = self->socktype->topic && to && to->socktype->subscribed ? fan_of(to) : NULL;
     if (fan && fan->upstream)
         interest_each(fan->interest, send_one, conn);
@@ -499,6 +525,16 @@ const socktype_t socktype_xpub = { .type = ZMQ_XPUB, .give = fan_give, .pump = p
                                    .rejoined = subscriber_rejoined, .left = subscriber_left, .subscribed = subscribed, .close = fan_close };
 const socktype_t socktype_pub  = { .type = ZMQ_PUB,  .give = fan_give, .pump = pump_fan, .hears = hears, .joined = subscriber_joined,
                                    .rejoined = subscriber_rejoined, .left = subscriber_left, .subscribed = subscribed, .close = fan_close };
+static const socktype_t remembering_xpub = { .type = ZMQ_XPUB, .give = give_and_remember, .hears = hears, .joined = subscriber_joined,
+                                   .rejoined = subscriber_rejoined, .left = subscriber_left, .subscribed = subscribed, .close = fan_close };
+static const socktype_t remembering_pub  = { .type = ZMQ_PUB,  .give = give_and_remember, .hears = hears, .joined = subscriber_joined,
+                                   .rejoined = subscriber_rejoined, .left = subscriber_left, .subscribed = subscribed, .close = fan_close };
 const socktype_t socktype_xsub = { .type = ZMQ_XSUB, .give = give_to_all, .joined = publisher_joined, .topic = topic_for_all };
 const socktype_t socktype_sub  = { .type = ZMQ_SUB,  .joined = publisher_joined };
 // clang-format on
+
+const socktype_t *
+fan_remembering(const socktype_t *socktype)
+{
+    return socktype->type == ZMQ_XPUB ? &remembering_xpub : &remembering_pub;
+}

@@ -21,6 +21,9 @@ void fan_topic_again(conn_t *conn, const uint8_t *topic, size_t size);
 
 bool fan_is_wanted(const wport_t *self); // by anybody, of what is published at SELF
 
+// The record of a socket type that publishes, for a side that remembers what it has published.
+const socktype_t *fan_remembering(const socktype_t *socktype);
+
 void fan_review(wport_t *self); // the rights of its peers have changed
 
 #endif

@@ -53,6 +53,24 @@ members_next(const members_t *self, uint32_t *place, uint32_t *subscriber)
     return true;
 }
 
+static inline bool
+members_has(const members_t *self, uint32_t subscriber)
+{
+    if (self->words)
+        return subscriber / 32 < self->words && self->at[subscriber / 32] >> subscriber % 32 & 1;
+    uint32_t from = 0, to = self->count;
+    while (from < to) {
+        uint32_t middle = from + (to - from) / 2;
+        if (self->at[middle] == subscriber)
+            return true;
+        if (self->at[middle] < subscriber)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return false;
+}
+
 typedef struct interest interest_t;
 
 interest_t *interest_new(void);

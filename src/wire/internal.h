@@ -32,6 +32,7 @@
 typedef struct conn conn_t;
 typedef struct dialled dialled_t;
 typedef struct wport wport_t;
+typedef struct remember remember_t;
 typedef struct route wire_t; // this engine's
 
 // --- a message on its way ---------------------------------------------------------
@@ -75,6 +76,7 @@ struct conn {
     bool asks_for_room;      // the kernel is asked to tell when there is room (ipc)
     bool hung_up;            // its end is known; what came before it may still be read
     bool scheduled, dirty, parked;
+    bool invited;            // has waited for room, and may take it
     bool full;               // no more messages until its queue is half empty
     bool broken;             // ends in its turn
     bool input_over, output_over; // the peer sends, takes nothing more
@@ -84,6 +86,7 @@ struct conn {
     bool answers_pings;      // of ZMTP 3.1, or it has sent a PING
     bool has_place, is_unnamed; // see places.h
     bool half_closed;
+    bool brought;            // its subscription has brought messages that were remembered: the next one has another turn
 
     // What comes in: [start, scan) is the message being collected, as frames; what
     // lies behind raw is not looked at yet.
@@ -98,6 +101,9 @@ struct conn {
 
     // What goes out.
     spans_t out;
+    struct {
+        uint64_t messages, bytes;
+    } beyond;            // of it, what does not count for its limits: see remember.h
     written_t *written;  // NULL before the first message
     chunk_t *stage;      // bytes as they go on the connection: of a handshake, or sealed
     size_t stage_at;
@@ -113,7 +119,8 @@ struct conn {
     uint8_t routing_id_size;
     uint32_t slot;       // its number among the peers of the port
     uint32_t place;      // in the port's array
-    int64_t unanswered;  // requests of this client, or to this service
+    int64_t unanswered;  // requests of this client
+    void *own;           // the socket type's
 
     conn_t *next_scheduled, *next_dirty, *next_parked;
     conn_t *next, *previous; // of the port, in whatever state
@@ -168,13 +175,20 @@ typedef struct socktype {
     // Hand on what CONN has, on a shorter way than one by one; see pump.h. NULL: there is none.
     bool (*pump)(conn_t *conn, wport_t *to);
     // What a peer sent is no message to hand on, and was dealt with. NULL: it always is one.
-    bool (*hears)(conn_t *conn, const piece_t *piece);
+    // What is to be handed on may be changed.
+    bool (*hears)(conn_t *conn, piece_t *piece);
     // The frame that goes before each of its messages. NULL: none.
     size_t (*prefix)(const conn_t *conn, uint8_t *at);
     // A SUBSCRIBE or CANCEL from a peer, or a topic from the other side.
     void (*subscribed)(conn_t *conn, const uint8_t *topic, size_t size, bool on);
     void (*topic)(wport_t *port, const uint8_t *topic, size_t size, bool on);
     void (*close)(wport_t *port); // what it has of its own
+    // Where more than a peer's queue says who may get something. NULL: nothing does.
+    bool (*has_room)(wport_t *port);
+    void (*made_room)(wport_t *port); // instead of waking all who wait for it
+    void (*bequeath)(conn_t *conn);   // a peer has left: instead of giving its queue to others
+    int speaks_as;                    // another type, towards peers; 0: none
+    bool lets_go;                 // what a peer sends ends what is kept of others: it is read also when memory is short
     // That, for another route: before its peers come back. NULL: it all comes with them.
     void (*save)(const wport_t *port, record_t *to);
     void (*restore)(wport_t *port, record_fields_t from);
@@ -200,12 +214,14 @@ struct wport {
     uint32_t count, ready, room;
     uint32_t turn;    // round robin
     uint32_t unnamed; // in their handshake
-    conn_t *parked;   // of other ports, until a peer here has room
+    conn_t *parked, **parked_end; // of other ports, until a peer here has room: first come, first served
+    uint32_t waiting;             // messages that the socket type has taken and given to nobody
     bool is_full;     // that was said: max_clients is reached
     bool crowded;     // newcomers wait: see places.h
     bool contended;   // several waited for it: one message a turn
     spans_t returned; // of peers that left, or read ahead in the drain: before all others
     void *own;        // the socket type's
+    remember_t *remembered; // NULL: it forgets what it has published
 
     uint64_t sndhwm, rcvhwm, queue_bytes, maxmsgsize; // UINT64_MAX: no limit
     uint32_t max_parts;

@@ -70,7 +70,7 @@ login_configure(wport_t *port)
     const char *id = options_text(side, "routing_id");
     handshake_mechanism_t mechanism = mechanism_of(side);
     port->greeting = (handshake_conf_t){
-        .type = side->type,
+        .type = port->socktype->speaks_as ? port->socktype->speaks_as : side->type,
         .mechanism = mechanism,
         .as_server = is_server(side),
         .old_peers = mechanism == HANDSHAKE_NULL,

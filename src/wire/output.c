@@ -29,14 +29,15 @@ static bool
 is_over(const conn_t *self)
 {
     const wport_t *port = self->port;
-    return self->out.load.messages >= port->sndhwm || self->out.bytes >= port->queue_bytes;
+    return self->out.load.messages - self->beyond.messages >= port->sndhwm || self->out.bytes - self->beyond.bytes >= port->queue_bytes;
 }
 
 static bool
 is_half_empty(const conn_t *self)
 {
     const wport_t *port = self->port;
-    return self->out.load.messages <= port->sndhwm / 2 && self->out.bytes <= port->queue_bytes / 2;
+    return self->out.load.messages - self->beyond.messages <= port->sndhwm / 2
+           && self->out.bytes - self->beyond.bytes <= port->queue_bytes / 2;
 }
 
 static void
@@ -113,7 +114,8 @@ output_frame(conn_t *self, uint8_t flags, const void *head, size_t head_size, co
     uint8_t *at = spans_place_ours(&self->out, conn_pool(self), frame_head_size(all) + all);
     self->port->queued_bytes += frame_head_size(all) + all;
     at += frame_write_head(at, flags, all);
-    memcpy(at, head, head_size);
+    if (head_size > 0)
+        memcpy(at, head, head_size);
     if (size > 0)
         memcpy(at + head_size, body, size);
     output_mark(self);
@@ -238,6 +240,23 @@ gather(const conn_t *self, struct iovec *pieces)
     return self->wire->frozen ? 1 : 1 + spans_gather(&self->out, pieces + 1, PIECES - 1, false);
 }
 
+static uint64_t
+less(uint64_t *what, uint64_t by)
+{
+    return *what -= by < *what ? by : *what;
+}
+
+// What was remembered goes first: it is the first thing that most subscribers get. When it has gone they are heard again.
+static void
+advance_beyond(conn_t *self, uint64_t messages, uint64_t bytes)
+{
+    less(&self->beyond.bytes, bytes);
+    if (less(&self->beyond.messages, messages) > 0)
+        return;
+    self->beyond.bytes = 0;
+    conn_schedule(self);
+}
+
 // SIZE bytes of the queue, which were STAGED on the connection if not as they are.
 static void
 advance_queue(conn_t *self, size_t size, size_t staged)
@@ -248,6 +267,8 @@ advance_queue(conn_t *self, size_t size, size_t staged)
     uint64_t bytes = before - self->out.bytes;
     self->port->queued_bytes -= bytes;
     self->port->queued.messages -= gone.messages;
+    if (self->beyond.messages > 0)
+        advance_beyond(self, gone.messages, bytes);
     if (gone.messages > 0)
         count_sent(self, gone, staged ? staged : bytes);
 }
@@ -345,6 +366,22 @@ output_flush(conn_t *self)
         continue;
     conn_ask_for_room(self, !self->writable && !self->broken);
     settle_room(self);
+}
+
+void
+output_beyond(conn_t *self, chunk_t *chunk, const uint8_t *data, size_t size, load_t load)
+{
+    wport_t *port = self->port;
+    if (chunk && size >= SPANS_COPY_BELOW)
+        spans_share(&self->out, chunk, (size_t)(data - chunk->data), size, load);
+    else
+        spans_copy(&self->out, conn_pool(self), data, size, load);
+    self->beyond.messages += load.messages;
+    self->beyond.bytes += size;
+    port->queued.messages += load.messages;
+    port->queued_bytes += size;
+    port_count(port);
+    output_mark(self);
 }
 
 // --- at once -----------------------------------------------------------------------

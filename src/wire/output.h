@@ -12,6 +12,10 @@ void output_add(conn_t *self, const piece_t *piece);
 
 void output_queue(spans_t *out, chunk_pool_t *pool, const piece_t *piece); // the same, of no connection
 
+// The same for messages at DATA that were remembered: there need be no room, and they take none of what there is. CHUNK
+// is where they lie, NULL: in memory that is not to be shared.
+void output_beyond(conn_t *self, chunk_t *chunk, const uint8_t *data, size_t size, load_t load);
+
 // A frame of ours, not a message of the route: a subscription, a welcome.
 void output_frame(conn_t *self, uint8_t flags, const void *head, size_t head_size, const void *body, size_t size);
 

@@ -7,9 +7,12 @@
 #include "wire/options.h"
 #include "wire/output.h"
 #include "wire/pulse.h"
+#include "wire/remember.h"
 #include "wire/spread.h"
 #include "wire/fan.h"
+#include "wire/least.h"
 #include "wire/request.h"
+#include "wire/services.h"
 
 #include <stdlib.h>
 #include <zmq.h>
@@ -37,6 +40,8 @@ port_configure(wport_t *self)
 {
     self->conf = &self->wire->conf->sides[self->side];
     options_read(self);
+    services_configure(self);
+    least_configure(self);
     for (conn_t *conn = self->conns; conn; conn = conn->next)
         output_limits_changed(conn);
 }
@@ -45,6 +50,7 @@ int
 port_open(wport_t *self, wire_t *wire, side_t side, diag_t *diag)
 {
     *self = (wport_t){ .wire = wire, .side = side, .counters = &wire->counters->sides[side] };
+    self->parked_end = &self->parked;
     self->conf = &wire->conf->sides[side];
     self->socktype = socktype_find(self->conf->type);
     if (!self->socktype) {
@@ -52,6 +58,9 @@ port_open(wport_t *self, wire_t *wire, side_t side, diag_t *diag)
         return -1;
     }
     port_configure(self);
+    self->remembered = remember_new(self);
+    if (self->remembered)
+        self->socktype = fan_remembering(self->socktype);
     return 0;
 }
 
@@ -62,6 +71,7 @@ port_close(wport_t *self)
         return;
     if (self->socktype->close)
         self->socktype->close(self);
+    remember_free(&self->remembered);
     spans_clear(&self->returned);
     free(self->open);
     self->open = NULL;
@@ -149,8 +159,9 @@ port_park(wport_t *self, conn_t *conn)
     if (conn->parked)
         return;
     conn->parked = true;
-    conn->next_parked = self->parked;
-    self->parked = conn;
+    conn->next_parked = NULL;
+    *self->parked_end = conn;
+    self->parked_end = &conn->next_parked;
     pulse_is_unread(conn);
     port_count(self);
     if (counter_get(&self->counters->blocked_since_ns) == 0)
@@ -158,16 +169,25 @@ port_park(wport_t *self, conn_t *conn)
 }
 
 void
-port_unpark_all(wport_t *self)
+port_unpark(wport_t *self, uint32_t most)
 {
     self->contended = self->parked && self->parked->next_parked;
     port_count(self);
-    while (self->parked) {
+    for (uint32_t i = 0; i < most && self->parked; i++) {
         conn_t *conn = self->parked;
         self->parked = conn->next_parked;
         conn->parked = false;
+        conn->invited = true;
         conn_schedule(conn);
     }
+    if (!self->parked)
+        self->parked_end = &self->parked;
+}
+
+void
+port_unpark_all(wport_t *self)
+{
+    port_unpark(self, UINT32_MAX);
 }
 
 void
@@ -179,6 +199,8 @@ port_forget_parked(conn_t *conn)
     for (conn_t **at = &to->parked; *at; at = &(*at)->next_parked)
         if (*at == conn) {
             *at = conn->next_parked;
+            if (!*at)
+                to->parked_end = at;
             break;
         }
     conn->parked = false;
@@ -189,7 +211,7 @@ port_give_returned(wport_t *self)
 {
     while (self->returned.count > 0) {
         piece_t piece = { 0 };
-        if (self->ready == 0)
+        if (self->ready == 0 || (self->socktype->has_room && !self->socktype->has_room(self)))
             return false;
         uint64_t bytes = self->returned.bytes;
         spans_take(&self->returned, &self->wire->pool, &piece.chunk, &piece.at, &piece.size, &piece.load);
@@ -270,6 +292,8 @@ void
 port_tick(wport_t *self)
 {
     int64_t now_ms = self->wire->now_ms;
+    if (self->remembered)
+        remember_tick(self->remembered);
     if (self->lossy || !self->parked || self->conf->stall_timeout_ms <= 0 || !self->socktype->subscribed)
         return;
     for (uint32_t i = self->ready; i < self->count; i++) {

@@ -24,7 +24,7 @@ admits(conn_t *self, const piece_t *piece)
 }
 
 static bool
-is_heard(conn_t *self, const piece_t *piece)
+is_heard(conn_t *self, piece_t *piece)
 {
     const socktype_t *socktype = self->port->socktype;
     return socktype->hears && socktype->hears(self, piece);
@@ -67,8 +67,11 @@ pump_singly(conn_t *self)
     int rc;
     bool alone = !self->port->to->contended, addressed = self->port->to->socktype->addresses;
     while ((rc = input_next(self, &piece)) == 1) {
-        if (is_heard(self, &piece))
+        if (is_heard(self, &piece)) {
+            if (self->brought)
+                return false;
             continue;
+        }
         if (addressed)
             take_off_address(&piece);
         if (admits(self, &piece) && hand_over(self, &piece) == NO_ROOM)
@@ -88,8 +91,8 @@ static bool
 pump_nowhere(conn_t *self)
 {
     piece_t piece;
-    int rc;
-    while ((rc = input_next(self, &piece)) == 1)
+    int rc = 1;
+    while (!self->brought && (rc = input_next(self, &piece)) == 1)
         is_heard(self, &piece);
     return rc == 0;
 }

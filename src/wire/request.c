@@ -324,7 +324,8 @@ prefix(const conn_t *conn, uint8_t *at)
     return head + conn->routing_id_size;
 }
 
-static conn_t *
+// On the way of every reply: by_own_id and by_id are made part of it.
+static inline __attribute__((always_inline)) conn_t *
 by_own_id(const router_t *self, const uint8_t *id)
 {
     uint32_t slot;
@@ -347,7 +348,7 @@ answered_nobody(router_t *self, name_t **at)
     }
 }
 
-static conn_t *
+static inline __attribute__((always_inline)) conn_t *
 by_id(router_t *self, const uint8_t *id, size_t size)
 {
     if (size == OWN_ID_BYTES && id[0] == 0)
@@ -373,6 +374,27 @@ answered(wport_t *self, conn_t *client)
         self->wire->pending--;
     if (client && client->unanswered > 0)
         client->unanswered--;
+}
+
+uint64_t
+request_number(wport_t *port)
+{
+    return ++router_of(port)->last;
+}
+
+bool
+request_is_wanted(wport_t *port, const uint8_t *id, size_t size)
+{
+    router_t *self = router_of(port);
+    if (size == OWN_ID_BYTES && id[0] == 0)
+        return by_own_id(self, id) != NULL;
+    return *find_name(self, id, size, hash_bytes(id, size)) != NULL;
+}
+
+void
+request_is_given_up(wport_t *port, const uint8_t *id, size_t size)
+{
+    answered(port, by_id(router_of(port), id, size));
 }
 
 // The first frame names the client, the rest is its message.

@@ -48,11 +48,17 @@ unpark(wire_t *self)
     if (!self->made_room)
         return;
     self->made_room = false;
-    for (side_t side = 0; side < SIDES; side++)
-        if (self->ports[side].socktype) {
-            port_give_returned(&self->ports[side]);
-            port_unpark_all(&self->ports[side]);
+    for (side_t side = 0; side < SIDES; side++) {
+        wport_t *port = &self->ports[side];
+        if (!port->socktype)
+            continue;
+        if (port->socktype->made_room) {
+            port->socktype->made_room(port);
+            continue;
         }
+        port_give_returned(port);
+        port_unpark_all(port);
+    }
 }
 
 static void

@@ -17,7 +17,9 @@
 #include "wire/login.h"
 #include "wire/observe.h"
 #include "wire/port.h"
+#include "wire/remember.h"
 #include "wire/round.h"
+#include "wire/services.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -443,8 +445,11 @@ const route_engine_t engine_wire = {
     .look = wire_look,
     .settle = wire_settle,
     .subscriptions = wire_subscriptions,
+    .values = remember_values,
+    .clear_values = remember_clear,
     .clients = clients_each,
     .kick = clients_kick,
+    .backend_services = services_each,
     .endpoints_down = clients_endpoints_down,
     .age_ms = wire_age_ms,
 };

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "wire/history.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// Every record holds its chunk.
+typedef struct {
+    chunk_t *chunk;
+    size_t at, size;
+    uint64_t payload;
+    int64_t since_ms;
+} record_t;
+
+typedef struct {
+    chunk_pool_t *pool;
+    kept_limits_t limits;
+    chunk_t *last; // held; small messages are copied into it. NULL: none yet
+    record_t *ring;
+    size_t head, room; // ROOM is a power of two
+    kept_total_t total;
+} history_t;
+
+static record_t *
+record_at(const history_t *self, size_t i)
+{
+    return &self->ring[(self->head + i) & (self->room - 1)];
+}
+
+static void *
+history_new(chunk_pool_t *pool, const kept_limits_t *limits)
+{
+    history_t *self = xcalloc(1, sizeof *self);
+    self->pool = pool;
+    self->limits = *limits;
+    return self;
+}
+
+static bool
+history_forget(void *arg)
+{
+    history_t *self = arg;
+    if (self->total.messages == 0)
+        return false;
+    record_t *record = record_at(self, 0);
+    self->total.messages--;
+    self->total.bytes -= record->payload;
+    chunk_drop(record->chunk);
+    self->head++;
+    return true;
+}
+
+static void
+let_go_of_last(history_t *self)
+{
+    if (self->last)
+        chunk_drop(self->last);
+    self->last = NULL;
+}
+
+static void
+history_free(void *arg)
+{
+    history_t *self = arg;
+    while (history_forget(self))
+        continue;
+    let_go_of_last(self);
+    self->pool->bytes -= self->room * sizeof *self->ring;
+    free(self->ring);
+    free(self);
+}
+
+// --- publishing ------------------------------------------------------------------------
+
+static void
+grow(history_t *self)
+{
+    size_t room = self->room ? 2 * self->room : 64;
+    record_t *ring = xcalloc(room, sizeof *ring);
+    for (size_t i = 0; i < self->total.messages; i++)
+        ring[i] = *record_at(self, i);
+    free(self->ring);
+    self->pool->bytes += (room - self->room) * sizeof *ring;
+    self->ring = ring;
+    self->head = 0;
+    self->room = room;
+}
+
+static uint8_t *
+place(history_t *self, size_t size)
+{
+    if (!self->last || self->last->room - self->last->size < size) {
+        let_go_of_last(self);
+        self->last = chunk_new(self->pool, CHUNK_BYTES);
+    }
+    uint8_t *at = self->last->data + self->last->size;
+    self->last->size += size;
+    return at;
+}
+
+static record_t
+take(history_t *self, const kept_t *message)
+{
+    record_t record = { .size = message->size, .payload = message->payload, .since_ms = message->since_ms };
+    const uint8_t *data = message->data;
+    if (!message->chunk || message->size < KEPT_SHARE_FROM) {
+        uint8_t *copy = place(self, message->size);
+        memcpy(copy, data, message->size);
+        data = copy;
+    }
+    record.chunk = chunk_hold(data == message->data ? message->chunk : self->last);
+    record.at = (size_t)(data - record.chunk->data);
+    return record;
+}
+
+static bool
+is_over(const history_t *self)
+{
+    const kept_limits_t *limits = &self->limits;
+    return (limits->messages > 0 && self->total.messages > (uint64_t)limits->messages) ||
+           (limits->bytes > 0 && self->total.bytes > (uint64_t)limits->bytes);
+}
+
+static void
+history_expire(void *arg, int64_t now_ms)
+{
+    history_t *self = arg;
+    while (self->limits.time_ms > 0 && self->total.messages > 0 &&
+           now_ms - record_at(self, 0)->since_ms > self->limits.time_ms)
+        history_forget(self);
+}
+
+static void
+history_put(void *arg, const kept_t *message)
+{
+    history_t *self = arg;
+    if (self->total.messages == self->room)
+        grow(self);
+    *record_at(self, self->total.messages) = take(self, message);
+    self->total.messages++;
+    self->total.bytes += message->payload;
+    while (is_over(self))
+        history_forget(self);
+    history_expire(self, message->since_ms);
+}
+
+// --- looking -----------------------------------------------------------------------------
+
+static kept_t
+kept_of(const record_t *record)
+{
+    const uint8_t *data = record->chunk->data + record->at;
+    return (
+        kept_t){ record->chunk, data, record->size, record->payload, record->since_ms, kept_first(data, record->size) };
+}
+
+static void
+history_list(const void *arg, bytes_t prefix, kept_fn *fn, void *fn_arg)
+{
+    const history_t *self = arg;
+    for (size_t i = 0; i < self->total.messages; i++) {
+        kept_t kept = kept_of(record_at(self, i));
+        if (bytes_begin(kept.topic, prefix) && !fn(fn_arg, &kept))
+            return;
+    }
+}
+
+static void
+history_clear(void *arg, bytes_t prefix)
+{
+    history_t *self = arg;
+    size_t all = self->total.messages;
+    for (size_t i = 0; i < all; i++) {
+        record_t record = *record_at(self, 0);
+        bool stays = !bytes_begin(kept_of(&record).topic, prefix);
+        if (stays)
+            chunk_hold(record.chunk);
+        history_forget(self);
+        if (!stays)
+            continue;
+        *record_at(self, self->total.messages++) = record; // behind all others: in the end they lie as before
+        self->total.bytes += record.payload;
+    }
+}
+
+static kept_total_t
+history_total(const void *self)
+{
+    return ((const history_t *)self)->total;
+}
+
+const keeper_t keeper_history = {
+    .new = history_new,
+    .free = history_free,
+    .put = history_put,
+    .match = history_list,
+    .list = history_list,
+    .clear = history_clear,
+    .expire = history_expire,
+    .forget = history_forget,
+    .total = history_total,
+};

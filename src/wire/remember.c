@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "wire/remember.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "flow/memory.h"
+#include "wire/conn.h"
+#include "wire/history.h"
+#include "wire/output.h"
+#include "wire/sides.h"
+#include "wire/values.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    WORTH_IT = 10,     // what part of the limit is given back at a time
+    SHOWN_BYTES = 256, // of a topic
+};
+
+struct remember {
+    wire_t *wire;
+    const keeper_t *keeper;
+    void *kept;
+};
+
+static kept_limits_t
+limits_of(const route_conf_t *conf)
+{
+    return (kept_limits_t){
+        .messages = conf->last_value > 0 ? conf->last_value : conf->replay_messages,
+        .bytes = conf->replay_bytes,
+        .time_ms = conf->replay_time_ms,
+        .topic_end = conf->topic_end,
+    };
+}
+
+remember_t *
+remember_new(wport_t *port)
+{
+    wire_t *wire = port->wire;
+    if (port->side != SIDE_BACKEND || !route_conf_remembers(wire->conf))
+        return NULL;
+    remember_t *self = xcalloc(1, sizeof *self);
+    kept_limits_t limits = limits_of(wire->conf);
+    self->wire = wire;
+    self->keeper = wire->conf->last_value > 0 ? &keeper_values : &keeper_history;
+    self->kept = self->keeper->new (&wire->pool, &limits);
+    return self;
+}
+
+void
+remember_free(remember_t **self_p)
+{
+    remember_t *self = *self_p;
+    if (!self)
+        return;
+    self->keeper->free(self->kept);
+    free(self);
+    *self_p = NULL;
+}
+
+static void
+count(const remember_t *self)
+{
+    kept_total_t total = self->keeper->total(self->kept);
+    counter_set(&self->wire->counters->remembered_messages, total.messages);
+    counter_set(&self->wire->counters->remembered_bytes, total.bytes);
+}
+
+void
+remember_put(remember_t *self, const piece_t *piece)
+{
+    const uint8_t *data = piece->chunk->data + piece->at;
+    kept_t kept = { piece->chunk,       data,
+                    piece->size,        piece->load.payload,
+                    self->wire->now_ms, kept_first(data, piece->size) };
+    self->keeper->put(self->kept, &kept);
+    count(self);
+}
+
+// --- a new subscription --------------------------------------------------------------
+
+// What lies behind each other in a chunk is queued at once.
+typedef struct {
+    conn_t *conn;
+    remember_news_fn *news;
+    kept_t run;
+    uint64_t messages;
+} bringing_t;
+
+static void
+emit(bringing_t *self)
+{
+    if (self->messages > 0)
+        output_beyond(self->conn, self->run.chunk, self->run.data, self->run.size,
+                      (load_t){ self->messages, self->run.payload });
+    self->messages = 0;
+}
+
+static bool
+joins(const bringing_t *self, const kept_t *kept)
+{
+    return self->messages > 0 && kept->chunk && kept->chunk == self->run.chunk &&
+           kept->data == self->run.data + self->run.size;
+}
+
+static bool
+bring(void *arg, const kept_t *kept)
+{
+    bringing_t *self = arg;
+    if (!self->news(self->conn, kept_first(kept->data, kept->size)))
+        return true;
+    if (joins(self, kept)) {
+        self->run.size += kept->size;
+        self->run.payload += kept->payload;
+    } else {
+        emit(self);
+        self->run = *kept;
+    }
+    self->messages++;
+    return true;
+}
+
+void
+remember_bring(remember_t *self, conn_t *conn, bytes_t prefix, remember_news_fn *news)
+{
+    bringing_t bringing = { .conn = conn, .news = news };
+    self->keeper->expire(self->kept, self->wire->now_ms);
+    self->keeper->match(self->kept, prefix, bring, &bringing);
+    emit(&bringing);
+    conn->brought = true;
+    if (conn->beyond.messages == 0)
+        conn_schedule(conn);
+}
+
+// --- time and memory -----------------------------------------------------------------
+
+// Else nothing would ever be read again, where it is the messages remembered that take the memory.
+static void
+give_back(remember_t *self)
+{
+    const chunk_pool_t *pool = &self->wire->pool;
+    size_t before = pool->bytes, some = memory_limit_of(self->wire->services->memory) / WORTH_IT;
+    while (before - pool->bytes < some && self->keeper->forget(self->kept))
+        continue;
+}
+
+void
+remember_tick(remember_t *self)
+{
+    self->keeper->expire(self->kept, self->wire->now_ms);
+    if (self->wire->is_short)
+        give_back(self);
+    count(self);
+}
+
+// --- commands ------------------------------------------------------------------------
+
+typedef struct {
+    const route_prefix_t *prefix;
+    route_value_t *at;
+    size_t count, room, max;
+    uint64_t more;
+    int64_t now_ms;
+} listing_t;
+
+static char *
+shown(bytes_t topic)
+{
+    text_t text = { 0 };
+    text_escaped(&text, topic.at, topic.size < SHOWN_BYTES ? topic.size : SHOWN_BYTES);
+    if (topic.size > SHOWN_BYTES)
+        text_add(&text, "...");
+    text_add(&text, "%s", "");
+    return text_take(&text);
+}
+
+static bool
+list_one(void *arg, const kept_t *kept)
+{
+    listing_t *self = arg;
+    if (self->count == self->max) {
+        self->more++;
+        return true;
+    }
+    mem_grow(self->at, self->count, self->room);
+    self->at[self->count++] = (route_value_t){ shown(kept->topic), kept->payload, self->now_ms - kept->since_ms };
+    return true;
+}
+
+static bytes_t
+bytes_in(const route_prefix_t *prefix)
+{
+    return bytes_of(prefix->at, prefix->size);
+}
+
+static int
+list(wire_t *wire, void *arg)
+{
+    listing_t *listing = arg;
+    remember_t *self = wire->ports[SIDE_BACKEND].remembered;
+    if (!self)
+        return -1;
+    listing->now_ms = wire->now_ms;
+    remember_tick(self);
+    self->keeper->list(self->kept, bytes_in(listing->prefix), list_one, listing);
+    return 0;
+}
+
+route_value_t *
+remember_values(route_t *self, const route_prefix_t *prefix, size_t *count, size_t max, uint64_t *more)
+{
+    listing_t listing = { .prefix = prefix, .max = max };
+    wire_call(self, list, &listing);
+    *count = listing.count;
+    *more = listing.more;
+    return listing.at;
+}
+
+typedef struct {
+    const route_prefix_t *prefix;
+    uint64_t cleared;
+} clearing_t;
+
+static int
+clear(wire_t *wire, void *arg)
+{
+    clearing_t *clearing = arg;
+    remember_t *self = wire->ports[SIDE_BACKEND].remembered;
+    if (!self)
+        return -1;
+    uint64_t before = self->keeper->total(self->kept).messages;
+    self->keeper->clear(self->kept, bytes_in(clearing->prefix));
+    clearing->cleared = before - self->keeper->total(self->kept).messages;
+    count(self);
+    return 0;
+}
+
+uint64_t
+remember_clear(route_t *self, const route_prefix_t *prefix)
+{
+    clearing_t clearing = { .prefix = prefix };
+    wire_call(self, clear, &clearing);
+    return clearing.cleared;
+}

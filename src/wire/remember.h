@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MPL-2.0
+// remember.h - what a forwarder remembers of what it published, and how a new
+// subscription gets it: behind what is in the subscriber's queue already, before all
+// that is published from then on. Both happen in the route's thread, so there is no
+// gap between them, and nothing is sent twice.
+//
+// What is remembered waits beyond the subscriber's high-water mark. Until it is sent
+// the subscriber is not read: its next subscription waits.
+
+#ifndef ZB_WIRE_REMEMBER_H
+#define ZB_WIRE_REMEMBER_H
+
+#include "wire/internal.h"
+#include "wire/kept.h"
+
+// For the messages of PORT, or NULL: by its configuration the route forgets them.
+remember_t *remember_new(wport_t *port);
+void remember_free(remember_t **self_p);
+
+void remember_put(remember_t *self, const piece_t *piece); // it was published
+
+// Queue for CONN what begins with PREFIX, as far as it is NEWS.
+typedef bool remember_news_fn(const conn_t *conn, bytes_t first);
+void remember_bring(remember_t *self, conn_t *conn, bytes_t prefix, remember_news_fn *news);
+
+void remember_tick(remember_t *self); // memory is short, or messages are too old
+
+// Of the engine's record.
+route_value_t *remember_values(route_t *self, const route_prefix_t *prefix, size_t *count, size_t max, uint64_t *more);
+uint64_t remember_clear(route_t *self, const route_prefix_t *prefix);
+
+#endif

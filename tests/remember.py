@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Forwarders that remember: what a new subscription gets before the live messages.
+
+ZB_JOINERS is how many subscribers come late in the tests under load: 50, or 1000 in a long run,
+
+    ZB_JOINERS=1000 python3 tests/remember.py test_late_joiners_get_each_last_value_and_then_every_message \\
+        test_late_joiners_get_the_last_messages_and_then_every_message
+"""
+
+import os
+import re
+import threading
+
+import zmq
+import zb
+import zmtp
+
+from wire import Route
+
+JOINERS = int(os.environ.get("ZB_JOINERS", "50"))
+TOPICS = 20
+
+
+class Forwarder(Route):
+    """With a publisher that it has subscribed to."""
+
+    def __init__(self, more, process=""):
+        super().__init__("forwarder", more, process)
+        self.pub = self.front(zmq.XPUB, sndhwm=0)
+        assert self.pub.recv() == b"\1", "it asks for everything"
+
+    def publish(self, *messages):
+        """And wait until it has taken them."""
+        before = self.stats()["frontend"]["messages_received"]
+        for message in messages:
+            self.pub.send_multipart(message if isinstance(message, (list, tuple)) else [message])
+        zb.wait_until(lambda: self.stats()["frontend"]["messages_received"] == before + len(messages))
+
+    def sub(self, *topics, **options):
+        sub = self.back(zmq.SUB, rcvhwm=0, **options)
+        for topic in topics:
+            sub.subscribe(topic)
+        return sub
+
+    def remembers(self):
+        with zb.Control(self.daemon) as control:
+            return control.json("show values r")["values"]
+
+    def topics(self, prefix=""):
+        with zb.Control(self.daemon) as control:
+            return [each["topic"] for each in control.json(f"show values r {prefix}")["values"]]
+
+    def queued(self):
+        return sum(each["queued"] for each in self.clients("backend"))
+
+    def subscriptions(self, count):
+        zb.wait_until(lambda: self.stats()["subscriptions"] == count, what=f"{count} subscriptions")
+
+
+def receive(sub, count):
+    return [sub.recv_multipart() for _ in range(count)]
+
+
+def nothing_more(route, sub, end=b"the end"):
+    """Whatever came before this message has come."""
+    route.publish(end)
+    assert sub.recv_multipart() == [end]
+
+
+# --- under load ---------------------------------------------------------------------------------------------------------
+
+class Load:
+    """Publishes number after number, under TOPICS topics in turn, until it ends."""
+
+    def __init__(self, pub):
+        self.pub, self.ended, self.number = pub, threading.Event(), 0
+        for _ in range(100 * TOPICS):
+            self.send()
+        self.thread = threading.Thread(target=self.run)
+
+    def send(self):
+        self.pub.send_multipart([b"topic %d" % (self.number % TOPICS), b"%d" % self.number])
+        self.number += 1
+
+    def run(self):
+        while not self.ended.wait(0.001):
+            for _ in range(10):
+                self.send()
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *ignored):
+        self.ended.set()
+        self.thread.join()
+
+
+def join_late(route, history, live):
+    """The numbers that are remembered, in any order, and from the last of them on every one. How often that failed."""
+    sub = route.sub(b"topic ")
+    numbers = [int(body) for _, body in receive(sub, history + live)]
+    sub.close()
+    last = max(numbers[:history])
+    assert sorted(numbers[:history]) == list(range(last - history + 1, last + 1)), numbers[:history]
+    assert numbers[history:] == list(range(last + 1, last + 1 + live)), numbers[history:]
+    return numbers[:history]
+
+
+def load_and_join(more, history):
+    with Forwarder(f"{more}\nsndhwm = 0") as route:
+        with Load(route.pub):
+            zb.wait_until(lambda: route.stats()["frontend"]["messages_received"] >= 100 * TOPICS)
+            for _ in range(JOINERS):
+                yield join_late(route, history, 50)
+
+
+@zb.limit(60 + JOINERS)
+def test_late_joiners_get_each_last_value_and_then_every_message():
+    assert len(list(load_and_join("last_value = 1000", TOPICS))) == JOINERS
+
+
+@zb.limit(60 + JOINERS)
+def test_late_joiners_get_the_last_messages_and_then_every_message():
+    for history in load_and_join("replay_messages = 500", 500):
+        assert history == sorted(history), "the oldest first"
+
+
+# --- the last messages --------------------------------------------------------------------------------------------------
+
+def test_a_history_is_sent_in_order_within_all_limits():
+    with Forwarder("replay_messages = 10\nreplay_bytes = 100") as route:
+        route.publish(*[b"%03d" % i for i in range(50)])
+        assert receive(route.sub(b""), 10) == [[b"%03d" % i] for i in range(40, 50)]
+        route.publish([b"large", b"x" * 89])
+        assert receive(route.sub(b""), 3) == [[b"048"], [b"049"], [b"large", b"x" * 89]]
+        route.publish([b"too large", b"x" * 100])
+        sub = route.sub(b"")
+        nothing_more(route, sub)
+        assert route.topics() == ["the end"]
+
+
+def test_a_message_of_a_history_comes_once_however_subscriptions_overlap():
+    with Forwarder("replay_messages = 100") as route:
+        route.publish(b"a1", b"b1", b"a2", b"ab", b"b2", b"a1")
+        sub = route.sub(b"a")
+        assert receive(sub, 4) == [[b"a1"], [b"a2"], [b"ab"], [b"a1"]]
+        sub.subscribe(b"ab")
+        sub.subscribe(b"")
+        assert receive(sub, 2) == [[b"b1"], [b"b2"]]
+        nothing_more(route, sub)
+
+
+def test_a_history_ends_with_its_time():
+    with Forwarder("replay_time = 100ms") as route:
+        route.publish(b"old")
+        zb.wait_until(lambda: route.topics() == [])
+        sub = route.sub(b"")
+        route.subscriptions(1)
+        nothing_more(route, sub)
+
+
+def test_a_long_history_of_small_messages_is_whole():
+    """Of any size that makes them lie in one chunk or cross two, with parts."""
+    with Forwarder("replay_messages = 20000") as route:
+        messages = [[b"%05d" % i, b"x" * (i % 700), b"end"] for i in range(20000)]
+        for at in range(0, len(messages), 1000):
+            route.publish(*messages[at:at + 1000])
+        assert receive(route.sub(b""), len(messages)) == messages
+        assert receive(route.sub(b"1999"), 10) == messages[-10:]
+
+
+def test_a_history_is_cleared_by_topic():
+    with Forwarder("replay_messages = 100") as route:
+        route.publish(b"a1", b"b1", b"a2", b"b2")
+        assert route.daemon.ctl("clear", "values", "r", "a").stdout == "route r: 2 messages forgotten\n"
+        assert route.topics() == ["b1", "b2"] == [each[0].decode() for each in receive(route.sub(b""), 2)]
+
+
+# --- last values --------------------------------------------------------------------------------------------------------
+
+def test_the_example_of_the_manual_does_what_it_says():
+    page = zb.read(os.path.join(zb.SRCDIR, "man", "zbroker.ini.5.in"))
+    text, = re.findall(r"^(\[route prices\]\n[^.]*?last_value.*?)\.Ed", page.replace("127.0.0.1", "HOST"), re.M | re.S)
+    frontend, backend = zb.free_ports(2)
+    ini = text.replace("HOST:5555", f"127.0.0.1:{frontend}").replace("HOST:5556", f"127.0.0.1:{backend}")
+    with zb.Daemon(ini) as daemon, zmq.Context() as context:
+        pub = zb.peer(context, zmq.XPUB, f"tcp://127.0.0.1:{frontend}", rcvtimeo=10000, linger=0)
+        assert pub.recv() == b"\1"
+        for price in (b"EUR 1.0", b"USD 2.0", b"EUR 1.1"):
+            pub.send(price)
+        zb.wait_until(lambda: "EUR" in daemon.ctl("show", "values", "prices", "EUR").stdout)
+        sub = zb.peer(context, zmq.SUB, f"tcp://127.0.0.1:{backend}", subscribe=b"", rcvtimeo=10000, linger=0)
+        assert sorted([sub.recv(), sub.recv()]) == [b"EUR 1.1", b"USD 2.0"]
+
+
+def test_a_value_comes_once_however_subscriptions_overlap():
+    with Forwarder("last_value = 100") as route:
+        route.publish(b"a", b"ab", b"abc", b"b", b"")
+        sub = route.sub(b"ab")
+        assert receive(sub, 2) == [[b"ab"], [b"abc"]]
+        sub.subscribe(b"abc")  # nothing that is new
+        sub.subscribe(b"a")
+        assert receive(sub, 1) == [[b"a"]]
+        sub.subscribe(b"")
+        assert sorted(receive(sub, 2)) == [[b""], [b"b"]]
+        nothing_more(route, sub)
+        sub.unsubscribe(b"")
+        sub.unsubscribe(b"abc")
+        sub.unsubscribe(b"ab")
+        sub.unsubscribe(b"a")
+        route.subscriptions(0)
+        sub.subscribe(b"ab")  # what was cancelled counts no more
+        assert receive(sub, 2) == [[b"ab"], [b"abc"]]
+
+
+def test_what_an_earlier_subscription_brought_live_is_not_sent_again():
+    with Forwarder("last_value = 100") as route:
+        sub = route.sub(b"a")
+        route.subscriptions(1)
+        route.publish([b"a1", b"live"], b"b1")
+        assert receive(sub, 1) == [[b"a1", b"live"]]
+        sub.subscribe(b"")
+        assert receive(sub, 1) == [[b"b1"]]
+        nothing_more(route, sub)
+
+
+def test_a_topic_ends_where_the_configuration_says():
+    for written, byte in (("' '", b" "), ("|", b"|"), (r"\x00", b"\0")):
+        with Forwarder(f"last_value = 100\ntopic_end = {written}") as route:
+            eur, usd = b"EUR" + byte, b"USD" + byte
+            route.publish([eur + b"1.0"], [usd + b"2.0"], [eur + b"1.1", b"more"], [b"EURO"], [usd + b"2.1"])
+            sub = route.sub(b"")
+            assert sorted(receive(sub, 3)) == sorted([[eur + b"1.1", b"more"], [b"EURO"], [usd + b"2.1"]])
+            nothing_more(route, sub)
+            sub = route.sub(usd + b"2.1")  # a subscription may ask for more than the topic
+            assert receive(sub, 1) == [[usd + b"2.1"]]
+            sub = route.sub(usd + b"2.0")
+            sub.subscribe(b"the end")
+            assert receive(sub, 1) == [[b"the end"]]
+            assert route.topics("EUR") == ["EUR", "EURO"]
+
+
+def test_the_topic_that_was_not_published_for_longest_is_forgotten():
+    with Forwarder("last_value = 3") as route:
+        route.publish(b"a", b"b", b"c", b"a", b"d")
+        assert route.topics() == ["a", "c", "d"]
+        route.publish(b"e")
+        assert route.topics() == ["a", "d", "e"]
+
+
+def test_values_are_shown_and_cleared():
+    with Forwarder("last_value = 10") as route:
+        assert route.topics() == []
+        route.publish([b"prices/EUR", b"1.1"], [b"prices/\x00USD", b"22"], [b"news", b"x" * 100], [b"y" * 1000])
+        first = route.remembers()[0]
+        assert list(first) == ["topic", "bytes", "age_seconds"] and first["topic"] == "news" and first["bytes"] == 104, first
+        assert route.topics()[-1] == "y" * 256 + "..."
+        assert route.topics("prices/") == [r"prices/\x00USD", "prices/EUR"] and route.topics(r"prices/\x00") == [r"prices/\x00USD"]
+        shown = route.daemon.ctl("show", "values", "r", "prices/E").stdout
+        assert '"prices/EUR"' in shown and "13" in shown, shown
+        with zb.Control(route.daemon) as control:
+            assert "1 messages forgotten" in control.ask(r"clear values r prices/\x00")
+            assert "error" in control.ask("show values nothing")
+        sub = route.sub(b"prices/")
+        assert receive(sub, 1) == [[b"prices/EUR", b"1.1"]]
+        assert route.daemon.ctl("clear", "values", "r").returncode == 0
+        assert route.topics() == []
+        route.publish([b"prices/EUR", b"1.2"])
+        assert receive(sub, 1) == [[b"prices/EUR", b"1.2"]]
+        assert route.topics() == ["prices/EUR"]
+
+
+def test_a_route_that_remembers_nothing_says_so():
+    with Route("forwarder") as route:
+        for verb in ("show", "clear"):
+            answer = route.daemon.ctl(verb, "values", "r")
+            assert answer.returncode == 1 and "remembers nothing" in answer.stderr, answer
+
+
+def test_rights_hold_for_what_is_remembered():
+    folder = zb.folder()
+    zb.write(f"{folder}/acl", "topic read a/#\n")
+    with Forwarder(f"backend_acl = {folder}/acl\nlast_value = 10") as route:
+        route.publish(b"b/1", b"a/1", b"b/2")
+        sub = route.sub(b"")
+        assert receive(sub, 1) == [[b"a/1"]]
+        zb.write(f"{folder}/acl", "topic read b/#\n")  # whoever comes from now on is judged by this
+        assert route.daemon.ctl("reload").returncode == 0
+        late = route.sub(b"")
+        assert receive(late, 2) == [[b"b/1"], [b"b/2"]]
+        route.publish(b"b/3")
+        assert receive(sub, 1) == receive(late, 1) == [[b"b/3"]]
+
+
+def test_a_message_of_any_size_is_remembered_whole():
+    with Forwarder("last_value = 100") as route:
+        messages = [[b"%06d" % size, bytes([size % 251]) * size, b"", b"end"] for size in (0, 1, 255, 256, 4096, 30000, 40000, 70000, 1 << 20)]
+        route.publish(*messages, *messages[:3])
+        assert receive(route.sub(b""), len(messages)) == messages
+        assert sum(each["bytes"] for each in route.remembers()) == sum(len(b"".join(message)) for message in messages)
+
+
+def test_a_history_longer_than_the_high_water_mark_loses_nothing():
+    """Nor do live messages behind it, until there are more of them than that."""
+    with Forwarder("last_value = 5000\nbackend_sndhwm = 10\nbackend_sndbuf = 4096") as route:
+        body = b"x" * 2000
+        for at in range(0, 3000, 500):
+            route.publish(*[[b"%04d" % i, body] for i in range(at, at + 500)])
+        sub = route.back(zmq.SUB, rcvhwm=1, rcvbuf=4096)
+        sub.subscribe(b"")
+        route.subscriptions(1)
+        zb.wait_until(lambda: route.queued() > 10)
+        route.publish(*[[b"live %d" % i] for i in range(5)])
+        assert receive(sub, 3000) == [[b"%04d" % i, body] for i in range(3000)]
+        assert receive(sub, 5) == [[b"live %d" % i] for i in range(5)]
+        assert sum(route.stats()["dropped"].values()) == 0, route.stats()["dropped"]
+
+
+def test_a_peer_that_subscribes_again_and_again_takes_no_more_memory_than_once():
+    with Forwarder("last_value = 1000\nbackend_sndbuf = 4096") as route:
+        route.publish(*[[b"%04d" % i, b"x" * 10000] for i in range(200)])
+        raw = zmtp.Raw(route.backend, b"SUB")  # that reads nothing
+        raw.send((zmtp.frame(b"\1") + zmtp.frame(b"\0")) * 1000)
+        zb.wait_until(lambda: route.queued() > 0)
+        other = route.sub(b"")  # nobody else is held up
+        assert len(receive(other, 200)) == 200
+        assert route.queued() <= 200
+        raw.break_off()
+        zb.wait_until(lambda: len(route.clients("backend")) == 1)
+
+
+def test_what_is_remembered_stays_within_max_memory():
+    """What was not published for longest goes; the route goes on."""
+    with Forwarder("last_value = 100000", "max_memory = 32M") as route:
+        body = b"x" * 10000
+        for at in range(0, 10000, 500):
+            route.publish(*[[b"%05d" % i, body] for i in range(at, at + 500)])
+        with zb.Control(route.daemon) as control:
+            assert control.json("status")["message_bytes"] <= 32 << 20
+        topics = route.topics()
+        assert 100 < len(topics) < 4000 and topics[-1] == "09999" and topics == ["%05d" % i for i in range(10000 - len(topics), 10000)]
+
+
+if __name__ == "__main__":
+    zb.main()

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: MPL-2.0
+// What a forwarder remembers: values and history, and bytetree, by which values are found.
+#include "base/mem.h"
+#include "wire/history.h"
+#include "wire/values.h"
+
+#include "test.h"
+
+#include <malloc.h>
+
+enum { STEPS = 40000, MOST = 40, NAME_MAX = 6, PLENTY = 200000 };
+
+static uint32_t
+dice(uint32_t sides)
+{
+    static uint64_t state = 42;
+    state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(state >> 33) % sides;
+}
+
+// Memory in use, in bytes. With a sanitizer's malloc it is always 0.
+static size_t
+in_use(void)
+{
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
+// --- a message, and the naive model ----------------------------------------------------
+
+typedef struct {
+    uint8_t first[2 * NAME_MAX]; // its first frame: topic, blank, number
+    size_t size, topic_size, body;
+    int64_t since_ms;
+} model_t;
+
+static model_t model[STEPS];
+static size_t model_count;
+
+static bytes_t
+first_of(const model_t *self)
+{
+    return bytes_of(self->first, self->size);
+}
+
+// Few different bytes, so that names often begin alike, and one is the beginning of another.
+static size_t
+name(uint8_t *at)
+{
+    size_t size = dice(NAME_MAX);
+    for (size_t i = 0; i < size; i++)
+        at[i] = (uint8_t)("\0ab\xff"[dice(4)]);
+    return size;
+}
+
+static model_t
+any_message(int64_t now_ms)
+{
+    model_t message = { .since_ms = now_ms, .body = dice(20) ? dice(100) : dice(3 * KEPT_SHARE_FROM) };
+    message.topic_size = name(message.first);
+    message.size = message.topic_size;
+    if (dice(3)) {
+        message.first[message.size++] = ' ';
+        message.size += name(message.first + message.size);
+    }
+    return message;
+}
+
+static void
+put(const keeper_t *keeper, void *kept, chunk_pool_t *pool, const model_t *message)
+{
+    chunk_t *chunk = chunk_new(pool, message->size + message->body + 2 * FRAME_HEAD_MAX);
+    size_t size = frame_write_head(chunk->data, FRAME_MORE, message->size);
+    memcpy(chunk->data + size, message->first, message->size);
+    size += message->size;
+    size += frame_write_head(chunk->data + size, 0, message->body);
+    memset(chunk->data + size, 'x', message->body);
+    size += message->body;
+    chunk->size = size;
+    keeper->put(kept, &(kept_t){ chunk, chunk->data, size, message->size + message->body, message->since_ms,
+                                 kept_first(chunk->data, size) });
+    chunk_drop(chunk);
+}
+
+static void
+model_drop(size_t i)
+{
+    memmove(&model[i], &model[i + 1], (--model_count - i) * sizeof *model);
+}
+
+static uint64_t
+model_bytes(void)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < model_count; i++)
+        bytes += model[i].size + model[i].body;
+    return bytes;
+}
+
+// --- comparing -----------------------------------------------------------------------------
+
+typedef struct {
+    bool seen[1000];
+    size_t count, wrong;
+    bool ordered; // oldest first
+    size_t next;
+} comparison_t;
+
+static bool
+is_model(const kept_t *kept, const model_t *message)
+{
+    bytes_t first = kept_first(kept->data, kept->size);
+    return first.size == message->size && bytes_begin(first, first_of(message)) &&
+           kept->since_ms == message->since_ms && kept->payload == message->size + message->body;
+}
+
+static bool
+compare(void *arg, const kept_t *kept)
+{
+    comparison_t *self = arg;
+    size_t i = 0;
+    while (i < model_count && (self->seen[i] || !is_model(kept, &model[i])))
+        i++;
+    if (i == model_count || (self->ordered && i < self->next)) {
+        self->wrong++;
+        return true;
+    }
+    self->seen[i] = true;
+    self->next = i;
+    self->count++;
+    return true;
+}
+
+static size_t
+model_matches(bytes_t prefix, bool by_topic)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < model_count; i++)
+        count += bytes_begin(by_topic ? bytes_of(model[i].first, model[i].topic_size) : first_of(&model[i]), prefix);
+    return count;
+}
+
+static size_t
+differences(const keeper_t *keeper, const void *kept, bool topics)
+{
+    uint8_t prefix[2 * NAME_MAX + 1];
+    size_t size = name(prefix);
+    if (dice(4) == 0) {
+        prefix[size++] = ' ';
+        size += name(prefix + size);
+    }
+    bytes_t wanted = bytes_of(prefix, size);
+    comparison_t all = { .ordered = !topics }, matching = { .ordered = !topics }, listed = { .ordered = !topics };
+    keeper->list(kept, bytes_of(NULL, 0), compare, &all);
+    keeper->match(kept, wanted, compare, &matching);
+    keeper->list(kept, wanted, compare, &listed);
+    kept_total_t total = keeper->total(kept);
+    return all.wrong + matching.wrong + listed.wrong + (all.count != model_count) +
+           (matching.count != model_matches(wanted, false)) + (listed.count != model_matches(wanted, topics)) +
+           (total.messages != model_count) + (total.bytes != model_bytes());
+}
+
+// --- values ------------------------------------------------------------------------------
+
+static bool
+same_topic(const model_t *a, const model_t *b)
+{
+    return a->topic_size == b->topic_size && memcmp(a->first, b->first, a->topic_size) == 0;
+}
+
+static void
+values_do_what_a_simple_model_does(void)
+{
+    chunk_pool_t pool = { 0 };
+    kept_limits_t limits = { .messages = MOST, .topic_end = ' ' };
+    void *values = keeper_values.new(&pool, &limits);
+    size_t wrong = 0;
+    model_count = 0;
+    for (int64_t step = 0; step < STEPS / 4; step++) {
+        model_t message = any_message(step);
+        put(&keeper_values, values, &pool, &message);
+        for (size_t i = 0; i < model_count; i++)
+            if (same_topic(&model[i], &message))
+                model_drop(i);
+        model[model_count++] = message;
+        if (model_count > MOST)
+            model_drop(0);
+        if (dice(50) == 0) {
+            bytes_t prefix = bytes_of(message.first, dice((uint32_t)message.topic_size + 1));
+            keeper_values.clear(values, prefix);
+            for (size_t i = model_count; i-- > 0;)
+                if (bytes_begin(bytes_of(model[i].first, model[i].topic_size), prefix))
+                    model_drop(i);
+        }
+        wrong += differences(&keeper_values, values, true);
+    }
+    CHECK(wrong == 0);
+    keeper_values.free(values);
+    CHECK(pool.bytes == 0);
+    chunk_pool_empty(&pool);
+}
+
+static void
+a_topic_takes_little_beside_its_message(void)
+{
+    chunk_pool_t pool = { 0 };
+    kept_limits_t limits = { .messages = PLENTY, .topic_end = -1 };
+    size_t before = in_use();
+    void *values = keeper_values.new(&pool, &limits);
+    for (int i = 0; i < PLENTY; i++) {
+        model_t message = { .body = 50 };
+        message.size = (size_t)snprintf((char *)message.first, sizeof message.first, "t%d", i);
+        put(&keeper_values, values, &pool, &message);
+    }
+    size_t taken = in_use() - before, messages = (size_t)keeper_values.total(values).bytes;
+    printf("# %.0f bytes beside the message of a topic\n", (double)(taken - messages) / PLENTY);
+    CHECK(in_use() == 0 || taken - messages < 150u * PLENTY);
+    CHECK(pool.bytes > messages && (in_use() == 0 || pool.bytes < taken)); // and it is counted
+    keeper_values.free(values);
+    chunk_pool_empty(&pool);
+}
+
+// --- history -----------------------------------------------------------------------------
+
+static void
+trim_model(const kept_limits_t *limits, int64_t now_ms)
+{
+    while (model_count > 0 && ((limits->messages && model_count > (size_t)limits->messages) ||
+                               (limits->bytes && model_bytes() > (uint64_t)limits->bytes) ||
+                               (limits->time_ms && now_ms - model[0].since_ms > limits->time_ms)))
+        model_drop(0);
+}
+
+static void
+history_within(kept_limits_t limits)
+{
+    chunk_pool_t pool = { 0 };
+    void *history = keeper_history.new(&pool, &limits);
+    size_t wrong = 0;
+    model_count = 0;
+    for (int64_t step = 0; step < STEPS / 8; step++) {
+        int64_t now_ms = step * 10;
+        model_t message = any_message(now_ms);
+        put(&keeper_history, history, &pool, &message);
+        model[model_count++] = message;
+        trim_model(&limits, now_ms);
+        if (dice(50) == 0) {
+            bytes_t prefix = bytes_of(message.first, dice((uint32_t)message.size + 1));
+            keeper_history.clear(history, prefix);
+            for (size_t i = model_count; i-- > 0;)
+                if (bytes_begin(first_of(&model[i]), prefix))
+                    model_drop(i);
+        }
+        wrong += differences(&keeper_history, history, false);
+    }
+    keeper_history.expire(history, STEPS * 1000);
+    trim_model(&limits, STEPS * 1000);
+    wrong += differences(&keeper_history, history, false);
+    CHECK(wrong == 0);
+    keeper_history.free(history);
+    CHECK(pool.bytes == 0);
+    chunk_pool_empty(&pool);
+}
+
+static void
+a_history_is_within_each_of_its_limits(void)
+{
+    history_within((kept_limits_t){ .messages = MOST });
+    history_within((kept_limits_t){ .messages = 2 * MOST, .bytes = 5000 });
+    history_within((kept_limits_t){ .bytes = 100 }); // many messages are larger alone
+    history_within((kept_limits_t){ .time_ms = 10 * MOST });
+    history_within((kept_limits_t){ .messages = MOST, .bytes = 100000, .time_ms = 300 });
+}
+
+static void
+what_is_forgotten_is_the_oldest(void)
+{
+    const keeper_t *keepers[] = { &keeper_values, &keeper_history };
+    for (size_t i = 0; i < COUNT(keepers); i++) {
+        chunk_pool_t pool = { 0 };
+        kept_limits_t limits = { .messages = MOST, .topic_end = -1 };
+        void *kept = keepers[i]->new (&pool, &limits);
+        model_count = 0;
+        for (int step = 0; step < 5; step++) {
+            model_t message = { .first = { (uint8_t)('a' + step) }, .size = 1, .since_ms = step };
+            put(keepers[i], kept, &pool, &message);
+            model[model_count++] = message;
+        }
+        while (model_count > 0) {
+            CHECK(keepers[i]->forget(kept));
+            model_drop(0);
+            comparison_t all = { 0 };
+            keepers[i]->list(kept, bytes_of(NULL, 0), compare, &all);
+            CHECK(all.count == model_count && all.wrong == 0);
+        }
+        CHECK(!keepers[i]->forget(kept));
+        keepers[i]->free(kept);
+        chunk_pool_empty(&pool);
+    }
+}
+
+int
+main(void)
+{
+    RUN(values_do_what_a_simple_model_does);
+    RUN(a_topic_takes_little_beside_its_message);
+    RUN(a_history_is_within_each_of_its_limits);
+    RUN(what_is_forgotten_is_the_oldest);
+    return test_done();
+}
