@@ -5,10 +5,12 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "conf/attribute.h"
 #include "conf/conf.h"
 #include "conf/engine.h"
 #include "conf/keys.h"
 #include "conf/process.h"
+#include "conf/suggest.h"
 #include "test.h"
 
 #include <glob.h>
@@ -848,6 +850,41 @@ the_manual_has_every_key(void)
     free(path);
 }
 
+static bool
+is_key(const char *name)
+{
+    const char *base;
+    attribute_side(name, &base);
+    return key_find(SCOPE_PROCESS, name) || key_find(SCOPE_ROUTE, name) || attribute_find(base) < ATTRIBUTES;
+}
+
+static bool
+is_word_of(const char *key, const char *word)
+{
+    const key_row_t *row = key_find(SCOPE_PROCESS, key) ? key_find(SCOPE_PROCESS, key) : key_find(SCOPE_SIDE, key);
+    char reason[512];
+    size_t offset;
+    key_value_t value;
+    return row && row->kind == KEY_WORD && key_parse(row, word, "/", &value, reason, sizeof reason, &offset) == 0;
+}
+
+static void
+every_foreign_word_leads_to_one_of_ours(void)
+{
+    const char *of, *word, *ours, *of_before = "", *word_before = "";
+    for (size_t i = 0; suggest_foreign_at(i, &of, &word, &ours); i++) {
+        bool known = strcmp(of, "key") == 0       ? is_key(ours) && !is_key(word)
+                     : strcmp(of, "type") == 0    ? (pattern_find(ours) || strstr(ours, " or ")) && !pattern_find(word)
+                     : strcmp(of, "section") == 0 ? strcmp(ours, "zbroker") == 0 || strcmp(ours, "route") == 0
+                                                  : is_word_of(of, ours) && !is_word_of(of, word);
+        int order = strcmp(of_before, of);
+        if (!known || order > 0 || (order == 0 && strcmp(word_before, word) >= 0))
+            CHECK_TEXT(word, "a word that is not ours, in order, for one that is");
+        of_before = of;
+        word_before = word;
+    }
+}
+
 static void
 every_default_of_the_table_is_a_value_of_its_key(void)
 {
@@ -912,6 +949,7 @@ main(void)
     RUN(no_route_is_a_warning);
     RUN(a_route_can_be_taken_out_and_lives_on);
     RUN(the_manual_has_every_key);
+    RUN(every_foreign_word_leads_to_one_of_ours);
     RUN(every_default_of_the_table_is_a_value_of_its_key);
     RUN(the_names_of_files_that_were_only_looked_at_are_forgotten);
     return test_done();

@@ -67,7 +67,8 @@ find_feeds(feeds_t *self)
 static void
 keep_circles(feeds_t *self)
 {
-    bool *feeds = xcalloc(self->conf->route_count + 1, sizeof *feeds), *fed = xcalloc(self->conf->route_count + 1, sizeof *fed);
+    bool *feeds = xcalloc(self->conf->route_count + 1, sizeof *feeds),
+         *fed = xcalloc(self->conf->route_count + 1, sizeof *fed);
     for (size_t before = self->count + 1; self->count < before;) {
         before = self->count;
         for (size_t i = 0; i < self->conf->route_count; i++)

@@ -111,6 +111,17 @@ suggest_foreign(const char *of, const char *word)
     return NULL;
 }
 
+bool
+suggest_foreign_at(size_t i, const char **of, const char **word, const char **ours)
+{
+    if (i >= sizeof foreign / sizeof *foreign)
+        return false;
+    *of = foreign[i].of;
+    *word = foreign[i].word;
+    *ours = foreign[i].ours;
+    return true;
+}
+
 static unsigned
 smaller(unsigned a, unsigned b)
 {

@@ -4,6 +4,7 @@
 #ifndef ZB_SUGGEST_H
 #define ZB_SUGGEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 // Edits (insert, delete, replace, swap of neighbours) from A to B, letter case
@@ -23,5 +24,8 @@ void suggest_offer(suggest_t *self, const char *word);
 // What is called WORD by other programs or by their users, in our words; NULL: nobody calls anything so. OF is "key",
 // "section", "type", or the key whose value it is. Letter case is ignored.
 const char *suggest_foreign(const char *of, const char *word);
+
+// The same by number, for tests. False: past the end.
+bool suggest_foreign_at(size_t i, const char **of, const char **word, const char **ours);
 
 #endif
