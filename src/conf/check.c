@@ -175,6 +175,7 @@ check_memory(const check_t *self)
         { "replay_messages", route->replay_messages > 0 && !publishes, "needs a backend that publishes, XPUB or PUB" },
         { "replay_bytes", route->replay_bytes > 0 && !publishes, "needs a backend that publishes, XPUB or PUB" },
         { "replay_time", route->replay_time_ms > 0 && !publishes, "needs a backend that publishes, XPUB or PUB" },
+        { "durable", route->durable && !publishes, "needs a backend that publishes, XPUB or PUB" },
         { "replay_messages", route->replay_messages > 0 && last, "not together with last_value" },
         { "replay_bytes", route->replay_bytes > 0 && last, "not together with last_value" },
         { "replay_time", route->replay_time_ms > 0 && last, "not together with last_value" },

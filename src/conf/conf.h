@@ -96,6 +96,8 @@ typedef struct {
     int64_t queue_bytes, message_size; // 0: not given; else they make the high-water marks
     int64_t max_subscriptions_total;  // engine wire
     int64_t last_value, topic_end;    // topics whose last message it keeps, 0: none; the byte where a topic ends, -1: none
+    bool durable;                     // subscribers with a name: what is kept of them while they are away, and how much
+    int64_t durable_messages, durable_bytes, durable_time_ms;
     int64_t replay_messages, replay_bytes, replay_time_ms; // what it keeps of all messages, 0: no limit; all of them: nothing
     int64_t cpu;                      // pin the route's thread; -1: not
     settings_t settings;
