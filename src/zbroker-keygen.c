@@ -12,6 +12,7 @@
 #include <getopt.h>
 #include <signal.h>
 #include <sodium.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,6 +150,8 @@ make_cert(const char *name, const cert_options_t *options)
     if (rc == EXIT_OK)
         printf("%s: public certificate of %s, key %s\n%s: its secret part, mode 0600\n", public_path, cert.name,
                cert.public_text, secret_path);
+    if (rc == EXIT_OK && geteuid() == 0 && getpwnam("zbroker"))
+        printf("if the service is to read it: chown zbroker %s\n", secret_path);
     cert_wipe(&cert);
     free(public_path);
     free(secret_path);

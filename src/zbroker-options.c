@@ -10,11 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char usage[] = "usage: zbroker [-c FILE] [-t | -T] [-l LEVEL] [-o SECTION.KEY=VALUE]... [-V] [-h]\n"
+static const char usage[] = "usage: zbroker [-c FILE] [-t | -T] [-u USER] [-l LEVEL] [-o SECTION.KEY=VALUE]... [-V] [-h]\n"
                             "\n"
                             "  -c, --config FILE      read FILE (- is standard input) instead of " ZB_SYSCONFDIR "/zbroker.ini\n"
                             "  -t, --test             check the configuration and say what is wrong with it\n"
                             "  -T, --dump             check, and print the effective configuration\n"
+                            "  -u, --user USER        with -t and -T: check as this user\n"
                             "  -l, --log-level LEVEL  error, warning, notice, info, debug or trace\n"
                             "  -o SECTION.KEY=VALUE   override one key of the file\n"
                             "  -V, --version          versions and capabilities\n"
@@ -57,12 +58,12 @@ options_parse(options_t *self, int argc, char **argv)
 {
     static const struct option longs[] = {
         { "config", required_argument, NULL, 'c' },    { "test", no_argument, NULL, 't' },
-        { "dump", no_argument, NULL, 'T' },            { "log-level", required_argument, NULL, 'l' },
-        { "version", no_argument, NULL, 'V' },         { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 },
+        { "dump", no_argument, NULL, 'T' },            { "user", required_argument, NULL, 'u' },
+        { "log-level", required_argument, NULL, 'l' }, { "version", no_argument, NULL, 'V' },
+        { "help", no_argument, NULL, 'h' },            { NULL, 0, NULL, 0 },
     };
     int c;
-    while ((c = getopt_long(argc, argv, "c:tTl:o:Vh", longs, NULL)) != -1)
+    while ((c = getopt_long(argc, argv, "c:tTu:l:o:Vh", longs, NULL)) != -1)
         switch (c) {
         case 'c':
             self->file = optarg;
@@ -72,6 +73,9 @@ options_parse(options_t *self, int argc, char **argv)
             break;
         case 'T':
             self->mode = MODE_DUMP;
+            break;
+        case 'u':
+            self->user = optarg;
             break;
         case 'l':
             if (log_level_find(optarg) == -1)
@@ -92,6 +96,8 @@ options_parse(options_t *self, int argc, char **argv)
         default:
             wrong_usage(NULL, NULL);
         }
+    if (self->user && self->mode == MODE_RUN)
+        wrong_usage("-u goes with -t or -T", self->user);
     if (optind < argc)
         wrong_usage("takes no arguments", argv[optind]);
 }

@@ -5,13 +5,16 @@
 #define ZB_ZBROKER_OPTIONS_H
 
 #include <stddef.h>
+#include <sysexits.h>
 
-enum { EXIT_OK, EXIT_CONF, EXIT_USAGE, EXIT_RUN };
+// The last two as systemd shows them by name, and sysexits.h knows them.
+enum { EXIT_OK, EXIT_CONF, EXIT_USAGE, EXIT_UNAVAILABLE = EX_UNAVAILABLE, EXIT_DENIED = EX_NOPERM };
 
 typedef enum { MODE_RUN, MODE_TEST, MODE_DUMP } run_mode_t;
 
 typedef struct {
     const char *file; // borrowed from the command line
+    const char *user; // of -u, borrowed; NULL: not given
     run_mode_t mode;
     char **overrides; // -o, and -l as one of them
     size_t override_count, override_room;

@@ -5,8 +5,11 @@
 
 #include <czmq.h>
 #include <dirent.h>
+#include <errno.h>
+#include <grp.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +35,22 @@ static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR2 };
 
 // Blocked before any thread exists, so that every thread has them blocked and
 // only the loop's descriptor tells of them.
+int
+process_become(const char *user)
+{
+    const struct passwd *known = getpwnam(user);
+    if (!known) {
+        errno = ENOENT;
+        return -1;
+    }
+    if (known->pw_uid == geteuid())
+        return 0;
+    bool changed = initgroups(user, known->pw_gid) == 0
+                   && setresgid(known->pw_gid, known->pw_gid, known->pw_gid) == 0
+                   && setresuid(known->pw_uid, known->pw_uid, known->pw_uid) == 0;
+    return changed ? 0 : -1;
+}
+
 int
 process_signals(void)
 {

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 void process_close_memory(void); // to other processes of its user, unless it may dump core
+int process_become(const char *user); // for good, with its groups: 0, or -1 with errno, ENOENT: there is no such user
 int process_signals(void);      // a signalfd(2) that tells of the signals of zbroker(8), or -1
 void process_tame_czmq(void);   // before its first socket
 uint64_t process_seed(void);    // seeds rand(3); returns a number that no other start has

@@ -5,11 +5,17 @@
 #include "admin/control.h"
 #include "admin/events.h"
 #include "admin/http.h"
+#include "admin/program.h"
 #include "admin/service.h"
+#include "admin/succession.h"
 #include "base/diag.h"
 #include "base/event.h"
+#include "base/excerpt.h"
+#include "base/hash.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "conf/conf.h"
+#include "conf/process.h"
 #include "interpose/accept.h"
 #include "flow/engine.h"
 #include "flow/listener.h"
@@ -42,6 +48,16 @@ plural(uint64_t count)
     return count == 1 ? "" : "s";
 }
 
+// Programs read one problem a line; people at a terminal get more.
+static void
+tell(diag_t *diag)
+{
+    if (isatty(STDERR_FILENO))
+        excerpt_print(diag, stderr);
+    else
+        diag_print(diag, stderr);
+}
+
 // --- the daemon ------------------------------------------------------------------
 
 typedef struct {
@@ -63,6 +79,7 @@ typedef struct {
     uint64_t unnamed;              // how many may be in their handshake, with engine wire
     uint64_t room;                 // for connections
     _Atomic bool limit_asked_for; // how many clients is max_clients, not what descriptors allow
+    const record_t *before;        // what the program before has left, NULL: there was none
 } daemon_t;
 
 static void
@@ -298,13 +315,20 @@ open_context(const conf_t *conf)
 }
 
 static int
+http_before(const daemon_t *self)
+{
+    return self->before ? estate_find_fd(record_fields(self->before), ESTATE_HTTP) : -1;
+}
+
+static int
 open_admin(daemon_t *self, diag_t *diag)
 {
     const conf_t *conf = broker_conf(self->broker);
     if (conf->control)
-        self->control = control_new(self->loop, self->broker, conf->control, conf->control_mode, conf->control_group, diag);
+        self->control = control_new(self->loop, self->broker, conf->control, conf->control_mode, conf->control_group,
+                                    self->before, diag);
     if (conf->http)
-        self->http = http_new(self->loop, self->broker, conf->http_host, conf->http_port, diag);
+        self->http = http_new(self->loop, self->broker, conf->http_host, conf->http_port, http_before(self), diag);
     return (conf->control && !self->control) || (conf->http && !self->http) ? -1 : 0;
 }
 
@@ -317,6 +341,7 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
     self->guard = self->watch ? guard_new(self->ctx, self->watch) : NULL;
     if (!self->guard) {
         diag_error(diag, (place_t){ .file = "zbroker" }, "cannot start: %s", strerror(errno));
+        diag_cause(diag, errno);
         return -1;
     }
     watch_count_with(self->watch, recv_counted, recv_brought_frames);
@@ -338,6 +363,7 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
                                                .arg = self->guard,
                                                .admission = guard_admission(self->guard),
                                                .activated = activation_take,
+                                               .is_ours = activation_is_ours,
                                                .listening = keep_listening,
                                                .service_arg = self->activation };
     self->setup.applied = on_applied;
@@ -346,7 +372,7 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
     self->loop = zloop_new();
     zloop_set_nonstop(self->loop, true);
     self->broker = broker_new(self->loop, conf_p, &self->setup);
-    if (open_admin(self, diag) == -1 || broker_start(self->broker, diag) == -1)
+    if (open_admin(self, diag) == -1 || broker_start(self->broker, self->before, diag) == -1)
         return -1;
     zmq_pollitem_t item = { .fd = self->signals, .events = ZMQ_POLLIN };
     zloop_poller(self->loop, &item, on_signal, self);
@@ -384,8 +410,108 @@ say_ready(size_t routes)
               EVENT_NUMBER("routes", routes));
 }
 
+// --- from one program to the next ---------------------------------------------------
+
+static void
+save(const daemon_t *self, estate_t *to)
+{
+    unsigned char keys[HASH_KEYS];
+    hash_keys(keys);
+    record_number(&to->record, ESTATE_FORMAT, ESTATE_FORMAT_NOW);
+    record_text(&to->record, ESTATE_VERSION, PACKAGE_VERSION);
+    record_bytes(&to->record, ESTATE_HASH_KEYS, keys, sizeof keys);
+    broker_save(self->broker, to);
+    record_number(&to->record, ESTATE_CLIENT_ID, client_last_id());
+    if (self->control)
+        control_save(self->control, to);
+    if (self->http)
+        estate_fd(to, ESTATE_HTTP, http_listener(self->http));
+    estate_seal(to);
+    explicit_bzero(keys, sizeof keys);
+}
+
+// Run the program that was tried. Returns only if that fails: then everything goes on as it was.
+static void
+leave(daemon_t *self)
+{
+    estate_t estate = { 0 };
+    text_t error = { 0 };
+    service_reloading();
+    log_flush();
+    save(self, &estate);
+    program_run(&estate.record, estate.fds, estate.count, &error);
+    broker_stay(self->broker, record_fields(&estate.record));
+    estate_forget(&estate);
+    log_event(EVENT_UPGRADE_FAILED, EVENT_PROSE("reason", error.data));
+    if (self->control)
+        control_answer(self->control, NULL, NULL, error.data);
+    service_ready();
+    text_free(&error);
+}
+
+// Before there is a thread.
+static void
+take_over(daemon_t *self, const record_t *before)
+{
+    record_field_t field;
+    uint64_t id;
+    if (!before->data)
+        return;
+    if (!estate_is_known(before)) {
+        log_event(EVENT_UPGRADE_UNKNOWN, EVENT_NUMBER("connections", estate_discard(before)));
+        return;
+    }
+    self->before = before;
+    record_fields_t from = record_fields(before);
+    if (record_find(from, ESTATE_HASH_KEYS, &field) && field.size == HASH_KEYS)
+        hash_use_keys(field.at);
+    if (record_find(from, ESTATE_CLIENT_ID, &field) && record_to_number(&field, UINT64_MAX, &id))
+        client_ids_after(id);
+    succession_offer(self->activation, from);
+}
+
+static void
+say_upgraded(const daemon_t *self)
+{
+    record_field_t field;
+    size_t routes;
+    uint64_t connections;
+    text_t lines = { 0 }, object = { 0 }, count = { 0 };
+    char *from = record_find(record_fields(self->before), ESTATE_VERSION, &field) ? record_to_text(&field, 64) : NULL;
+    const char *known = from ? from : "?";
+    broker_settle(self->broker, &routes, &connections);
+    text_add(&count, "%zu route%s, %llu connection%s kept", routes, plural(routes), (unsigned long long)connections,
+             plural(connections));
+    text_add(&lines, "upgraded: %s -> %s, %s", known, PACKAGE_VERSION, count.data);
+    json_t json = json_on(&object);
+    json_object(&json, NULL);
+    json_string(&json, "from", known);
+    json_string(&json, "to", PACKAGE_VERSION);
+    json_uint(&json, "routes", routes);
+    json_uint(&json, "connections", connections);
+    json_object_end(&json);
+    log_event(EVENT_UPGRADED, EVENT_TEXT("from", known), EVENT_TEXT("to", PACKAGE_VERSION), EVENT_WORDS("count", count.data),
+              EVENT_NUMBER("routes", routes), EVENT_NUMBER("connections", connections));
+    if (self->control)
+        control_answer(self->control, lines.data, object.data, NULL);
+    text_free(&lines);
+    text_free(&object);
+    text_free(&count);
+    free(from);
+}
+
+static void
+serve(daemon_t *self)
+{
+    zloop_start(self->loop);
+    while (broker_leaves(self->broker)) {
+        leave(self);
+        zloop_start(self->loop);
+    }
+}
+
 static int
-run(const options_t *options, conf_t **conf_p, policy_t **policy_p, diag_t *diag)
+run(const options_t *options, conf_t **conf_p, policy_t **policy_p, record_t *before, diag_t *diag)
 {
     daemon_t self = { .signals = process_signals(), .checked = *policy_p };
     *policy_p = NULL;
@@ -398,6 +524,7 @@ run(const options_t *options, conf_t **conf_p, policy_t **policy_p, diag_t *diag
     self.setup.services.epoch = process_seed();
     events_start();
     log_open((*conf_p)->log_target, (*conf_p)->syslog_facility, (*conf_p)->log_level);
+    take_over(&self, before);
     self.capacity = capacity_new();
     self.memory = memory_new();
     limit_memory(&self, *conf_p);
@@ -405,14 +532,18 @@ run(const options_t *options, conf_t **conf_p, policy_t **policy_p, diag_t *diag
 
     int status = EXIT_OK;
     if (start(&self, conf_p, diag) == -1) {
-        diag_print(diag, stderr);
-        status = EXIT_RUN;
+        tell(diag);
+        status = diag_denied(diag) ? EXIT_DENIED : EXIT_UNAVAILABLE;
     } else {
         count_room(&self);
         limit_clients(&self, broker_conf(self.broker));
         say_ready(broker_count(self.broker));
         begin_service(&self);
-        zloop_start(self.loop);
+        if (self.before)
+            say_upgraded(&self);
+        self.before = NULL;
+        record_forget(before);
+        serve(&self);
         event_log(EVENT_STOPPED, NULL);
     }
     stop(&self);
@@ -428,21 +559,43 @@ check(const options_t *options, const conf_t *conf)
     else
         printf("%s is valid: %zu route%s, %zu endpoint%s\n", options->file, conf->route_count, plural(conf->route_count),
                endpoints, plural(endpoints));
-    return fflush(stdout) == 0 ? EXIT_OK : EXIT_RUN;
+    return fflush(stdout) == 0 ? EXIT_OK : EXIT_UNAVAILABLE;
+}
+
+#define SERVICE_USER "zbroker"
+
+// Root may read all, the service may not: its files are checked with its eyes.
+static void
+become_checker(const options_t *options)
+{
+    bool is_for_service = options->mode != MODE_RUN && geteuid() == 0 && process_is_of_service(options->file);
+    const char *user = options->user ? options->user : is_for_service ? SERVICE_USER : NULL;
+    if (!user || process_become(user) == 0 || (!options->user && errno == ENOENT))
+        return;
+    fprintf(stderr, "zbroker: cannot check as user %s: %s\n", user, errno == ENOENT ? "no such user" : strerror(errno));
+    exit(errno == EPERM ? EXIT_DENIED : EXIT_USAGE);
 }
 
 int
 main(int argc, char **argv)
 {
+    record_t before = { 0 };
     process_close_memory();
+    program_remember(argv);
+    program_inherit(&before);
     options_t options = { .file = ZB_SYSCONFDIR "/zbroker.ini" };
     options_parse(&options, argc, argv);
+    uid_t started_as = geteuid();
+    become_checker(&options);
     diag_t *diag = diag_new();
     conf_t *conf = conf_load(options.file, options.overrides, options.override_count, diag);
     policy_t *policy = NULL;
-    if (conf && guard_check(NULL, conf, &policy, diag) == -1) // at a start too: a bad file of the guard is exit 1, not 3
+    if (conf && guard_check(NULL, conf, &policy, diag) == -1) // at a start too: a bad file of the guard is exit 1, not 69
         conf_destroy(&conf);
-    diag_print(diag, stderr);
+    tell(diag);
+    if (!conf && geteuid() != started_as)
+        fprintf(stderr, "zbroker: checked as user %s, what only root can read is an error\n",
+                options.user ? options.user : SERVICE_USER);
 
     int status = EXIT_CONF;
     if (conf && options.mode != MODE_RUN)
@@ -450,8 +603,9 @@ main(int argc, char **argv)
     else if (conf) {
         diag_destroy(&diag);
         diag = diag_new();
-        status = run(&options, &conf, &policy, diag);
+        status = run(&options, &conf, &policy, &before, diag);
     }
+    record_forget(&before);
     policy_free(&policy);
     conf_destroy(&conf);
     diag_destroy(&diag);

@@ -2,6 +2,7 @@
 """Nobody takes anything: the process rests, the others go on, control answers, and it stops in time."""
 
 import json
+import re
 import signal
 import statistics
 import time
@@ -174,6 +175,29 @@ def test_a_stuck_subscriber():
         print(f"# 1000 messages beside a stuck subscriber: {time.monotonic() - start:.2f} s")
         return stuck, good, publisher
     check("forwarder", block, blocked=None)
+
+
+def test_status_says_how_many_messages_a_stuck_subscriber_lost_where_that_is_known():
+    for engine, words in (("wire", r"(\d+) messages were dropped in the last minute$"),
+                          ("zmq", r"(\d+) times? messages were dropped in the last minute; libzmq does not tell how many$")):
+        front, back = (f"tcp://127.0.0.1:{port}" for port in zb.free_ports(2))
+        ini = f"[route r]\ntype = forwarder\nengine = {engine}\nfrontend_bind = {front}\nbackend_bind = {back}\nbackend_sndhwm = 10\n"
+        with zb.Daemon(ini) as daemon, Peers() as peers:
+            stuck, publisher = peers.open(zmq.SUB, back, rcvhwm=1, rcvbuf=4096), peers.open(zmq.PUB, front, sndhwm=0)
+            while not stuck.poll(20):
+                publisher.send(b"sync")
+            daemon.ctl("status")  # compares with its first sample
+            zb.wait_until(lambda: json.loads(daemon.ctl("-j", "show", "stats").stdout)["routes"][0]["rates"])
+            told = []
+
+            def is_told():
+                publisher.send(b"x" * 100000)
+                told[:] = re.findall("^warning: route r: " + words, daemon.ctl("status").stdout, re.M)
+                return told
+
+            zb.wait_until(is_told)
+            if engine == "wire":
+                assert int(told[0]) <= json.loads(daemon.ctl("-j", "show", "stats").stdout)["routes"][0]["dropped"]["hwm"]
 
 
 def test_a_capture_push_without_a_reader():

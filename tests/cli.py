@@ -3,6 +3,7 @@
 
 import glob
 import os
+import pwd
 import re
 import signal
 import subprocess
@@ -113,6 +114,38 @@ frontend_bind = udp://127.0.0.1:5601
     assert (columns[2], columns[8], columns[6]) == (14, 1, 33), result.stderr
 
 
+def on_terminal(*args):
+    with zb.Terminal(zb.program("zbroker") + list(args), 200) as terminal:
+        text, code = terminal.read_all()
+    return text.replace("\r\n", "\n"), code
+
+
+def test_a_terminal_sees_the_line_and_how_many_problems_there_are():
+    path = file("[route x]\ntype = streamer\nfrontend_bind =\t tcp://127.0.0.1:1x\nbackend_bind = ipc://\u00e4 \u00f6/x//y/\n"
+                "plain_pass = hunter2\nsecret line\n")
+    seen, code = on_terminal("-t", "-c", path)
+    assert code == 1 and seen == f"""\
+{path}:3:34: error: [route x] frontend_bind: "1x" is not a port, 1 to 65535, or * for a free one
+    3 | frontend_bind =\\t tcp://127.0.0.1:1x
+      |                                   ^
+{path}:4:22: error: [route x] backend_bind: the path is that of a folder
+    4 | backend_bind = ipc://\u00e4 \u00f6/x//y/
+      |                      ^
+{path}:5:1: error: [route x] plain_pass: unknown key
+    5 | plain_pass = ...
+      | ^
+{path}:6:1: error: [route x] the line is not KEY = VALUE
+4 errors
+""", seen
+    path = file(STREAMER.replace("127.0.0.1:5571", "*:5571") + "backend_security = none\n")
+    seen, code = on_terminal("-t", "-c", path)
+    assert code == 0 and re.search(r"\n +5 \| backend_bind = tcp://\*:5571\n +\| {16}\^\n1 warning\n.* is valid: ", seen), seen
+    seen, code = on_terminal("-t", "-c", path, "-o", "route jobs.frontend_bind=tcp://x")
+    assert code == 1 and seen.startswith("-o:1:32: error: ") and "\n1 error, 1 warning\n" in seen + "\n", (code, seen)
+    path = file(STREAMER)
+    assert on_terminal("-t", "-c", path) == (f"{path} is valid: 1 route, 2 endpoints\n", 0)
+
+
 def test_warnings_do_not_fail_the_check():
     path = file(STREAMER.replace("127.0.0.1:5571", "*:5571") + "backend_security = none\n")
     result = zb.run("-c", path, "-t")
@@ -184,19 +217,46 @@ def test_help_is_help():
 
 def test_wrong_usage_is_exit_2():
     path = file(STREAMER)
-    for words in (["-x"], ["--colour"], ["-c"], ["-l"], ["-o"], ["-l", "loud"], ["-l", ""], ["-o", "nonsense"],
+    for words in (["-x"], ["--colour"], ["-c"], ["-l"], ["-o"], ["-l", "loud"], ["-l", ""], ["-u", "root"], ["-t", "-u"], ["-o", "nonsense"],
                   ["-t", path], ["--test=yes"], ["-t", "-c", path, "more"]):
         result = zb.run(*words)
         assert result.returncode == 2, (words, result)
         assert result.stdout == "" and "--help" in result.stderr, (words, result)
 
 
-def test_output_that_cannot_be_written_is_exit_3():
+def test_a_check_as_another_user_sees_what_that_one_can_read():
+    if os.geteuid() != 0:
+        raise zb.Skip("needs root")
+    folder = zb.folder()
+    os.chmod(folder, 0o755)
+    users = zb.write(f"{folder}/users", "", 0o600)
+    path = zb.write(f"{folder}/z.ini", STREAMER + f"frontend_security = plain\nfrontend_users = {users}\n")
+    assert zb.run("-t", "-c", path).returncode == 0
+    assert zb.run("-t", "-c", path, "-u", "root").returncode == 0
+    for mode in ("-t", "-T"):
+        result = zb.run(mode, "-c", path, "--user", "nobody")
+        assert result.returncode == 1 and result.stdout == "", result
+        assert re.search(r"error: .*Permission denied$", result.stderr, re.M), result
+        assert result.stderr.endswith("zbroker: checked as user nobody, what only root can read is an error\n"), result
+    os.chown(users, pwd.getpwnam("nobody").pw_uid, -1)
+    assert zb.run("-t", "-c", path, "-u", "nobody").returncode == 0
+
+
+def test_a_check_as_another_user_needs_that_user_and_the_right():
+    path = file(STREAMER)
+    result = zb.run("-t", "-c", path, "-u", "no-such-user")
+    assert result.returncode == 2 and "no-such-user: no such user" in result.stderr, result
+    result = subprocess.run(zb.changed_to(65534) + zb.program("zbroker") + ["-t", "-u", "root"], text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20 * zb.SLOW)
+    assert result.returncode == 77 and "cannot check as user root: Operation not permitted" in result.stderr, result
+
+
+def test_output_that_cannot_be_written_is_exit_69():
     path = file(STREAMER)
     for mode in ("-t", "-T"):
         with open("/dev/full", "w") as full:
             process = subprocess.run(zb.program("zbroker") + ["-c", path, mode], stdout=full, stderr=subprocess.PIPE, timeout=20 * zb.SLOW)
-        assert process.returncode == 3, (mode, process)
+        assert process.returncode == 69, (mode, process)
 
 
 def test_a_clean_stop_is_exit_0():

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import select
+import shutil
 import socket
 import stat
 import statistics
@@ -137,12 +138,55 @@ def test_who_may_connect_is_the_mode_of_the_file():
     assert not os.path.exists(path)
 
 
+def test_a_control_socket_that_vanished_is_made_anew():
+    ports, folder = zb.free_ports(2), zb.folder()
+    path = os.path.join(folder, "c.sock")
+    with zb.Daemon(f"[zbroker]\ncontrol = {path}\ncontrol_mode = 0600\n" + streamer(ports)) as daemon, Control(daemon) as early:
+        for names in (("c.sock",), ("c.sock", "c.sock.lock")):
+            for name in names:
+                os.unlink(os.path.join(folder, name))
+            zb.wait_until(lambda: os.path.exists(path), what=path)
+        daemon.wait_log(rf"notice: control: {path} had vanished and was made anew event=control-anew path={path}$")
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o600 and os.path.exists(f"{path}.lock")
+        with Control(daemon) as late:
+            assert late.ask("pause jobs") == "route jobs: paused"
+        assert early.ask("resume jobs") == "route jobs: running", "who was connected stays so"
+        assert daemon.stop() == 0
+    assert not [name for name in os.listdir(folder) if name.startswith("c.sock")], os.listdir(folder)
+
+
+def test_a_folder_that_vanished_is_told_once_and_waited_for():
+    ports, parent = zb.free_ports(2), zb.folder()
+    path = os.path.join(parent, "run", "c.sock")
+    os.makedirs(os.path.dirname(path))
+    with zb.Daemon(f"[zbroker]\ncontrol = {path}\n" + streamer(ports)) as daemon:
+        shutil.rmtree(os.path.dirname(path))
+        daemon.wait_log(r"warning: control: \S+ has vanished and cannot be made anew: \S+: No such file or directory event=control-gone ")
+        os.makedirs(os.path.dirname(path))
+        daemon.wait_log(r" event=control-anew ")
+        with Control(daemon) as control:
+            assert control.ask("status").startswith("zbroker ")
+        assert daemon.log().count("event=control-gone") == 1, daemon.log()
+
+
+def test_a_control_socket_that_another_put_there_is_left_alone():
+    ports, folder = zb.free_ports(2), zb.folder()
+    path = os.path.join(folder, "c.sock")
+    with zb.Daemon(f"[zbroker]\ncontrol = {path}\n" + streamer(ports)) as daemon:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+            other.bind(f"{path}.other")
+            os.rename(f"{path}.other", path)
+            inode = os.stat(path).st_ino
+            assert daemon.stop() == 0, daemon.log()
+            assert os.stat(path).st_ino == inode
+
+
 def test_a_daemon_leaves_what_is_not_its_own():
     ports, folder = zb.free_ports(2), zb.folder()
     path = zb.write(os.path.join(folder, "c.sock"), "precious")
     ini = zb.write(os.path.join(folder, "z.ini"), f"[zbroker]\ncontrol = {path}\n" + streamer(ports))
     result = zb.run("-c", ini)
-    assert result.returncode == 3, result
+    assert result.returncode == 69, result
     assert path in result.stderr, result.stderr
     assert zb.read(path) == "precious"
     os.unlink(path)
@@ -150,7 +194,7 @@ def test_a_daemon_leaves_what_is_not_its_own():
         others = zb.free_ports(2)
         second = zb.run("-c", ini, "-o", f"route jobs.frontend_bind=tcp://127.0.0.1:{others[0]}",
                         "-o", f"route jobs.backend_bind=tcp://127.0.0.1:{others[1]}")
-        assert second.returncode == 3 and path in second.stderr, second
+        assert second.returncode == 69 and path in second.stderr, second
         with Control(daemon) as control:
             assert control.ask("status").startswith("zbroker ")
         daemon.kill()

@@ -113,9 +113,13 @@ def test_every_signal_is_told():
 
 
 def test_every_exit_status_is_told():
-    codes = re.search(r"enum \{ (EXIT_\w+(?:, EXIT_\w+)*) \}", source("src", "zbroker-options.h")).group(1).split(", ")
+    sysexits = {"EX_UNAVAILABLE": 69, "EX_NOPERM": 77}
+    codes, value = [], -1
+    for code in re.search(r"enum \{ (EXIT_.*?) \}", source("src", "zbroker-options.h")).group(1).split(", "):
+        value = sysexits[code.split(" = ")[1]] if " = " in code else value + 1
+        codes.append(str(value))
     told = entries(section(page("zbroker.8"), "EXIT STATUS"))
-    assert told == [str(i) for i in range(len(codes))], f"{codes} and {told}"
+    assert told == codes, f"{codes} and {told}"
     unit = source("systemd", "zbroker.service.in")
     kept = re.search(r"^RestartPreventExitStatus=(.*)$", unit, re.M).group(1).split()
     assert set(kept) <= set(told), kept
@@ -127,6 +131,12 @@ def test_every_variable_is_told():
         if re.match(r"src/(base|conf|flow|guard|admin)/\w+\.c$|src/zbroker\.c$", path):
             for name in re.findall(r'getenv\s*\("(\w+)"', source(path)):
                 assert name in told or name.startswith("ZSYS_"), f"{path} asks for {name}: zbroker.8, ENVIRONMENT"
+
+
+def test_every_http_path_is_told():
+    table = re.search(r"^\} resources\[\] = \{(.*?)^\};", source("src", "admin", "http.c"), re.M | re.S).group(1)
+    paths = re.findall(r'\{ "(/\S*)"', table)
+    assert len(paths) > 4 and sorted(entries(section(page("zbroker.8"), "HTTP"))) == sorted("Pa " + path for path in paths), paths
 
 
 def test_every_route_type_is_told():
@@ -170,6 +180,31 @@ def test_every_metric_is_told():
     assert not missing, f"zbroker-metrics.7: {missing}"
     invented = set(re.findall(r"^\.It\b.*?\b((?:zbroker|process)_\w+)", manual, re.M)) - names
     assert not invented, f"zbroker-metrics.7 tells of what is not there: {invented}"
+
+
+def key_entries():
+    """(key, its text) of each entry of zbroker.ini.5, in order, but those of libzmq's drafts."""
+    text = re.sub(r"^\.Ss Drafts\n.*?(?=^\.Ss )", "", page("zbroker.ini.5"), flags=re.M | re.S)
+    return re.findall(r"^\.It Ic (\w+) Cm = .*?\n(.*?)(?=^\.It |^\.El)", text, re.M | re.S)
+
+
+def test_keys_table_shows_default_and_reload_of_every_entry():
+    rows = re.findall(r"^\.It Ic (\S+) Ta (\S+) Ta (\S+)$", section(page("zbroker.ini.5"), "KEYS"), re.M)
+    assert len(rows) > 80, rows
+    wrong = []
+    for key, text in key_entries():
+        default, reload = (re.search(rf"^{word}: (.*)", text, re.M).group(1) for word in ("Default", "Reload"))
+        row = rows.pop(0) if rows and rows[0][0] == key else None
+        if not row or row[1] not in re.split(r"[ ,;]+|\.$", default) or not reload.startswith(row[2]):
+            wrong.append(f".It Ic {key} Ta {default.split(',')[0].rstrip('.')} Ta {reload.split()[0].rstrip('.')}")
+    assert not wrong and not rows, "zbroker.ini.5, KEYS: rows to write: " + "\n".join(wrong) + f"\nrows without an entry there: {rows[:3]}"
+
+
+def test_drafts_of_libzmq_are_together_and_last():
+    table = re.search(r"sockopt_t sockopts\[\] = \{(.*?)^\};", source("src", "conf", "sockopt.c"), re.M | re.S).group(1)
+    drafts = [re.search(r'"(\w+)"', line).group(1) for line in table.splitlines() if re.search(r"\bDRAFT\b", line)]
+    told = re.search(r"^\.Ss Drafts\n(.*?)^\.Ss ", page("zbroker.ini.5"), re.M | re.S).group(1)
+    assert len(drafts) > 20 and sorted(re.findall(r"^\.It Ic (\w+)", told, re.M)) == sorted(drafts)
 
 
 # --- pages among themselves ---------------------------------------------------------------------------------------------

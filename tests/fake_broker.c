@@ -153,6 +153,21 @@ broker_kick(broker_t *self, const char *route, const char *client, text_t *error
 }
 
 int
+broker_upgrade(broker_t *self, text_t *error)
+{
+    (void)self;
+    text_add(error, "no upgrade here");
+    return -1;
+}
+
+bool
+broker_leaves(const broker_t *self)
+{
+    (void)self;
+    return false;
+}
+
+int
 broker_reload(broker_t *self, text_t *answer)
 {
     text_add(answer, self->refuses_reload ? "fake.ini:1:1: error: one\n\nfake.ini:2:1: error: two\n" : "route prices: started\n");

@@ -359,7 +359,7 @@ def test_what_decides_about_rights_is_refused_when_others_may_write_to_it():
             os.chmod(path, wrong)
             for said in (zb.run("-t", "-c", file), daemon.ctl("reload")):
                 assert said.returncode == 1, (path, said)
-                assert re.search(re.escape(named) + r": (error: )?(others may write|mode \d+ lets others write)", said.stdout + said.stderr), (path, said)
+                assert re.search(r"\[route jobs\] .*: " + re.escape(named) + r": (others may write|mode \d+ lets others write)", said.stdout + said.stderr), (path, said)
             os.chmod(path, right)
             assert zb.run("-t", "-c", file).returncode == 0, path
         # One certificate is left out, the others count.
@@ -397,6 +397,37 @@ backend_plain_password_file = {password}
             assert f"{secret}: " + ("belongs to user 1234" if code else "mode 0440 is open to others") in result.stderr, result
 
 
+def test_a_fault_in_a_file_is_told_at_the_line_that_names_it():
+    folder = zb.folder()
+    hash = keygen("password", "alice", stdin="x\n").stdout
+    make_cert(folder, "good")
+    sound = {"acl": "user alice\ntopic read #\n", "users": hash, "clients/bad": "curve\n    public-key = \"short\"\n",
+             "bad": "curve\n    public-key = \"short\"\n", "word": "x\n"}
+    os.mkdir(folder + "/clients")
+    for name, text in sound.items():
+        zb.write(f"{folder}/{name}", text, 0o600)
+    curve = "frontend_security = curve\nclient_certs = clients\n"
+    plain = "backend_security = plain\nbackend_plain_username = me\n"
+    table = (  # lines of a route, then LINE:COLUMN and the words
+        ("frontend_acl = acl2", "acl2", "user alice\ntopic raed a\ntopic read a/#/b\n", "12:16: error: [route jobs] frontend_acl: {}:3:14: # is only"),
+        ("frontend_acl = none", None, "", "12:16: error: [route jobs] frontend_acl: {}/none: "),
+        ("frontend_security = plain\nusers = users2", "users2", hash + hash, "13:9: error: [route jobs] users: {}:2:1: user alice is there twice"),
+        ("frontend_security = plain\nusers = users3", "users3", hash + "bob:x\n", "13:9: error: [route jobs] users: {}:2:5: not a password hash"),
+        (curve + "frontend_server_cert = bad", "bad", sound["bad"], "14:24: error: [route jobs] frontend_server_cert: {}:2: public-key is not"),
+        (curve + "server_cert = good", "clients/bad", sound["bad"], "13:16: warning: [route jobs] client_certs: {}:2: certificate left out"),
+        (curve.replace("clients", "none") + "server_cert = good", None, "", "13:16: error: [route jobs] client_certs: {}/none: cannot read: No such file"),
+        ("backend_security = curve\nclient_cert = good\npeer_cert = bad", "bad", sound["bad"], "14:13: error: [route jobs] peer_cert: {}:2: public"),
+        (plain + "backend_plain_password_file = none", None, "", "14:31: error: [route jobs] backend_plain_password_file: {}/none: "))
+    for lines, name, text, told in table:
+        if name:
+            zb.write(f"{folder}/{name}", text, 0o600)
+        ini = ["[route other]", "type = streamer", f"frontend_bind = ipc://{folder}/a", f"backend_bind = ipc://{folder}/b", "[zbroker]", "control =",
+               "[route jobs]", "type = streamer", "", f"frontend_bind = ipc://{folder}/in", f"backend_connect = ipc://{folder}/out", lines]
+        file = zb.write(folder + "/x.ini", "\n".join(ini) + "\n")
+        result = zb.run("-t", "-c", file)
+        assert file + ":" + told.format(f"{folder}/{name}" if name else folder) in result.stderr, (lines, told, result)
+
+
 def test_a_secret_as_orchestrators_mount_it_is_taken_with_a_warning():
     folder = zb.folder()
     ini, clients, *_ = curve_house(folder)
@@ -408,7 +439,7 @@ def test_a_secret_as_orchestrators_mount_it_is_taken_with_a_warning():
     os.chmod(folder + "/..2026/server_secret", 0o440)
     result = zb.run("-t", "-c", zb.write(folder + "/x.ini", ini))
     assert result.returncode == 0, result
-    assert re.search(r"warning: the secret part, .*/server_secret: mode 0440 is open to others", result.stderr), result.stderr
+    assert re.search(r"warning: \[route jobs\] server_cert: .*: the secret part, .*/server_secret: mode 0440 is open to others", result.stderr), result.stderr
 
 
 def test_names_in_certificates_that_are_not_what_they_seem_are_warned_of():
@@ -747,15 +778,16 @@ backend_bind = ipc://{folder}/out
 security = plain
 users = {users}
 """
-    warning = re.escape(users) + r": warning: mode 0644 is open to others: chmod 640, or 600$"
+    open_to_others = re.escape(users) + r": (warning: )?mode 0644 is open to others: chmod 640, or 600$"
+    warning = r":7:9: warning: \[route jobs\] users: " + open_to_others
     with zb.Daemon(ini) as daemon:
         assert len(re.findall(warning, daemon.log(), re.M)) == 1, "at the start"
         result = zb.run("-t", "-c", daemon.file)
-        assert result.returncode == 0 and re.search("^" + warning, result.stderr, re.M), result
+        assert result.returncode == 0 and re.search(warning, result.stderr, re.M), result
         result = keygen("--check", users)
-        assert result.returncode == 0 and re.search("^" + warning, result.stderr, re.M), result
+        assert result.returncode == 0 and re.search("^" + open_to_others, result.stderr, re.M), result
         reload(daemon)
-        daemon.wait_log("warning: reload: " + warning[:-1] + " event=reload-warning ")
+        daemon.wait_log("warning: reload: .*" + warning[:-1] + " event=reload-warning ")
         before = daemon.log()
         for mode in (0o640, 0o600, 0o440):
             os.chmod(users, mode)
@@ -924,7 +956,7 @@ backend_bind = tcp://127.0.0.1:{two}
 def test_the_example_of_the_manual_works():
     page = zb.read(os.path.join(zb.SRCDIR, "man/zbroker.ini.5.in"))
     blocks = re.findall(r"^\.Bd -literal[^\n]*\n(.*?)^\.Ed", page, re.M | re.S)
-    ini, = [block for block in blocks if "security = curve" in block]
+    ini, = [block for block in blocks if "\nsecurity = curve" in block]
     program, = [block for block in blocks if block.startswith("import zmq\n")]
     house, home = zb.folder(), zb.folder()
     os.mkdir(house + "/clients")
@@ -1213,7 +1245,7 @@ backend_bind = ipc://{folder}/out
     file = zb.write(folder + "/x.ini", ini)
     zb.write(folder + "/acl", "pattern write dev/%c/#\n")
     result = zb.run("-t", "-c", file)
-    assert result.returncode == 1 and f"{folder}/acl:1:19: error: %c is what a client says of itself" in result.stderr, result
+    assert result.returncode == 1 and f"[route jobs] frontend_acl: {folder}/acl:1:19: %c is what a client says of itself" in result.stderr, result
     zb.write(folder + "/acl", "pattern write dev/#\npattern deny dev/%c/#\n")
     assert zb.run("-t", "-c", file).returncode == 0
     with zb.Daemon(file, folder=folder) as daemon, Client(zmq.PULL, f"ipc://{folder}/out") as pull, \

@@ -49,9 +49,9 @@ class Clients:
 
 
 def starts_not(ini, *args):
-    """Start, expect exit 3 and return standard error."""
+    """Start, expect exit 69 and return standard error."""
     result = zb.run("-c", "-", "-o", f"zbroker.control={zb.folder()}/c", *args, stdin=ini)
-    assert result.returncode == 3 and result.stdout == "", result
+    assert result.returncode == 69 and result.stdout == "", result
     return result.stderr
 
 
@@ -76,7 +76,7 @@ def test_many_that_start_at_once_leave_one():
     daemons = [zb.Daemon(streamer(folder), ready=None) for _ in range(5)]
     zb.wait_until(lambda: sum(d.running() for d in daemons) == 1 and any("ready" in d.log() for d in daemons))
     last = next(d for d in daemons if d.running())
-    assert all(d.process.returncode == 3 and "in use" in d.log() for d in daemons if d is not last), [d.log() for d in daemons]
+    assert all(d.process.returncode == 69 and "in use" in d.log() for d in daemons if d is not last), [d.log() for d in daemons]
     with Clients(folder) as clients:
         clients.pass_some()
     assert last.stop() == 0 and os.listdir(folder) == [], os.listdir(folder)
@@ -87,7 +87,7 @@ def test_the_control_socket_of_another_daemon():
     with zb.Daemon(streamer(folder)) as daemon:
         other = zb.folder()
         result = zb.run("-c", "-", "-o", f"zbroker.control={daemon.control}", stdin=streamer(other))
-        assert result.returncode == 3 and daemon.control in result.stderr, result
+        assert result.returncode == 69 and daemon.control in result.stderr, result
         assert os.listdir(other) == [], "nothing is left behind"
         assert daemon.ctl("status").returncode == 0
 

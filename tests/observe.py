@@ -485,7 +485,8 @@ def test_all_columns_of_show_stats_have_the_figures_of_the_page():
                     names = fields
                 elif line.startswith("r ") and names:
                     row = dict(zip(names, fields))
-                    shown.add((float(row["IN/s"]), float(row["OUT/s"]), int(row["BYTES/s"]), int(row["CLIENTS"]), int(row["DROPPED"])))
+                    shown.add(tuple(float(row[name]) for name in ("IN/1S", "OUT/1S", "IN/60S", "OUT/60S", "BYTES_IN/1S", "BYTES_OUT/1S"))
+                              + (row["BLOCKED/60S"], int(row["FRONTEND_CLIENTS"]), int(row["BACKEND_CLIENTS"]), int(row["DROPPED"])))
 
         threading.Thread(target=read_stats, daemon=True).start()
 
@@ -494,9 +495,10 @@ def test_all_columns_of_show_stats_have_the_figures_of_the_page():
             connection.request("GET", "/api/v1/routes")
             page = json.loads(connection.getresponse().read())["routes"][0]
             connection.close()
-            rates = page["rates"]
-            told.add((round(rates["in_1s"], 1), round(rates["out_1s"], 1), round(rates["bytes_in_1s"] + rates["bytes_out_1s"]),
-                      page["frontend"]["connections"] + page["backend"]["connections"], sum(page["dropped"].values())))
+            rates = [round(page["rates"][name], 1) for name in ("in_1s", "out_1s", "in_60s", "out_60s", "bytes_in_1s", "bytes_out_1s")]
+            if all(rates):
+                told.add(tuple(rates) + (f"{page['blocked_share'] * 100:.1f}%", page["frontend"]["connections"], page["backend"]["connections"],
+                                         sum(page["dropped"].values())))
             return len(shown & told) >= 5
 
         try:

@@ -336,6 +336,30 @@ def test_a_publisher_that_comes_later_or_again_hears_of_the_subscriptions():
             assert daemon.stop() == 0
 
 
+def test_the_last_cancellation_comes_as_the_manual_says():
+    for engine, option, off in (("wire", "xpub_verbose", 1), ("zmq", "xpub_verbose", 0), ("zmq", "xpub_verboser", 1)):
+        front, back = endpoints("tcp", 2)
+        ini = route("r", "forwarder", f"engine = {engine}", f"{option} = yes", f"frontend_bind = {front}", f"backend_bind = {back}")
+        with Peers() as peers, zb.Daemon(ini) as daemon:
+            publisher = peers.open(zmq.XPUB, front)
+            subscribers = [peers.open(zmq.SUB, back, subscribe=b"t") for _ in range(2)]
+            heard = []
+
+            def until(*wanted):
+                while not heard or not set(wanted) <= set(heard):
+                    heard.append(publisher.recv())
+
+            for word, subscriber in zip((b"a", b"b"), subscribers):
+                subscriber.subscribe(word)
+            until(b"\1t", b"\1a", b"\1b")
+            for word, subscriber in zip((b"c", b"d"), subscribers):
+                subscriber.unsubscribe(b"t")
+                subscriber.subscribe(word)  # what each has said before has come when this has
+            until(b"\1c", b"\1d")
+            assert heard.count(b"\0t") == off, (engine, option, heard)
+            assert daemon.stop() == 0
+
+
 def test_a_queue_between_a_router_and_a_dealer_that_bind():
     front, back = endpoints("tcp", 2)
     with Peers() as peers, zb.Daemon(route("r", "queue", f"frontend_connect = {front}", f"backend_connect = {back}")):
@@ -810,16 +834,25 @@ def test_who_sends_too_large_a_frame_is_named():
         another = peers.open(zmq.PUSH, ends[0])
         zb.wait_until(lambda: stats(daemon, "jobs")["frontend"]["connections"] == 2)
         another.close()
+
+        def ended():
+            side = stats(daemon, "jobs")["frontend"]
+            return side["disconnections"] + sum(side["handshake_failures"].values())
+
+        zb.wait_until(lambda: ended() == 1)
         with socket.create_connection(("127.0.0.1", int(ends[0].rsplit(":", 1)[1]))) as other:
             other.sendall(b"GET / HTTP/1.1\r\n\r\n")
-            zb.wait_until(lambda: stats(daemon, "jobs")["frontend"]["disconnections"] == 2)
-        assert "client-frame" not in daemon.log()
+            zb.wait_until(lambda: ended() == 2)
+        assert "client-frame" not in daemon.log() and "too_large" not in daemon.log()
         (client,) = [each for each in json.loads(daemon.ctl("-j", "show", "clients", "jobs").stdout)["clients"] if each["side"] == "frontend"]
         sender.send(b"x" * 2000)
-        daemon.wait_log(rf"warning: route jobs: frontend client {client['id']} \({client['peer']}\) disconnected for a frame larger than "
+        wire = zb.WIRE
+        daemon.wait_log(rf"warning: route jobs: frontend client {client['id']} at {client['peer']} cut: .* maxmsgsize event=client-cut .*"
+                        rf"peer={client['peer']} reason=too_large$" if wire else
+                        rf"warning: route jobs: frontend client {client['id']} \({client['peer']}\) disconnected for a frame larger than "
                         rf"maxmsgsize.* event=client-frame .*peer={client['peer']} maxmsgsize=1000$")
         subscriber = peers.open(zmq.SUB, ends[3], subscribe=b"t" * 5000)
-        daemon.wait_log(r"route news: backend client \d+ .* event=client-frame .* maxmsgsize=4096$")
+        daemon.wait_log(r"route news: backend client \d+ .* " + ("reason=too_large$" if wire else "event=client-frame .* maxmsgsize=4096$"))
         subscriber.close()
         assert daemon.stop() == 0
 

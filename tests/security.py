@@ -97,7 +97,7 @@ PROMISES = [
     ("a memory limit", memory_limit),
     ("`MemoryMax` of the unit is the last wall", memory_limit),
     ("no core dumps", lambda: unit("LimitCORE") == ["0"]),
-    ("a start again after a crash", lambda: unit("Restart") == ["on-failure"] and unit("RestartPreventExitStatus") == ["1 2"]),
+    ("a start again after a crash", lambda: unit("Restart") == ["on-failure"] and unit("RestartPreventExitStatus") == ["1 2 77"]),
     ("20 tries at once and then two a second for each address",
      lambda: number("guard/verify.c", "TRIES") == 20 and number("guard/verify.c", "TRY_EVERY_MS") == 500),
     ("fail2ban filter in `contrib/`", lambda: exists("contrib/fail2ban/filter.d/zbroker.conf")),

@@ -67,13 +67,13 @@ def passes(frontend, backend, count=10):
 
 
 def start_fails(ini, *args, **options):
-    """Start and expect exit 3 and no trace of it in its folder; returns standard error."""
+    """Start and expect exit 69 and no trace of it in its folder; returns standard error."""
     folder = zb.folder()
     path = zb.write(os.path.join(folder, "z.ini"), ini.replace("FOLDER", folder))
     before = {name: os.lstat(os.path.join(folder, name)).st_ino for name in os.listdir(folder)}
     result = zb.run("-c", path, "-o", f"zbroker.control={folder}/control.sock", *args, **options)
     after = {name: os.lstat(os.path.join(folder, name)).st_ino for name in os.listdir(folder)}
-    assert result.returncode == 3, result
+    assert result.returncode == 69, result
     assert result.stdout == "" and after == before, (result, after)
     return result.stderr.replace(path, "FILE").replace(folder, "FOLDER")
 
@@ -86,6 +86,34 @@ def test_a_port_in_use_ends_the_start():
         error = start_fails(streamer(tcp(one), tcp(two)))
         assert re.search(rf"^FILE:7:\d+: error: .*tcp://127\.0\.0\.1:{two}: Address already in use$", error, re.M), error
     assert not zb.accepts(tcp(one))
+
+
+def denied(endpoint, *args):
+    """Start as a user without rights and expect exit 77; returns standard error."""
+    folder = zb.folder()
+    os.chmod(folder, 0o777)
+    ini = streamer(endpoint, tcp(zb.free_port())).replace("[zbroker]", f"[zbroker]\ncontrol = {folder}/c")
+    with zb.Daemon(ini, *args, folder=folder, ready=None, wrap=zb.changed_to(65534)) as daemon:
+        assert daemon.wait() == 77, daemon.log()
+        return daemon.log()
+
+
+def test_a_missing_permission_is_exit_77():
+    private = zb.folder()  # 0700
+    error = denied(f"ipc://{private}/in")
+    assert re.search(rf":7:\d+: error: cannot bind ipc://{private}/in: .*Permission denied$", error, re.M), error
+    error = denied(tcp(zb.free_port()), "-o", f"zbroker.control={private}/c")
+    assert re.search(rf"^error: control {private}/c: .*Permission denied$", error, re.M), error
+
+
+def test_a_port_that_only_root_may_bind_names_the_cure():
+    if int(zb.read("/proc/sys/net/ipv4/ip_unprivileged_port_start")) < 1024:
+        raise zb.Skip("everybody may bind every port here")
+    error = denied("tcp://127.0.0.1:1023")
+    assert re.search(r"error: cannot bind tcp://127.0.0.1:1023: Permission denied: ports below 1024 need zbroker.socket or ", error), error
+    zb.need_http()
+    error = denied(tcp(zb.free_port()), "-o", "zbroker.http=127.0.0.1:1023")
+    assert re.search(r"error: http 127.0.0.1:1023: Permission denied: ports below 1024 need CAP_NET_BIND_SERVICE", error), error
 
 
 def test_every_endpoint_that_fails_is_named():
@@ -108,11 +136,11 @@ def test_no_such_interface():
 def test_a_control_socket_that_cannot_be_made():
     one, two = zb.free_ports(2)
     result = zb.run("-c", "-", "-o", "zbroker.control=/nowhere/at/all.sock", stdin=streamer(tcp(one), tcp(two)))
-    assert result.returncode == 3 and "/nowhere/at/all.sock" in result.stderr, result
+    assert result.returncode == 69 and "/nowhere/at/all.sock: cannot make its folder: No such file" in result.stderr, result
     folder = zb.folder()
     path = zb.write(f"{folder}/c", "somebody's file")
     result = zb.run("-c", "-", "-o", f"zbroker.control={path}", stdin=streamer(tcp(one), tcp(two)))
-    assert result.returncode == 3 and zb.read(path) == "somebody's file" and os.listdir(folder) == ["c"], result
+    assert result.returncode == 69 and zb.read(path) == "somebody's file" and os.listdir(folder) == ["c"], result
 
 
 def test_an_http_port_in_use():
@@ -369,7 +397,7 @@ def test_too_few_descriptors_do_not_end_it():
                 assert daemon.running(), daemon.log()
 
             def is_full():  # how many of a wave get into the queue depends on how soon it is looked after
-                if zb.ENGINE == "wire":  # strangers never fill it: the oldest of them goes
+                if zb.WIRE:  # strangers never fill it: the oldest of them goes
                     return "too many are in their handshake" in daemon.log()
                 if re.search(r"the process is full \(no more descriptors\): newcomers wait event=process-full reason=descriptors$", daemon.log(), re.M):
                     return True
@@ -414,10 +442,28 @@ def test_max_clients_lets_the_others_wait():
         late.connect(tcp(one))
         late.send(b"late")
         assert pull.poll(700) == 0 and connections() == 5, "the sixth waits"
+        assert "warning: the process is full (max_clients, or no more descriptors): newcomers wait\n" in daemon.ctl("status").stdout
+        assert json.loads(daemon.ctl("-j", "status").stdout)["full"] is True
         pushers.pop().close()
         assert pull.poll(10000 * zb.SLOW) and pull.recv() == b"late", "it is its turn"
         for each in pushers + [late, pull]:
             each.close()
+        zb.wait_until(lambda: json.loads(daemon.ctl("-j", "status").stdout)["full"] is False)
+        assert "newcomers" not in daemon.ctl("status").stdout
+        assert daemon.stop() == 0, daemon.log()
+
+
+def test_a_full_side_is_a_problem_while_it_is_full():
+    one, two = zb.free_ports(2)
+    with zb.Daemon(streamer(tcp(one), tcp(two), "frontend_max_clients = 1")) as daemon:
+        full = "warning: route jobs: the frontend is full (max_clients): newcomers wait\n"
+        assert full not in daemon.ctl("status").stdout
+        push = zmq.Context.instance().socket(zmq.PUSH)
+        push.linger = 0
+        push.connect(tcp(one))
+        zb.wait_until(lambda: full in daemon.ctl("status").stdout)
+        push.close()
+        zb.wait_until(lambda: full not in daemon.ctl("status").stdout)
         assert daemon.stop() == 0, daemon.log()
 
 

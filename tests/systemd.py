@@ -12,12 +12,17 @@ import zb
 BEST = 1.5  # systemd-analyze security: 0 is perfect, 10 unprotected
 
 
+def unit_text(name):
+    text = zb.read(os.path.join(zb.BUILDDIR, "systemd", name))
+    assert not re.search(r"@[A-Za-z_]+@", text), "something was not filled in"
+    return text
+
+
 def unit(name):
     """A copy of the built unit that runs the built program."""
     if not shutil.which("systemd-analyze"):
         raise zb.Skip("no systemd-analyze")
-    text = zb.read(os.path.join(zb.BUILDDIR, "systemd", name))
-    assert not re.search(r"@[A-Za-z_]+@", text), "something was not filled in"
+    text = unit_text(name)
     text = re.sub(r"^(Exec\w+=)/\S*/(zbroker|zbrokerctl) ", rf"\1{zb.BUILDDIR}/\2 ", text, flags=re.M)
     return zb.write(os.path.join(zb.folder(), name), text)
 
@@ -27,8 +32,19 @@ def analyze(*args):
 
 
 def test_the_service_passes_verify():
-    result = analyze("verify", "--man=no", unit("zbroker.service"))
-    assert result.returncode == 0 and not result.stdout.strip(), result.stdout
+    for name in ("zbroker.service", "zbroker@.service"):
+        result = analyze("verify", "--man=no", unit(name).replace("@.", "@one."))
+        assert result.returncode == 0 and not result.stdout.strip(), result.stdout
+
+
+def test_an_instance_shares_no_file_or_folder_with_another():
+    texts = [unit_text("zbroker.service"), unit_text("zbroker@.service")]
+    for text, (file, runtime, state) in zip(texts, (("/zbroker.ini", "zbroker", "zbroker"),
+                                                    ("/zbroker/%i.ini", "zbroker-%i", "zbroker/%i"))):
+        assert len(re.findall(rf"^Exec(?:Start|Reload)=\S+ -c \S+{file}(?: reload)?$", text, re.M)) == 2, text
+        assert f"\nRuntimeDirectory={runtime}\n" in text and f"\nStateDirectory={state}\n" in text, text
+    lines = [[line for line in text.splitlines() if not re.match(r"Description|Exec|RuntimeDirectory=|StateDirectory=", line)] for text in texts]
+    assert lines[0] == lines[1], "nothing else differs"
 
 
 def test_the_socket_passes_verify():
@@ -71,7 +87,7 @@ def test_a_reload_fails_when_the_daemon_refuses_it():
 
 def test_the_service_tells_when_it_is_ready():
     text = zb.read(unit("zbroker.service"))
-    assert re.search(r"^RestartPreventExitStatus=1 2$", text, re.M)
+    assert re.search(r"^RestartPreventExitStatus=1 2 77$", text, re.M)
     assert re.search(r"^Type=notify$", text, re.M)
 
 

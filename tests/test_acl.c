@@ -161,6 +161,29 @@ every_problem_is_reported_where_it_is(void)
 }
 
 static void
+test_acl_access_word_misspelt_is_warned_of(void)
+{
+    static const struct {
+        const char *text, *warning;
+    } cases[] = {
+        {"topic raed news/#\n", "f:1:7: warning: this word is taken as part of the topic; did you mean read?"},
+        {"user a\n topic  Read news/#\n", "f:2:9: warning: this word is taken as part of the topic; did you mean read?"},
+        {"pattern dney x/%u/#\n", "f:1:9: warning: this word is taken as part of the topic; did you mean deny?"},
+        {"topic read news\n", NULL},
+        {"topic raed\n", NULL},
+        {"topic late news\n", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        diag_t *diag = diag_new();
+        acl_t *acl = acl_parse("f", cases[i].text, strlen(cases[i].text), diag);
+        CHECK(acl && diag_errors(diag) == 0 && diag_warnings(diag) == (cases[i].warning != NULL));
+        CHECK(cases[i].warning ? strcmp(diag_text(diag, 0, NULL), cases[i].warning) == 0 : !diag_text(diag, 0, NULL));
+        diag_destroy(&diag);
+        acl_free(&acl);
+    }
+}
+
+static void
 percent_is_an_ordinary_byte_in_a_topic_line(void)
 {
     CHECK(may("topic home/%u/x", "", ACL_READ, "home/%u/x"));
@@ -308,6 +331,7 @@ main(void)
     RUN(patterns_know_the_user_and_nothing_widens_them);
     RUN(an_id_that_a_client_claims_only_takes_away);
     RUN(every_problem_is_reported_where_it_is);
+    RUN(test_acl_access_word_misspelt_is_warned_of);
     RUN(percent_is_an_ordinary_byte_in_a_topic_line);
     RUN(a_wide_subscription_gives_what_is_allowed_of_it);
     RUN(what_is_denied_below_a_subscription_is_cut_out);

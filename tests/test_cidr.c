@@ -124,6 +124,8 @@ wrong_lists_are_refused_where_they_are_wrong(void)
     check_refused(",10.0.0.0/8", 0);
     check_refused("10.0.0.0/", 0);
     check_refused("10.0.0.0/ 8", 0);
+    check_refused("10.0.0.0/8 192.168.1.7", 10);
+    check_refused("fd00::1, 10.0.0.1 10.0.0.2, 10.0.0.3", 17);
     check_refused("10.0.0.0/0x8", 0);
     check_refused("10.0.0", 0);
     check_refused("10.0.0.256", 0);

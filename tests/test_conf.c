@@ -8,6 +8,7 @@
 #include "conf/conf.h"
 #include "conf/engine.h"
 #include "conf/keys.h"
+#include "conf/process.h"
 #include "test.h"
 
 #include <glob.h>
@@ -479,6 +480,34 @@ defaults_are_those_of_an_unattended_service(void)
 }
 
 static void
+each_instance_of_the_service_has_its_own_control_socket(void)
+{
+    static const struct {
+        const char *runtime_directory, *file, *expected;
+    } cases[] = {
+        { NULL, ZB_SYSCONFDIR "/zbroker.ini", "/run/zbroker/control.sock" },
+        { NULL, ZB_SYSCONFDIR "/zbroker/prices.ini", "/run/zbroker-prices/control.sock" },
+        { NULL, ZB_SYSCONFDIR "/zbroker/.ini", "/run/zbroker/control.sock" },
+        { NULL, ZB_SYSCONFDIR "/zbroker/a/b.ini", "/run/zbroker/control.sock" },
+        { NULL, ZB_SYSCONFDIR "/zbroker/prices.ini.bak", "/run/zbroker/control.sock" },
+        { NULL, "prices.ini", "/run/zbroker/control.sock" },
+        { "/run/mine", ZB_SYSCONFDIR "/zbroker/prices.ini", "/run/mine/control.sock" },
+        { "/run/mine:/run/other", "-", "/run/mine/control.sock" },
+        { "relative", "-", "/run/zbroker/control.sock" },
+        { "", "-", "/run/zbroker/control.sock" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        unsetenv("RUNTIME_DIRECTORY");
+        if (cases[i].runtime_directory)
+            setenv("RUNTIME_DIRECTORY", cases[i].runtime_directory, 1);
+        char *control = process_control(cases[i].file);
+        CHECK_TEXT(control, cases[i].expected);
+        free(control);
+    }
+    unsetenv("RUNTIME_DIRECTORY");
+}
+
+static void
 options_that_have_libzmqs_own_value_are_not_set(void)
 {
     conf_t *conf =
@@ -726,23 +755,14 @@ a_route_can_be_taken_out_and_lives_on(void)
 
 // --- the manual -------------------------------------------------------------------
 
-// ".It Cm KEY …" up to the next .It or section has to end with Reload: and the word for RELOAD.
+// ".It Ic KEY Cm = …" up to the next .It or section has to end with Reload: and the word for RELOAD.
 static void
 check_manual_entry(const char *manual, const char *key, const char *reload)
 {
-    char *start = xasprintf("\n.It Ic %s", key);
-    const char *at = manual;
-    bool found = false;
-    while ((at = strstr(at, start))) {
-        char after = at[strlen(start)];
-        if (after == ' ' || after == '\n') {
-            found = true;
-            break;
-        }
-        at += strlen(start);
-    }
+    char *start = xasprintf("\n.It Ic %s Cm = ", key);
+    const char *at = strstr(manual, start);
     free(start);
-    if (!found) {
+    if (!at) {
         printf("# zbroker.ini.5: no entry for %s\n", key);
         test_ok = false;
         return;
@@ -876,6 +896,7 @@ main(void)
     RUN(the_sample_file_is_valid_without_a_warning);
     RUN(damaged_files_never_crash_and_errors_name_a_line);
     RUN(defaults_are_those_of_an_unattended_service);
+    RUN(each_instance_of_the_service_has_its_own_control_socket);
     RUN(options_that_have_libzmqs_own_value_are_not_set);
     RUN(what_a_socket_type_needs_yields_to_a_side_option_only);
     RUN(the_nearest_value_wins);

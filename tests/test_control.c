@@ -74,7 +74,7 @@ test_every_command_of_the_table_is_known_and_has_help(void)
         ask(info.name);
         CHECK(!strstr(answered, "unknown command"));
     }
-    CHECK(i == 23);
+    CHECK(i == 25);
     CHECK(says("help", "show stats [ROUTE]"));
 }
 
@@ -94,7 +94,7 @@ test_an_unknown_word_gets_a_suggestion(void)
 static void
 test_a_first_word_that_exists_is_asked_for_the_second(void)
 {
-    static const char what[] = "show what? routes, route, stats, clients, subscriptions, values, errors, config, plan\n";
+    static const char what[] = "show what? routes, route, stats, clients, services, subscriptions, values, errors, config, plan\n";
     CHECK(says("show", "error: show what? routes, "));
     CHECK_TEXT(strstr(answered, "show what?"), what);
     CHECK(says("show topics", "error: unknown command show topics; show what? routes, "));
@@ -102,7 +102,7 @@ test_a_first_word_that_exists_is_asked_for_the_second(void)
     CHECK_TEXT(ask("set"), "error: set what? log_level\n");
     CHECK_TEXT(ask("clear counter"), "error: unknown command clear counter; did you mean clear counters?\n");
     CHECK_TEXT(ask("shwo"), "error: unknown command shwo; did you mean show?\n");
-    CHECK_TEXT(ask("show json"), "{\"error\":\"show what? routes, route, stats, clients, subscriptions, values, errors, config, plan\"}\n");
+    CHECK_TEXT(ask("show json"), "{\"error\":\"show what? routes, route, stats, clients, services, subscriptions, values, errors, config, plan\"}\n");
 }
 
 // Every way to mistype them by one letter.
@@ -393,7 +393,7 @@ static control_t *
 open_control(void)
 {
     diag_t *diag = diag_new();
-    control_t *control = control_new(loop, broker, path, 0640, (gid_t)-1, diag);
+    control_t *control = control_new(loop, broker, path, 0640, (gid_t)-1, NULL, diag);
     CHECK(fake_diag_is_empty(diag));
     diag_destroy(&diag);
     return control;
@@ -546,7 +546,7 @@ static void
 check_refused(const char *part)
 {
     diag_t *diag = diag_new();
-    control_t *control = control_new(loop, broker, path, 0640, (gid_t)-1, diag);
+    control_t *control = control_new(loop, broker, path, 0640, (gid_t)-1, NULL, diag);
     CHECK(!control);
     CHECK(diag_errors(diag) == 1);
     CHECK(diag_errors(diag) && strstr(diag_text(diag, 0, NULL), part));

@@ -59,6 +59,20 @@ test_the_same_problem_is_kept_once(void)
 }
 
 static void
+test_problems_of_a_file_are_told_where_it_is_named(void)
+{
+    diag_t *diag = diag_new(), *file = diag_new();
+    diag_warning(file, (place_t){ "acl", 0, 0 }, "mode 0664");
+    diag_error(file, (place_t){ "acl", 3, 14 }, "100%% \x1b");
+    diag_adopt(diag, (place_t){ "a.ini", 7, 8 }, "[route p] acl", file);
+    diag_destroy(&file);
+    CHECK(diag_errors(diag) == 1 && diag_warnings(diag) == 1);
+    CHECK_TEXT(diag_text(diag, 0, NULL), "a.ini:7:8: warning: [route p] acl: acl: mode 0664");
+    CHECK_TEXT(diag_text(diag, 1, NULL), "a.ini:7:8: error: [route p] acl: acl:3:14: 100% \\x1b");
+    diag_destroy(&diag);
+}
+
+static void
 test_a_hundred_thousand_problems_are_no_trouble(void)
 {
     diag_t *diag = diag_new();
@@ -92,6 +106,7 @@ main(void)
     RUN(test_a_line_reads_as_compilers_write_it);
     RUN(test_lines_of_one_file_ascend_and_files_keep_their_order);
     RUN(test_the_same_problem_is_kept_once);
+    RUN(test_problems_of_a_file_are_told_where_it_is_named);
     RUN(test_a_hundred_thousand_problems_are_no_trouble);
     RUN(test_print_writes_one_line_each_and_escapes_control_characters);
     return test_done();

@@ -41,7 +41,7 @@ static http_t *
 open_http(const char *host, int port, const char *complaint)
 {
     diag_t *diag = diag_new();
-    http_t *http = http_new(loop, broker, host, port, diag);
+    http_t *http = http_new(loop, broker, host, port, -1, diag);
     CHECK(http ? !complaint : diag_errors(diag) == 1);
     if (!http && complaint)
         CHECK(strstr(diag_text(diag, 0, NULL), complaint));

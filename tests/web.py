@@ -175,7 +175,7 @@ def test_status_and_routes_have_the_documented_fields():
     with Site() as site:
         status = site.json("/api/v1/status")
         assert list(status) == ["name", "version", "libzmq", "czmq", "hostname", "pid", "time", "started", "uptime_seconds", "config_file",
-                                "last_reload", "reloads", "stopping", "cpu_seconds", "rss_bytes", "message_bytes", "max_memory", "open_fds", "max_fds",
+                                "last_reload", "reloads", "stopping", "full", "cpu_seconds", "rss_bytes", "message_bytes", "max_memory", "open_fds", "max_fds",
                                 "endpoints_down"]
         assert status["pid"] == site.daemon.pid and abs(status["open_fds"] - zb.fds(site.daemon.pid)) <= 2
         assert abs(status["rss_bytes"] - zb.rss(site.daemon.pid)) < 4 << 20
@@ -310,7 +310,7 @@ def test_an_address_in_use_is_said():
         file = zb.write(zb.folder() + "/z.ini", f"[zbroker]\nhttp = 127.0.0.1:{port}\ncontrol = {zb.folder()}/c\n[route jobs]\ntype = streamer\n"
                         f"frontend_bind = tcp://127.0.0.1:{ports[0]}\nbackend_bind = tcp://127.0.0.1:{ports[1]}\n")
         result = zb.run("-c", file)
-        assert result.returncode == 3 and f"http 127.0.0.1:{port}: Address already in use" in result.stderr, result
+        assert result.returncode == 69 and f"http 127.0.0.1:{port}: Address already in use" in result.stderr, result
 
 
 @zb.limit(90)

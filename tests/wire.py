@@ -151,6 +151,19 @@ def test_no_more_is_read_than_memory_allows():
 
 
 @zb.limit(100)
+def test_long_messages_of_several_parts_go_out_sealed_as_they_are():
+    public, secret = (each.decode() for each in zmq.curve_keypair())
+    cert = zb.write(f"{zb.folder()}/server.cert", f'curve\n    public-key = "{public}"\n    secret-key = "{secret}"\n', 0o600)
+    with Route("streamer", f"backend_security = curve\nbackend_server_cert = {cert}\nbackend_client_certs = any") as route:
+        client = zmq.curve_keypair()
+        pull = route.back(zmq.PULL, curve_publickey=client[0], curve_secretkey=client[1], curve_serverkey=public.encode())
+        push = route.front(zmq.PUSH)
+        for sizes in ([40000, 40000], [10, 70000, 10], [30000] * 10):
+            message = [b"%d" % i * (size // 2) for i, size in enumerate(sizes)]
+            push.send_multipart(message)
+            assert pull.recv_multipart() == message
+
+
 def test_messages_that_never_end_do_not_keep_memory_for_ever():
     with Route("streamer", "maxmsgsize = 16M", "max_memory = 16M") as route:
         hostile = [zmtp.Raw(route.frontend) for _ in range(40)]
@@ -351,7 +364,33 @@ def test_a_denied_peer_is_disconnected_and_the_others_stay():
         assert "(live)" in said and "re-created" not in said, said
         route.wait_clients("frontend", 0)
         route.wait_clients("backend", 1)
-        assert "event=client-unwelcome" in route.daemon.log()
+        route.daemon.wait_log("event=client-unwelcome")
+
+
+def test_a_capture_comes_goes_and_changes_its_type_while_the_route_runs():
+    port = zb.free_port()
+    bind = f"capture_bind = tcp://127.0.0.1:{port}\n"
+    with Route("streamer") as route:
+        pull, push = route.back(zmq.PULL), route.front(zmq.PUSH)
+        for kind, more in [(zmq.SUB, ""), (zmq.PULL, "capture_type = push\n"), (zmq.SUB, "")]:
+            said = route.reload(bind + more)
+            assert "re-created" not in said, said
+            tap = route.peer(kind, port)
+            if kind == zmq.SUB:
+                tap.subscribe(b"")
+
+            def shown():
+                push.send(b"x")
+                return tap.poll(20)
+            zb.wait_until(shown)
+            assert tap.recv() == b"x"
+            said = route.reload("")
+            assert "re-created" not in said, said
+            route.wait_clients("capture", 0)
+            tap.close()
+        push.send(b"end")
+        while pull.recv() != b"end":
+            pass
 
 
 # --- options --------------------------------------------------------------------------------------------------------------

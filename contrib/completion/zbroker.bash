@@ -6,8 +6,9 @@ _zbroker() {
     case $previous in
     -c|--config) COMPREPLY=($(compgen -f -- "$current")) ;;
     -l|--log-level) COMPREPLY=($(compgen -W 'error warning notice info debug trace' -- "$current")) ;;
+    -u|--user) COMPREPLY=($(compgen -u -- "$current")) ;;
     -o) COMPREPLY=() ;;
-    *) COMPREPLY=($(compgen -W '-c --config -t --test -T --dump -l --log-level -o -V --version -h --help' -- "$current")) ;;
+    *) COMPREPLY=($(compgen -W '-c --config -t --test -T --dump -u --user -l --log-level -o -V --version -h --help' -- "$current")) ;;
     esac
 }
 complete -o filenames -F _zbroker zbroker

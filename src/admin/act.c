@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "conf/suggest.h"
 
+#include <unistd.h>
+
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -137,6 +139,20 @@ act_reload(request_t *request)
     text_t lines = { 0 };
     int rc = broker_reload(request->broker, &lines);
     answer_broker(request, rc, &lines, "changes", "not reloaded, nothing was changed");
+}
+
+// What runs then has our rights.
+void
+act_upgrade(request_t *request)
+{
+    if (request->who->uid != 0 && request->who->uid != geteuid()) {
+        answer_fail(request, "only root and the user of the service may upgrade");
+        return;
+    }
+    if (broker_upgrade(request->broker, &request->error) == -1)
+        return;
+    request->tap->json = request->json;
+    request->result = COMMAND_WAITS;
 }
 
 void

@@ -21,6 +21,7 @@ typedef struct {
     int fd; // -1: taken
     char *name;
     bool wanted;
+    int given; // as fd was, if it is of the program before
 } offer_t;
 
 struct activation {
@@ -61,7 +62,7 @@ activation_new(void)
     self->offers = xcalloc(self->count + 1, sizeof *self->offers);
     for (size_t i = 0; i < self->count; i++) {
         int fd = FIRST_FD + (int)i, flags = fcntl(fd, F_GETFD);
-        self->offers[i] = (offer_t){ .fd = flags == -1 ? -1 : fd, .name = next_name(&at) };
+        self->offers[i] = (offer_t){ .fd = flags == -1 ? -1 : fd, .given = -1, .name = next_name(&at) };
         if (flags != -1)
             fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
     }
@@ -70,6 +71,23 @@ activation_new(void)
     unsetenv("LISTEN_FDS");
     unsetenv("LISTEN_FDNAMES");
     return self;
+}
+
+void
+activation_add(activation_t *self, int fd, const char *name)
+{
+    self->offers = xrealloc(self->offers, self->count + 1, sizeof *self->offers);
+    self->offers[self->count++] = (offer_t){ .fd = fd, .given = fd, .name = xstrdup(name) };
+}
+
+bool
+activation_is_ours(void *arg, int fd)
+{
+    const activation_t *self = arg;
+    for (size_t i = 0; i < self->count; i++)
+        if (self->offers[i].given == fd)
+            return true;
+    return false;
 }
 
 size_t

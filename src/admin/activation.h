@@ -38,6 +38,10 @@ bool activation_drop(activation_t *self, const conf_t *conf, activation_left_t *
 // The name under which ENDPOINT's descriptor goes into the store: its text, made fit for service_store.
 void activation_name(const endpoint_conf_t *endpoint, char name[256]);
 
+// One more, of the program before: its file goes when the endpoint goes. Takes FD.
+void activation_add(activation_t *self, int fd, const char *name);
+bool activation_is_ours(void *arg, int fd); // it came so; ARG as above
+
 // What was not taken is closed.
 void activation_destroy(activation_t **self_p);
 

@@ -19,6 +19,7 @@ typedef struct {
     size_t count;
     bool json;
     int descriptor; // that came with the line, -1: none
+    const control_peer_t *who;
     text_t *out;
     text_t error; // set: the command failed
     tapping_conf_t *tap;

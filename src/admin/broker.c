@@ -6,6 +6,7 @@
 #include "admin/retire.h"
 #include "admin/service.h"
 #include "admin/slot.h"
+#include "admin/succession.h"
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
@@ -64,7 +65,9 @@ void
 broker_status(const broker_t *self, broker_status_t *status)
 {
     const memory_t *memory = self->setup->services.memory;
+    const capacity_t *capacity = self->setup->services.capacity;
     *status = self->status;
+    status->full = capacity && capacity_is_full(capacity);
     status->message_bytes = memory ? memory_taken(memory) : 0;
     status->max_memory = memory ? memory_limit_of(memory) : 0;
     status->reload_problems = self->reload_problems.size ? self->reload_problems.data : "";
@@ -150,9 +153,11 @@ broker_new(zloop_t *loop, conf_t **conf_p, const broker_setup_t *setup)
 
 // All routes bind before any runs: a start that fails has not moved a message.
 int
-broker_start(broker_t *self, diag_t *diag)
+broker_start(broker_t *self, const record_t *before, diag_t *diag)
 {
     bool failed = false;
+    record_t nothing = { 0 };
+    record_fields_t from = record_fields(before ? before : &nothing);
     if (retire_listen(self) == -1) {
         diag_error(diag, (place_t){ 0 }, "out of file descriptors");
         return -1;
@@ -161,6 +166,10 @@ broker_start(broker_t *self, diag_t *diag)
     while (rc == 0 && self->conf->route_count > 0) {
         slot_t *slot = slot_add(self, conf_take(self->conf, self->conf->routes[0]->name));
         listeners_t listeners = { 0 };
+        succession_slot(slot, from);
+        if (slot->mode == ROUTE_DISABLED)
+            continue;
+        succession_luggage(slot, from);
         if (listeners_bind(&listeners, slot->conf, &self->setup->services, diag) == 0)
             slot->route = slot_open_route(self, slot->conf, &listeners, &slot->counters, diag);
         listeners_close(&listeners, false);
@@ -169,7 +178,10 @@ broker_start(broker_t *self, diag_t *diag)
     if (failed)
         rc = -1;
     for (size_t i = 0; i < self->count && rc == 0; i++)
-        rc = slot_run(self, self->slots[i], "started");
+        if (self->slots[i]->route)
+            rc = slot_run(self, self->slots[i], "started");
+    succession_status(self, from);
+    succession_rest(self, from);
     if (rc == 0)
         self->tick = zloop_timer(self->loop, 1000, 0, on_second, self);
     return rc;

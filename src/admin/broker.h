@@ -5,6 +5,7 @@
 #ifndef ZB_BROKER_H
 #define ZB_BROKER_H
 
+#include "admin/estate.h"
 #include "base/text.h"
 #include "conf/conf.h"
 #include "conf/plan.h"
@@ -39,6 +40,7 @@ typedef struct {
     bool reload_ok;                 // the last one
     const char *reload_problems;    // why it failed, one a line; "" when it did not
     bool stopping;
+    bool full;                      // no place for one more client: newcomers wait
     uint64_t message_bytes, max_memory; // taken by messages that we hold ourselves, and the limit
 } broker_status_t;
 
@@ -72,6 +74,11 @@ int broker_plan(broker_t *self, const char *file, int descriptor, text_t *answer
 
 void broker_stop(broker_t *self); // begin to stop; again: at once
 
+// Try the program that now lies at our path, and let routes drain whose connections it cannot take over. 0:
+// broker_leaves soon; or -1 with the reason, and nothing has changed.
+int broker_upgrade(broker_t *self, text_t *error);
+bool broker_leaves(const broker_t *self); // nothing drains any more: leave the loop, save, and run the other program
+
 // --- for main ------------------------------------------------------------------
 
 typedef struct {
@@ -86,7 +93,11 @@ typedef struct {
 
 // Takes CONF. SETUP is borrowed for good.
 broker_t *broker_new(zloop_t *loop, conf_t **conf_p, const broker_setup_t *setup);
-int broker_start(broker_t *self, diag_t *diag);   // -1: nothing is left behind
+// BEFORE is what the program before has left, NULL: there was none. -1: nothing is left behind.
+int broker_start(broker_t *self, const record_t *before, diag_t *diag);
+void broker_save(broker_t *self, estate_t *to);        // all routes, which are closed then
+void broker_stay(broker_t *self, record_fields_t from); // the other program did not run: open them again
+void broker_settle(broker_t *self, size_t *routes, uint64_t *connections); // that are there now
 bool broker_stopped(const broker_t *self);        // every route is gone: leave the loop
 bool broker_draining(const broker_t *self);
 int64_t broker_age_ms(broker_t *self);            // the oldest unanswered sign of life of a route's thread

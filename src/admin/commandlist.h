@@ -20,6 +20,7 @@
     ROW("show route",         "ROUTE",        1, 1, READS,   ANSWERS, show_route,         "everything about one route") \
     ROW("show stats",         "[ROUTE]",      0, 1, READS,   ANSWERS, show_stats,         "messages, bytes, drops, blocked time") \
     ROW("show clients",       "[ROUTE]",      0, 1, READS,   ANSWERS, show_clients,       "who is connected") \
+    ROW("show services",      "ROUTE",        1, 1, READS,   ANSWERS, backing_show,       "what a queue knows of its services") \
     ROW("show subscriptions", "[ROUTE]",      0, 1, READS,   ANSWERS, show_subscriptions, "topics that are asked for now") \
     ROW("show values",        "ROUTE [PREFIX]", 1, 2, READS, ANSWERS, show_values,        "what a forwarder remembers, by topic") \
     ROW("show errors",        "",             0, 0, READS,   ANSWERS, errors_show,        "the latest warnings and errors") \
@@ -35,6 +36,7 @@
     ROW("clear counters",     "[ROUTE]",      0, 1, CHANGES, ANSWERS, act_clear,          "set to zero what show stats shows") \
     ROW("clear values",       "ROUTE [PREFIX]", 1, 2, CHANGES, ANSWERS, act_clear_values, "make a forwarder forget, by topic") \
     ROW("reload",             "",             0, 0, CHANGES, WAITS,   act_reload,         "read the file again, all or nothing") \
+    ROW("upgrade",            "",             0, 0, CUTS,    WAITS,   act_upgrade,        "go over to the program that is installed now") \
     ROW("tap",                TAP_ARGUMENTS,  1, 7, READS,   STREAMS, tapcommand_run,     "print messages as they pass") \
     ROW("stop",               "",             0, 0, CUTS,    ANSWERS, act_stop,           "drain and end; again: end at once") \
     ROW("record",             "ROUTE FILE",   0, 9, READS,   STREAMS, act_later,          NULL) \

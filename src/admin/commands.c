@@ -2,6 +2,7 @@
 #include "admin/commands.h"
 
 #include "admin/act.h"
+#include "admin/backing.h"
 #include "admin/commandlist.h"
 #include "admin/errors.h"
 #include "admin/show.h"
@@ -189,7 +190,7 @@ commands_run(broker_t *broker, const char *line, size_t size, const control_peer
 {
     word_t words[WORDS_MAX] = { { 0 } };
     char *copy = xcalloc(size + 1, 1), *shown = xstrndup(line, size);
-    request_t request = { .broker = broker, .descriptor = descriptor, .out = answer, .tap = tap, .leaving = leaving,
+    request_t request = { .broker = broker, .descriptor = descriptor, .who = who, .out = answer, .tap = tap, .leaving = leaving,
                           .result = COMMAND_DONE };
     memcpy(copy, line, size); // NUL bytes too, to find them
     const char *reason;

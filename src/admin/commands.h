@@ -21,6 +21,7 @@ typedef enum {
     COMMAND_DONE,   // ANSWER is whole
     COMMAND_FAILED, // likewise; it says `error: ` or {"error": ...}
     COMMAND_TAP,    // TAP says what to stream
+    COMMAND_WAITS,  // the answer comes when it is done, in JSON where TAP says so
     COMMAND_LEAVE,  // LEAVING says which route has to be gone first; then command_left makes the answer
 } command_result_t;
 

@@ -8,20 +8,19 @@
 #include "admin/control.h"
 #include "admin/answer.h"
 #include "admin/commands.h"
+#include "admin/controlsocket.h"
 #include "admin/problems.h"
 #include "admin/stats.h"
 #include "admin/tapper.h"
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
-#include "flow/ipcpath.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -49,6 +48,7 @@ struct session {
     bool dead;       // freed when the turn is over
     bool ended;      // has shut its side down: closed when all is sent
     bool line_ends_tap;
+    bool asked, asks_json; // for an upgrade, and waits for what becomes of it
     uint32_t events; // as registered
     char input[INPUT_MAX];
     size_t input_size;
@@ -64,8 +64,8 @@ struct session {
 struct control {
     zloop_t *loop;
     broker_t *broker;
-    char *path;
-    int lock, listener, epoll, timer;
+    controlsocket_t socket;
+    int epoll, timer;
     event_source_t source, taps_source;
     tapper_t *tapper;
     bool resting; // out of descriptors: not accepting until the next tick
@@ -185,6 +185,13 @@ begin_tap(control_t *self, session_t *client, tapping_conf_t *conf)
 }
 
 static void
+wait_for_upgrade(session_t *client, bool json)
+{
+    client->asked = true;
+    client->asks_json = json;
+}
+
+static void
 run_line(control_t *self, session_t *client, const char *line, size_t size)
 {
     tapping_conf_t tap = { 0 };
@@ -196,6 +203,8 @@ run_line(control_t *self, session_t *client, const char *line, size_t size)
         commands_run(self->broker, line, size, &client->who, client->passed, &client->output, &tap, &leaving);
     if (result == COMMAND_LEAVE)
         client->leaving = leaving;
+    else if (result == COMMAND_WAITS)
+        wait_for_upgrade(client, tap.json);
     else if (result == COMMAND_TAP)
         begin_tap(self, client, &tap);
     else
@@ -206,7 +215,7 @@ run_line(control_t *self, session_t *client, const char *line, size_t size)
 static bool
 is_busy(const session_t *client)
 {
-    return client->tapping || *client->leaving.route || waiting(client);
+    return client->tapping || client->asked || *client->leaving.route || waiting(client);
 }
 
 static bool
@@ -464,7 +473,7 @@ idlest(const control_t *self, counts_fn *counts, const control_peer_t *newcomer)
     session_t *found = NULL;
     int64_t limit = clock_mono_ms() - IDLE_MS;
     for (session_t *client = self->clients; client; client = client->next)
-        if (counts(client, newcomer) && !client->tapping && !*client->leaving.route && client->progress_ms < limit) {
+        if (counts(client, newcomer) && !client->tapping && !client->asked && !*client->leaving.route && client->progress_ms < limit) {
             found = client;
             limit = client->progress_ms;
         }
@@ -496,6 +505,25 @@ refuse_newcomer(int fd)
     close(fd);
 }
 
+static session_t *
+add_client(control_t *self, int fd, const control_peer_t *who)
+{
+    session_t *client = xcalloc(1, sizeof *client);
+    client->who = *who;
+    client->fd = fd;
+    client->passed = -1;
+    client->source = (event_source_t){ SOURCE_CLIENT, client };
+    client->progress_ms = clock_mono_ms();
+    client->events = EPOLLIN;
+    client->next = self->clients;
+    if (self->clients)
+        self->clients->previous = client;
+    self->clients = client;
+    self->count++;
+    watch_fd(self, EPOLL_CTL_ADD, fd, EPOLLIN, &client->source);
+    return client;
+}
+
 static void
 admit(control_t *self, int fd)
 {
@@ -509,34 +537,21 @@ admit(control_t *self, int fd)
         refuse_newcomer(fd);
         return;
     }
-    session_t *client = xcalloc(1, sizeof *client);
-    client->who = who;
-    client->fd = fd;
-    client->passed = -1;
-    client->source = (event_source_t){ SOURCE_CLIENT, client };
-    client->progress_ms = clock_mono_ms();
-    client->events = EPOLLIN;
-    client->next = self->clients;
-    if (self->clients)
-        self->clients->previous = client;
-    self->clients = client;
-    self->count++;
-    watch_fd(self, EPOLL_CTL_ADD, fd, EPOLLIN, &client->source);
-    log_client(EVENT_CONTROL_CLIENT, client);
+    log_client(EVENT_CONTROL_CLIENT, add_client(self, fd, &who));
 }
 
 static void
 rest(control_t *self, bool resting)
 {
     self->resting = resting;
-    watch_fd(self, EPOLL_CTL_MOD, self->listener, resting ? 0 : EPOLLIN, &self->source);
+    watch_fd(self, EPOLL_CTL_MOD, self->socket.fd, resting ? 0 : EPOLLIN, &self->source);
 }
 
 static void
 accept_clients(control_t *self)
 {
     for (int i = 0; i < ACCEPTS_MAX; i++) {
-        int fd = accept4(self->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        int fd = accept4(self->socket.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd == -1 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
             log_event(EVENT_CONTROL_ACCEPT, EVENT_PROSE("reason", strerror(errno)));
             rest(self, true);
@@ -553,7 +568,7 @@ is_over(const control_t *self)
 {
     broker_status_t status;
     broker_status(self->broker, &status);
-    return status.stopping && broker_stopped(self->broker);
+    return (status.stopping && broker_stopped(self->broker)) || broker_leaves(self->broker);
 }
 
 static void
@@ -610,6 +625,8 @@ on_tick(zloop_t *loop, int timer, void *arg)
     control_t *self = arg;
     int64_t now = clock_mono_ms();
     problems_tick(self->broker);
+    if (controlsocket_renew(&self->socket))
+        watch_fd(self, EPOLL_CTL_ADD, self->socket.fd, EPOLLIN, &self->source);
     if (self->resting)
         rest(self, false);
     look_at_taps(self);
@@ -625,61 +642,141 @@ on_tick(zloop_t *loop, int timer, void *arg)
     return 0;
 }
 
-// --- the socket ----------------------------------------------------------------------
+// --- all of it -----------------------------------------------------------------------
 
-static int
-open_socket(control_t *self, mode_t mode, gid_t group, char *reason, size_t size)
+// --- from one program to the next ------------------------------------------------------
+
+// Never used for anything else again.
+enum { TAG_PATH = 1, TAG_LISTENER, TAG_CLIENT, TAG_FD, TAG_INPUT, TAG_OUTPUT, TAG_ENDED, TAG_ASKED, TAG_JSON };
+
+static void
+save_client(const session_t *client, estate_t *to)
 {
-    self->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (self->listener == -1) {
-        snprintf(reason, size, "%s", strerror(errno));
-        return -1;
-    }
-    if (ipcpath_bind(self->listener, self->path, mode, group, reason, size) == -1)
-        return -1;
-    if (listen(self->listener, SOMAXCONN) == -1) {
-        snprintf(reason, size, "%s", strerror(errno));
-        unlink(self->path);
-        return -1;
-    }
-    return 0;
+    size_t opened = record_open(&to->record, TAG_CLIENT);
+    estate_fd(to, TAG_FD, client->fd);
+    record_bytes(&to->record, TAG_INPUT, client->input, client->input_size);
+    if (waiting(client))
+        record_bytes(&to->record, TAG_OUTPUT, client->output.data + client->sent, waiting(client));
+    record_number(&to->record, TAG_ENDED, client->ended);
+    record_number(&to->record, TAG_ASKED, client->asked);
+    record_number(&to->record, TAG_JSON, client->asks_json);
+    record_close(&to->record, opened);
 }
 
-// /run/zbroker is the unit's to make; started by hand it may be missing.
-static void
-make_folder(const char *path)
+void
+control_save(const control_t *self, estate_t *to)
 {
-    char *folder = xstrdup(path);
-    char *slash = strrchr(folder, '/');
-    if (slash && slash != folder) {
-        *slash = '\0';
-        if (mkdir(folder, 0755) == 0)
-            log_event(EVENT_CONTROL_FOLDER, EVENT_TEXT("path", folder));
+    size_t opened = record_open(&to->record, ESTATE_CONTROL);
+    record_text(&to->record, TAG_PATH, self->socket.path);
+    estate_fd(to, TAG_LISTENER, self->socket.fd);
+    for (const session_t *client = self->clients; client; client = client->next)
+        if (!client->tapping)
+            save_client(client, to);
+    record_close(&to->record, opened);
+}
+
+static bool
+is_set(record_fields_t from, unsigned tag)
+{
+    record_field_t field;
+    uint64_t number = 0;
+    return record_find(from, tag, &field) && record_to_number(&field, 1, &number) && number;
+}
+
+static void
+restore_client(control_t *self, record_fields_t from)
+{
+    control_peer_t who;
+    record_field_t field;
+    int fd = estate_find_fd(from, TAG_FD);
+    if (fd == -1)
+        return;
+    if (!read_peer(fd, &who)) {
+        close(fd);
+        return;
     }
-    free(folder);
+    session_t *client = add_client(self, fd, &who);
+    if (record_find(from, TAG_INPUT, &field) && field.size <= sizeof client->input) {
+        memcpy(client->input, field.at, field.size);
+        client->input_size = field.size;
+    }
+    if (record_find(from, TAG_OUTPUT, &field))
+        text_bytes(&client->output, field.at, field.size);
+    client->ended = is_set(from, TAG_ENDED);
+    client->asked = is_set(from, TAG_ASKED);
+    client->asks_json = is_set(from, TAG_JSON);
+    settle(self, client);
+}
+
+static void
+restore_clients(control_t *self, record_fields_t from)
+{
+    record_field_t field;
+    while (record_next(&from, &field))
+        if (field.tag == TAG_CLIENT)
+            restore_client(self, record_inside(&field));
+}
+
+// The descriptor that listens at PATH, or -1. Its file is moved to no other place: a path that has changed is bound anew.
+static int
+find_listener(record_fields_t from, const char *path)
+{
+    record_field_t field;
+    int fd = estate_find_fd(from, TAG_LISTENER);
+    if (fd == -1 || !record_find(from, TAG_PATH, &field))
+        return fd;
+    if (field.size == strlen(path) && memcmp(field.at, path, field.size) == 0)
+        return fd;
+    close(fd);
+    char *before = record_to_text(&field, COMMAND_LINE_MAX);
+    if (before)
+        unlink(before);
+    free(before);
+    return -1;
+}
+
+void
+control_answer(control_t *self, const char *lines, const char *json, const char *failure)
+{
+    for (session_t *client = self->clients, *next; client; client = next) {
+        next = client->next;
+        if (!client->asked)
+            continue;
+        client->asked = false;
+        if (failure)
+            answer_refuse(&client->output, client->asks_json, failure);
+        else
+            text_add(&client->output, "%s\n", client->asks_json ? json : lines);
+        text_char(&client->output, '\n');
+        advance(self, client);
+        settle(self, client);
+    }
+    bury(self);
 }
 
 control_t *
-control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_t group, diag_t *diag)
+control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_t group, const record_t *before, diag_t *diag)
 {
+    record_field_t field;
+    record_fields_t from = { 0 };
+    if (before && record_find(record_fields(before), ESTATE_CONTROL, &field))
+        from = record_inside(&field);
     char reason[256] = "";
     control_t *self = xcalloc(1, sizeof *self);
-    *self = (control_t){ .loop = loop, .broker = broker, .path = xstrdup(path), .lock = -1, .listener = -1, .epoll = -1, .timer = -1 };
+    *self = (control_t){ .loop = loop, .broker = broker, .epoll = -1, .timer = -1 };
     self->source = (event_source_t){ SOURCE_LISTENER, NULL };
     self->taps_source = (event_source_t){ SOURCE_TAPS, NULL };
     self->tapper = tapper_new(broker);
-    make_folder(path);
-    self->lock = ipcpath_lock(path, reason, sizeof reason);
-    if (self->lock == -1 || ipcpath_clear(path, reason, sizeof reason) == -1 || open_socket(self, mode, group, reason, sizeof reason) == -1) {
+    controlsocket_t *socket = &self->socket;
+    if (controlsocket_open(socket, path, mode, group, find_listener(from, path), reason, sizeof reason) == -1) {
+        int error = errno;
         diag_error(diag, (place_t){ 0 }, "control %s: %s", path, reason);
-        if (self->listener != -1)
-            close(self->listener);
-        self->listener = -1; // nothing of ours is at PATH
+        diag_cause(diag, error);
         control_destroy(&self);
         return NULL;
     }
     self->epoll = epoll_create1(EPOLL_CLOEXEC);
-    watch_fd(self, EPOLL_CTL_ADD, self->listener, EPOLLIN, &self->source);
+    watch_fd(self, EPOLL_CTL_ADD, self->socket.fd, EPOLLIN, &self->source);
     watch_fd(self, EPOLL_CTL_ADD, tapper_fd(self->tapper), EPOLLIN, &self->taps_source);
     zmq_pollitem_t item = { .fd = self->epoll, .events = ZMQ_POLLIN };
     if (self->epoll == -1 || zloop_poller(loop, &item, on_events, self) == -1) {
@@ -689,15 +786,14 @@ control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_
     }
     self->timer = zloop_timer(loop, TICK_MS, 0, on_tick, self);
     broker_on_left(broker, see_route_left, self);
+    restore_clients(self, from);
     return self;
 }
 
 int
 control_chmod(control_t *self, mode_t mode, gid_t group)
 {
-    if (group != (gid_t)-1 && chown(self->path, (uid_t)-1, group) == -1)
-        return -1;
-    return chmod(self->path, mode);
+    return controlsocket_chmod(&self->socket, mode, group);
 }
 
 int64_t
@@ -739,12 +835,6 @@ control_destroy(control_t **self_p)
         zloop_poller_end(self->loop, &item);
         close(self->epoll);
     }
-    if (self->listener != -1) {
-        unlink(self->path);
-        close(self->listener);
-    }
-    if (self->lock != -1)
-        ipcpath_unlock(self->path, &self->lock);
-    free(self->path);
+    controlsocket_close(&self->socket);
     free(self);
 }

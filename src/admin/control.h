@@ -27,8 +27,14 @@
 typedef struct control control_t;
 
 // Listen at PATH by the rules of flow/ipcpath.h, GROUP (gid_t)-1 for the
-// process's own. Everything else is borrowed. NULL with the reason in DIAG.
-control_t *control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_t group, diag_t *diag);
+// process's own. BEFORE is what the program before has left: its clients stay; NULL:
+// there was none. Everything else is borrowed. NULL with the reason in DIAG.
+control_t *control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_t group, const record_t *before,
+                       diag_t *diag);
+
+// An upgrade: all but taps, which end; and what becomes of it, for the client that has asked: FAILURE, or as LINES or JSON.
+void control_save(const control_t *self, estate_t *to);
+void control_answer(control_t *self, const char *lines, const char *json, const char *failure);
 
 // Mode and group of a running socket, after a reload. 0, or -1 with errno.
 int control_chmod(control_t *self, mode_t mode, gid_t group);

@@ -533,13 +533,14 @@ listen_at(const struct addrinfo *address)
 
 // 0, or -1 with the reason.
 static int
-open_listener(http_t *self, int port, const char **reason)
+bind_listener(http_t *self, int port, const char **reason)
 {
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE }, *found = NULL;
     char service[16];
     snprintf(service, sizeof service, "%d", port);
     int rc = getaddrinfo(strcmp(self->host, "*") == 0 ? NULL : self->host, service, &hints, &found);
     if (rc != 0) {
+        errno = rc == EAI_SYSTEM ? errno : EADDRNOTAVAIL;
         *reason = rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc);
         return -1;
     }
@@ -550,9 +551,18 @@ open_listener(http_t *self, int port, const char **reason)
                 self->listener = listen_at(at);
     *reason = strerror(errno);
     freeaddrinfo(found);
+    return self->listener == -1 ? -1 : 0;
+}
+
+static int
+open_listener(http_t *self, int port, int before, const char **reason)
+{
     struct sockaddr_storage bound;
     socklen_t length = sizeof bound;
-    if (self->listener == -1 || getsockname(self->listener, (struct sockaddr *)&bound, &length) == -1)
+    self->listener = before;
+    if (self->listener == -1 && bind_listener(self, port, reason) == -1)
+        return -1;
+    if (getsockname(self->listener, (struct sockaddr *)&bound, &length) == -1)
         return -1;
     self->port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port : ((struct sockaddr_in *)&bound)->sin_port);
     return 0;
@@ -606,15 +616,18 @@ without_brackets(const char *host)
 }
 
 http_t *
-http_new(zloop_t *loop, broker_t *broker, const char *host, int port, diag_t *diag)
+http_new(zloop_t *loop, broker_t *broker, const char *host, int port, int before, diag_t *diag)
 {
     http_t *self = xcalloc(1, sizeof *self);
     const char *reason = NULL;
     *self = (http_t){ .loop = loop, .broker = broker, .host = without_brackets(host), .listener = -1, .epoll = -1, .timer = -1, .soon = -1 };
     gethostname(self->hostname, sizeof self->hostname - 1);
-    if (open_listener(self, port, &reason) == 0 && open_daemon(self) == 0)
+    if (open_listener(self, port, before, &reason) == 0 && open_daemon(self) == 0)
         return self;
-    diag_error(diag, (place_t){ 0 }, "http %s:%d: %s", host, port, self->listener == -1 ? reason : strerror(errno));
+    int error = errno;
+    const char *cure = error == EACCES && port < IPPORT_RESERVED ? ": ports below 1024 need CAP_NET_BIND_SERVICE, see SERVICE in zbroker(8)" : "";
+    diag_error(diag, (place_t){ 0 }, "http %s:%d: %s%s", host, port, self->listener == -1 ? reason : strerror(error), cure);
+    diag_cause(diag, error);
     http_destroy(&self);
     return NULL;
 }
@@ -623,6 +636,12 @@ int
 http_port(const http_t *self)
 {
     return self->port;
+}
+
+int
+http_listener(const http_t *self)
+{
+    return self->listener;
 }
 
 void
@@ -652,9 +671,9 @@ http_destroy(http_t **self_p)
 #else // built without libmicrohttpd
 
 http_t *
-http_new(zloop_t *loop, broker_t *broker, const char *host, int port, diag_t *diag)
+http_new(zloop_t *loop, broker_t *broker, const char *host, int port, int before, diag_t *diag)
 {
-    (void)loop, (void)broker;
+    (void)loop, (void)broker, (void)before;
     diag_error(diag, (place_t){ 0 }, "http %s:%d: this zbroker was built without HTTP (libmicrohttpd)", host, port);
     return NULL;
 }
@@ -664,6 +683,13 @@ http_port(const http_t *self)
 {
     (void)self;
     return 0;
+}
+
+int
+http_listener(const http_t *self)
+{
+    (void)self;
+    return -1;
 }
 
 void

@@ -24,8 +24,10 @@ typedef struct http http_t;
 
 // HOST is a name, an address (brackets allowed) or "*"; PORT 0: any. Everything
 // is borrowed. NULL with the reason in DIAG, also where zbroker was built
-// without libmicrohttpd.
-http_t *http_new(zloop_t *loop, broker_t *broker, const char *host, int port, diag_t *diag);
+// without libmicrohttpd. BEFORE listens already, as the program before was told to; -1: there is none.
+http_t *http_new(zloop_t *loop, broker_t *broker, const char *host, int port, int before, diag_t *diag);
+
+int http_listener(const http_t *self);
 
 int http_port(const http_t *self); // as bound
 void http_destroy(http_t **self_p);

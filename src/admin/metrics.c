@@ -320,7 +320,7 @@ static const metric_t metrics[] = {
     { "zbroker_handshake_failures_total", "counter", "Connections that failed before the first message, by reason.", write_handshakes, offsetof(side_counters_t, handshake_failures), 0 },
     { "zbroker_cut_total", "counter", "Connections that zbroker ended after their handshake, by reason.", write_cut, offsetof(side_counters_t, cut), 0 },
     { "zbroker_heartbeat_timeouts_total", "counter", "Peers of a side that gave no sign of life in time.", OF_SIDE(heartbeat_timeouts, TRAFFIC) },
-    { "zbroker_auth_total", "counter", "Decisions about peers that asked to be let in.", write_auth, 0, 0 },
+    { "zbroker_auth_total", "counter", "Authentication decisions, by result.", write_auth, 0, 0 },
     { "zbroker_subscriptions", "gauge", "Topics that the subscribers of a route ask for now.", OF_ROUTE(subscriptions) },
     { "zbroker_remembered_messages", "gauge", "Messages that a route keeps for subscribers to come now.", OF_ROUTE(remembered_messages) },
     { "zbroker_remembered_bytes", "gauge", "Payload bytes of the messages that a route keeps for subscribers to come now.", OF_ROUTE(remembered_bytes) },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 // parts.h - what the broker is made of. Only for the files that are the broker:
-// broker, slot, retire, ready, takeover, reload, verbs, connected and guarding.
-// Everybody else has broker.h.
+// broker, slot, retire, ready, takeover, reload, succession, verbs, connected and
+// guarding. Everybody else has broker.h.
 
 #ifndef ZB_PARTS_H
 #define ZB_PARTS_H
@@ -21,6 +21,7 @@ typedef struct {
     char *failure;
     bool opening_later;    // the one before must be gone first
     listeners_t waiting;   // for that: what is bound already, so that nobody is refused meanwhile
+    record_t luggage;      // of the route before, for the next one that runs here
     int64_t started_wall_ns;
     rates_t rates;
 } slot_t;
@@ -51,6 +52,7 @@ struct broker {
     size_t count, room;
     retired_t *retired;
     int64_t stop_ms;       // deadline of the stop
+    bool leaving;          // another program takes over as soon as nothing drains any more
     logins_t *logins;
     broker_status_t status;
     text_t reload_problems;

@@ -16,7 +16,7 @@ enum { WINDOW_SECONDS = 60 };
 // --- the last minute -----------------------------------------------------------
 
 // What is counted over the last minute, per route.
-enum { TREND_DROPPED, TREND_CAPTURE, TREND_HANDSHAKES, TRENDS };
+enum { TREND_DROPPED, TREND_EPISODES, TREND_CAPTURE, TREND_HANDSHAKES, TRENDS };
 
 typedef struct trend {
     struct trend *next;
@@ -28,12 +28,20 @@ typedef struct trend {
 
 static trend_t *trends;
 
+// Of a full subscriber libzmq tells that it loses messages, not how many.
+static bool
+is_episode(const route_conf_t *conf, drop_reason_t reason)
+{
+    int type = conf->sides[SIDE_BACKEND].type;
+    return reason == DROP_HWM && conf->engine != ENGINE_WIRE && (type == ZMQ_XPUB || type == ZMQ_PUB);
+}
+
 static void
 read_totals(const broker_route_t *route, uint64_t totals[TRENDS])
 {
     memset(totals, 0, sizeof(uint64_t) * TRENDS);
     for (int i = 0; i < DROP_REASONS; i++)
-        totals[TREND_DROPPED] += counter_get(&route->counters->dropped[i]);
+        totals[is_episode(route->conf, (drop_reason_t)i) ? TREND_EPISODES : TREND_DROPPED] += counter_get(&route->counters->dropped[i]);
     totals[TREND_CAPTURE] = counter_get(&route->counters->capture_dropped);
     for (int side = 0; side < SIDES; side++)
         for (int i = 0; i < HANDSHAKE_REASONS; i++)
@@ -159,6 +167,13 @@ is_lonely(const broker_route_t *route, side_t side)
     return peers_are_visible(&route->conf->sides[side]) && counter_get(&route->counters->sides[side].connections) == 0;
 }
 
+static bool
+is_full(const broker_route_t *route, side_t side)
+{
+    uint64_t limit = (uint64_t)route->conf->sides[side].max_clients;
+    return limit && counter_get(&route->counters->sides[side].connections) >= limit;
+}
+
 static void
 running_problems(problems_t *self, const broker_route_t *route)
 {
@@ -170,6 +185,9 @@ running_problems(problems_t *self, const broker_route_t *route)
         problem(self, PROBLEM_ERROR, "blocked: the %s has taken no messages for %.0f s", side_name(blocked.side), blocked.seconds);
     else if (route->blocked_share > 0.5)
         problem(self, PROBLEM_WARNING, "blocked %.0f %% of the last minute", route->blocked_share * 100);
+    for (int side = SIDE_FRONTEND; side < SIDES; side++)
+        if (is_full(route, (side_t)side))
+            problem(self, PROBLEM_WARNING, "the %s is full (max_clients): newcomers wait", side_name((side_t)side));
     for (int side = SIDE_FRONTEND; side <= SIDE_BACKEND; side++)
         if (is_lonely(route, (side_t)side) && !(waits && blocked.side == (side_t)side))
             problem(self, PROBLEM_INFO, "nothing is connected to the %s", side_name((side_t)side));
@@ -179,17 +197,18 @@ static void
 minute_problems(problems_t *self, const broker_route_t *route)
 {
     static const struct {
-        const char *one, *many;
+        const char *one, *many, *more;
     } words[TRENDS] = {
-        [TREND_DROPPED] = { "message was dropped", "messages were dropped" },
-        [TREND_CAPTURE] = { "message was missed by the capture", "messages were missed by the capture" },
-        [TREND_HANDSHAKES] = { "connection was refused", "connections were refused" },
+        [TREND_DROPPED] = { "message was dropped", "messages were dropped", "" },
+        [TREND_EPISODES] = { "time messages were dropped", "times messages were dropped", "; libzmq does not tell how many" },
+        [TREND_CAPTURE] = { "message was missed by the capture", "messages were missed by the capture", "" },
+        [TREND_HANDSHAKES] = { "connection was refused", "connections were refused", "" },
     };
     uint64_t growth[TRENDS];
     read_growth(route, growth);
     for (int i = 0; i < TRENDS; i++)
         if (growth[i])
-            problem(self, PROBLEM_WARNING, "%" PRIu64 " %s in the last minute", growth[i], growth[i] == 1 ? words[i].one : words[i].many);
+            problem(self, PROBLEM_WARNING, "%" PRIu64 " %s in the last minute%s", growth[i], growth[i] == 1 ? words[i].one : words[i].many, words[i].more);
 }
 
 static void

@@ -133,8 +133,8 @@ note_reload(broker_t *self, bool ok, diag_t *diag)
 int
 broker_reload(broker_t *self, text_t *answer)
 {
-    if (self->status.stopping) {
-        text_add(answer, "the process is stopping\n");
+    if (self->status.stopping || self->leaving) {
+        text_add(answer, self->leaving ? "an upgrade is under way\n" : "the process is stopping\n");
         return -1;
     }
     service_reloading();

@@ -124,7 +124,7 @@ on_finished(zloop_t *loop, zmq_pollitem_t *item, void *arg)
         slot_look_for_failure(self->slots[i]);
     if (self->status.stopping)
         retire_heads(self);
-    return self->status.stopping && broker_stopped(self) ? -1 : 0;
+    return (self->status.stopping && broker_stopped(self)) || broker_leaves(self) ? -1 : 0;
 }
 
 int

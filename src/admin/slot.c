@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
+#include "flow/luggage.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,7 @@ slot_free(broker_t *self, slot_t *slot)
 {
     slot_give_up_conf(self, &slot->conf);
     listeners_close(&slot->waiting, false);
+    luggage_drop(&slot->luggage);
     free(slot->counters);
     free(slot->failure);
     rates_free(&slot->rates);
@@ -120,6 +122,8 @@ log_started(const slot_t *slot, const char *how)
 int
 slot_run(const broker_t *self, slot_t *slot, const char *event)
 {
+    if (slot->luggage.data)
+        route_take(slot->route, &slot->luggage);
     if (route_run(slot->route, self->over) == -1) {
         log_event(EVENT_ROUTE_THREAD, EVENT_TEXT("route", slot->conf->name), EVENT_PROSE("reason", strerror(errno)));
         return -1;

@@ -237,6 +237,7 @@ stats_status(json_t *json, broker_t *broker)
     json_uint(json, "failure", status.reloads_failure);
     json_object_end(json);
     json_bool(json, "stopping", status.stopping);
+    json_bool(json, "full", status.full);
     json_rounded(json, "cpu_seconds", process.cpu_seconds);
     json_int(json, "rss_bytes", process.rss_bytes);
     json_uint(json, "message_bytes", status.message_bytes);

@@ -68,6 +68,15 @@ print_reload_problems(request_t *request)
 }
 
 static void
+print_full(request_t *request)
+{
+    broker_status_t status;
+    broker_status(request->broker, &status);
+    if (status.full)
+        text_add(request->out, "warning: the process is full (max_clients, or no more descriptors): newcomers wait\n");
+}
+
+static void
 print_problems(request_t *request)
 {
     broker_route_t route;
@@ -94,6 +103,7 @@ status_show(request_t *request)
     print_status(request);
     // Its first line never looks like a failure: print_status has gone before.
     print_reload_problems(request);
+    print_full(request);
     print_problems(request);
 }
 

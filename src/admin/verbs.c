@@ -97,6 +97,8 @@ broker_verb(broker_t *self, verb_t verb, const char *route, text_t *error)
         return -1;
     if (self->status.stopping)
         return refuse(error, slot, "is stopping with the process");
+    if (self->leaving)
+        return refuse(error, slot, "is being handed over to another program");
     const verb_row_t *row = &verbs[verb];
     return row->act ? row->act(self, slot, error) : set_mode(slot, row, error);
 }

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ typedef struct {
     int line;
     int column;
     size_t order; // as added
+    bool quotable;
 } entry_t;
 
 struct diag {
@@ -32,6 +34,8 @@ struct diag {
     size_t seen_room;
     size_t totals[2]; // by level
     bool sorted;
+    bool secretive; // no line is quoted
+    bool denied;
 };
 
 diag_t *
@@ -78,18 +82,25 @@ file_index(diag_t *self, const char *file)
     return self->file_count++;
 }
 
+// "FILE:LINE:COLUMN: ", as much of it as there is.
+static void
+add_place(text_t *text, place_t place)
+{
+    if (!place.file)
+        return;
+    text_add(text, "%s:", place.file);
+    if (place.line > 0)
+        text_add(text, "%d:", place.line);
+    if (place.line > 0 && place.column > 0)
+        text_add(text, "%d:", place.column);
+    text_char(text, ' ');
+}
+
 static char *
 whole_line(place_t place, diag_level_t level, size_t *message, const char *format, va_list args)
 {
     text_t raw = { 0 }, line = { 0 };
-    if (place.file) {
-        text_add(&raw, "%s:", place.file);
-        if (place.line > 0)
-            text_add(&raw, "%d:", place.line);
-        if (place.line > 0 && place.column > 0)
-            text_add(&raw, "%d:", place.column);
-        text_char(&raw, ' ');
-    }
+    add_place(&raw, place);
     text_add(&raw, "%s: ", level == DIAG_ERROR ? "error" : "warning");
     text_shown(&line, raw.data, raw.size);
     *message = line.size;
@@ -121,6 +132,7 @@ add(diag_t *self, diag_level_t level, place_t place, const char *format, va_list
         .line = place.line,
         .column = place.column,
         .order = self->count,
+        .quotable = !self->secretive,
     };
     self->count++;
     self->totals[level]++;
@@ -143,6 +155,37 @@ diag_warning(diag_t *self, place_t place, const char *format, ...)
     va_start(args, format);
     add(self, DIAG_WARNING, place, format, args);
     va_end(args);
+}
+
+void
+diag_quote(diag_t *self, bool may)
+{
+    self->secretive = !may;
+}
+
+void
+diag_adopt(diag_t *self, place_t place, const char *subject, diag_t *from)
+{
+    diag_item_t item;
+    for (size_t i = 0; diag_at(from, i, &item); i++) {
+        text_t text = { 0 };
+        add_place(&text, item.place);
+        text_add(&text, "%s", item.message);
+        (item.level == DIAG_ERROR ? diag_error : diag_warning)(self, place, "%s: %s", subject, text.data);
+        text_free(&text);
+    }
+}
+
+void
+diag_cause(diag_t *self, int error)
+{
+    self->denied |= error == EACCES || error == EPERM;
+}
+
+bool
+diag_denied(const diag_t *self)
+{
+    return self->denied;
 }
 
 size_t
@@ -190,7 +233,7 @@ diag_at(diag_t *self, size_t i, diag_item_t *item)
         return false;
     const entry_t *entry = &self->entries[i];
     *item = (diag_item_t){ entry->text, entry->text + entry->message, entry->level,
-                           { self->files[entry->file], entry->line, entry->column } };
+                           { self->files[entry->file], entry->line, entry->column }, entry->quotable };
     return true;
 }
 

@@ -31,6 +31,18 @@ diag_t *diag_new(void);
 void diag_error(diag_t *self, place_t place, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void diag_warning(diag_t *self, place_t place, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+// Each problem of FROM, which is about a file that a line at PLACE names, as one of that line:
+// "SUBJECT: FILE:LINE:COLUMN: TEXT".
+void diag_adopt(diag_t *self, place_t place, const char *subject, diag_t *from);
+
+// Problems that are added from now on: may their lines be quoted? At first they may. What is not understood may be a
+// secret in a file that was named by mistake.
+void diag_quote(diag_t *self, bool may);
+
+// ERROR is the errno behind the problem just added. Was it anywhere a permission that is missing?
+void diag_cause(diag_t *self, int error);
+bool diag_denied(const diag_t *self);
+
 size_t diag_errors(const diag_t *self);
 size_t diag_warnings(const diag_t *self);
 
@@ -44,6 +56,7 @@ typedef struct {
     const char *message; // its end, behind "error: " or "warning: "
     diag_level_t level;
     place_t place;
+    bool quotable;       // its line may be shown
 } diag_item_t;
 bool diag_at(diag_t *self, size_t i, diag_item_t *item);
 

@@ -24,12 +24,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// In the order of the table, which is the order of zbroker(8).
+// In the order of the table, which is the order of zbroker-events(7).
 typedef enum {
     EVENT_READY,
     EVENT_STOPPING,
     EVENT_HURRY,
     EVENT_STOPPED,
+    EVENT_UPGRADE,
+    EVENT_UPGRADED,
+    EVENT_UPGRADE_FAILED,
+    EVENT_UPGRADE_UNKNOWN,
     EVENT_MAX_CLIENTS,
     EVENT_PROCESS_FULL,
     EVENT_PROCESS_ROOM,
@@ -67,6 +71,7 @@ typedef enum {
     EVENT_CLIENT_CUT,
     EVENT_CLIENT_SLOW,
     EVENT_CLIENT_LOST,
+    EVENT_HANDOVER_LOST,
     EVENT_REQUEUED,
     EVENT_CLIENT_REFUSED,
     EVENT_HANDSHAKE_FAILED,
@@ -89,6 +94,8 @@ typedef enum {
     EVENT_CONTROL_REFUSED,
     EVENT_CONTROL_ACCEPT,
     EVENT_CONTROL_FOLDER,
+    EVENT_CONTROL_GONE,
+    EVENT_CONTROL_ANEW,
     EVENT_CONTROL_MODE,
     EVENT_HTTP_ACCEPT,
     EVENT_HTTP_MESSAGE,

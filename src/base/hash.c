@@ -16,6 +16,22 @@ make_keys(void)
     randombytes_buf(&number_key, sizeof number_key);
 }
 
+void
+hash_keys(unsigned char keys[HASH_KEYS])
+{
+    pthread_once(&once, make_keys);
+    memcpy(keys, bytes_key, sizeof bytes_key);
+    memcpy(keys + sizeof bytes_key, &number_key, sizeof number_key);
+}
+
+void
+hash_use_keys(const unsigned char keys[HASH_KEYS])
+{
+    pthread_once(&once, make_keys);
+    memcpy(bytes_key, keys, sizeof bytes_key);
+    memcpy(&number_key, keys + sizeof bytes_key, sizeof number_key);
+}
+
 uint64_t
 hash_bytes(const void *bytes, size_t size)
 {

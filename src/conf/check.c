@@ -131,7 +131,7 @@ resolve_route_rows(const check_t *self)
         char reason[128];
         size_t offset;
         bool idle = row->kind == KEY_SOCKET_TYPE ? route->pattern->frontend != -1
-                                                 : row->flags & KEY_WIRE && route->engine != ENGINE_WIRE;
+                                                 : (row->flags & KEY_WIRE && route->engine != ENGINE_WIRE) || !fit_route_row(route, row);
         if (idle)
             continue;
         if (slot->count)
@@ -223,6 +223,7 @@ check_route(const check_t *self)
         fit_transports(self, which);
     }
     fit_keys(self);
+    fit_route_rows(self);
     if (route->engine != ENGINE_WIRE)
         fit_without_wire(self);
     secure_check_unused(self);
@@ -244,6 +245,7 @@ load_route(conf_t *conf, const raw_section_t *section, given_slots_t *defaults, 
     check_t self = {
         .diag = diag, .section = section, .route = route, .own = xcalloc(1, sizeof(given_slots_t)), .defaults = defaults
     };
+    self.own->damaged = section->damaged;
     for (size_t i = 0; i < section->count; i++)
         given_take(&self, self.own, &section->items[i]);
     check_route(&self);
@@ -259,6 +261,7 @@ check_all(conf_t *conf, const raw_t *raw, diag_t *diag)
 {
     given_slots_t *defaults = xcalloc(1, sizeof *defaults);
     check_t self = { .diag = diag, .section = &raw->sections[1] };
+    defaults->damaged = raw->sections[1].damaged;
     process_load(conf, &raw->sections[0], diag);
     for (size_t i = 0; i < raw->sections[1].count; i++)
         given_take(&self, defaults, &raw->sections[1].items[i]);

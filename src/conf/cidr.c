@@ -71,6 +71,19 @@ read_one(const char *word, cidr_t *net, char *reason, size_t size)
     return 0;
 }
 
+// Is there a network and a blank before the end of WORD? Where the blank is, else 0.
+static size_t
+lone_network(const char *word, size_t size)
+{
+    char reason[120];
+    cidr_t net;
+    size_t blank = strcspn(word, " \t,");
+    char *first = xstrndup(word, blank);
+    bool is_network = blank < size && read_one(first, &net, reason, sizeof reason) == 0;
+    free(first);
+    return is_network ? blank : 0;
+}
+
 int
 cidr_parse(cidrs_t *self, const char *text, char *reason, size_t size, size_t *offset)
 {
@@ -90,8 +103,13 @@ cidr_parse(cidrs_t *self, const char *text, char *reason, size_t size, size_t *o
         cidr_t net;
         int result = read_one(word, &net, reason, size);
         free(word);
-        if (result == -1)
+        if (result == -1) {
+            size_t blank = lone_network(at, used);
+            if (blank)
+                snprintf(reason, size, "a comma is missing, as in 10.0.0.0/8, fd00::1");
+            *offset += blank;
             return -1;
+        }
         mem_grow(self->at, self->count, self->room);
         self->at[self->count++] = net;
         if (!at[length])

@@ -72,6 +72,19 @@ side_option(const side_conf_t *side, const char *key, int64_t otherwise)
     return otherwise;
 }
 
+const setting_t *
+side_setting(const route_conf_t *route, side_t side, const char *key)
+{
+    const char *prefix = side_name(side);
+    size_t length = strlen(prefix);
+    for (size_t i = 0; i < route->settings.count; i++) {
+        const char *name = route->settings.at[i].key;
+        if (strncmp(name, prefix, length) == 0 && name[length] == '_' && strcmp(name + length + 1, key) == 0)
+            return &route->settings.at[i];
+    }
+    return NULL;
+}
+
 const route_conf_t *
 conf_route(const conf_t *self, const char *name)
 {

@@ -27,6 +27,8 @@ typedef struct {
     char *value;      // canonical
     reload_t reload;
     bool is_default;
+    place_t place;       // of the value, where a line of the file gives it
+    const char *written; // the key in that line, which may have no side; NULL: no line
 } setting_t;
 
 typedef struct {
@@ -51,7 +53,6 @@ typedef enum { SECURITY_UNSET, SECURITY_NONE, SECURITY_PLAIN, SECURITY_CURVE, SE
 // Who may come in. Paths are as written, relative ones to the file's folder resolved.
 typedef struct {
     security_t mechanism;
-    place_t place;
     char *server_cert, *client_certs; // client_certs: a folder, or "any"
     char *client_cert, *peer_cert;
     char *users;
@@ -81,6 +82,9 @@ typedef struct {
     int64_t stall_timeout_ms;
 } side_conf_t;
 
+// Which of a queue's services, or a streamer's workers, gets the next message; engine wire.
+typedef enum { DISPATCH_ROUND_ROBIN, DISPATCH_LEAST, DISPATCH_READY } dispatch_t;
+
 typedef enum { ENGINE_ZMQ, ENGINE_WIRE, ENGINE_ZMQ_PROXY, ENGINES, ENGINE_AUTO = ENGINES } engine_t;
 
 typedef struct {
@@ -95,6 +99,10 @@ typedef struct {
     int64_t batch_us, batch_min;      // 0: off
     int64_t queue_bytes, message_size; // 0: not given; else they make the high-water marks
     int64_t max_subscriptions_total;  // engine wire
+    dispatch_t dispatch;              // engine wire, as are the next three
+    int64_t backend_window;           // unanswered requests at each service; 0: no limit
+    int64_t backend_retries;          // of a request that its service did not answer
+    int64_t reply_timeout_ms;         // 0: none
     int64_t last_value, topic_end;    // topics whose last message it keeps, 0: none; the byte where a topic ends, -1: none
     bool durable;                     // subscribers with a name: what is kept of them while they are away, and how much
     int64_t durable_messages, durable_bytes, durable_time_ms;
@@ -165,6 +173,7 @@ bool settings_have(const settings_t *settings, const setting_t *wanted); // this
 size_t side_multicasts(const side_conf_t *side); // its multicast endpoints: a group neither connects nor subscribes
 bool side_has_endpoint(const side_conf_t *side, const char *text, bool connect);
 int64_t side_option(const side_conf_t *side, const char *key, int64_t otherwise); // the number that a socket option is set to
+const setting_t *side_setting(const route_conf_t *route, side_t side, const char *key); // NULL: the side does not have it
 const route_conf_t *conf_route(const conf_t *self, const char *name); // NULL: none
 size_t conf_endpoints(const conf_t *self);                            // of all routes, capture included
 

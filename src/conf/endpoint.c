@@ -170,7 +170,7 @@ read_port(const parse_t *self, const char *at, size_t length, bool local, int *p
     if (*wildcard)
         return local ? 0 : fail(self, at, "a free port can be bound, not connected to; write a number");
     if (!digits && length < sizeof text)
-        return fail(self, at, "\"%s\" is not a port, 1 to 65535", text);
+        return fail(self, at, "\"%s\" is not a port, 1 to 65535%s", text, local ? ", or * for a free one" : "");
     if (!digits || units_number(text, &number) != 0 || number < 1 || number > 65535)
         return fail(self, at, "port %.*s is out of range, 1 to 65535", (int)(length > 20 ? 20 : length), at);
     *port = (int)number;
@@ -539,6 +539,24 @@ endpoint_clash(const endpoint_t *a, const endpoint_t *b)
     if (transport_is_over_tcp(a->transport) && transport_is_over_tcp(b->transport))
         return a->port == b->port && hosts_clash(a->host, b->host);
     return strcmp(a->text, b->text) == 0;
+}
+
+bool
+endpoint_reaches(const endpoint_t *connect, const endpoint_t *bind)
+{
+    endpoint_t local = *connect;
+    if (strcmp(local.host, "localhost") == 0)
+        snprintf(local.host, sizeof local.host, "127.0.0.1");
+    return endpoint_clash(&local, bind) && (connect->loopback || strcmp(connect->host, bind->host) == 0);
+}
+
+bool
+endpoint_names_interface(const endpoint_t *bind)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+    return transport_is_over_tcp(bind->transport) && strcmp(bind->host, "*") != 0 &&
+           inet_pton(AF_INET, bind->host, &v4) != 1 && !strchr(bind->host, ':') && inet_pton(AF_INET6, bind->host, &v6) != 1;
 }
 
 bool

@@ -31,6 +31,12 @@ int endpoint_parse(const char *text, bool connect, endpoint_t *endpoint, char *r
 // Would binding both clash? "tcp://*:5555" and "tcp://127.0.0.1:5555" do; wildcard ports never.
 bool endpoint_clash(const endpoint_t *a, const endpoint_t *b);
 
+// Does connecting to one lead to the other, on this host? Of an address that may be another host's nobody can tell.
+bool endpoint_reaches(const endpoint_t *connect, const endpoint_t *bind);
+
+// Is what is bound an interface by its name, not an address?
+bool endpoint_names_interface(const endpoint_t *bind);
+
 // Does the running library have this transport? (zmq_has, or a probe for ws.)
 bool transport_works(transport_t transport);
 // Why no route can bind it, whatever the library has. NULL: one can.

@@ -3,6 +3,8 @@
 
 #include "base/mem.h"
 
+#include <net/if.h>
+#include <stdio.h>
 #include <string.h>
 
 static void
@@ -10,6 +12,21 @@ add_endpoint(side_conf_t *side, const endpoint_t *at, bool connect, place_t plac
 {
     side->endpoints = xrealloc(side->endpoints, side->endpoint_count + 1, sizeof *side->endpoints);
     side->endpoints[side->endpoint_count++] = (endpoint_conf_t){ .at = *at, .connect = connect, .place = place };
+}
+
+// What can be bound or connected to, but hardly is what was meant.
+static void
+warn_of_place(const check_t *self, const raw_item_t *item, const endpoint_t *endpoint, bool connect)
+{
+    bool is_relative = endpoint->transport == TRANSPORT_IPC && !endpoint->wildcard && !strchr("/@", *endpoint->path);
+    if (!connect && endpoint_names_interface(endpoint) && !if_nametoindex(endpoint->host))
+        diag_warning(self->diag, item->value_place,
+                     "[%s] %s: this host has no interface \"%s\"; a host name cannot be bound, an address or * can",
+                     self->section->name, item->key, endpoint->host);
+    else if (is_relative)
+        diag_warning(self->diag, item->value_place,
+                     "[%s] %s: \"%s\" is relative to the folder that zbroker is started in; a path begins with /",
+                     self->section->name, item->key, endpoint->path);
 }
 
 static void
@@ -27,8 +44,10 @@ take_endpoint(const check_t *self, side_conf_t *side, const given_t *given, bool
         complain_value(self, item, "%s", transport_bind_refusal(endpoint.transport));
     else if (!transport_works(endpoint.transport))
         complain_value(self, item, "this libzmq was built without %s", transport_name(endpoint.transport));
-    else
+    else {
         add_endpoint(side, &endpoint, connect, item->value_place);
+        warn_of_place(self, item, &endpoint, connect);
+    }
 }
 
 void
@@ -43,12 +62,16 @@ endpoints_take(const check_t *self, size_t which)
         take_endpoint(self, side, &connects->at[i], true);
 }
 
-// Also true of a line whose endpoint is wrong: that has been reported. -o with an empty value takes lines away.
+// Also true of a line whose endpoint is wrong, or whose key: that has been reported. -o with an empty value takes lines away.
 bool
 endpoints_given(const check_t *self, size_t which)
 {
     static const char *const keys[] = { "bind", "connect" };
     for (size_t i = 0; i < 2; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "%s_%s", side_name((side_t)which), keys[i]);
+        if (given_may_have(self, key))
+            return true;
         const given_slot_t *slot = &self->own->side[which][attribute_find(keys[i])];
         for (size_t j = 0; j < slot->count; j++)
             if (*slot->at[j].item->value || !slot->at[j].item->override)

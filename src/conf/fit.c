@@ -44,6 +44,27 @@ fit_keys(const check_t *self)
                 fit_key(self, layer, i);
 }
 
+// A backend of DEALER is a queue's only where the frontend keeps the clients apart.
+bool
+fit_route_row(const route_conf_t *route, const key_row_t *row)
+{
+    int frontend = route->sides[SIDE_FRONTEND].type, backend = route->sides[SIDE_BACKEND].type;
+    return !row->sockets || (row->sockets & ON(backend) && (backend != ZMQ_DEALER || frontend == ZMQ_ROUTER));
+}
+
+void
+fit_route_rows(const check_t *self)
+{
+    const key_row_t *row;
+    for (unsigned i = 0; (row = key_at(SCOPE_ROUTE, i)); i++)
+        if (self->own->route[i].count && !fit_route_row(self->route, row))
+            complain_key(self, self->own->route[i].at[0].item, "is for a queue%s",
+                         row->sockets & ON(ZMQ_PUSH) ? " or a streamer" : "");
+    const given_t *dispatch = given_for_route(self, "dispatch");
+    if (dispatch && dispatch->value.number == DISPATCH_READY && self->route->sides[SIDE_BACKEND].type == ZMQ_PUSH)
+        complain_value(self, dispatch->item, "is for a queue: the workers of a streamer say nothing");
+}
+
 // Keys of a side that is not there.
 void
 fit_absent_side(const check_t *self, size_t which)

@@ -13,6 +13,8 @@ void fit_keys(const check_t *self);
 void fit_absent_side(const check_t *self, size_t which);  // keys of a side that is not there
 void fit_combinations(const check_t *self, size_t which); // keys that exclude or need each other
 void fit_transports(const check_t *self, size_t which);   // what libzmq cannot do over one of the side's transports
+bool fit_route_row(const route_conf_t *route, const key_row_t *row); // can such a route have it
+void fit_route_rows(const check_t *self);                            // keys of another kind of route
 void fit_without_wire(const check_t *self);               // keys that only engine wire has
 void fit_proxied(const check_t *self);                    // what libzmq's own loop cannot do
 

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <zmq.h>
 
@@ -29,7 +30,7 @@ complain(const check_t *self, const raw_item_t *item, place_t place, const char 
     text_t text = { 0 };
     text_vadd(&text, format, args);
     va_end(args);
-    const char *hint = place.column == item->key_place.column ? "" : ini_comment_hint(item->value);
+    const char *hint = place.column == item->key_place.column ? "" : ini_value_hint(item->value);
     diag_error(self->diag, place, "[%s] %s: %s%s", self->section->name, item->key, text.data, hint);
     text_free(&text);
 }
@@ -86,35 +87,100 @@ other_home(const char *key, raw_kind_t kind)
     return NULL;
 }
 
-void
-given_unknown_key(const check_t *self, const raw_item_t *item)
+static bool
+is_known(raw_kind_t kind, const char *key)
 {
-    suggest_t suggest = suggest_for(item->key);
+    if (kind == RAW_PROCESS)
+        return key_find(SCOPE_PROCESS, key);
+    target_t target = find_target(key);
+    return kind == RAW_ROUTE ? target.route_row || target.attribute < ATTRIBUTES
+                             : !target.route_row && target.attribute < ATTRIBUTES && target.layer == ANY_SIDE;
+}
+
+// BASE as libzmq's headers and its users' programs write it.
+static const char *
+without_prefix(const char *base)
+{
+    return strncasecmp(base, "zmq_", 4) == 0 ? base + 4 : base;
+}
+
+static void
+offer_keys(suggest_t *suggest, raw_kind_t kind)
+{
     const key_row_t *row;
-    raw_kind_t kind = self->section->kind;
     for (unsigned i = 0; kind == RAW_PROCESS && (row = key_at(SCOPE_PROCESS, i)); i++)
-        suggest_offer(&suggest, row->key);
+        suggest_offer(suggest, row->key);
     for (unsigned i = 0; kind == RAW_ROUTE && (row = key_at(SCOPE_ROUTE, i)); i++)
-        suggest_offer(&suggest, row->key);
+        suggest_offer(suggest, row->key);
     if (kind != RAW_PROCESS)
-        offer_attributes(&suggest, "");
+        offer_attributes(suggest, "");
     for (size_t side = 0; kind == RAW_ROUTE && side < SIDES; side++) {
         char prefix[16];
         snprintf(prefix, sizeof prefix, "%s_", side_name((side_t)side));
-        if (side != SIDE_INGRESS || strncmp(item->key, "in", 2) == 0)
-            offer_attributes(&suggest, prefix);
+        if (side != SIDE_INGRESS || strncmp(suggest->wrong, "in", 2) == 0)
+            offer_attributes(suggest, prefix);
     }
+}
+
+// What the unknown KEY may mean in a section of KIND, "" if nothing is near: what other programs call so first.
+static void
+find_near(raw_kind_t kind, const char *key, char near[80])
+{
     const char *base;
-    const char *home = other_home(item->key, kind);
-    if (home)
+    attribute_side(key, &base);
+    int prefix = (int)(base - key);
+    const char *foreign = suggest_foreign("key", base);
+    snprintf(near, 80, "%.*s%s", prefix, key, foreign ? foreign : "");
+    if (foreign && is_known(kind, near))
+        return;
+    char wrong[80];
+    snprintf(wrong, sizeof wrong, "%.*s%s", prefix, key, without_prefix(base));
+    suggest_t suggest = suggest_for(wrong);
+    offer_keys(&suggest, kind);
+    snprintf(near, 80, "%s", suggest.best);
+}
+
+// The word that KEY needs a side for, NULL: it is something else.
+static const char *
+is_sideless_endpoint(raw_kind_t kind, const char *key)
+{
+    const char *base, *foreign = suggest_foreign("key", key);
+    const char *word = foreign ? foreign : key;
+    bool is_endpoint = strcmp(word, "bind") == 0 || strcmp(word, "connect") == 0;
+    return kind == RAW_ROUTE && is_endpoint && attribute_side(key, &base) == ANY_SIDE ? word : NULL;
+}
+
+static void
+note_meant(given_slots_t *slots, const char *prefix, const char *key)
+{
+    if (!slots)
+        return;
+    mem_grow(slots->meant, slots->meant_count, slots->meant_room);
+    slots->meant[slots->meant_count++] = xasprintf("%s%s", prefix, key);
+}
+
+void
+given_unknown_key(const check_t *self, given_slots_t *slots, const raw_item_t *item)
+{
+    char near[80];
+    raw_kind_t kind = self->section->kind;
+    const char *home = other_home(item->key, kind), *endpoint = is_sideless_endpoint(kind, item->key);
+    if (home) {
         complain_key(self, item, "belongs into %s", home);
-    else if (attribute_side(item->key, &base) == ANY_SIDE && (strcmp(base, "bind") == 0 || strcmp(base, "connect") == 0) &&
-             kind == RAW_ROUTE)
-        complain_key(self, item, "which side? Write frontend_%s or backend_%s", base, base);
-    else if (*suggest.best)
-        complain_key(self, item, "unknown key; did you mean %s?", suggest.best);
+        return;
+    }
+    if (endpoint) {
+        complain_key(self, item, "which side? Write frontend_%s or backend_%s", endpoint, endpoint);
+        note_meant(slots, "frontend_", endpoint);
+        note_meant(slots, "backend_", endpoint);
+        return;
+    }
+    find_near(kind, item->key, near);
+    if (*near)
+        complain_key(self, item, "unknown key; did you mean %s?", near);
     else
         complain_key(self, item, "unknown key");
+    note_meant(slots, "", near);
 }
 
 // --- taking in what a section says ---------------------------------------------------
@@ -137,6 +203,9 @@ given_free(given_slots_t **slots_p)
     for (size_t layer = 0; layer < LAYERS; layer++)
         for (size_t i = 0; i < ATTRIBUTES; i++)
             given_free_slot(&slots->side[layer][i]);
+    for (size_t i = 0; i < slots->meant_count; i++)
+        free(slots->meant[i]);
+    free(slots->meant);
     free(slots);
     *slots_p = NULL;
 }
@@ -163,6 +232,14 @@ given_put(given_slot_t *slot, given_t given)
     slot->at[slot->count++] = given;
 }
 
+static void
+warn_of_quotes(const check_t *self, const raw_item_t *item)
+{
+    if (ini_is_quoted(item->value))
+        diag_warning(self->diag, item->value_place, "[%s] %s: the quotes are part of the value; leave them out",
+                     self->section->name, item->key);
+}
+
 int
 given_parse(const check_t *self, const key_row_t *row, const raw_item_t *item, given_t *given)
 {
@@ -172,6 +249,8 @@ given_parse(const check_t *self, const key_row_t *row, const raw_item_t *item, g
     if (key_parse(row, item->value, item->folder, &given->value, reason, sizeof reason, &offset) == 0) {
         if (*reason)
             diag_warning(self->diag, item->value_place, "[%s] %s: %s", self->section->name, item->key, reason);
+        if (row->kind != KEY_ENDPOINT && row->kind != KEY_INCLUDE && row->kind != KEY_BYTE) // judged later; may be quoted
+            warn_of_quotes(self, item);
         return 0;
     }
     complain(self, item, place_moved(item->value_place, offset), "%s", reason);
@@ -204,6 +283,7 @@ parse_option(const check_t *self, const sockopt_t *option, const raw_item_t *ite
         given->value.text = value.text;
     else
         given->value.number = value.number;
+    warn_of_quotes(self, item);
     return 0;
 }
 
@@ -252,7 +332,7 @@ given_take(const check_t *self, given_slots_t *slots, const raw_item_t *item)
         return;
     }
     if (target.attribute == ATTRIBUTES) {
-        given_unknown_key(self, item);
+        given_unknown_key(self, slots, item);
         return;
     }
     const sockopt_old_t *old = sockopt_old_find(target.base);
@@ -309,5 +389,22 @@ given_has(const check_t *self, const char *key)
     for (size_t i = 0; i < self->section->count; i++)
         if (strcmp(self->section->items[i].key, key) == 0)
             return true;
-    return false;
+    return given_may_have(self, key);
+}
+
+static bool
+is_meant(const given_slots_t *slots, const char *key)
+{
+    for (size_t i = 0; i < slots->meant_count; i++)
+        if (strcmp(slots->meant[i], key) == 0)
+            return true;
+    return slots->damaged;
+}
+
+bool
+given_may_have(const check_t *self, const char *key)
+{
+    const char *base;
+    attribute_side(key, &base);
+    return is_meant(self->own, key) || is_meant(self->own, base) || is_meant(self->defaults, base);
 }

@@ -23,6 +23,9 @@ typedef struct {
 typedef struct {
     given_slot_t route[ROWS_MAX];
     given_slot_t side[LAYERS][ATTRIBUTES];
+    bool damaged; // a line could not be read
+    char **meant; // what lines with unknown keys may have meant
+    size_t meant_count, meant_room;
 } given_slots_t;
 
 // One section as it is judged.
@@ -44,7 +47,7 @@ int given_parse(const check_t *self, const key_row_t *row, const raw_item_t *ite
 bool given_is_double(const check_t *self, const raw_item_t *item, given_slot_t *slot); // a scalar that has a value; told
 void given_put(given_slot_t *slot, given_t given);
 void given_free_slot(given_slot_t *slot);
-void given_unknown_key(const check_t *self, const raw_item_t *item);
+void given_unknown_key(const check_t *self, given_slots_t *slots, const raw_item_t *item); // SLOTS may be NULL
 
 // --- asking --------------------------------------------------------------------------
 
@@ -56,7 +59,11 @@ const given_slot_t *given_row(const check_t *self, size_t side, const char *key)
 const raw_item_t *given_item(const check_t *self, size_t side, const char *key); // the one line to point at
 
 const given_t *given_for_route(const check_t *self, const char *key); // of a key without sides; NULL: not given, or wrong
-bool given_has(const check_t *self, const char *key);                 // a line of that key, right or wrong
+bool given_has(const check_t *self, const char *key);                 // a line of that key, right or wrong, or one that may have it
+
+// May a line that was reported have said KEY: one that could not be read, or whose unknown key is near? Then nothing
+// follows from the absence of KEY.
+bool given_may_have(const check_t *self, const char *key);
 
 // --- complaining ---------------------------------------------------------------------
 

@@ -53,11 +53,20 @@ ini_trim(char *text, size_t *offset)
     return text;
 }
 
-const char *
-ini_comment_hint(const char *value)
+bool
+ini_is_quoted(const char *value)
 {
-    bool looks_like_one = *value == '#' || strstr(value, " #") || strstr(value, "\t#");
-    return looks_like_one ? "; a comment behind a value begins with \" ;\", not with #" : "";
+    size_t size = strlen(value);
+    return size >= 2 && (*value == '"' || *value == '\'') && value[size - 1] == *value;
+}
+
+const char *
+ini_value_hint(const char *value)
+{
+    bool has_comment = *value == '#' || strstr(value, " #") || strstr(value, "\t#");
+    return ini_is_quoted(value) ? "; quotes are part of a value, leave them out"
+           : has_comment        ? "; a comment behind a value begins with \" ;\", not with #"
+                                : "";
 }
 
 // --- one physical line ---------------------------------------------------------
@@ -238,7 +247,10 @@ next_line(char *buffer, int size, void *stream)
         const char *newline = memchr(self->at, '\n', (size_t)(self->end - self->at));
         const char *stop = newline ? newline : self->end;
         self->line++;
+        size_t errors = diag_errors(self->diag);
         read_line(self, self->at, (size_t)(stop - self->at), out, sizeof out);
+        if (self->section != NO_SECTION && diag_errors(self->diag) > errors)
+            self->ini->sections[self->section].damaged = true;
         self->at = newline ? newline + 1 : self->end;
     }
     if (!*out || size <= 0)
@@ -274,6 +286,7 @@ ini_read(ini_t *self, const char *file, const char *text, size_t size, diag_t *d
     reader_t reader = {
         .ini = self, .diag = diag, .file = file, .at = text, .end = text + size, .section = NO_SECTION
     };
+    diag_quote(diag, false);
     // The handler's result counts only for the return value; what matters is which entries arrived.
     if (size > 0)
         ini_parse_stream(next_line, &reader, deliver, self);
@@ -286,10 +299,12 @@ ini_read(ini_t *self, const char *file, const char *text, size_t size, diag_t *d
         }
         diag_error(diag, entry->key_place, "[%s] %s: the INI library cannot read this line",
                    self->sections[entry->section].name, entry->key);
+        self->sections[entry->section].damaged = true;
         free(entry->key);
         free(entry->value);
     }
     self->entry_count = kept;
+    diag_quote(diag, true);
 }
 
 void

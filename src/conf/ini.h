@@ -24,6 +24,7 @@
 typedef struct {
     char *name;    // blanks around it cut, runs of them one
     place_t place; // of the name
+    bool damaged;  // a line of it could not be read
 } ini_section_t;
 
 typedef struct {
@@ -53,7 +54,10 @@ void ini_free(ini_t *self);
 char *ini_trim(char *text, size_t *offset);
 
 // For the end of a complaint about VALUE: "; a comment behind a value begins with …" if it looks as if there were one
-// behind '#', which is part of a value; else "".
-const char *ini_comment_hint(const char *value);
+// behind '#', which is part of a value; likewise of quotes; else "".
+const char *ini_value_hint(const char *value);
+
+// Does VALUE begin and end with the same quote, as in other INI files? Here both are part of it.
+bool ini_is_quoted(const char *value);
 
 #endif

@@ -43,6 +43,9 @@ static const key_word_t engines[] = {
     { "auto", ENGINE_AUTO },           { "wire", ENGINE_WIRE },  { "zmq", ENGINE_ZMQ },
     { "zmq_proxy", ENGINE_ZMQ_PROXY }, { "zbroker", ENGINE_ZMQ }, { NULL, 0 },
 };
+static const key_word_t dispatches[] = {
+    { "round_robin", DISPATCH_ROUND_ROBIN }, { "least", DISPATCH_LEAST }, { "ready", DISPATCH_READY }, { NULL, 0 }
+};
 static const key_word_t capture_types[] = { { "pub", ZMQ_PUB }, { "push", ZMQ_PUSH }, { NULL, 0 } };
 static const key_word_t mechanisms[] = {
     { "none", SECURITY_NONE },
@@ -70,7 +73,7 @@ static const key_row_t rows[] = {
     {SCOPE_PROCESS, "syslog_facility",   KEY_WORD,      CONF(syslog_facility),       0,  0,        "daemon", facilities, RELOAD_LIVE,   0, 0},
     {SCOPE_PROCESS, "io_threads",        KEY_NUMBER,    CONF(io_threads),            1,  64,       "1",      NULL,      RELOAD_RESTART, 0, 0},
     {SCOPE_PROCESS, "max_sockets",       KEY_NUMBER,    CONF(max_sockets),           1,  65535,    "1023",   NULL,      RELOAD_RESTART, 0, 0},
-    {SCOPE_PROCESS, "control",           KEY_PATH,      CONF(control),               1,  107,      CONF_CONTROL_DEFAULT, NULL, RELOAD_RESTART, KEY_UNSET_OK, 0},
+    {SCOPE_PROCESS, "control",           KEY_PATH,      CONF(control),               1,  107,      CONF_CONTROL_DEFAULT, NULL, RELOAD_RESTART, KEY_UNSET_OK | KEY_RUNTIME, 0},
     {SCOPE_PROCESS, "control_mode",      KEY_MODE,      CONF(control_mode),          0,  0777,     "0660",   NULL,      RELOAD_LIVE,    0, 0},
     {SCOPE_PROCESS, "control_group",     KEY_GROUP,     CONF(control_group),         0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_UNSET_OK, 0},
     {SCOPE_PROCESS, "http",              KEY_HTTP,      CONF(http),                  0,  0,        "",       NULL,      RELOAD_RESTART, KEY_UNSET_OK, 0},
@@ -89,6 +92,10 @@ static const key_row_t rows[] = {
     {SCOPE_ROUTE,   "queue_bytes",       KEY_SIZE,      ROUTE(queue_bytes),          0,  1099511627776, "0",  NULL,      RELOAD_ROUTE,   KEY_WIRE_LIVE, 0},
     {SCOPE_ROUTE,   "message_size",      KEY_SIZE,      ROUTE(message_size),         0,  1099511627776, "0",  NULL,      RELOAD_ROUTE,   0, 0},
     {SCOPE_ROUTE,   "max_subscriptions_total", KEY_NUMBER, ROUTE(max_subscriptions_total), 0, INT_MAX, "1000000", NULL, RELOAD_LIVE,  KEY_WIRE, 0},
+    {SCOPE_ROUTE,   "dispatch",          KEY_WORD,      ROUTE(dispatch),             0,  0,        "round_robin", dispatches, RELOAD_LIVE, KEY_WIRE, ON(ZMQ_DEALER) | ON(ZMQ_PUSH)},
+    {SCOPE_ROUTE,   "backend_window",    KEY_NUMBER,    ROUTE(backend_window),       0,  1000000,  "0",      NULL,      RELOAD_LIVE,    KEY_WIRE, ON(ZMQ_DEALER)},
+    {SCOPE_ROUTE,   "backend_retries",   KEY_NUMBER,    ROUTE(backend_retries),      0,  1000,     "0",      NULL,      RELOAD_LIVE,    KEY_WIRE, ON(ZMQ_DEALER)},
+    {SCOPE_ROUTE,   "reply_timeout",     KEY_TIME,      ROUTE(reply_timeout_ms),     0,  86400000, "0",      NULL,      RELOAD_LIVE,    KEY_WIRE, ON(ZMQ_DEALER)},
     {SCOPE_ROUTE,   "last_value",        KEY_NUMBER,    ROUTE(last_value),           0,  100000000, "0",     NULL,      RELOAD_ROUTE,   KEY_WIRE, 0},
     {SCOPE_ROUTE,   "topic_end",         KEY_BYTE,      ROUTE(topic_end),            0,  255,      "",       NULL,      RELOAD_ROUTE,   KEY_WIRE | KEY_UNSET_OK, 0},
     {SCOPE_ROUTE,   "replay_messages",   KEY_NUMBER,    ROUTE(replay_messages),      0,  100000000, "0",     NULL,      RELOAD_ROUTE,   KEY_WIRE, 0},
@@ -174,10 +181,14 @@ fail(const complaint_t *at, const char *format, ...)
     return -1;
 }
 
-// "unknown WHAT; did you mean …?", and without a near word all there are.
+// "unknown WHAT; did you mean …?", and without a near word all there are. Values of the key OF are called otherwise
+// elsewhere.
 static int
-fail_word(const complaint_t *at, const char *what, const suggest_t *suggest, const char *all)
+fail_word(const complaint_t *at, const char *what, const char *of, const suggest_t *suggest, const char *all)
 {
+    const char *foreign = suggest_foreign(of, suggest->wrong);
+    if (foreign)
+        return fail(at, "unknown %s \"%s\"; did you mean %s?", what, suggest->wrong, foreign);
     if (*suggest->best)
         return fail(at, "unknown %s \"%s\"; did you mean %s?", what, suggest->wrong, suggest->best);
     return fail(at, "unknown %s \"%s\", there is %s", what, suggest->wrong, all);
@@ -215,7 +226,7 @@ parse_word(const key_row_t *row, const char *text, key_value_t *value, const com
         suggest_offer(&suggest, word->name);
         add_word(&all, word->name);
     }
-    int result = fail_word(at, "value", &suggest, all.data);
+    int result = fail_word(at, "value", row->key, &suggest, all.data);
     text_free(&all);
     return result;
 }
@@ -232,7 +243,7 @@ parse_pattern(const char *text, key_value_t *value, const complaint_t *at)
         suggest_offer(&suggest, pattern_at(i)->name);
         add_word(&all, pattern_at(i)->name);
     }
-    int result = found ? 0 : fail_word(at, "type", &suggest, all.data);
+    int result = found ? 0 : fail_word(at, "type", "type", &suggest, all.data);
     text_free(&all);
     return result;
 }
@@ -246,7 +257,7 @@ parse_socket_type(const char *text, key_value_t *value, const complaint_t *at)
         return 0;
     for (unsigned i = 0; socket_type_at(i); i++)
         suggest_offer(&suggest, socket_type_at(i));
-    return fail_word(at, "socket type", &suggest, "PAIR, PUB, SUB, DEALER, ROUTER, PULL, PUSH, XPUB, XSUB, STREAM");
+    return fail_word(at, "socket type", "frontend_type", &suggest, "PAIR, PUB, SUB, DEALER, ROUTER, PULL, PUSH, XPUB, XSUB, STREAM");
 }
 
 static int
@@ -402,8 +413,10 @@ parse_number(const key_row_t *row, const char *text, key_value_t *value, const c
                  : row->kind == KEY_SIZE ? units_size(text, &value->number)
                  : row->kind == KEY_MODE ? units_mode(text, &value->number)
                                          : units_number(text, &value->number);
+    char hint[UNITS_HINT];
     if (result == -1)
-        return fail(at, "\"%s\" is not a %s%s", text, names[row->kind].is, names[row->kind].example);
+        return fail(at, "\"%s\" is not a %s%s%s", text, names[row->kind].is, names[row->kind].example,
+                    units_hint(text, row->kind == KEY_NUMBER, hint));
     if (result == 0 && value->number >= row->min && value->number <= row->max)
         return 0;
     void (*print)(int64_t, char[UNITS_TEXT]) = row->kind == KEY_TIME   ? units_print_time

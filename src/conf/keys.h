@@ -42,6 +42,7 @@ enum {
     KEY_WIRE = 8,     // only with engine wire
     KEY_WIRE_LIVE = 16, // …which takes a change over while it runs
     KEY_NOT_CAPTURE = 32, // without a side, it is not for the capture
+    KEY_RUNTIME = 64, // the default depends on the instance of the service: process_control ()
 };
 
 typedef struct {
@@ -54,7 +55,7 @@ typedef struct {
     const key_word_t *words;
     reload_t reload;
     unsigned flags;
-    uint32_t sockets; // side: the socket types it fits; 0: all
+    uint32_t sockets; // side: the socket types it fits, route: those of its backend; 0: all
 } key_row_t;
 
 typedef struct {

@@ -41,7 +41,7 @@ take(const check_t *self, given_slot_t *slots, const raw_item_t *item)
     const key_row_t *row = key_find(SCOPE_PROCESS, item->key);
     given_t given;
     if (!row) {
-        given_unknown_key(self, item);
+        given_unknown_key(self, NULL, item);
         return;
     }
     given_slot_t *slot = &slots[row - key_at(SCOPE_PROCESS, 0)];
@@ -49,16 +49,48 @@ take(const check_t *self, given_slot_t *slots, const raw_item_t *item)
         given_put(slot, given);
 }
 
+#define INSTANCES ZB_SYSCONFDIR "/zbroker/" // NAME.ini is of zbroker@NAME
+#define INI ".ini"
+
+// The instance of the service whose file this is: the length of its name in it, 0: of none.
+static size_t
+instance_of(const char *file)
+{
+    size_t before = strlen(INSTANCES), after = strlen(INI), length = strlen(file);
+    bool is_one = length > before + after && strncmp(file, INSTANCES, before) == 0
+                  && strcmp(file + length - after, INI) == 0 && !strchr(file + before, '/');
+    return is_one ? length - before - after : 0;
+}
+
+bool
+process_is_of_service(const char *file)
+{
+    return strcmp(file, ZB_SYSCONFDIR "/zbroker.ini") == 0 || instance_of(file) > 0;
+}
+
+char *
+process_control(const char *file)
+{
+    const char *folder = getenv("RUNTIME_DIRECTORY"), *name = strrchr(CONF_CONTROL_DEFAULT, '/');
+    int usual = (int)(name - CONF_CONTROL_DEFAULT), instance = (int)instance_of(file);
+    if (folder && *folder == '/')
+        return xasprintf("%.*s%s", (int)strcspn(folder, ":"), folder, name);
+    if (instance)
+        return xasprintf("%.*s-%.*s%s", usual, CONF_CONTROL_DEFAULT, instance, file + strlen(INSTANCES), name);
+    return xstrdup(CONF_CONTROL_DEFAULT);
+}
+
 static void
 resolve(conf_t *conf, const key_row_t *row, const given_slot_t *slot, diag_t *diag)
 {
     key_value_t value = { 0 };
-    char reason[128];
+    char reason[128], *initial = row->flags & KEY_RUNTIME ? process_control(conf->file) : xstrdup(row->initial);
     size_t offset;
     if (slot->count)
         value = slot->at[0].value;
     else
-        key_parse(row, row->initial, "/", &value, reason, sizeof reason, &offset);
+        key_parse(row, initial, "/", &value, reason, sizeof reason, &offset);
+    free(initial);
     key_store(row, &value, conf);
     resolve_setting(&conf->settings, "", row->key, key_print(row, &value), row->reload, !slot->count);
     if (!slot->count)

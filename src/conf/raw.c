@@ -117,7 +117,8 @@ unknown_section(place_t place, const char *name, diag_t *diag)
 {
     size_t word = strcspn(name, " ");
     char *first = xstrndup(name, word);
-    suggest_t suggest = suggest_for(first);
+    const char *foreign = suggest_foreign("section", first);
+    suggest_t suggest = suggest_for(foreign ? foreign : first);
     suggest_offer(&suggest, "zbroker");
     suggest_offer(&suggest, "defaults");
     suggest_offer(&suggest, "route");
@@ -274,7 +275,7 @@ read_file(load_t *load, const char *file, const nesting_t *outer, place_t at)
     struct stat status;
     text_t content = { 0 };
     if (fd == -1 || fstat(fd, &status) == -1) {
-        diag_error(load->diag, place, "%scannot read %s: %s%s", label, file, strerror(errno), at.line ? ini_comment_hint(file) : "");
+        diag_error(load->diag, place, "%scannot read %s: %s%s", label, file, strerror(errno), at.line ? ini_value_hint(file) : "");
         goto done;
     }
     if (S_ISDIR(status.st_mode) || (only_regular && !S_ISREG(status.st_mode))) {
@@ -360,6 +361,8 @@ read_text(load_t *load, const char *file, const char *text, size_t size, const n
     size_t next = 0;
     for (size_t i = 0; i < ini.section_count; i++) {
         size_t section = open_section(load->raw, &ini.sections[i], load->diag);
+        if (section != UNKNOWN)
+            load->raw->sections[section].damaged |= ini.sections[i].damaged;
         for (; next < ini.entry_count && ini.entries[next].section == i; next++) {
             const ini_entry_t *entry = &ini.entries[next];
             if (section == UNKNOWN)

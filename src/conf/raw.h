@@ -27,6 +27,7 @@ typedef struct {
     place_t place;
     raw_item_t *items;
     size_t count, room;
+    bool damaged; // a line of it could not be read
 } raw_section_t;
 
 typedef struct {

@@ -273,6 +273,16 @@ is_of_use(const check_t *self, const key_row_t *row, const side_conf_t *side, co
     return !(row->flags & KEY_UNSET_OK) || slot;
 }
 
+// The setting that was added last comes from the line of ITEM.
+static void
+note_line(settings_t *settings, const char *key, const raw_item_t *item)
+{
+    setting_t *setting = &settings->at[settings->count - 1];
+    bool sided = strcmp(item->key, key) != 0;
+    setting->place = item->value_place;
+    setting->written = sided ? setting->key : setting->key + strlen(setting->key) - strlen(key);
+}
+
 static void
 resolve_row(const check_t *self, size_t which, size_t attribute)
 {
@@ -300,6 +310,8 @@ resolve_row(const check_t *self, size_t which, size_t attribute)
         key_store(row, &value, side);
     if (of_use)
         resolve_setting(&route->settings, side_name((side_t)which), row->key, key_print(row, &value), resolve_reload(route, row), !slot);
+    if (of_use && slot)
+        note_line(&route->settings, row->key, slot->at[0].item);
     if (!slot)
         free(value.text);
 }

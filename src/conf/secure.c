@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "conf/endpoints.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char *
@@ -62,7 +63,9 @@ check_needs(const check_t *self, size_t which, const raw_item_t *security)
             continue;
         // A line that is there but wrong has been reported.
         const char *text = security_text(side, needs[i].offset);
-        bool is_written = false;
+        char key[64];
+        snprintf(key, sizeof key, "%s_%s", side_name((side_t)which), needs[i].key);
+        bool is_written = given_may_have(self, key);
         for (size_t j = 0; j < self->section->count; j++) {
             const char *base;
             size_t layer = attribute_side(self->section->items[j].key, &base);
@@ -78,11 +81,15 @@ check_needs(const check_t *self, size_t which, const raw_item_t *security)
     }
 }
 
-// Was a security line there that could not be read? Then nothing follows from its absence.
+// Was a line there that could not be read, and may have been that of the security? Then nothing follows from its absence.
 static bool
 security_is_wrong(const check_t *self, size_t which)
 {
     const raw_section_t *section = self->section;
+    char key[32];
+    snprintf(key, sizeof key, "%s_security", side_name((side_t)which));
+    if (self->route->sides[which].security.mechanism == SECURITY_UNSET && given_may_have(self, key))
+        return true;
     for (size_t i = 0; i < section->count; i++) {
         const char *base;
         size_t layer = attribute_side(section->items[i].key, &base);

@@ -74,7 +74,7 @@ static const sockopt_t sockopts[] = {
     {"probe_router",            ZMQ_PROBE_ROUTER,               SOCKOPT_BOOL,    0,   1,         ON(ZMQ_ROUTER) | ON(ZMQ_DEALER), 0, WIRE_HONOURS, BESIDE,  "no"},
     {"rate",                    ZMQ_RATE,                       SOCKOPT_INT,     1,   INT_MAX,   ON_ANY,         0,     WIRE_NO_USE,  BESIDE,  "100"},
     {"rcvbuf",                  ZMQ_RCVBUF,                     SOCKOPT_SIZE,    -1,  INT_MAX,   ON_ANY,         0,     WIRE_HONOURS, BESIDE,  "-1"},
-    {"rcvhwm",                  ZMQ_RCVHWM,                     SOCKOPT_INT,     0,   INT_MAX,   ON_ANY,         WIRE_LIVE, WIRE_HONOURS, BESIDE,  "1000"},
+    {"rcvhwm",                  ZMQ_RCVHWM,                     SOCKOPT_INT,     0,   INT_MAX,   ON_ANY,         WIRE_LIVE | SOCKOPT_ZERO_OPEN, WIRE_HONOURS, BESIDE,  "1000"},
     {"reconnect_ivl",           ZMQ_RECONNECT_IVL,              SOCKOPT_MS,      -1,  INT_MAX,   ON_ANY,         WIRE_LIVE, WIRE_HONOURS, BESIDE,  "100ms"},
     {"reconnect_ivl_max",       ZMQ_RECONNECT_IVL_MAX,          SOCKOPT_MS,      0,   INT_MAX,   ON_ANY,         WIRE_LIVE, WIRE_HONOURS, BESIDE,  "0"},
     {"reconnect_stop",          NUMBER(RECONNECT_STOP),         SOCKOPT_INT,     0,   7,         ON_ANY,         DRAFT, WIRE_REFUSES, BESIDE,  "0"},
@@ -84,7 +84,7 @@ static const sockopt_t sockopts[] = {
     {"router_notify",           NUMBER(ROUTER_NOTIFY),          SOCKOPT_INT,     0,   3,         ON(ZMQ_ROUTER), DRAFT, WIRE_REFUSES, BESIDE,  "0"},
     {"routing_id",              ZMQ_ROUTING_ID,                 SOCKOPT_BYTES,   1,   255,       ON(ZMQ_ROUTER) | ON(ZMQ_DEALER), 0, WIRE_HONOURS, BESIDE,  ""},
     {"sndbuf",                  ZMQ_SNDBUF,                     SOCKOPT_SIZE,    -1,  INT_MAX,   ON_ANY,         0,     WIRE_HONOURS, BESIDE,  "-1"},
-    {"sndhwm",                  ZMQ_SNDHWM,                     SOCKOPT_INT,     0,   INT_MAX,   ON_ANY,         WIRE_LIVE, WIRE_HONOURS, BESIDE,  "1000"},
+    {"sndhwm",                  ZMQ_SNDHWM,                     SOCKOPT_INT,     0,   INT_MAX,   ON_ANY,         WIRE_LIVE | SOCKOPT_ZERO_OPEN, WIRE_HONOURS, BESIDE,  "1000"},
     {"socks_proxy",             ZMQ_SOCKS_PROXY,                SOCKOPT_TEXT,    1,   255,       ON_ANY,         0,     WIRE_REFUSES, BESIDE,  ""},
     {"socks_username",          NUMBER(SOCKS_USERNAME),         SOCKOPT_TEXT,    1,   255,       ON_ANY,         DRAFT, WIRE_REFUSES, BESIDE,  ""},
     {"stream_notify",           ZMQ_STREAM_NOTIFY,              SOCKOPT_BOOL,    0,   1,         ON(ZMQ_STREAM), 0,     WIRE_NO_USE,  BESIDE,  "yes"},
@@ -126,14 +126,14 @@ static const struct {
     {"ipc_filter_pid",      "deprecated by libzmq; use ipc_mode and ipc_group"},
     {"ipc_filter_uid",      "deprecated by libzmq; use ipc_mode and ipc_group"},
     {"loopback_fastpath",   "does nothing outside Windows"},
-    {"plain_password",      "a password does not belong into this file; write plain_password_file"},
+    {"plain_password",      "a password does not belong in this file; write plain_password_file"},
     {"plain_server",        "write security = plain"},
     {"rcvtimeo",            "a route never waits in a receive"},
     {"req_correlate",       "only REQ has it, and REQ cannot be proxied"},
     {"req_relaxed",         "only REQ has it, and REQ cannot be proxied"},
     {"router_raw",          "deprecated by libzmq; use a custom route with a STREAM side"},
     {"sndtimeo",            "a route never waits in a send"},
-    {"socks_password",      "a password does not belong into this file, and libzmq reads it from nowhere else"},
+    {"socks_password",      "a password does not belong in this file, and libzmq reads it from nowhere else"},
     {"tcp_accept_filter",   "deprecated by libzmq; use allow and deny"},
     {"unsubscribe",         "leave out the subscribe line instead"},
     {"use_fd",              "listening descriptors are handed over by systemd or kept by zbroker itself"},
@@ -142,7 +142,7 @@ static const struct {
     {"vmci_buffer_size",    "zbroker has no vmci transport"},
     {"vmci_connect_timeout", "zbroker has no vmci transport"},
     {"wss_cert_pem",        "a certificate has several lines, a value has one"},
-    {"wss_key_pem",         "a key does not belong into this file"},
+    {"wss_key_pem",         "a key does not belong in this file"},
     {"wss_trust_pem",       "a certificate has several lines, a value has one"},
     {"xpub_manual",         "zbroker sets it by itself where acl or quotas need it"},
     {"xpub_manual_last_value", "zbroker sets it by itself where acl or quotas need it"},
@@ -303,6 +303,12 @@ print_seconds(int64_t seconds, char text[UNITS_TEXT])
     snprintf(text, UNITS_TEXT, "%" PRId64 "%s", seconds, seconds > 0 ? "s" : "");
 }
 
+static bool
+is_count(const sockopt_t *option)
+{
+    return option->kind == SOCKOPT_INT || option->kind == SOCKOPT_INT64 || option->kind == SOCKOPT_UINT64;
+}
+
 static void (*printer_of(const sockopt_t *option))(int64_t, char[UNITS_TEXT])
 {
     switch (option->kind) {
@@ -321,13 +327,14 @@ static void (*printer_of(const sockopt_t *option))(int64_t, char[UNITS_TEXT])
 int
 sockopt_parse(const sockopt_t *option, const char *text, sockopt_value_t *value, char *reason, size_t size)
 {
+    char hint[UNITS_HINT];
     *reason = '\0';
     if (is_text(option))
         return parse_text(option, text, value, reason, size);
     const char *not_a = parse_number(option, text, &value->number);
     if (not_a && not_a != beyond) {
         if (*text)
-            snprintf(reason, size, "\"%s\" is not %s", text, not_a);
+            snprintf(reason, size, "\"%s\" is not %s%s", text, not_a, units_hint(text, is_count(option), hint));
         else
             snprintf(reason, size, "the value is missing, %s", not_a);
         return -1;
@@ -337,7 +344,8 @@ sockopt_parse(const sockopt_t *option, const char *text, sockopt_value_t *value,
     char from[UNITS_TEXT], to[UNITS_TEXT];
     units_print_end(option->min, printer_of(option), from);
     units_print_end(option->max, printer_of(option), to);
-    snprintf(reason, size, "\"%s\" is out of range, %s to %s", text, from, to);
+    snprintf(reason, size, "\"%s\" is out of range, %s to %s%s", text, from, to,
+             option->flags & SOCKOPT_ZERO_OPEN ? "; 0 is no limit" : "");
     return -1;
 }
 

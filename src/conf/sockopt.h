@@ -52,6 +52,7 @@ typedef struct {
 #define SOCKOPT_LIVE 2u       // takes effect on a running socket: a reload need not re-create the route
 #define SOCKOPT_LIST 4u       // may be given several times (subscribe)
 #define SOCKOPT_WIRE_LIVE 16u // …on a route of engine wire
+#define SOCKOPT_ZERO_OPEN 32u // 0 is no limit
 #define SOCKOPT_AUTO 8u       // linger: also takes "auto", which conf handles
 
 // What zmq.h hides where its library was built without drafts. The numbers are

@@ -5,8 +5,111 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define WORD_MAX 64
+
+static const struct {
+    const char *of, *word, *ours;
+} foreign[] = {
+    { "key", "addr", "bind" },
+    { "key", "address", "bind" },
+    { "key", "allow_from", "allow" },
+    { "key", "allowlist", "allow" },
+    { "key", "auth", "security" },
+    { "key", "authentication", "security" },
+    { "key", "backend", "backend_bind" },
+    { "key", "blacklist", "deny" },
+    { "key", "capture", "capture_bind" },
+    { "key", "cert", "server_cert" },
+    { "key", "certificate", "server_cert" },
+    { "key", "connect_to", "connect" },
+    { "key", "deny_from", "deny" },
+    { "key", "denylist", "deny" },
+    { "key", "device", "type" },
+    { "key", "dial", "connect" },
+    { "key", "endpoint", "bind" },
+    { "key", "frontend", "frontend_bind" },
+    { "key", "heartbeat_interval", "heartbeat_ivl" },
+    { "key", "high_water_mark", "sndhwm" },
+    { "key", "ingress", "ingress_bind" },
+    { "key", "listen", "bind" },
+    { "key", "log_file", "log_target" },
+    { "key", "logfile", "log_target" },
+    { "key", "max_connections", "max_clients" },
+    { "key", "max_message_size", "maxmsgsize" },
+    { "key", "maxconn", "max_clients" },
+    { "key", "mechanism", "security" },
+    { "key", "mode", "type" },
+    { "key", "passwd", "users" },
+    { "key", "password_file", "users" },
+    { "key", "pattern", "type" },
+    { "key", "prometheus", "http" },
+    { "key", "recv_hwm", "rcvhwm" },
+    { "key", "send_hwm", "sndhwm" },
+    { "key", "socket", "control" },
+    { "key", "ssl", "security" },
+    { "key", "stats", "http" },
+    { "key", "tls", "security" },
+    { "key", "topic", "subscribe" },
+    { "key", "url", "bind" },
+    { "key", "verbosity", "log_level" },
+    { "key", "whitelist", "allow" },
+    { "log_level", "critical", "error" },
+    { "log_level", "err", "error" },
+    { "log_level", "verbose", "debug" },
+    { "log_level", "warn", "warning" },
+    { "log_target", "file", "stderr" },
+    { "log_target", "journal", "stderr" },
+    { "log_target", "journald", "stderr" },
+    { "log_target", "stdout", "stderr" },
+    { "section", "backend", "route" },
+    { "section", "broker", "zbroker" },
+    { "section", "daemon", "zbroker" },
+    { "section", "forwarder", "route" },
+    { "section", "frontend", "route" },
+    { "section", "general", "zbroker" },
+    { "section", "global", "zbroker" },
+    { "section", "listen", "route" },
+    { "section", "main", "zbroker" },
+    { "section", "proxy", "route" },
+    { "section", "queue", "route" },
+    { "section", "server", "zbroker" },
+    { "section", "streamer", "route" },
+    { "security", "cert", "curve" },
+    { "security", "kerberos", "gssapi" },
+    { "security", "no", "none" },
+    { "security", "null", "none" },
+    { "security", "off", "none" },
+    { "security", "password", "plain" },
+    { "security", "ssl", "curve" },
+    { "security", "tls", "curve" },
+    { "type", "broker", "queue" },
+    { "type", "dealer", "queue" },
+    { "type", "proxy", "forwarder, queue or streamer" },
+    { "type", "pub", "forwarder" },
+    { "type", "pubsub", "forwarder" },
+    { "type", "pull", "streamer" },
+    { "type", "push", "streamer" },
+    { "type", "pushpull", "streamer" },
+    { "type", "rep", "queue" },
+    { "type", "req", "queue" },
+    { "type", "reqrep", "queue" },
+    { "type", "router", "queue" },
+    { "type", "rpc", "queue" },
+    { "type", "sub", "forwarder" },
+    { "type", "xpub", "forwarder" },
+    { "type", "xsub", "forwarder" },
+};
+
+const char *
+suggest_foreign(const char *of, const char *word)
+{
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
+        if (strcmp(foreign[i].of, of) == 0 && strcasecmp(foreign[i].word, word) == 0)
+            return foreign[i].ours;
+    return NULL;
+}
 
 static unsigned
 smaller(unsigned a, unsigned b)

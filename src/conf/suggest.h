@@ -20,4 +20,8 @@ typedef struct {
 suggest_t suggest_for(const char *wrong);
 void suggest_offer(suggest_t *self, const char *word);
 
+// What is called WORD by other programs or by their users, in our words; NULL: nobody calls anything so. OF is "key",
+// "section", "type", or the key whose value it is. Letter case is ignored.
+const char *suggest_foreign(const char *of, const char *word);
+
 #endif

@@ -2,6 +2,7 @@
 #include "conf/together.h"
 
 #include "base/mem.h"
+#include "conf/circle.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,5 +121,6 @@ together_check(const conf_t *conf, const raw_t *raw, diag_t *diag)
     check_clashes(conf, bound, count, diag);
     check_inproc(conf, bound, count, diag);
     check_max_sockets(conf, diag);
+    circle_check(conf, diag);
     free(bound);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 // together.h - what only all routes together can get wrong: two binds of one
-// address, an inproc name that nobody binds, too many sockets.
+// address, a circle of routes, an inproc name that nobody binds, too many sockets.
 
 #ifndef ZB_TOGETHER_H
 #define ZB_TOGETHER_H

@@ -128,3 +128,14 @@ units_print_end(int64_t number, void (*print)(int64_t, char[UNITS_TEXT]), char t
     else
         snprintf(text, UNITS_TEXT, "%" PRId64, number);
 }
+
+const char *
+units_hint(const char *text, bool is_count, char hint[UNITS_HINT])
+{
+    static const unit_t counts[] = { { "G", 1000000000 }, { "M", 1000000 }, { "k", 1000 }, { "K", 1000 }, { NULL, 0 } };
+    int64_t count;
+    if (!is_count || read_with_unit(text, counts, 1, &count) != 0)
+        return "";
+    snprintf(hint, UNITS_HINT, "; a count has no unit, write %" PRId64, count);
+    return hint;
+}

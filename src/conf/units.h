@@ -26,4 +26,9 @@ void units_print_size(int64_t bytes, char text[UNITS_TEXT]);
 // The end of a range, for a message: INT_MAX is shown bare, it is nobody's 2147483647ms.
 void units_print_end(int64_t number, void (*print)(int64_t, char[UNITS_TEXT]), char text[UNITS_TEXT]);
 
+// For the end of a complaint about TEXT, which is no number: "; a count has no unit, write 10000" where IS_COUNT and it
+// has one, else "". HINT may hold what is returned.
+#define UNITS_HINT 64
+const char *units_hint(const char *text, bool is_count, char hint[UNITS_HINT]);
+
 #endif

@@ -4,6 +4,7 @@
 #include "ctl/place.h"
 
 #include "base/mem.h"
+#include "conf/process.h"
 #include "conf/raw.h"
 
 #include <stdlib.h>
@@ -60,6 +61,6 @@ place_find(const char *socket, const char *file, char **path, text_t *reason)
         return EXIT_NO_DAEMON;
     }
     if (!*path)
-        *path = xstrdup(PLACE_SOCKET);
+        *path = process_control(read);
     return EXIT_OK;
 }

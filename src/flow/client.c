@@ -3,11 +3,24 @@
 
 #include <stdatomic.h>
 
+static _Atomic uint64_t last;
+
 uint64_t
 client_next_id(void)
 {
-    static _Atomic uint64_t last;
     return atomic_fetch_add(&last, 1) + 1;
+}
+
+uint64_t
+client_last_id(void)
+{
+    return atomic_load(&last);
+}
+
+void
+client_ids_after(uint64_t id)
+{
+    atomic_store(&last, id);
 }
 
 void

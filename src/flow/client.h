@@ -40,7 +40,21 @@ typedef struct {
 
 typedef void client_fn_t(const client_t *client, void *arg);
 
+// One service of a queue that knows its services; of others, only the first two. -1: not known.
+typedef struct {
+    uint64_t id;
+    char peer[128];
+    int64_t unanswered; // requests that it has
+    int64_t answered, retried; // retried: of those that it got, how many another one had failed to answer
+    int64_t free_since_wall_ns; // 0: it has something to do, or is not known
+    int64_t p50_ns, p99_ns; // of its answers in the last minute
+} client_service_t;
+
+typedef void client_service_fn_t(const client_service_t *service, void *arg);
+
 uint64_t client_next_id(void);              // of all engines; from any thread
+uint64_t client_last_id(void);
+void client_ids_after(uint64_t last);       // those of the program before
 void client_know_nothing(client_t *client); // all fields to what says so
 
 #endif

@@ -4,6 +4,7 @@
 #include "flow/engine.h"
 
 #include "conf/engine.h"
+#include "flow/luggage.h"
 
 static const char *const states[ROUTE_STATES] = { "running", "paused", "draining", "disabled", "failed" };
 
@@ -92,6 +93,21 @@ route_stop_accepting(route_t *self, closed_for_t reason, const route_conf_t *suc
 }
 
 bool
+route_save(route_t *self, const route_conf_t *successor, record_t *luggage)
+{
+    return engine_of(self)->save && engine_of(self)->save(self, successor, luggage);
+}
+
+void
+route_take(route_t *self, record_t *luggage)
+{
+    if (engine_of(self)->take)
+        engine_of(self)->take(self, luggage);
+    else
+        luggage_drop(luggage);
+}
+
+bool
 route_finished(const route_t *self)
 {
     return engine_of(self)->finished(self);
@@ -176,6 +192,15 @@ int
 route_kick(route_t *self, uint64_t id)
 {
     return engine_of(self)->kick(self, id);
+}
+
+bool
+route_backend_services(route_t *self, client_service_fn_t *fn, void *arg)
+{
+    if (!engine_of(self)->backend_services)
+        return false;
+    engine_of(self)->backend_services(self, fn, arg);
+    return true;
 }
 
 void

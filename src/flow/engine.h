@@ -25,6 +25,8 @@ typedef struct route_engine {
     bool (*finished)(const route_t *self);
     const char *(*failure)(const route_t *self); // NULL: it cannot end by itself
     unsigned (*asleep)(const route_t *self);
+    bool (*save)(route_t *self, const route_conf_t *successor, record_t *luggage); // NULL, as is take: its peers stay
+    void (*take)(route_t *self, record_t *luggage);
     void (*close)(route_t **self_p, route_leftover_t *leftover);
     void (*share_listeners)(const route_t *self, listeners_t *shared);
     tap_t *(*tap)(route_t *self, const void *prefix, size_t prefix_size);
@@ -35,6 +37,7 @@ typedef struct route_engine {
     uint64_t (*clear_values)(route_t *self, const route_prefix_t *prefix);
     void (*clients)(route_t *self, client_fn_t *fn, void *arg); // NULL, as is kick: the watch knows them
     int (*kick)(route_t *self, uint64_t id);
+    void (*backend_services)(route_t *self, client_service_fn_t *fn, void *arg); // NULL: not known
     void (*endpoints_down)(route_t *self, endpoint_down_fn_t *fn, void *arg); // NULL: not known
     int64_t (*age_ms)(route_t *self);
 } route_engine_t;

@@ -19,6 +19,15 @@ fail(char *reason, size_t size, const char *what)
     return -1;
 }
 
+// The same in words of ours, for an ERROR that the system has not told.
+static int
+fail_with(int error, char *reason, size_t size, const char *words)
+{
+    snprintf(reason, size, "%s", words);
+    errno = error;
+    return -1;
+}
+
 // Somebody may have removed the file between our open and our lock; then it
 // locks nothing.
 static int
@@ -40,7 +49,7 @@ ipcpath_lock(const char *path, char *reason, size_t size)
         if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
             close(fd);
             if (errno == EWOULDBLOCK)
-                snprintf(reason, size, "in use by another process");
+                fail_with(EADDRINUSE, reason, size, "in use by another process");
             else
                 fail(reason, size, name);
             return -1;
@@ -58,7 +67,8 @@ ipcpath_unlock(const char *path, int *lock_p)
         return;
     char name[PATH_MAX];
     snprintf(name, sizeof name, "%s.lock", path);
-    unlink(name);
+    if (lock_is_current(name, *lock_p))
+        unlink(name);
     close(*lock_p);
     *lock_p = -1;
 }
@@ -85,14 +95,10 @@ ipcpath_clear(const char *path, char *reason, size_t size)
     struct stat there;
     if (lstat(path, &there) == -1)
         return errno == ENOENT ? 0 : fail(reason, size, "cannot look at it");
-    if (!S_ISSOCK(there.st_mode)) {
-        snprintf(reason, size, "there is a file that is not a socket; it was left alone");
-        return -1;
-    }
-    if (somebody_listens(path)) {
-        snprintf(reason, size, "in use by another process");
-        return -1;
-    }
+    if (!S_ISSOCK(there.st_mode))
+        return fail_with(EEXIST, reason, size, "there is a file that is not a socket; it was left alone");
+    if (somebody_listens(path))
+        return fail_with(EADDRINUSE, reason, size, "in use by another process");
     return unlink(path) == -1 && errno != ENOENT ? fail(reason, size, "cannot remove the dead socket there") : 0;
 }
 
@@ -100,10 +106,8 @@ int
 ipcpath_bind(int fd, const char *path, mode_t mode, gid_t group, char *reason, size_t size)
 {
     address_t address;
-    if (!address_unix(&address, path)) {
-        snprintf(reason, size, "path is too long");
-        return -1;
-    }
+    if (!address_unix(&address, path))
+        return fail_with(ENAMETOOLONG, reason, size, "path is too long");
     mode_t before = umask(0177);
     int rc = bind(fd, (struct sockaddr *)&address.at, address.length);
     umask(before);

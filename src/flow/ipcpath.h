@@ -2,7 +2,7 @@
 // ipcpath.h - the rules for the path of a UNIX socket, because bind(2) knows
 // none and zmq_bind deletes whatever is in its way: what is there must be a
 // socket that nobody listens to, and a lock file PATH.lock keeps a second
-// process out while we live.
+// process out while we live. With a reason for a failure comes its errno.
 
 #ifndef ZB_IPCPATH_H
 #define ZB_IPCPATH_H

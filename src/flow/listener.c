@@ -150,6 +150,8 @@ bind_and_listen(const listener_t *self, const address_t *address, int backlog)
     return rc;
 }
 
+#define PORT_OF_ROOT ": ports below 1024 need zbroker.socket or CAP_NET_BIND_SERVICE, see SERVICE in zbroker(8)"
+
 // What is ours is in the way only where it is systemd's too, which made it for another user.
 static void
 say_why(const listener_t *self, int error, char *reason, size_t size)
@@ -159,7 +161,10 @@ say_why(const listener_t *self, int error, char *reason, size_t size)
     for (const listener_t *i = all; i && error == EADDRINUSE; i = i->next)
         if (i->port == self->port)
             own = i;
-    snprintf(reason, size, own ? "%s, by zbroker itself (%s)" : "%s", strerror(error), own ? own->wanted : NULL);
+    if (own)
+        snprintf(reason, size, "%s, by zbroker itself (%s)", strerror(error), own->wanted);
+    else
+        snprintf(reason, size, "%s%s", strerror(error), error == EACCES && self->port < IPPORT_RESERVED ? PORT_OF_ROOT : "");
     pthread_mutex_unlock(&all_lock);
 }
 
@@ -169,6 +174,7 @@ open_tcp(listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, 
     address_t address;
     if (!address_local(&address, endpoint->host, endpoint->port, side_option(side, "ipv6", 0) != 0)) {
         snprintf(reason, size, "no such address or interface here");
+        errno = EADDRNOTAVAIL;
         return -1;
     }
     self->fd = socket(address.at.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -392,6 +398,28 @@ adopt(listener_t *self, int fd)
     detach_filter(fd); // the process before may have stopped accepting on it
 }
 
+// It may have been moved aside, so that nobody connects.
+static void
+adopt_file(listener_t *self)
+{
+    char ignored[256];
+    struct sockaddr_un address = { 0 };
+    struct stat there;
+    socklen_t size = sizeof address - 1;
+    if (self->transport != TRANSPORT_IPC || getsockname(self->fd, (struct sockaddr *)&address, &size) == -1 ||
+        address.sun_path[0] != '/')
+        return;
+    self->path = xstrdup(address.sun_path);
+    self->lock = ipcpath_lock(self->path, ignored, sizeof ignored);
+    if (self->wildcard)
+        self->folder = xstrndup(self->path, (size_t)(strrchr(self->path, '/') - self->path));
+    char *name = aside(self);
+    int rc = lstat(self->path, &there) == -1 ? rename(name, self->path) : 0; // where it has gone nobody can connect
+    (void)rc;
+    free(name);
+    remember_file(self);
+}
+
 // A port that was free, or a path that was made, is news.
 static void
 resolve_wildcard(listener_t *self)
@@ -409,7 +437,7 @@ resolve_wildcard(listener_t *self)
 }
 
 static listener_t *
-new_listener(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, bool tried, diag_t *diag)
+new_listener(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, bool ours, bool tried, diag_t *diag)
 {
     char reason[256] = "";
     listener_t *self = xcalloc(1, sizeof *self);
@@ -428,26 +456,30 @@ new_listener(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, b
         rc = open_tcp(self, &endpoint->at, side, reason, sizeof reason);
     else if (self->transport == TRANSPORT_IPC)
         rc = open_ipc(self, &endpoint->at, side, reason, sizeof reason);
+    int error = errno;
+    if (ours)
+        adopt_file(self);
     enlist(self);
     if (rc == 0 && self->wildcard && self->fd != -1)
         resolve_wildcard(self);
     if (rc == 0)
         return self;
     diag_error(diag, endpoint->place, "cannot bind %s: %s", endpoint->at.text, reason);
+    diag_cause(diag, error);
     listener_close(&self, false);
     return NULL;
 }
 
 listener_t *
-listener_open(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, diag_t *diag)
+listener_open(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, bool ours, diag_t *diag)
 {
-    return new_listener(endpoint, side, fd, false, diag);
+    return new_listener(endpoint, side, fd, ours, false, diag);
 }
 
 int
 listener_try(const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *diag)
 {
-    listener_t *self = new_listener(endpoint, side, -1, true, diag);
+    listener_t *self = new_listener(endpoint, side, -1, false, true, diag);
     int rc = self ? 0 : -1;
     listener_close(&self, false);
     return rc;

@@ -17,9 +17,10 @@
 
 typedef struct listener listener_t;
 
-// Bind and listen, or take over FD (socket activation; -1: none). NULL with the
-// reason in DIAG at the endpoint's place.
-listener_t *listener_open(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, diag_t *diag);
+// Bind and listen, or take over FD (-1: none): of socket activation, or OURS, of the
+// program before, and then its file is too. NULL with the reason in DIAG at the
+// endpoint's place.
+listener_t *listener_open(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, bool ours, diag_t *diag);
 
 // Could it be opened? It is bound for a moment, where nobody can connect, and closed. 0, or -1 with DIAG.
 int listener_try(const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *diag);

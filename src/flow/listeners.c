@@ -89,7 +89,8 @@ listeners_bind(listeners_t *kept, const route_conf_t *conf, const route_services
             if (endpoint->connect || listeners_find(kept, side, endpoint->at.text, &ignored))
                 continue;
             int fd = services->activated ? services->activated(services->service_arg, endpoint) : -1;
-            listener_t *listener = listener_open(endpoint, &conf->sides[side], fd, diag);
+            bool ours = fd != -1 && services->is_ours && services->is_ours(services->service_arg, fd);
+            listener_t *listener = listener_open(endpoint, &conf->sides[side], fd, ours, diag);
             if (!listener) {
                 failed = true;
                 continue;

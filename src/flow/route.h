@@ -10,6 +10,7 @@
 #define ZB_ROUTE_H
 
 #include "base/diag.h"
+#include "base/record.h"
 #include "conf/conf.h"
 #include "flow/client.h"
 #include "flow/counters.h"
@@ -63,6 +64,11 @@ void route_finish(route_t *self, int64_t drain_ms, bool at_once);
 // process after this one; CLOSED_FOR_MOVE, the route that holds the listener too,
 // as soon as this one has left. What SUCCESSOR (may be NULL) binds there stays open.
 void route_stop_accepting(route_t *self, closed_for_t reason, const route_conf_t *successor);
+
+// All that its peers have, themselves included, goes to a route with the configuration SUCCESSOR: into LUGGAGE, and SELF
+// ends by itself. False: they cannot, or SELF ends already; it is left as it was.
+bool route_save(route_t *self, const route_conf_t *successor, record_t *luggage);
+void route_take(route_t *self, record_t *luggage); // before route_run: takes it, LUGGAGE is empty then
 bool route_finished(const route_t *self);
 
 // The error that ended its engine, although no end was asked for: the route is finished, and
@@ -111,6 +117,9 @@ uint64_t route_clear_values(route_t *self, const route_prefix_t *prefix);
 bool route_knows_clients(const route_t *self);
 void route_clients(route_t *self, client_fn_t *fn, void *arg); // oldest first, from a copy: FN may call us
 int route_kick(route_t *self, uint64_t id);                     // 0, or -1: no client of that id (any more)
+
+// What a queue knows of its services, from a copy. False: its engine knows nothing.
+bool route_backend_services(route_t *self, client_service_fn_t *fn, void *arg);
 
 // What it wants to be connected to and is not, since when (wall clock), and why: in words, for an operator. Nothing
 // where the engine does not know.

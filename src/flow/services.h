@@ -39,6 +39,8 @@ typedef struct {
 
     // A listening descriptor from systemd for ENDPOINT, or -1. May be NULL.
     int (*activated)(void *arg, const endpoint_conf_t *endpoint);
+    // That descriptor is not systemd's, but of the program before: a file of it is ours to remove. May be NULL.
+    bool (*is_ours)(void *arg, int fd);
     // A listening tcp descriptor is there: it may be kept for the next process. May be NULL.
     void (*listening)(void *arg, const endpoint_conf_t *endpoint, int fd);
     void *service_arg; // of these two

@@ -192,6 +192,7 @@ open_endpoints(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
             continue;
         diag_error(diag, endpoint->place, "cannot %s %s: %s", listener ? "bind" : "connect", endpoint->at.text,
                    zmq_strerror(zmq_errno()));
+        diag_cause(diag, zmq_errno());
         rc = -1;
     }
     return rc;

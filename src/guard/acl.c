@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "conf/suggest.h"
 #include "guard/file.h"
 #include "guard/rule.h"
 
@@ -109,25 +110,48 @@ read_rule(rule_t *rule, const char *text, bool is_pattern, place_t place, diag_t
     }
 }
 
-static const struct {
+typedef struct {
     const char *word;
     unsigned access;
-} accesses[] = {
+} access_word_t;
+
+static const access_word_t accesses[] = {
     {"read", ACL_READ}, {"write", ACL_WRITE}, {"readwrite", ACL_READ | ACL_WRITE}, {"deny", ACL_DENY}};
+
+static const access_word_t *
+find_access(const char *word, size_t size)
+{
+    for (size_t i = 0; i < sizeof accesses / sizeof *accesses; i++)
+        if (strlen(accesses[i].word) == size && memcmp(accesses[i].word, word, size) == 0)
+            return &accesses[i];
+    return NULL;
+}
+
+// The warning does not repeat the word: the line may be one that its reader has no right to see.
+static void
+warn_of_typing_error(const char *text, size_t size, place_t place, diag_t *diag)
+{
+    char *word = xstrndup(text, size);
+    for (size_t i = 0; i < sizeof accesses / sizeof *accesses; i++)
+        if (suggest_distance(word, accesses[i].word) <= 1)
+            diag_warning(diag, place, "this word is taken as part of the topic; did you mean %s?", accesses[i].word);
+    free(word);
+}
 
 static void
 take_rule(rules_t *rules, char *line, char *text, bool is_pattern, place_t place, diag_t *diag)
 {
     rule_t rule = { .access = ACL_READ | ACL_WRITE };
     size_t size = strcspn(text, " \t");
-    for (size_t i = 0; i < sizeof accesses / sizeof *accesses; i++)
-        if (strlen(accesses[i].word) == size && memcmp(accesses[i].word, text, size) == 0) {
-            rule.access = accesses[i].access;
-            text += size;
-            text += strspn(text, " \t");
-            break;
-        }
+    const access_word_t *access = find_access(text, size);
+    if (access) {
+        rule.access = access->access;
+        text += size;
+        text += strspn(text, " \t");
+    }
     place.column = (int)(text - line) + 1;
+    if (!access && text[size])
+        warn_of_typing_error(text, size, place, diag);
     if (*text == '\0')
         diag_error(diag, place, "the topic is missing");
     else if (read_rule(&rule, text, is_pattern, place, diag) == 0)

@@ -113,13 +113,6 @@ log_damaged(void *arg, const char *file, int line, const char *text)
               EVENT_TEXT("line", line > 0 ? place + 1 : NULL));
 }
 
-static void
-warn_damaged(void *arg, const char *file, int line, const char *text)
-{
-    // A place only lends its file; the text of the problem is made at once.
-    diag_warning(arg, (place_t){ file, line, 0 }, "certificate left out: %s", text);
-}
-
 policy_t *
 guard_read(const guard_t *self, const guard_route_t routes[], size_t count, diag_t *diag)
 {
@@ -168,7 +161,7 @@ guard_check(const guard_t *self, const conf_t *conf, policy_t **policy_p, diag_t
     for (size_t i = 0; i < conf->route_count; i++)
         routes[i].conf = conf->routes[i];
     const policy_t *before = self ? inforce_policy(self->inforce) : NULL;
-    policy_t *policy = policy_load(routes, conf->route_count, before, diag, warn_damaged, diag);
+    policy_t *policy = policy_load(routes, conf->route_count, before, diag, NULL, NULL);
     int rc = policy ? 0 : -1;
     if (policy_p) {
         *policy_p = policy;

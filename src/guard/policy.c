@@ -43,6 +43,15 @@ typedef struct {
     void *arg;
 } loader_t;
 
+// A key of a side whose value is the path of a file, and what is found to be wrong with that file.
+typedef struct {
+    const loader_t *loader;
+    const route_conf_t *route;
+    side_t side;
+    const char *key;
+    diag_t *diag;
+} named_t;
+
 static bool
 has_endpoint(const side_conf_t *side, bool connect)
 {
@@ -81,8 +90,8 @@ side_verifies_users(const side_conf_t *side)
 place_t
 side_place(const route_conf_t *route, side_t side)
 {
-    place_t place = route->sides[side].security.place;
-    return place.file ? place : route->place;
+    const setting_t *security = side_setting(route, side, "security");
+    return security && security->written ? security->place : route->place;
 }
 
 // --- files ----------------------------------------------------------------------
@@ -124,29 +133,50 @@ find_source(const policy_t *policy, policy_kind_t kind, const char *path)
     return NULL;
 }
 
+static named_t
+begin_named(const loader_t *self, const route_conf_t *route, side_t side, const char *key)
+{
+    return (named_t){ self, route, side, key, diag_new() };
+}
+
+// What is wrong with the file is told at the line that names it.
+static void
+end_named(named_t *self)
+{
+    const setting_t *setting = side_setting(self->route, self->side, self->key);
+    bool has_line = setting && setting->written;
+    char *subject = xasprintf("[route %s] %s", self->route->name, has_line ? setting->written : self->key);
+    diag_adopt(self->loader->diag, has_line ? setting->place : side_place(self->route, self->side), subject, self->diag);
+    free(subject);
+    diag_destroy(&self->diag);
+}
+
 static void
 tell_of_certificate(void *arg, bool left_out, const char *file, int line, const char *text)
 {
-    const loader_t *self = arg;
+    const named_t *self = arg;
+    const loader_t *loader = self->loader;
     if (!left_out)
         diag_warning(self->diag, (place_t){ file, line, 0 }, "%s", text);
-    else if (self->damaged)
-        self->damaged(self->arg, file, line, text);
+    else if (loader->damaged)
+        loader->damaged(loader->arg, file, line, text);
+    else
+        diag_warning(self->diag, (place_t){ file, line, 0 }, "certificate left out: %s", text);
 }
 
 static void
-load_keys(const loader_t *self, source_t *source, place_t place)
+load_keys(named_t *self, source_t *source)
 {
-    const source_t *before = find_source(self->before, POLICY_KEYS, source->path);
-    source->keys = keyset_load(source->path, before ? before->keys : NULL, tell_of_certificate, (void *)(uintptr_t)self);
+    const source_t *before = find_source(self->loader->before, POLICY_KEYS, source->path);
+    source->keys = keyset_load(source->path, before ? before->keys : NULL, tell_of_certificate, self);
     if (source->keys)
         file_check(source->path, TRUST_RIGHTS, self->diag);
     else
-        diag_error(self->diag, place, "client_certs: cannot read %s: %s", source->path, strerror(errno));
+        diag_error(self->diag, (place_t){ source->path, 0, 0 }, "cannot read: %s", strerror(errno));
 }
 
 static void
-load_file(const loader_t *self, source_t *source)
+load_file(const named_t *self, source_t *source)
 {
     source->state = file_state(AT_FDCWD, source->path);
     if (source->kind == POLICY_USERS)
@@ -156,13 +186,13 @@ load_file(const loader_t *self, source_t *source)
 }
 
 static source_t *
-load_source(const loader_t *self, policy_kind_t kind, const char *path, place_t place)
+load_source(named_t *self, policy_kind_t kind, const char *path)
 {
     source_t *source = xcalloc(1, sizeof *source);
     source->kind = kind;
     source->path = xstrdup(path);
     if (kind == POLICY_KEYS)
-        load_keys(self, source, place);
+        load_keys(self, source);
     else
         load_file(self, source);
     return source;
@@ -178,13 +208,13 @@ is_unchanged_file(const source_t *source)
 }
 
 static source_t *
-add_source(const loader_t *self, policy_kind_t kind, const char *path, place_t place)
+add_source(named_t *self, policy_kind_t kind, const char *path)
 {
-    policy_t *policy = self->policy;
+    policy_t *policy = self->loader->policy;
     if (kind != POLICY_KEYS)
         file_check(path, kind == POLICY_USERS ? TRUST_HASHES : TRUST_RIGHTS, self->diag);
-    source_t *before = find_source(self->before, kind, path);
-    source_t *source = is_unchanged_file(before) ? before : load_source(self, kind, path, place);
+    source_t *before = find_source(self->loader->before, kind, path);
+    source_t *source = is_unchanged_file(before) ? before : load_source(self, kind, path);
     source->holders++;
     mem_grow(policy->sources, policy->source_count, policy->source_room);
     policy->sources[policy->source_count++] = source;
@@ -192,12 +222,15 @@ add_source(const loader_t *self, policy_kind_t kind, const char *path, place_t p
 }
 
 static const source_t *
-use_source(const loader_t *self, const route_conf_t *route, policy_kind_t kind, char *path, place_t place)
+use_source(const loader_t *self, const route_conf_t *route, side_t side, policy_kind_t kind, char *path)
 {
     static const char *const names[] = { [POLICY_KEYS] = "client_certs", [POLICY_USERS] = "users", [POLICY_ACL] = "acl" };
     const source_t *source = find_source(self->policy, kind, path);
-    if (!source)
-        source = add_source(self, kind, path, place);
+    if (!source) {
+        named_t named = begin_named(self, route, side, names[kind]);
+        source = add_source(&named, kind, path);
+        end_named(&named);
+    }
     note_file(self->policy, route, (policy_file_t){ .kind = kind, .key = names[kind], .path = path, .keys = source->keys,
                                                     .users = source->users, .acl = source->acl });
     return source;
@@ -234,34 +267,34 @@ note_cert(const loader_t *self, const route_conf_t *route, const char *key, char
 }
 
 static void
-try_cert(const loader_t *self, const route_conf_t *route, char *path, bool secret, place_t place, const char *key)
+try_cert(const loader_t *self, const route_conf_t *route, side_t side, char *path, bool secret, const char *key)
 {
     cert_t cert;
     cert_fault_t fault;
     if (!text_given(path))
         return;
+    named_t named = begin_named(self, route, side, key);
     if ((secret ? cert_load_secret(&cert, path, &fault) : cert_load_public(&cert, path, &fault)) == -1)
-        diag_error(self->diag, fault.line > 0 ? (place_t){ path, fault.line, 0 } : place, "%s: %s: %s", key, path,
-                   fault.text);
+        diag_error(named.diag, (place_t){ path, fault.line, 0 }, "%s", fault.text);
     else {
         note_cert(self, route, key, path, &cert);
         cert_wipe(&cert);
     }
     if (*fault.warning)
-        diag_warning(self->diag, (place_t){ path, 0, 0 }, "%s", fault.warning);
+        diag_warning(named.diag, (place_t){ path, 0, 0 }, "%s", fault.warning);
+    end_named(&named);
 }
 
 static void
 check_curve(const loader_t *self, const route_conf_t *route, side_t side, bool server)
 {
     const security_conf_t *security = &route->sides[side].security;
-    place_t place = side_place(route, side);
     if (server) {
-        try_cert(self, route, security->server_cert, true, place, "server_cert");
+        try_cert(self, route, side, security->server_cert, true, "server_cert");
         return;
     }
-    try_cert(self, route, security->client_cert, true, place, "client_cert");
-    try_cert(self, route, security->peer_cert, false, place, "peer_cert");
+    try_cert(self, route, side, security->client_cert, true, "client_cert");
+    try_cert(self, route, side, security->peer_cert, false, "peer_cert");
 }
 
 // Up to and including 4.3.5 a GSSAPI server goes on after our no.
@@ -324,12 +357,12 @@ load_side(const loader_t *self, const guard_route_t *route, side_t side)
     if (entry.server && entry.mechanism == ZAP_CURVE && security->client_certs) {
         entry.any_key = strcmp(security->client_certs, "any") == 0;
         if (!entry.any_key)
-            entry.keys = use_source(self, route->conf, POLICY_KEYS, security->client_certs, place)->keys;
+            entry.keys = use_source(self, route->conf, side, POLICY_KEYS, security->client_certs)->keys;
     }
     if (entry.server && entry.mechanism == ZAP_PLAIN && text_given(security->users))
-        entry.users = use_source(self, route->conf, POLICY_USERS, security->users, place)->users;
+        entry.users = use_source(self, route->conf, side, POLICY_USERS, security->users)->users;
     if (text_given(security->acl))
-        entry.acl = use_source(self, route->conf, POLICY_ACL, security->acl, place)->acl;
+        entry.acl = use_source(self, route->conf, side, POLICY_ACL, security->acl)->acl;
     load_networks(self, &entry.allow, "allow", security->allow, place);
     load_networks(self, &entry.deny, "deny", security->deny, place);
     entry.secrets = secrets_load(conf, entry.server);

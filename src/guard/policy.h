@@ -54,10 +54,11 @@ typedef struct {
 typedef struct policy policy_t;
 
 // Read what the routes name. Every problem goes to DIAG; NULL if there was an
-// error. What is wrong with single certificates of a folder goes to DAMAGED (may
-// be NULL) as "FILE:LINE: TEXT" and is no error. What has not changed since
-// BEFORE (may be NULL) was loaded is not read again: both then have the same
-// keys, users and rights in memory. Call it, and policy_free, in one thread.
+// error. What is wrong with a file is told at the line that names it. What is wrong
+// with single certificates of a folder goes to DAMAGED as "FILE:LINE: TEXT", or is a
+// warning where that is NULL. What has not changed since BEFORE (may be NULL) was
+// loaded is not read again: both then have the same keys, users and rights in memory.
+// Call it, and policy_free, in one thread.
 policy_t *policy_load(const guard_route_t routes[], size_t count, const policy_t *before, diag_t *diag,
                       void (*damaged)(void *arg, const char *file, int line, const char *text), void *arg);
 

@@ -78,29 +78,26 @@ conn_ask_for_room(conn_t *self, bool on)
 // --- beginning ---------------------------------------------------------------------
 
 conn_t *
-conn_new(wport_t *port, int fd, dialled_t *dialled, const char *peer_name, const char *host)
+conn_blank(wport_t *port)
 {
-    wire_t *wire = port->wire;
     conn_t *self = xcalloc(1, sizeof *self);
     self->watched.ready = on_ready;
-    self->fd = fd;
-    self->wire = wire;
+    self->fd = -1;
+    self->wire = port->wire;
     self->port = port;
-    self->id = client_next_id();
-    self->ipc = !*host;
     self->cut = CUT_NONE;
-    self->outgoing = dialled != NULL;
-    self->dialled = dialled;
-    self->writable = true;
+    self->readable = self->writable = true;
     self->full = true; // until it is open
     self->type = -1;
     self->major = 3;
-    self->peer_name = xstrdup(peer_name);
-    self->host = xstrdup(host);
-    self->since_wall_ns = clock_wall_ns();
-    self->heard_ms = self->moved_ms = self->asked_ms = wire->now_ms;
-    self->deadline_ms = port->handshake_ms > 0 ? wire->now_ms + port->handshake_ms : INT64_MAX;
-    self->handshake = handshake_new(&port->greeting);
+    return self;
+}
+
+void
+conn_enter(conn_t *self)
+{
+    wport_t *port = self->port;
+    wire_t *wire = self->wire;
     self->next = port->conns;
     if (self->next)
         self->next->previous = self;
@@ -108,10 +105,28 @@ conn_new(wport_t *port, int fd, dialled_t *dialled, const char *peer_name, const
     wire->alive++;
     if (wire->next_tick_ms > wire->now_ms + PROMPT_MS)
         wire->next_tick_ms = wire->now_ms + PROMPT_MS;
-    if (loop_watch(&wire->loop, fd, WATCHED_EVENTS | (self->ipc ? 0 : EPOLLOUT), &self->watched) == -1)
+    if (self->fd != -1 && loop_watch(&wire->loop, self->fd, WATCHED_EVENTS | (self->ipc ? 0 : EPOLLOUT), &self->watched) == -1)
         conn_break(self, CUT_NONE, "%s", strerror(errno));
-    self->readable = true;
     conn_schedule(self);
+}
+
+conn_t *
+conn_new(wport_t *port, int fd, dialled_t *dialled, const char *peer_name, const char *host)
+{
+    int64_t now_ms = port->wire->now_ms;
+    conn_t *self = conn_blank(port);
+    self->fd = fd;
+    self->id = client_next_id();
+    self->ipc = !*host;
+    self->outgoing = dialled != NULL;
+    self->dialled = dialled;
+    self->peer_name = xstrdup(peer_name);
+    self->host = xstrdup(host);
+    self->since_wall_ns = clock_wall_ns();
+    self->since_ms = self->heard_ms = self->moved_ms = self->asked_ms = now_ms;
+    self->deadline_ms = port->handshake_ms > 0 ? now_ms + port->handshake_ms : INT64_MAX;
+    self->handshake = handshake_new(&port->greeting);
+    conn_enter(self);
     login_greet(self);
     return self;
 }
@@ -177,6 +192,10 @@ static void
 give_to_others(conn_t *self)
 {
     wport_t *port = self->port;
+    if (port->socktype->bequeath && self->own) {
+        port->socktype->bequeath(self);
+        return;
+    }
     bool keep = (port->socktype->keeps_for_others && !port->wire->closing) || self->durable;
     spans_t unbegun = { 0 };
     uint64_t unacknowledged = output_unacknowledged(self);
@@ -199,21 +218,49 @@ give_to_others(conn_t *self)
 }
 
 static void
+unlink_conn(conn_t *self)
+{
+    if (self->next)
+        self->next->previous = self->previous;
+    if (self->previous)
+        self->previous->next = self->next;
+    else
+        self->port->conns = self->next;
+}
+
+static void
 leave_port(conn_t *self)
 {
-    wport_t *port = self->port;
     if (self->state == CONN_OPEN)
         port_leave(self);
     places_leave(self);
     places_named(self);
     port_forget_parked(self);
     give_to_others(self);
-    if (self->next)
-        self->next->previous = self->previous;
-    if (self->previous)
-        self->previous->next = self->next;
-    else
-        port->conns = self->next;
+    unlink_conn(self);
+}
+
+// Its memory goes at the end of the round: somebody may be looking at it.
+static void
+forget(conn_t *self)
+{
+    wire_t *wire = self->wire;
+    input_free(self);
+    shortage_forget(self);
+    login_forget(self);
+    wire->alive--;
+    self->next = wire->ended;
+    wire->ended = self;
+}
+
+static void
+drop_buffers(conn_t *self)
+{
+    input_free(self);
+    spans_clear(&self->out);
+    if (self->stage)
+        chunk_drop(self->stage);
+    self->stage = NULL;
 }
 
 static void
@@ -227,13 +274,28 @@ end(conn_t *self)
     connect_ended(self, was_open);
     if (self->fd != -1)
         close(self->fd);
-    input_free(self);
-    shortage_forget(self);
-    login_forget(self);
-    wire->alive--;
-    self->next = wire->ended;
-    wire->ended = self;
+    forget(self);
     wire->made_room = true;
+}
+
+void
+conn_vanish(conn_t *self)
+{
+    self->state = CONN_ENDED;
+    if (self->fd != -1)
+        loop_forget(&self->wire->loop, self->fd);
+    places_hand_over(self);
+    unlink_conn(self);
+    drop_buffers(self);
+    forget(self);
+}
+
+void
+conn_scrap(conn_t *self)
+{
+    drop_buffers(self);
+    handshake_destroy(&self->handshake);
+    conn_free(self);
 }
 
 void

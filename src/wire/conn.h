@@ -11,6 +11,14 @@
 // Take over FD, which is connected to the peer of that name and host. DIALLED: who made the connection; NULL: it was accepted.
 conn_t *conn_new(wport_t *port, int fd, dialled_t *dialled, const char *peer_name, const char *host);
 
+// For one that comes from another route: without anything yet, and into its port's list once it is complete.
+conn_t *conn_blank(wport_t *port);
+void conn_enter(conn_t *self);
+void conn_scrap(conn_t *self); // instead of that; its descriptor stays open
+
+// It goes on elsewhere, with its descriptor: here nobody is told. What its port has of it is the caller's business.
+void conn_vanish(conn_t *self);
+
 void conn_schedule(conn_t *self); // it has something to do
 void conn_serve(conn_t *self);    // its turn
 

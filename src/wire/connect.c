@@ -59,8 +59,17 @@ on_ready(watched_t *watched, uint32_t events)
 
 // --- life ----------------------------------------------------------------------------
 
-void
-connect_add(wport_t *port, const endpoint_t *endpoint)
+static dialled_t *
+find(const wport_t *port, const char *endpoint)
+{
+    for (dialled_t *i = port->wire->dialled; i; i = i->next)
+        if (i->port == port && strcmp(dial_endpoint(i->dial), endpoint) == 0)
+            return i;
+    return NULL;
+}
+
+static dialled_t *
+new_dialled(wport_t *port, const endpoint_t *endpoint)
 {
     wire_t *wire = port->wire;
     dial_options_t options;
@@ -72,7 +81,29 @@ connect_add(wport_t *port, const endpoint_t *endpoint)
     self->dial = dial_new(endpoint, &options, wire->services->resolver, wire->bell_fd);
     self->next = wire->dialled;
     wire->dialled = self;
-    take(self, dial_start(self->dial, wire->now_ms));
+    return self;
+}
+
+void
+connect_add(wport_t *port, const endpoint_t *endpoint)
+{
+    if (find(port, endpoint->text))
+        return; // its connection has come from another route
+    dialled_t *self = new_dialled(port, endpoint);
+    take(self, dial_start(self->dial, port->wire->now_ms));
+}
+
+void
+connect_again(conn_t *conn, const char *endpoint)
+{
+    const side_conf_t *conf = conn->port->conf;
+    for (size_t i = 0; i < conf->endpoint_count; i++)
+        if (conf->endpoints[i].connect && strcmp(conf->endpoints[i].at.text, endpoint) == 0 && !find(conn->port, endpoint)) {
+            conn->dialled = new_dialled(conn->port, &conf->endpoints[i].at);
+            conn->dialled->conn = conn;
+            if (conn->state == CONN_OPEN)
+                connect_opened(conn);
+        }
 }
 
 void

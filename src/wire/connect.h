@@ -8,6 +8,7 @@
 #include "wire/internal.h"
 
 void connect_add(wport_t *port, const endpoint_t *endpoint);
+void connect_again(conn_t *conn, const char *endpoint); // CONN, of another route, is its connection: before connect_add
 void connect_configure(wport_t *port); // its waits have changed
 void connect_remove(wport_t *port, const char *endpoint); // its connection ends
 void connect_remove_all(wire_t *self);

@@ -71,6 +71,8 @@ welcome(const door_t *door, int fd, const address_t *address)
     conn->listener = door->listener;
 }
 
+static void close_door(door_t *self);
+
 // No descriptor for it, or it has gone again: whoever waits is told of once more.
 static bool
 accept_one(const door_t *door)
@@ -90,7 +92,10 @@ on_knock(watched_t *watched, uint32_t events)
     door_t *self = (door_t *)watched;
     (void)events;
     for (int i = 0; i < ACCEPTED_AT_ONCE && self->open; i++)
-        if (!accept_one(self))
+        if (places_crowded(self->port)) {
+            close_door(self);
+            self->port->crowded = true;
+        } else if (!accept_one(self))
             return;
 }
 
@@ -169,8 +174,10 @@ set_side(wport_t *port, bool open)
             (open ? open_door : close_door)(i);
             changed |= i->open == open;
         }
-    if (changed)
+    if (changed && port->is_full == open) {
+        port->is_full = !open;
         say_full(port, !open);
+    }
 }
 
 void
@@ -184,6 +191,15 @@ doors_open_side(wport_t *port)
 {
     if (places_free(port))
         set_side(port, true);
+}
+
+void
+doors_look_at_crowd(wport_t *port)
+{
+    if (!port->crowded || places_crowded(port))
+        return;
+    port->crowded = false;
+    doors_open_side(port);
 }
 
 void

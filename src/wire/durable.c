@@ -201,15 +201,18 @@ bring(void *arg, const kept_t *kept)
     return true;
 }
 
-void
+bool
 durables_bring(durables_t *self, conn_t *conn)
 {
     durable_t *durable = conn->durable;
+    if (!durable || !durable->kept)
+        return false;
     uint64_t before = total(durable).messages;
     keeper_history.expire(durable->kept, self->port->wire->now_ms);
     count_expired(durable, before);
     keeper_history.list(durable->kept, bytes_of(NULL, 0), bring, conn);
     let_go_of_kept(durable);
+    return true;
 }
 
 // --- going -------------------------------------------------------------------------

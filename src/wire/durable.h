@@ -19,7 +19,7 @@ void durables_free(durables_t **self_p);
 // -1 with conn_refuse: one of its name is here already.
 int durables_join(durables_t *self, conn_t *conn);
 void durables_enter(durables_t *self, conn_t *conn);
-void durables_bring(durables_t *self, conn_t *conn); // what was kept for it
+bool durables_bring(durables_t *self, conn_t *conn); // what was kept for it. False: it had not been away
 // CONN leaves. False: it was nothing, or is to be forgotten.
 bool durables_leave(durables_t *self, conn_t *conn);
 

@@ -93,7 +93,7 @@ anything_queued(const wire_t *self, int64_t lingered_ms)
         int64_t linger_ms = self->conf->sides[side].linger_ms;
         if (!port->socktype || side == SIDE_CAPTURE || (linger_ms >= 0 && lingered_ms >= linger_ms))
             continue;
-        if (port->returned.count > 0 || port->parked)
+        if (port->returned.count > 0 || port->waiting > 0 || port->parked)
             return true;
         for (const conn_t *conn = port->conns; conn; conn = conn->next)
             if (!conn->broken && conn->state == CONN_OPEN && output_pending(conn))
@@ -121,7 +121,7 @@ abandon(wire_t *self)
         wport_t *port = &self->ports[side];
         if (!port->socktype || side == SIDE_CAPTURE)
             continue;
-        left += port->returned.load.messages;
+        left += port->returned.load.messages + port->waiting;
         for (conn_t *conn = port->conns; conn; conn = conn->next) {
             if (port->input)
                 left += messages_in_hand(conn);
@@ -135,11 +135,26 @@ abandon(wire_t *self)
 // --- the steps --------------------------------------------------------------------------
 
 static void
+read_requests(wire_t *self, bool on)
+{
+    if (self->stopped != on)
+        return;
+    self->stopped = !on;
+    if (on)
+        round_wake_all(self);
+}
+
+// A client that always has requests under way is never owed nothing: when a quarter of
+// the time is over no more of them are read, and it goes with its last answer.
+static void
 wait_for_clients(wire_t *self)
 {
     int64_t start = clock_mono_ms(), share = (atomic_load(&self->deadline_ms) - start) / 4, quiet_since = start;
+    bool force = false;
     while (!hurries(self)) {
-        bool force = self->pending <= 0 && clock_mono_ms() - start >= share;
+        bool late = clock_mono_ms() - start >= share;
+        force |= late && self->pending <= 0;
+        read_requests(self, !late || force);
         if (send_clients_away(self, force) > 0)
             quiet_since = clock_mono_ms();
         else if (clock_mono_ms() - quiet_since >= QUIET_MS)
@@ -206,5 +221,4 @@ ending_run(wire_t *self)
     self->left.undelivered = abandon(self);
     counter_add(&self->counters->dropped[DROP_SHUTDOWN], self->left.undelivered);
     part(self);
-    connect_remove_all(self);
 }

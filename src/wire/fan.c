@@ -163,7 +163,7 @@ subscribed(conn_t *conn, const uint8_t *topic, size_t size, bool on)
 
 // Older peers, and those of any version who send it by hand, subscribe by a message: 01 or 00, and the topic.
 static bool
-hears(conn_t *conn, const piece_t *piece)
+hears(conn_t *conn, piece_t *piece)
 {
     size_t size;
     const uint8_t *first = pump_first(piece, &size);
@@ -185,7 +185,7 @@ free_number(const wport_t *self, fan_t *fan)
     return fan->count++;
 }
 
-// 1: it had been here before. -1: it may not stay.
+// 0, or -1: it may not stay.
 static int
 take_number(conn_t *conn)
 {
@@ -195,24 +195,30 @@ take_number(conn_t *conn)
         conn->slot = free_number(conn->port, fan_of(conn->port));
     if (known == 0 && durables)
         durables_enter(durables, conn);
-    return known;
+    return known == -1 ? -1 : 0;
+}
+
+static int
+subscriber_rejoined(conn_t *conn)
+{
+    fan_t *fan = fan_open(conn->port);
+    if (take_number(conn) == -1)
+        return -1;
+    fan->subscribers[conn->slot] = conn;
+    fan->restricted += conn->rights != NULL;
+    return 0;
 }
 
 static int
 subscriber_joined(conn_t *conn)
 {
-    fan_t *fan = fan_open(conn->port);
-    int known = take_number(conn);
-    if (known == -1)
+    if (subscriber_rejoined(conn) == -1)
         return -1;
-    fan->subscribers[conn->slot] = conn;
-    fan->restricted += conn->rights != NULL;
     const char *welcome = options_text(conn->port->conf, "xpub_welcome_msg");
     if (welcome)
         output_frame(conn, 0, NULL, 0, welcome, strlen(welcome));
-    if (known == 1)
-        durables_bring(conn->port->durables, conn);
-    else if (conn->major == 1)
+    bool is_back = conn->port->durables && durables_bring(conn->port->durables, conn);
+    if (!is_back && conn->major == 1)
         subscribed(conn, NULL, 0, true); // it cannot say what it wants, and sorts that out itself
     return 0;
 }
@@ -247,6 +253,22 @@ fan_topics_of(const conn_t *conn)
 {
     const fan_t *fan = conn->port->socktype->subscribed ? fan_of(conn->port) : NULL;
     return fan ? interest_count_of(fan->interest, conn->slot) : 0;
+}
+
+void
+fan_topics_each(const conn_t *conn, void (*fn)(void *arg, const void *topic, size_t size), void *arg)
+{
+    const fan_t *fan = conn->port->socktype->subscribed ? fan_of(conn->port) : NULL;
+    if (fan)
+        interest_each_of(fan->interest, conn->slot, fn, arg);
+}
+
+void
+fan_topic_again(conn_t *conn, const uint8_t *topic, size_t size)
+{
+    bool edge;
+    if (conn->port->socktype->subscribed && change_topic(conn, topic, size, true, &edge))
+        count_topics(conn->port);
 }
 
 char **
@@ -560,13 +582,13 @@ give_to_all(wport_t *self, const piece_t *piece)
 
 // clang-format off
 const socktype_t socktype_xpub = { .type = ZMQ_XPUB, .give = fan_give, .pump = pump_fan, .hears = hears, .joined = subscriber_joined,
-                                   .left = subscriber_left, .subscribed = subscribed, .close = fan_close };
+                                   .rejoined = subscriber_rejoined, .left = subscriber_left, .subscribed = subscribed, .close = fan_close };
 const socktype_t socktype_pub  = { .type = ZMQ_PUB,  .give = fan_give, .pump = pump_fan, .hears = hears, .joined = subscriber_joined,
-                                   .left = subscriber_left, .subscribed = subscribed, .close = fan_close };
+                                   .rejoined = subscriber_rejoined, .left = subscriber_left, .subscribed = subscribed, .close = fan_close };
 static const socktype_t keeping_xpub = { .type = ZMQ_XPUB, .give = give_and_keep, .hears = hears, .joined = subscriber_joined,
-                                   .left = subscriber_left, .subscribed = subscribed, .close = fan_close };
+                                   .rejoined = subscriber_rejoined, .left = subscriber_left, .subscribed = subscribed, .close = fan_close };
 static const socktype_t keeping_pub  = { .type = ZMQ_PUB,  .give = give_and_keep, .hears = hears, .joined = subscriber_joined,
-                                   .left = subscriber_left, .subscribed = subscribed, .close = fan_close };
+                                   .rejoined = subscriber_rejoined, .left = subscriber_left, .subscribed = subscribed, .close = fan_close };
 const socktype_t socktype_xsub = { .type = ZMQ_XSUB, .give = give_to_all, .joined = publisher_joined, .topic = topic_for_all };
 const socktype_t socktype_sub  = { .type = ZMQ_SUB,  .joined = publisher_joined };
 // clang-format on

@@ -15,6 +15,10 @@ extern const socktype_t socktype_pub, socktype_xpub, socktype_sub, socktype_xsub
 char **fan_topics(const wport_t *self, size_t *count, size_t max);
 size_t fan_topics_of(const conn_t *conn); // how many one subscriber has
 
+// Handing over: what one subscriber asked for, and that again, which is told nobody.
+void fan_topics_each(const conn_t *conn, void (*fn)(void *arg, const void *topic, size_t size), void *arg);
+void fan_topic_again(conn_t *conn, const uint8_t *topic, size_t size);
+
 bool fan_is_wanted(const wport_t *self); // by anybody, of what is published at SELF
 
 // The record of a socket type that publishes, for a side that keeps what it has published, for those who come

@@ -328,6 +328,14 @@ measure(const conn_t *self, const uint8_t *at, size_t have, uint64_t *payload)
     return 0;
 }
 
+size_t
+input_look(const conn_t *self, uint64_t *payload)
+{
+    if (!self->as_it_comes || !self->in || self->whole || self->start != self->raw)
+        return 0;
+    return measure(self, self->in->data + self->raw, self->in->size - self->raw, payload);
+}
+
 void
 input_run(conn_t *self, uint64_t most, uint64_t most_bytes, piece_t *run)
 {

@@ -46,6 +46,10 @@ input_empty(const conn_t *self) // all that came was taken
 // What is not as most are ends it: there may be none.
 void input_run(conn_t *self, uint64_t most, uint64_t most_bytes, piece_t *run);
 
+// The size of the next message, of however many parts, if it is there whole and can go out as it came; 0: see
+// input_collect.
+size_t input_look(const conn_t *self, uint64_t *payload);
+
 // The next whole message, as PIECE: no longer the connection's, unless it is kept.
 // Returns as input_collect does.
 static inline int
@@ -55,6 +59,13 @@ input_next(conn_t *self, piece_t *piece)
     if (size > 0) {
         *piece = (piece_t){ .from = self, .chunk = self->in, .at = self->raw, .size = size,
                             .load = { 1, size - FRAME_SHORT_HEAD } };
+        self->start = self->scan = self->raw = self->raw + size;
+        return 1;
+    }
+    uint64_t payload;
+    size = input_look(self, &payload);
+    if (size > 0) {
+        *piece = (piece_t){ .from = self, .chunk = self->in, .at = self->raw, .size = size, .load = { 1, payload } };
         self->start = self->scan = self->raw = self->raw + size;
         return 1;
     }

@@ -810,6 +810,26 @@ interest_each(const interest_t *self, interest_fn *fn, void *arg)
     free(walk.open);
 }
 
+static void
+each_in(const interest_t *self, const idset_t *topics, interest_fn *fn, void *arg)
+{
+    for (uint32_t i = 0; i < topics->room; i++)
+        if (idset_slot(topics, i)) {
+            const topic_t *topic = topic_at(self, idset_slot(topics, i));
+            fn(arg, topic->bytes, size_of(topic));
+        }
+}
+
+void
+interest_each_of(const interest_t *self, uint32_t subscriber, interest_fn *fn, void *arg)
+{
+    if (subscriber >= self->subscriber_room)
+        return;
+    const bigset_t *topics = &self->subscribers[subscriber].topics;
+    for (uint32_t i = 0; i < topics->part_count; i++)
+        each_in(self, &topics->parts[i], fn, arg);
+}
+
 static int
 by_name(const void *a, const void *b)
 {

@@ -99,6 +99,7 @@ size_t interest_bytes_of(const interest_t *self, uint32_t subscriber); // their 
 
 // Every topic, in ascending order of bytes. FN must not change SELF.
 void interest_each(const interest_t *self, interest_fn *fn, void *arg);
+void interest_each_of(const interest_t *self, uint32_t subscriber, interest_fn *fn, void *arg); // of one, in any order
 
 // At most MAX topics, C-escaped, sorted. The caller frees each and the array.
 char **interest_list(const interest_t *self, size_t *count, size_t max);

@@ -10,6 +10,7 @@
 #define ZB_WIRE_INTERNAL_H
 
 #include "base/loop.h"
+#include "base/record.h"
 #include "conf/conf.h"
 #include "flow/admission.h"
 #include "flow/counters.h"
@@ -77,11 +78,13 @@ struct conn {
     bool asks_for_room;      // the kernel is asked to tell when there is room (ipc)
     bool hung_up;            // its end is known; what came before it may still be read
     bool scheduled, dirty, parked;
+    bool invited;            // has waited for room, and may take it
     bool full;               // no more messages until its queue is half empty
     bool broken;             // ends in its turn
     bool input_over, output_over; // the peer sends, takes nothing more
     bool left;               // has gone, and what it had sent waits
     bool shown;              // those who look on have seen the message at the start
+    bool in_hand;            // its side has counted the message at the start as received
     bool answers_pings;      // of ZMTP 3.1, or it has sent a PING
     bool has_place, is_unnamed; // see places.h
     bool half_closed;
@@ -118,7 +121,8 @@ struct conn {
     uint8_t routing_id_size;
     uint32_t slot;       // its number among the peers of the port
     uint32_t place;      // in the port's array
-    int64_t unanswered;  // requests of this client, or to this service
+    int64_t unanswered;  // requests of this client
+    void *own;           // the socket type's
 
     conn_t *next_scheduled, *next_dirty, *next_parked;
     conn_t *next, *previous; // of the port, in whatever state
@@ -143,6 +147,7 @@ struct conn {
     int64_t since_wall_ns;
     int64_t deadline_ms; // of the handshake, or of one that was asked to leave
     int64_t moved_ms;    // when it took bytes last
+    int64_t since_ms;
     int64_t heard_ms;    // when something came from it
     int64_t fed_ms;      // when it got messages of ours
     int64_t ping_ms;     // our last PING
@@ -168,18 +173,30 @@ typedef struct socktype {
     // A peer has passed its handshake: 0, or -1 with conn_break (it may not stay).
     int (*joined)(conn_t *conn);
     void (*left)(conn_t *conn);
+    // The same for one that comes from another route: it has been told all already. NULL: there is nothing to do.
+    int (*rejoined)(conn_t *conn);
     // Take whole messages that go to this side's peers.
     given_t (*give)(wport_t *port, const piece_t *piece);
     // Hand on what CONN has, on a shorter way than one by one; see pump.h. NULL: there is none.
     bool (*pump)(conn_t *conn, wport_t *to);
     // What a peer sent is no message to hand on, and was dealt with. NULL: it always is one.
-    bool (*hears)(conn_t *conn, const piece_t *piece);
+    // What is to be handed on may be changed.
+    bool (*hears)(conn_t *conn, piece_t *piece);
     // The frame that goes before each of its messages. NULL: none.
     size_t (*prefix)(const conn_t *conn, uint8_t *at);
     // A SUBSCRIBE or CANCEL from a peer, or a topic from the other side.
     void (*subscribed)(conn_t *conn, const uint8_t *topic, size_t size, bool on);
     void (*topic)(wport_t *port, const uint8_t *topic, size_t size, bool on);
     void (*close)(wport_t *port); // what it has of its own
+    // Where more than a peer's queue says who may get something. NULL: nothing does.
+    bool (*has_room)(wport_t *port);
+    void (*made_room)(wport_t *port); // instead of waking all who wait for it
+    void (*bequeath)(conn_t *conn);   // a peer has left: instead of giving its queue to others
+    int speaks_as;                    // another type, towards peers; 0: none
+    bool lets_go;                 // what a peer sends ends what is kept of others: it is read also when memory is short
+    // That, for another route: before its peers come back. NULL: it all comes with them.
+    void (*save)(const wport_t *port, record_t *to);
+    void (*restore)(wport_t *port, record_fields_t from);
     bool keeps_for_others;        // what a peer leaves behind goes to the next one
     bool addresses;               // the first frame of what it sends says to whom
 } socktype_t;
@@ -194,6 +211,7 @@ struct wport {
     bool input;       // they are new ones: not read while the route drains
     handshake_conf_t greeting;
     const admission_secrets_t *secrets;
+    uint64_t terms;   // of who may come in, see handover.c
     bool locked;      // it needs keys, and has none: nobody comes in
 
     conn_t *conns;    // all, in whatever state
@@ -201,7 +219,10 @@ struct wport {
     uint32_t count, ready, room;
     uint32_t turn;    // round robin
     uint32_t unnamed; // in their handshake
-    conn_t *parked;   // of other ports, until a peer here has room
+    conn_t *parked, **parked_end; // of other ports, until a peer here has room: first come, first served
+    uint32_t waiting;             // messages that the socket type has taken and given to nobody
+    bool is_full;     // that was said: max_clients is reached
+    bool crowded;     // newcomers wait: see places.h
     bool contended;   // several waited for it: one message a turn
     spans_t returned; // of peers that left, or read ahead in the drain: before all others
     void *own;        // the socket type's
@@ -309,6 +330,8 @@ struct route {
     call_t *call;
 
     route_leftover_t left;
+    record_t luggage;  // of the route before, until its thread runs
+    bool handed_over;  // all that its peers had: nothing is left
 };
 
 #endif

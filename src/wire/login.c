@@ -70,7 +70,7 @@ login_configure(wport_t *port)
     const char *id = options_text(side, "routing_id");
     handshake_mechanism_t mechanism = mechanism_of(side);
     port->greeting = (handshake_conf_t){
-        .type = side->type,
+        .type = port->socktype->speaks_as ? port->socktype->speaks_as : side->type,
         .mechanism = mechanism,
         .as_server = is_server(side),
         .old_peers = mechanism == HANDSHAKE_NULL,
@@ -190,6 +190,14 @@ login_review(conn_t *conn)
     admission_login_t login = login_of(conn);
     if (guard->review(guard->arg, &login, &conn->rights, &reason) == ADMISSION_GOES)
         conn_break(conn, CUT_AUTH, "no longer admitted: %s", reason);
+}
+
+void
+login_again(conn_t *conn)
+{
+    take_rights(conn);
+    if (guard_of(conn->wire))
+        login_review(conn);
 }
 
 // --- through ------------------------------------------------------------------------
@@ -338,6 +346,19 @@ login_answer(conn_t *conn)
     flush(conn);
     feed_kept(conn);
     conn_schedule(conn);
+}
+
+// A verdict that was awaited is asked for once more.
+void
+login_resume(conn_t *conn)
+{
+    conn->state = CONN_GREETING;
+    look_at_state(conn);
+    flush(conn);
+    if (conn->state == CONN_GREETING)
+        feed_kept(conn);
+    else if (conn->state == CONN_OPEN)
+        conn_schedule(conn);
 }
 
 void

@@ -17,4 +17,8 @@ void login_answer(conn_t *conn); // the guard may have its verdict now
 void login_forget(conn_t *conn); // it has ended
 void login_review(conn_t *conn); // the policy has changed: may it stay?
 
+// It comes from another route: what the guard says of it now, and what its handshake goes on with.
+void login_again(conn_t *conn);
+void login_resume(conn_t *conn);
+
 #endif

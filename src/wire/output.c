@@ -114,7 +114,8 @@ output_frame(conn_t *self, uint8_t flags, const void *head, size_t head_size, co
     uint8_t *at = spans_place_ours(&self->out, conn_pool(self), frame_head_size(all) + all);
     self->port->queued_bytes += frame_head_size(all) + all;
     at += frame_write_head(at, flags, all);
-    memcpy(at, head, head_size);
+    if (head_size > 0)
+        memcpy(at, head, head_size);
     if (size > 0)
         memcpy(at + head_size, body, size);
     output_mark(self);
@@ -176,6 +177,13 @@ stage_frame(conn_t *self, const uint8_t *at, const frame_head_t *head)
     return written > 0;
 }
 
+// Where in the queue's I-th span what was not sent begins: of a message that has begun, whole frames may be out.
+static inline size_t
+unsent_at(const conn_t *self, uint32_t i)
+{
+    return i == 0 ? self->out.sent : 0;
+}
+
 // Put frames of the queue in the peer's form, whole messages if they are small.
 static bool
 stage_queue(conn_t *self)
@@ -183,7 +191,7 @@ stage_queue(conn_t *self)
     for (uint32_t i = 0; i < self->out.count; i++) {
         const span_t *span = spans_at(&self->out, i);
         frame_head_t head;
-        for (size_t at = 0; at < span->size; at += head.head + head.body) {
+        for (size_t at = unsent_at(self, i); at < span->size; at += head.head + head.body) {
             const uint8_t *frame = span->chunk->data + span->at + at;
             if (frame_read(frame, span->size - at, &head) != 1)
                 return false;
@@ -455,7 +463,7 @@ walk_stage(const conn_t *self, size_t start)
     for (uint32_t i = 0; i < self->out.count && walk.bytes < self->stage_spans; i++) {
         const span_t *span = spans_at(&self->out, i);
         frame_head_t head;
-        for (size_t at = 0; at < span->size && walk.bytes < self->stage_spans; at += head.head + head.body) {
+        for (size_t at = unsent_at(self, i); at < span->size && walk.bytes < self->stage_spans; at += head.head + head.body) {
             if (frame_read(span->chunk->data + span->at + at, span->size - at, &head) != 1)
                 return walk;
             walk_frame(self, &walk, &head, start);

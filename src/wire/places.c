@@ -5,6 +5,8 @@
 #include "wire/conn.h"
 #include "wire/doors.h"
 
+enum { HANDSHAKE_USUAL_MS = 1000 }; // a peer that means it has done it by then
+
 static capacity_t *
 capacity_of(const wport_t *port)
 {
@@ -39,6 +41,28 @@ places_enter(conn_t *conn)
     return true;
 }
 
+static void
+count(conn_t *conn, bool has_place)
+{
+    capacity_t *capacity = capacity_of(conn->port);
+    if (capacity)
+        capacity_count(capacity, (has_place ? 1 : 0) - (conn->has_place ? 1 : 0));
+    conn->has_place = has_place;
+}
+
+void
+places_keep(conn_t *conn)
+{
+    count(conn, true);
+}
+
+void
+places_hand_over(conn_t *conn)
+{
+    count(conn, false);
+    places_named(conn);
+}
+
 void
 places_leave(conn_t *conn)
 {
@@ -63,6 +87,8 @@ places_named(conn_t *conn)
     conn->port->unnamed--;
     if (capacity)
         capacity_give_unnamed(capacity);
+    if (conn->port->crowded)
+        doors_look_at_crowd(conn->port);
 }
 
 // The newest connection is at the front.
@@ -74,6 +100,16 @@ oldest_unnamed(const wport_t *port)
         if (i->is_unnamed)
             oldest = i;
     return oldest;
+}
+
+bool
+places_crowded(const wport_t *port)
+{
+    capacity_t *capacity = capacity_of(port);
+    if (!capacity || port->unnamed < capacity_unnamed_of_side(capacity))
+        return false;
+    const conn_t *oldest = oldest_unnamed(port);
+    return oldest && port->wire->now_ms - oldest->since_ms < HANDSHAKE_USUAL_MS;
 }
 
 // Strangers who say nothing keep nobody out: the oldest of them goes, not who has just come.

@@ -13,6 +13,11 @@ void places_named(conn_t *conn);   // its handshake is over, one way or the othe
 
 bool places_enter(conn_t *conn);   // it is a client now; false: there is no place, and it is refused
 void places_leave(conn_t *conn);
+void places_keep(conn_t *conn);      // it has been a client of another route, whatever the limit is here
+void places_hand_over(conn_t *conn); // it goes there: nobody is let in instead
+// Many are in their handshake, and none of them for long: the next ones wait in the kernel for a moment.
+bool places_crowded(const wport_t *port);
+
 bool places_free(const wport_t *port); // may one more be accepted?
 
 #endif

@@ -11,7 +11,9 @@
 #include "wire/remember.h"
 #include "wire/spread.h"
 #include "wire/fan.h"
+#include "wire/least.h"
 #include "wire/request.h"
+#include "wire/services.h"
 
 #include <stdlib.h>
 #include <zmq.h>
@@ -39,6 +41,8 @@ port_configure(wport_t *self)
 {
     self->conf = &self->wire->conf->sides[self->side];
     options_read(self);
+    services_configure(self);
+    least_configure(self);
     for (conn_t *conn = self->conns; conn; conn = conn->next)
         output_limits_changed(conn);
 }
@@ -47,6 +51,7 @@ int
 port_open(wport_t *self, wire_t *wire, side_t side, diag_t *diag)
 {
     *self = (wport_t){ .wire = wire, .side = side, .counters = &wire->counters->sides[side] };
+    self->parked_end = &self->parked;
     self->conf = &wire->conf->sides[side];
     self->socktype = socktype_find(self->conf->type);
     if (!self->socktype) {
@@ -107,11 +112,11 @@ port_room_changed(conn_t *conn)
     self->wire->made_room = true;
 }
 
-int
-port_join(conn_t *conn)
+static int
+join(conn_t *conn, int (*joined)(conn_t *conn))
 {
     wport_t *self = conn->port;
-    if (self->socktype->joined && self->socktype->joined(conn) == -1)
+    if (joined && joined(conn) == -1)
         return -1;
     mem_grow(self->open, self->count, self->room);
     put_at(self, self->count++, conn);
@@ -120,6 +125,18 @@ port_join(conn_t *conn)
     if (side_option(self->conf, "probe_router", 0))
         output_frame(conn, 0, NULL, 0, NULL, 0);
     return 0;
+}
+
+int
+port_join(conn_t *conn)
+{
+    return join(conn, conn->port->socktype->joined);
+}
+
+int
+port_rejoin(conn_t *conn)
+{
+    return join(conn, conn->port->socktype->rejoined);
 }
 
 void
@@ -145,8 +162,9 @@ port_park(wport_t *self, conn_t *conn)
     if (conn->parked)
         return;
     conn->parked = true;
-    conn->next_parked = self->parked;
-    self->parked = conn;
+    conn->next_parked = NULL;
+    *self->parked_end = conn;
+    self->parked_end = &conn->next_parked;
     pulse_is_unread(conn);
     port_count(self);
     if (counter_get(&self->counters->blocked_since_ns) == 0)
@@ -154,16 +172,25 @@ port_park(wport_t *self, conn_t *conn)
 }
 
 void
-port_unpark_all(wport_t *self)
+port_unpark(wport_t *self, uint32_t most)
 {
     self->contended = self->parked && self->parked->next_parked;
     port_count(self);
-    while (self->parked) {
+    for (uint32_t i = 0; i < most && self->parked; i++) {
         conn_t *conn = self->parked;
         self->parked = conn->next_parked;
         conn->parked = false;
+        conn->invited = true;
         conn_schedule(conn);
     }
+    if (!self->parked)
+        self->parked_end = &self->parked;
+}
+
+void
+port_unpark_all(wport_t *self)
+{
+    port_unpark(self, UINT32_MAX);
 }
 
 void
@@ -175,6 +202,8 @@ port_forget_parked(conn_t *conn)
     for (conn_t **at = &to->parked; *at; at = &(*at)->next_parked)
         if (*at == conn) {
             *at = conn->next_parked;
+            if (!*at)
+                to->parked_end = at;
             break;
         }
     conn->parked = false;
@@ -185,7 +214,7 @@ port_give_returned(wport_t *self)
 {
     while (self->returned.count > 0) {
         piece_t piece = { 0 };
-        if (self->ready == 0)
+        if (self->ready == 0 || (self->socktype->has_room && !self->socktype->has_room(self)))
             return false;
         uint64_t bytes = self->returned.bytes;
         spans_take(&self->returned, &self->wire->pool, &piece.chunk, &piece.at, &piece.size, &piece.load);

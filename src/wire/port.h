@@ -14,12 +14,14 @@ void port_configure(wport_t *self); // what may change while it runs, out of its
 
 // A connection passed its handshake: 0, or -1 when it may not stay (it is broken then). It leaves.
 int port_join(conn_t *conn);
+int port_rejoin(conn_t *conn); // it comes from another route
 void port_leave(conn_t *conn);
 
 void port_room_changed(conn_t *conn); // conn->full says how
 
-// CONN waits until a peer of SELF has room; all who wait have their turn.
+// CONN waits until a peer of SELF has room: then those who wait have their turn.
 void port_park(wport_t *self, conn_t *conn);
+void port_unpark(wport_t *self, uint32_t most); // those who came first
 void port_unpark_all(wport_t *self);
 void port_forget_parked(conn_t *conn);
 

@@ -28,13 +28,26 @@ static inline void
 pump_received(conn_t *self, const piece_t *piece)
 {
     pump_counted(self, piece->load);
-    counter_add(&self->wire->counters->sizes[size_bucket(piece->load.payload)], 1);
+    if (__builtin_expect(self->in_hand, 0)) {
+        self->in_hand = false; // its side has counted it
+        self->port->received.messages--;
+        self->port->received.payload -= piece->load.payload;
+    } else
+        counter_add(&self->wire->counters->sizes[size_bucket(piece->load.payload)], 1);
 }
 
-// Nobody has room for it.
+// Nobody has room for it. Its side counts it as received from now on, its row in the list when somebody gets it.
 static inline bool
 pump_wait(conn_t *self, const piece_t *piece)
 {
+    if (!self->in_hand) {
+        wport_t *port = self->port;
+        self->in_hand = true;
+        port->received.messages++;
+        port->received.payload += piece->load.payload;
+        port_count(port);
+        counter_add(&self->wire->counters->sizes[size_bucket(piece->load.payload)], 1);
+    }
     input_keep(self, piece);
     port_park(self->port->to, self);
     return false;

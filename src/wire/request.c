@@ -18,7 +18,11 @@ enum {
     OWN_ID_BYTES = 13,    // 0, the slot, and what is never the same again
     OWNED_MOST = 65536,   // ids of peers that have gone, kept for answers that may still come
     BUCKETS_FIRST = 64,
+    SLOTS_MOST = 1 << 20, // that another route may have had
 };
+
+// Of what is handed over; never used for anything else again.
+enum { TAG_LAST = 1, TAG_NAME, TAG_NAME_BYTES, TAG_NAME_USER, TAG_NAME_UNANSWERED };
 
 // An id that a peer chose, and whose it is.
 typedef struct name {
@@ -185,6 +189,26 @@ client_joined(conn_t *conn)
     return 0;
 }
 
+// Its id may have been given by the route before, and has its slot in it.
+static int
+client_rejoined(conn_t *conn)
+{
+    router_t *self = router_of(conn->port);
+    bool is_own = conn->routing_id_size == OWN_ID_BYTES && conn->routing_id[0] == 0;
+    while (conn->slot < SLOTS_MOST && self->count <= conn->slot) {
+        mem_grow(self->slots, self->count, self->room);
+        self->slots[self->count++] = NULL;
+    }
+    if (conn->slot >= SLOTS_MOST || self->slots[conn->slot] || conn->routing_id_size == 0) {
+        conn_break(conn, CUT_PROTOCOL, "its place was handed over to another client");
+        return -1;
+    }
+    if (!is_own && claim_name(self, conn) == -1)
+        return -1;
+    self->slots[conn->slot] = conn;
+    return 0;
+}
+
 // Too many that nobody answers: the answers will find nobody, and are counted then.
 static void
 forget_orphans(router_t *self)
@@ -232,6 +256,64 @@ router_close(wport_t *self)
     self->own = NULL;
 }
 
+// --- handing over --------------------------------------------------------------------
+
+static void
+save_orphan(const name_t *name, record_t *to)
+{
+    size_t opened = record_open(to, TAG_NAME);
+    record_bytes(to, TAG_NAME_BYTES, name->bytes, name->size);
+    record_text(to, TAG_NAME_USER, name->user);
+    record_number(to, TAG_NAME_UNANSWERED, (uint64_t)name->unanswered);
+    record_close(to, opened);
+}
+
+static void
+router_save(const wport_t *port, record_t *to)
+{
+    const router_t *self = port->own;
+    if (!self)
+        return;
+    record_number(to, TAG_LAST, self->last);
+    for (uint32_t i = 0; i < self->bucket_count; i++)
+        for (const name_t *name = self->buckets[i]; name; name = name->next)
+            if (!name->holder)
+                save_orphan(name, to);
+}
+
+static void
+restore_orphan(router_t *self, record_fields_t from)
+{
+    record_field_t bytes, user, unanswered;
+    uint64_t count;
+    if (!record_find(from, TAG_NAME_BYTES, &bytes) || bytes.size == 0 || bytes.size > UINT8_MAX || self->orphans >= OWNED_MOST
+        || !record_find(from, TAG_NAME_USER, &user) || !record_find(from, TAG_NAME_UNANSWERED, &unanswered)
+        || !record_to_number(&unanswered, INT64_MAX, &count))
+        return;
+    uint64_t hash = hash_bytes(bytes.at, bytes.size);
+    char *text = record_to_text(&user, UINT8_MAX);
+    if (!text || *find_name(self, bytes.at, bytes.size, hash)) {
+        free(text);
+        return;
+    }
+    name_t *name = add_name(self, bytes.at, bytes.size, hash);
+    name->user = text;
+    name->unanswered = (int64_t)count;
+    self->orphans++;
+}
+
+static void
+router_restore(wport_t *port, record_fields_t from)
+{
+    router_t *self = router_of(port);
+    record_field_t field;
+    if (record_find(from, TAG_LAST, &field))
+        record_to_number(&field, UINT64_MAX, &self->last);
+    while (record_next(&from, &field))
+        if (field.tag == TAG_NAME)
+            restore_orphan(self, record_inside(&field));
+}
+
 // --- messages ------------------------------------------------------------------------
 
 static size_t
@@ -242,13 +324,19 @@ prefix(const conn_t *conn, uint8_t *at)
     return head + conn->routing_id_size;
 }
 
-static conn_t *
+// On the way of every reply: by_own_id and by_id are made part of it.
+static inline __attribute__((always_inline)) conn_t *
 by_own_id(const router_t *self, const uint8_t *id)
 {
     uint32_t slot;
     memcpy(&slot, id + 1, sizeof slot);
     conn_t *conn = slot < self->count ? self->slots[slot] : NULL;
-    return conn && conn->routing_id_size == OWN_ID_BYTES && memcmp(conn->routing_id, id, OWN_ID_BYTES) == 0 ? conn : NULL;
+    if (!conn || conn->routing_id_size != OWN_ID_BYTES)
+        return NULL;
+    uint64_t unique, wanted; // the rest says where it is
+    memcpy(&unique, conn->routing_id + 5, sizeof unique);
+    memcpy(&wanted, id + 5, sizeof wanted);
+    return unique == wanted && conn->routing_id[0] == 0 ? conn : NULL;
 }
 
 static void
@@ -260,7 +348,7 @@ answered_nobody(router_t *self, name_t **at)
     }
 }
 
-static conn_t *
+static inline __attribute__((always_inline)) conn_t *
 by_id(router_t *self, const uint8_t *id, size_t size)
 {
     if (size == OWN_ID_BYTES && id[0] == 0)
@@ -286,6 +374,27 @@ answered(wport_t *self, conn_t *client)
         self->wire->pending--;
     if (client && client->unanswered > 0)
         client->unanswered--;
+}
+
+uint64_t
+request_number(wport_t *port)
+{
+    return ++router_of(port)->last;
+}
+
+bool
+request_is_wanted(wport_t *port, const uint8_t *id, size_t size)
+{
+    router_t *self = router_of(port);
+    if (size == OWN_ID_BYTES && id[0] == 0)
+        return by_own_id(self, id) != NULL;
+    return *find_name(self, id, size, hash_bytes(id, size)) != NULL;
+}
+
+void
+request_is_given_up(wport_t *port, const uint8_t *id, size_t size)
+{
+    answered(port, by_id(router_of(port), id, size));
 }
 
 // The first frame names the client, the rest is its message.
@@ -316,4 +425,5 @@ router_give(wport_t *self, const piece_t *piece)
 }
 
 const socktype_t socktype_router = { .type = ZMQ_ROUTER, .give = router_give, .prefix = prefix, .joined = client_joined,
-                                     .left = client_left, .close = router_close, .addresses = true };
+                                     .rejoined = client_rejoined, .left = client_left, .close = router_close,
+                                     .save = router_save, .restore = router_restore, .addresses = true };

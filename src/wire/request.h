@@ -13,4 +13,9 @@
 
 extern const socktype_t socktype_router;
 
+// For who answers in the services' place. PORT is a ROUTER.
+uint64_t request_number(wport_t *port); // as in an id of ours: never used again
+bool request_is_wanted(wport_t *port, const uint8_t *id, size_t size); // its client is there, or may come back for it
+void request_is_given_up(wport_t *port, const uint8_t *id, size_t size); // nobody will answer it
+
 #endif

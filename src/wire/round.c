@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
+#include "wire/doors.h"
 #include "wire/observe.h"
 #include "wire/output.h"
 #include "wire/port.h"
@@ -47,11 +48,17 @@ unpark(wire_t *self)
     if (!self->made_room)
         return;
     self->made_room = false;
-    for (side_t side = 0; side < SIDES; side++)
-        if (self->ports[side].socktype) {
-            port_give_returned(&self->ports[side]);
-            port_unpark_all(&self->ports[side]);
+    for (side_t side = 0; side < SIDES; side++) {
+        wport_t *port = &self->ports[side];
+        if (!port->socktype)
+            continue;
+        if (port->socktype->made_room) {
+            port->socktype->made_room(port);
+            continue;
         }
+        port_give_returned(port);
+        port_unpark_all(port);
+    }
 }
 
 static void
@@ -90,6 +97,7 @@ tick(wire_t *self)
             continue;
         soon |= is_short(port);
         port_tick(port);
+        doors_look_at_crowd(port);
         for (conn_t *conn = port->conns; conn; conn = conn->next)
             soon |= conn_tick(conn);
     }

@@ -111,7 +111,7 @@ shortage_stops(const conn_t *conn)
     wire_t *wire = conn->wire;
     if (!wire->is_short && is_short_now(wire))
         shortage_look(wire); // whoever stops now is woken when it is over
-    return wire->is_short && wire->spared != conn;
+    return wire->is_short && wire->spared != conn && !conn->port->socktype->lets_go;
 }
 
 void

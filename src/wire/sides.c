@@ -4,6 +4,7 @@
 #include "wire/conn.h"
 #include "wire/connect.h"
 #include "wire/doors.h"
+#include "wire/handover.h"
 #include "wire/login.h"
 #include "wire/output.h"
 #include "wire/places.h"
@@ -189,16 +190,40 @@ add_listeners(wire_t *self, side_t side, listeners_t *from)
             doors_add(self, self->listeners.at[i], side);
 }
 
+// A capture has another type now: none of its peers stays.
+static void
+close_side(wport_t *port)
+{
+    for (conn_t *conn = port->conns, *next; conn; conn = next) {
+        next = conn->next;
+        conn_break(conn, CUT_NONE, "its side has another type");
+        conn_serve(conn);
+    }
+    port_write_all(port->wire);
+    login_unconfigure(port);
+    port_close(port);
+}
+
+static int
+settle_type(wport_t *port, wire_t *self, side_t side, diag_t *diag)
+{
+    int type = self->conf->sides[side].type;
+    if (port->socktype && type != -1 && type != port->socktype->type)
+        close_side(port);
+    return port->socktype ? 0 : port_open(port, self, side, diag);
+}
+
 static int
 change_side(wire_t *self, side_t side, const side_conf_t *had, change_t *change)
 {
     wport_t *port = &self->ports[side];
     if (!port->socktype && self->conf->sides[side].type == -1)
         return 0;
-    if (!port->socktype && port_open(port, self, side, change->diag) == -1)
+    if (settle_type(port, self, side, change->diag) == -1)
         return -1;
     port_configure(port);
     login_configure(port);
+    handover_note_terms(port);
     drop_endpoints(self, side, had);
     connect_configure(port);
     add_listeners(self, side, change->listeners);

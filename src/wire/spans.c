@@ -277,3 +277,62 @@ spans_clear(spans_t *self)
     free(self->ring);
     *self = (spans_t){ 0 };
 }
+
+// --- handing over ----------------------------------------------------------------
+
+// The payload goes before the bytes: a routing id among them is none, which they do not show.
+typedef uint64_t saved_payload_t;
+
+size_t
+spans_saved_size(const spans_t *self, uint32_t i)
+{
+    return sizeof(saved_payload_t) + spans_at(self, i)->size;
+}
+
+void
+spans_save(const spans_t *self, uint32_t i, uint8_t *at)
+{
+    const span_t *span = spans_at(self, i);
+    saved_payload_t payload = span->load.payload;
+    memcpy(at, &payload, sizeof payload);
+    memcpy(at + sizeof payload, span->chunk->data + span->at, span->size);
+}
+
+// Whole frames. What ends in them is counted.
+static bool
+measure_frames(const uint8_t *at, size_t size, bool ours, span_t *span)
+{
+    uint64_t bodies = 0;
+    frame_head_t head;
+    for (size_t done = 0; done < size; done += head.head + head.body) {
+        if (frame_read(at + done, size - done, &head) != 1 || size - done - head.head < head.body)
+            return false;
+        if (!ours && head.flags & FRAME_COMMAND)
+            return false;
+        span->open = !ours && head.flags & FRAME_MORE;
+        span->load.messages += !ours && !span->open;
+        bodies += head.body;
+    }
+    return size > 0 && span->load.payload <= bodies;
+}
+
+bool
+spans_restore(spans_t *self, chunk_pool_t *pool, const uint8_t *at, size_t size, bool ours)
+{
+    span_t span = { .own = true, .ours = ours };
+    if (size < sizeof(saved_payload_t))
+        return false;
+    memcpy(&span.load.payload, at, sizeof(saved_payload_t));
+    at += sizeof(saved_payload_t);
+    span.size = size - sizeof(saved_payload_t);
+    if (!measure_frames(at, span.size, ours, &span))
+        return false;
+    span.chunk = chunk_new(pool, span.size);
+    memcpy(span.chunk->data, at, span.size);
+    span.chunk->size = span.size;
+    *push(self) = span;
+    self->load.messages += span.load.messages;
+    self->load.payload += span.load.payload;
+    self->bytes += span.size;
+    return true;
+}

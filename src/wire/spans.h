@@ -83,4 +83,9 @@ load_t spans_move(spans_t *self, spans_t *to);
 
 void spans_clear(spans_t *self); // forget all, keep nothing
 
+// Handing over: the I-th span as bytes, and at the end of another queue again. False: the bytes are no span.
+size_t spans_saved_size(const spans_t *self, uint32_t i);
+void spans_save(const spans_t *self, uint32_t i, uint8_t *at);
+bool spans_restore(spans_t *self, chunk_pool_t *pool, const uint8_t *at, size_t size, bool ours);
+
 #endif

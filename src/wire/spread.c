@@ -66,8 +66,8 @@ pump_straight(conn_t *conn, wport_t *to)
 }
 
 // What has no place to go to is not sent by our peers.
-static bool
-hears_nothing(conn_t *conn, const piece_t *piece)
+bool
+spread_hears_nothing(conn_t *conn, piece_t *piece)
 {
     (void)conn;
     (void)piece;
@@ -84,10 +84,10 @@ only_one(conn_t *conn)
 }
 
 // clang-format off
-const socktype_t socktype_push    = { .type = ZMQ_PUSH,   .give = give, .pump = pump_straight, .hears = hears_nothing, .keeps_for_others = true };
-const socktype_t socktype_scatter = { .type = PEERTYPE_SCATTER, .give = give, .pump = pump_straight, .hears = hears_nothing, .keeps_for_others = true };
+const socktype_t socktype_push    = { .type = ZMQ_PUSH,   .give = give, .pump = pump_straight, .hears = spread_hears_nothing, .keeps_for_others = true };
+const socktype_t socktype_scatter = { .type = PEERTYPE_SCATTER, .give = give, .pump = pump_straight, .hears = spread_hears_nothing, .keeps_for_others = true };
 const socktype_t socktype_dealer  = { .type = ZMQ_DEALER, .give = give, .pump = pump_straight, .keeps_for_others = true };
-const socktype_t socktype_pair    = { .type = ZMQ_PAIR,   .give = give, .pump = pump_straight, .joined = only_one };
+const socktype_t socktype_pair    = { .type = ZMQ_PAIR,   .give = give, .pump = pump_straight, .joined = only_one, .rejoined = only_one };
 const socktype_t socktype_pull    = { .type = ZMQ_PULL };
 const socktype_t socktype_gather  = { .type = PEERTYPE_GATHER };
 // clang-format on

@@ -8,6 +8,8 @@
 
 #include "wire/internal.h"
 
+bool spread_hears_nothing(conn_t *conn, piece_t *piece); // of a socket type whose peers do not send
+
 extern const socktype_t socktype_push, socktype_pull, socktype_dealer, socktype_scatter, socktype_gather, socktype_pair;
 
 #endif

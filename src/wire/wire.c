@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
+#include "flow/luggage.h"
 #include "wire/sides.h"
 #include "wire/clients.h"
 #include "wire/conn.h"
@@ -12,11 +13,13 @@
 #include "wire/doors.h"
 #include "wire/ending.h"
 #include "wire/fan.h"
+#include "wire/handover.h"
 #include "wire/login.h"
 #include "wire/observe.h"
 #include "wire/port.h"
 #include "wire/remember.h"
 #include "wire/round.h"
+#include "wire/services.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -78,6 +81,7 @@ static void
 free_route(wire_t *self)
 {
     observe_close(self);
+    luggage_drop(&self->luggage);
     for (side_t side = 0; side < SIDES; side++)
         if (self->ports[side].socktype) {
             login_unconfigure(&self->ports[side]);
@@ -213,8 +217,13 @@ begin(wire_t *self)
     for (side_t side = 0; side < SIDES; side++)
         if (self->ports[side].socktype) {
             login_configure(&self->ports[side]);
-            sides_connect(self, side, NULL);
+            handover_note_terms(&self->ports[side]);
         }
+    handover_restore(self);
+    obey_mode(self);
+    for (side_t side = 0; side < SIDES; side++)
+        if (self->ports[side].socktype)
+            sides_connect(self, side, NULL);
 }
 
 static void *
@@ -225,7 +234,9 @@ run(void *arg)
     sides_listen(self);
     while (atomic_load(&self->finish) == FINISH_NOT)
         round_run(self, -1);
-    ending_run(self);
+    if (!self->handed_over)
+        ending_run(self);
+    connect_remove_all(self);
     doors_remove_all(self);
     sides_let_others_accept(self);
     for (side_t side = 0; side < SIDES; side++)
@@ -426,6 +437,8 @@ const route_engine_t engine_wire = {
     .stop_accepting = sides_stop_accepting,
     .finished = wire_finished,
     .asleep = wire_asleep,
+    .save = handover_save,
+    .take = handover_take,
     .close = wire_close,
     .share_listeners = sides_share_listeners,
     .tap = observe_tap,
@@ -436,6 +449,7 @@ const route_engine_t engine_wire = {
     .clear_values = remember_clear,
     .clients = clients_each,
     .kick = clients_kick,
+    .backend_services = services_each,
     .endpoints_down = clients_endpoints_down,
     .age_ms = wire_age_ms,
 };

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "base/record.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    TAG_BYTES = 2,
+    HEAD_BYTES = TAG_BYTES + 8,
+    ROOM_FIRST = 4096,
+};
+
+// --- writing -------------------------------------------------------------------
+
+// Not by realloc, which may leave keys behind where they were.
+static void
+need(record_t *self, size_t more)
+{
+    size_t room = self->room ? self->room : ROOM_FIRST;
+    if (self->room - self->size >= more)
+        return;
+    while (room - self->size < more)
+        room *= 2;
+    record_t larger = { xcalloc(1, room), self->size, room };
+    if (self->size > 0)
+        memcpy(larger.data, self->data, self->size);
+    record_forget(self);
+    *self = larger;
+}
+
+static void
+write_head(uint8_t *at, unsigned tag, uint64_t size)
+{
+    uint16_t short_tag = (uint16_t)tag;
+    memcpy(at, &short_tag, TAG_BYTES);
+    memcpy(at + TAG_BYTES, &size, sizeof size);
+}
+
+uint8_t *
+record_place(record_t *self, unsigned tag, size_t size)
+{
+    need(self, HEAD_BYTES + size);
+    uint8_t *at = self->data + self->size;
+    write_head(at, tag, size);
+    self->size += HEAD_BYTES + size;
+    return at + HEAD_BYTES;
+}
+
+void
+record_bytes(record_t *self, unsigned tag, const void *bytes, size_t size)
+{
+    uint8_t *at = record_place(self, tag, size);
+    if (size > 0)
+        memcpy(at, bytes, size);
+}
+
+void
+record_number(record_t *self, unsigned tag, uint64_t number)
+{
+    record_bytes(self, tag, &number, sizeof number);
+}
+
+void
+record_text(record_t *self, unsigned tag, const char *text)
+{
+    if (text)
+        record_bytes(self, tag, text, strlen(text));
+}
+
+size_t
+record_open(record_t *self, unsigned tag)
+{
+    size_t opened = self->size;
+    record_place(self, tag, 0);
+    return opened;
+}
+
+void
+record_add(record_t *self, const void *bytes, size_t size)
+{
+    need(self, size);
+    memcpy(self->data + self->size, bytes, size);
+    self->size += size;
+}
+
+void
+record_close(record_t *self, size_t opened)
+{
+    uint64_t size = self->size - opened - HEAD_BYTES;
+    memcpy(self->data + opened + TAG_BYTES, &size, sizeof size);
+}
+
+void
+record_forget(record_t *self)
+{
+    if (self->data)
+        explicit_bzero(self->data, self->size);
+    free(self->data);
+    *self = (record_t){ 0 };
+}
+
+// --- reading -------------------------------------------------------------------
+
+record_fields_t
+record_fields(const record_t *record)
+{
+    return (record_fields_t){ record->data, record->size };
+}
+
+record_fields_t
+record_inside(const record_field_t *field)
+{
+    return (record_fields_t){ field->at, field->size };
+}
+
+bool
+record_next(record_fields_t *self, record_field_t *field)
+{
+    uint16_t tag;
+    uint64_t size;
+    if (self->left < HEAD_BYTES)
+        return false;
+    memcpy(&tag, self->at, TAG_BYTES);
+    memcpy(&size, self->at + TAG_BYTES, sizeof size);
+    if (size > self->left - HEAD_BYTES)
+        return false;
+    *field = (record_field_t){ tag, self->at + HEAD_BYTES, (size_t)size };
+    self->at += HEAD_BYTES + size;
+    self->left -= HEAD_BYTES + (size_t)size;
+    return true;
+}
+
+bool
+record_find(record_fields_t fields, unsigned tag, record_field_t *field)
+{
+    while (record_next(&fields, field))
+        if (field->tag == tag)
+            return true;
+    return false;
+}
+
+bool
+record_to_number(const record_field_t *field, uint64_t most, uint64_t *number)
+{
+    if (field->size != sizeof *number)
+        return false;
+    memcpy(number, field->at, sizeof *number);
+    return *number <= most;
+}
+
+char *
+record_to_text(const record_field_t *field, size_t most)
+{
+    if (field->size > most || memchr(field->at, 0, field->size))
+        return NULL;
+    return xstrndup((const char *)field->at, field->size);
+}

@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "wire/handover.h"
+
+#include "base/event.h"
+#include "base/hash.h"
+#include "base/idset.h"
+#include "base/mem.h"
+#include "flow/luggage.h"
+#include "wire/conn.h"
+#include "wire/connect.h"
+#include "wire/connrecord.h"
+#include "wire/doors.h"
+#include "wire/fan.h"
+#include "wire/login.h"
+#include "wire/output.h"
+#include "wire/places.h"
+#include "wire/port.h"
+#include "wire/sides.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+// A number is never used for anything else again. Whoever changes what one means makes another format.
+enum { FORMAT = 1 };
+
+enum {
+    TAG_FORMAT = 1,
+    TAG_PENDING,
+    TAG_MODE,
+    TAG_PORT,
+    TAG_CONN,
+    TAG_SIDE = 900, // of a port or a connection
+    TAG_TURN,
+    TAG_RETURNED,
+    TAG_OWN,
+    TAG_TERMS,
+};
+
+// --- whom another configuration may keep -----------------------------------------------
+
+static void
+mix(uint64_t *terms, const void *bytes, size_t size)
+{
+    uint64_t both[] = { *terms, hash_bytes(bytes, size) };
+    *terms = hash_bytes(both, sizeof both);
+}
+
+static void
+mix_word(uint64_t *terms, const char *word)
+{
+    mix(terms, word, word ? strlen(word) + 1 : 0);
+}
+
+// What peers are told when they come.
+static void
+mix_told(uint64_t *terms, const side_conf_t *side)
+{
+    static const char *const told[] = { "routing_id", "connect_routing_id", "subscribe", "xpub_welcome_msg" };
+    for (size_t i = 0; i < side->option_count; i++)
+        for (size_t j = 0; j < COUNT(told); j++)
+            if (strcmp(side->options[i].option->key, told[j]) == 0)
+                mix_word(terms, side->options[i].value.text);
+}
+
+// Who may come in, with which keys, and what they are told, as one number: it holds secrets.
+static uint64_t
+terms_of(const side_conf_t *side, const admission_secrets_t *secrets)
+{
+    const security_conf_t *security = &side->security;
+    const char *const words[] = { security->server_cert, security->client_cert, security->peer_cert,
+                                  security->plain_username, security->plain_password };
+    uint64_t terms = 0;
+    mix(&terms, &side->type, sizeof side->type);
+    mix(&terms, &security->mechanism, sizeof security->mechanism);
+    for (size_t i = 0; i < COUNT(words); i++)
+        mix_word(&terms, words[i]);
+    mix_told(&terms, side);
+    if (secrets) {
+        mix(&terms, secrets->public_key, sizeof secrets->public_key);
+        mix(&terms, secrets->peer_key, sizeof secrets->peer_key);
+    }
+    return terms;
+}
+
+void
+handover_note_terms(wport_t *port)
+{
+    if (port->terms == 0)
+        port->terms = terms_of(port->conf, port->secrets);
+}
+
+// Those of the policy in force.
+static uint64_t
+terms_wanted(const wport_t *port, const side_conf_t *wanted)
+{
+    const admission_t *guard = port->wire->services->admission;
+    const admission_secrets_t *secrets = guard ? guard->secrets(guard->arg, port->wire->name, port->side) : NULL;
+    uint64_t terms = terms_of(wanted, secrets);
+    if (secrets)
+        guard->secrets_free(&secrets);
+    return terms;
+}
+
+static bool
+may_keep_all(const wire_t *self, const route_conf_t *successor)
+{
+    bool keep = self->conf->engine == successor->engine && self->conf->flow == successor->flow;
+    for (side_t side = 0; side < SIDES && keep; side++) {
+        const wport_t *port = &self->ports[side];
+        bool any = port->socktype && (port->conns || port->returned.count > 0);
+        keep = !any || port->terms == terms_wanted(port, &successor->sides[side]);
+    }
+    return keep;
+}
+
+// --- saving ----------------------------------------------------------------------------
+
+// Whoever is about to end does so here: what that changes is handed over.
+static void
+end_broken(wire_t *self)
+{
+    for (side_t side = 0; side < SIDES; side++)
+        for (conn_t *conn = self->ports[side].conns, *next; conn; conn = next) {
+            next = conn->next;
+            if (conn->broken)
+                conn_serve(conn);
+        }
+}
+
+static void
+save_conn(const conn_t *conn, record_t *to)
+{
+    size_t opened = record_open(to, TAG_CONN);
+    record_number(to, TAG_SIDE, conn->port->side);
+    connrecord_save(conn, to);
+    record_close(to, opened);
+}
+
+static void
+save_returned(const wport_t *port, record_t *to)
+{
+    for (uint32_t i = 0; i < port->returned.count; i++)
+        spans_save(&port->returned, i, record_place(to, TAG_RETURNED, spans_saved_size(&port->returned, i)));
+}
+
+static void
+save_own(const wport_t *port, record_t *to)
+{
+    size_t opened = record_open(to, TAG_OWN);
+    if (port->socktype->save)
+        port->socktype->save(port, to);
+    record_close(to, opened);
+}
+
+static void
+save_port(const wport_t *port, record_t *to)
+{
+    size_t opened = record_open(to, TAG_PORT);
+    record_number(to, TAG_SIDE, port->side);
+    record_number(to, TAG_TURN, port->turn);
+    record_number(to, TAG_TERMS, port->terms);
+    save_returned(port, to);
+    save_own(port, to);
+    record_close(to, opened);
+}
+
+// The order of the open ones is that of the round robin; of the others the oldest comes first.
+static void
+save_conns(const wport_t *port, record_t *to)
+{
+    const conn_t *last = port->conns;
+    for (uint32_t i = 0; i < port->count; i++)
+        save_conn(port->open[i], to);
+    while (last && last->next)
+        last = last->next;
+    for (; last; last = last->previous)
+        if (last->state != CONN_OPEN)
+            save_conn(last, to);
+}
+
+static void
+vanish_all(wport_t *port)
+{
+    uint64_t gone = 0;
+    while (port->conns) {
+        conn_t *conn = port->conns;
+        gone += conn->state == CONN_OPEN && !conn->left;
+        if (conn->dialled)
+            conn->dialled->conn = NULL;
+        conn_vanish(conn);
+    }
+    counter_set(&port->counters->connections, counter_get(&port->counters->connections) - gone);
+    spans_clear(&port->returned);
+    port->parked = NULL;
+    port->count = port->ready = 0;
+    port->queued = (load_t){ 0 };
+    port->queued_bytes = 0;
+    port_count(port);
+}
+
+static void
+save_fds(const wire_t *self, record_t *to)
+{
+    size_t opened = record_open(to, LUGGAGE_FDS);
+    for (side_t side = 0; side < SIDES; side++)
+        for (const conn_t *conn = self->ports[side].conns; conn; conn = conn->next)
+            if (conn->fd != -1)
+                record_add(to, &conn->fd, sizeof conn->fd);
+    record_close(to, opened);
+}
+
+typedef struct {
+    const route_conf_t *successor;
+    record_t *luggage;
+} saving_t;
+
+static int
+save_in_thread(wire_t *self, void *arg)
+{
+    saving_t *saving = arg;
+    record_t *to = saving->luggage;
+    if (!may_keep_all(self, saving->successor))
+        return -1;
+    end_broken(self);
+    record_number(to, TAG_FORMAT, FORMAT);
+    record_number(to, TAG_PENDING, (uint64_t)self->pending);
+    record_number(to, TAG_MODE, (uint64_t)atomic_load(&self->mode));
+    for (side_t side = 0; side < SIDES; side++)
+        if (self->ports[side].socktype)
+            save_port(&self->ports[side], to);
+    for (side_t side = 0; side < SIDES; side++)
+        if (self->ports[side].socktype)
+            save_conns(&self->ports[side], to);
+    save_fds(self, to);
+    self->closing = self->handed_over = true;
+    atomic_store(&self->finish, FINISH_AT_ONCE); // it obeys nobody any more
+    doors_hold(self, true);
+    for (side_t side = 0; side < SIDES; side++)
+        if (self->ports[side].socktype)
+            vanish_all(&self->ports[side]);
+    return 0;
+}
+
+bool
+handover_save(route_t *self, const route_conf_t *successor, record_t *luggage)
+{
+    saving_t saving = { successor, luggage };
+    return wire_call(self, save_in_thread, &saving) == 0;
+}
+
+void
+handover_take(route_t *self, record_t *luggage)
+{
+    self->luggage = *luggage;
+    *luggage = (record_t){ 0 };
+}
+
+// --- restoring -------------------------------------------------------------------------
+
+static wport_t *
+port_of(wire_t *self, record_fields_t from)
+{
+    record_field_t field;
+    uint64_t side;
+    bool known = record_find(from, TAG_SIDE, &field) && record_to_number(&field, SIDES - 1, &side);
+    return known && self->ports[side].socktype ? &self->ports[side] : NULL;
+}
+
+static void
+restore_port(wport_t *port, record_fields_t from)
+{
+    record_field_t field;
+    uint64_t number;
+    spans_t returned = { 0 };
+    if (record_find(from, TAG_TURN, &field) && record_to_number(&field, UINT32_MAX, &number))
+        port->turn = (uint32_t)number;
+    if (record_find(from, TAG_OWN, &field) && port->socktype->restore)
+        port->socktype->restore(port, record_inside(&field));
+    while (record_next(&from, &field))
+        if (field.tag == TAG_RETURNED)
+            spans_restore(&returned, &port->wire->pool, field.at, field.size, false);
+    port_return(port, &returned);
+}
+
+static void
+restore_endpoint(conn_t *conn, record_fields_t from)
+{
+    size_t place;
+    char *endpoint = connrecord_endpoint(from);
+    if (!endpoint)
+        return;
+    if (conn->outgoing)
+        connect_again(conn, endpoint);
+    else
+        conn->listener = listeners_find(&conn->wire->listeners, conn->port->side, endpoint, &place);
+    if (!conn->dialled && !conn->listener)
+        conn_leave(conn, "its endpoint was removed");
+    free(endpoint);
+}
+
+// It is judged anew before anything of it is read.
+static void
+restore_open(conn_t *conn, record_fields_t from)
+{
+    wport_t *port = conn->port;
+    login_again(conn);
+    if (!conn->left)
+        places_keep(conn);
+    conn->full = false;
+    if (port_rejoin(conn) == -1) {
+        conn->state = CONN_GREETING;
+        return;
+    }
+    port->queued.messages += conn->out.load.messages;
+    port->queued_bytes += conn->out.bytes;
+    port_count(port);
+    if (!conn->left)
+        counter_add(&port->counters->connections, 1);
+    connrecord_topics(conn, from, fan_topic_again);
+    output_limits_changed(conn);
+    output_mark(conn);
+}
+
+static void
+restore_unnamed(conn_t *conn)
+{
+    if (!conn->outgoing && !places_wait(conn->port)) {
+        conn_break(conn, CUT_NONE, "too many are in their handshake");
+        return;
+    }
+    conn->is_unnamed = !conn->outgoing;
+    login_resume(conn);
+}
+
+// A wrong record costs its connection. FDS: those that have an owner already, and 1.
+static bool
+restore_conn(wire_t *self, record_fields_t from, idset_t *fds)
+{
+    int fd = connrecord_fd(from);
+    wport_t *port = port_of(self, from);
+    bool is_owned = fd != -1 && !idset_put(fds, (uint32_t)fd + 1);
+    conn_t *conn = port && !is_owned ? connrecord_restore(port, from, fd) : NULL;
+    if (!conn) {
+        if (fd != -1 && !is_owned)
+            close(fd);
+        return false;
+    }
+    conn_enter(conn);
+    restore_endpoint(conn, from);
+    if (conn->state == CONN_OPEN)
+        restore_open(conn, from);
+    else
+        restore_unnamed(conn);
+    return true;
+}
+
+static void
+say_lost(const wire_t *self, uint64_t connections, const char *reason)
+{
+    if (connections > 0)
+        log_event(EVENT_HANDOVER_LOST, EVENT_TEXT("route", self->name), EVENT_NUMBER("connections", connections),
+                  EVENT_PROSE("reason", reason));
+}
+
+static void
+restore_numbers(wire_t *self, record_fields_t from)
+{
+    record_field_t field;
+    uint64_t number;
+    if (record_find(from, TAG_PENDING, &field) && record_to_number(&field, INT64_MAX, &number))
+        self->pending = (int64_t)number;
+    if (record_find(from, TAG_MODE, &field) && record_to_number(&field, ROUTE_DRAINING, &number))
+        atomic_store(&self->mode, (int)number);
+}
+
+static bool
+is_known(record_fields_t from)
+{
+    record_field_t field;
+    uint64_t format;
+    return record_find(from, TAG_FORMAT, &field) && record_to_number(&field, FORMAT, &format);
+}
+
+// A configuration that was read after it was written may say otherwise.
+static bool
+has_our_terms(wire_t *self, record_fields_t from)
+{
+    record_field_t field;
+    uint64_t terms;
+    while (record_next(&from, &field)) {
+        if (field.tag != TAG_PORT)
+            continue;
+        record_fields_t inside = record_inside(&field);
+        const wport_t *port = port_of(self, inside);
+        if (!port || !record_find(inside, TAG_TERMS, &field) || !record_to_number(&field, UINT64_MAX, &terms) ||
+            terms != port->terms)
+            return false;
+    }
+    return true;
+}
+
+// The round robin goes on where it was, also past those that came back after it was read.
+static void
+settle_turns(wire_t *self, const uint32_t *turns)
+{
+    for (side_t side = 0; side < SIDES; side++)
+        if (turns[side] < self->ports[side].ready)
+            self->ports[side].turn = turns[side];
+}
+
+static void
+restore_all(wire_t *self, record_fields_t from)
+{
+    record_field_t field;
+    idset_t fds = { 0 };
+    uint64_t lost = 0;
+    uint32_t turns[SIDES];
+    restore_numbers(self, from);
+    for (record_fields_t i = from; record_next(&i, &field);) {
+        wport_t *port = field.tag == TAG_PORT ? port_of(self, record_inside(&field)) : NULL;
+        if (port)
+            restore_port(port, record_inside(&field));
+    }
+    for (side_t side = 0; side < SIDES; side++)
+        turns[side] = self->ports[side].turn;
+    while (record_next(&from, &field))
+        if (field.tag == TAG_CONN)
+            lost += !restore_conn(self, record_inside(&field), &fds);
+    idset_free(&fds);
+    say_lost(self, lost, "what was handed over is wrong");
+    settle_turns(self, turns);
+}
+
+void
+handover_restore(wire_t *self)
+{
+    record_fields_t from = record_fields(&self->luggage);
+    if (!self->luggage.data)
+        return;
+    if (!is_known(from))
+        say_lost(self, luggage_drop(&self->luggage), "another version has written it");
+    else if (!has_our_terms(self, from))
+        say_lost(self, luggage_drop(&self->luggage), "socket types or security are others now");
+    else
+        restore_all(self, from);
+    record_forget(&self->luggage);
+}
