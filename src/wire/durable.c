@@ -8,6 +8,7 @@
 #include "wire/history.h"
 #include "wire/output.h"
 #include "wire/port.h"
+#include "wire/remember.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -281,10 +282,7 @@ durables_has(const durables_t *self, uint32_t number)
 void
 durables_put(durables_t *self, uint32_t number, const piece_t *piece)
 {
-    const uint8_t *data = piece->chunk->data + piece->at;
-    kept_t kept = {
-        piece->chunk, data, piece->size, piece->load.payload, self->port->wire->now_ms, kept_first(data, piece->size)
-    };
+    kept_t kept = remember_kept(self->port->wire, piece);
     if (durables_has(self, number))
         put(self->at[number], &kept);
 }

@@ -71,10 +71,7 @@ write_counters(const remember_t *self)
 void
 remember_put(remember_t *self, const piece_t *piece)
 {
-    const uint8_t *data = piece->chunk->data + piece->at;
-    kept_t kept = { piece->chunk,       data,
-                    piece->size,        piece->load.payload,
-                    self->wire->now_ms, kept_first(data, piece->size) };
+    kept_t kept = remember_kept(self->wire, piece);
     self->keeper->put(self->kept, &kept);
     write_counters(self);
 }
