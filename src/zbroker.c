@@ -4,6 +4,7 @@
 #include "admin/broker.h"
 #include "admin/control.h"
 #include "admin/events.h"
+#include "admin/files.h"
 #include "admin/http.h"
 #include "admin/program.h"
 #include "admin/service.h"
@@ -245,6 +246,8 @@ on_second(zloop_t *loop, int timer, void *arg)
         tell_status(self);
     if (status.stopping)
         service_extend(5000000);
+    else
+        files_tick(self->broker);
     log_tick();
     return 0;
 }

@@ -181,6 +181,29 @@ def test_a_path_that_somebody_took_away():
     assert left == ["in"] and zb.read(f"{folder}/in") == "somebody else's", "it is not ours to remove"
 
 
+def test_a_socket_file_that_somebody_removed_is_told_of():
+    for engine in ("wire", "zmq"):
+        folder = zb.folder()
+        words = f"the file of ipc://{folder}/in has been removed: nobody can connect until the route is disabled and enabled"
+        problem = f"warning: route jobs: ipc://{folder}/in: its file has been removed: nobody can connect"
+        with zb.Daemon(streamer(folder, f"engine = {engine}\nfrontend_max_clients = 1")) as daemon:
+            with Clients(folder) as clients:
+                clients.pass_some()
+                zb.wait_until(lambda: "is full" in daemon.ctl("status").stdout)
+                assert problem not in daemon.ctl("status").stdout, "its path is moved aside while it is full"
+            zb.wait_until(lambda: os.path.exists(folder + "/in"))
+            os.unlink(folder + "/in")
+            daemon.wait_log(f"warning: route jobs: frontend: {words} event=file-gone route=jobs side=frontend endpoint=ipc://{folder}/in")
+            assert problem in daemon.ctl("status").stdout
+            daemon.ctl("disable", "jobs")
+            assert problem not in daemon.ctl("status").stdout
+            daemon.ctl("enable", "jobs")
+            with Clients(folder) as clients:
+                clients.pass_some()
+            assert problem not in daemon.ctl("status").stdout
+            assert daemon.stop() == 0 and daemon.log().count("has been removed") == 1, daemon.log()
+
+
 def test_abstract_names_need_no_file():
     folder = zb.folder()
     ini = streamer(folder).replace(f"ipc://{folder}", f"ipc://@{folder}")

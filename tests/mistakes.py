@@ -66,6 +66,8 @@ MISTAKES = [
     (ENDS, "frontend_connect = ipc://@{}/out", ["1:20: warning: [route r] frontend_connect: ipc://@{}/out is the backend of [route r]: messages go round in a circle, without end"]),
     # Files.
     (ENDS, "frontend_acl = acl", ["1:16: warning: [route r] frontend_acl: {}/acl:2:7: this word is taken as part of the topic; did you mean read?"]),
+    (ENDS, "capture_bind = tcp://127.0.0.1:*\ncapture_acl = rights",
+     ["2:15: warning: [route r] capture_acl: its readers do not see all that passes, only what they may read"]),
     (ENDS, "frontend_acl = none", ["1:16: error: [route r] frontend_acl: {}/none: cannot open: No such file or directory"]),
     (ENDS, "frontend_security = plain\nusers = passwd", ["2:9: error: [route r] users: {}/passwd:1:7: not a password hash: make one with zbroker-keygen password"]),
     (CURVE, "server_cert = none", ["1:15: error: [route r] server_cert: {}/none: cannot open: No such file or directory"]),
@@ -85,6 +87,7 @@ def said(folder, before, lines):
 
 def test_each_mistake_is_told_at_its_place_with_its_cause_and_what_to_write():
     folder = zb.folder()
+    zb.write(folder + "/rights", "topic read news/#\n", 0o600)
     zb.write(folder + "/acl", "user alice\ntopic raed news/#\n", 0o600)
     zb.write(folder + "/passwd", "alice:swordfish\n", 0o600)
     wrong = []

@@ -43,6 +43,13 @@ test_lines_of_one_file_ascend_and_files_keep_their_order(void)
     CHECK_TEXT(diag_text(diag, 4, NULL), "b:9:1: error: late");
     CHECK_TEXT(diag_text(diag, 5, NULL), "a:1:1: error: other file");
     diag_destroy(&diag);
+    diag = diag_new();
+    diag_file(diag, "main");
+    diag_error(diag, (place_t){ "included", 1, 1 }, "while it is read");
+    diag_error(diag, (place_t){ "main", 5, 1 }, "when all is read");
+    CHECK_TEXT(diag_text(diag, 0, NULL), "main:5:1: error: when all is read");
+    CHECK_TEXT(diag_text(diag, 1, NULL), "included:1:1: error: while it is read");
+    diag_destroy(&diag);
 }
 
 static void

@@ -363,6 +363,17 @@ def test_systemd_hears_of_a_reload():
     manager.socket.close()
 
 
+def test_a_route_that_remembers_drains():
+    ports = zb.free_ports(2)
+    with House("[zbroker]\ndrain_timeout = 5s\n" + route("f", "forwarder", *ports, "last_value = 100")) as house:
+        push, pull = house.peer(zmq.PUB, ports[0], reconnect_ivl=20), house.peer(zmq.SUB, ports[1], reconnect_ivl=20)
+        pull.subscribe(b"")
+        for n in range(2):
+            zb.wait_until(lambda: [push.send(b"%d" % n), pull.poll(100) and pull.recv() == b"%d" % n][1])
+            house.upgrade()
+            zb.wait_until(lambda: house.connections() == 2)
+
+
 # --- a state that nobody knows ----------------------------------------------------------------------------------------
 
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE

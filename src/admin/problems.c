@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "admin/problems.h"
 
+#include "admin/files.h"
 #include "admin/stats.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -219,6 +220,14 @@ endpoint_problem(side_t side, const char *endpoint, const char *reason, int64_t 
     problem(problems, PROBLEM_WARNING, "%s: not connected for %" PRId64 " s: %s", endpoint, seconds > 0 ? seconds : 0, reason);
 }
 
+static void
+file_problem(side_t side, const char *endpoint, void *problems)
+{
+    (void)side;
+    problem(problems, PROBLEM_WARNING, "%s: its file has been removed: nobody can connect until the route is disabled and enabled",
+            endpoint);
+}
+
 static int
 worse_first(const void *a, const void *b)
 {
@@ -248,6 +257,7 @@ problems_of(const broker_route_t *route, problem_t problems[PROBLEMS_MAX])
     minute_problems(&self, route);
     if (route->route)
         route_endpoints_down(route->route, endpoint_problem, &self);
+    files_missing(route, file_problem, &self);
     qsort(problems, self.count, sizeof *problems, worse_first);
     return self.count;
 }

@@ -24,11 +24,11 @@ enum { TAG_FD = 1, TAG_LISTENER_NAME };
 
 // --- leaving -------------------------------------------------------------------------
 
-// The engines whose peers cannot go elsewhere.
+// Its peers cannot go elsewhere.
 static bool
 has_to_drain(const slot_t *slot)
 {
-    return slot->route && slot->conf->engine != ENGINE_WIRE;
+    return slot->route && !route_can_save(slot->route, slot->conf);
 }
 
 static void

@@ -158,6 +158,12 @@ diag_warning(diag_t *self, place_t place, const char *format, ...)
 }
 
 void
+diag_file(diag_t *self, const char *file)
+{
+    file_index(self, file);
+}
+
+void
 diag_quote(diag_t *self, bool may)
 {
     self->secretive = !may;

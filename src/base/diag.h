@@ -46,8 +46,11 @@ bool diag_denied(const diag_t *self);
 size_t diag_errors(const diag_t *self);
 size_t diag_warnings(const diag_t *self);
 
+// FILE is read now: its problems come behind those of files that were read, or had one, before.
+void diag_file(diag_t *self, const char *file);
+
 // The I-th problem as its whole line without newline, NULL past the end.
-// Order: as added, but lines of one file ascend.
+// Order: by file, then lines ascend.
 const char *diag_text(diag_t *self, size_t i, diag_level_t *level);
 
 // The same, in parts. All of it is borrowed; FILE is "" where there is none.

@@ -104,6 +104,9 @@ static const event_row_t rows[] = {
     ROW(EVENT_SIDE_FULL, "side-full", WARNING, "route {route}: {side} is full (max_clients): newcomers wait",
         "route side"),
     ROW(EVENT_SIDE_ROOM, "side-room", WARNING, "route {route}: {side} has room again", "route side"),
+    ROW(EVENT_FILE_GONE, "file-gone", WARNING,
+        "route {route}: {side}: the file of {endpoint} has been removed: nobody can connect until the route is disabled and enabled",
+        "route side endpoint"),
 
     ROW(EVENT_AUTH_ADMITTED, "auth-admitted", INFO, "auth: route {route} {side}: {address} {mechanism} admitted",
         "route side address mechanism user"),

@@ -81,7 +81,8 @@ void
 record_add(record_t *self, const void *bytes, size_t size)
 {
     need(self, size);
-    memcpy(self->data + self->size, bytes, size);
+    if (size > 0)
+        memcpy(self->data + self->size, bytes, size);
     self->size += size;
 }
 

@@ -357,6 +357,7 @@ read_text(load_t *load, const char *file, const char *text, size_t size, const n
     char *own_folder = folder_of(file);
     const char *folder = intern(own_folder);
     free(own_folder);
+    diag_file(load->diag, intern(file));
     ini_read(&ini, intern(file), text, size, load->diag);
     size_t next = 0;
     for (size_t i = 0; i < ini.section_count; i++) {
@@ -515,6 +516,7 @@ raw_read(raw_t *self, const conf_source_t *source, diag_t *diag)
     load_t load = { .raw = self, .diag = diag, .source = source };
     find_include_overrides(&load);
     confine(&load);
+    diag_file(diag, "-o"); // what was just typed comes first
     if (source->text) {
         self->readable = true;
         read_text(&load, source->file, source->text, source->size, NULL);

@@ -199,6 +199,14 @@ check_options_beside_acl(const check_t *self, size_t which)
     }
 }
 
+// A capture is there to show all that passes.
+static void
+warn_of_what_is_not_shown(const check_t *self, const raw_item_t *item)
+{
+    diag_warning(self->diag, item->value_place, "[%s] %s: its readers do not see all that passes, only what they may read",
+                 self->section->name, item->key);
+}
+
 void
 secure_check_kept(const check_t *self, size_t which)
 {
@@ -211,6 +219,9 @@ secure_check_kept(const check_t *self, size_t which)
     else if (is_acl_left_out(self, which, slot))
         complain_key(self, slot->at[0].item, "the %s is a %s, which knows no topics; name the side that it is for",
                      side_name((side_t)which), socket_type_name(side->type));
-    else if (text_given(side->security.acl))
+    else if (text_given(side->security.acl)) {
         check_options_beside_acl(self, which);
+        if (which == SIDE_CAPTURE)
+            warn_of_what_is_not_shown(self, slot->at[0].item);
+    }
 }

@@ -93,6 +93,12 @@ route_stop_accepting(route_t *self, closed_for_t reason, const route_conf_t *suc
 }
 
 bool
+route_can_save(route_t *self, const route_conf_t *successor)
+{
+    return engine_of(self)->can_save && engine_of(self)->can_save(self, successor);
+}
+
+bool
 route_save(route_t *self, const route_conf_t *successor, record_t *luggage)
 {
     return engine_of(self)->save && engine_of(self)->save(self, successor, luggage);

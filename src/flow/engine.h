@@ -25,7 +25,8 @@ typedef struct route_engine {
     bool (*finished)(const route_t *self);
     const char *(*failure)(const route_t *self); // NULL: it cannot end by itself
     unsigned (*asleep)(const route_t *self);
-    bool (*save)(route_t *self, const route_conf_t *successor, record_t *luggage); // NULL, as is take: its peers stay
+    bool (*can_save)(route_t *self, const route_conf_t *successor); // NULL, as are the next two: its peers stay
+    bool (*save)(route_t *self, const route_conf_t *successor, record_t *luggage);
     void (*take)(route_t *self, record_t *luggage);
     void (*close)(route_t **self_p, route_leftover_t *leftover);
     void (*share_listeners)(const route_t *self, listeners_t *shared);

@@ -31,6 +31,7 @@ struct listener {
     bool bound;    // we made a file at `path`…
     dev_t device;  // …and this is it
     ino_t inode;
+    bool missing;  // that it has gone was told
     bool wildcard;
     bool adopted;  // systemd made it
     int port;      // of tcp, else 0
@@ -338,6 +339,37 @@ listener_accept_all(closed_for_t reason, bool on)
     for (listener_t *i = all; i; i = i->next)
         set_closed(i, on ? i->closed & ~(unsigned)reason : i->closed | reason);
     pthread_mutex_unlock(&all_lock);
+}
+
+// Caller holds the lock. While it does not accept, the file is elsewhere.
+static listener_t *
+find_missing(const char *wanted)
+{
+    for (listener_t *i = all; i; i = i->next)
+        if (i->bound && !i->tried && !i->closed && strcmp(i->wanted, wanted) == 0 && !is_ours(i, i->path))
+            return i;
+    return NULL;
+}
+
+bool
+listener_is_missing(const char *wanted)
+{
+    pthread_mutex_lock(&all_lock);
+    bool is_missing = find_missing(wanted);
+    pthread_mutex_unlock(&all_lock);
+    return is_missing;
+}
+
+bool
+listener_note_missing(const char *wanted)
+{
+    pthread_mutex_lock(&all_lock);
+    listener_t *missing = find_missing(wanted);
+    bool is_news = missing && !missing->missing;
+    if (missing)
+        missing->missing = true;
+    pthread_mutex_unlock(&all_lock);
+    return is_news;
 }
 
 static bool

@@ -50,6 +50,11 @@ void listener_port_closes(int port);
 // both in turn: while one of them is full nobody accepts.
 void listener_full(listener_t *self, bool full);
 
+// Has somebody removed the file of a listener for WANTED, an ipc endpoint as configured, that accepts? Then nobody can
+// connect any more, and the path cannot be given to it again. NOTE: true once for each, to tell of it.
+bool listener_is_missing(const char *wanted);
+bool listener_note_missing(const char *wanted);
+
 // No listener asks for a longer queue of connects than this: what waits there is
 // accepted at once, whatever the limits say. 0: as configured.
 void listener_backlog_cap(int backlog);

@@ -15,6 +15,7 @@
 #include "wire/output.h"
 #include "wire/places.h"
 #include "wire/port.h"
+#include "wire/services.h"
 #include "wire/sides.h"
 
 #include <stdlib.h>
@@ -102,14 +103,28 @@ terms_wanted(const wport_t *port, const side_conf_t *wanted)
     return terms;
 }
 
+// What those know that choose among services or workers, or remember what was published, is not written down: their
+// routes drain.
+static bool
+is_plain(const route_conf_t *conf)
+{
+    return conf->dispatch == DISPATCH_ROUND_ROBIN && !services_are_wanted(conf) && !route_conf_remembers(conf);
+}
+
+static bool
+is_plain_port(const wport_t *port)
+{
+    return port->socktype == socktype_find(port->conf->type);
+}
+
 static bool
 may_keep_all(const wire_t *self, const route_conf_t *successor)
 {
-    bool keep = self->conf->engine == successor->engine && self->conf->flow == successor->flow;
+    bool keep = self->conf->engine == successor->engine && self->conf->flow == successor->flow && is_plain(successor);
     for (side_t side = 0; side < SIDES && keep; side++) {
         const wport_t *port = &self->ports[side];
         bool any = port->socktype && (port->conns || port->returned.count > 0);
-        keep = !any || port->terms == terms_wanted(port, &successor->sides[side]);
+        keep = !any || (is_plain_port(port) && port->terms == terms_wanted(port, &successor->sides[side]));
     }
     return keep;
 }
@@ -193,6 +208,7 @@ vanish_all(wport_t *port)
     counter_set(&port->counters->connections, counter_get(&port->counters->connections) - gone);
     spans_clear(&port->returned);
     port->parked = NULL;
+    port->parked_end = &port->parked;
     port->count = port->ready = 0;
     port->queued = (load_t){ 0 };
     port->queued_bytes = 0;
@@ -240,6 +256,18 @@ save_in_thread(wire_t *self, void *arg)
         if (self->ports[side].socktype)
             vanish_all(&self->ports[side]);
     return 0;
+}
+
+static int
+may_save(wire_t *self, void *arg)
+{
+    return may_keep_all(self, arg) ? 0 : -1;
+}
+
+bool
+handover_can_save(route_t *self, const route_conf_t *successor)
+{
+    return wire_call(self, may_save, (void *)successor) == 0;
 }
 
 bool
@@ -393,8 +421,8 @@ has_our_terms(wire_t *self, record_fields_t from)
             continue;
         record_fields_t inside = record_inside(&field);
         const wport_t *port = port_of(self, inside);
-        if (!port || !record_find(inside, TAG_TERMS, &field) || !record_to_number(&field, UINT64_MAX, &terms) ||
-            terms != port->terms)
+        if (!port || !is_plain_port(port) || !record_find(inside, TAG_TERMS, &field) ||
+            !record_to_number(&field, UINT64_MAX, &terms) || terms != port->terms)
             return false;
     }
     return true;

@@ -688,8 +688,8 @@ need_timer(services_t *self)
         loop_watch(loop, self->timer_fd, EPOLLIN, &self->timer);
 }
 
-static bool
-are_wanted(const route_conf_t *conf)
+bool
+services_are_wanted(const route_conf_t *conf)
 {
     return conf->dispatch != DISPATCH_ROUND_ROBIN || conf->backend_window || conf->backend_retries ||
            conf->reply_timeout_ms;
@@ -709,7 +709,7 @@ static void
 take_keys(services_t *self, const route_conf_t *conf)
 {
     bool was_on = self->on;
-    self->on = are_wanted(conf);
+    self->on = services_are_wanted(conf);
     if (!was_on)
         self->before = unknown_requests(self);
     self->dispatch = conf->dispatch;
@@ -727,7 +727,7 @@ services_configure(wport_t *port)
     bool is_queue =
         port->side == SIDE_BACKEND && conf->sides[SIDE_FRONTEND].type == ZMQ_ROUTER && port->conf->type == ZMQ_DEALER;
     services_t *self = port->own;
-    if (!is_queue || (!self && !are_wanted(conf)))
+    if (!is_queue || (!self && !services_are_wanted(conf)))
         return;
     if (!self)
         self = services_new(port);

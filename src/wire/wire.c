@@ -437,6 +437,7 @@ const route_engine_t engine_wire = {
     .stop_accepting = sides_stop_accepting,
     .finished = wire_finished,
     .asleep = wire_asleep,
+    .can_save = handover_can_save,
     .save = handover_save,
     .take = handover_take,
     .close = wire_close,
