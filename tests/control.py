@@ -272,9 +272,9 @@ def test_clients_are_listed_and_kicked():
         assert len(clients) == 1
         assert list(clients[0]) == ["id", "route", "side", "peer", "user", "connected_at", "backlog_bytes", "socket_type", "zmtp", "mechanism",
                                     "messages_received", "messages_sent", "received_bytes", "sent_bytes", "queued", "queued_bytes", "dropped",
-                                    "subscriptions", "idle_ms", "routing_id"]
+                                    "subscriptions", "idle_ms", "routing_id", "state"]
         if control.route("jobs")["engine"] == "zmq":
-            assert set(list(clients[0].values())[7:]) == {None}, clients[0]
+            assert set(list(clients[0].values())[7:-1]) == {None}, clients[0]
             assert set(control.ask("show clients").splitlines()[1].split()[7:]) == {"-"}
         assert clients[0]["route"] == "jobs" and clients[0]["side"] == "frontend" and clients[0]["peer"].startswith("127.0.0.1:")
         first = control.ask("show clients jobs").splitlines()[1].split()[0]

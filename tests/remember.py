@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Forwarders that remember: what a new subscription gets before the live messages.
+"""Forwarders that remember: what a new subscription gets before the live messages, and what a durable subscriber misses.
 
 ZB_JOINERS is how many subscribers come late in the tests under load: 50, or 1000 in a long run,
 
@@ -9,6 +9,8 @@ ZB_JOINERS is how many subscribers come late in the tests under load: 50, or 100
 
 import os
 import re
+import socket
+import struct
 import threading
 
 import zmq
@@ -27,7 +29,11 @@ class Forwarder(Route):
     def __init__(self, more, process=""):
         super().__init__("forwarder", more, process)
         self.pub = self.front(zmq.XPUB, sndhwm=0)
-        assert self.pub.recv() == b"\1", "it asks for everything"
+        assert "durable" in more or self.pub.recv() == b"\1", "it asks for everything"
+
+    def hears(self, *topics):
+        """Until the publisher has heard of them."""
+        assert {self.pub.recv() for _ in topics} == {b"\1" + topic for topic in topics}
 
     def publish(self, *messages):
         """And wait until it has taken them."""
@@ -55,6 +61,11 @@ class Forwarder(Route):
 
     def subscriptions(self, count):
         zb.wait_until(lambda: self.stats()["subscriptions"] == count, what=f"{count} subscriptions")
+
+
+class Durable(Forwarder):
+    def __init__(self, more=""):
+        super().__init__(f"durable = yes\n{more}")
 
 
 def receive(sub, count):
@@ -340,6 +351,154 @@ def test_what_is_remembered_stays_within_max_memory():
             assert control.json("status")["message_bytes"] <= 32 << 20
         topics = route.topics()
         assert 100 < len(topics) < 4000 and topics[-1] == "09999" and topics == ["%05d" % i for i in range(10000 - len(topics), 10000)]
+
+
+# --- durable subscribers ------------------------------------------------------------------------------------------------
+
+def named(route, name, *topics, **options):
+    """A subscriber called so, which is connected."""
+    before = len(present(route))
+    sub = route.context.socket(zmq.XSUB)  # a SUB drops what it has not subscribed to itself
+    sub.rcvtimeo, sub.linger, sub.rcvhwm = int(10000 * zb.SLOW), 0, 0
+    sub.setsockopt_string(zmq.METADATA, "X-Durable:" + name)
+    for option, value in options.items():
+        setattr(sub, option, value)
+    for topic in topics:
+        sub.send(b"\1" + topic)
+    sub.connect(f"tcp://127.0.0.1:{route.backend}")
+    zb.wait_until(lambda: len(present(route)) == before + 1, what="it is there")
+    return sub
+
+
+def present(route):
+    return [each for each in route.clients("backend") if each["state"] == "connected"]
+
+
+def away(route):
+    return [each for each in route.clients("backend") if each["state"] == "away"]
+
+
+def leave(route, sub):
+    sub.close()
+    zb.wait_until(lambda: not present(route), what="it has left")
+
+
+def expired(route):
+    return route.stats()["dropped"]["expired"]
+
+
+def test_a_durable_subscriber_misses_nothing_while_it_is_away():
+    with Durable() as route:
+        sub = named(route, "alice", b"a", b"b")
+        route.hears(b"a", b"b")
+        route.publish(b"a1")
+        assert receive(sub, 1) == [[b"a1"]]
+        for round_ in range(3):
+            leave(route, sub)
+            assert route.stats()["subscriptions"] == 2
+            messages = [[b"ab"[i % 2:i % 2 + 1] + b"%d" % i, b"x" * (40000 if i % 10 == 0 else i)] for i in range(100)]
+            route.publish(*messages)
+            assert [each["queued"] for each in away(route)] == [100]
+            sub = named(route, "alice")  # which does not subscribe again
+            route.publish(b"a live")
+            assert receive(sub, 101) == messages + [[b"a live"]], round_
+        assert sum(route.stats()["dropped"].values()) == 0 and not away(route)
+
+
+def test_names_are_told_apart():
+    with Durable() as route:
+        alice, bob, nobody = named(route, "alice", b"a"), named(route, "bob", b"b"), route.sub(b"")
+        route.hears(b"a", b"b", b"")
+        for each in (alice, bob, nobody):
+            each.close()
+        zb.wait_until(lambda: len(away(route)) == 2 and not present(route))
+        route.subscriptions(2)
+        route.publish(b"a1", b"b1")
+        bob, alice = named(route, "bob"), named(route, "alice")
+        assert receive(alice, 1) == [[b"a1"]] and receive(bob, 1) == [[b"b1"]]
+
+
+def test_a_user_is_known_by_the_name_that_was_verified():
+    users = "".join(zb.run("password", name, name="zbroker-keygen", stdin="secret\n").stdout for name in ("alice", "bob"))
+    with Durable(f"backend_security = plain\nbackend_users = {zb.write(zb.folder() + '/users', users, 0o600)}") as route:
+        def come(user, said, *topics):
+            return named(route, said, *topics, plain_username=user.encode(), plain_password=b"secret")
+
+        sub = come("alice", "x", b"a")
+        route.hears(b"a")
+        leave(route, sub)
+        route.publish(b"a1")
+        bob = come("bob", "alice", b"b")  # which it is not
+        route.hears(b"b")
+        assert [each["user"] for each in away(route)] == ["alice"]
+        route.publish(b"b1")
+        assert receive(bob, 1) == [[b"b1"]] and receive(come("alice", "y"), 1) == [[b"a1"]]
+
+
+def test_a_second_peer_of_a_name_is_refused():
+    with Durable() as route:
+        first = named(route, "alice", b"a")
+        route.hears(b"a")
+        other = route.context.socket(zmq.XSUB)
+        other.linger = 0
+        other.setsockopt_string(zmq.METADATA, "X-Durable:alice")
+        other.connect(f"tcp://127.0.0.1:{route.backend}")
+        zb.wait_until(lambda: route.stats()["backend"]["handshake_failures"]["duplicate_id"] > 0)
+        route.publish(b"a1")
+        assert receive(first, 1) == [[b"a1"]]
+
+
+def test_what_was_queued_is_kept_for_who_breaks_off():
+    with Durable("backend_sndbuf = 4096\nbackend_sndhwm = 0") as route:
+        raw = socket.create_connection(("127.0.0.1", route.backend))  # that reads nothing
+        raw.sendall(zmtp.GREETING + zmtp.ready(b"SUB", b"\x09X-Durable" + struct.pack(">I", 5) + b"alice") + zmtp.frame(b"\1a"))
+        route.hears(b"a")
+        messages = [[b"a%04d" % i, b"x" * 10000] for i in range(1000)]
+        route.publish(*messages)
+        queued = route.queued()
+        assert queued > 100
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raw.close()
+        zb.wait_until(lambda: away(route))
+        kept = away(route)[0]["queued"]
+        assert queued - 1 <= kept <= queued, (queued, kept)  # but for one that had begun
+        assert receive(named(route, "alice"), kept) == messages[-kept:]
+
+
+def test_what_falls_out_of_the_limits_is_expired():
+    for limit, left in (("durable_messages = 3", 3), ("durable_bytes = 20", 10)):
+        with Durable(limit) as route:
+            sub = named(route, "alice", b"a")
+            route.hears(b"a")
+            leave(route, sub)
+            route.publish(*[b"a%d" % (i % 10) for i in range(40)])
+            assert expired(route) == 40 - left and away(route)[0]["queued"] == left
+            assert receive(named(route, "alice"), left) == [[b"a%d" % (i % 10)] for i in range(40 - left, 40)]
+
+
+def test_who_is_away_for_too_long_is_forgotten():
+    with Durable("durable_time = 100ms") as route:
+        sub = named(route, "alice", b"a")
+        route.hears(b"a")
+        sub.close()
+        route.subscriptions(0)
+        assert not away(route)
+
+
+def test_kick_forgets_who_is_away():
+    with Durable() as route:
+        sub = named(route, "alice", b"a")
+        route.hears(b"a")
+        leave(route, sub)
+        route.publish(b"a1", b"a2")
+        assert "(away)" in route.daemon.ctl("show", "clients", "r").stdout
+        assert route.daemon.ctl("kick", "r", str(away(route)[0]["id"])).returncode == 0
+        assert not away(route) and expired(route) == 2
+        route.subscriptions(0)
+        assert route.pub.recv() == b"\0a"
+        sub = named(route, "alice", b"the end")
+        route.hears(b"the end")
+        nothing_more(route, sub)
 
 
 if __name__ == "__main__":

@@ -298,9 +298,9 @@ test_tables_have_a_header_and_a_cell_in_every_column(void)
     CHECK(says("show clients json", "{\"clients\":[{\"id\":3,"));
     CHECK(strstr(answered, ",\"backlog_bytes\":0,\"socket_type\":\"PULL\",\"zmtp\":\"3.1\",\"mechanism\":\"CURVE\",\"messages_received\":0,"
                            "\"messages_sent\":9,\"received_bytes\":0,\"sent_bytes\":0,\"queued\":4,\"queued_bytes\":256,\"dropped\":2,"
-                           "\"subscriptions\":0,\"idle_ms\":70,\"routing_id\":\"\\\\x00\\\\x22w\"}"));
+                           "\"subscriptions\":0,\"idle_ms\":70,\"routing_id\":\"\\\\x00\\\\x22w\",\"state\":\"connected\"}"));
     CHECK(strstr(answered, ",\"backlog_bytes\":-1,\"socket_type\":null,\"zmtp\":null,\"mechanism\":null,\"messages_received\":null,"));
-    CHECK(strstr(answered, ",\"idle_ms\":null,\"routing_id\":null}"));
+    CHECK(strstr(answered, ",\"idle_ms\":null,\"routing_id\":null,\"state\":\"connected\"}"));
     const char *first = strchr(ask("show clients"), '\n') + 1, *second = strchr(first, '\n') + 1;
     CHECK(!strchr(first, '\x1b') && cells(first) == cells(answered) && cells(second) == cells(answered));
     CHECK(strstr(first, "PULL  3.1   CURVE ") && strstr(second, "-  -     -    "));

@@ -80,6 +80,7 @@ write_one(const client_t *client, void *arg)
     for (size_t i = 0; i < COUNT(figures); i++)
         write_figure(self->json, figures[i].key, figure(client, i));
     write_routing_id(self->json, client);
+    json_string(self->json, "state", client->away ? "away" : "connected");
     json_object_end(self->json);
 }
 
@@ -121,7 +122,7 @@ print_one(const client_t *client, void *arg)
     table_cell(table, "%" PRIu64, client->id);
     table_cell(table, "%s", client->route);
     table_cell(table, "%s", side_name(client->side));
-    table_cell(table, "%s", peer.data);
+    table_cell(table, "%s%s", peer.data, client->away ? " (away)" : "");
     table_cell(table, "%s", user.data);
     table_cell(table, "%s", since);
     print_figure(table, client->backlog_bytes);

@@ -164,17 +164,20 @@ check_memory(const check_t *self)
 {
     const route_conf_t *route = self->route;
     int type = route->sides[SIDE_BACKEND].type;
-    bool publishes = type == ZMQ_XPUB || type == ZMQ_PUB, last = route->last_value > 0;
+    bool has_topics = route->sides[SIDE_FRONTEND].type != ZMQ_ROUTER; // else each message begins with its sender
+    bool publishes = (type == ZMQ_XPUB || type == ZMQ_PUB) && has_topics, last = route->last_value > 0;
+    const char *why = has_topics ? "needs a backend that publishes, XPUB or PUB" : "does not go with a frontend of ROUTER";
     const struct {
         const char *key;
         bool wrong;
         const char *why;
     } rules[] = {
-        { "last_value", last && !publishes, "needs a backend that publishes, XPUB or PUB" },
+        { "last_value", last && !publishes, why },
         { "topic_end", route->topic_end >= 0 && !last, "does nothing without last_value" },
-        { "replay_messages", route->replay_messages > 0 && !publishes, "needs a backend that publishes, XPUB or PUB" },
-        { "replay_bytes", route->replay_bytes > 0 && !publishes, "needs a backend that publishes, XPUB or PUB" },
-        { "replay_time", route->replay_time_ms > 0 && !publishes, "needs a backend that publishes, XPUB or PUB" },
+        { "replay_messages", route->replay_messages > 0 && !publishes, why },
+        { "replay_bytes", route->replay_bytes > 0 && !publishes, why },
+        { "replay_time", route->replay_time_ms > 0 && !publishes, why },
+        { "durable", route->durable && !publishes, why },
         { "replay_messages", route->replay_messages > 0 && last, "not together with last_value" },
         { "replay_bytes", route->replay_bytes > 0 && last, "not together with last_value" },
         { "replay_time", route->replay_time_ms > 0 && last, "not together with last_value" },

@@ -104,6 +104,8 @@ typedef struct {
     int64_t backend_retries;          // of a request that its service did not answer
     int64_t reply_timeout_ms;         // 0: none
     int64_t last_value, topic_end;    // topics whose last message it keeps, 0: none; the byte where a topic ends, -1: none
+    bool durable;                     // subscribers with a name: what is kept of them while they are away, and how much
+    int64_t durable_messages, durable_bytes, durable_time_ms;
     int64_t replay_messages, replay_bytes, replay_time_ms; // what it keeps of all messages, 0: no limit; all of them: nothing
     int64_t cpu;                      // pin the route's thread; -1: not
     settings_t settings;

@@ -101,6 +101,10 @@ static const key_row_t rows[] = {
     {SCOPE_ROUTE,   "replay_messages",   KEY_NUMBER,    ROUTE(replay_messages),      0,  100000000, "0",     NULL,      RELOAD_ROUTE,   KEY_WIRE, 0},
     {SCOPE_ROUTE,   "replay_bytes",      KEY_SIZE,      ROUTE(replay_bytes),         0,  1099511627776, "0", NULL,      RELOAD_ROUTE,   KEY_WIRE, 0},
     {SCOPE_ROUTE,   "replay_time",       KEY_TIME,      ROUTE(replay_time_ms),       0,  31536000000, "0",   NULL,      RELOAD_ROUTE,   KEY_WIRE, 0},
+    {SCOPE_ROUTE,   "durable",           KEY_BOOL,      ROUTE(durable),              0,  1,        "no",     NULL,      RELOAD_ROUTE,   KEY_WIRE, 0},
+    {SCOPE_ROUTE,   "durable_messages",  KEY_NUMBER,    ROUTE(durable_messages),     1,  100000000, "10000", NULL,      RELOAD_ROUTE,   KEY_WIRE, 0},
+    {SCOPE_ROUTE,   "durable_bytes",     KEY_SIZE,      ROUTE(durable_bytes),        1,  1099511627776, "64M", NULL,    RELOAD_ROUTE,   KEY_WIRE, 0},
+    {SCOPE_ROUTE,   "durable_time",      KEY_TIME,      ROUTE(durable_time_ms),      1,  31536000000, "10m", NULL,      RELOAD_ROUTE,   KEY_WIRE, 0},
     {SCOPE_ROUTE,   "cpu",               KEY_NUMBER,    ROUTE(cpu),                  -1, 1023,     "-1",     NULL,      RELOAD_ROUTE,   0, 0},
 
     {SCOPE_SIDE,    "bind",              KEY_ENDPOINT,  BY_HAND,                     0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_LIST | KEY_SIDED, 0},

@@ -65,6 +65,15 @@ put_text(const sheet_t *sheet, table_t *table, const client_t *client, const cha
 }
 
 static void
+put_peer(const sheet_t *sheet, table_t *table, const client_t *client, const char *key)
+{
+    const char *state = value_text(value_member(client->value, "state"));
+    char *text = xasprintf("%s%s", value_text(value_member(client->value, key)), state && strcmp(state, "away") == 0 ? " (away)" : "");
+    sheet_cell(sheet, table, TONE_PLAIN, text);
+    free(text);
+}
+
+static void
 put_digits(const sheet_t *sheet, table_t *table, const client_t *client, const char *key)
 {
     const value_t *value = value_member(client->value, key);
@@ -103,7 +112,7 @@ static const struct {
     { { "ID", COLUMN_RIGHT },         ALWAYS,            "id",            put_digits },
     { { "ROUTE", COLUMN_GIVES_WAY },  OF_SEVERAL_ROUTES, "route",         put_text },
     { { "SIDE", 0 },                  ALWAYS,            "side",          put_text },
-    { { "PEER", COLUMN_GIVES_WAY },   ALWAYS,            "peer",          put_text },
+    { { "PEER", COLUMN_GIVES_WAY },   ALWAYS,            "peer",          put_peer },
     { { "USER", COLUMN_GIVES_WAY },   ALWAYS,            "user",          put_text },
     { { "AGE", COLUMN_RIGHT },        ALWAYS,            "connected_at",  put_age },
     { { "DROPPED", COLUMN_RIGHT },    IF_KNOWN,          "dropped",       put_count },

@@ -20,6 +20,7 @@ typedef struct {
     char user[256]; // "" where not known
     bool unsure;    // not known, and may have been let in all the same
     bool outgoing;  // we connected
+    bool away;      // it is not connected now: what is kept for it waits
     int64_t since_wall_ns;
     int fd;
     int64_t backlog_bytes; // SIOCOUTQ: what the peer has not taken yet; -1: unknown

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "wire/sides.h"
 #include "wire/conn.h"
+#include "wire/durable.h"
 #include "wire/fan.h"
 #include "zmtp/peertype.h"
 
@@ -66,6 +67,14 @@ describe(const conn_t *conn, client_t *client)
     client->idle_ms = conn->wire->now_ms - conn->heard_ms;
 }
 
+static void
+add_away(void *arg, const client_t *client)
+{
+    list_t *list = arg;
+    mem_grow(list->at, list->count, list->room);
+    list->at[list->count++] = *client;
+}
+
 static int
 collect(wire_t *self, void *arg)
 {
@@ -77,6 +86,8 @@ collect(wire_t *self, void *arg)
             mem_grow(list->at, list->count, list->room);
             describe(conn, &list->at[list->count++]);
         }
+    if (self->ports[SIDE_BACKEND].durables)
+        durables_each(self->ports[SIDE_BACKEND].durables, add_away, list);
     return 0;
 }
 
@@ -113,7 +124,8 @@ kick(wire_t *self, void *arg)
                 conn_break(conn, CUT_KICK, "an operator said so");
                 return 0;
             }
-    return -1;
+    durables_t *durables = self->ports[SIDE_BACKEND].durables;
+    return durables && durables_forget(durables, *id) ? 0 : -1;
 }
 
 int

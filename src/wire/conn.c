@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "flow/client.h"
 #include "wire/connect.h"
+#include "wire/durable.h"
 #include "wire/input.h"
 #include "wire/login.h"
 #include "wire/output.h"
@@ -195,11 +196,13 @@ give_to_others(conn_t *self)
         port->socktype->bequeath(self);
         return;
     }
-    bool keep = port->socktype->keeps_for_others && !port->wire->closing;
+    bool keep = (port->socktype->keeps_for_others && !port->wire->closing) || self->durable;
     spans_t unbegun = { 0 };
     uint64_t unacknowledged = output_unacknowledged(self);
     load_t lost = output_abandon(self, keep ? &unbegun : NULL);
-    uint64_t requeued = unbegun.load.messages;
+    uint64_t requeued = self->durable ? 0 : unbegun.load.messages;
+    if (self->durable)
+        durables_take(self->durable, &unbegun);
     if (requeued > 0)
         port_return(port, &unbegun);
     lost.messages += unacknowledged;
@@ -309,6 +312,7 @@ conn_free(conn_t *self)
     free(self->user);
     free(self->key);
     free(self->said_id);
+    free(self->said_durable);
     free(self);
 }
 

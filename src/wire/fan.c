@@ -4,6 +4,7 @@
 #include "base/event.h"
 #include "base/mem.h"
 #include "wire/conn.h"
+#include "wire/durable.h"
 #include "wire/interest.h"
 #include "wire/options.h"
 #include "wire/output.h"
@@ -175,20 +176,34 @@ hears(conn_t *conn, piece_t *piece)
 // --- subscribers --------------------------------------------------------------------
 
 static uint32_t
-free_number(fan_t *fan)
+free_number(const wport_t *self, fan_t *fan)
 {
     for (uint32_t i = 0; i < fan->count; i++)
-        if (!fan->subscribers[i])
+        if (!fan->subscribers[i] && !(self->durables && durables_has(self->durables, i)))
             return i;
     mem_grow(fan->subscribers, fan->count, fan->room);
     return fan->count++;
+}
+
+// 0, or -1: it may not stay.
+static int
+take_number(conn_t *conn)
+{
+    durables_t *durables = conn->port->durables;
+    int known = durables ? durables_join(durables, conn) : 0;
+    if (known == 0)
+        conn->slot = free_number(conn->port, fan_of(conn->port));
+    if (known == 0 && durables)
+        durables_enter(durables, conn);
+    return known == -1 ? -1 : 0;
 }
 
 static int
 subscriber_rejoined(conn_t *conn)
 {
     fan_t *fan = fan_open(conn->port);
-    conn->slot = free_number(fan);
+    if (take_number(conn) == -1)
+        return -1;
     fan->subscribers[conn->slot] = conn;
     fan->restricted += conn->rights != NULL;
     return 0;
@@ -197,11 +212,13 @@ subscriber_rejoined(conn_t *conn)
 static int
 subscriber_joined(conn_t *conn)
 {
-    subscriber_rejoined(conn);
+    if (subscriber_rejoined(conn) == -1)
+        return -1;
     const char *welcome = options_text(conn->port->conf, "xpub_welcome_msg");
     if (welcome)
         output_frame(conn, 0, NULL, 0, welcome, strlen(welcome));
-    if (conn->major == 1)
+    bool is_back = conn->port->durables && durables_bring(conn->port->durables, conn);
+    if (!is_back && conn->major == 1)
         subscribed(conn, NULL, 0, true); // it cannot say what it wants, and sorts that out itself
     return 0;
 }
@@ -210,11 +227,25 @@ static void
 subscriber_left(conn_t *conn)
 {
     fan_t *fan = fan_of(conn->port);
-    conn->wire->subscriptions -= interest_count_of(fan->interest, conn->slot);
-    interest_leave(fan->interest, conn->slot, on_last, conn->port);
-    count_topics(conn->port);
+    if (!conn->port->durables || !durables_leave(conn->port->durables, conn))
+        fan_forget(conn->port, conn->slot);
     fan->subscribers[conn->slot] = NULL;
     fan->restricted -= conn->rights != NULL;
+}
+
+void
+fan_forget(wport_t *self, uint32_t number)
+{
+    interest_t *interest = fan_of(self)->interest;
+    self->wire->subscriptions -= interest_count_of(interest, number);
+    interest_leave(interest, number, on_last, self);
+    count_topics(self);
+}
+
+size_t
+fan_topics_at(const wport_t *self, uint32_t number)
+{
+    return interest_count_of(fan_of(self)->interest, number);
 }
 
 size_t
@@ -368,11 +399,40 @@ fan_give(wport_t *self, const piece_t *piece)
     return GIVEN;
 }
 
-static given_t
-give_and_remember(wport_t *self, const piece_t *piece)
+// Those of MEMBERS that are away have no connection.
+static bool
+all_present_have_room(const fan_t *fan, const members_t *members)
 {
-    given_t given = fan_give(self, piece);
-    if (given == GIVEN)
+    uint32_t place = 0, number;
+    while (members_next(members, &place, &number))
+        if (fan->subscribers[number] && !has_room(fan->subscribers[number]))
+            return false;
+    return true;
+}
+
+static given_t
+give_durably(wport_t *self, const fan_t *fan, const piece_t *piece)
+{
+    size_t size;
+    uint32_t place = 0, number;
+    const uint8_t *first = pump_first(piece, &size);
+    const members_t *members = interest_match(fan->interest, first, size);
+    if (!self->lossy && !all_present_have_room(fan, members))
+        return NO_ROOM;
+    while (members_next(members, &place, &number))
+        if (fan->subscribers[number])
+            send_to(fan->subscribers[number], piece);
+        else
+            durables_put(self->durables, number, piece);
+    return GIVEN;
+}
+
+static given_t
+give_and_keep(wport_t *self, const piece_t *piece)
+{
+    const fan_t *fan = fan_open(self);
+    given_t given = self->durables && !fan->invert ? give_durably(self, fan, piece) : fan_give(self, piece);
+    if (given == GIVEN && self->remembered)
         remember_put(self->remembered, piece);
     return given;
 }
@@ -525,16 +585,16 @@ const socktype_t socktype_xpub = { .type = ZMQ_XPUB, .give = fan_give, .pump = p
                                    .rejoined = subscriber_rejoined, .left = subscriber_left, .subscribed = subscribed, .close = fan_close };
 const socktype_t socktype_pub  = { .type = ZMQ_PUB,  .give = fan_give, .pump = pump_fan, .hears = hears, .joined = subscriber_joined,
                                    .rejoined = subscriber_rejoined, .left = subscriber_left, .subscribed = subscribed, .close = fan_close };
-static const socktype_t remembering_xpub = { .type = ZMQ_XPUB, .give = give_and_remember, .hears = hears, .joined = subscriber_joined,
+static const socktype_t keeping_xpub = { .type = ZMQ_XPUB, .give = give_and_keep, .hears = hears, .joined = subscriber_joined,
                                    .rejoined = subscriber_rejoined, .left = subscriber_left, .subscribed = subscribed, .close = fan_close };
-static const socktype_t remembering_pub  = { .type = ZMQ_PUB,  .give = give_and_remember, .hears = hears, .joined = subscriber_joined,
+static const socktype_t keeping_pub  = { .type = ZMQ_PUB,  .give = give_and_keep, .hears = hears, .joined = subscriber_joined,
                                    .rejoined = subscriber_rejoined, .left = subscriber_left, .subscribed = subscribed, .close = fan_close };
 const socktype_t socktype_xsub = { .type = ZMQ_XSUB, .give = give_to_all, .joined = publisher_joined, .topic = topic_for_all };
 const socktype_t socktype_sub  = { .type = ZMQ_SUB,  .joined = publisher_joined };
 // clang-format on
 
 const socktype_t *
-fan_remembering(const socktype_t *socktype)
+fan_keeping(const socktype_t *socktype)
 {
-    return socktype->type == ZMQ_XPUB ? &remembering_xpub : &remembering_pub;
+    return socktype->type == ZMQ_XPUB ? &keeping_xpub : &keeping_pub;
 }

@@ -21,8 +21,13 @@ void fan_topic_again(conn_t *conn, const uint8_t *topic, size_t size);
 
 bool fan_is_wanted(const wport_t *self); // by anybody, of what is published at SELF
 
-// The record of a socket type that publishes, for a side that remembers what it has published.
-const socktype_t *fan_remembering(const socktype_t *socktype);
+// The record of a socket type that publishes, for a side that keeps what it has published, for those who come
+// (remember.h) or for those who are away (durable.h).
+const socktype_t *fan_keeping(const socktype_t *socktype);
+
+// The subscriber of that NUMBER, which is away: its subscriptions end; how many they are.
+void fan_forget(wport_t *self, uint32_t number);
+size_t fan_topics_at(const wport_t *self, uint32_t number);
 
 void fan_review(wport_t *self); // the rights of its peers have changed
 

@@ -77,7 +77,7 @@ history_free(void *arg)
 static void
 grow(history_t *self)
 {
-    size_t room = self->room ? 2 * self->room : 64;
+    size_t room = self->room ? 2 * self->room : 16;
     record_t *ring = xcalloc(room, sizeof *ring);
     for (size_t i = 0; i < self->total.messages; i++)
         ring[i] = *record_at(self, i);
@@ -88,12 +88,20 @@ grow(history_t *self)
     self->room = room;
 }
 
+// One that is short needs little memory: there may be many, see durable.h.
+static size_t
+room_for(const history_t *self, size_t size)
+{
+    size_t usual = self->total.bytes < CHUNK_SMALL_BYTES / 2 ? CHUNK_SMALL_BYTES : CHUNK_BYTES;
+    return size > usual ? size : usual;
+}
+
 static uint8_t *
 place(history_t *self, size_t size)
 {
     if (!self->last || self->last->room - self->last->size < size) {
         let_go_of_last(self);
-        self->last = chunk_new(self->pool, CHUNK_BYTES);
+        self->last = chunk_new(self->pool, room_for(self, size));
     }
     uint8_t *at = self->last->data + self->last->size;
     self->last->size += size;

@@ -33,6 +33,8 @@ typedef struct conn conn_t;
 typedef struct dialled dialled_t;
 typedef struct wport wport_t;
 typedef struct remember remember_t;
+typedef struct durable durable_t;
+typedef struct durables durables_t;
 typedef struct route wire_t; // this engine's
 
 // --- a message on its way ---------------------------------------------------------
@@ -133,6 +135,9 @@ struct conn {
     char *said_id;              // the routing id that it claims; gives no right
     admission_rights_t *rights; // NULL: everything
     admission_ticket_t *ticket; // a verdict is awaited
+    durable_t *durable;         // what stays of it while it is away; NULL: nothing
+    uint8_t *said_durable;      // its property X-Durable
+    uint8_t said_durable_size;
     uint64_t proof;             // of the verdict that let it in
     uint8_t *key;               // CURVE: its public one
     bool said_quota;            // that it is over one
@@ -221,6 +226,7 @@ struct wport {
     bool contended;   // several waited for it: one message a turn
     spans_t returned; // of peers that left, or read ahead in the drain: before all others
     void *own;        // the socket type's
+    durables_t *durables;   // subscribers with a name; NULL: they are like all others
     remember_t *remembered; // NULL: it forgets what it has published
 
     uint64_t sndhwm, rcvhwm, queue_bytes, maxmsgsize; // UINT64_MAX: no limit

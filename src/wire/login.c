@@ -216,6 +216,11 @@ take_peer(conn_t *conn)
         memcpy(conn->routing_id, peer->identity, peer->identity_size);
         conn->routing_id_size = peer->identity_size;
     }
+    if (peer->durable_size > 0 && conn->port->durables) {
+        conn->said_durable = xcalloc(1, peer->durable_size);
+        memcpy(conn->said_durable, peer->durable, peer->durable_size);
+        conn->said_durable_size = peer->durable_size;
+    }
     conn->as_it_comes = peer->major >= 2;
     curve_session_t session;
     if (handshake_take_session(conn->handshake, &session)) {

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "wire/conn.h"
+#include "wire/durable.h"
 #include "wire/options.h"
 #include "wire/output.h"
 #include "wire/pulse.h"
@@ -59,8 +60,9 @@ port_open(wport_t *self, wire_t *wire, side_t side, diag_t *diag)
     }
     port_configure(self);
     self->remembered = remember_new(self);
-    if (self->remembered)
-        self->socktype = fan_remembering(self->socktype);
+    self->durables = durables_new(self);
+    if (self->remembered || self->durables)
+        self->socktype = fan_keeping(self->socktype);
     return 0;
 }
 
@@ -72,6 +74,7 @@ port_close(wport_t *self)
     if (self->socktype->close)
         self->socktype->close(self);
     remember_free(&self->remembered);
+    durables_free(&self->durables);
     spans_clear(&self->returned);
     free(self->open);
     self->open = NULL;
@@ -294,6 +297,8 @@ port_tick(wport_t *self)
     int64_t now_ms = self->wire->now_ms;
     if (self->remembered)
         remember_tick(self->remembered);
+    if (self->durables)
+        durables_tick(self->durables);
     if (self->lossy || !self->parked || self->conf->stall_timeout_ms <= 0 || !self->socktype->subscribed)
         return;
     for (uint32_t i = self->ready; i < self->count; i++) {

@@ -61,7 +61,7 @@ remember_free(remember_t **self_p)
 }
 
 static void
-count(const remember_t *self)
+write_counters(const remember_t *self)
 {
     kept_total_t total = self->keeper->total(self->kept);
     counter_set(&self->wire->counters->remembered_messages, total.messages);
@@ -71,12 +71,9 @@ count(const remember_t *self)
 void
 remember_put(remember_t *self, const piece_t *piece)
 {
-    const uint8_t *data = piece->chunk->data + piece->at;
-    kept_t kept = { piece->chunk,       data,
-                    piece->size,        piece->load.payload,
-                    self->wire->now_ms, kept_first(data, piece->size) };
+    kept_t kept = remember_kept(self->wire, piece);
     self->keeper->put(self->kept, &kept);
-    count(self);
+    write_counters(self);
 }
 
 // --- a new subscription --------------------------------------------------------------
@@ -152,7 +149,7 @@ remember_tick(remember_t *self)
     self->keeper->expire(self->kept, self->wire->now_ms);
     if (self->wire->is_short)
         give_back(self);
-    count(self);
+    write_counters(self);
 }
 
 // --- commands ------------------------------------------------------------------------
@@ -233,7 +230,7 @@ clear(wire_t *wire, void *arg)
     uint64_t before = self->keeper->total(self->kept).messages;
     self->keeper->clear(self->kept, bytes_in(clearing->prefix));
     clearing->cleared = before - self->keeper->total(self->kept).messages;
-    count(self);
+    write_counters(self);
     return 0;
 }
 

@@ -131,7 +131,8 @@ topic_in(const values_t *self, bytes_t first)
     const uint8_t *end = self->limits.topic_end < 0 || first.size == 0
                              ? NULL
                              : memchr(first.at, (int)self->limits.topic_end, first.size);
-    return bytes_of(first.at, end ? (size_t)(end - first.at) : first.size);
+    size_t size = end ? (size_t)(end - first.at) : first.size;
+    return bytes_of(first.at, size < UINT32_MAX ? size : UINT32_MAX);
 }
 
 static value_t *
