@@ -604,6 +604,77 @@ def test_services_that_do_not_go_with_a_new_dispatch_have_to_leave():
         queue.wait_dropped("peer_lost", 1)
 
 
+def test_a_route_that_is_recreated_and_an_upgrade_hand_over_what_is_unanswered():
+    keys = "backend_window = 2\nbackend_retries = 1\n"
+    for change in ["cpu = 0", "upgrade"]:
+        with Queue(keys) as queue:
+            service = queue.service(zmq.DEALER)
+            clients = [queue.client(), queue.client(routing_id=b"Lucy")]
+            for each in clients:
+                each.send(b"hello")
+            asked = [service.recv_multipart() for _ in clients]
+            before = queue.services()
+            if change == "upgrade":
+                answer = queue.daemon.ctl("upgrade", seconds=20)
+                assert answer.returncode == 0 and "3 connections kept" in answer.stdout, answer
+            else:
+                zb.write(queue.daemon.file, queue.ini(keys + change))
+                answer = queue.daemon.ctl("reload")
+                assert answer.returncode == 0 and "re-created" in answer.stdout, answer
+            zb.wait_until(lambda: queue.services() == before, what="the same services")
+            other = queue.service()
+            third = queue.client()
+            third.send(b"third")
+            assert other.recv() == b"third"
+            for each in asked[:1]:
+                service.send_multipart(each[:-1] + [b"hi"])
+            first = next(each for each in clients if each.poll(int(10000 * zb.SLOW)))
+            assert first.recv() == b"hi"
+            service.close()  # and its other one is given again, with the body that was kept
+            other.send(b"3")
+            assert third.recv() == b"3"
+            assert other.recv() == b"hello"
+            other.send(b"hi again")
+            assert next(each for each in clients if each is not first).recv() == b"hi again"
+            nothing_lost(queue)
+
+
+def test_an_upgrade_keeps_what_is_to_be_given_again_and_who_is_ready():
+    with Queue("dispatch = ready\nbackend_retries = 1\nreply_timeout = 1h") as queue:
+        first, second = queue.service(zmq.REQ), queue.service(zmq.REQ)
+        client = queue.client(routing_id=b"Lucy")
+        first.send(b"READY")
+        client.send(b"hello")
+        assert first.recv_multipart() == [b"Lucy", b"", b"hello"]
+        first.close()
+        queue.wait_services(1)
+        assert queue.daemon.ctl("upgrade", seconds=20).returncode == 0
+        second.send(b"READY")
+        assert second.recv_multipart() == [b"Lucy", b"", b"hello"]
+        second.send_multipart([b"Lucy", b"", b"hi"])  # and is free
+        assert client.recv() == b"hi"
+        zb.wait_until(lambda: queue.services()[0]["free_since"])
+        assert queue.daemon.ctl("upgrade", seconds=20).returncode == 0
+        client.send(b"again")
+        assert second.recv_multipart()[-1] == b"again"
+        nothing_lost(queue)
+
+
+def test_an_upgrade_remembers_answers_that_would_come_too_late():
+    with Queue("reply_timeout = 500ms") as queue:
+        service, client = queue.service(), queue.client(zmq.DEALER, routing_id=b"Lucy")
+        client.send_multipart([b"", b"one"])
+        assert service.recv() == b"one"
+        queue.wait_dropped("timeout", 1)
+        assert queue.daemon.ctl("upgrade", seconds=20).returncode == 0
+        client.send_multipart([b"", b"two"])
+        service.send(b"answer to one")
+        assert service.recv() == b"two"
+        service.send(b"answer to two")
+        assert client.recv_multipart() == [b"", b"answer to two"]
+        assert hears_nothing(client)
+
+
 # --- what is shown ---------------------------------------------------------------------------------------------------------------
 
 def test_show_services_tells_what_each_has_done():

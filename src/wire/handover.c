@@ -15,7 +15,6 @@
 #include "wire/output.h"
 #include "wire/places.h"
 #include "wire/port.h"
-#include "wire/services.h"
 #include "wire/sides.h"
 
 #include <stdlib.h>
@@ -103,28 +102,21 @@ terms_wanted(const wport_t *port, const side_conf_t *wanted)
     return terms;
 }
 
-// What those know that choose among services or workers, or remember what was published, is not written down: their
-// routes drain.
+// What is remembered of what was published, and for whom, is not written down: such routes drain.
 static bool
-is_plain(const route_conf_t *conf)
+remembers(const wport_t *port)
 {
-    return conf->dispatch == DISPATCH_ROUND_ROBIN && !services_are_wanted(conf) && !route_conf_remembers(conf);
-}
-
-static bool
-is_plain_port(const wport_t *port)
-{
-    return port->socktype == socktype_find(port->conf->type);
+    return port->remembered || port->durables;
 }
 
 static bool
 may_keep_all(const wire_t *self, const route_conf_t *successor)
 {
-    bool keep = self->conf->engine == successor->engine && self->conf->flow == successor->flow && is_plain(successor);
+    bool keep = self->conf->engine == successor->engine && self->conf->flow == successor->flow && !route_conf_remembers(successor) && !successor->durable;
     for (side_t side = 0; side < SIDES && keep; side++) {
         const wport_t *port = &self->ports[side];
         bool any = port->socktype && (port->conns || port->returned.count > 0);
-        keep = !any || (is_plain_port(port) && port->terms == terms_wanted(port, &successor->sides[side]));
+        keep = !any || (!remembers(port) && port->terms == terms_wanted(port, &successor->sides[side]));
     }
     return keep;
 }
@@ -421,7 +413,7 @@ has_our_terms(wire_t *self, record_fields_t from)
             continue;
         record_fields_t inside = record_inside(&field);
         const wport_t *port = port_of(self, inside);
-        if (!port || !is_plain_port(port) || !record_find(inside, TAG_TERMS, &field) ||
+        if (!port || remembers(port) || !record_find(inside, TAG_TERMS, &field) ||
             !record_to_number(&field, UINT64_MAX, &terms) || terms != port->terms)
             return false;
     }

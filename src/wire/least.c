@@ -85,7 +85,7 @@ enter(conn_t *conn)
     least_t *self = conn->port->own;
     worker_t *worker = conn->own = xcalloc(1, sizeof *worker);
     worker->conn = conn;
-    ranks_put(&self->ranks, &worker->rank, (uint32_t)conn->out.load.messages);
+    ranks_put(&self->ranks, &worker->rank, (uint32_t)(conn->out.load.messages + in_kernel(conn)));
 }
 
 static int
@@ -109,6 +109,10 @@ static void
 least_close(wport_t *port)
 {
     least_t *self = port->own;
+    for (rank_t *rank; (rank = ranks_first(&self->ranks));) { // their connections went to another route
+        ranks_take(&self->ranks, rank);
+        free(rank);
+    }
     ranks_free(&self->ranks);
     free(self);
     port->own = NULL;
@@ -118,6 +122,7 @@ static const socktype_t socktype_least = { .type = ZMQ_PUSH,
                                            .give = give,
                                            .hears = spread_hears_nothing,
                                            .joined = joined,
+                                           .rejoined = joined,
                                            .left = left,
                                            .close = least_close,
                                            .keeps_for_others = true };

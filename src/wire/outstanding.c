@@ -61,6 +61,26 @@ take_slot(outstanding_t *self, asked_t *asked)
     self->slots[asked->slot] = asked;
 }
 
+// Those before it are not used.
+static bool
+take_that_slot(outstanding_t *self, asked_t *asked, uint32_t slot)
+{
+    while (self->count <= slot) {
+        mem_grow(self->slots, self->count, self->room);
+        mem_grow(self->unused, self->unused_count, self->unused_room);
+        self->unused[self->unused_count++] = self->count;
+        self->slots[self->count++] = NULL;
+    }
+    for (uint32_t i = self->unused_count; i-- > 0;)
+        if (self->unused[i] == slot) {
+            self->unused[i] = self->unused[--self->unused_count];
+            asked->slot = slot;
+            self->slots[slot] = asked;
+            return true;
+        }
+    return false;
+}
+
 static void
 leave_slot(outstanding_t *self, asked_t *asked)
 {
@@ -146,6 +166,15 @@ make(outstanding_t *self, const uint8_t *client, size_t size)
     return asked;
 }
 
+static void
+scrap(outstanding_t *self, asked_t *asked)
+{
+    if (asked->chunk)
+        chunk_drop(asked->chunk);
+    self->pool->bytes -= sizeof *asked + asked->client_size;
+    free(asked);
+}
+
 asked_t *
 outstanding_add(outstanding_t *self, const uint8_t *client, size_t size)
 {
@@ -155,6 +184,35 @@ outstanding_add(outstanding_t *self, const uint8_t *client, size_t size)
     else
         take_slot(self, asked);
     return asked;
+}
+
+asked_t *
+outstanding_add_at(outstanding_t *self, const uint8_t *client, size_t size, uint32_t slot)
+{
+    asked_t *asked = make(self, client, size);
+    if (asked->named)
+        asked->hash = hash_bytes(client, size);
+    else if (!take_that_slot(self, asked, slot)) {
+        scrap(self, asked);
+        return NULL;
+    }
+    return asked;
+}
+
+void
+outstanding_mark(outstanding_t *self, const uint8_t *client, size_t size, inhand_t *at, uint64_t nth)
+{
+    asked_t *mark = make(self, client, size);
+    if (!mark->named) {
+        scrap(self, mark);
+        return;
+    }
+    mark->late = true;
+    mark->hash = hash_bytes(client, size);
+    mark->at = at;
+    mark->nth = nth;
+    enter_bucket(self, mark);
+    asked_append(&at->late, mark);
 }
 
 void
@@ -256,10 +314,7 @@ outstanding_forget(outstanding_t *self, asked_t *asked)
         leave_bucket(self, asked);
     } else if (!asked->named)
         leave_slot(self, asked);
-    if (asked->chunk)
-        chunk_drop(asked->chunk);
-    self->pool->bytes -= sizeof *asked + asked->client_size;
-    free(asked);
+    scrap(self, asked);
 }
 
 void

@@ -75,6 +75,10 @@ typedef struct {
 // One more, which no service has yet.
 asked_t *outstanding_add(outstanding_t *self, const uint8_t *client, size_t size);
 
+// Two for whoever makes a table again: with the slot that it had, NULL where another one has that; and a mark.
+asked_t *outstanding_add_at(outstanding_t *self, const uint8_t *client, size_t size, uint32_t slot);
+void outstanding_mark(outstanding_t *self, const uint8_t *client, size_t size, inhand_t *at, uint64_t nth);
+
 // A service gets it, under NUMBER, which is never used again.
 void outstanding_give(outstanding_t *self, asked_t *asked, inhand_t *to, uint64_t number, int64_t now_ns);
 

@@ -3,15 +3,13 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "wire/answers.h"
 #include "wire/conn.h"
 #include "wire/observe.h"
 #include "wire/output.h"
-#include "wire/outstanding.h"
 #include "wire/pump.h"
-#include "wire/ranks.h"
 #include "wire/request.h"
 #include "wire/say.h"
+#include "wire/services_parts.h"
 #include "wire/sides.h"
 #include "zmtp/peertype.h"
 
@@ -36,40 +34,6 @@ static const struct {
     [DISPATCH_LEAST] = { true, false },
     [DISPATCH_READY] = { false, true },
 };
-
-typedef struct {
-    rank_t rank; // first: there, if it may get a request
-    conn_t *conn;
-    inhand_t inhand;
-    bool ready, was_ready; // it said so
-    uint64_t answered, retried;
-    int64_t free_since_wall_ns; // 0: it has something to do
-    answers_t *answers;         // NULL: none yet
-} service_t;
-
-// Of a port.
-typedef struct {
-    watched_t timer; // first
-    wport_t *port;
-    int timer_fd; // -1: none was needed yet
-    bool armed;
-    bool was_paused; // when the timer went off last
-    bool on;         // false: its keys were taken away, and what was given out by them comes back
-    dispatch_t dispatch;
-    uint32_t window;
-    int64_t timeout_ns;
-    ranks_t ranks;
-    outstanding_t outstanding;
-    asked_list_t waiting; // to be given again
-    chunk_t *stock;       // into which small messages are copied that are kept
-    int64_t before;       // requests that were passed on before its keys were there
-} services_t;
-
-static service_t *
-service_of(inhand_t *inhand)
-{
-    return (service_t *)((char *)inhand - offsetof(service_t, inhand));
-}
 
 static wport_t *
 clients_of(const services_t *self)
@@ -120,6 +84,8 @@ static const asked_t a_new_one; // that has not been with a service
 static service_t *
 next_service(services_t *self, const asked_t *asked)
 {
+    if (self->port->ready == 0)
+        return NULL;
     bool any = asked->tries == 0 || all_failed(self, asked);
     for (rank_t *rank = ranks_first(&self->ranks); rank; rank = ranks_next(&self->ranks, rank)) {
         service_t *service = (service_t *)rank;
@@ -208,8 +174,8 @@ count_waiting(services_t *self, const asked_t *asked, int sign)
 }
 
 // It is given again, before all others.
-static void
-give_again(services_t *self, asked_t *asked)
+void
+services_wait(services_t *self, asked_t *asked)
 {
     asked_append(&self->waiting, asked);
     count_waiting(self, asked, 1);
@@ -301,21 +267,10 @@ has_room(wport_t *port)
     return next_service(port->own, &a_new_one) != NULL;
 }
 
-// Asked are as many of those who wait as can be served: else each answer would wake all of them.
-static void
-made_room(wport_t *port)
-{
-    services_t *self = port->own;
-    give_waiting(self);
-    port_give_returned(port);
-    bool one_each = self->window > 0 || ways[self->dispatch].by_asking;
-    port_unpark(port, one_each ? self->ranks.count : UINT32_MAX);
-}
-
 // --- what is not answered -----------------------------------------------------------------------
 
-static void
-drop(services_t *self, asked_t *asked, drop_reason_t reason)
+void
+services_drop(services_t *self, asked_t *asked, drop_reason_t reason)
 {
     port_drop(self->port, reason, 1);
     request_is_given_up(clients_of(self), asked->client, asked->client_size);
@@ -329,12 +284,12 @@ try_again(services_t *self, asked_t *asked, const service_t *service, drop_reaso
     bool again = asked->chunk && asked->tries < (uint32_t)self->port->wire->conf->backend_retries &&
                  request_is_wanted(clients_of(self), asked->client, asked->client_size);
     if (!again) {
-        drop(self, asked, reason);
+        services_drop(self, asked, reason);
         return false;
     }
-    asked_fails_at(asked, service->conn->id);
+    asked_fails_at(asked, service->id);
     asked->tries++;
-    give_again(self, asked);
+    services_wait(self, asked);
     return true;
 }
 
@@ -374,6 +329,8 @@ on_timer(watched_t *watched, uint32_t events)
     if (read(self->timer_fd, &times, sizeof times) != sizeof times)
         return;
     self->armed = false;
+    if (wire->handed_over)
+        return;
     if (wire->frozen || self->was_paused) {
         struct itimerspec spec = { .it_value = { 0, PAUSED_LOOK_MS * 1000000 } };
         self->armed = timerfd_settime(self->timer_fd, 0, &spec, NULL) == 0;
@@ -482,10 +439,31 @@ fits(const services_t *self, const conn_t *conn)
     return conn->type != (ways[self->dispatch].by_asking ? PEERTYPE_REP : PEERTYPE_REQ);
 }
 
+service_t *
+services_add(services_t *self, uint64_t id)
+{
+    service_t *service = xcalloc(1, sizeof *service);
+    service->id = id;
+    service->previous = self->last_service;
+    *(self->last_service ? &self->last_service->next : &self->services) = service;
+    self->last_service = service;
+    return service;
+}
+
+static void
+remove_service(services_t *self, service_t *service)
+{
+    *(service->previous ? &service->previous->next : &self->services) = service->next;
+    *(service->next ? &service->next->previous : &self->last_service) = service->previous;
+    outstanding_forget_late(&self->outstanding, &service->inhand);
+    free(service->answers);
+    free(service);
+}
+
 static void
 welcome(services_t *self, conn_t *conn)
 {
-    service_t *service = conn->own = xcalloc(1, sizeof *service);
+    service_t *service = conn->own = services_add(self, conn->id);
     service->conn = conn;
     service->inhand.given = conn->out.load.messages;
     note_freedom(self, service);
@@ -500,6 +478,25 @@ joined(conn_t *conn)
         return -1;
     }
     welcome(conn->port->own, conn);
+    return 0;
+}
+
+// What it had in another route has come before it.
+static int
+rejoined(conn_t *conn)
+{
+    services_t *self = conn->port->own;
+    service_t *service = self->services;
+    while (service && (service->conn || service->id != conn->id))
+        service = service->next;
+    if (!service)
+        return joined(conn);
+    if (!fits(self, conn)) {
+        conn_refuse(conn, HANDSHAKE_TYPE, "its socket type does not go with dispatch");
+        return -1;
+    }
+    conn->own = service;
+    service->conn = conn;
     return 0;
 }
 
@@ -571,7 +568,7 @@ requeue(services_t *self, service_t *service, spans_t *unbegun, legacy_t *legacy
         if (asked && asked->nth == nth) {
             outstanding_take(&self->outstanding, asked);
             take_from_queue(asked, &piece);
-            give_again(self, asked);
+            services_wait(self, asked);
             legacy->requeued++;
             continue;
         }
@@ -625,10 +622,86 @@ bequeath(conn_t *conn)
     conn->dropped += legacy.lost;
     counter_add(&conn->wire->counters->requeued, legacy.requeued);
     say_lost(conn, legacy.lost, legacy.requeued + legacy.given_again);
-    outstanding_forget_late(&self->outstanding, &service->inhand);
-    free(service->answers);
-    free(service);
+    remove_service(self, service);
     conn->own = NULL;
+}
+
+// --- another route ------------------------------------------------------------------------------------
+
+static void
+save(const wport_t *port, record_t *to)
+{
+    servicesrecord_save(port->own, to);
+}
+
+static const socktype_t socktype_services;
+
+static services_t *
+services_new(wport_t *port)
+{
+    services_t *self = port->own = xcalloc(1, sizeof *self);
+    self->port = port;
+    self->timer.ready = on_timer;
+    self->timer_fd = -1;
+    self->outstanding.pool = &port->wire->pool;
+    for (uint32_t i = 0; i < port->count; i++)
+        welcome(self, port->open[i]);
+    port->socktype = &socktype_services;
+    return self;
+}
+
+// Requests that were passed on, and of which nothing is known.
+static int64_t
+unknown_requests(const services_t *self)
+{
+    int64_t known = self->waiting.count;
+    for (const service_t *service = self->services; service; service = service->next)
+        known += service->inhand.unanswered.count;
+    return self->port->wire->pending - known;
+}
+
+void
+services_restore(wport_t *port, record_fields_t from)
+{
+    services_t *self = port->own;
+    if (!self && from.left == 0)
+        return;
+    if (!self)
+        self = services_new(port); // its keys are gone: what was given out by them comes back
+    servicesrecord_restore(self, from);
+    self->before = unknown_requests(self);
+    self->restored = port->wire->made_room = true;
+}
+
+// All connections that come from another route are here. They stand in the order in which they stood there.
+static void
+settle_restored(services_t *self)
+{
+    self->restored = false;
+    for (service_t *service = self->services, *next; service; service = next) {
+        next = service->next;
+        if (service->conn) {
+            note_freedom(self, service);
+            settle(self, service);
+            continue;
+        }
+        try_others(self, service, UINT64_MAX, &(legacy_t){ 0 });
+        remove_service(self, service);
+    }
+    arm(self);
+}
+
+// Asked are as many of those who wait as can be served: else each answer would wake all of them.
+static void
+made_room(wport_t *port)
+{
+    services_t *self = port->own;
+    if (self->restored)
+        settle_restored(self);
+    give_waiting(self);
+    port_give_returned(port);
+    bool one_each = self->window > 0 || ways[self->dispatch].by_asking;
+    port_unpark(port, one_each ? self->ranks.count : UINT32_MAX);
 }
 
 // --- life ---------------------------------------------------------------------------------------------
@@ -642,6 +715,10 @@ services_close(wport_t *port)
         asked_remove(&self->waiting, asked);
         outstanding_forget(&self->outstanding, asked);
     }
+    while (self->services) { // their connections went to another route
+        forget_all(self, self->services);
+        remove_service(self, self->services);
+    }
     if (self->stock)
         chunk_drop(self->stock);
     if (self->timer_fd != -1)
@@ -650,30 +727,6 @@ services_close(wport_t *port)
     outstanding_free(&self->outstanding);
     free(self);
     port->own = NULL;
-}
-
-// clang-format off
-static const socktype_t socktype_services = {
-    .type = ZMQ_DEALER, .speaks_as = ZMQ_DEALER, .give = give, .hears = hears, .joined = joined, .left = left,
-    .bequeath = bequeath, .has_room = has_room, .made_room = made_room, .close = services_close, .lets_go = true,
-};
-static const socktype_t socktype_askers = { // the same, but towards services a ROUTER
-    .type = ZMQ_DEALER, .speaks_as = ZMQ_ROUTER, .give = give, .hears = hears, .joined = joined, .left = left,
-    .bequeath = bequeath, .has_room = has_room, .made_room = made_room, .close = services_close, .lets_go = true,
-};
-// clang-format on
-
-static services_t *
-services_new(wport_t *port)
-{
-    services_t *self = port->own = xcalloc(1, sizeof *self);
-    self->port = port;
-    self->timer.ready = on_timer;
-    self->timer_fd = -1;
-    self->outstanding.pool = &port->wire->pool;
-    for (uint32_t i = 0; i < port->count; i++)
-        welcome(self, port->open[i]);
-    return self;
 }
 
 // Without it no request times out: said by nobody, for descriptors have a reserve.
@@ -688,28 +741,18 @@ need_timer(services_t *self)
         loop_watch(loop, self->timer_fd, EPOLLIN, &self->timer);
 }
 
-bool
-services_are_wanted(const route_conf_t *conf)
+static bool
+are_wanted(const route_conf_t *conf)
 {
     return conf->dispatch != DISPATCH_ROUND_ROBIN || conf->backend_window || conf->backend_retries ||
            conf->reply_timeout_ms;
-}
-
-// Requests that were passed on, and of which nothing is known.
-static int64_t
-unknown_requests(const services_t *self)
-{
-    int64_t known = self->waiting.count;
-    for (uint32_t i = 0; i < self->port->count; i++)
-        known += ((const service_t *)self->port->open[i]->own)->inhand.unanswered.count;
-    return self->port->wire->pending - known;
 }
 
 static void
 take_keys(services_t *self, const route_conf_t *conf)
 {
     bool was_on = self->on;
-    self->on = services_are_wanted(conf);
+    self->on = are_wanted(conf);
     if (!was_on)
         self->before = unknown_requests(self);
     self->dispatch = conf->dispatch;
@@ -720,6 +763,17 @@ take_keys(services_t *self, const route_conf_t *conf)
     arm(self);
 }
 
+// clang-format off
+static const socktype_t socktype_services = {
+    .type = ZMQ_DEALER, .speaks_as = ZMQ_DEALER, .give = give, .hears = hears, .joined = joined, .left = left,
+    .bequeath = bequeath, .has_room = has_room, .made_room = made_room, .close = services_close, .lets_go = true, .rejoined = rejoined, .save = save, .restore = services_restore,
+};
+static const socktype_t socktype_askers = { // the same, but towards services a ROUTER
+    .type = ZMQ_DEALER, .speaks_as = ZMQ_ROUTER, .give = give, .hears = hears, .joined = joined, .left = left,
+    .bequeath = bequeath, .has_room = has_room, .made_room = made_room, .close = services_close, .lets_go = true, .rejoined = rejoined, .save = save, .restore = services_restore,
+};
+// clang-format on
+
 void
 services_configure(wport_t *port)
 {
@@ -727,7 +781,7 @@ services_configure(wport_t *port)
     bool is_queue =
         port->side == SIDE_BACKEND && conf->sides[SIDE_FRONTEND].type == ZMQ_ROUTER && port->conf->type == ZMQ_DEALER;
     services_t *self = port->own;
-    if (!is_queue || (!self && !services_are_wanted(conf)))
+    if (!is_queue || (!self && !are_wanted(conf)))
         return;
     if (!self)
         self = services_new(port);

@@ -15,7 +15,8 @@
 // What its keys make of the port, of whichever side: also of those who are connected.
 void services_configure(wport_t *port);
 
-bool services_are_wanted(const route_conf_t *conf); // by one of its keys
+// What a route before this one knew: also where the keys are gone. Of the socket type's record, and of the plain one's.
+void services_restore(wport_t *port, record_fields_t from);
 
 void services_each(route_t *self, client_service_fn_t *fn, void *arg); // of the engine's record
 
