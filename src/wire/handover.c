@@ -103,12 +103,13 @@ terms_wanted(const wport_t *port, const side_conf_t *wanted)
     return terms;
 }
 
-// What those know that choose among services or workers, or remember what was published, is not written down: their
-// routes drain.
+// What those know that choose among services or workers, or keep what was published, is not written down: their routes
+// drain.
 static bool
 is_plain(const route_conf_t *conf)
 {
-    return conf->dispatch == DISPATCH_ROUND_ROBIN && !services_are_wanted(conf) && !route_conf_remembers(conf);
+    return conf->dispatch == DISPATCH_ROUND_ROBIN && !services_are_wanted(conf) && !route_conf_remembers(conf)
+           && !conf->durable;
 }
 
 static bool
