@@ -50,12 +50,23 @@ loop_forget(const loop_t *self, int fd)
 }
 
 void
-loop_run(const loop_t *self, int timeout_ms)
+loop_drop(const loop_t *self, const watched_t *watched)
+{
+    for (struct epoll_event *event = self->told; event < self->told_end; event++)
+        if (event->data.ptr == watched)
+            event->data.ptr = NULL;
+}
+
+void
+loop_run(loop_t *self, int timeout_ms)
 {
     struct epoll_event events[LOOP_EVENTS];
     long count = syscall(SYS_epoll_pwait, self->epoll, events, LOOP_EVENTS, timeout_ms, NULL, _NSIG / 8);
-    for (long i = 0; i < count; i++) {
-        watched_t *watched = events[i].data.ptr;
-        watched->ready(watched, events[i].events);
+    self->told_end = events + (count > 0 ? count : 0);
+    for (self->told = events; self->told < self->told_end; self->told++) {
+        watched_t *watched = self->told->data.ptr;
+        if (watched)
+            watched->ready(watched, self->told->events);
     }
+    self->told = self->told_end = NULL;
 }

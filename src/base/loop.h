@@ -16,19 +16,24 @@ struct watched {
 
 typedef struct {
     int epoll; // -1: not open
+    struct epoll_event *told; // what loop_run is about to tell, up to TOLD_END
+    struct epoll_event *told_end;
 } loop_t;
 
 int loop_open(loop_t *self); // 0, or -1 with errno
 void loop_close(loop_t *self);
 
-// 0, or -1 with errno. WATCHED stays where it is until loop_forget, or until FD was
-// closed and loop_run has returned.
+// 0, or -1 with errno. WATCHED stays where it is until loop_drop, or until FD was
+// forgotten or closed and loop_run has returned.
 int loop_watch(const loop_t *self, int fd, uint32_t events, watched_t *watched);
 int loop_change(const loop_t *self, int fd, uint32_t events, watched_t *watched);
 void loop_forget(const loop_t *self, int fd);
 
+// WATCHED, whose descriptor is not watched any more, is about to go: nothing is told to it, not even what loop_run has in hand.
+void loop_drop(const loop_t *self, const watched_t *watched);
+
 // Wait at most TIMEOUT_MS (-1: for ever) and tell what there is, at most so many events at once.
 enum { LOOP_EVENTS = 256 };
-void loop_run(const loop_t *self, int timeout_ms);
+void loop_run(loop_t *self, int timeout_ms);
 
 #endif

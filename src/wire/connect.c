@@ -125,6 +125,7 @@ free_dialled(dialled_t *self)
     }
     if (self->fd != -1)
         loop_forget(&self->port->wire->loop, self->fd);
+    loop_drop(&self->port->wire->loop, &self->watched);
     dial_free(&self->dial);
     free(self);
 }

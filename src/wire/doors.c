@@ -135,6 +135,7 @@ remove_door(door_t **at)
     door_t *door = *at;
     close_door(door);
     *at = door->next;
+    loop_drop(&door->port->wire->loop, &door->watched);
     free(door);
 }
 
