@@ -450,6 +450,23 @@ test_mechanisms_must_be_the_same(void)
         }
 }
 
+// As libzmq does when it hears of another mechanism than its own, which it then keeps to itself.
+static void
+test_who_leaves_when_it_hears_our_mechanism_speaks_another(void)
+{
+    static const uint8_t greeting[64] = { 0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 0, 'N', 'U', 'L', 'L' };
+    for (size_t size = 0; size < sizeof greeting; size++) {
+        set(HANDSHAKE_CURVE, PEERTYPE_PUSH, PEERTYPE_PULL);
+        feed_server(greeting, size, size);
+        handshake_left(sides[SERVER]);
+        if (size < 11)
+            check_failed(SERVER, FAULT_PROTOCOL, "it left before its handshake was done");
+        else
+            check_failed(SERVER, FAULT_MECHANISM,
+                         "the peer left when it heard that this side speaks CURVE: it speaks another mechanism");
+    }
+}
+
 static void
 test_all_octets_of_the_mechanism_count(void)
 {
@@ -1057,6 +1074,7 @@ main(void)
     RUN(test_old_type_must_fit);
     RUN(test_strangers_are_known_whatever_the_mechanism);
     RUN(test_mechanisms_must_be_the_same);
+    RUN(test_who_leaves_when_it_hears_our_mechanism_speaks_another);
     RUN(test_all_octets_of_the_mechanism_count);
     RUN(test_types_must_fit);
     RUN(test_frames_that_have_no_place_are_refused);

@@ -374,9 +374,10 @@ login_go_on(conn_t *conn)
             continue;
         }
         conn->readable = false;
-        if (got == 0)
-            conn_refuse(conn, HANDSHAKE_PROTOCOL, "it left before its handshake was done");
-        else if (errno != EAGAIN && errno != EINTR)
+        if (got == 0) {
+            handshake_left(conn->handshake);
+            look_at_state(conn);
+        } else if (errno != EAGAIN && errno != EINTR)
             conn_refuse(conn, HANDSHAKE_PROTOCOL, "%s", strerror(errno));
     }
     if (conn->writable)

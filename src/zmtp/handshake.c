@@ -437,6 +437,16 @@ handshake_prompt(handshake_t *self)
         self->script->prompt(self);
 }
 
+void
+handshake_left(handshake_t *self)
+{
+    if (self->is.stage == STAGE_GREETING)
+        handshake_fail(self, FAULT_MECHANISM, "the peer left when it heard that this side speaks %s: it speaks another mechanism",
+                       handshake_mechanism_name(self->conf->mechanism));
+    else
+        handshake_fail(self, FAULT_PROTOCOL, "it left before its handshake was done");
+}
+
 const uint8_t *
 handshake_output(const handshake_t *self, size_t *size)
 {

@@ -66,6 +66,10 @@ size_t handshake_feed(handshake_t *self, const uint8_t *in, size_t size);
 // The peer has been silent for a while: say what can be said without it.
 void handshake_prompt(handshake_t *self);
 
+// The peer has closed, while the state was GOES_ON: it is FAILED now. libzmq leaves without a word, its own mechanism unsaid, as
+// soon as it hears of another one.
+void handshake_left(handshake_t *self);
+
 // What is to be written, *SIZE octets, valid until the next call; then say how many
 // of them were.
 const uint8_t *handshake_output(const handshake_t *self, size_t *size);
