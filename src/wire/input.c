@@ -217,7 +217,7 @@ hear_command(conn_t *self, const uint8_t *body, size_t size)
         return -1;
     }
     conn_hears(self, &command);
-    return self->broken || self->brought ? -1 : 0;
+    return self->broken || self->turn_over ? -1 : 0;
 }
 
 // A sealed frame [AT, AT + HEAD + SIZE): opened where it is, its frame then ends where the box ended.
