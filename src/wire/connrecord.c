@@ -97,6 +97,7 @@ static const number_row_t numbers[] = {
     NUMBER(42, sent_bytes, ANY),
     NUMBER(43, dropped, ANY),
     NUMBER(44, since_ms, INT64_MAX),
+    NUMBER(60, in_hand, 1),
 };
 
 static uint64_t
