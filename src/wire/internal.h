@@ -88,7 +88,8 @@ struct conn {
     bool answers_pings;      // of ZMTP 3.1, or it has sent a PING
     bool has_place, is_unnamed; // see places.h
     bool half_closed;
-    bool brought;            // its subscription has brought messages that were remembered: the next one has another turn
+    bool turn_over;          // what else it has sent has another turn
+    uint32_t asked;          // subscriptions in this turn
 
     // What comes in: [start, scan) is the message being collected, as frames; what
     // lies behind raw is not looked at yet.
