@@ -88,6 +88,7 @@ struct conn {
     bool answers_pings;      // of ZMTP 3.1, or it has sent a PING
     bool has_place, is_unnamed; // see places.h
     bool half_closed;
+    bool was_owed;           // an answer, since the route's end began
     bool brought;            // its subscription has brought messages that were remembered: the next one has another turn
 
     // What comes in: [start, scan) is the message being collected, as frames; what
@@ -302,6 +303,7 @@ struct route {
     bool made_room;   // a queue that was full takes messages again
     bool closing;     // its end: nobody gets what a peer leaves behind
     bool draining;    // clients are sent away as soon as they owe and are owed nothing; what nobody has room for is kept
+    int64_t ending_ms; // when that began
     bool frozen;      // paused: nothing is read or sent
     bool stopped;     // nothing new is read
     bool observed;    // somebody looks on or filters: messages go one by one
