@@ -422,6 +422,7 @@ def test_what_a_forwarder_remembers_goes_over():
         with Remembering(key) as house:
             assert house.pub.recv() == b"\1"
             live = house.sub(b"")
+            zb.wait_until(lambda: house.control.route("f")["subscriptions"] == 1)
             house.publish(*messages)
             assert take(live, 100) == messages
             for i, hand_over in enumerate(house.ways(key) * 2):
@@ -492,7 +493,7 @@ def test_a_durable_queue_obeys_the_limits_that_are_new():
         house.leave(sub)
         house.publish(*[[b"a%d" % i] for i in range(10)])
         house.ways("durable = yes", "durable_messages = 4")[1]()
-        assert house.control.route("f")["dropped"]["expired"] == 6
+        zb.wait_until(lambda: house.control.route("f")["dropped"]["expired"] == 6)
         assert take(house.sub(kind=zmq.XSUB, name="alice"), 4) == [[b"a%d" % i] for i in range(6, 10)]
         house.ways()[1]()  # not durable any more
         assert house.control.route("f")["dropped"]["shutdown"] == 0
