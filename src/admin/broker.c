@@ -221,16 +221,6 @@ broker_draining(const broker_t *self)
     return self->retired;
 }
 
-unsigned
-broker_asleep(const broker_t *self)
-{
-    unsigned descriptors = 0;
-    for (size_t i = 0; i < self->count; i++)
-        if (self->slots[i]->route)
-            descriptors += route_asleep(self->slots[i]->route);
-    return descriptors;
-}
-
 int64_t
 broker_age_ms(broker_t *self)
 {
