@@ -29,6 +29,7 @@ struct store {
     committer_t *committer;
     committer_news_t news;
     int bell, timer;
+    bool timer_is_set;
     bool opened; // the disk was read
     contents_t contents;
     uint64_t corrupt, expired;
@@ -222,10 +223,12 @@ may_submit(const store_t *self)
 }
 
 static void
-set_timer(const store_t *self, int64_t ms)
+set_timer(store_t *self, int64_t ms)
 {
     struct itimerspec when = { .it_value = { ms / 1000, ms % 1000 * 1000000 + 1 } };
-    timerfd_settime(self->timer, 0, &when, NULL);
+    if (!self->timer_is_set)
+        timerfd_settime(self->timer, 0, &when, NULL);
+    self->timer_is_set = true;
 }
 
 static int64_t
@@ -271,6 +274,12 @@ uint64_t
 store_committed(const store_t *self)
 {
     return self->committed;
+}
+
+uint64_t
+store_next_sequence(const store_t *self)
+{
+    return self->contents.next_sequence;
 }
 
 static void
@@ -754,8 +763,10 @@ take_files(store_t *self)
 void
 store_hear(store_t *self)
 {
+    uint64_t times;
     bell_hear(self->bell);
-    bell_hear(self->timer);
+    if (read(self->timer, &times, sizeof times) == sizeof times)
+        self->timer_is_set = false;
     take_contents(self);
     if (!self->opened)
         return;

@@ -99,8 +99,9 @@ typedef struct {
 
 store_put_t store_put(store_t *self, const store_put_in_t *message, uint64_t *sequence);
 
-// Every message below this sequence is on the disk.
+// Every message below this sequence is on the disk; the one that the next message gets.
 uint64_t store_committed(const store_t *self);
+uint64_t store_next_sequence(const store_t *self);
 
 // --- taking out --------------------------------------------------------------------
 
