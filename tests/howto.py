@@ -118,7 +118,7 @@ class Task:
 
     def wrap(self, name):
         """A program of ours by its name, which finds this task's files without being told where they are."""
-        default = "" if name == "zbroker-keygen" else f'case " $* " in *" -c "*|*" -s "*|*" -V "*) ;; *) set -- {self.default(name)} "$@" ;; esac\n'
+        default = "" if name == "zbroker-keygen" else f'case " $* " in *" -c "*|*" -s "*|*" -V "*|" replay "*) ;; *) set -- {self.default(name)} "$@" ;; esac\n'
         command = " ".join(shlex.quote(word) for word in zb.program(name))
         zb.write(f"{self.bin}/{name}", f'#!/bin/sh\n{default}exec {command} "$@"\n', 0o755)
 
