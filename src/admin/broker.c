@@ -132,8 +132,12 @@ on_second(zloop_t *loop, int timer, void *arg)
     (void)loop;
     (void)timer;
     broker_t *self = arg;
-    for (size_t i = 0; i < self->count; i++)
-        rates_tick(&self->slots[i]->rates, slot_counters(self, self->slots[i]));
+    for (size_t i = 0; i < self->count; i++) {
+        slot_t *slot = self->slots[i];
+        const counters_t *counters = slot_counters(self, slot);
+        rates_tick(&slot->rates, counters);
+        standstill_tick(&slot->standstill, slot->conf->name, counters, slot->mode == ROUTE_RUNNING);
+    }
     return 0;
 }
 
