@@ -418,6 +418,43 @@ def test_names_are_told_apart():
         assert receive(alice, 1) == [[b"a1"]] and receive(bob, 1) == [[b"b1"]]
 
 
+def old_subscriber(route, identity, *topics):
+    """A SUB of ZMTP 2.0, as libzmq 3.2 is."""
+    SUB = b"\x02"
+    before = len(present(route))
+    raw = socket.create_connection(("127.0.0.1", route.backend), timeout=10 * zb.SLOW)
+    raw.sendall(b"\xff" + bytes(8) + b"\x7f\x01" + SUB + zmtp.frame(identity) + b"".join(zmtp.frame(b"\1" + topic) for topic in topics))
+    zb.wait_until(lambda: len(present(route)) == before + 1)
+    return raw
+
+
+def test_an_old_subscriber_is_known_by_its_identity():
+    """As in ZeroMQ 2.x. One of a newer version says it too, and it is not its name: it says X-Durable for that."""
+    with Durable() as route:
+        raw = old_subscriber(route, b"me", b"a")
+        route.hears(b"a")
+        raw.close()
+        zb.wait_until(lambda: away(route))
+        other = route.sub(b"b", identity=b"me")
+        route.hears(b"b")
+        stranger = named(route, "me", b"c")
+        route.hears(b"c")
+        route.publish(b"a1", b"a2", b"b1", b"c1")
+        raw = old_subscriber(route, b"me")
+        got = b""
+        while not got.endswith(zmtp.frame(b"a1") + zmtp.frame(b"a2")):
+            got += raw.recv(65536)
+        assert b"b1" not in got and other.recv() == b"b1" and stranger.recv() == b"c1"
+        assert not away(route) and [each["zmtp"] for each in present(route)].count("2.0") == 1
+        raw.close()
+        nameless = old_subscriber(route, b"", b"d")
+        route.hears(b"d")
+        zb.wait_until(lambda: len(away(route)) == 1)
+        nameless.close()
+        zb.wait_until(lambda: route.stats()["backend"]["connections"] == 2)
+        assert len(away(route)) == 1
+
+
 def test_a_user_is_known_by_the_name_that_was_verified():
     users = "".join(zb.run("password", name, name="zbroker-keygen", stdin="secret\n").stdout for name in ("alice", "bob"))
     with Durable(f"backend_security = plain\nbackend_users = {zb.write(zb.folder() + '/users', users, 0o600)}") as route:

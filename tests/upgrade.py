@@ -363,6 +363,77 @@ def test_systemd_hears_of_a_reload():
     manager.socket.close()
 
 
+# --- what has to drain ------------------------------------------------------------------------------------------------------
+
+def waiting(house, front, back, count=5000):
+    """A worker for whom COUNT messages wait, which it takes one by one."""
+    push = house.peer(zmq.PUSH, front, sndhwm=0, reconnect_ivl=20)
+    pull = house.peer(zmq.PULL, back, rcvhwm=1, rcvbuf=4096, reconnect_ivl=20)
+    zb.wait_until(lambda: house.connections() == 2)
+    for i in range(count):
+        push.send(b"%d" % i)
+    return push, pull
+
+
+def drains_before(house, pull, change, count=5000):
+    """The answer to an upgrade after CHANGE, which comes when all messages have been taken."""
+    asker = zb.Control(house.daemon)
+    change()
+    asker.send("upgrade")
+    house.daemon.wait_log("upgrading to")
+    assert [int(pull.recv()) for _ in range(count)] == list(range(count))
+    answer = asker.answer()
+    asker.close()
+    return answer
+
+
+DRAINING = "[zbroker]\ndrain_timeout = 1m\n"
+QUEUED = "frontend_rcvhwm = 0\nbackend_sndhwm = 0\nbackend_sndbuf = 4096"
+
+
+def test_a_route_that_may_not_keep_its_connections_drains_first():
+    ports = zb.free_ports(4)
+    stays = route("stays", "streamer", *ports[2:])
+    for after in (route("s", "pair", *ports[:2]), route("s", "streamer", *ports[:2], engine="zmq"), ""):
+        with House(DRAINING + stays + route("s", "streamer", *ports[:2], QUEUED)) as house:
+            push, pull = waiting(house, *ports[:2])
+            answer = drains_before(house, pull, lambda: zb.write(house.daemon.file, DRAINING + stays + after))
+            assert DONE.fullmatch(answer) and f", {1 + bool(after)} route" in answer, answer
+            assert sum(house.control.route("stays")["dropped"].values()) == 0
+            push.close()
+
+
+def spoil(program, what, by):
+    """A copy of PROGRAM that says something else of itself."""
+    with open(program, "rb") as file:
+        content = file.read()
+    assert content.count(what) == 1 and len(what) == len(by)
+    return zb.write(f"{zb.folder()}/zbroker", content.replace(what, by), 0o755)
+
+
+def test_a_program_of_another_format_gets_drained_routes():
+    ports = zb.free_ports(2)
+    program = zb.program("zbroker")[0]
+    for what, by in ((b"routes %d\n", b"routes 99\n"), (b"\nupgrade: state %d", b"\nupgrade: state 99")):
+        with House(DRAINING + route("s", "streamer", *ports, QUEUED)) as house:
+            push, pull = waiting(house, *ports)
+            answer = drains_before(house, pull, lambda: house.install(spoil(program, what, by)))
+            assert DONE.fullmatch(answer), answer
+            assert "warning: the new program does not know the format of our state: all routes drain" in house.daemon.log()
+            push.send(b"again")
+            assert pull.recv() == b"again"
+
+
+def test_a_program_that_cannot_take_over_is_refused():
+    ports = zb.free_ports(2)
+    with House(route("s", "streamer", *ports)) as house:
+        push, pull = house.peer(zmq.PUSH, ports[0]), house.peer(zmq.PULL, ports[1])
+        house.install(spoil(zb.program("zbroker")[0], b"\nupgrade: ", b"\nupgrabe: "))
+        house.refused("cannot take over from a running one: restart the service instead")
+        push.send(b"1")
+        assert pull.recv() == b"1" and house.disconnects() == 0
+
+
 # --- what is remembered -------------------------------------------------------------------------------------------------
 
 class Remembering(House):
@@ -422,6 +493,7 @@ def test_what_a_forwarder_remembers_goes_over():
         with Remembering(key) as house:
             assert house.pub.recv() == b"\1"
             live = house.sub(b"")
+            zb.wait_until(lambda: house.control.route("f")["subscriptions"] == 1)
             house.publish(*messages)
             assert take(live, 100) == messages
             for i, hand_over in enumerate(house.ways(key) * 2):
@@ -492,7 +564,7 @@ def test_a_durable_queue_obeys_the_limits_that_are_new():
         house.leave(sub)
         house.publish(*[[b"a%d" % i] for i in range(10)])
         house.ways("durable = yes", "durable_messages = 4")[1]()
-        assert house.control.route("f")["dropped"]["expired"] == 6
+        zb.wait_until(lambda: house.control.route("f")["dropped"]["expired"] == 6)
         assert take(house.sub(kind=zmq.XSUB, name="alice"), 4) == [[b"a%d" % i] for i in range(6, 10)]
         house.ways()[1]()  # not durable any more
         assert house.control.route("f")["dropped"]["shutdown"] == 0
