@@ -16,6 +16,8 @@
 #include <string.h>
 #include <zmq.h>
 
+enum { ASKED_A_TURN = 1000 }; // subscriptions and cancellations of one peer
+
 fan_t *
 fan_open(wport_t *self)
 {
@@ -141,12 +143,23 @@ is_news(const conn_t *conn, bytes_t first)
            !members_has(interest_match(interest, first.at, first.size), conn->slot);
 }
 
+// Whoever asks for much at once keeps nobody waiting.
+static void
+count_turn(conn_t *conn)
+{
+    if (++conn->asked < ASKED_A_TURN)
+        return;
+    conn->turn_over = true;
+    conn_schedule(conn);
+}
+
 void
 fan_subscribed(conn_t *conn, const uint8_t *topic, size_t size, bool on)
 {
     wport_t *self = conn->port;
     fan_t *fan = fan_of(self);
     bool edge = false;
+    count_turn(conn);
     bool is_new = on && !interest_has(fan->interest, conn->slot, topic, size);
     if (is_new && !within_quota(conn, size))
         return;
