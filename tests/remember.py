@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MPL-2.0
 """Forwarders that remember: what a new subscription gets before the live messages, and what a durable subscriber misses.
 
-ZB_JOINERS is how many subscribers come late in the tests under load: 50, or 1000 in a long run,
+ZB_JOINERS is how many subscribers come late in the tests under load, ZB_TOPICS how many topics are remembered in one of
+them, ZB_AWAY for how many seconds a durable subscriber is away. The long run:
 
-    ZB_JOINERS=1000 python3 tests/remember.py test_late_joiners_get_each_last_value_and_then_every_message \\
-        test_late_joiners_get_the_last_messages_and_then_every_message
+    ZB_JOINERS=1000 ZB_TOPICS=1000000 ZB_AWAY=60 python3 tests/remember.py test_late_joiners_get_each_last_value_and_then_every_message \\
+        test_late_joiners_get_the_last_messages_and_then_every_message test_a_topic_takes_little_memory_beside_its_message \\
+        test_a_durable_subscriber_that_is_away_under_load_misses_what_does_not_fit_and_nothing_else
 """
 
 import os
@@ -12,6 +14,7 @@ import re
 import socket
 import struct
 import threading
+import time
 
 import zmq
 import zb
@@ -20,6 +23,8 @@ import zmtp
 from wire import Route
 
 JOINERS = int(os.environ.get("ZB_JOINERS", "50"))
+MANY_TOPICS = int(os.environ.get("ZB_TOPICS", "50000"))
+AWAY = float(os.environ.get("ZB_AWAY", "1"))
 TOPICS = 20
 
 
@@ -252,6 +257,31 @@ def test_a_topic_ends_where_the_configuration_says():
             assert route.topics("EUR") == ["EUR", "EURO"]
 
 
+@zb.limit(60 + MANY_TOPICS // 5000)
+def test_a_topic_takes_little_memory_beside_its_message():
+    """At most 150 bytes, says the manual."""
+    body = b"x" * 50
+    with Forwarder(f"last_value = {MANY_TOPICS}\nfrontend_rcvhwm = 0", "max_memory = 4G") as route:
+        def grown():
+            before = zb.rss(route.daemon.pid)
+            for i in range(MANY_TOPICS):
+                route.pub.send_multipart([b"a topic of usual length %07d" % (i + grown.begin), body])
+            grown.begin += MANY_TOPICS
+            zb.wait_for_count(lambda: route.stats()["frontend"]["messages_received"], grown.begin, 20)
+            return zb.rss(route.daemon.pid) - before
+        grown.begin = 0
+        size = 2 + 31 + 2 + len(body)  # with the heads of its frames
+        beside = grown() / MANY_TOPICS - size
+        print(f"# {MANY_TOPICS} topics: {beside:.0f} bytes for each beside its {size} bytes")
+        with zb.Control(route.daemon) as control:
+            counted = control.json("status")["message_bytes"] / MANY_TOPICS - size
+        print(f"# {counted:.0f} bytes by max_memory's count")
+        assert beside < 150 or zb.HEAVY > 1
+        again = grown() / MANY_TOPICS  # each new one takes the place of an old one
+        print(f"# {again:.1f} bytes more for each of as many others")
+        assert again < 20 or zb.HEAVY > 1
+
+
 def test_the_topic_that_was_not_published_for_longest_is_forgotten():
     with Forwarder("last_value = 3") as route:
         route.publish(b"a", b"b", b"c", b"a", b"d")
@@ -403,6 +433,46 @@ def test_a_durable_subscriber_misses_nothing_while_it_is_away():
             route.publish(b"a live")
             assert receive(sub, 101) == messages + [[b"a live"]], round_
         assert sum(route.stats()["dropped"].values()) == 0 and not away(route)
+
+
+class Steady:
+    """Publishes 5,000 messages a second, each with its number."""
+
+    def __init__(self, pub):
+        self.pub, self.number = pub, 0
+
+    def send(self, seconds):
+        begin, count = time.monotonic(), int(5000 * seconds)
+        for i in range(count):
+            if i % 50 == 0:
+                time.sleep(max(0, begin + i / 5000 - time.monotonic()))
+            self.pub.send_multipart([b"a", b"%d" % self.number])
+            self.number += 1
+
+
+@zb.limit(120 + int(4 * AWAY))
+def test_a_durable_subscriber_that_is_away_under_load_misses_what_does_not_fit_and_nothing_else():
+    count = int(5000 * AWAY)
+    for limit, fits in ((f"durable_messages = {2 * count + 5000}", count), (f"durable_messages = {count // 3}", count // 3)):
+        with Durable(f"{limit}\nsndhwm = 0\nrcvhwm = 0\ndurable_bytes = 1G") as route:
+            sub = named(route, "alice", b"a")
+            route.hears(b"a")
+            steady = Steady(route.pub)
+            steady.send(0.1)
+            here = [int(body) for _, body in receive(sub, steady.number)]
+            assert here == list(range(steady.number))
+            leave(route, sub)
+            first = steady.number
+            steady.send(AWAY)
+            zb.wait_until(lambda: route.stats()["frontend"]["messages_received"] == steady.number)
+            assert away(route)[0]["queued"] == fits and expired(route) == count - fits
+            live = threading.Thread(target=steady.send, args=(0.5,))
+            live.start()
+            sub = named(route, "alice")
+            live.join()
+            got = [int(body) for _, body in receive(sub, steady.number - first - expired(route))]
+            assert got == list(range(first + expired(route), steady.number))
+            print(f"# {limit}: away for {AWAY:g} s, {count} published, {fits} kept, {expired(route)} expired, then every live one")
 
 
 def test_names_are_told_apart():
