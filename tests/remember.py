@@ -9,12 +9,14 @@ them, ZB_AWAY for how many seconds a durable subscriber is away. The long run:
         test_a_durable_subscriber_that_is_away_under_load_misses_what_does_not_fit_and_nothing_else
 """
 
+import json
 import os
 import re
 import socket
 import struct
 import threading
 import time
+import urllib.request
 
 import zmq
 import zb
@@ -310,6 +312,48 @@ def test_values_are_shown_and_cleared():
         route.publish([b"prices/EUR", b"1.2"])
         assert receive(sub, 1) == [[b"prices/EUR", b"1.2"]]
         assert route.topics() == ["prices/EUR"]
+
+
+def test_what_is_remembered_is_counted_everywhere():
+    zb.need_http()
+    http = zb.free_port()
+    with Forwarder("last_value = 10", f"http = 127.0.0.1:{http}") as route:
+        route.publish([b"a", b"12345"], [b"b", b"1"], [b"a", b"123"])
+        zb.wait_until(lambda: route.stats()["remembered_messages"] == 2)
+        assert route.stats()["remembered_bytes"] == len("a123b1")
+        with zb.Control(route.daemon) as control:
+            assert [each["bytes"] for each in control.json("show values r")["values"]] == [4, 2]
+        get = lambda path: urllib.request.urlopen(f"http://127.0.0.1:{http}{path}").read().decode()
+        assert re.search(r'^zbroker_remembered_messages\{route="r"\} 2$', get("/metrics"), re.M)
+        assert re.search(r'^zbroker_remembered_bytes\{route="r"\} 6$', get("/metrics"), re.M)
+        assert json.loads(get("/api/v1/routes"))["routes"][0]["remembered_bytes"] == 6
+        assert "remembered messages" in get("/app.js")
+        assert re.search("remembered_bytes +6", route.daemon.ctl("show", "route", "r").stdout)
+
+
+def test_a_paused_forwarder_brings_what_it_remembers_when_it_goes_on():
+    with Forwarder("replay_messages = 10") as route:
+        route.publish(b"a1", b"a2")
+        with zb.Control(route.daemon) as control:
+            control.ask("pause r")
+            sub = route.sub(b"a")
+            zb.wait_until(lambda: route.clients("backend"))
+            assert not sub.poll(200)
+            control.ask("resume r")
+            assert receive(sub, 2) == [[b"a1"], [b"a2"]]
+            control.ask("drain r")
+            late = route.sub(b"a")  # nothing new is read of publishers; what was taken is delivered
+            assert receive(late, 2) == [[b"a1"], [b"a2"]]
+            assert "drain" in control.route("r")["state"]
+
+
+def test_a_subscription_over_the_quota_brings_nothing():
+    with Forwarder("last_value = 10\nbackend_max_subscriptions = 1\nbackend_max_topic = 5") as route:
+        route.publish([b"a"], [b"b"], [b"long topic"])
+        sub = route.sub(b"long topic", b"b", b"a")
+        assert receive(sub, 1) == [[b"b"]]
+        zb.wait_until(lambda: route.stats()["dropped"]["quota"] == 2)
+        nothing_more(route, sub, b"b again")
 
 
 def test_a_route_that_remembers_nothing_says_so():

@@ -405,6 +405,13 @@ const failures = side => {
 };
 
 // label, what goes into the cell of a side
+const BESIDE_DROPS = [
+  ['missed by the capture', 'capture_dropped', 'count'],
+  ['subscriptions', 'subscriptions', 'count'],
+  ['remembered messages', 'remembered_messages', 'count'],
+  ['remembered bytes', 'remembered_bytes', 'bytes'],
+];
+
 const SOCKET_ROWS = [
   ['socket', (side, at) => make('span', { 'data-in': at, 'data-field': 'socket' })],
   ['security', (side, at) => make('span', { 'data-in': at, 'data-field': 'security' })],
@@ -439,8 +446,7 @@ function showDetail(route) {
   fill(sockets.body, route);
   row.when('drops', Object.keys(route.dropped || {}), drops.body, () => [
     ...Object.keys(route.dropped || {}).map(reason => make('tr', null, make('th', { scope: 'row' }, reason), make('td', { class: 'n' }, number('dropped', reason, 'count')))),
-    make('tr', null, make('th', { scope: 'row' }, 'missed by the capture'), make('td', { class: 'n' }, make('data', { 'data-field': 'capture_dropped', 'data-format': 'count' }))),
-    make('tr', null, make('th', { scope: 'row' }, 'subscriptions'), make('td', { class: 'n' }, make('data', { 'data-field': 'subscriptions', 'data-format': 'count' })))]);
+    ...BESIDE_DROPS.map(([label, field, format]) => make('tr', null, make('th', { scope: 'row' }, label), make('td', { class: 'n' }, make('data', { 'data-field': field, 'data-format': format }))))]);
   fill(drops.body, route);
   if (route.options) showOptions(row, route.options, options.body, moreOptions);
   if (route.clients) {
