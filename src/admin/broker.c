@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
+#include "guard/policy.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -258,6 +259,8 @@ broker_destroy(broker_t **self_p)
     self->count = 0;
     text_free(&self->reload_problems);
     guarding_end(self);
+    policy_free(&self->given_up);
+    conf_destroy(&self->successor);
     conf_destroy(&self->conf);
     retire_deaf(self);
     free(self);

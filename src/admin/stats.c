@@ -484,6 +484,8 @@ stats_route(json_t *json, broker_t *broker, const broker_route_t *route, stats_d
     json_uint(json, "messages_requeued", STATS(route, requeued));
     json_uint(json, "capture_dropped", STATS(route, capture_dropped));
     json_uint(json, "subscriptions", counter_get(&route->counters->subscriptions));
+    json_uint(json, "remembered_messages", counter_get(&route->counters->remembered_messages));
+    json_uint(json, "remembered_bytes", counter_get(&route->counters->remembered_bytes));
     write_sizes(json, route);
     if (depth == STATS_DETAIL) {
         stats_settings(json, "options", &route->conf->settings);

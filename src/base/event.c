@@ -20,6 +20,8 @@ static const event_row_t rows[] = {
     ROW(EVENT_STOPPED, "stopped", NOTICE, "zbroker stopped", ""),
     ROW(EVENT_UPGRADE, "upgrade", NOTICE, "upgrading to {path}", "path hash"),
     ROW(EVENT_UPGRADED, "upgraded", NOTICE, "upgraded: {from} -> {to}, {count}", "from to routes connections"),
+    ROW(EVENT_UPGRADE_DRAINS, "upgrade-drains", WARNING,
+        "the new program does not know the format of our state: all routes drain before it runs", ""),
     ROW(EVENT_UPGRADE_FAILED, "upgrade-failed", ERROR, "not upgraded, the program goes on: {reason}", "reason"),
     ROW(EVENT_UPGRADE_UNKNOWN, "upgrade-unknown", WARNING,
         "the previous program left a state of another format: {connections} connections were closed", "connections"),
