@@ -14,14 +14,29 @@
 #include <sys/socket.h>
 
 enum {
-    NICE = 10,                // the routes come first
-    BATCH = 512,              // messages of one ring, before somebody else has a turn
-    NAP_MS = 2,               // while messages come, the routes need not wake us
-    OUTPUT_MAX = 1024 * 1024, // that waits for a client, before it misses messages
-    ENDING_TURNS = 32,        // more than a ring holds; the route may be filling it again
+    NICE = 10,         // the routes come first
+    BATCH = 512,       // messages of one ring, before somebody else has a turn
+    NAP_MS = 2,        // while messages come, the routes need not wake us
+    ENDING_TURNS = 32, // more than a ring holds; the route may be filling it again
+};
+
+// Bytes that wait for a client, before it misses messages. JSON is for programs, which record.
+static const size_t output_max[] = {
+    [TAP_LINE] = 1024 * 1024,
+    [TAP_HEX] = 1024 * 1024,
+    [TAP_JSON] = 16 * 1024 * 1024,
 };
 
 // --- output --------------------------------------------------------------
+
+// Not before it is worth it: what waits is moved.
+static void
+forget_sent(tapping_t *self)
+{
+    memmove(self->output.data, self->output.data + self->sent, tapping_waiting(self));
+    self->output.size -= self->sent;
+    self->sent = 0;
+}
 
 // Send what the socket takes; when it takes no more, poll(2) tells.
 static void
@@ -43,16 +58,10 @@ flush(tapping_t *tapping)
         if (!atomic_load(&tapping->stuck_since_ms))
             atomic_store(&tapping->stuck_since_ms, clock_mono_ms());
     }
-    if (tapping_waiting(tapping)) {
-        if (tapping->sent)
-            memmove(tapping->output.data, tapping->output.data + tapping->sent, tapping_waiting(tapping));
-        tapping->output.size -= tapping->sent;
-    } else {
+    if (!tapping_waiting(tapping))
         atomic_store(&tapping->stuck_since_ms, 0);
-        if (tapping->output.data)
-            text_clear(&tapping->output);
-    }
-    tapping->sent = 0;
+    if (tapping->sent > tapping_waiting(tapping))
+        forget_sent(tapping);
 }
 
 static void
@@ -80,9 +89,10 @@ show(source_t *source, const tap_message_t *message)
     if (!seq || tapping->done)
         return;
     advance(source, seq);
-    if (tapping_waiting(tapping) >= OUTPUT_MAX)
+    size_t most = output_max[tapping->conf.format];
+    if (tapping_waiting(tapping) >= most)
         flush(tapping);
-    if (tapping_waiting(tapping) >= OUTPUT_MAX)
+    if (tapping_waiting(tapping) >= most || !tapping_can_print(message, tapping->conf.format))
         return;
     tapping_print(message, tapping->seq, tapping->conf.format, &tapping->output);
     tapping->shown++;

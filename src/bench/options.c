@@ -55,7 +55,7 @@ static const row_t rows[] = {
     { "zbroker", 0, TEXT, AT(zbroker), 0, 0, "PATH", "start this zbroker and measure it" },
     { "set", 0, LIST, AT(set), 0, 0, "KEY=VALUE", "a key for the route of that zbroker" },
     { "transport", 0, TEXT, AT(transport), 0, 0, "tcp|ipc", "of the brokers started here and of --direct (tcp)" },
-    { "rounds", 'r', COUNT, AT(rounds), 1, 1000, "N", "measure so many times, in turn (1; 7 with --against)" },
+    { "rounds", 'r', COUNT, AT(rounds), 1, 1000, "N", "measure each N times, in turn (1; 7 with --against)" },
     { "producers", 'p', COUNT, AT(producers), 1, OPTIONS_CLIENTS, "N", "clients that send (1)" },
     { "consumers", 'n', COUNT, AT(consumers), 0, OPTIONS_CLIENTS, "N", "clients that receive, or services (1)" },
     { "size", 's', BYTES, AT(size), PAYLOAD_STAMP, INT64_C(1) << 30, "BYTES", "of each frame, at least 16 (64)" },
@@ -65,16 +65,16 @@ static const row_t rows[] = {
     { "topic", 0, TEXT, AT(topic), 0, 0, "TEXT", "what every message begins with" },
     { "split-topics", 0, FLAG, AT(split_topics), 0, 0, NULL, "every subscriber takes its share of the topics" },
     { "rate", 0, COUNT, AT(rate), 0, 1000000000, "N", "messages per second of all producers (0: saturate)" },
-    { "messages", 'm', COUNT, AT(messages), 1, INT64_C(1) << 32, "N", "exactly so many of all producers, all checked" },
-    { "duration", 'd', TIME, AT(duration_ms), 10, DAY_MS, "TIME", "measure for so long (5s)" },
+    { "messages", 'm', COUNT, AT(messages), 1, INT64_C(1) << 32, "N", "send exactly N, of all producers together, and check all" },
+    { "duration", 'd', TIME, AT(duration_ms), 10, DAY_MS, "TIME", "how long to measure (5s)" },
     { "warmup", 0, TIME, AT(warmup_ms), 0, DAY_MS, "TIME", "and before that (500ms; 0 with --messages)" },
     { "wait", 0, TIME, AT(wait_ms), 1, DAY_MS, "TIME", "for connections and subscriptions (10s)" },
-    { "settle", 0, TIME, AT(settle_ms), 1, DAY_MS, "TIME", "what is not here so long after the last is lost (1s; 5s with --messages)" },
+    { "settle", 0, TIME, AT(settle_ms), 1, DAY_MS, "TIME", "silence after which missing messages are lost (1s; 5s with --messages)" },
     { "verify", 0, FLAG, AT(verify), 0, 0, NULL, "check every byte also with --duration" },
     { "work", 0, COUNT, AT(work_us), 0, 1000000, "US", "of CPU that a consumer or service needs per message (0)" },
     { "outstanding", 'o', COUNT, AT(outstanding), 0, 60000, "N", "requests under way per client (dealer: 64)" },
     { "timeout", 0, TIME, AT(timeout_ms), 1, DAY_MS, "TIME", "for a reply (5s)" },
-    { "retries", 0, COUNT, AT(retries), 0, 1000, "N", "ask again so often (0)" },
+    { "retries", 0, COUNT, AT(retries), 0, 1000, "N", "repeat a request up to N times (0)" },
     { "service", 0, TEXT, AT(service), 0, 0, "rep|router|dealer", "socket of the services" },
     { "sndhwm", 0, COUNT, AT(sndhwm), 0, INT32_MAX, "N", "of the clients" },
     { "rcvhwm", 0, COUNT, AT(rcvhwm), 0, INT32_MAX, "N", "of the clients" },
@@ -141,6 +141,7 @@ print_help(void)
 {
     printf("usage: zbroker-bench PATTERN [options]\n"
            "       zbroker-bench --serve WHAT [options]\n"
+           "       zbroker-bench replay FILE [options]     (replay --help)\n"
            "PATTERN: ");
     for (size_t i = 0; i < PATTERNS; i++)
         printf("%s%s", patterns[i].name, i + 1 < PATTERNS ? ", " : "\n");
