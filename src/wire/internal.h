@@ -35,6 +35,7 @@ typedef struct wport wport_t;
 typedef struct remember remember_t;
 typedef struct durable durable_t;
 typedef struct durables durables_t;
+typedef struct stranger stranger_t;
 typedef struct route wire_t; // this engine's
 
 // --- a message on its way ---------------------------------------------------------
@@ -86,9 +87,12 @@ struct conn {
     bool shown;              // those who look on have seen the message at the start
     bool in_hand;            // its side has counted the message at the start as received
     bool answers_pings;      // of ZMTP 3.1, or it has sent a PING
-    bool has_place, is_unnamed; // see places.h
+    bool has_place;          // see places.h
+    stranger_t *stranger;    // it is in its handshake, and came from there; NULL: it is not, or we went to it
     bool half_closed;
-    bool brought;            // its subscription has brought messages that were remembered: the next one has another turn
+    bool turn_over;          // what else it has sent has another turn
+    uint32_t asked;          // subscriptions in this turn
+    bool was_owed;           // an answer, since the route's end began
 
     // What comes in: [start, scan) is the message being collected, as frames; what
     // lies behind raw is not looked at yet.
@@ -294,6 +298,8 @@ struct route {
     int64_t now_ms, next_tick_ms;
     size_t alive; // connections
 
+    stranger_t *strangers; // see strangers.h; NULL: there was none
+
     bool is_short;    // of memory: see shortage.h
     conn_t *spared;
     uint64_t spared_at; // its messages then
@@ -302,6 +308,7 @@ struct route {
     bool made_room;   // a queue that was full takes messages again
     bool closing;     // its end: nobody gets what a peer leaves behind
     bool draining;    // clients are sent away as soon as they owe and are owed nothing; what nobody has room for is kept
+    int64_t ending_ms; // when that began
     bool frozen;      // paused: nothing is read or sent
     bool stopped;     // nothing new is read
     bool observed;    // somebody looks on or filters: messages go one by one

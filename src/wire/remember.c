@@ -6,6 +6,7 @@
 #include "flow/memory.h"
 #include "wire/conn.h"
 #include "wire/history.h"
+#include "wire/keptrecord.h"
 #include "wire/output.h"
 #include "wire/sides.h"
 #include "wire/values.h"
@@ -76,6 +77,28 @@ remember_put(remember_t *self, const piece_t *piece)
     write_counters(self);
 }
 
+// --- handing over --------------------------------------------------------------------
+
+void
+remember_save(const remember_t *self, record_t *to)
+{
+    self->keeper->each(self->kept, keptrecord_save, to);
+}
+
+static void
+put_again(void *arg, const kept_t *kept)
+{
+    const remember_t *self = arg;
+    self->keeper->put(self->kept, kept);
+}
+
+void
+remember_restore(remember_t *self, record_fields_t from)
+{
+    keptrecord_restore(from, self->wire->now_ms, put_again, self);
+    write_counters(self);
+}
+
 // --- a new subscription --------------------------------------------------------------
 
 // What lies behind each other in a chunk is queued at once.
@@ -126,7 +149,7 @@ remember_bring(remember_t *self, conn_t *conn, bytes_t prefix, remember_news_fn 
     self->keeper->expire(self->kept, self->wire->now_ms);
     self->keeper->match(self->kept, prefix, bring, &bringing);
     emit(&bringing);
-    conn->brought = true;
+    conn->turn_over = true;
     if (conn->beyond.messages == 0)
         conn_schedule(conn);
 }
