@@ -185,6 +185,14 @@ write_sizes(writer_t *writer)
 }
 
 static void
+write_store_max(writer_t *writer)
+{
+    EACH_ROUTE(writer, route)
+    if (route.conf->store != KEEP_NOTHING)
+        put_uint(writer, "", LABELS({ "route", route.conf->name }), (uint64_t)route.conf->store_max);
+}
+
+static void
 write_store_age(writer_t *writer)
 {
     EACH_ROUTE(writer, route)
@@ -370,6 +378,7 @@ static const metric_t metrics[] = {
     { "zbroker_remembered_bytes", "gauge", "Payload bytes of the messages that a route keeps for subscribers to come now.", OF_ROUTE(remembered_bytes) },
     { "zbroker_store_messages", "gauge", "Messages that a route has on disk now.", OF_STORE(messages) },
     { "zbroker_store_bytes", "gauge", "Bytes of the files of a route's store.", OF_STORE(bytes) },
+    { "zbroker_store_max_bytes", "gauge", "Bytes that the files of a route's store may have.", write_store_max, 0, 0 },
     { "zbroker_store_oldest_seconds", "gauge", "For how long the oldest message of a store has been there; 0 without one.", write_store_age, 0, 0 },
     { "zbroker_store_commit_seconds", "histogram", "How long a commit of a store took.", write_commits, 0, 0 },
     { "zbroker_store_corrupt_total", "counter", "Messages of a store that were damaged, and skipped.", OF_STORE(corrupt) },
