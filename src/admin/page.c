@@ -19,20 +19,30 @@ page_find(const char *path)
     return NULL;
 }
 
+// What stands for a byte that HTML reads itself; NULL: the byte.
+static const char *
+entity_of(char byte)
+{
+    static const struct {
+        char byte;
+        const char *entity;
+    } entities[] = { { '&', "&amp;" }, { '<', "&lt;" }, { '>', "&gt;" }, { '"', "&quot;" }, { '\'', "&#39;" } };
+    for (size_t i = 0; i < COUNT(entities); i++)
+        if (entities[i].byte == byte)
+            return entities[i].entity;
+    return NULL;
+}
+
 static void
 put(text_t *out, const char *text)
 {
     text_t shown = { 0 };
     text_shown(&shown, text, strlen(text)); // no control characters, nothing but UTF-8
     for (const char *at = shown.data; *at; at++)
-        switch (*at) {
-        case '&': text_add(out, "&amp;"); break;
-        case '<': text_add(out, "&lt;"); break;
-        case '>': text_add(out, "&gt;"); break;
-        case '"': text_add(out, "&quot;"); break;
-        case '\'': text_add(out, "&#39;"); break;
-        default: text_char(out, *at);
-        }
+        if (entity_of(*at))
+            text_add(out, "%s", entity_of(*at));
+        else
+            text_char(out, *at);
     text_free(&shown);
 }
 
@@ -73,7 +83,8 @@ static const struct {
 static void
 write_number(text_t *out, const char *inside, const char *name, double number)
 {
-    text_add(out, "<td class=\"n\"><data data-in=\"%s\" data-field=\"%s\" value=\"%.15g\">%.15g</data></td>", inside, name, number, number);
+    text_add(out, "<td class=\"n\"><data data-in=\"%s\" data-field=\"%s\" value=\"%.15g\">%.15g</data></td>", inside,
+             name, number, number);
 }
 
 static void
@@ -96,7 +107,8 @@ write_row(const broker_route_t *route, text_t *out)
     put(out, route->conf->name);
     text_add(out, "\"><th scope=\"row\" data-field=\"name\">");
     put(out, route->conf->name);
-    text_add(out, "</th><td data-field=\"type\">%s</td><td data-field=\"state\">%s</td>", route->conf->pattern->name, route_state_name(route->state));
+    text_add(out, "</th><td data-field=\"type\">%s</td><td data-field=\"state\">%s</td>", route->conf->pattern->name,
+             route_state_name(route->state));
     write_numbers(route, out);
     text_add(out, "<td>");
     for (size_t i = 0; i < count; i++) {
