@@ -26,6 +26,7 @@ from load import WAIT, Sender, Taker, hand_over_under_load, running
 UPGRADES = int(os.environ.get("ZB_UPGRADES", "10"))
 CONNECTIONS = int(os.environ.get("ZB_CONNECTIONS", "100"))  # that do nothing but stay
 LOAD = int(os.environ.get("ZB_LOAD", "100000"))             # messages of the processes that load all kinds of routes
+RATE = int(os.environ.get("ZB_RATE", "40000"))              # and how many a second
 DONE = re.compile(r"upgraded: \S+ -> \S+, \d+ routes?, \d+ connections? kept")
 
 
@@ -240,11 +241,11 @@ def test_nobody_notices_upgrades_under_the_load_of_all_kinds():
             assert client.recv() == b"%d" % answered[0]
             answered[0] += 1
         share = LOAD // 10
-        benches = [Bench(house, "streamer", "pushpull", ports["streamer"], 3 * share, 12000, "-p", "2", "-n", "2"),
-                   Bench(house, "forwarder", "pubsub", ports["forwarder"], 3 * share, 12000, "--nodrop"),
-                   Bench(house, "queue", "dealer", ports["queue"], share, 4000),
-                   Bench(house, "pair", "pair", ports["pair"], share, 4000),
-                   Bench(house, "custom", "pushpull", ports["custom"], 2 * share, 8000)]
+        benches = [Bench(house, "streamer", "pushpull", ports["streamer"], 3 * share, RATE * 3 // 10, "-p", "2", "-n", "2"),
+                   Bench(house, "forwarder", "pubsub", ports["forwarder"], 3 * share, RATE * 3 // 10, "--nodrop"),
+                   Bench(house, "queue", "dealer", ports["queue"], share, RATE // 10),
+                   Bench(house, "pair", "pair", ports["pair"], share, RATE // 10),
+                   Bench(house, "custom", "pushpull", ports["custom"], 2 * share, RATE * 2 // 10)]
         total = sum(each.messages for each in benches)
         pid, pauses, before = house.daemon.pid, [], None
         with running(*takers):

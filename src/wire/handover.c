@@ -18,6 +18,7 @@
 #include "wire/port.h"
 #include "wire/remember.h"
 #include "wire/sides.h"
+#include "wire/strangers.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -383,11 +384,12 @@ restore_open(conn_t *conn, record_fields_t from)
 static void
 restore_unnamed(conn_t *conn)
 {
-    if (!conn->outgoing && !places_wait(conn->port)) {
+    stranger_t *stranger = conn->outgoing ? NULL : strangers_find(conn->wire, conn->fd);
+    if (stranger && !places_wait(conn->port, stranger)) {
         conn_break(conn, CUT_NONE, "too many are in their handshake");
         return;
     }
-    conn->is_unnamed = !conn->outgoing;
+    conn->stranger = stranger;
     login_resume(conn);
 }
 
