@@ -393,6 +393,27 @@ def test_listeners_control_and_counters_stay():
         assert left == [], left
 
 
+def test_taps_and_recordings_end_with_what_they_missed():
+    ports = zb.free_ports(2)
+    with House(route("s", "streamer", *ports)) as house:
+        push, pull = house.peer(zmq.PUSH, ports[0]), house.peer(zmq.PULL, ports[1])
+        file = f"{house.folder}/recording"
+        recorder = zb.spawn(zb.program("zbrokerctl") + ["-s", house.daemon.control, "record", "s", file], stdout=subprocess.PIPE, text=True)
+        tap = zb.Control(house.daemon)
+        tap.send("tap s")
+        sent = 0
+        while not os.path.exists(file) or not os.path.getsize(file):
+            push.send(b"x")
+            assert pull.recv() == b"x"
+            sent += 1
+        house.upgrade()
+        assert tap.answer().splitlines()[-1] == "missed 0"
+        assert "running" in tap.ask("show routes")  # the connection has gone over
+        assert recorder.communicate(timeout=20 * zb.SLOW)[0].endswith("missed 0\n") and recorder.returncode == 0
+        assert zb.read(file).endswith('{"missed":0}\n')
+        tap.close()
+
+
 def test_passwords_are_judged_again_and_stay_good():
     ports = zb.free_ports(2)
     made = zb.run("password", "bob", name="zbroker-keygen", stdin="secret\n").stdout
