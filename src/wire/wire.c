@@ -191,8 +191,8 @@ static void
 obey(wire_t *self)
 {
     atomic_fetch_add(&self->pong, 1);
-    if (atomic_exchange(&self->joins, false))
-        sides_join(self);
+    if (atomic_exchange(&self->joins, false) && !self->closing)
+        sides_join(self); // one that is at its end accepts nobody any more
     obey_mode(self);
     hear_guard(self);
     observe_sweep(self);
