@@ -328,7 +328,7 @@ input_few_at(const wport_t *port, const uint8_t *at, size_t have, uint64_t *payl
 }
 
 // One message of at most so many frames, as it lies at DATA + AT. 0: it is not there whole, or has a command in it.
-static size_t
+static inline size_t
 measure(const conn_t *self, const uint8_t *at, size_t have, uint64_t *payload)
 {
     size_t size = 0;

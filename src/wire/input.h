@@ -25,7 +25,7 @@ static inline size_t
 input_short_at(const wport_t *port, const uint8_t *at, size_t have, uint64_t *payload)
 {
     if (have < FRAME_SHORT_HEAD || at[0] != 0)
-        return input_few_at(port, at, have, payload);
+        return have > 0 && at[0] == FRAME_MORE ? input_few_at(port, at, have, payload) : 0;
     *payload = at[1];
     return FRAME_SHORT_HEAD + *payload <= have && *payload <= port->maxmsgsize ? FRAME_SHORT_HEAD + *payload : 0;
 }
