@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "zbroker-options.h"
 
+#include "admin/estate.h"
+#include "admin/program.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "flow/luggage.h"
 
 #include <czmq.h>
 #include <getopt.h>
@@ -34,7 +37,7 @@ print_version(void)
            CZMQ_VERSION_MINOR, CZMQ_VERSION_PATCH);
     for (size_t i = 0; i < sizeof capabilities / sizeof *capabilities; i++)
         printf(" %c%s", zmq_has(capabilities[i]) ? '+' : '-', capabilities[i]);
-    putchar('\n');
+    printf("\n" PROGRAM_FORMATS "\n", ESTATE_FORMAT_NOW, LUGGAGE_FORMAT);
 }
 
 static void

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
+#include "guard/policy.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -226,16 +227,6 @@ broker_draining(const broker_t *self)
     return self->retired;
 }
 
-unsigned
-broker_asleep(const broker_t *self)
-{
-    unsigned descriptors = 0;
-    for (size_t i = 0; i < self->count; i++)
-        if (self->slots[i]->route)
-            descriptors += route_asleep(self->slots[i]->route);
-    return descriptors;
-}
-
 int64_t
 broker_age_ms(broker_t *self)
 {
@@ -269,6 +260,8 @@ broker_destroy(broker_t **self_p)
     self->count = 0;
     text_free(&self->reload_problems);
     guarding_end(self);
+    policy_free(&self->given_up);
+    conf_destroy(&self->successor);
     conf_destroy(&self->conf);
     retire_deaf(self);
     free(self);

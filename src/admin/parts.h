@@ -55,6 +55,8 @@ struct broker {
     retired_t *retired;
     int64_t stop_ms;       // deadline of the stop
     bool leaving;          // another program takes over as soon as nothing drains any more
+    conf_t *successor;     // what it is then told to do; NULL: what we were, as far as we know
+    policy_t *given_up;    // that was in force before
     logins_t *logins;
     broker_status_t status;
     text_t reload_problems;
