@@ -68,7 +68,7 @@ backend_bind = tcp://127.0.0.1:{self.back}
 
     def messages(self):
         """What the file holds, and how many its last line says were missed (None: it does not)."""
-        lines = [json.loads(line) for line in open(self.file)]
+        lines = [json.loads(line) for line in open(self.file) if line.endswith("\n")]  # one may be under way
         missed = lines.pop()["missed"] if lines and "missed" in lines[-1] else None
         return lines, missed
 
