@@ -16,7 +16,7 @@
 static const char usage[] = "usage: zbroker [-c FILE] [-t | -T] [-u USER] [-l LEVEL] [-o SECTION.KEY=VALUE]... [-V] [-h]\n"
                             "\n"
                             "  -c, --config FILE      read FILE (- is standard input) instead of " ZB_SYSCONFDIR "/zbroker.ini\n"
-                            "  -t, --test             check the configuration and say what is wrong with it\n"
+                            "  -t, --test             check the configuration and name every problem\n"
                             "  -T, --dump             check, and print the effective configuration\n"
                             "  -u, --user USER        with -t and -T: check as this user\n"
                             "  -l, --log-level LEVEL  error, warning, notice, info, debug or trace\n"

@@ -8,6 +8,7 @@
 
 #include "admin/broker.h"
 #include "admin/rates.h"
+#include "admin/standstill.h"
 
 // One route's place, with and without sockets. It stays while routes come and go in it.
 typedef struct {
@@ -24,6 +25,7 @@ typedef struct {
     record_t luggage;      // of the route before, for the next one that runs here
     int64_t started_wall_ns;
     rates_t rates;
+    standstill_t standstill;
 } slot_t;
 
 // A route on its way out: disabled, removed, replaced, or stopped.

@@ -5,6 +5,7 @@
 #include "admin/clients.h"
 #include "admin/events.h"
 #include "admin/problems.h"
+#include "admin/standstill.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "conf/engine.h"
@@ -57,19 +58,11 @@ stats_states(broker_t *broker, size_t states[ROUTE_STATES])
         states[route.state]++;
 }
 
-static int64_t
-spell_ns(const side_counters_t *side)
-{
-    uint64_t since = counter_get(&side->blocked_since_ns);
-    int64_t spell = since ? clock_mono_ns() - (int64_t)since : 0;
-    return spell > 0 ? spell : 0;
-}
-
 double
 stats_blocked_total(const broker_route_t *route, side_t side)
 {
     const side_counters_t *counters = &route->counters->sides[side];
-    return ((double)counter_get(&counters->blocked_ns) + (double)spell_ns(counters)) / 1e9;
+    return ((double)counter_get(&counters->blocked_ns) + (double)standstill_spell_ns(counters)) / 1e9;
 }
 
 double
@@ -83,14 +76,7 @@ stats_blocked_seconds(const broker_route_t *route, side_t side)
 bool
 stats_blocked(const broker_route_t *route, blocked_t *blocked)
 {
-    int64_t longest = 0;
-    for (int side = 0; side < SIDES && route->state == ROUTE_RUNNING; side++) {
-        int64_t spell = spell_ns(&route->counters->sides[side]);
-        if (side == SIDE_CAPTURE || spell <= longest)
-            continue;
-        longest = spell;
-        blocked->side = (side_t)side;
-    }
+    int64_t longest = route->state == ROUTE_RUNNING ? standstill_longest_ns(route->counters, &blocked->side) : 0;
     blocked->seconds = (double)longest / 1e9;
     blocked->since_wall_ns = clock_wall_ns() - longest;
     return blocked->seconds >= STATS_PROBLEM_SECONDS;

@@ -19,10 +19,13 @@
 #include "wire/remember.h"
 #include "wire/sides.h"
 #include "wire/strangers.h"
+#include "wire/stored.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { STORE_MS = 2000 }; // for what is on its way to the disk
 
 // A number is never used for anything else again: see LUGGAGE_FORMAT.
 enum {
@@ -245,6 +248,8 @@ save_in_thread(wire_t *self, void *arg)
     if (!may_keep_all(self, saving->successor))
         return -1;
     end_broken(self);
+    stored_settle(self, STORE_MS);
+    stored_close(self, STORE_MS);
     record_number(to, TAG_FORMAT, LUGGAGE_FORMAT);
     record_number(to, TAG_PENDING, (uint64_t)self->pending);
     record_number(to, TAG_MODE, (uint64_t)atomic_load(&self->mode));

@@ -557,10 +557,10 @@ function showClients(row, route) {
 function showTopics(row, route) {
   const { topics, topicsTitle, topicSection } = detail.parts, list = route.topics || [], all = route.subscriptions;
   topicSection.hidden = !route.ingress && !list.length && route.type !== 'forwarder';
-  setText(topicsTitle, all > list.length ? `${list.length} of ${all}` : String(all));
-  const kept = route.remembered_messages ? [`${route.remembered_messages} messages remembered, ${route.remembered_bytes} bytes`] : [];
-  row.when('topics', [list, kept], topics, () => [...(list.length ? list.map(topic => make('li', { class: topic ? 'mono' : 'mono all' }, topic || 'everything'))
-    : [make('li', { class: 'quiet' }, 'Nobody asks for anything.')]), ...kept.map(text => make('li', { class: 'quiet' }, text))]);
+  const kept = route.remembered_messages ? `; ${route.remembered_messages} messages, ${bytes(route.remembered_bytes)}, remembered` : '';
+  setText(topicsTitle, (all > list.length ? `${list.length} of ${all}` : String(all)) + kept);
+  row.when('topics', list, topics, () => list.length ? list.map(topic => make('li', { class: topic ? 'mono' : 'mono all' }, topic || 'everything'))
+    : [make('li', { class: 'quiet' }, 'Nobody asks for anything.')]);
 }
 
 function showDrops(row, route) {
