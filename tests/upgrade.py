@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: MPL-2.0
 """`upgrade': another program goes on with everything that this one has.
 
-ZB_UPGRADES is how often under load."""
+ZB_UPGRADES is how often under load. The long run:
+
+    ZB_UPGRADES=100 ZB_CONNECTIONS=1000 ZB_LOAD=10000000 python3 tests/upgrade.py test_nobody_notices_upgrades_under_the_load_of_all_kinds
+"""
 
 import fcntl
 import os
 import random
 import re
+import resource
 import shutil
 import socket
 import struct
+import subprocess
 import threading
 import time
 
@@ -19,6 +24,8 @@ import zmtp
 from load import WAIT, Sender, Taker, hand_over_under_load, running
 
 UPGRADES = int(os.environ.get("ZB_UPGRADES", "10"))
+CONNECTIONS = int(os.environ.get("ZB_CONNECTIONS", "100"))  # that do nothing but stay
+LOAD = int(os.environ.get("ZB_LOAD", "100000"))             # messages of the processes that load all kinds of routes
 DONE = re.compile(r"upgraded: \S+ -> \S+, \d+ routes?, \d+ connections? kept")
 
 
@@ -131,6 +138,146 @@ def test_every_kind_of_route_goes_on():
         hand_over_under_load(house, senders, takers, UPGRADES, house.upgrade)
         assert house.daemon.running() and int(open(f"/proc/{pid}/stat").read().split()[0]) == pid
         assert house.connections() == 12
+
+
+class Bench:
+    """A process of zbroker-bench that loads one route. It fails for a message that is lost, doubled, reordered or not as it was sent."""
+
+    def __init__(self, house, name, pattern, ports, messages, rate, *more):
+        self.name, self.house, self.messages, self.upgrades = name, house, messages, 0
+        to, from_ = (f"tcp://127.0.0.1:{port}" for port in ports)
+        self.process = zb.spawn(zb.program("zbroker-bench") + [pattern, "--to", to, "--from", from_, "-m", str(messages), "--rate", str(rate), "--quiet",
+                                                               "--sndhwm", "0", "--rcvhwm", "0", "--settle", "20s", *more],
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def moved(self):
+        return self.house.control.route(self.name)["frontend"]["messages_received"]
+
+    def end(self):
+        out, _ = self.process.communicate()
+        assert self.process.returncode == 0, f"{self.name}: {out}"
+
+
+def lost_connections(house):
+    """Route by route."""
+    return {each["name"]: each["frontend"]["disconnections"] + each["backend"]["disconnections"] for each in house.control.json("show stats")["routes"]}
+
+
+def beside_connections(house):
+    """Descriptors and threads of the daemon."""
+    return zb.fds(house.daemon.pid) - house.connections(), zb.threads(house.daemon.pid)
+
+
+def upgraded(house):
+    """The machine may be so busy that the program's trial takes longer than the daemon waits for it: nothing has changed then."""
+    answer = house.control.ask("upgrade")
+    assert DONE.fullmatch(answer) or "did not end within" in answer, answer
+    return DONE.fullmatch(answer)
+
+
+class Probe:
+    """One message after the other, each when the one before has come: the longest gap since it was asked."""
+
+    def __init__(self, push, pull):
+        self.push, self.pull, self.last, self.longest = push, pull, time.monotonic(), 0
+
+    def __call__(self):
+        self.push.send(b"x")
+        assert self.pull.recv() == b"x"
+        now = time.monotonic()
+        self.longest, self.last = max(self.longest, now - self.last), now
+        time.sleep(0.001)
+
+    def pause(self):
+        longest, self.longest = self.longest, 0
+        return longest
+
+
+def idle_peers(house, ports):
+    """Peers of ten routes, NULL and CURVE, all watched."""
+    house.context.max_sockets = 4 * CONNECTIONS + 200
+    kinds = (zmq.PUSH, zmq.PULL, zmq.PUB, zmq.SUB, zmq.DEALER, zmq.DEALER)
+    for i in range(CONNECTIONS):
+        which = i % len(kinds)
+        curve = i // len(kinds) % 2
+        made = house.peer(kinds[which], ports[6 * curve + which], bool(curve))
+        if kinds[which] == zmq.SUB:
+            made.subscribe(b"nothing of this kind %d" % i)
+        yield made
+
+
+@zb.limit(300 + LOAD // 10000 + 5 * UPGRADES)
+def test_nobody_notices_upgrades_under_the_load_of_all_kinds():
+    """Streamer, forwarder, queue, pair and custom under load, NULL and CURVE, beside many connections that only stay."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    limits = "frontend_rcvhwm = 0\nbackend_sndhwm = 0\nbackend_rcvhwm = 0\nfrontend_sndhwm = 0\n"
+    custom = limits + "frontend_type = PULL\nbackend_type = PUSH\n"
+    kinds = [("streamer", limits), ("forwarder", limits), ("queue", limits), ("pair", limits), ("custom", custom)]
+    ports = {}
+    ini = ""
+    for kind, keys in kinds:
+        for secured in ("", "curve"):
+            ports[kind + secured] = zb.free_ports(2)
+            ini += route(kind + secured, kind, *ports[kind + secured], keys + (CURVE if secured else ""))
+    for each in ("probe", "idle1", "idle2", "idle3", "idle1curve", "idle2curve", "idle3curve"):
+        ports[each] = zb.free_ports(2)
+        kind = {"1": "streamer", "2": "forwarder", "3": "queue"}.get(each[4], "streamer")
+        ini += route(each, kind, *ports[each], CURVE if "curve" in each else "")
+    with House(ini) as house:
+        resting = list(idle_peers(house, [port for curve in ("", "curve") for i in "123" for port in ports[f"idle{i}{curve}"]]))
+        zb.wait_until(lambda: house.connections() == CONNECTIONS, 60)
+        senders, takers = [], []
+        for kind, front, back in (("streamer", zmq.PUSH, zmq.PULL), ("custom", zmq.PUSH, zmq.PULL), ("pair", zmq.PAIR, zmq.PAIR)):
+            takers.append(Taker(house.peer(back, ports[kind + "curve"][1], True, rcvhwm=0)))
+            senders.append(Sender(house.peer(front, ports[kind + "curve"][0], True, sndhwm=0), len(senders), takers[-1], 300))
+        probe = Probe(house.peer(zmq.PUSH, ports["probe"][0]), house.peer(zmq.PULL, ports["probe"][1]))
+        worker, client = house.peer(zmq.REP, ports["queuecurve"][1], True), house.peer(zmq.REQ, ports["queuecurve"][0], True)
+        answered = [0]
+
+        def ask():
+            client.send(b"%d" % answered[0])
+            worker.send(worker.recv())
+            assert client.recv() == b"%d" % answered[0]
+            answered[0] += 1
+        share = LOAD // 10
+        benches = [Bench(house, "streamer", "pushpull", ports["streamer"], 3 * share, 12000, "-p", "2", "-n", "2"),
+                   Bench(house, "forwarder", "pubsub", ports["forwarder"], 3 * share, 12000, "--nodrop"),
+                   Bench(house, "queue", "dealer", ports["queue"], share, 4000),
+                   Bench(house, "pair", "pair", ports["pair"], share, 4000),
+                   Bench(house, "custom", "pushpull", ports["custom"], 2 * share, 8000)]
+        total = sum(each.messages for each in benches)
+        pid, pauses, before = house.daemon.pid, [], None
+        with running(*takers):
+            with running(probe, ask, *senders):
+                for n in range(UPGRADES):
+                    zb.wait_for_count(lambda: sum(each.moved() for each in benches), total * (n + 1) // (UPGRADES + 2), 60, "messages between upgrades")
+                    probe.pause()
+                    zb.wait_until(lambda: upgraded(house), 60)
+                    ended = lost_connections(house)
+                    for each in benches:
+                        if each.process.poll() is None:
+                            each.upgrades += 1
+                        else:
+                            ended.pop(each.name)
+                    assert not any(ended.values()), (n, ended)
+                    zb.wait_until(lambda: probe.last > time.monotonic() - 1)
+                    pauses.append(probe.pause())
+                    before = before or (beside_connections(house), zb.rss(pid))
+                after = zb.rss(pid)
+            for sender in senders:
+                zb.wait_until(lambda: sender.taker.next[sender.number] == sender.sent, 20, "the last message")
+        for each in benches:
+            each.end()
+        assert house.disconnects() == 0 and not any(taker.wrong for taker in takers), [taker.wrong[:9] for taker in takers]
+        assert house.daemon.running() and house.daemon.pid == pid
+        zb.wait_until(lambda: beside_connections(house) == before[0], what="nothing left open")
+        dropped = {name: count for each in house.control.json("show stats")["routes"] for name, count in each["dropped"].items() if count}
+        assert not dropped, dropped
+        pauses.sort()
+        print(f"# {UPGRADES} upgrades, {min(each.upgrades for each in benches)} of them under the load of each kind; {len(house.watched)} peers watched, "
+              f"{total + sum(sender.sent for sender in senders) + 2 * answered[0] + share} messages, none lost, doubled or out of turn")
+        print(f"# pause {1000 * pauses[len(pauses) // 2]:.0f} ms at the median, {1000 * pauses[len(pauses) * 95 // 100]:.0f} ms at 95 %, {1000 * pauses[-1]:.0f} ms at most;"
+              f" memory {before[1] >> 20} MiB after the first, {after >> 20} MiB after the last; {len(resting)} peers rested")
 
 
 @zb.limit(120)
@@ -363,15 +510,240 @@ def test_systemd_hears_of_a_reload():
     manager.socket.close()
 
 
-def test_a_route_that_remembers_drains():
+# --- what has to drain ------------------------------------------------------------------------------------------------------
+
+def waiting(house, front, back, count=5000):
+    """A worker for whom COUNT messages wait, which it takes one by one."""
+    push = house.peer(zmq.PUSH, front, sndhwm=0, reconnect_ivl=20)
+    pull = house.peer(zmq.PULL, back, rcvhwm=1, rcvbuf=4096, reconnect_ivl=20)
+    zb.wait_until(lambda: house.connections() == 2)
+    for i in range(count):
+        push.send(b"%d" % i)
+    return push, pull
+
+
+def drains_before(house, pull, change, count=5000):
+    """The answer to an upgrade after CHANGE, which comes when all messages have been taken."""
+    asker = zb.Control(house.daemon)
+    change()
+    asker.send("upgrade")
+    house.daemon.wait_log("upgrading to")
+    assert [int(pull.recv()) for _ in range(count)] == list(range(count))
+    answer = asker.answer()
+    asker.close()
+    return answer
+
+
+DRAINING = "[zbroker]\ndrain_timeout = 1m\n"
+QUEUED = "frontend_rcvhwm = 0\nbackend_sndhwm = 0\nbackend_sndbuf = 4096"
+
+
+def test_a_route_that_may_not_keep_its_connections_drains_first():
+    ports = zb.free_ports(4)
+    stays = route("stays", "streamer", *ports[2:])
+    for after in (route("s", "pair", *ports[:2]), route("s", "streamer", *ports[:2], engine="zmq"), ""):
+        with House(DRAINING + stays + route("s", "streamer", *ports[:2], QUEUED)) as house:
+            push, pull = waiting(house, *ports[:2])
+            answer = drains_before(house, pull, lambda: zb.write(house.daemon.file, DRAINING + stays + after))
+            assert DONE.fullmatch(answer) and f", {1 + bool(after)} route" in answer, answer
+            assert sum(house.control.route("stays")["dropped"].values()) == 0
+            push.close()
+
+
+def spoil(program, what, by):
+    """A copy of PROGRAM that says something else of itself."""
+    with open(program, "rb") as file:
+        content = file.read()
+    assert content.count(what) == 1 and len(what) == len(by)
+    return zb.write(f"{zb.folder()}/zbroker", content.replace(what, by), 0o755)
+
+
+def test_a_program_of_another_format_gets_drained_routes():
     ports = zb.free_ports(2)
-    with House("[zbroker]\ndrain_timeout = 5s\n" + route("f", "forwarder", *ports, "last_value = 100")) as house:
-        push, pull = house.peer(zmq.PUB, ports[0], reconnect_ivl=20), house.peer(zmq.SUB, ports[1], reconnect_ivl=20)
-        pull.subscribe(b"")
-        for n in range(2):
-            zb.wait_until(lambda: [push.send(b"%d" % n), pull.poll(100) and pull.recv() == b"%d" % n][1])
-            house.upgrade()
-            zb.wait_until(lambda: house.connections() == 2)
+    program = zb.program("zbroker")[0]
+    for what, by in ((b"routes %d\n", b"routes 99\n"), (b"\nupgrade: state %d", b"\nupgrade: state 99")):
+        with House(DRAINING + route("s", "streamer", *ports, QUEUED)) as house:
+            push, pull = waiting(house, *ports)
+            answer = drains_before(house, pull, lambda: house.install(spoil(program, what, by)))
+            assert DONE.fullmatch(answer), answer
+            assert "warning: the new program does not know the format of our state: all routes drain" in house.daemon.log()
+            push.send(b"again")
+            assert pull.recv() == b"again"
+
+
+def test_a_program_that_cannot_take_over_is_refused():
+    ports = zb.free_ports(2)
+    with House(route("s", "streamer", *ports)) as house:
+        push, pull = house.peer(zmq.PUSH, ports[0]), house.peer(zmq.PULL, ports[1])
+        house.install(spoil(zb.program("zbroker")[0], b"\nupgrade: ", b"\nupgrabe: "))
+        house.refused("cannot take over from a running one: restart the service instead")
+        push.send(b"1")
+        assert pull.recv() == b"1" and house.disconnects() == 0
+
+
+# --- what is remembered -------------------------------------------------------------------------------------------------
+
+class Remembering(House):
+    """With one forwarder, its publisher, and its file, of which one key can be exchanged."""
+
+    def __init__(self, *keys):
+        self.ports = zb.free_ports(2)
+        super().__init__(self.text(*keys))
+        self.pub = self.peer(zmq.XPUB, self.ports[0], sndhwm=0)
+
+    def text(self, *keys):
+        return route("f", "forwarder", *self.ports, "\n".join(("frontend_rcvhwm = 0", "backend_sndhwm = 0") + keys))
+
+    def ways(self, *keys):
+        """How its peers and what it remembers go over: to another program, and to a route that is made again with KEYS."""
+        def again():
+            again.number += 1
+            zb.write(self.daemon.file, self.text(*keys, f"frontend_backlog = {again.number}"))
+            answer = self.control.ask("reload")
+            assert "re-created" in answer, answer
+        again.number = 2000
+        return self.upgrade, again
+
+    def publish(self, *messages):
+        before = self.control.route("f")["frontend"]["messages_received"]
+        for message in messages:
+            self.pub.send_multipart(message)
+        zb.wait_until(lambda: self.control.route("f")["frontend"]["messages_received"] == before + len(messages))
+
+    def sub(self, *topics, kind=zmq.SUB, name=None, **options):
+        made = self.context.socket(kind)
+        made.rcvhwm, made.rcvtimeo, made.linger = 0, WAIT, 0
+        if name:
+            made.setsockopt_string(zmq.METADATA, "X-Durable:" + name)
+        self.watched.append(made.get_monitor_socket(zmq.EVENT_DISCONNECTED))
+        for topic in topics:
+            made.subscribe(topic) if kind == zmq.SUB else made.send(b"\1" + topic)
+        made.connect(f"tcp://127.0.0.1:{self.ports[1]}")
+        return made
+
+    def clients(self, state):
+        return [each for each in self.control.json("show clients f")["clients"] if each["side"] == "backend" and each["state"] == state]
+
+    def leave(self, sub):
+        self.watched.pop()
+        sub.close()
+        zb.wait_until(lambda: not self.clients("connected"))
+
+
+def take(sub, count):
+    return [sub.recv_multipart() for _ in range(count)]
+
+
+def test_what_a_forwarder_remembers_goes_over():
+    messages = [[b"topic %d" % (i % 7), b"%d" % i, b"", b"x" * (40000 if i % 10 == 0 else i)] for i in range(100)]
+    for key, kept in (("last_value = 8", messages[-7:]), ("replay_messages = 50", messages[-50:]), ("replay_bytes = 1M\nreplay_time = 1h", messages)):
+        with Remembering(key) as house:
+            assert house.pub.recv() == b"\1"
+            live = house.sub(b"")
+            zb.wait_until(lambda: house.control.route("f")["subscriptions"] == 1)
+            house.publish(*messages)
+            assert take(live, 100) == messages
+            for i, hand_over in enumerate(house.ways(key) * 2):
+                hand_over()
+                assert sorted(each["topic"] for each in house.control.json("show values f")["values"]) == sorted(m[0].decode() for m in kept)
+                late = house.sub(b"topic ")
+                assert sorted(take(late, len(kept))) == sorted(kept)
+                now = [b"topic live", b"%d" % i]
+                house.publish(now)
+                assert late.recv_multipart() == live.recv_multipart() == now  # neither a gap nor twice
+                kept = [m for m in kept if m[0] != now[0] or "replay" in key] + [now]
+                kept = kept[-50:] if "messages" in key else kept
+                house.watched.pop()
+                late.close()
+            assert house.disconnects() == 0 and not house.pub.poll(0)  # nobody was told anything again
+
+
+def test_a_subscriber_that_is_still_catching_up_goes_over():
+    with Remembering("last_value = 5000\nbackend_sndbuf = 4096") as house:
+        messages = [[b"%04d" % i, b"x" * 3000] for i in range(3000)]
+        house.publish(*messages)
+        raw = zmtp.Raw(house.ports[1], b"SUB")
+        raw.send(zmtp.frame(b"\1"))
+        zb.wait_until(lambda: house.clients("connected")[0]["queued"])
+        for hand_over in house.ways("last_value = 5000\nbackend_sndbuf = 4096"):
+            hand_over()
+            assert house.clients("connected")[0]["queued"] > 1000
+        house.publish([b"live", b""])
+        got = b"".join(zmtp.frame(a, True) + zmtp.frame(b) for a, b in messages + [[b"live", b""]])
+        raw.wait(got[-8:], 1)
+        assert got in raw.got
+        raw.socket.close()
+
+
+def test_durable_subscribers_go_over_with_what_is_kept_for_them():
+    with Remembering("durable = yes") as house:
+        here, sub = house.sub(b"b", kind=zmq.XSUB, name="bob"), house.sub(b"a", kind=zmq.XSUB, name="alice")
+        assert {house.pub.recv(), house.pub.recv()} == {b"\1a", b"\1b"}
+        for i, hand_over in enumerate(house.ways("durable = yes") * 2):
+            house.watched.pop()
+            sub.close()
+            zb.wait_until(lambda: len(house.clients("away")) == 1)
+            before = house.clients("away")
+            house.publish([b"a1", b"%d" % i], [b"b1"])
+            hand_over()
+            house.publish([b"a2", b"x" * 50000], [b"b2"])
+            hand_over()
+            after = house.clients("away")
+            assert [(each["id"], each["peer"], each["connected_at"], each["subscriptions"]) for each in after] == \
+                [(each["id"], each["peer"], each["connected_at"], 1) for each in before] and after[0]["queued"] == 2
+            sub = house.sub(kind=zmq.XSUB, name="alice")  # which does not subscribe again
+            assert take(sub, 2) == [[b"a1", b"%d" % i], [b"a2", b"x" * 50000]] and take(here, 2) == [[b"b1"], [b"b2"]]
+            hand_over()  # it is here, under its name
+            second = house.sub(kind=zmq.XSUB, name="alice")
+            zb.wait_until(lambda: house.control.route("f")["backend"]["handshake_failures"]["duplicate_id"] == i + 1)
+            house.watched.pop()
+            second.close()
+            house.publish([b"a3"])
+            assert sub.recv_multipart() == [b"a3"]
+        assert house.disconnects() == 0 and not house.pub.poll(0)
+        assert sum(house.control.route("f")["dropped"].values()) == 0
+
+
+def test_a_durable_queue_obeys_the_limits_that_are_new():
+    with Remembering("durable = yes") as house:
+        sub = house.sub(b"a", kind=zmq.XSUB, name="alice")
+        assert house.pub.recv() == b"\1a"
+        house.leave(sub)
+        house.publish(*[[b"a%d" % i] for i in range(10)])
+        house.ways("durable = yes", "durable_messages = 4")[1]()
+        zb.wait_until(lambda: house.control.route("f")["dropped"]["expired"] == 6)
+        assert take(house.sub(kind=zmq.XSUB, name="alice"), 4) == [[b"a%d" % i] for i in range(6, 10)]
+        house.ways()[1]()  # not durable any more
+        assert house.control.route("f")["dropped"]["shutdown"] == 0
+
+
+def test_keys_of_what_is_remembered_change_without_forgetting():
+    with Remembering("last_value = 10") as house:
+        assert house.pub.recv() == b"\1"
+        house.publish(*[[b"%d" % i, b"x"] for i in range(10)])
+        for keys, topics in (("last_value = 5", range(5, 10)), ("replay_messages = 4", range(6, 10)), ("replay_messages = 100\nreplay_bytes = 6", range(7, 10)),
+                             ("last_value = 100", range(7, 10))):
+            zb.write(house.daemon.file, house.text(keys))
+            assert "re-created" in house.control.ask("reload")
+            assert [each["topic"] for each in house.control.json("show values f")["values"]] == ["%d" % i for i in topics], keys
+        assert house.disconnects() == 0
+
+
+def test_a_forwarder_begins_and_ends_to_remember_without_losing_a_peer():
+    """Its publishers send everything while it remembers, else what is asked for."""
+    with Remembering() as house:
+        sub = house.sub(b"a")
+        assert house.pub.recv() == b"\1a"
+        house.ways("last_value = 10")[1]()
+        assert house.pub.recv() == b"\1"
+        house.publish([b"a1"], [b"b1"])
+        assert sub.recv() == b"a1"
+        other = house.sub(b"b")
+        assert other.recv() == b"b1"
+        house.ways()[1]()
+        assert [house.pub.recv(), house.pub.recv()] == [b"\1b", b"\0"] and not house.pub.poll(100)  # "a" it knew
+        house.publish([b"a2"])
+        assert sub.recv() == b"a2" and house.disconnects() == 0
 
 
 # --- a state that nobody knows ----------------------------------------------------------------------------------------

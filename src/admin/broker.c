@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
+#include "guard/policy.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -132,8 +133,12 @@ on_second(zloop_t *loop, int timer, void *arg)
     (void)loop;
     (void)timer;
     broker_t *self = arg;
-    for (size_t i = 0; i < self->count; i++)
-        rates_tick(&self->slots[i]->rates, slot_counters(self, self->slots[i]));
+    for (size_t i = 0; i < self->count; i++) {
+        slot_t *slot = self->slots[i];
+        const counters_t *counters = slot_counters(self, slot);
+        rates_tick(&slot->rates, counters);
+        standstill_tick(&slot->standstill, slot->conf->name, counters, slot->mode == ROUTE_RUNNING);
+    }
     return 0;
 }
 
@@ -221,16 +226,6 @@ broker_draining(const broker_t *self)
     return self->retired;
 }
 
-unsigned
-broker_asleep(const broker_t *self)
-{
-    unsigned descriptors = 0;
-    for (size_t i = 0; i < self->count; i++)
-        if (self->slots[i]->route)
-            descriptors += route_asleep(self->slots[i]->route);
-    return descriptors;
-}
-
 int64_t
 broker_age_ms(broker_t *self)
 {
@@ -264,6 +259,8 @@ broker_destroy(broker_t **self_p)
     self->count = 0;
     text_free(&self->reload_problems);
     guarding_end(self);
+    policy_free(&self->given_up);
+    conf_destroy(&self->successor);
     conf_destroy(&self->conf);
     retire_deaf(self);
     free(self);

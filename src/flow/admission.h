@@ -28,7 +28,7 @@ typedef struct {
     const char *address;      // "192.0.2.7", "2001:db8::7"; "" over ipc
     security_t mechanism;
     const uint8_t *key;       // CURVE: its 32 bytes, proven
-    const void *name, *password; // PLAIN
+    const void *name, *password; // PLAIN; of GSSAPI, the principal is the name
     size_t name_size, password_size;
 } admission_claim_t;
 
@@ -83,6 +83,7 @@ typedef struct {
     // do now. GOES: it may no longer be there, and *REASON is one word. A side that is not known any more is that of a
     // route which leaves: who is there stays, with the rights that it has.
     uint64_t (*generation)(void *arg);
+    bool (*knows)(void *arg, const char *route, side_t side);
     admission_review_t (*review)(void *arg, const admission_login_t *login, admission_rights_t **rights_p,
                                  const char **reason);
 

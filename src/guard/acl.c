@@ -7,7 +7,6 @@
 #include "guard/file.h"
 #include "guard/rule.h"
 
-#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +19,7 @@ typedef struct {
 } section_t;
 
 struct acl {
-    _Atomic unsigned holders;
     rules_t nobody, patterns;
-    bool asks_for_id;
     section_t *users; // sorted by name once parsed
     size_t count, room;
     uint64_t text;    // its hash
@@ -200,16 +197,6 @@ take_line(parser_t *self, char *line, place_t place, diag_t *diag)
         diag_error(diag, place, "expected user, topic or pattern");
 }
 
-static bool
-have_client(const rules_t *rules)
-{
-    for (size_t i = 0; i < rules->count; i++)
-        for (size_t j = 0; j < rules->at[i].count; j++)
-            if (rules->at[i].levels[j].kind == LEVEL_CLIENT)
-                return true;
-    return false;
-}
-
 static int
 compare_sections(const void *a, const void *b)
 {
@@ -220,7 +207,6 @@ acl_t *
 acl_parse(const char *file, const char *text, size_t size, diag_t *diag)
 {
     parser_t parser = { .acl = xcalloc(1, sizeof *parser.acl) };
-    parser.acl->holders = 1;
     size_t errors = diag_errors(diag);
     char line[LINE_BYTES + 1];
     parser.acl->text = hash_bytes(text, size);
@@ -243,16 +229,9 @@ acl_parse(const char *file, const char *text, size_t size, diag_t *diag)
     acl_t *self = parser.acl;
     if (self->count > 1)
         qsort(self->users, self->count, sizeof *self->users, compare_sections);
-    self->asks_for_id = have_client(&self->patterns);
     if (diag_errors(diag) > errors)
         acl_free(&self);
     return self;
-}
-
-bool
-acl_asks_for_id(const acl_t *self)
-{
-    return self->asks_for_id;
 }
 
 acl_t *
@@ -271,19 +250,12 @@ acl_same(const acl_t *a, const acl_t *b)
     return a == b || a->text == b->text;
 }
 
-acl_t *
-acl_share(acl_t *self)
-{
-    atomic_fetch_add(&self->holders, 1);
-    return self;
-}
-
 void
 acl_free(acl_t **self_p)
 {
     acl_t *self = *self_p;
     *self_p = NULL;
-    if (!self || atomic_fetch_sub(&self->holders, 1) > 1)
+    if (!self)
         return;
     free_rules(&self->nobody);
     free_rules(&self->patterns);

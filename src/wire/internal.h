@@ -33,8 +33,10 @@ typedef struct conn conn_t;
 typedef struct dialled dialled_t;
 typedef struct wport wport_t;
 typedef struct remember remember_t;
+typedef struct stored stored_t;
 typedef struct durable durable_t;
 typedef struct durables durables_t;
+typedef struct stranger stranger_t;
 typedef struct route wire_t; // this engine's
 
 // --- a message on its way ---------------------------------------------------------
@@ -86,7 +88,8 @@ struct conn {
     bool shown;              // those who look on have seen the message at the start
     bool in_hand;            // its side has counted the message at the start as received
     bool answers_pings;      // of ZMTP 3.1, or it has sent a PING
-    bool has_place, is_unnamed; // see places.h
+    bool has_place;          // see places.h
+    stranger_t *stranger;    // it is in its handshake, and came from there; NULL: it is not, or we went to it
     bool half_closed;
     bool turn_over;          // what else it has sent has another turn
     uint32_t asked;          // subscriptions in this turn
@@ -296,11 +299,14 @@ struct route {
     int64_t now_ms, next_tick_ms;
     size_t alive; // connections
 
+    stranger_t *strangers; // see strangers.h; NULL: there was none
+
     bool is_short;    // of memory: see shortage.h
     conn_t *spared;
     uint64_t spared_at; // its messages then
     int64_t patient_until_ms, room_since_ms;
 
+    stored_t *stored; // NULL: nothing goes over the disk
     bool made_room;   // a queue that was full takes messages again
     bool closing;     // its end: nobody gets what a peer leaves behind
     bool draining;    // clients are sent away as soon as they owe and are owed nothing; what nobody has room for is kept
