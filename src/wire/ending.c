@@ -8,7 +8,9 @@
 #include "wire/input.h"
 #include "wire/output.h"
 #include "wire/port.h"
+#include "wire/pump.h"
 #include "wire/round.h"
+#include "wire/settle.h"
 #include "wire/sides.h"
 #include "wire/stored.h"
 
@@ -128,16 +130,6 @@ anything_queued(const wire_t *self, int64_t lingered_ms)
 }
 
 static uint64_t
-messages_in_hand(conn_t *conn)
-{
-    uint64_t messages = 0;
-    piece_t piece;
-    while (!conn->broken && conn->in && input_next(conn, &piece) == 1)
-        messages++;
-    return messages;
-}
-
-static uint64_t
 abandon(wire_t *self)
 {
     uint64_t left = 0;
@@ -148,8 +140,8 @@ abandon(wire_t *self)
             continue;
         left += port->returned.load.messages + port->waiting;
         for (conn_t *conn = port->conns; conn; conn = conn->next) {
-            if (port->input)
-                left += messages_in_hand(conn);
+            if (port->input && !conn->broken)
+                left += pump_discard(conn);
             left += conn->out.load.messages;
             spans_clear(&conn->out);
         }
@@ -225,7 +217,7 @@ part(wire_t *self)
             part_from(self, conn);
     self->next_tick_ms = self->now_ms;
     self->stopped = self->frozen = false;
-    while (self->alive > 0 && !hurries(self))
+    while ((self->alive > 0 || settle_waits(self)) && !hurries(self))
         round_run(self, TURN_MS);
 }
 

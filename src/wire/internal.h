@@ -91,6 +91,7 @@ struct conn {
     bool has_place;          // see places.h
     stranger_t *stranger;    // it is in its handshake, and came from there; NULL: it is not, or we went to it
     bool half_closed;
+    bool unsettled;          // it has ended, but for what is on the way to it: see settle.h
     bool turn_over;          // what else it has sent has another turn
     uint32_t asked;          // subscriptions in this turn
     bool was_owed;           // an answer, since the route's end began
@@ -108,6 +109,7 @@ struct conn {
 
     // What goes out.
     spans_t out;
+    size_t begun;            // bytes of a message that was given up in the middle
     struct {
         uint64_t messages, bytes;
     } beyond;            // of it, what does not count for its limits: see remember.h
@@ -299,6 +301,9 @@ struct route {
     int64_t now_ms, next_tick_ms;
     size_t alive; // connections
 
+    conn_t *settling;      // see settle.h
+    uint32_t settling_count;
+    bool hurries;          // it waits for nobody any more
     stranger_t *strangers; // see strangers.h; NULL: there was none
 
     bool is_short;    // of memory: see shortage.h

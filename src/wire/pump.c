@@ -97,6 +97,21 @@ pump_nowhere(conn_t *self)
     return rc == 0;
 }
 
+uint64_t
+pump_discard(conn_t *self)
+{
+    uint64_t messages = 0;
+    piece_t piece;
+    bool was_broken = self->broken;
+    self->broken = self->turn_over = false;
+    while (self->in && input_next(self, &piece) == 1) {
+        pump_received(self, &piece);
+        messages++;
+    }
+    self->broken = was_broken;
+    return messages;
+}
+
 bool
 pump(conn_t *self)
 {

@@ -80,7 +80,7 @@ only_one(conn_t *conn)
 {
     if (conn->port->count == 0)
         return 0;
-    conn_refuse(conn, HANDSHAKE_TYPE, "a PAIR has a peer already");
+    conn_refuse(conn, HANDSHAKE_LIMITED, "a PAIR has a peer already");
     return -1;
 }
 
