@@ -17,7 +17,7 @@ typedef struct {
     uint32_t crc; // of all that stands before it
 } stored_head_t;
 
-_Static_assert(sizeof(stored_head_t) <= BATCH_HEAD, "the head fits its place");
+_Static_assert(2 * sizeof(stored_head_t) <= BATCH_HEAD, "the head fits its place");
 _Static_assert(sizeof(entry_t) == 16 && sizeof(said_t) == 24, "records have no holes");
 
 // --- on the disk -------------------------------------------------------------------
@@ -38,16 +38,25 @@ batch_write_head(uint8_t *at, const batch_head_t *head, const uint8_t *control)
     stored.crc = crc32c(0, &stored, offsetof(stored_head_t, crc));
     memset(at, 0, BATCH_HEAD);
     memcpy(at, &stored, sizeof stored);
+    memcpy(at + BATCH_HEAD / 2, &stored, sizeof stored);
+}
+
+static bool
+find_head(const uint8_t *at, stored_head_t *stored)
+{
+    for (size_t i = 0; i < BATCH_HEAD; i += BATCH_HEAD / 2) {
+        memcpy(stored, at + i, sizeof *stored);
+        if (memcmp(stored->magic, magic, sizeof magic) == 0 && stored->crc == crc32c(0, stored, offsetof(stored_head_t, crc)))
+            return true;
+    }
+    return false;
 }
 
 bool
 batch_read_head(const uint8_t *at, uint64_t salt, uint64_t file_bytes, batch_head_t *head)
 {
     stored_head_t stored;
-    memcpy(&stored, at, sizeof stored);
-    if (memcmp(stored.magic, magic, sizeof magic) != 0 || stored.head.salt != salt)
-        return false;
-    if (stored.crc != crc32c(0, &stored, offsetof(stored_head_t, crc)))
+    if (!find_head(at, &stored) || stored.head.salt != salt)
         return false;
     *head = stored.head;
     bool fits = head->data <= file_bytes && batch_control(head) <= file_bytes && head->first > 0
@@ -59,16 +68,14 @@ bool
 batch_check_control(const uint8_t *at, const uint8_t *control, const batch_head_t *head)
 {
     stored_head_t stored;
-    memcpy(&stored, at, sizeof stored);
-    return stored.control_crc == crc32c(0, control, batch_control(head));
+    return find_head(at, &stored) && stored.control_crc == crc32c(0, control, batch_control(head));
 }
 
 bool
 batch_check_said(const uint8_t *at, const uint8_t *control, const batch_head_t *head)
 {
     stored_head_t stored;
-    memcpy(&stored, at, sizeof stored);
-    return stored.said_crc == crc_of_said(control, head);
+    return find_head(at, &stored) && stored.said_crc == crc_of_said(control, head);
 }
 
 // --- in memory ---------------------------------------------------------------------

@@ -2,7 +2,7 @@
 // batch.h - what one commit writes: messages and what was said of others, in memory
 // and on the disk.
 //
-// On the disk it is one value: a head, for each message an entry, what was said, and
+// On the disk it is one value: a head, twice, for each message an entry, what was said, and
 // then the messages, one behind the other. The head has a CRC, what stands between it
 // and the messages has one, and so has every message together with its entry: of a
 // damaged one the others stay.
@@ -50,7 +50,7 @@ typedef struct {
 
 // --- on the disk -------------------------------------------------------------------
 
-enum { BATCH_HEAD = 80 };
+enum { BATCH_HEAD = 160 }; // there are two of them, so that one may be damaged
 
 static inline size_t
 batch_control(const batch_head_t *head) // bytes between the head and the messages

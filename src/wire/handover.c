@@ -18,8 +18,8 @@
 #include "wire/port.h"
 #include "wire/remember.h"
 #include "wire/sides.h"
-#include "wire/strangers.h"
 #include "wire/stored.h"
+#include "wire/strangers.h"
 
 #include <stdlib.h>
 #include <string.h>

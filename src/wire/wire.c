@@ -21,8 +21,8 @@
 #include "wire/round.h"
 #include "wire/services.h"
 #include "wire/settle.h"
-#include "wire/strangers.h"
 #include "wire/stored.h"
+#include "wire/strangers.h"
 
 #include <errno.h>
 #include <sched.h>
