@@ -9,8 +9,7 @@
 
 // The name, of one word or two; arguments, and how many at least and at most; the effect: READS, CHANGES (is logged
 // with who asked for it) or CUTS (likewise, and is never suggested); whether it ANSWERS at once, WAITS for what it has
-// begun, or STREAMS; the function; the help. Commands without help are names kept for a version to come, and stand at
-// the end.
+// begun, or STREAMS; the function; the help.
 
 // clang-format off
 #define COMMAND_LIST(ROW) \
@@ -21,6 +20,7 @@
     ROW("show stats",         "[ROUTE]",      0, 1, READS,   ANSWERS, show_stats,         "messages, bytes, drops, blocked time") \
     ROW("show clients",       "[ROUTE]",      0, 1, READS,   ANSWERS, show_clients,       "who is connected") \
     ROW("show services",      "ROUTE",        1, 1, READS,   ANSWERS, backing_show,       "what a queue knows of its services") \
+    ROW("show store",         "[ROUTE]",      0, 1, READS,   ANSWERS, stores_show,        "what streamers have on disk") \
     ROW("show subscriptions", "[ROUTE]",      0, 1, READS,   ANSWERS, show_subscriptions, "topics that are asked for now") \
     ROW("show values",        "ROUTE [PREFIX]", 1, 2, READS, ANSWERS, show_values,        "what a forwarder remembers, by topic") \
     ROW("show errors",        "",             0, 0, READS,   ANSWERS, errors_show,        "the latest warnings and errors") \
@@ -38,9 +38,7 @@
     ROW("reload",             "",             0, 0, CHANGES, WAITS,   act_reload,         "read the file again, all or nothing") \
     ROW("upgrade",            "",             0, 0, CUTS,    WAITS,   act_upgrade,        "go over to the program that is installed now") \
     ROW("tap",                TAP_ARGUMENTS,  1, 7, READS,   STREAMS, tapcommand_run,     "print messages as they pass") \
-    ROW("stop",               "",             0, 0, CUTS,    ANSWERS, act_stop,           "drain and end; again: end at once") \
-    ROW("record",             "ROUTE FILE",   0, 9, READS,   STREAMS, act_later,          NULL) \
-    ROW("replay",             "",             0, 9, READS,   ANSWERS, act_later,          NULL)
+    ROW("stop",               "",             0, 0, CUTS,    ANSWERS, act_stop,           "drain and end; again: end at once")
 // clang-format on
 
 #endif

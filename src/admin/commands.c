@@ -7,6 +7,7 @@
 #include "admin/errors.h"
 #include "admin/show.h"
 #include "admin/status.h"
+#include "admin/stores.h"
 #include "admin/tapcommand.h"
 #include "admin/values.h"
 #include "base/event.h"
@@ -39,7 +40,7 @@ enum { COMMANDS = sizeof commands / sizeof *commands };
 bool
 command_at(unsigned i, command_info_t *info)
 {
-    if (i >= COMMANDS || !commands[i].help)
+    if (i >= COMMANDS)
         return false;
     *info = (command_info_t){ commands[i].name, commands[i].arguments, commands[i].help };
     return true;

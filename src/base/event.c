@@ -107,6 +107,12 @@ static const event_row_t rows[] = {
     ROW(EVENT_FILE_GONE, "file-gone", WARNING,
         "route {route}: {side}: the file of {endpoint} has been removed: nobody can connect until the route is disabled and enabled",
         "route side endpoint"),
+    ROW(EVENT_STORE_OPENED, "store-opened", INFO, "route {route}: store {folder} opened, {messages} messages in it",
+        "route folder messages bytes"),
+    ROW(EVENT_STORE_STOPPED, "store-stopped", WARNING, "route {route}: the store takes no messages: {reason}", "route reason"),
+    ROW(EVENT_STORE_ROOM, "store-room", WARNING, "route {route}: the store takes messages again", "route"),
+    ROW(EVENT_STORE_DAMAGED, "store-damaged", ERROR, "route {route}: {messages} messages in the store are damaged, they were skipped",
+        "route messages"),
 
     ROW(EVENT_AUTH_ADMITTED, "auth-admitted", INFO, "auth: route {route} {side}: {address} {mechanism} admitted",
         "route side address mechanism user"),
@@ -328,18 +334,66 @@ word_end(const char *at)
     return at;
 }
 
+void
+event_unquote(text_t *out, const char *value, size_t size)
+{
+    static const char marks[] = "nrt", bytes[] = "\n\r\t";
+    const char *end = value + size;
+    text_bytes(out, "", 0);
+    if (size < 2 || *value != '"') {
+        text_bytes(out, value, size);
+        return;
+    }
+    for (const char *at = value + 1; at < end - 1; at++) {
+        unsigned code;
+        const char *mark = *at == '\\' && at[1] ? strchr(marks, at[1]) : NULL;
+        if (*at != '\\') {
+            text_char(out, *at);
+        } else if (at[1] == 'x' && sscanf(at + 2, "%2x", &code) == 1) {
+            text_char(out, (char)code);
+            at += 3;
+        } else {
+            at++;
+            text_char(out, mark ? bytes[mark - marks] : *at);
+        }
+    }
+}
+
+const char *
+event_pairs(const char *tail, event_pair_fn_t *fn, void *arg)
+{
+    while (*tail == ' ') {
+        const char *key = tail + 1, *end = word_end(key), *equals = memchr(key, '=', (size_t)(end - key));
+        if (!equals)
+            break;
+        fn(key, (size_t)(equals - key), equals + 1, (size_t)(end - equals) - 1, arg);
+        tail = end;
+    }
+    return tail;
+}
+
+typedef struct {
+    const char *key, *value;
+    size_t size;
+} wanted_t;
+
+static void
+take_wanted(const char *key, size_t key_size, const char *value, size_t size, void *arg)
+{
+    wanted_t *wanted = arg;
+    if (wanted->value || strlen(wanted->key) != key_size || memcmp(wanted->key, key, key_size) != 0)
+        return;
+    wanted->value = value;
+    wanted->size = size;
+}
+
 const char *
 event_value(const char *line, const char *key, size_t *size)
 {
-    const char *at = event_tail(line);
-    size_t length = strlen(key);
-    while (at && *at) {
-        const char *end = word_end(++at);
-        if (strncmp(at, key, length) == 0 && at[length] == '=') {
-            *size = (size_t)(end - at) - length - 1;
-            return at + length + 1;
-        }
-        at = end;
-    }
-    return NULL;
+    const char *tail = event_tail(line);
+    wanted_t wanted = { .key = key };
+    if (tail)
+        event_pairs(tail, take_wanted, &wanted);
+    *size = wanted.value ? wanted.size : *size;
+    return wanted.value;
 }
