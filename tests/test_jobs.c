@@ -157,7 +157,7 @@ test_job_is_sent_and_named_by_the_same_text(void)
 typedef struct {
     chunk_pool_t pool;
     jobs_t jobs;
-    workload_t workers[WORKERS];
+    job_list_t workers[WORKERS], waiting;
     chunk_t *chunk;
     uint64_t number;
     int64_t now_ms;
@@ -167,6 +167,7 @@ static broker_t *
 make(void)
 {
     broker_t *self = calloc(1, sizeof *self);
+    self->jobs.pool = &self->pool;
     self->chunk = chunk_new(&self->pool, 100);
     return self;
 }
@@ -175,14 +176,12 @@ static void
 unmake(broker_t *self)
 {
     for (unsigned i = 0; i < WORKERS; i++)
-        while (self->workers[i].jobs.first) {
-            job_t *job = self->workers[i].jobs.first;
-            jobs_take(&self->jobs, job, false);
-            jobs_forget(&self->jobs, job);
-        }
-    CHECK(self->jobs.count == 0 && !self->jobs.oldest && !self->jobs.newest);
+        while (self->workers[i].first)
+            jobs_forget(&self->jobs, self->workers[i].first);
+    while (self->waiting.first)
+        jobs_forget(&self->jobs, self->waiting.first);
+    CHECK(self->jobs.count == 0 && self->jobs.given == 0 && !self->jobs.oldest && !self->jobs.newest);
     jobs_free(&self->jobs);
-    CHECK(self->jobs.waiting.count == 0 && self->jobs.waiting_bytes == 0);
     chunk_drop(self->chunk);
     CHECK(self->pool.bytes == 0);
     chunk_pool_empty(&self->pool);
@@ -219,9 +218,9 @@ test_a_job_that_is_given_again_has_another_handle(void)
     uint8_t handle[JOB_BYTES];
     memcpy(handle, job->handle, JOB_BYTES);
     jobs_take(&self->jobs, job, false);
-    jobs_wait(&self->jobs, job);
-    CHECK(self->jobs.waiting.count == 1 && self->jobs.waiting_bytes == 10);
-    jobs_stop_waiting(&self->jobs, job);
+    jobs_append(&self->waiting, job);
+    CHECK(self->waiting.count == 1);
+    jobs_remove(job);
     jobs_give(&self->jobs, job, &self->workers[0], ++self->now_ms);
     CHECK(memcmp(handle, job->handle, JOB_BYTES) != 0 && !jobs_find(&self->jobs, handle, &self->workers[0]));
     unmake(self);
@@ -237,23 +236,25 @@ test_a_job_that_is_late_leaves_a_mark(void)
     jobs_take(&self->jobs, job, true);
     jobs_give(&self->jobs, job, &self->workers[1], ++self->now_ms);
     job_t *mark = jobs_find(&self->jobs, handle, &self->workers[0]);
-    CHECK(mark && mark->late && mark != job && self->workers[0].jobs.count == 1);
+    CHECK(mark && mark->late && mark != job && self->workers[0].count == 1);
     CHECK(!jobs_find(&self->jobs, handle, &self->workers[1]));
     CHECK(self->jobs.oldest == job && self->jobs.newest == job); // a mark has no time
     jobs_forget(&self->jobs, mark);
-    CHECK(self->workers[0].jobs.count == 0);
+    CHECK(self->workers[0].count == 0);
     unmake(self);
 }
 
 static void
-test_a_handle_is_given_again_once(void)
+test_a_job_is_made_again_under_its_handle_once(void)
 {
     broker_t *self = make();
-    job_t *job = give(self, 0), *other = jobs_add(&self->jobs, ++self->number, 1, self->chunk, 0, 10, (load_t){ 1, 8 });
     uint8_t handle[JOB_BYTES] = { 1, 2, 3 };
-    CHECK(!jobs_give_again(&self->jobs, other, &self->workers[1], job->handle, 5));
-    CHECK(jobs_give_again(&self->jobs, other, &self->workers[1], handle, 5));
-    CHECK(jobs_find(&self->jobs, handle, &self->workers[1]) == other && other->since_ms == 5);
+    CHECK(!jobs_again(&self->jobs, give(self, 0)->handle, false, &self->workers[1], 5));
+    job_t *job = jobs_again(&self->jobs, handle, false, &self->workers[1], 5);
+    CHECK(job && jobs_find(&self->jobs, handle, &self->workers[1]) == job && job->since_ms == 5 && !job->chunk);
+    jobs_keep(&self->jobs, job, self->chunk, 0, 10, (load_t){ 1, 8 });
+    CHECK(job->chunk && job->size == 10);
+    CHECK(!jobs_again(&self->jobs, handle, true, &self->workers[1], 5));
     unmake(self);
 }
 
@@ -262,7 +263,7 @@ is_in_order(const jobs_t *jobs)
 {
     int64_t since_ms = 0;
     for (const job_t *job = jobs->oldest; job; job = job->newer) {
-        if (job->since_ms < since_ms || job->late || !job->at)
+        if (job->since_ms < since_ms || job->late || !job->given)
             return false;
         since_ms = job->since_ms;
     }
@@ -272,22 +273,20 @@ is_in_order(const jobs_t *jobs)
 static void
 step(broker_t *self)
 {
-    workload_t *worker = &self->workers[any(WORKERS)];
-    job_t *job = worker->jobs.first;
+    job_t *job = self->workers[any(WORKERS)].first;
     unsigned what = any(4);
     if (!job || what == 0)
         give(self, any(WORKERS));
-    else if (what == 1 || job->late) {
-        jobs_take(&self->jobs, job, false);
+    else if (what == 1 || job->late)
         jobs_forget(&self->jobs, job);
-    } else {
+    else {
         jobs_take(&self->jobs, job, what == 2);
-        jobs_wait(&self->jobs, job);
+        jobs_append(&self->waiting, job);
     }
-    job = self->jobs.waiting.first;
+    job = self->waiting.first;
     if (!job || any(2))
         return;
-    jobs_stop_waiting(&self->jobs, job);
+    jobs_remove(job);
     jobs_give(&self->jobs, job, &self->workers[any(WORKERS)], ++self->now_ms);
 }
 
@@ -299,8 +298,8 @@ test_whatever_happens_the_oldest_comes_first(void)
         step(self);
         if (i % 100 == 0)
             CHECK(is_in_order(&self->jobs));
-        const job_t *job = self->workers[any(WORKERS)].jobs.last;
-        CHECK(!job || jobs_find(&self->jobs, job->handle, job->at) == job);
+        const job_t *job = self->workers[any(WORKERS)].last;
+        CHECK(!job || jobs_find(&self->jobs, job->handle, job->in) == job);
     }
     unmake(self);
 }
@@ -320,7 +319,7 @@ main(void)
     RUN(test_a_job_is_known_to_its_worker_only);
     RUN(test_a_job_that_is_given_again_has_another_handle);
     RUN(test_a_job_that_is_late_leaves_a_mark);
-    RUN(test_a_handle_is_given_again_once);
+    RUN(test_a_job_is_made_again_under_its_handle_once);
     RUN(test_whatever_happens_the_oldest_comes_first);
     return test_done();
 }

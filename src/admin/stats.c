@@ -312,6 +312,24 @@ write_side(json_t *json, const broker_route_t *route, side_t side)
 }
 
 static void
+write_acked(json_t *json, const broker_route_t *route)
+{
+    if (stats_has_side(route, SIDE_ACK)) {
+        json_object(json, "acks");
+        for (int i = 0; i < ACK_RESULTS; i++)
+            json_uint(json, ack_result_name((ack_result_t)i), STATS(route, acks[i]));
+        json_object_end(json);
+    }
+    if (!stats_has_side(route, SIDE_WORKER_ACK))
+        return;
+    json_object(json, "jobs");
+    for (int i = 0; i < JOB_RESULTS; i++)
+        json_uint(json, job_result_name((job_result_t)i), STATS(route, jobs[i]));
+    json_uint(json, "outstanding", counter_get(&route->counters->outstanding));
+    json_object_end(json);
+}
+
+static void
 write_state(json_t *json, const broker_route_t *route)
 {
     blocked_t blocked;
@@ -440,6 +458,7 @@ stats_route(json_t *json, broker_t *broker, const broker_route_t *route, stats_d
     json_object_end(json);
     json_uint(json, "messages_requeued", STATS(route, requeued));
     json_uint(json, "capture_dropped", STATS(route, capture_dropped));
+    write_acked(json, route);
     json_uint(json, "subscriptions", counter_get(&route->counters->subscriptions));
     write_sizes(json, route);
     if (depth == STATS_DETAIL) {

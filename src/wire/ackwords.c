@@ -53,6 +53,22 @@ read_envelope(frames_t *self)
     return 0;
 }
 
+bool
+ack_is_envelope(const uint8_t *frames, size_t size)
+{
+    return size > 0 && read_envelope(&(frames_t){ frames, size, true }) == size;
+}
+
+size_t
+ack_payload(const uint8_t *frames, size_t size)
+{
+    size_t payload = 0;
+    frame_head_t head;
+    for (size_t at = 0; at < size && frame_read(frames + at, size - at, &head) == 1; at += head.head + head.body)
+        payload += head.body;
+    return payload;
+}
+
 static size_t
 write_frame(uint8_t *at, uint8_t flags, const void *body, size_t size)
 {
@@ -73,6 +89,7 @@ ack_request_read(const uint8_t *frames, size_t size, ack_request_t *request)
     if (request->envelope == 0 || !next_frame(&from, &id))
         return false;
     request->body = (size_t)(from.at - frames);
+    request->payload = ack_payload(frames, request->body);
     request->is_right = from.more && id.size <= ACK_ID_MOST;
     if (id.size > ACK_ID_MOST)
         return true;

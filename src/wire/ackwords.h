@@ -22,6 +22,10 @@ enum {
     CREDIT_MOST = 1000,
 };
 
+size_t ack_payload(const uint8_t *frames, size_t size); // bytes of whole frames, without their heads
+
+bool ack_is_envelope(const uint8_t *frames, size_t size); // nothing else, and of no more than ACK_ENVELOPE_MOST
+
 // --- producers -----------------------------------------------------------------------
 
 typedef enum { ANSWER_OK, ANSWER_FULL, ANSWER_REFUSED } ack_answer_t;
@@ -30,8 +34,9 @@ typedef struct {
     size_t envelope; // bytes
     const uint8_t *id;
     size_t id_size;
-    size_t body;   // where its first frame begins
-    bool is_right; // else it can only be refused: no body, or an ID that is too long, and is not there then
+    size_t body;    // where its first frame begins
+    size_t payload; // bytes of all frames before that, without their heads
+    bool is_right;  // else it can only be refused: no body, or an ID that is too long, and is not there then
 } ack_request_t;
 
 // False: it has no envelope, so nobody can be answered.

@@ -11,23 +11,26 @@ enum { BUCKETS_FIRST = 64 };
 
 // --- lists ---------------------------------------------------------------------------
 
-static void
-append(job_list_t *self, job_t *job)
+void
+jobs_append(job_list_t *list, job_t *job)
 {
+    job->in = list;
     job->next = NULL;
-    job->previous = self->last;
-    *(self->last ? &self->last->next : &self->first) = job;
-    self->last = job;
-    self->count++;
+    job->previous = list->last;
+    *(list->last ? &list->last->next : &list->first) = job;
+    list->last = job;
+    list->count++;
 }
 
-static void
-remove_from(job_list_t *self, job_t *job)
+void
+jobs_remove(job_t *job)
 {
-    *(job->previous ? &job->previous->next : &self->first) = job->next;
-    *(job->next ? &job->next->previous : &self->last) = job->previous;
+    job_list_t *list = job->in;
+    *(job->previous ? &job->previous->next : &list->first) = job->next;
+    *(job->next ? &job->next->previous : &list->last) = job->previous;
     job->next = job->previous = NULL;
-    self->count--;
+    job->in = NULL;
+    list->count--;
 }
 
 static void
@@ -106,104 +109,129 @@ draw(jobs_t *self, uint8_t handle[JOB_BYTES])
     memcpy(handle, self->dice + self->dice_left, JOB_BYTES);
 }
 
-// --- with a worker -----------------------------------------------------------------------
+// --- messages --------------------------------------------------------------------------
+
+void
+jobs_keep(jobs_t *self, job_t *job, chunk_t *chunk, size_t at, size_t size, load_t load)
+{
+    job->size = size;
+    job->load = load;
+    if (job->size >= SPANS_COPY_BELOW) {
+        job->chunk = chunk_hold(chunk);
+        job->at = at;
+        return;
+    }
+    if (!self->stock || self->stock->room - self->stock->size < job->size) {
+        if (self->stock)
+            chunk_drop(self->stock);
+        self->stock = chunk_new(self->pool, CHUNK_SMALL_BYTES);
+    }
+    job->chunk = chunk_hold(self->stock);
+    job->at = self->stock->size;
+    memcpy(self->stock->data + job->at, chunk->data + at, job->size);
+    self->stock->size += job->size;
+}
 
 job_t *
 jobs_add(jobs_t *self, uint64_t number, uint32_t tries, chunk_t *chunk, size_t at, size_t size, load_t load)
 {
-    (void)self;
     job_t *job = xcalloc(1, sizeof *job);
     job->number = number;
     job->tries = tries;
-    job->chunk = chunk_hold(chunk);
-    job->body_at = at;
-    job->size = size;
-    job->load = load;
+    jobs_keep(self, job, chunk, at, size, load);
     return job;
 }
 
+// --- with a worker -----------------------------------------------------------------------
+
 static void
-put(jobs_t *self, job_t *job, workload_t *to, int64_t since_ms)
+put(jobs_t *self, job_t *job, job_list_t *worker, int64_t since_ms)
 {
-    job->at = to;
     job->since_ms = since_ms;
-    append(&to->jobs, job);
+    job->given = true;
+    jobs_append(worker, job);
     append_by_time(self, job);
     enter(self, job);
+    self->given++;
 }
 
 void
-jobs_give(jobs_t *self, job_t *job, workload_t *to, int64_t now_ms)
+jobs_give(jobs_t *self, job_t *job, job_list_t *worker, int64_t now_ms)
 {
     draw(self, job->handle);
-    put(self, job, to, now_ms);
+    put(self, job, worker, now_ms);
 }
 
-bool
-jobs_give_again(jobs_t *self, job_t *job, workload_t *to, const uint8_t handle[JOB_BYTES], int64_t since_ms)
+void
+jobs_name(jobs_t *self, job_t *job)
 {
-    for (const job_t *other = self->bucket_count ? *bucket_of(self, handle) : NULL; other; other = other->same)
-        if (memcmp(other->handle, handle, JOB_BYTES) == 0)
-            return false;
-    memcpy(job->handle, handle, JOB_BYTES);
-    put(self, job, to, since_ms);
-    return true;
+    static const uint8_t none[JOB_BYTES];
+    if (memcmp(job->handle, none, sizeof none) == 0)
+        draw(self, job->handle);
 }
 
-job_t *
-jobs_find(const jobs_t *self, const uint8_t handle[JOB_BYTES], const workload_t *of)
+static job_t *
+find(const jobs_t *self, const uint8_t handle[JOB_BYTES])
 {
     job_t *job = self->bucket_count ? *bucket_of(self, handle) : NULL;
     while (job && memcmp(job->handle, handle, JOB_BYTES) != 0)
         job = job->same;
-    return job && job->at == of ? job : NULL;
+    return job;
 }
 
-static void
-put_mark(jobs_t *self, const job_t *job, workload_t *at)
+job_t *
+jobs_find(const jobs_t *self, const uint8_t handle[JOB_BYTES], const job_list_t *worker)
+{
+    job_t *job = find(self, handle);
+    return job && job->in == worker ? job : NULL;
+}
+
+static job_t *
+put_mark(jobs_t *self, const uint8_t handle[JOB_BYTES], job_list_t *worker)
 {
     job_t *mark = xcalloc(1, sizeof *mark);
-    mark->late = true;
-    mark->at = at;
-    memcpy(mark->handle, job->handle, JOB_BYTES);
-    append(&at->jobs, mark);
+    mark->late = mark->given = true;
+    memcpy(mark->handle, handle, JOB_BYTES);
+    jobs_append(worker, mark);
     enter(self, mark);
+    return mark;
+}
+
+job_t *
+jobs_again(jobs_t *self, const uint8_t handle[JOB_BYTES], bool late, job_list_t *worker, int64_t since_ms)
+{
+    if (find(self, handle))
+        return NULL;
+    if (late)
+        return put_mark(self, handle, worker);
+    job_t *job = xcalloc(1, sizeof *job);
+    memcpy(job->handle, handle, JOB_BYTES);
+    put(self, job, worker, since_ms);
+    return job;
 }
 
 void
 jobs_take(jobs_t *self, job_t *job, bool leave_mark)
 {
-    workload_t *at = job->at;
-    remove_from(&at->jobs, job);
+    job_list_t *worker = job->in;
+    jobs_remove(job);
     leave(self, job);
-    job->at = NULL;
-    if (!job->late)
+    job->given = false;
+    if (!job->late) {
         remove_by_time(self, job);
+        self->given--;
+    }
     if (leave_mark)
-        put_mark(self, job, at);
-}
-
-// --- with none ---------------------------------------------------------------------------
-
-void
-jobs_wait(jobs_t *self, job_t *job)
-{
-    append(&self->waiting, job);
-    self->waiting_bytes += job->size;
-}
-
-void
-jobs_stop_waiting(jobs_t *self, job_t *job)
-{
-    remove_from(&self->waiting, job);
-    self->waiting_bytes -= job->size;
+        put_mark(self, job->handle, worker);
 }
 
 void
 jobs_forget(jobs_t *self, job_t *job)
 {
-    if (job->at)
-        jobs_take(self, job, false); // a mark
+    if (job->given)
+        jobs_take(self, job, false);
+    else if (job->in)
+        jobs_remove(job);
     if (job->chunk)
         chunk_drop(job->chunk);
     free(job);
@@ -212,12 +240,10 @@ jobs_forget(jobs_t *self, job_t *job)
 void
 jobs_free(jobs_t *self)
 {
-    while (self->waiting.first) {
-        job_t *job = self->waiting.first;
-        jobs_stop_waiting(self, job);
-        jobs_forget(self, job);
-    }
+    if (self->stock)
+        chunk_drop(self->stock);
     free(self->buckets);
+    self->stock = NULL;
     self->buckets = NULL;
     self->bucket_count = 0;
 }
