@@ -353,7 +353,7 @@ def test_a_route_that_is_created_anew_goes_on_with_its_store():
     with Streamer() as route:
         route.put(0, 1000)
         route.wait_stored(1000)
-        assert "re-created" in route.reload(route.settings("cpu = 0")) or True
+        assert "re-created" in route.reload(route.settings("cpu = 0"))
         route.put(1000, 1100)
         assert take(route.worker(), 1100) == list(range(1100))
 
@@ -440,8 +440,7 @@ def test_show_store_and_metrics_tell_what_is_there():
         assert shown["store"] == "all" and shown["state"] == "ready" and shown["folder"] == route.folder
         assert shown["bytes"] > 0 and shown["oldest_seconds"] >= 0 and shown["commit_p99_seconds"] > 0
         table = route.daemon.ctl("show", "store").stdout
-        assert "OLDEST" in table and route.folder in table
-        assert "has no store" in zb.run("-s", route.daemon.control, "show", "store", "nothing", name="zbrokerctl").stderr or True
+        assert "OLDEST" in table and re.search(r"^r +ready +100 ", table, re.M)
 
 
 def test_what_a_store_cannot_be_is_said():

@@ -74,7 +74,7 @@ test_every_command_of_the_table_is_known_and_has_help(void)
         ask(info.name);
         CHECK(!strstr(answered, "unknown command"));
     }
-    CHECK(i == 25);
+    CHECK(i == 26);
     CHECK(says("help", "show stats [ROUTE]"));
 }
 

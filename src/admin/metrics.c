@@ -105,14 +105,6 @@ write_route_counter(writer_t *writer)
     put_uint(writer, "", LABELS({ "route", route.conf->name }), counter_get(counter_in(route.counters, writer->metric->offset)));
 }
 
-static void
-write_store_counter(writer_t *writer)
-{
-    EACH_ROUTE(writer, route)
-    if (route.conf->store != KEEP_NOTHING)
-        put_uint(writer, "", LABELS({ "route", route.conf->name }), counter_get(counter_in(route.counters, writer->metric->offset)));
-}
-
 // --- families ----------------------------------------------------------------------------
 
 static void
@@ -153,12 +145,12 @@ write_dropped(writer_t *writer)
                  counter_get(&route.counters->dropped[reason]));
 }
 
-// By result, for routes that have SIDE.
+// By result, for routes that may have SIDE.
 static void
 write_results(writer_t *writer, side_t side, int count, const char *(*name)(int result))
 {
     EACH_ROUTE(writer, route)
-    for (int result = 0; result < count && stats_has_side(&route, side); result++)
+    for (int result = 0; result < count && pattern_may_have(route.conf->pattern, side); result++)
         put_uint(writer, "", LABELS({ "route", route.conf->name }, { "result", name(result) }),
                  counter_get(counter_in(route.counters, writer->metric->offset) + result));
 }
@@ -191,7 +183,7 @@ static void
 write_outstanding(writer_t *writer)
 {
     EACH_ROUTE(writer, route)
-    if (stats_has_side(&route, SIDE_WORKER_ACK))
+    if (pattern_may_have(route.conf->pattern, SIDE_WORKER_ACK))
         put_uint(writer, "", LABELS({ "route", route.conf->name }), counter_get(&route.counters->outstanding));
 }
 
@@ -227,22 +219,13 @@ write_sizes(writer_t *writer)
 }
 
 static void
-write_store_max(writer_t *writer)
-{
-    EACH_ROUTE(writer, route)
-    if (route.conf->store != KEEP_NOTHING)
-        put_uint(writer, "", LABELS({ "route", route.conf->name }), (uint64_t)route.conf->store_max);
-}
-
-static void
 write_store_age(writer_t *writer)
 {
     EACH_ROUTE(writer, route)
     {
         uint64_t oldest = counter_get(&route.counters->store.oldest_ns);
         int64_t age = oldest ? clock_wall_ns() - (int64_t)oldest : 0;
-        if (route.conf->store != KEEP_NOTHING)
-            put_real(writer, LABELS({ "route", route.conf->name }), age > 0 ? (double)age / 1e9 : 0);
+        put_real(writer, LABELS({ "route", route.conf->name }), age > 0 ? (double)age / 1e9 : 0);
     }
 }
 
@@ -252,15 +235,13 @@ write_commits(writer_t *writer)
     EACH_ROUTE(writer, route)
     {
         uint64_t count = 0;
-        for (unsigned i = 0; i < STORE_BUCKETS && route.conf->store != KEEP_NOTHING; i++) {
+        for (unsigned i = 0; i < STORE_BUCKETS; i++) {
             char limit[24] = "+Inf";
             if (i + 1 < STORE_BUCKETS)
                 snprintf(limit, sizeof limit, "%g", (double)store_bucket_ns(i) / 1e9);
             count += counter_get(&route.counters->store.commits[i]);
             put_uint(writer, "_bucket", LABELS({ "route", route.conf->name }, { "le", limit }), count);
         }
-        if (route.conf->store == KEEP_NOTHING)
-            continue;
         put_name(writer, "_sum", LABELS({ "route", route.conf->name }));
         text_add(writer->out, "%.9g\n", (double)counter_get(&route.counters->store.commit_ns) / 1e9);
         put_uint(writer, "_count", LABELS({ "route", route.conf->name }), count);
@@ -388,7 +369,6 @@ write_max_fds(writer_t *writer)
 }
 
 #define OF_SIDE(member, which) write_side_counter, offsetof(side_counters_t, member), which
-#define OF_STORE(member) write_store_counter, offsetof(counters_t, store.member), 0
 #define OF_ROUTE(member) write_route_counter, offsetof(counters_t, member), 0
 
 // clang-format off
@@ -418,12 +398,11 @@ static const metric_t metrics[] = {
     { "zbroker_subscriptions", "gauge", "Topics that the subscribers of a route ask for now.", OF_ROUTE(subscriptions) },
     { "zbroker_remembered_messages", "gauge", "Messages that a route keeps for subscribers to come now.", OF_ROUTE(remembered_messages) },
     { "zbroker_remembered_bytes", "gauge", "Payload bytes of the messages that a route keeps for subscribers to come now.", OF_ROUTE(remembered_bytes) },
-    { "zbroker_store_messages", "gauge", "Messages that a route has on disk now.", OF_STORE(messages) },
-    { "zbroker_store_bytes", "gauge", "Bytes of the files of a route's store.", OF_STORE(bytes) },
-    { "zbroker_store_max_bytes", "gauge", "Bytes that the files of a route's store may have.", write_store_max, 0, 0 },
+    { "zbroker_store_messages", "gauge", "Messages that a route has on disk now.", OF_ROUTE(store.messages) },
+    { "zbroker_store_bytes", "gauge", "Bytes of the files of a route's store.", OF_ROUTE(store.bytes) },
     { "zbroker_store_oldest_seconds", "gauge", "For how long the oldest message of a store has been there; 0 without one.", write_store_age, 0, 0 },
     { "zbroker_store_commit_seconds", "histogram", "How long a commit of a store took.", write_commits, 0, 0 },
-    { "zbroker_store_corrupt_total", "counter", "Messages of a store that were damaged, and skipped.", OF_STORE(corrupt) },
+    { "zbroker_store_corrupt_total", "counter", "Messages of a store that were damaged, and skipped.", OF_ROUTE(store.corrupt) },
     { "zbroker_acks_total", "counter", "Requests of acknowledged producers, by answer.", write_acks, offsetof(counters_t, acks), 0 },
     { "zbroker_jobs_total", "counter", "Messages for acknowledged workers, by what became of them.", write_jobs, offsetof(counters_t, jobs), 0 },
     { "zbroker_jobs_outstanding", "gauge", "Messages that acknowledged workers have and are not done with now.", write_outstanding, 0, 0 },

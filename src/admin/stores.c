@@ -12,8 +12,11 @@
 enum { NS_IN_S = 1000000000 };
 
 static const column_t columns[] = {
-    { "ROUTE", 0 },         { "STORE", 0 },        { "STATE", 0 },         { "MESSAGES", COLUMN_RIGHT }, { "BYTES", COLUMN_RIGHT },
-    { "MAX", COLUMN_RIGHT }, { "OLDEST", COLUMN_RIGHT }, { "COMMIT", COLUMN_RIGHT }, { "CORRUPT", COLUMN_RIGHT }, { "FOLDER", 0 },
+    { "ROUTE", 0 },
+    { "STATE", 0 },
+    { "MESSAGES", COLUMN_RIGHT },
+    { "BYTES", COLUMN_RIGHT },
+    { "OLDEST", COLUMN_RIGHT },
 };
 
 static const char *
@@ -27,6 +30,12 @@ static store_state_t
 state_of(const broker_route_t *route)
 {
     return (store_state_t)counter_get(&route->counters->store.state);
+}
+
+static const char *
+state_name(const broker_route_t *route)
+{
+    return route->conf->store == KEEP_NOTHING ? "off" : store_state_name(state_of(route));
 }
 
 // Of the oldest message, in seconds; negative: there is none.
@@ -85,7 +94,7 @@ write_one(json_t *json, const broker_route_t *route)
     json_object(json, NULL);
     json_string(json, "route", route->conf->name);
     json_string(json, "store", kind_of(route->conf));
-    json_string(json, "state", store_state_name(state_of(route)));
+    json_string(json, "state", state_name(route));
     json_string(json, "folder", route->conf->store_dir);
     json_uint(json, "messages", counter_get(&store->messages));
     json_uint(json, "bytes", counter_get(&store->bytes));
@@ -99,29 +108,17 @@ write_one(json_t *json, const broker_route_t *route)
 }
 
 static void
-print_seconds(table_t *table, double seconds, const char *format)
-{
-    text_t text = { 0 };
-    if (seconds >= 0)
-        text_add(&text, format, seconds);
-    table_cell(table, "%s", seconds >= 0 ? text.data : "");
-    text_free(&text);
-}
-
-static void
 print_one(table_t *table, const broker_route_t *route)
 {
     const store_counters_t *store = &route->counters->store;
     table_cell(table, "%s", route->conf->name);
-    table_cell(table, "%s", kind_of(route->conf));
-    table_cell(table, "%s", store_state_name(state_of(route)));
+    table_cell(table, "%s", state_name(route));
     table_cell(table, "%" PRIu64, counter_get(&store->messages));
     table_cell(table, "%" PRIu64, counter_get(&store->bytes));
-    table_cell(table, "%" PRId64, route->conf->store_max);
-    print_seconds(table, age_of(route), "%.1fs");
-    print_seconds(table, commit_time(route, 99), "%.5fs");
-    table_cell(table, "%" PRIu64, counter_get(&store->corrupt));
-    table_cell(table, "%s", route->conf->store_dir);
+    if (age_of(route) < 0)
+        table_cell(table, "%s", "");
+    else
+        table_cell(table, "%.1fs", age_of(route));
 }
 
 // --- the command -----------------------------------------------------------------------
@@ -130,23 +127,7 @@ static bool
 is_asked_for(const request_t *request, const broker_route_t *route)
 {
     const char *name = answer_arg(request, 0);
-    return route->conf->store != KEEP_NOTHING && (!name || strcmp(name, route->conf->name) == 0);
-}
-
-static bool
-take_arguments(request_t *request)
-{
-    const char *name = answer_arg(request, 0);
-    broker_route_t route;
-    if (!name)
-        return true;
-    if (!broker_find(request->broker, name, &route))
-        broker_no_route(request->broker, name, &request->error);
-    else if (route.conf->store == KEEP_NOTHING)
-        answer_fail(request, "route %s has no store", name);
-    else
-        return true;
-    return false;
+    return name ? strcmp(name, route->conf->name) == 0 : route->conf->store != KEEP_NOTHING;
 }
 
 static void
@@ -177,6 +158,10 @@ show_table(request_t *request)
 void
 stores_show(request_t *request)
 {
-    if (take_arguments(request))
+    const char *name = answer_arg(request, 0);
+    broker_route_t route;
+    if (name && !broker_find(request->broker, name, &route))
+        broker_no_route(request->broker, name, &request->error);
+    else
         (request->json ? show_json : show_table)(request);
 }
