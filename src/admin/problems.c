@@ -176,6 +176,14 @@ is_full(const broker_route_t *route, side_t side)
     return limit && counter_get(&route->counters->sides[side].connections) >= limit;
 }
 
+// Nobody is there, and nobody at the acknowledged side that does the same.
+static bool
+is_deserted(const broker_route_t *route, side_t side)
+{
+    side_t other = side == SIDE_FRONTEND ? SIDE_ACK : SIDE_WORKER_ACK;
+    return is_lonely(route, side) && (!stats_has_side(route, other) || is_lonely(route, other));
+}
+
 static void
 running_problems(problems_t *self, const broker_route_t *route)
 {
@@ -195,7 +203,7 @@ running_problems(problems_t *self, const broker_route_t *route)
     if (counter_get(&route->counters->store.corrupt) > 0)
         problem(self, PROBLEM_WARNING, "%" PRIu64 " messages in the store were damaged", counter_get(&route->counters->store.corrupt));
     for (int side = SIDE_FRONTEND; side <= SIDE_BACKEND; side++)
-        if (is_lonely(route, (side_t)side) && !(waits && blocked.side == (side_t)side))
+        if (is_deserted(route, (side_t)side) && !(waits && blocked.side == (side_t)side))
             problem(self, PROBLEM_INFO, "nothing is connected to the %s", side_name((side_t)side));
 }
 
