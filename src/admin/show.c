@@ -252,7 +252,7 @@ add_topics(request_t *request, const broker_route_t *route, void *context)
     (void)request;
     topics_out_t *out = context;
     size_t count = 0;
-    char **topics = route->route && pattern_may_have(route->conf->pattern, SIDE_INGRESS) ? route_subscriptions(route->route, &count, TOPICS_MAX) : NULL;
+    char **topics = stats_topics(route, &count, TOPICS_MAX);
     uint64_t total = counter_get(&route->counters->subscriptions);
     out->more += total > count ? total - count : 0;
     for (size_t i = 0; i < count; i++) {

@@ -37,6 +37,7 @@ typedef struct stored stored_t;
 typedef struct durable durable_t;
 typedef struct durables durables_t;
 typedef struct deadletters deadletters_t;
+typedef struct stranger stranger_t;
 typedef struct route wire_t; // this engine's
 
 // --- a message on its way ---------------------------------------------------------
@@ -88,7 +89,8 @@ struct conn {
     bool shown;              // those who look on have seen the message at the start
     bool in_hand;            // its side has counted the message at the start as received
     bool answers_pings;      // of ZMTP 3.1, or it has sent a PING
-    bool has_place, is_unnamed; // see places.h
+    bool has_place;          // see places.h
+    stranger_t *stranger;    // it is in its handshake, and came from there; NULL: it is not, or we went to it
     bool half_closed;
     bool turn_over;          // what else it has sent has another turn
     uint32_t asked;          // subscriptions in this turn
@@ -298,6 +300,8 @@ struct route {
     bool last_turn;   // nobody else has one in this round
     int64_t now_ms, next_tick_ms;
     size_t alive; // connections
+
+    stranger_t *strangers; // see strangers.h; NULL: there was none
 
     bool is_short;    // of memory: see shortage.h
     conn_t *spared;

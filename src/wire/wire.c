@@ -21,6 +21,7 @@
 #include "wire/round.h"
 #include "wire/services.h"
 #include "wire/stored.h"
+#include "wire/strangers.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -102,6 +103,7 @@ free_route(wire_t *self)
     if (self->bell_fd != -1)
         close(self->bell_fd);
     chunk_pool_empty(&self->pool);
+    strangers_free(self);
     pthread_mutex_destroy(&self->lock);
     pthread_cond_destroy(&self->called);
     free(self->name);
