@@ -36,6 +36,7 @@ typedef struct remember remember_t;
 typedef struct stored stored_t;
 typedef struct durable durable_t;
 typedef struct durables durables_t;
+typedef struct deadletters deadletters_t;
 typedef struct stranger stranger_t;
 typedef struct route wire_t; // this engine's
 
@@ -195,6 +196,7 @@ typedef struct socktype {
     void (*subscribed)(conn_t *conn, const uint8_t *topic, size_t size, bool on);
     void (*topic)(wport_t *port, const uint8_t *topic, size_t size, bool on);
     void (*close)(wport_t *port); // what it has of its own
+    void (*tick)(wport_t *port);  // time has passed; NULL: it has no clock
     // Where more than a peer's queue says who may get something. NULL: nothing does.
     bool (*has_room)(wport_t *port);
     void (*made_room)(wport_t *port); // instead of waking all who wait for it
