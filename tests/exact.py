@@ -241,7 +241,10 @@ backlog = {backlog}
     def leave(self):
         """It sends no more, and reads what is still on its way."""
         peer = self.random.choice(self.receivers[len(self.stable):])
-        peer.socket.shutdown(socket.SHUT_WR)
+        try:
+            peer.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            return  # it was cut, and has not noticed yet
         self.leaving.append((peer.socket, peer, peer.rest, peer.generation))
         peer.connect()
 

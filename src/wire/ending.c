@@ -20,6 +20,7 @@
 enum {
     TURN_MS = 10,
     COMMIT_MS = 2000,
+    CAPTURE_PATIENCE_MS = 1000,
     QUIET_MS = 30,  // without a client before it is believed that none is coming any more
     GRACE_MS = 100, // for a client that is on its way in, or about to ask
 };
@@ -42,7 +43,7 @@ is_between_messages(const conn_t *conn)
 static bool
 is_owed(const conn_t *conn)
 {
-    return conn->unanswered > 0 || output_pending(conn);
+    return (conn->unanswered > 0 && conn->wire->pending > 0) || output_pending(conn);
 }
 
 // A PAIR is not half-closed while something is on its way to it.
@@ -112,6 +113,13 @@ send_clients_away(wire_t *self, bool force)
 
 // --- what is left ----------------------------------------------------------------------
 
+// A capture never holds up its route, but gets what it takes.
+static bool
+is_waited_for(const conn_t *conn)
+{
+    return conn->port->side != SIDE_CAPTURE || conn->wire->now_ms - conn->moved_ms < CAPTURE_PATIENCE_MS;
+}
+
 // What has waited for LINGERED_MS does so no longer on a side whose linger says so.
 static bool
 anything_queued(const wire_t *self, int64_t lingered_ms)
@@ -121,12 +129,12 @@ anything_queued(const wire_t *self, int64_t lingered_ms)
     for (side_t side = 0; side < SIDES; side++) {
         const wport_t *port = &self->ports[side];
         int64_t linger_ms = self->conf->sides[side].linger_ms;
-        if (!port->socktype || side == SIDE_CAPTURE || (linger_ms >= 0 && lingered_ms >= linger_ms))
+        if (!port->socktype || (linger_ms >= 0 && lingered_ms >= linger_ms))
             continue;
         if (port->returned.count > 0 || port->waiting > 0 || port->parked)
             return true;
         for (const conn_t *conn = port->conns; conn; conn = conn->next)
-            if (!conn->broken && conn->state == CONN_OPEN && output_pending(conn))
+            if (!conn->broken && conn->state == CONN_OPEN && output_pending(conn) && is_waited_for(conn))
                 return true;
     }
     return false;

@@ -4,6 +4,7 @@
 #include "wire/conn.h"
 #include "wire/output.h"
 #include "wire/pump.h"
+#include "wire/request.h"
 #include "wire/services.h"
 
 #include "zmtp/peertype.h"
@@ -87,7 +88,8 @@ only_one(conn_t *conn)
 // clang-format off
 const socktype_t socktype_push    = { .type = ZMQ_PUSH,   .give = give, .pump = pump_straight, .hears = spread_hears_nothing, .keeps_for_others = true };
 const socktype_t socktype_scatter = { .type = PEERTYPE_SCATTER, .give = give, .pump = pump_straight, .hears = spread_hears_nothing, .keeps_for_others = true };
-const socktype_t socktype_dealer  = { .type = ZMQ_DEALER, .give = give, .pump = pump_straight, .keeps_for_others = true, .restore = services_restore };
+const socktype_t socktype_dealer  = { .type = ZMQ_DEALER, .give = give, .pump = pump_straight, .left = request_service_left,
+                                     .keeps_for_others = true, .restore = services_restore };
 const socktype_t socktype_pair    = { .type = ZMQ_PAIR,   .give = give, .pump = pump_straight, .joined = only_one, .rejoined = only_one };
 const socktype_t socktype_pull    = { .type = ZMQ_PULL };
 const socktype_t socktype_gather  = { .type = PEERTYPE_GATHER };
