@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 enum {
-    LOADED_BYTES = 4 * 1024 * 1024, // of messages that wait in memory
+    LOADED_BYTES = 16 * 1024 * 1024,// of messages that wait in memory
     READS_MOST = 2,                 // batches that are being read
     COMMITS_MOST = 2,               // batches that the thread has
     ROOM_FIRST = 64 * 1024,         // of a batch that is filled
