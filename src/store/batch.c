@@ -90,7 +90,6 @@ void
 batch_free(batch_t *self)
 {
     free(self->entries);
-    free(self->places);
     free(self->saying);
     free(self);
 }
@@ -124,49 +123,27 @@ batch_say_sequence(batch_t *self, said_kind_t kind, uint32_t number, uint64_t se
 }
 
 static uint32_t
-crc_of(const entry_t *entry, const uint8_t *message)
+crc_of(const entry_t *entry, const uint8_t *data)
 {
-    const uint32_t words[] = { entry->size, entry->heads, entry->flags };
-    return crc32c(crc32c(0, words, sizeof words), message, entry->size);
+    const uint32_t words[] = { entry->at, entry->size, entry->heads, entry->flags };
+    return crc32c(crc32c(0, words, sizeof words), data + entry->at, entry->size);
 }
 
 void
 batch_seal(batch_t *self)
 {
-    const uint8_t *at = self->data;
-    for (uint32_t i = 0; !self->sealed && i < self->head.messages; at += self->entries[i++].size)
-        self->entries[i].crc = crc_of(&self->entries[i], at);
+    for (uint32_t i = 0; !self->sealed && i < self->head.messages; i++)
+        self->entries[i].crc = crc_of(&self->entries[i], self->data);
     self->sealed = true;
 }
 
-static bool
-is_at(const batch_t *self, uint32_t i, uint64_t at)
-{
-    const entry_t *entry = &self->entries[i];
-    bool fits = at <= self->head.data && entry->size <= self->head.data - at && entry->heads <= entry->size;
-    return fits && entry->crc == crc_of(entry, self->data + at);
-}
-
-// A size that is damaged moves all that comes after it: those are found from the end.
 void
 batch_verify(batch_t *self)
 {
-    uint64_t at = 0, end = self->head.data;
-    uint32_t count = self->head.messages, bad = 0;
-    self->places = xrealloc(self->places, (size_t)count + 1, sizeof *self->places);
-    for (uint32_t i = 0; i < count; i++) {
-        bool good = is_at(self, i, at);
-        self->places[i] = good ? (uint32_t)at : UINT32_MAX;
-        bad += !good;
-        at += self->entries[i].size;
+    for (uint32_t i = 0; i < self->head.messages; i++) {
+        entry_t *entry = &self->entries[i];
+        bool fits = entry->at <= self->head.data && entry->size <= self->head.data - entry->at && entry->heads <= entry->size;
+        if (!fits || entry->crc != crc_of(entry, self->data))
+            entry->flags = ENTRY_BAD;
     }
-    for (uint32_t i = count; bad > 0 && i-- > 0 && self->entries[i].size <= end;) {
-        end -= self->entries[i].size;
-        if (self->places[i] != UINT32_MAX || !is_at(self, i, end))
-            continue;
-        self->places[i] = (uint32_t)end;
-        bad--;
-    }
-    for (uint32_t i = 0; i < count; i++)
-        self->entries[i].flags |= self->places[i] == UINT32_MAX ? ENTRY_BAD : 0;
 }
