@@ -27,7 +27,7 @@ types_of(const check_t *self, size_t layer)
 }
 
 static bool
-fits_one(const check_t *self, size_t layer, size_t attribute)
+fits_a_side(const check_t *self, size_t layer, size_t attribute)
 {
     for (size_t i = 0; i < SIDES; i++)
         if ((layer == ANY_SIDE || layer == i) && self->route->sides[i].type >= 0 && attribute_fits(attribute, self->route, i))
@@ -41,7 +41,7 @@ fit_key(const check_t *self, size_t layer, size_t attribute)
 {
     const given_slot_t *slot = &self->own->side[layer][attribute];
     uint32_t fits = attribute_sockets(attribute, self->route->engine), have = types_of(self, layer);
-    if (!slot->count || !have || fits_one(self, layer, attribute))
+    if (!slot->count || !have || fits_a_side(self, layer, attribute))
         return;
     text_t wanted = { 0 }, present = { 0 };
     list_types(fits, &wanted);
