@@ -337,7 +337,7 @@ def test_replay_of_a_queue_asks_as_a_client():
             return recorder.poll() is not None
         zb.wait_until(ask)
         first = [frames_of(message)[-1] for message in house.messages()[0]][0]
-        result = house.replay("--as", "dealer", "--speed", "max", seconds=20)
+        result = house.replay("--as", "REQ", "--speed", "max", seconds=20)
         assert result.returncode == 0 and "replayed 2 messages" in result.stdout, result.stderr
         replayed = []
         for _ in range(2):
@@ -414,7 +414,7 @@ def test_replay_refuses_what_is_no_recording():
 
 def test_replay_says_what_it_wants():
     for words, pattern in [([], "FILE, --to"), (["f", "--to", "tcp://127.0.0.1:1"], "--as"), (["f", "g", "--to", "x", "--as", "pub"], "one FILE"),
-                           (["f", "--to", "x", "--as", "sub"], "not dealer, pair, pub or push"), (["f", "--to", "x", "--as", "pub", "--speed", "0"], "--speed 0"),
+                           (["f", "--to", "x", "--as", "sub"], "not dealer, pair, pub, push or req"), (["f", "--to", "x", "--as", "pub", "--speed", "0"], "--speed 0"),
                            (["f", "--to", "x", "--as", "pub", "--speed", "fast"], "--speed fast"), (["f", "--to", "x", "--as", "pub", "--side", "in"], "--side in"),
                            (["-", "--to", "x", "--as", "pub", "--loop"], "--loop needs a file"), (["f", "--to", "x", "--as", "pub", "--wait", "x"], "--wait x")]:
         result = zb.run("replay", *words, name="zbroker-bench")
