@@ -18,8 +18,8 @@
 #include "wire/port.h"
 #include "wire/remember.h"
 #include "wire/sides.h"
-#include "wire/strangers.h"
 #include "wire/stored.h"
+#include "wire/strangers.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -459,8 +459,8 @@ has_our_terms(wire_t *self, record_fields_t from)
             continue;
         record_fields_t inside = record_inside(&field);
         const wport_t *port = port_of(self, inside);
-        if (!port || !record_find(inside, TAG_TERMS, &field) ||
-            !record_to_number(&field, UINT64_MAX, &terms) || terms != port->terms)
+        if (!port || !record_find(inside, TAG_TERMS, &field) || !record_to_number(&field, UINT64_MAX, &terms) ||
+            terms != port->terms)
             return false;
     }
     return true;
