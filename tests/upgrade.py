@@ -780,6 +780,20 @@ def test_keys_of_what_is_remembered_change_without_forgetting():
         assert house.disconnects() == 0
 
 
+def test_what_would_not_fit_into_memory_twice_is_not_handed_over():
+    limit = "[zbroker]\nmax_memory = 32M\n"
+    with Remembering("last_value = 10000") as house:
+        zb.write(house.daemon.file, limit + house.text("last_value = 10000"))
+        house.control.ask("reload")
+        assert house.pub.recv() == b"\1"
+        house.publish(*[[b"%d" % i, b"x" * 10000] for i in range(1000)])
+        assert "no room to hand them over" in house.control.ask("upgrade")
+        zb.write(house.daemon.file, limit + house.text("last_value = 9999"))
+        assert "re-created" in house.control.ask("reload")
+        zb.wait_until(lambda: house.disconnects() == 1)  # it drains, as all that cannot go over
+        assert house.control.json("show values f")["values"] == []
+
+
 def test_a_forwarder_begins_and_ends_to_remember_without_losing_a_peer():
     """Its publishers send everything while it remembers, else what is asked for."""
     with Remembering() as house:

@@ -20,7 +20,7 @@ _zbroker_bench() {
     --against) COMPREPLY=($(compgen -W 'zmq_proxy zproxy' -- "$current")) ;;
     --transport) COMPREPLY=($(compgen -W 'tcp ipc' -- "$current")) ;;
     --service) COMPREPLY=($(compgen -W 'rep router dealer' -- "$current")) ;;
-    --as) COMPREPLY=($(compgen -W 'dealer pair pub push' -- "$current")) ;;
+    --as) COMPREPLY=($(compgen -W 'dealer pair pub push req' -- "$current")) ;;
     --side) COMPREPLY=($(compgen -W 'frontend backend' -- "$current")) ;;
     --speed) COMPREPLY=($(compgen -W 'max' -- "$current")) ;;
     --serve) COMPREPLY=($(compgen -W 'rep router dealer proxy zproxy' -- "$current")) ;;
