@@ -95,7 +95,6 @@ struct conn {
     bool unsettled;          // it has ended, but for what is on the way to it: see settle.h
     bool turn_over;          // what else it has sent has another turn
     uint32_t asked;          // subscriptions in this turn
-    bool was_owed;           // an answer, since the route's end began
 
     // What comes in: [start, scan) is the message being collected, as frames; what
     // lies behind raw is not looked at yet.
@@ -167,6 +166,7 @@ struct conn {
     uint64_t flood_at;
     uint32_t flood;
     uint64_t messages_received, messages_sent, received_bytes, sent_bytes, dropped;
+    uint64_t sent_before; // messages, when the route's end looked last
     char reason[192];    // why it ends, in words
     cut_reason_t cut;    // CUT_NONE: we did not cut it
     bool refused;        // it did not pass its handshake

@@ -10,7 +10,8 @@
 // COUNT numbers in a row.
 //
 // CLIENT_USER and CLIENT_PASSWORD are for PLAIN, CLIENT_SERVER_KEY, CLIENT_PUBLIC_KEY and
-// CLIENT_SECRET_KEY for CURVE; CLIENT_HEARTBEAT is in ms, CLIENT_ID a routing id.
+// CLIENT_SECRET_KEY for CURVE; CLIENT_HEARTBEAT is in ms, as is CLIENT_PAUSE
+// between an answer and the next request; CLIENT_ID is a routing id.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,9 +118,16 @@ follow(void *socket, long count)
 }
 
 static void
+pause_between(void)
+{
+    long ms = atol(getenv("CLIENT_PAUSE") ? getenv("CLIENT_PAUSE") : "0");
+    nanosleep(&(struct timespec){ 0, ms * 1000000 }, NULL);
+}
+
+static void
 ask(void *socket, long count)
 {
-    for (long i = 0; i < count; i++) {
+    for (long i = 0; i < count; i++, pause_between()) {
         send_number(socket, i);
         expect(receive_number(socket), 2 * i);
     }
@@ -128,7 +136,7 @@ ask(void *socket, long count)
 static void
 ask_by_hand(void *socket, long count)
 {
-    for (long i = 0; i < count; i++) {
+    for (long i = 0; i < count; i++, pause_between()) {
         char delimiter[2];
         send_frame(socket, "", 1);
         send_number(socket, i);
@@ -185,6 +193,7 @@ set_options(void *socket, int type)
     zmq_setsockopt(socket, ZMQ_SNDTIMEO, &timeout, sizeof timeout);
     zmq_setsockopt(socket, ZMQ_LINGER, &timeout, sizeof timeout);
     zmq_setsockopt(socket, ZMQ_HEARTBEAT_IVL, &interval, sizeof interval);
+    zmq_setsockopt(socket, ZMQ_HEARTBEAT_TIMEOUT, &timeout, sizeof timeout);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         const char *text = getenv(texts[i].variable);
         if (text && zmq_setsockopt(socket, texts[i].option, text, strlen(text)) == -1)

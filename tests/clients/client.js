@@ -15,7 +15,10 @@ const count = Number(text)
 const envelope = kind === 'dealer' ? [''] : []
 const options = { linger: TIMEOUT_MS }
 if (kind !== 'push' && kind !== 'pub') options.receiveTimeout = TIMEOUT_MS
-if (process.env.CLIENT_HEARTBEAT) options.heartbeatInterval = Number(process.env.CLIENT_HEARTBEAT)
+if (process.env.CLIENT_HEARTBEAT) {
+  options.heartbeatInterval = Number(process.env.CLIENT_HEARTBEAT)
+  options.heartbeatTimeout = TIMEOUT_MS
+}
 for (const [variable, option] of Object.entries(OPTIONS)) {
   if (variable in process.env && !(option === 'routingId' && ['push', 'pull', 'pub', 'sub', 'pair', 'mirror'].includes(kind))) {
     options[option] = process.env[variable]
@@ -39,6 +42,7 @@ function expect (got, wanted) {
 async function ask (i) {
   await send(i)
   expect(await receive(), 2 * i)
+  if (process.env.CLIENT_PAUSE) await wait(Number(process.env.CLIENT_PAUSE))
 }
 
 async function answer () {

@@ -3,7 +3,7 @@
 //
 // client.c again, for php-zmq: the same words, the same checks.
 
-const TIMEOUT_MS = 20000, HEARTBEAT_IVL = 75;
+const TIMEOUT_MS = 20000, HEARTBEAT_IVL = 75, HEARTBEAT_TIMEOUT = 77;
 const TYPES = ['push' => ZMQ::SOCKET_PUSH, 'pull' => ZMQ::SOCKET_PULL, 'pub' => ZMQ::SOCKET_PUB, 'sub' => ZMQ::SOCKET_SUB,
     'req' => ZMQ::SOCKET_REQ, 'rep' => ZMQ::SOCKET_REP, 'pair' => ZMQ::SOCKET_PAIR, 'dealer' => ZMQ::SOCKET_DEALER,
     'mirror' => ZMQ::SOCKET_PAIR];
@@ -35,8 +35,10 @@ function expect(int $got, int $wanted): void
 $socket = new ZMQSocket(new ZMQContext(), TYPES[$kind]);
 foreach ([ZMQ::SOCKOPT_RCVTIMEO, ZMQ::SOCKOPT_SNDTIMEO, ZMQ::SOCKOPT_LINGER] as $option)
     $socket->setSockOpt($option, TIMEOUT_MS);
-if (getenv('CLIENT_HEARTBEAT'))
+if (getenv('CLIENT_HEARTBEAT')) {
     $socket->setSockOpt(HEARTBEAT_IVL, (int)getenv('CLIENT_HEARTBEAT'));
+    $socket->setSockOpt(HEARTBEAT_TIMEOUT, TIMEOUT_MS);
+}
 foreach (OPTIONS as $variable => $option)
     if (getenv($variable) !== false)
         $socket->setSockOpt($option, getenv($variable));
@@ -56,4 +58,6 @@ for ($i = 0; $i < $count || $kind === 'pub'; $i++) {
         $send(2 * receive($socket, []));
     elseif ($kind !== 'push')
         expect(receive($socket, $envelope), ['pull' => $i, 'sub' => ($first + 1 + $i) % $count][$kind] ?? 2 * $i);
+    if (in_array($kind, ['req', 'pair', 'dealer']))
+        usleep(1000 * (int)getenv('CLIENT_PAUSE'));
 }

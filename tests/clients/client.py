@@ -9,6 +9,7 @@ import time
 import zmq
 
 TIMEOUT_MS = 20000
+PAUSE = int(os.environ.get("CLIENT_PAUSE", "0")) / 1000
 
 
 def send(socket, number, envelope=()):
@@ -52,6 +53,7 @@ def ask(socket, count, envelope=()):
     for i in range(count):
         send(socket, i, envelope)
         expect(receive(socket, envelope), 2 * i)
+        time.sleep(PAUSE)
 
 
 def ask_by_hand(socket, count):
@@ -73,7 +75,7 @@ def main():
     kind, endpoint, count = sys.argv[1:]
     context = zmq.Context()
     socket = context.socket(KINDS[kind][0])
-    socket.rcvtimeo = socket.sndtimeo = socket.linger = TIMEOUT_MS
+    socket.rcvtimeo = socket.sndtimeo = socket.linger = socket.heartbeat_timeout = TIMEOUT_MS
     socket.heartbeat_ivl = int(os.environ.get("CLIENT_HEARTBEAT", "0"))
     for variable, option in OPTIONS.items():
         if variable in os.environ:

@@ -4,9 +4,11 @@
 require 'ffi-rzmq'
 
 TIMEOUT_MS = 20_000
+PAUSE = Integer(ENV.fetch('CLIENT_PAUSE', '0')) / 1000.0
 TYPES = { 'push' => ZMQ::PUSH, 'pull' => ZMQ::PULL, 'pub' => ZMQ::PUB, 'sub' => ZMQ::SUB, 'req' => ZMQ::REQ, 'rep' => ZMQ::REP,
           'pair' => ZMQ::PAIR, 'dealer' => ZMQ::DEALER, 'mirror' => ZMQ::PAIR }.freeze
-HEARTBEAT_IVL = 75 # which ffi-rzmq has no name for; nor for those of PLAIN and CURVE
+HEARTBEAT_IVL = 75 # ffi-rzmq has no names for these options
+HEARTBEAT_TIMEOUT = 77
 OPTIONS = { 'CLIENT_USER' => 45, 'CLIENT_PASSWORD' => 46, 'CLIENT_PUBLIC_KEY' => 48, 'CLIENT_SECRET_KEY' => 49, 'CLIENT_SERVER_KEY' => 50,
             'CLIENT_ID' => ZMQ::IDENTITY }.freeze
 
@@ -52,7 +54,9 @@ def run(socket, kind, count)
   count.times do |i|
     send_number(socket, i, envelope) if %w[push req pair dealer].include?(kind)
     case kind
-    when 'req', 'pair', 'dealer' then expect(receive_number(socket, envelope), 2 * i)
+    when 'req', 'pair', 'dealer'
+      expect(receive_number(socket, envelope), 2 * i)
+      sleep PAUSE
     when 'pull' then expect(receive_number(socket, []), i)
     when 'sub' then expect(receive_number(socket, []), (first + 1 + i) % count)
     when 'rep', 'mirror' then send_number(socket, 2 * receive_number(socket, []), [])
@@ -65,7 +69,10 @@ kind, endpoint, count = ARGV
 context = ZMQ::Context.new
 socket = context.socket(TYPES[kind])
 [ZMQ::RCVTIMEO, ZMQ::SNDTIMEO, ZMQ::LINGER].each { |option| check(socket.setsockopt(option, TIMEOUT_MS), 'option') }
-set(socket, HEARTBEAT_IVL, Integer(ENV['CLIENT_HEARTBEAT'])) if ENV.key?('CLIENT_HEARTBEAT')
+if ENV.key?('CLIENT_HEARTBEAT')
+  set(socket, HEARTBEAT_IVL, Integer(ENV['CLIENT_HEARTBEAT']))
+  set(socket, HEARTBEAT_TIMEOUT, TIMEOUT_MS)
+end
 OPTIONS.each { |variable, option| set(socket, option, ENV[variable]) if ENV.key?(variable) }
 check(socket.setsockopt(ZMQ::SUBSCRIBE, ''), 'subscribe') if kind == 'sub'
 check(socket.connect(endpoint), endpoint)
