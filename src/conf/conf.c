@@ -197,6 +197,7 @@ route_conf_destroy(route_conf_t **self_p)
     for (size_t side = 0; side < SIDES; side++)
         free_side(&self->sides[side]);
     free_settings(&self->settings);
+    free(self->store_dir);
     free(self);
     *self_p = NULL;
 }

@@ -16,6 +16,7 @@
 
 #define ROUTE_NAME_MAX 40
 #define CONF_CONTROL_DEFAULT "/run/zbroker/control.sock"
+#define CONF_STATE_DEFAULT "/var/lib/zbroker"
 
 // What a change of a key at reload takes; the man page says the same of each key.
 typedef enum { RELOAD_LIVE, RELOAD_ROUTE, RELOAD_RESTART } reload_t;
@@ -85,6 +86,10 @@ typedef struct {
 // Which of a queue's services, or a streamer's workers, gets the next message; engine wire.
 typedef enum { DISPATCH_ROUND_ROBIN, DISPATCH_LEAST, DISPATCH_READY } dispatch_t;
 
+// Which messages of a route go to the disk, and what happens when its files take store_max; engine wire. (store/ has the
+// rest.)
+typedef enum { KEEP_NOTHING, KEEP_OVERFLOW, KEEP_ALL } keep_t;
+
 typedef enum { ENGINE_ZMQ, ENGINE_WIRE, ENGINE_ZMQ_PROXY, ENGINES, ENGINE_AUTO = ENGINES } engine_t;
 
 typedef struct {
@@ -107,6 +112,11 @@ typedef struct {
     bool durable;                     // subscribers with a name: what is kept of them while they are away, and how much
     int64_t durable_messages, durable_bytes, durable_time_ms;
     int64_t replay_messages, replay_bytes, replay_time_ms; // what it keeps of all messages, 0: no limit; all of them: nothing
+    keep_t store;                     // engine wire, as are the next four
+    char *store_dir;
+    int64_t store_max;                // bytes
+    bool store_drops_oldest;
+    int64_t store_commit_ms;
     int64_t cpu;                      // pin the route's thread; -1: not
     settings_t settings;
 } route_conf_t;

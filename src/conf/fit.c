@@ -38,7 +38,7 @@ fit_key(const check_t *self, size_t layer, size_t attribute)
     list_types(fits, &wanted);
     list_types(have, &present);
     for (size_t i = 0; i < slot->count; i++)
-        complain_key(self, slot->at[i].item, "does not fit %s, only %s", present.data, wanted.data);
+        complain_key(self, slot->at[i].item, "applies only to %s, not to %s", wanted.data, present.data);
     text_free(&wanted);
     text_free(&present);
 }
@@ -66,8 +66,8 @@ fit_route_rows(const check_t *self)
     const key_row_t *row;
     for (unsigned i = 0; (row = key_at(SCOPE_ROUTE, i)); i++)
         if (self->own->route[i].count && !fit_route_row(self->route, row))
-            complain_key(self, self->own->route[i].at[0].item, "is for a queue%s",
-                         row->sockets & ON(ZMQ_PUSH) ? " or a streamer" : "");
+            complain_key(self, self->own->route[i].at[0].item, "is for a %s",
+                         !(row->sockets & ON(ZMQ_PUSH)) ? "queue" : row->sockets & ON(ZMQ_DEALER) ? "queue or a streamer" : "streamer");
     const given_t *dispatch = given_for_route(self, "dispatch");
     if (dispatch && dispatch->value.number == DISPATCH_READY && self->route->sides[SIDE_BACKEND].type == ZMQ_PUSH)
         complain_value(self, dispatch->item, "is for a queue: the workers of a streamer say nothing");
@@ -236,13 +236,13 @@ fit_proxied(const check_t *self)
     for (size_t i = 0; i < sizeof route_refused / sizeof *route_refused; i++) {
         const given_slot_t *slot = &self->own->route[key_find(SCOPE_ROUTE, route_refused[i]) - key_at(SCOPE_ROUTE, 0)];
         if (slot->count && slot->at[0].value.number)
-            complain_key(self, slot->at[0].item, "engine = zmq_proxy does not have it");
+            complain_key(self, slot->at[0].item, "not supported with engine = zmq_proxy");
     }
     for (size_t layer = 0; layer < LAYERS; layer++)
         for (size_t i = 0; i < sizeof rows_refused / sizeof *rows_refused; i++) {
             const given_slot_t *slot = &self->own->side[layer][attribute_find(rows_refused[i])];
             if (slot->count && (slot->at[0].value.text || slot->at[0].value.number))
-                complain_key(self, slot->at[0].item, "engine = zmq_proxy does not have it");
+                complain_key(self, slot->at[0].item, "not supported with engine = zmq_proxy");
         }
     for (size_t which = 0; which < SIDES; which++) {
         const raw_item_t *item = given_item(self, which, "router_mandatory");

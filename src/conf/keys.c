@@ -33,6 +33,10 @@ static const key_word_t engines[] = {
 static const key_word_t dispatches[] = {
     { "round_robin", DISPATCH_ROUND_ROBIN }, { "least", DISPATCH_LEAST }, { "ready", DISPATCH_READY }, { NULL, 0 }
 };
+static const key_word_t stores[] = {
+    { "off", KEEP_NOTHING }, { "overflow", KEEP_OVERFLOW }, { "all", KEEP_ALL }, { NULL, 0 }
+};
+static const key_word_t when_full[] = { { "block", 0 }, { "drop_oldest", 1 }, { NULL, 0 } };
 static const key_word_t capture_types[] = { { "pub", ZMQ_PUB }, { "push", ZMQ_PUSH }, { NULL, 0 } };
 static const key_word_t mechanisms[] = {
     { "none", SECURITY_NONE },
@@ -48,6 +52,7 @@ static const key_word_t mechanisms[] = {
 #define SIDE(member) FIELD(side_conf_t, member)
 #define BY_HAND 0, 0
 #define TEXT_MAX 4000 // with any key before it still a line
+#define STREAMS ON(ZMQ_PUSH)
 #define SUBSCRIBED (ON(ZMQ_XPUB) | ON(ZMQ_PUB))
 #define KNOWS_TOPICS (ON(ZMQ_XSUB) | ON(ZMQ_SUB) | ON(ZMQ_PULL) | ON(ZMQ_XPUB)) // by message, or by subscription
 
@@ -92,6 +97,11 @@ static const key_row_t rows[] = {
     {SCOPE_ROUTE,   "durable_messages",  KEY_NUMBER,    ROUTE(durable_messages),     1,  100000000, "10000", NULL,      RELOAD_ROUTE,   KEY_WIRE, 0},
     {SCOPE_ROUTE,   "durable_bytes",     KEY_SIZE,      ROUTE(durable_bytes),        1,  1099511627776, "64M", NULL,    RELOAD_ROUTE,   KEY_WIRE, 0},
     {SCOPE_ROUTE,   "durable_time",      KEY_TIME,      ROUTE(durable_time_ms),      1,  31536000000, "10m", NULL,      RELOAD_ROUTE,   KEY_WIRE, 0},
+    {SCOPE_ROUTE,   "store",             KEY_WORD,      ROUTE(store),                0,  0,        "off",    stores,    RELOAD_ROUTE,   KEY_WIRE, STREAMS},
+    {SCOPE_ROUTE,   "store_dir",         KEY_PATH,      ROUTE(store_dir),            1,  TEXT_MAX, CONF_STATE_DEFAULT "/ROUTE",       NULL,      RELOAD_ROUTE,   KEY_WIRE | KEY_RUNTIME | KEY_OF_STORE, STREAMS},
+    {SCOPE_ROUTE,   "store_max",         KEY_SIZE,      ROUTE(store_max),            1048576, INT64_MAX, "1G", NULL,     RELOAD_LIVE,    KEY_WIRE | KEY_OF_STORE, STREAMS},
+    {SCOPE_ROUTE,   "store_full",        KEY_WORD,      ROUTE(store_drops_oldest),   0,  0,        "block",  when_full, RELOAD_LIVE,    KEY_WIRE | KEY_OF_STORE, STREAMS},
+    {SCOPE_ROUTE,   "store_commit",      KEY_TIME,      ROUTE(store_commit_ms),      0,  10000,    "5ms",    NULL,      RELOAD_LIVE,    KEY_WIRE | KEY_OF_STORE, STREAMS},
     {SCOPE_ROUTE,   "cpu",               KEY_NUMBER,    ROUTE(cpu),                  -1, 1023,     "-1",     NULL,      RELOAD_ROUTE,   0, 0},
 
     {SCOPE_SIDE,    "bind",              KEY_ENDPOINT,  BY_HAND,                     0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_LIST | KEY_SIDED, 0},

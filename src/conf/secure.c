@@ -29,7 +29,7 @@ static const struct {
       "the file with our password" },
     { "server_cert", SECURITY_CURVE, true, offsetof(security_conf_t, server_cert), "our certificate" },
     { "client_certs", SECURITY_CURVE, true, offsetof(security_conf_t, client_certs),
-      "the folder of the certificates let in, or any" },
+      "the folder of the accepted certificates, or any" },
     { "client_cert", SECURITY_CURVE, false, offsetof(security_conf_t, client_cert), "our certificate" },
     { "peer_cert", SECURITY_CURVE, false, offsetof(security_conf_t, peer_cert), "the certificate of the server" },
     { "gssapi_principal", SECURITY_GSSAPI, true, offsetof(security_conf_t, gssapi_principal), "our principal" },
@@ -209,7 +209,7 @@ secure_check_kept(const check_t *self, size_t which)
     if (!slot || !text_given(slot->at[0].value.text))
         return;
     if (self->route->engine == ENGINE_ZMQ_PROXY)
-        complain_key(self, slot->at[0].item, "engine = zmq_proxy does not have it");
+        complain_key(self, slot->at[0].item, "not supported with engine = zmq_proxy");
     else if (self->route->engine == ENGINE_ZMQ && text_given(side->security.acl) && subscribes(side->type))
         complain_key(self, slot->at[0].item, "engine = zmq cannot keep what the subscribers of the %s may read; engine = wire can",
                      side_name((side_t)which));

@@ -10,11 +10,13 @@
 #include "wire/port.h"
 #include "wire/round.h"
 #include "wire/sides.h"
+#include "wire/stored.h"
 
 #include <sys/ioctl.h>
 
 enum {
     TURN_MS = 10,
+    COMMIT_MS = 2000,
     QUIET_MS = 30,  // without a client before it is believed that none is coming any more
     GRACE_MS = 100, // for a client that is on its way in, or about to ask
 };
@@ -227,6 +229,22 @@ part(wire_t *self)
         round_run(self, TURN_MS);
 }
 
+// What was committed is kept whatever happens; what is on its way there gets some time, however short the rest is.
+static int64_t
+time_left_ms(const wire_t *self)
+{
+    int64_t left = atomic_load(&self->deadline_ms) - clock_mono_ms();
+    return left > COMMIT_MS ? left : COMMIT_MS;
+}
+
+void
+ending_close_store(wire_t *self)
+{
+    uint64_t lost = stored_close(self, time_left_ms(self));
+    self->left.undelivered += lost;
+    counter_add(&self->counters->dropped[DROP_SHUTDOWN], lost);
+}
+
 void
 ending_run(wire_t *self)
 {
@@ -241,8 +259,10 @@ ending_run(wire_t *self)
         wait_for_clients(self);
         deliver_the_rest(self);
     }
+    stored_settle(self, time_left_ms(self));
+    stored_keep_queues(self);
     self->left.unanswered = self->pending > 0 ? (uint64_t)self->pending : 0;
-    self->left.undelivered = abandon(self);
+    self->left.undelivered += abandon(self);
     counter_add(&self->counters->dropped[DROP_SHUTDOWN], self->left.undelivered);
     part(self);
 }

@@ -14,4 +14,7 @@
 
 void ending_run(wire_t *self); // until all is delivered, or the route's deadline
 
+// The store, if it has one: when nobody is there any more.
+void ending_close_store(wire_t *self);
+
 #endif

@@ -33,6 +33,7 @@ typedef struct conn conn_t;
 typedef struct dialled dialled_t;
 typedef struct wport wport_t;
 typedef struct remember remember_t;
+typedef struct stored stored_t;
 typedef struct durable durable_t;
 typedef struct durables durables_t;
 typedef struct stranger stranger_t;
@@ -305,6 +306,7 @@ struct route {
     uint64_t spared_at; // its messages then
     int64_t patient_until_ms, room_since_ms;
 
+    stored_t *stored; // NULL: nothing goes over the disk
     bool made_room;   // a queue that was full takes messages again
     bool closing;     // its end: nobody gets what a peer leaves behind
     bool draining;    // clients are sent away as soon as they owe and are owed nothing; what nobody has room for is kept

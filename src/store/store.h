@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MPL-2.0
+// store.h - messages on disk, of one route: put in, committed, read in order, done.
+//
+// A thread of the store does all that touches the disk. Whoever owns a store calls
+// it from one thread, never waits, and hears of what was finished by a bell. A commit
+// takes what was put and said since the one before, all or nothing, and syncs it.
+//
+// A message has a sequence: the next number, never used again. It is read in that order
+// when it is committed, and is gone when it is done. What is said of a message (done,
+// tried) goes with the next commit:
+//
+//     store_put ... committed ... store_next, store_pass ... store_done
+//
+// A worker that must never get a message twice gets it when the commit that says "done"
+// is on the disk; one that says itself when it is done gets it when the commit that
+// counts the try is: when store_reached is what store_said was after saying so.
+//
+// All files are trusted for nothing: what is damaged is skipped, counted and kept aside.
+
+#ifndef ZB_STORE_H
+#define ZB_STORE_H
+
+#include "base/diag.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct store store_t;
+
+// --- opening and closing -----------------------------------------------------------
+
+typedef struct {
+    const char *folder;  // made if it is missing
+    uint64_t max_bytes;  // of its files
+    bool drop_oldest;    // when they are full; else nothing is taken
+    int64_t commit_ms;   // how long what was put may wait for more
+    int64_t dedupe_ms;   // how long an id is known; 0: ids are not kept
+} store_conf_t;
+
+// Where the bytes of messages lie. All are called in the owner's thread; a block that it holds stays where it is.
+typedef struct {
+    void *arg;
+    void *(*take)(void *arg, size_t size, uint8_t **data); // a block with one holder
+    void (*drop)(void *block);
+} store_memory_t;
+
+// Is there a library for it in this build?
+bool store_is_built(void);
+
+// OWNER is the route's name. NULL, with DIAG: the folder is not ours alone, or in use. The folder of a store that this
+// owner has still open in this process goes over to this one when the other is closed.
+store_t *store_open(const char *owner, const store_conf_t *conf, diag_t *diag, place_t place);
+
+// From now on its owner is the thread that calls: the disk is read, and the bell rings when it was.
+void store_begin(store_t *self, const store_memory_t *memory);
+
+// What was put and said is committed first, for at most WAIT_MS. Returns how many messages that were put are lost, because
+// the disk takes none. Also for one that was not begun. *SELF_P may be NULL.
+uint64_t store_close(store_t **self_p, int64_t wait_ms);
+
+// Limits may change while it runs: max_bytes, drop_oldest, commit_ms, dedupe_ms.
+void store_change(store_t *self, const store_conf_t *conf);
+
+// --- news --------------------------------------------------------------------------
+
+// Two descriptors to wait for input on. Whichever it is: store_hear.
+enum { STORE_FDS = 2 };
+int store_fd(const store_t *self, unsigned i);
+
+// Take over what the thread has finished, and give it what is due. There may be more to read (store_next) and room
+// (store_put) after it.
+void store_hear(store_t *self);
+
+// The owner has put and said what it had for now: what is due goes to the disk.
+void store_turn(store_t *self);
+void store_hurry(store_t *self); // the same, without waiting for more
+
+// --- putting in --------------------------------------------------------------------
+
+typedef enum {
+    STORE_TAKEN,     // it will be committed
+    STORE_KNOWN,     // its id was taken before: it is on the disk when *SEQUENCE is
+    STORE_NO_ROOM,   // not now: later, when the bell has rung
+    STORE_TOO_LARGE, // never
+} store_put_t;
+
+typedef struct {
+    const uint8_t *data; // its frames, as ZMTP 2.0 has them: as bytes they are the store's, their sense is not
+    size_t size;
+    uint64_t payload;    // bytes without the frames' heads, which come back
+    const void *who;     // whose ID it is, of WHO_SIZE bytes
+    size_t who_size;
+    const void *id;      // of the message; ID_SIZE 0: none
+    size_t id_size;
+    bool done;           // with the same commit, if nothing waits before it: see store_message_t
+    bool must;           // it is taken though there is no room, as the end of a route does
+} store_put_in_t;
+
+store_put_t store_put(store_t *self, const store_put_in_t *message, uint64_t *sequence);
+
+// Every message below this sequence is on the disk; the one that the next message gets.
+uint64_t store_committed(const store_t *self);
+uint64_t store_next_sequence(const store_t *self);
+
+// --- taking out --------------------------------------------------------------------
+
+typedef struct {
+    uint64_t sequence;
+    uint32_t tries; // that were counted before
+    bool done;      // it was put as done: it is given out now, or lost
+    const uint8_t *data;
+    size_t size;
+    uint64_t payload;
+    void *block; // where DATA lies; whoever wants to keep it beyond store_pass holds it
+} store_message_t;
+
+// The next one that is committed and not passed, in order of sequence. False: there is none now, or it is being read
+// from the disk.
+bool store_next(store_t *self, store_message_t *message);
+void store_pass(store_t *self); // the one that store_next has shown: never shown again in this process
+
+void store_done(store_t *self, uint64_t sequence);
+// At the end: it is not done after all, and comes after the next opening. False: it is not on the disk any more.
+bool store_undo(store_t *self, uint64_t sequence);
+void store_try(store_t *self, uint64_t sequence, uint32_t tries);  // it has been given out so often
+
+// How many times something was said so far, and how much of that is on the disk. While the disk is full what was said counts
+// as if it were, so that workers can go on: a crash then would forget it.
+uint64_t store_said(const store_t *self);
+uint64_t store_reached(const store_t *self);
+
+// Nothing is in it that was not passed: neither on the disk nor on its way there.
+bool store_is_passed(const store_t *self);
+
+// --- figures -----------------------------------------------------------------------
+
+typedef enum {
+    STORE_READY,
+    STORE_OPENING, // its files are being read
+    STORE_FULL,    // max_bytes is reached
+    STORE_NO_DISK, // the file system is full
+    STORE_FAILED,  // the disk refuses to write
+} store_state_t;
+
+const char *store_state_name(store_state_t state); // "ready", …
+const char *store_error(int error);
+
+enum { STORE_BUCKETS = 12 }; // of commit times: at most 0.25 ms, 0.5 ms, … and the rest
+int64_t store_bucket_ns(unsigned bucket); // INT64_MAX for the last
+
+typedef struct {
+    store_state_t state;
+    int error;             // of STORE_FAILED: store_error
+    uint64_t messages;     // not done
+    uint64_t bytes;        // of the files
+    int64_t oldest_ns;     // wall clock, when the oldest message that is not done was committed, about; 0: there is none
+    uint64_t corrupt;      // messages that were damaged, since it was opened
+    uint64_t expired;      // messages that were dropped because it was full
+    uint64_t commits[STORE_BUCKETS];
+    uint64_t commit_ns;    // of all of them
+    unsigned files, damaged_files;
+} store_figures_t;
+
+void store_figures(const store_t *self, store_figures_t *figures); // in the owner's thread
+
+#endif
