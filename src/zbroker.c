@@ -433,6 +433,8 @@ leave(daemon_t *self)
     estate_t estate = { 0 };
     text_t error = { 0 };
     service_reloading();
+    if (self->control)
+        control_end_taps(self->control); // while the routes still run: nobody waits for it
     log_flush();
     save(self, &estate);
     program_run(&estate.record, estate.fds, estate.count, &error);

@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from unittest import mock
 
 import zb
 
@@ -106,6 +107,7 @@ class Task:
         for name in ("home", "bin", "etc/zbroker", "run/zbroker"):
             os.makedirs(os.path.join(self.root, name))
         text = "\n".join("\n".join(block.lines) for block in blocks)
+        self.upgrades = "zbrokerctl upgrade" in text
         ports = sorted(set(PORT.findall(text)))
         self.ports = dict(zip(ports, zb.free_ports(len(ports))))
         self.file = zb.write(self.root + "/etc/zbroker.ini", EMPTY.format(root=self.root))
@@ -158,7 +160,13 @@ class Task:
             text = zb.read(os.path.join(zb.BUILDDIR, "systemd", "zbroker@.service"))
             assert re.search(r"^ExecStart=\S*/zbroker -c \S*/zbroker/%i\.ini$", text, re.M), text
             assert re.search(r"^RuntimeDirectory=zbroker-%i$", text, re.M), text
-        self.daemons[unit] = zb.Daemon(f"{self.root}/etc/zbroker/{instance}.ini" if instance else self.file)
+        file = f"{self.root}/etc/zbroker/{instance}.ini" if instance else self.file
+        with mock.patch.dict(os.environ, {"ZB_DAEMON": self.own_program()} if self.upgrades else {}):
+            self.daemons[unit] = zb.Daemon(file)
+
+    def own_program(self):
+        """A daemon is upgraded only where nobody else may write, which is not so of every build folder."""
+        return shutil.copy(zb.program("zbroker")[-1], self.root + "/zbroker")
 
     def systemctl(self, verb, unit):
         """What systemd does with the unit."""

@@ -214,6 +214,8 @@ class Batch:
         for _ in threads:
             client.send_multipart([b"", b"end"])
         for each in threads:
+            client.recv_multipart()
+        for each in threads:
             each.join()
         return self.above_ideal(took)
 

@@ -40,6 +40,12 @@ static const field_t fields[] = {
         "Messages that a route keeps for subscribers to come now.", true, OF_ROUTE(remembered_messages) },
     [FIELD_REMEMBERED_BYTES] = { "remembered_bytes", NULL, "zbroker_remembered_bytes",
         "Payload bytes of the messages that a route keeps for subscribers to come now.", true, OF_ROUTE(remembered_bytes) },
+    [FIELD_STORE_MESSAGES] = { "store_messages", NULL, "zbroker_store_messages",
+        "Messages that a route has on disk now.", true, OF_ROUTE(store.messages) },
+    [FIELD_STORE_BYTES] = { "store_bytes", NULL, "zbroker_store_bytes",
+        "Bytes of the files of a route's store.", true, OF_ROUTE(store.bytes) },
+    [FIELD_STORE_CORRUPT] = { "store_corrupt", NULL, "zbroker_store_corrupt_total",
+        "Messages of a store that were damaged, and skipped.", false, OF_ROUTE(store.corrupt) },
 };
 // clang-format on
 

@@ -557,10 +557,10 @@ function showClients(row, route) {
 function showTopics(row, route) {
   const { topics, topicsTitle, topicSection } = detail.parts, list = route.topics || [], all = route.subscriptions;
   topicSection.hidden = !route.ingress && !list.length && route.type !== 'forwarder';
-  const kept = route.remembered_messages ? `; ${route.remembered_messages} messages, ${bytes(route.remembered_bytes)}, remembered` : '';
-  setText(topicsTitle, (all > list.length ? `${list.length} of ${all}` : String(all)) + kept);
-  row.when('topics', list, topics, () => list.length ? list.map(topic => make('li', { class: topic ? 'mono' : 'mono all' }, topic || 'everything'))
-    : [make('li', { class: 'quiet' }, 'No subscriptions.')]);
+  setText(topicsTitle, all > list.length ? `${list.length} of ${all}` : String(all));
+  const kept = route.remembered_messages ? [`${route.remembered_messages} messages remembered, ${bytes(route.remembered_bytes)}`] : [];
+  row.when('topics', [list, kept], topics, () => [...(list.length ? list.map(topic => make('li', { class: topic ? 'mono' : 'mono all' }, topic || 'everything'))
+    : [make('li', { class: 'quiet' }, 'No subscriptions.')]), ...kept.map(text => make('li', { class: 'quiet' }, text))]);
 }
 
 function showDrops(row, route) {
