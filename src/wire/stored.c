@@ -685,6 +685,7 @@ stored_close(wire_t *wire, int64_t wait_ms)
         loop_forget(&wire->loop, self->timer);
         count(self);
     }
+    port_write_all(wire); // the port of its own is among those that have something to write
     uint64_t lost = store_close(&self->store, wait_ms);
     close(self->timer);
     free(self->runs);
