@@ -112,7 +112,9 @@ is_soon(int64_t ms) // 0: never
 static bool
 is_short(const wport_t *port)
 {
-    return port->unnamed > 0 || is_soon(port->heartbeat_ms) || is_soon(port->conf->stall_timeout_ms);
+    bool has_jobs = port->side == SIDE_WORKER_ACK && port->count > 0;
+    return port->unnamed > 0 || is_soon(port->heartbeat_ms) || is_soon(port->conf->stall_timeout_ms)
+           || (has_jobs && is_soon(port->wire->conf->ack_timeout_ms));
 }
 
 static void

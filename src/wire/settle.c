@@ -31,11 +31,14 @@ is_silent(const conn_t *conn)
     return conn->cut == CUT_HEARTBEAT || conn->cut == CUT_STALLED;
 }
 
-// What is under way is called back.
+// What is under way is called back. At the end of a route it is left to the kernel, and may arrive though it counts as
+// lost: a reset would take from the peer what its system has and it has not read.
 static void
 call_back(const conn_t *conn)
 {
     struct linger at_once = { .l_onoff = 1 };
+    if (conn->wire->hurries)
+        return;
     setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 

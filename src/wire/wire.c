@@ -21,8 +21,8 @@
 #include "wire/round.h"
 #include "wire/services.h"
 #include "wire/settle.h"
-#include "wire/strangers.h"
 #include "wire/stored.h"
+#include "wire/strangers.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -45,6 +45,7 @@ static void
 connect_sides(wire_t *self)
 {
     wport_t *frontend = &self->ports[SIDE_FRONTEND], *backend = &self->ports[SIDE_BACKEND], *ingress = &self->ports[SIDE_INGRESS];
+    wport_t *acks = &self->ports[SIDE_ACK];
     if (self->conf->flow & FLOW_DOWN)
         frontend->to = backend;
     if (self->conf->flow & FLOW_UP)
@@ -52,7 +53,10 @@ connect_sides(wire_t *self)
     if (ingress->socktype)
         ingress->to = backend;
     frontend->input = frontend->to != NULL;
+    if (acks->socktype)
+        acks->to = backend; // whose room they wait for
     ingress->input = ingress->to != NULL;
+    acks->input = acks->to != NULL;
     backend->input = backend->to && frontend->conf->type != ZMQ_ROUTER && backend->conf->type != ZMQ_XPUB;
 }
 
@@ -196,6 +200,7 @@ obey(wire_t *self)
     obey_mode(self);
     hear_guard(self);
     observe_sweep(self);
+    stored_hear_others(self);
     serve_call(self);
 }
 
