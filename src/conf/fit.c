@@ -26,13 +26,22 @@ types_of(const check_t *self, size_t layer)
     return types;
 }
 
+static bool
+fits_a_side(const check_t *self, size_t layer, size_t attribute)
+{
+    for (size_t i = 0; i < SIDES; i++)
+        if ((layer == ANY_SIDE || layer == i) && self->route->sides[i].type >= 0 && attribute_fits(attribute, self->route, i))
+            return true;
+    return false;
+}
+
 // A SIDE_key has to fit that side; a key without a side has to fit one at least.
 static void
 fit_key(const check_t *self, size_t layer, size_t attribute)
 {
     const given_slot_t *slot = &self->own->side[layer][attribute];
     uint32_t fits = attribute_sockets(attribute, self->route->engine), have = types_of(self, layer);
-    if (!slot->count || !have || (have & fits))
+    if (!slot->count || !have || fits_a_side(self, layer, attribute))
         return;
     text_t wanted = { 0 }, present = { 0 };
     list_types(fits, &wanted);
@@ -60,14 +69,24 @@ fit_route_row(const route_conf_t *route, const key_row_t *row)
     return !row->sockets || (row->sockets & ON(backend) && (backend != ZMQ_DEALER || frontend == ZMQ_ROUTER));
 }
 
+// Which routes have a backend that ROW is for, in words.
+static const char *
+kinds_of(const key_row_t *row)
+{
+    if (row->sockets & ON(ZMQ_XPUB))
+        return "a streamer or a forwarder";
+    if (!(row->sockets & ON(ZMQ_PUSH)))
+        return "a queue";
+    return row->sockets & ON(ZMQ_DEALER) ? "a queue or a streamer" : "a streamer";
+}
+
 void
 fit_route_rows(const check_t *self)
 {
     const key_row_t *row;
     for (unsigned i = 0; (row = key_at(SCOPE_ROUTE, i)); i++)
         if (self->own->route[i].count && !fit_route_row(self->route, row))
-            complain_key(self, self->own->route[i].at[0].item, "is for a %s",
-                         !(row->sockets & ON(ZMQ_PUSH)) ? "queue" : row->sockets & ON(ZMQ_DEALER) ? "queue or a streamer" : "streamer or a forwarder");
+            complain_key(self, self->own->route[i].at[0].item, "is for %s", kinds_of(row));
     const given_t *dispatch = given_for_route(self, "dispatch");
     if (dispatch && dispatch->value.number == DISPATCH_READY && self->route->sides[SIDE_BACKEND].type == ZMQ_PUSH)
         complain_value(self, dispatch->item, "is for a queue: the workers of a streamer say nothing");
@@ -78,13 +97,17 @@ void
 fit_absent_side(const check_t *self, size_t which)
 {
     const route_conf_t *route = self->route;
-    bool possible = which != SIDE_INGRESS || route->pattern->ingress;
+    static const char *const only[SIDES] = {
+        [SIDE_INGRESS] = "only a forwarder has an ingress",
+        [SIDE_ACK] = "only a streamer has acknowledged producers",
+        [SIDE_WORKER_ACK] = "only a streamer has acknowledged workers",
+    };
+    bool possible = pattern_may_have(route->pattern, (side_t)which);
     for (size_t i = 0; i < ATTRIBUTES; i++) {
         const given_slot_t *slot = &self->own->side[which][i];
         for (size_t j = 0; j < slot->count; j++) {
             if (!possible)
-                complain_key(self, slot->at[j].item, "only a forwarder has an ingress, this is a %s",
-                             route->pattern->name);
+                complain_key(self, slot->at[j].item, "%s, this is a %s", only[which], route->pattern->name);
             else if (!endpoints_given(self, which))
                 complain_key(self, slot->at[j].item, "the route has no %s_bind or %s_connect", side_name((side_t)which),
                              side_name((side_t)which));

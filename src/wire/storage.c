@@ -14,7 +14,8 @@ storage_conf(const wire_t *wire)
     return (store_conf_t){ .folder = conf->store_dir,
                            .max_bytes = (uint64_t)conf->store_max,
                            .drop_oldest = conf->store_drops_oldest,
-                           .commit_ms = conf->store_commit_ms };
+                           .commit_ms = conf->store_commit_ms,
+                           .dedupe_ms = conf->dedupe_ms };
 }
 
 static void *
