@@ -407,6 +407,73 @@ def test_disable_keeps_what_is_stored_and_enable_brings_it_back():
         assert take(route.worker(), 100) == list(range(100))
 
 
+# --- forwarders ---------------------------------------------------------------------------------------------------------
+
+def contents(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+class Forwarder(Route):
+    def __init__(self, more):
+        self.folder = os.path.join(zb.folder(), "store")
+        super().__init__("forwarder", f"store = all\nstore_dir = {self.folder}\n{more}")
+        self.publisher = self.front(zmq.XPUB, sndhwm=0)
+        assert self.publisher.recv() == b"\1"
+
+    def publish(self, messages):
+        before = self.stats()["frontend"]["messages_received"]
+        for message in messages:
+            self.publisher.send(message)
+        zb.wait_until(lambda: self.stats()["frontend"]["messages_received"] == before + len(messages))
+
+    def shown(self):
+        with zb.Control(self.daemon) as control:
+            return control.json("show store r")["stores"][0]
+
+    def hears(self, topic):
+        subscriber = self.back(zmq.SUB, rcvhwm=0)
+        subscriber.subscribe(topic)
+        heard = []
+        while subscriber.poll(500 * zb.SLOW):
+            heard.append(subscriber.recv())
+        return heard
+
+    again = Streamer.again
+
+
+def test_last_values_survive_a_restart_and_a_kill():
+    for number in signal.SIGTERM, signal.SIGKILL:
+        with Forwarder("last_value = 100\ntopic_end = |\nstore_commit = 1ms") as route:
+            route.publish([b"%d|%d" % (topic, turn) for turn in range(400) for topic in range(20)])
+            zb.wait_until(lambda: 20 <= route.shown()["messages"] < 7000, what="that old values go")
+            route.publish([b"last|1"])
+            zb.wait_until(lambda: b"last|1" in b"".join(contents(path) for path in glob.glob(route.folder + "/*.mdb")), what="the last value on the disk")
+            route.again(number)
+            heard = route.hears(b"")
+            assert sorted(heard) == sorted([b"%d|399" % topic for topic in range(20)] + [b"last|1"]), (number, len(heard), heard[:30])
+
+
+def test_values_that_were_cleared_do_not_come_back():
+    with Forwarder("last_value = 100\nstore_commit = 1ms") as route:
+        route.publish([b"a", b"b", b"c"])
+        zb.wait_until(lambda: route.shown()["messages"] == 3)
+        assert route.daemon.ctl("clear", "values", "r", "b").returncode == 0
+        zb.wait_until(lambda: route.shown()["messages"] == 2, what="that the cleared value goes from the store")
+        route.again()
+        assert sorted(route.hears(b"")) == [b"a", b"c"]
+
+
+def test_history_survives_a_restart_and_a_kill():
+    for number in signal.SIGTERM, signal.SIGKILL:
+        with Forwarder("replay_messages = 100") as route:
+            route.publish([b"%05d" % i for i in range(1000)])
+            zb.wait_until(lambda: route.shown()["messages"] == 100, what="that all but the last hundred go")
+            route.again(number)
+            assert route.hears(b"") == [b"%05d" % i for i in range(900, 1000)], number
+            assert route.shown()["messages"] == 100
+
+
 # --- its folder and its keys --------------------------------------------------------------------------------------------
 
 def test_the_folder_is_ours_alone_and_made_if_it_is_missing():
@@ -446,7 +513,9 @@ def test_show_store_and_metrics_tell_what_is_there():
 
 def test_what_a_store_cannot_be_is_said():
     base = "[route r]\ntype = {}\nfrontend_bind = tcp://127.0.0.1:5570\nbackend_bind = tcp://127.0.0.1:5571\n{}\n"
-    for kind, more, words in (("queue", "store = all", "store: is for a streamer"),
+    for kind, more, words in (("queue", "store = all", "store: is for a streamer or a forwarder"),
+                              ("forwarder", "store = overflow\nlast_value = 1", "overflow is for a streamer"),
+                              ("forwarder", "store = all", "does nothing on a forwarder without last_value"),
                               ("streamer", "store = all\nengine = zmq", "store: needs engine = wire"),
                               ("streamer", "store_max = 2M", "store_max: does nothing without store"),
                               ("streamer", "store = all\nstore_max = 1k", "store_max"),

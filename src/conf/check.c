@@ -205,11 +205,19 @@ check_store(const check_t *self)
 {
     const route_conf_t *route = self->route;
     const given_t *store = given_for_route(self, "store");
-    bool wanted = route->store != KEEP_NOTHING;
-    if (wanted && !STORE_IS_BUILT)
-        complain_value(self, store->item, "this zbroker was built without LMDB");
-    if (wanted && route->sides[SIDE_FRONTEND].type != ZMQ_PULL)
-        complain_value(self, store->item, "needs a frontend of PULL");
+    bool wanted = route->store != KEEP_NOTHING, streams = route->sides[SIDE_BACKEND].type == ZMQ_PUSH;
+    const struct {
+        bool wrong;
+        const char *why;
+    } rules[] = {
+        { !STORE_IS_BUILT, "this zbroker was built without LMDB" },
+        { streams && route->sides[SIDE_FRONTEND].type != ZMQ_PULL, "needs a frontend of PULL" },
+        { !streams && route->store == KEEP_OVERFLOW, "overflow is for a streamer" },
+        { !streams && !route_conf_remembers(route), "does nothing on a forwarder without last_value or replay_…" },
+    };
+    for (size_t i = 0; i < COUNT(rules) && wanted; i++)
+        if (rules[i].wrong)
+            complain_value(self, store->item, "%s", rules[i].why);
     const key_row_t *row;
     for (unsigned i = 0; !wanted && !given_has(self, "store") && (row = key_at(SCOPE_ROUTE, i)); i++)
         if (row->flags & KEY_OF_STORE && self->own->route[i].count && fit_route_row(route, row))

@@ -52,7 +52,7 @@ static const key_word_t mechanisms[] = {
 #define SIDE(member) FIELD(side_conf_t, member)
 #define BY_HAND 0, 0
 #define TEXT_MAX 4000 // with any key before it still a line
-#define STREAMS ON(ZMQ_PUSH)
+#define STREAMS (ON(ZMQ_PUSH) | SUBSCRIBED)
 #define SUBSCRIBED (ON(ZMQ_XPUB) | ON(ZMQ_PUB))
 #define KNOWS_TOPICS (ON(ZMQ_XSUB) | ON(ZMQ_SUB) | ON(ZMQ_PULL) | ON(ZMQ_XPUB)) // by message, or by subscription
 

@@ -569,6 +569,7 @@ store_next(store_t *self, store_message_t *message)
                                       .data = batch->data + entry->at,
                                       .size = entry->size,
                                       .payload = entry->size - entry->heads,
+                                      .wall_ns = batch->head.wall_ns,
                                       .block = batch->block };
         return true;
     }

@@ -112,6 +112,7 @@ typedef struct {
     const uint8_t *data;
     size_t size;
     uint64_t payload;
+    int64_t wall_ns; // when it was committed, about
     void *block; // where DATA lies; whoever wants to keep it beyond store_pass holds it
 } store_message_t;
 

@@ -2,6 +2,7 @@
 #include "wire/ending.h"
 
 #include "base/clock.h"
+#include "wire/archive.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
 #include "wire/doors.h"
@@ -255,6 +256,7 @@ time_left_ms(const wire_t *self)
 void
 ending_close_store(wire_t *self)
 {
+    archive_close(self, time_left_ms(self));
     uint64_t lost = stored_close(self, time_left_ms(self));
     self->left.undelivered += lost;
     counter_add(&self->counters->dropped[DROP_SHUTDOWN], lost);

@@ -6,6 +6,7 @@
 #include "base/idset.h"
 #include "base/mem.h"
 #include "flow/luggage.h"
+#include "wire/archive.h"
 #include "flow/memory.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
@@ -260,6 +261,7 @@ save_in_thread(wire_t *self, void *arg)
     end_broken(self);
     stored_settle(self, STORE_MS);
     stored_close(self, STORE_MS);
+    archive_close(self, STORE_MS);
     record_number(to, TAG_FORMAT, LUGGAGE_FORMAT);
     record_number(to, TAG_PENDING, (uint64_t)self->pending);
     record_number(to, TAG_MODE, (uint64_t)atomic_load(&self->mode));
@@ -321,8 +323,10 @@ static void
 restore_kept(wport_t *port, record_fields_t from)
 {
     record_field_t field;
-    if (port->remembered && record_find(from, TAG_REMEMBERED, &field))
+    if (port->remembered && !archive_has_any(port->wire) && record_find(from, TAG_REMEMBERED, &field)) {
         remember_restore(port->remembered, record_inside(&field));
+        archive_write(port->wire);
+    }
     if (!record_find(from, TAG_AWAY, &field))
         return;
     uint64_t messages = durables_restore(port->durables, record_inside(&field));

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "flow/memory.h"
+#include "wire/archive.h"
 #include "wire/conn.h"
 #include "wire/history.h"
 #include "wire/keptrecord.h"
@@ -75,6 +76,30 @@ remember_put(remember_t *self, const piece_t *piece)
     kept_t kept = remember_kept(self->wire, piece);
     self->keeper->put(self->kept, &kept);
     write_counters(self);
+    if (self->wire->archive)
+        archive_put(self->wire->archive, piece);
+}
+
+void
+remember_again(remember_t *self, const piece_t *piece, int64_t since_ms)
+{
+    kept_t kept = remember_kept(self->wire, piece);
+    kept.since_ms = since_ms;
+    self->keeper->put(self->kept, &kept);
+    self->keeper->expire(self->kept, self->wire->now_ms);
+    write_counters(self);
+}
+
+void
+remember_each(const remember_t *self, kept_fn *fn, void *arg)
+{
+    self->keeper->each(self->kept, fn, arg);
+}
+
+kept_total_t
+remember_total(const remember_t *self)
+{
+    return self->keeper->total(self->kept);
 }
 
 // --- handing over --------------------------------------------------------------------
@@ -254,6 +279,7 @@ clear(wire_t *wire, void *arg)
     self->keeper->clear(self->kept, bytes_in(clearing->prefix));
     clearing->cleared = before - self->keeper->total(self->kept).messages;
     write_counters(self);
+    archive_write(wire);
     return 0;
 }
 

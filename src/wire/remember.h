@@ -36,6 +36,11 @@ void remember_bring(remember_t *self, conn_t *conn, bytes_t prefix, remember_new
 void remember_save(const remember_t *self, record_t *to);
 void remember_restore(remember_t *self, record_fields_t from);
 
+// PIECE, which was published at SINCE_MS, before this route was there.
+void remember_again(remember_t *self, const piece_t *piece, int64_t since_ms);
+void remember_each(const remember_t *self, kept_fn *fn, void *arg); // in the order in which they were published
+kept_total_t remember_total(const remember_t *self);
+
 void remember_tick(remember_t *self); // memory is short, or messages are too old
 
 // Of the engine's record.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "wire/sides.h"
 
+#include "wire/archive.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
 #include "wire/doors.h"
@@ -240,6 +241,7 @@ change_in_thread(wire_t *self, void *arg)
     int rc = 0;
     self->conf = change->conf;
     stored_configure(self);
+    archive_configure(self);
     for (side_t side = 0; side < SIDES; side++)
         rc |= change_side(self, side, &had->sides[side], change);
     return rc;

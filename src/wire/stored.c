@@ -2,7 +2,6 @@
 #include "wire/stored.h"
 
 #include "base/clock.h"
-#include "base/event.h"
 #include "base/mem.h"
 #include "store/store.h"
 #include "wire/acks.h"
@@ -11,6 +10,7 @@
 #include "wire/output.h"
 #include "wire/port.h"
 #include "wire/pump.h"
+#include "wire/storage.h"
 #include "wire/workers.h"
 
 #include <poll.h>
@@ -34,8 +34,6 @@ typedef struct {
     uint64_t first; // sequence
     uint64_t said;
 } run_t;
-
-_Static_assert(STORE_BUCKETS == COMMIT_BUCKETS, "commits are counted as the store counts them");
 
 #define NOT_SAID UINT64_MAX // yet: in the middle of it
 
@@ -372,49 +370,9 @@ static const socktype_t socktype_stored = { .type = -1, .give = take, .pump = pu
 // --- news --------------------------------------------------------------------------------
 
 static void
-say_state(const stored_t *self, const store_figures_t *now)
-{
-    const char *route = self->port.wire->name;
-    const char *const reasons[] = { [STORE_FULL] = "store_max is reached",
-                                    [STORE_NO_DISK] = "its file system is full",
-                                    [STORE_FAILED] = store_error(now->error) };
-    if (self->counted.state == STORE_OPENING && now->state != STORE_OPENING)
-        log_event(EVENT_STORE_OPENED, EVENT_TEXT("route", route), EVENT_TEXT("folder", self->port.wire->conf->store_dir),
-                  EVENT_NUMBER("messages", now->messages), EVENT_NUMBER("bytes", now->bytes));
-    if (now->state >= STORE_FULL)
-        log_event(EVENT_STORE_STOPPED, EVENT_TEXT("route", route), EVENT_PROSE("reason", reasons[now->state]));
-    else if (self->counted.state >= STORE_FULL)
-        log_event(EVENT_STORE_ROOM, EVENT_TEXT("route", route));
-}
-
-static void
-say_news(const stored_t *self, const store_figures_t *now)
-{
-    if (now->state != self->counted.state)
-        say_state(self, now);
-    if (now->corrupt > self->counted.corrupt)
-        log_event(EVENT_STORE_DAMAGED, EVENT_TEXT("route", self->port.wire->name),
-                  EVENT_NUMBER("messages", now->corrupt - self->counted.corrupt));
-}
-
-static void
 count(stored_t *self)
 {
-    store_figures_t now;
-    counters_t *counters = self->port.wire->counters;
-    store_figures(self->store, &now);
-    say_news(self, &now);
-    counter_set(&counters->store.state, now.state);
-    counter_set(&counters->store.messages, now.messages);
-    counter_set(&counters->store.bytes, now.bytes);
-    counter_set(&counters->store.files, now.files);
-    counter_set(&counters->store.oldest_ns, (uint64_t)now.oldest_ns);
-    counter_add(&counters->store.corrupt, now.corrupt - self->counted.corrupt);
-    counter_add(&counters->store.commit_ns, now.commit_ns - self->counted.commit_ns);
-    counter_add(&counters->dropped[DROP_EXPIRED], now.expired - self->counted.expired);
-    for (unsigned i = 0; i < STORE_BUCKETS; i++)
-        counter_add(&counters->store.commits[i], now.commits[i] - self->counted.commits[i]);
-    self->counted = now;
+    storage_tell(self->port.wire, self->store, &self->counted);
 }
 
 // What was said and put by the sides that speak with the store themselves.
@@ -492,23 +450,12 @@ stored_made_room(wire_t *wire)
 
 // --- life ----------------------------------------------------------------------------------
 
-static store_conf_t
-conf_of(const wire_t *wire)
-{
-    const route_conf_t *conf = wire->conf;
-    return (store_conf_t){ .folder = conf->store_dir,
-                           .max_bytes = (uint64_t)conf->store_max,
-                           .drop_oldest = conf->store_drops_oldest,
-                           .commit_ms = conf->store_commit_ms,
-                           .dedupe_ms = conf->dedupe_ms };
-}
-
 int
 stored_open(wire_t *wire, diag_t *diag)
 {
     wport_t *frontend = &wire->ports[SIDE_FRONTEND];
-    store_conf_t conf = conf_of(wire);
-    if (wire->conf->store == KEEP_NOTHING)
+    store_conf_t conf = storage_conf(wire);
+    if (wire->conf->store == KEEP_NOTHING || wire->conf->sides[SIDE_BACKEND].type != ZMQ_PUSH)
         return 0;
     store_t *store = store_open(wire->name, &conf, diag, wire->conf->place);
     if (!store)
@@ -527,20 +474,6 @@ stored_open(wire_t *wire, diag_t *diag)
     return 0;
 }
 
-static void *
-take_block(void *arg, size_t size, uint8_t **data)
-{
-    chunk_t *chunk = chunk_new(arg, size);
-    *data = chunk->data;
-    return chunk;
-}
-
-static void
-drop_block(void *block)
-{
-    chunk_drop(block);
-}
-
 static void
 watch(stored_t *self, news_t *news, int fd, void (*ready)(watched_t *watched, uint32_t events))
 {
@@ -552,7 +485,7 @@ void
 stored_begin(wire_t *wire)
 {
     stored_t *self = wire->stored;
-    const store_memory_t memory = { &wire->pool, take_block, drop_block };
+    const store_memory_t memory = storage_memory(wire);
     if (!self)
         return;
     store_begin(self->store, &memory);
@@ -589,7 +522,7 @@ stored_deadletters(const wire_t *wire)
 void
 stored_configure(wire_t *wire)
 {
-    store_conf_t conf = conf_of(wire);
+    store_conf_t conf = storage_conf(wire);
     if (wire->stored)
         store_change(wire->stored->store, &conf);
 }

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "flow/luggage.h"
 #include "wire/sides.h"
+#include "wire/archive.h"
 #include "wire/clients.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
@@ -67,7 +68,7 @@ open_ports(wire_t *self, listeners_t *listeners, diag_t *diag)
         if (self->conf->sides[side].type != -1 && port_open(&self->ports[side], self, side, diag) == -1)
             return -1;
     connect_sides(self);
-    if (stored_open(self, diag) == -1)
+    if (stored_open(self, diag) == -1 || archive_open(self, diag) == -1)
         return -1;
     for (side_t side = 0; side < SIDES; side++)
         if (self->ports[side].socktype)
@@ -93,6 +94,7 @@ static void
 free_route(wire_t *self)
 {
     stored_close(self, 0);
+    archive_close(self, 0);
     observe_close(self);
     luggage_drop(&self->luggage);
     for (side_t side = 0; side < SIDES; side++)
@@ -229,6 +231,7 @@ begin(wire_t *self)
                       EVENT_PROSE("reason", strerror(errno)));
     }
     stored_begin(self);
+    archive_begin(self);
     hear_guard(self);
     for (side_t side = 0; side < SIDES; side++)
         if (self->ports[side].socktype) {
