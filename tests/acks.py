@@ -3,7 +3,9 @@
 
 Producers and workers are plain sockets of ZeroMQ; zbroker-protocols(7) is what they go by."""
 
+import json
 import os
+import select
 import signal
 import threading
 import time
@@ -617,6 +619,36 @@ def test_keys_change_while_workers_have_messages():
         assert "(live)" in answer and "re-created" not in answer, answer
         assert job_of(other)[1:] == (2, b"one")
         jobs.wait("jobs", timeout=2, expired=1, outstanding=0)
+
+
+def test_a_draining_route_takes_nothing_in_and_workers_go_on():
+    with Jobs() as jobs:
+        jobs.put(b"one", b"two")
+        assert jobs.daemon.ctl("drain", "jobs").returncode == 0
+        producer, worker = jobs.producer(), jobs.worker(zmq.DEALER)
+        producer.send_multipart([b"", b"three"])
+        ready(worker)
+        for body in (b"one", b"two"):
+            job, _, got = job_of(worker)
+            assert got == body
+            say(worker, b"done", job)
+        assert nothing(producer)
+        assert jobs.daemon.ctl("resume", "jobs").returncode == 0
+        assert producer.recv_multipart() == [b"", b"ok"] and job_of(worker)[2] == b"three"
+
+
+def test_those_who_look_on_see_what_is_taken_once():
+    with Jobs() as jobs, zb.Control(jobs.daemon) as control:
+        producer, number = jobs.producer(), 0
+        control.socket.sendall(b"tap jobs count 2 format json\n")
+        while not select.select([control.socket], [], [], 0)[0]:
+            number += 1
+            for _ in range(2):
+                assert ask(producer, b"id %d" % number, b"body %d" % number) == b"ok"
+        assert ask(producer, b"last", b"body") == b"ok"
+        seen = [json.loads(control.file.readline()) for _ in range(2)]
+        assert [each["side"] for each in seen] == ["ack"] * 2 and all(len(each["frames"]) == 1 for each in seen), seen
+        assert seen[0]["frames"] != seen[1]["frames"], seen
 
 
 def test_a_paused_route_gives_no_message_and_judges_no_time():
