@@ -53,7 +53,7 @@ public class Client {
     private static void publish(long count) throws InterruptedException {
         for (long i = 0;; i = (i + 1) % count) {
             send(i);
-            Thread.sleep(0, 100000);
+            Thread.sleep(1);
         }
     }
 

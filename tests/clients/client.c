@@ -105,7 +105,7 @@ publish(void *socket, long count)
 {
     for (long i = 0;; i = (i + 1) % count) {
         send_number(socket, i);
-        nanosleep(&(struct timespec){ 0, 100000 }, NULL);
+        nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
     }
 }
 

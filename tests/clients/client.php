@@ -53,7 +53,7 @@ for ($i = 0; $i < $count || $kind === 'pub'; $i++) {
     if (in_array($kind, ['push', 'pub', 'req', 'pair', 'dealer']))
         $send($i % $count);
     if ($kind === 'pub')
-        usleep(100);
+        usleep(1000);
     elseif ($kind === 'rep' || $kind === 'mirror')
         $send(2 * receive($socket, []));
     elseif ($kind !== 'push')

@@ -50,7 +50,7 @@ $socket->subscribe('') if $kind eq 'sub';
 $socket->connect($endpoint);
 for (my $i = 0; $kind eq 'pub'; $i = ($i + 1) % $count) {
     send_number($i);
-    usleep(100);
+    usleep(1000);
 }
 $turns{$kind}->($_) for 0 .. $count - 1;
 $socket->close();

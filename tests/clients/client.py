@@ -40,7 +40,7 @@ def consume(socket, count):
 def publish(socket, count):
     for i in itertools.cycle(range(count)):
         send(socket, i)
-        time.sleep(0.0001)
+        time.sleep(0.001)
 
 
 def follow(socket, count):

@@ -43,7 +43,7 @@ end
 def publish(socket, count)
   (0...count).cycle do |number|
     send_number(socket, number, [])
-    sleep 0.0001
+    sleep 0.001
   end
 end
 
