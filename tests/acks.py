@@ -3,7 +3,9 @@
 
 Producers and workers are plain sockets of ZeroMQ; zbroker-protocols(7) is what they go by."""
 
+import json
 import os
+import select
 import signal
 import threading
 import time
@@ -413,6 +415,50 @@ def test_who_may_not_publish_is_refused_and_who_may_not_read_gets_nothing():
         assert [job_of(worker)[2] for _ in range(3)] == [b"secret|0", b"secret|1", b"secret|2"]
 
 
+# --- what is too much ------------------------------------------------------------------------------------------------------
+
+def test_a_full_store_answers_when_there_is_room():
+    with Jobs("store_max = 1M") as jobs:
+        producer, body = jobs.producer(zmq.DEALER), os.urandom(50000)
+        for number in range(40):
+            producer.send_multipart([b"", b"%d" % number, body])
+        answered = [producer.recv_multipart()]
+        while producer.poll(1500):
+            answered.append(producer.recv_multipart())
+        assert 0 < len(answered) < 40, len(answered)
+        print(f"# {len(answered)} answered before the store was full")
+        worker = jobs.worker(zmq.DEALER)
+        ready(worker, 100)
+        for _ in range(40):
+            job, tries, got = job_of(worker)
+            assert (tries, got) == (1, body)
+            say(worker, b"done", job)
+        while len(answered) < 40:
+            answered.append(producer.recv_multipart())
+        assert answered == [[b"", b"%d" % number, b"ok"] for number in range(40)]
+        jobs.wait("jobs", done=40, outstanding=0)
+
+
+def test_a_worker_gets_no_more_than_a_thousand_and_nonsense_does_no_harm():
+    with Jobs() as jobs:
+        producer = jobs.producer(zmq.DEALER)
+        for number in range(1200):
+            producer.send_multipart([b"", b"", b"%d" % number])
+        for _ in range(1200):
+            assert producer.recv_multipart()[-1] == b"ok"
+        greedy = jobs.worker(zmq.DEALER, rcvhwm=0)
+        ready(greedy, 10 ** 30)
+        jobs.wait("jobs", outstanding=1000)
+        nonsense = jobs.worker(zmq.DEALER)
+        for frames in ([b"ready"], [b""], [b"", b""], [b"", b"ready", b"-1"], [b"", b"done", b"x" * 100000], [b"x" * 600, b"", b"ready"],
+                       [b"", b"reject"], [b"", b"ready", b"1", b"1"]):
+            nonsense.send_multipart(frames)
+        jobs.wait("jobs", refused=8)
+        assert nothing(nonsense) and jobs.daemon.running()
+        ready(nonsense)
+        assert job_of(nonsense)[1] == 1
+
+
 # --- the end of the broker ------------------------------------------------------------------------------------------------
 
 def test_an_id_that_was_ok_before_a_crash_is_known_after_it():
@@ -573,6 +619,36 @@ def test_keys_change_while_workers_have_messages():
         assert "(live)" in answer and "re-created" not in answer, answer
         assert job_of(other)[1:] == (2, b"one")
         jobs.wait("jobs", timeout=2, expired=1, outstanding=0)
+
+
+def test_a_draining_route_takes_nothing_in_and_workers_go_on():
+    with Jobs() as jobs:
+        jobs.put(b"one", b"two")
+        assert jobs.daemon.ctl("drain", "jobs").returncode == 0
+        producer, worker = jobs.producer(), jobs.worker(zmq.DEALER)
+        producer.send_multipart([b"", b"three"])
+        ready(worker)
+        for body in (b"one", b"two"):
+            job, _, got = job_of(worker)
+            assert got == body
+            say(worker, b"done", job)
+        assert nothing(producer)
+        assert jobs.daemon.ctl("resume", "jobs").returncode == 0
+        assert producer.recv_multipart() == [b"", b"ok"] and job_of(worker)[2] == b"three"
+
+
+def test_those_who_look_on_see_what_is_taken_once():
+    with Jobs() as jobs, zb.Control(jobs.daemon) as control:
+        producer, number = jobs.producer(), 0
+        control.socket.sendall(b"tap jobs count 2 format json\n")
+        while not select.select([control.socket], [], [], 0)[0]:
+            number += 1
+            for _ in range(2):
+                assert ask(producer, b"id %d" % number, b"body %d" % number) == b"ok"
+        assert ask(producer, b"last", b"body") == b"ok"
+        seen = [json.loads(control.file.readline()) for _ in range(2)]
+        assert [each["side"] for each in seen] == ["ack"] * 2 and all(len(each["frames"]) == 1 for each in seen), seen
+        assert seen[0]["frames"] != seen[1]["frames"], seen
 
 
 def test_a_paused_route_gives_no_message_and_judges_no_time():

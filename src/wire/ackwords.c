@@ -90,7 +90,7 @@ ack_request_read(const uint8_t *frames, size_t size, ack_request_t *request)
         return false;
     request->body = (size_t)(from.at - frames);
     request->payload = ack_payload(frames, request->body);
-    request->is_right = from.more && id.size <= ACK_ID_MOST;
+    request->is_right = from.more && from.left > 0 && id.size <= ACK_ID_MOST;
     if (id.size > ACK_ID_MOST)
         return true;
     request->id = id.at;
