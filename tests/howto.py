@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from unittest import mock
 
 import zb
 
@@ -103,9 +104,10 @@ class Task:
     def __init__(self, blocks):
         self.blocks, self.root, self.has_background = blocks, zb.folder(), False
         self.home, self.bin = self.root + "/home", self.root + "/bin"
-        for name in ("home", "bin", "etc/zbroker", "run/zbroker"):
+        for name in ("home", "bin", "etc/zbroker", "run/zbroker", "var/lib/zbroker"):
             os.makedirs(os.path.join(self.root, name))
         text = "\n".join("\n".join(block.lines) for block in blocks)
+        self.upgrades = "zbrokerctl upgrade" in text
         ports = sorted(set(PORT.findall(text)))
         self.ports = dict(zip(ports, zb.free_ports(len(ports))))
         self.file = zb.write(self.root + "/etc/zbroker.ini", EMPTY.format(root=self.root))
@@ -126,7 +128,7 @@ class Task:
 
     def fit(self, text):
         """TEXT with the places of this task."""
-        text = text.replace("@sysconfdir@", self.root + "/etc").replace("@runstatedir@", self.root + "/run")
+        text = text.replace("@sysconfdir@", self.root + "/etc").replace("@localstatedir@", self.root + "/var").replace("@runstatedir@", self.root + "/run")
         text = re.sub(r"(?<![\w.-])/(etc|run)/zbroker\b", self.root + r"/\1/zbroker", text).replace("ipc_group = workers", f"ipc_group = {GROUP}")
         text = re.sub(r"\b[a-z]+\.example\.(?:com|net|org)\b|(?<=tcp://)(?:\*|0\.0\.0\.0)(?=:)", "127.0.0.1", text)
         return PORT.sub(lambda found: str(self.ports.get(found.group(1), found.group(1))), text)
@@ -158,7 +160,13 @@ class Task:
             text = zb.read(os.path.join(zb.BUILDDIR, "systemd", "zbroker@.service"))
             assert re.search(r"^ExecStart=\S*/zbroker -c \S*/zbroker/%i\.ini$", text, re.M), text
             assert re.search(r"^RuntimeDirectory=zbroker-%i$", text, re.M), text
-        self.daemons[unit] = zb.Daemon(f"{self.root}/etc/zbroker/{instance}.ini" if instance else self.file)
+        file = f"{self.root}/etc/zbroker/{instance}.ini" if instance else self.file
+        with mock.patch.dict(os.environ, {"ZB_DAEMON": self.own_program()} if self.upgrades else {}):
+            self.daemons[unit] = zb.Daemon(file)
+
+    def own_program(self):
+        """A daemon is upgraded only where nobody else may write, which is not so of every build folder."""
+        return shutil.copy(zb.program("zbroker")[-1], self.root + "/zbroker")
 
     def systemctl(self, verb, unit):
         """What systemd does with the unit."""
@@ -301,7 +309,7 @@ def test_socket_unit_opens_what_the_route_binds():
     assert re.findall(r"^ListenStream=(\S*)$", unit, re.M)[0] == "", "the unit's own address has to go"
 
 
-PAGES = {"zbroker-keygen.1": 1, "zbroker-acl.5": 1, "zbroker-howto.7": 15}
+PAGES = {"zbroker-keygen.1": 1, "zbroker-acl.5": 1, "zbroker-howto.7": 15, "zbroker-protocols.7": 5}
 
 
 def test_every_task_is_found():

@@ -15,6 +15,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 
@@ -26,6 +27,7 @@ from load import WAIT, Sender, Taker, hand_over_under_load, running
 UPGRADES = int(os.environ.get("ZB_UPGRADES", "10"))
 CONNECTIONS = int(os.environ.get("ZB_CONNECTIONS", "100"))  # that do nothing but stay
 LOAD = int(os.environ.get("ZB_LOAD", "100000"))             # messages of the processes that load all kinds of routes
+RATE = int(os.environ.get("ZB_RATE", "40000"))              # and how many a second
 DONE = re.compile(r"upgraded: \S+ -> \S+, \d+ routes?, \d+ connections? kept")
 
 
@@ -110,6 +112,14 @@ backend_bind = {back if isinstance(back, str) else f"tcp://127.0.0.1:{back}"}
 
 # --- under load -------------------------------------------------------------------------------------------------------
 
+def meet(sender, taker):
+    """A publisher knows its subscriber."""
+    zb.wait_until(lambda: [sender(), taker()] and taker.count > 0)
+    while taker.socket.poll(100):
+        taker.socket.recv_multipart()
+    taker.next[sender.number], taker.wrong = sender.sent, []
+
+
 @zb.limit(120)
 def test_every_kind_of_route_goes_on():
     ports = zb.free_ports(12)
@@ -129,11 +139,8 @@ def test_every_kind_of_route_goes_on():
         zb.wait_until(lambda: house.connections() == 12)
         zb.wait_until(lambda: all(client["subscriptions"] == 1 for client in house.control.json("show clients")["clients"]
                                   if client["route"].startswith("forwarder") and client["side"] == "backend"))
-        for sender, taker in zip(senders, takers):  # a publisher knows its subscriber
-            zb.wait_until(lambda: [sender(), taker()] and taker.count > 0)
-            while taker.socket.poll(100):
-                taker.socket.recv_multipart()
-            taker.next[sender.number], taker.wrong = sender.sent, []
+        for sender, taker in zip(senders, takers):
+            meet(sender, taker)
         pid = house.daemon.pid
         hand_over_under_load(house, senders, takers, UPGRADES, house.upgrade)
         assert house.daemon.running() and int(open(f"/proc/{pid}/stat").read().split()[0]) == pid
@@ -175,22 +182,41 @@ def upgraded(house):
     return DONE.fullmatch(answer)
 
 
+PROBE = """
+import sys, time, zmq
+context = zmq.Context()
+push, pull = context.socket(zmq.PUSH), context.socket(zmq.PULL)
+push.connect(sys.argv[1])
+pull.connect(sys.argv[2])
+last = time.monotonic()
+while True:
+    push.send(b"x")
+    pull.recv()
+    now = time.monotonic()
+    print(now, now - last, flush=True)
+    last = now
+    time.sleep(0.001)
+"""
+
+
 class Probe:
-    """One message after the other, each when the one before has come: the longest gap since it was asked."""
+    """Sends one message after the other, each when the one before has come, in a process of its own."""
 
-    def __init__(self, push, pull):
-        self.push, self.pull, self.last, self.longest = push, pull, time.monotonic(), 0
+    def __init__(self, ports):
+        self.times = []
+        self.process = zb.spawn([sys.executable, "-c", PROBE] + [f"tcp://127.0.0.1:{port}" for port in ports], stdout=subprocess.PIPE, text=True)
+        threading.Thread(target=self.read, daemon=True).start()
 
-    def __call__(self):
-        self.push.send(b"x")
-        assert self.pull.recv() == b"x"
-        now = time.monotonic()
-        self.longest, self.last = max(self.longest, now - self.last), now
-        time.sleep(0.001)
+    def read(self):
+        for line in self.process.stdout:
+            self.times.append([float(word) for word in line.split()])
 
-    def pause(self):
-        longest, self.longest = self.longest, 0
-        return longest
+    def longest(self, begin, end):
+        """The longest time without a message that ended in between."""
+        zb.wait_until(lambda: self.times and self.times[-1][0] > end)
+        gap = max(gap for at, gap in self.times if begin < at)
+        self.times = self.times[-1:]
+        return gap
 
 
 def idle_peers(house, ports):
@@ -213,12 +239,13 @@ def test_nobody_notices_upgrades_under_the_load_of_all_kinds():
     limits = "frontend_rcvhwm = 0\nbackend_sndhwm = 0\nbackend_rcvhwm = 0\nfrontend_sndhwm = 0\n"
     custom = limits + "frontend_type = PULL\nbackend_type = PUSH\n"
     kinds = [("streamer", limits), ("forwarder", limits), ("queue", limits), ("pair", limits), ("custom", custom)]
+    remembers = "last_value = 1000\ndurable = yes\n"
     ports = {}
     ini = ""
     for kind, keys in kinds:
         for secured in ("", "curve"):
             ports[kind + secured] = zb.free_ports(2)
-            ini += route(kind + secured, kind, *ports[kind + secured], keys + (CURVE if secured else ""))
+            ini += route(kind + secured, kind, *ports[kind + secured], keys + (CURVE if secured else "") + (remembers if kind + secured == "forwardercurve" else ""))
     for each in ("probe", "idle1", "idle2", "idle3", "idle1curve", "idle2curve", "idle3curve"):
         ports[each] = zb.free_ports(2)
         kind = {"1": "streamer", "2": "forwarder", "3": "queue"}.get(each[4], "streamer")
@@ -230,7 +257,11 @@ def test_nobody_notices_upgrades_under_the_load_of_all_kinds():
         for kind, front, back in (("streamer", zmq.PUSH, zmq.PULL), ("custom", zmq.PUSH, zmq.PULL), ("pair", zmq.PAIR, zmq.PAIR)):
             takers.append(Taker(house.peer(back, ports[kind + "curve"][1], True, rcvhwm=0)))
             senders.append(Sender(house.peer(front, ports[kind + "curve"][0], True, sndhwm=0), len(senders), takers[-1], 300))
-        probe = Probe(house.peer(zmq.PUSH, ports["probe"][0]), house.peer(zmq.PULL, ports["probe"][1]))
+        takers.append(Taker(house.peer(zmq.SUB, ports["forwardercurve"][1], True, rcvhwm=0)))
+        takers[-1].socket.subscribe(b"")
+        senders.append(Sender(house.peer(zmq.PUB, ports["forwardercurve"][0], True, sndhwm=0), len(senders), takers[-1], 300))
+        meet(senders[-1], takers[-1])
+        probe = Probe(ports["probe"])
         worker, client = house.peer(zmq.REP, ports["queuecurve"][1], True), house.peer(zmq.REQ, ports["queuecurve"][0], True)
         answered = [0]
 
@@ -240,28 +271,27 @@ def test_nobody_notices_upgrades_under_the_load_of_all_kinds():
             assert client.recv() == b"%d" % answered[0]
             answered[0] += 1
         share = LOAD // 10
-        benches = [Bench(house, "streamer", "pushpull", ports["streamer"], 3 * share, 12000, "-p", "2", "-n", "2"),
-                   Bench(house, "forwarder", "pubsub", ports["forwarder"], 3 * share, 12000, "--nodrop"),
-                   Bench(house, "queue", "dealer", ports["queue"], share, 4000),
-                   Bench(house, "pair", "pair", ports["pair"], share, 4000),
-                   Bench(house, "custom", "pushpull", ports["custom"], 2 * share, 8000)]
+        benches = [Bench(house, "streamer", "pushpull", ports["streamer"], 3 * share, RATE * 3 // 10, "-p", "2", "-n", "2"),
+                   Bench(house, "forwarder", "pubsub", ports["forwarder"], 3 * share, RATE * 3 // 10, "--nodrop"),
+                   Bench(house, "queue", "dealer", ports["queue"], share, RATE // 10),
+                   Bench(house, "pair", "pair", ports["pair"], share, RATE // 10),
+                   Bench(house, "custom", "pushpull", ports["custom"], 2 * share, RATE * 2 // 10)]
         total = sum(each.messages for each in benches)
         pid, pauses, before = house.daemon.pid, [], None
         with running(*takers):
-            with running(probe, ask, *senders):
+            with running(ask, *senders):
                 for n in range(UPGRADES):
                     zb.wait_for_count(lambda: sum(each.moved() for each in benches), total * (n + 1) // (UPGRADES + 2), 60, "messages between upgrades")
-                    probe.pause()
+                    begin = time.monotonic()
                     zb.wait_until(lambda: upgraded(house), 60)
+                    pauses.append(probe.longest(begin, time.monotonic()))
                     ended = lost_connections(house)
                     for each in benches:
-                        if each.process.poll() is None:
+                        if each.moved() < each.messages:
                             each.upgrades += 1
                         else:
                             ended.pop(each.name)
                     assert not any(ended.values()), (n, ended)
-                    zb.wait_until(lambda: probe.last > time.monotonic() - 1)
-                    pauses.append(probe.pause())
                     before = before or (beside_connections(house), zb.rss(pid))
                 after = zb.rss(pid)
             for sender in senders:
@@ -371,6 +401,27 @@ def test_listeners_control_and_counters_stay():
         assert house.daemon.stop() == 0, house.daemon.log()[-2000:]
         left = sorted(name for name in os.listdir(house.folder) if name.startswith(("front", "back", "control")))
         assert left == [], left
+
+
+def test_taps_and_recordings_end_with_what_they_missed():
+    ports = zb.free_ports(2)
+    with House(route("s", "streamer", *ports)) as house:
+        push, pull = house.peer(zmq.PUSH, ports[0]), house.peer(zmq.PULL, ports[1])
+        file = f"{house.folder}/recording"
+        recorder = zb.spawn(zb.program("zbrokerctl") + ["-s", house.daemon.control, "record", "s", file], stdout=subprocess.PIPE, text=True)
+        tap = zb.Control(house.daemon)
+        tap.send("tap s")
+        sent = 0
+        while not os.path.exists(file) or not os.path.getsize(file):
+            push.send(b"x")
+            assert pull.recv() == b"x"
+            sent += 1
+        house.upgrade()
+        assert tap.answer().splitlines()[-1] == "missed 0"
+        assert "running" in tap.ask("show routes")  # the connection has gone over
+        assert recorder.communicate(timeout=20 * zb.SLOW)[0].endswith("missed 0\n") and recorder.returncode == 0
+        assert zb.read(file).endswith('{"missed":0}\n')
+        tap.close()
 
 
 def test_passwords_are_judged_again_and_stay_good():
@@ -727,6 +778,20 @@ def test_keys_of_what_is_remembered_change_without_forgetting():
             assert "re-created" in house.control.ask("reload")
             assert [each["topic"] for each in house.control.json("show values f")["values"]] == ["%d" % i for i in topics], keys
         assert house.disconnects() == 0
+
+
+def test_what_would_not_fit_into_memory_twice_is_not_handed_over():
+    limit = "[zbroker]\nmax_memory = 32M\n"
+    with Remembering("last_value = 10000") as house:
+        zb.write(house.daemon.file, limit + house.text("last_value = 10000"))
+        house.control.ask("reload")
+        assert house.pub.recv() == b"\1"
+        house.publish(*[[b"%d" % i, b"x" * 10000] for i in range(1000)])
+        assert "no room to hand them over" in house.control.ask("upgrade")
+        zb.write(house.daemon.file, limit + house.text("last_value = 9999"))
+        assert "re-created" in house.control.ask("reload")
+        zb.wait_until(lambda: house.disconnects() == 1)  # it drains, as all that cannot go over
+        assert house.control.json("show values f")["values"] == []
 
 
 def test_a_forwarder_begins_and_ends_to_remember_without_losing_a_peer():

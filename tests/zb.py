@@ -99,7 +99,7 @@ NOT_WIRE = re.compile(r"""^ \s* \w+ \s* = .* \b (inproc|pgm|epgm|norm|tipc|ws|ws
 
 
 # What engine zmq cannot.
-NOT_ZMQ = re.compile(r"^ (\w+_)? (acl|max_subscriptions|max_topic) \s* = \s* [^0\s]", re.M | re.X)
+NOT_ZMQ = re.compile(r"^ ((backend_|capture_)? acl | (\w+_)? (max_subscriptions|max_topic)) \s* = \s* [^0\s]", re.M | re.X)
 
 
 def with_engine(text, engine=ENGINE):

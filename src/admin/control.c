@@ -13,6 +13,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -20,7 +21,8 @@
 #include <unistd.h>
 
 enum {
-    EVENTS_MAX = 64, // a turn
+    EVENTS_MAX = 64,   // a turn
+    TAPS_END_MS = 200, // of all taps, before an upgrade
     TICK_MS = 500,
 };
 
@@ -107,6 +109,30 @@ look_at_taps(control_t *self)
     }
 }
 
+static bool
+has_taps(const control_t *self)
+{
+    for (const session_t *client = self->clients; client; client = client->next)
+        if (client->tapping)
+            return true;
+    return false;
+}
+
+void
+control_end_taps(control_t *self)
+{
+    int64_t end_ms = clock_mono_ms() + TAPS_END_MS;
+    for (session_t *client = self->clients; client; client = client->next)
+        if (client->tapping)
+            tapping_end(client->tapping);
+    for (int64_t left_ms; has_taps(self) && (left_ms = end_ms - clock_mono_ms()) > 0;) {
+        struct pollfd news = { .fd = tapper_fd(self->tapper), .events = POLLIN };
+        poll(&news, 1, (int)left_ms);
+        tapper_look(self->tapper);
+        look_at_taps(self);
+    }
+}
+
 static int
 on_events(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 {
@@ -168,7 +194,8 @@ on_tick(zloop_t *loop, int timer, void *arg)
 // --- life -----------------------------------------------------------------------------
 
 control_t *
-control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_t group, const record_t *before, diag_t *diag)
+control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_t group, const record_t *before,
+            diag_t *diag)
 {
     record_field_t field;
     record_fields_t from = { 0 };

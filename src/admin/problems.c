@@ -3,6 +3,7 @@
 
 #include "admin/files.h"
 #include "admin/stats.h"
+#include "admin/stores.h"
 #include "base/clock.h"
 #include "base/mem.h"
 
@@ -175,11 +176,19 @@ is_full(const broker_route_t *route, side_t side)
     return limit && counter_get(&route->counters->sides[side].connections) >= limit;
 }
 
+// Nobody is there, and nobody at the acknowledged side that does the same.
+static bool
+is_deserted(const broker_route_t *route, side_t side)
+{
+    side_t other = side == SIDE_FRONTEND ? SIDE_ACK : SIDE_WORKER_ACK;
+    return is_lonely(route, side) && (!stats_has_side(route, other) || is_lonely(route, other));
+}
+
 // One problem, also where both sides have nobody. SAID is a side that an error has named already, SIDES: none.
 static void
 lonely_problem(problems_t *self, const broker_route_t *route, side_t said)
 {
-    bool front = said != SIDE_FRONTEND && is_lonely(route, SIDE_FRONTEND), back = said != SIDE_BACKEND && is_lonely(route, SIDE_BACKEND);
+    bool front = said != SIDE_FRONTEND && is_deserted(route, SIDE_FRONTEND), back = said != SIDE_BACKEND && is_deserted(route, SIDE_BACKEND);
     if (front && back)
         problem(self, PROBLEM_INFO, "nothing is connected to the backend or the frontend");
     else if (front || back)
@@ -200,6 +209,10 @@ running_problems(problems_t *self, const broker_route_t *route)
     for (int side = SIDE_FRONTEND; side < SIDES; side++)
         if (is_full(route, (side_t)side))
             problem(self, PROBLEM_WARNING, "the %s is full (max_clients): newcomers wait", side_name((side_t)side));
+    if (stores_problem(route))
+        problem(self, PROBLEM_ERROR, "%s", stores_problem(route));
+    if (counter_get(&route->counters->store.corrupt) > 0)
+        problem(self, PROBLEM_WARNING, "%" PRIu64 " messages in the store were damaged", counter_get(&route->counters->store.corrupt));
     lonely_problem(self, route, waits ? blocked.side : SIDES);
 }
 
@@ -258,7 +271,7 @@ problems_of(const broker_route_t *route, problem_t problems[PROBLEMS_MAX])
         problem(&self, PROBLEM_INFO, "draining: nothing new is read");
         break;
     case ROUTE_DISABLED:
-        problem(&self, PROBLEM_INFO, "disabled: nobody can connect");
+        problem(&self, PROBLEM_INFO, "disabled: no client can connect");
         break;
     default:
         running_problems(&self, route);

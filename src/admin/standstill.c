@@ -33,7 +33,8 @@ standstill_longest_ns(const counters_t *counters, side_t *side)
 static void
 log_it(event_id_t id, const char *route, side_t side, int64_t ns)
 {
-    log_event(id, EVENT_TEXT("route", route), EVENT_TEXT("side", side_name(side)), EVENT_NUMBER("seconds", ns / SECOND));
+    log_event(id, EVENT_TEXT("route", route), EVENT_TEXT("side", side_name(side)),
+              EVENT_NUMBER("seconds", ns / SECOND));
 }
 
 void

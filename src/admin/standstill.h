@@ -14,8 +14,8 @@
 typedef struct {
     bool told;
     side_t side;
-    int64_t since_ns;  // of the spell that was told
-    unsigned flowing;  // seconds
+    int64_t since_ns; // of the spell that was told
+    unsigned flowing; // seconds
 } standstill_t;
 
 // How long a side has been blocked now, 0: it is not.

@@ -4,6 +4,7 @@
 #include "admin/stats.h"
 #include "admin/clients.h"
 #include "admin/events.h"
+#include "admin/fields.h"
 #include "admin/problems.h"
 #include "admin/standstill.h"
 #include "base/clock.h"
@@ -107,7 +108,7 @@ char **
 stats_topics(const broker_route_t *route, size_t *count, size_t max)
 {
     *count = 0;
-    return route->route && route->conf->pattern->ingress ? route_subscriptions(route->route, count, max) : NULL;
+    return route->route && pattern_may_have(route->conf->pattern, SIDE_INGRESS) ? route_subscriptions(route->route, count, max) : NULL;
 }
 
 const char *
@@ -316,6 +317,13 @@ security_name(security_t security)
 }
 
 static void
+write_fields(json_t *json, const broker_route_t *route, side_t side, field_id_t from, field_id_t to)
+{
+    for (field_id_t id = from; id < to; id++)
+        json_uint(json, field_at(id)->name, field_shown(route, side, id));
+}
+
+static void
 write_side(json_t *json, const broker_route_t *route, side_t side)
 {
     const side_conf_t *conf = &route->conf->sides[side];
@@ -327,17 +335,8 @@ write_side(json_t *json, const broker_route_t *route, side_t side)
     json_string(json, "socket", socket_type_name(conf->type));
     json_string(json, "security", security_name(conf->security.mechanism));
     write_endpoints(json, route, side);
-    json_uint(json, "connections", counter_get(&route->counters->sides[side].connections));
-    json_uint(json, "connections_accepted", STATS(route, sides[side].accepted));
-    json_uint(json, "disconnections", STATS(route, sides[side].disconnections));
-    json_uint(json, "messages_received", STATS(route, sides[side].messages_received));
-    json_uint(json, "messages_sent", STATS(route, sides[side].messages_sent));
-    json_uint(json, "received_bytes", STATS(route, sides[side].received_bytes));
-    json_uint(json, "sent_bytes", STATS(route, sides[side].sent_bytes));
+    write_fields(json, route, side, 0, FIELDS_OF_SIDE);
     json_rounded(json, "blocked_seconds", stats_blocked_seconds(route, side));
-    json_uint(json, "queued_messages", counter_get(&route->counters->sides[side].queued));
-    json_uint(json, "queued_bytes", counter_get(&route->counters->sides[side].queued_bytes));
-    json_uint(json, "heartbeat_timeouts", STATS(route, sides[side].heartbeat_timeouts));
     json_object(json, "cut");
     for (int i = 0; i < CUT_REASONS; i++)
         json_uint(json, cut_reason_name((cut_reason_t)i), STATS(route, sides[side].cut[i]));
@@ -350,6 +349,24 @@ write_side(json_t *json, const broker_route_t *route, side_t side)
     json_uint(json, "success", STATS(route, sides[side].auth_success));
     json_uint(json, "failure", STATS(route, sides[side].auth_failure));
     json_object_end(json);
+    json_object_end(json);
+}
+
+static void
+write_acked(json_t *json, const broker_route_t *route)
+{
+    if (stats_has_side(route, SIDE_ACK)) {
+        json_object(json, "acks");
+        for (int i = 0; i < ACK_RESULTS; i++)
+            json_uint(json, ack_result_name((ack_result_t)i), STATS(route, acks[i]));
+        json_object_end(json);
+    }
+    if (!stats_has_side(route, SIDE_WORKER_ACK))
+        return;
+    json_object(json, "jobs");
+    for (int i = 0; i < JOB_RESULTS; i++)
+        json_uint(json, job_result_name((job_result_t)i), STATS(route, jobs[i]));
+    json_uint(json, "outstanding", counter_get(&route->counters->outstanding));
     json_object_end(json);
 }
 
@@ -481,11 +498,8 @@ stats_route(json_t *json, broker_t *broker, const broker_route_t *route, stats_d
     for (int i = 0; i < DROP_REASONS; i++)
         json_uint(json, drop_reason_name((drop_reason_t)i), STATS(route, dropped[i]));
     json_object_end(json);
-    json_uint(json, "messages_requeued", STATS(route, requeued));
-    json_uint(json, "capture_dropped", STATS(route, capture_dropped));
-    json_uint(json, "subscriptions", counter_get(&route->counters->subscriptions));
-    json_uint(json, "remembered_messages", counter_get(&route->counters->remembered_messages));
-    json_uint(json, "remembered_bytes", counter_get(&route->counters->remembered_bytes));
+    write_acked(json, route);
+    write_fields(json, route, SIDES, FIELDS_OF_SIDE, FIELDS);
     write_sizes(json, route);
     if (depth == STATS_DETAIL) {
         stats_settings(json, "options", &route->conf->settings);

@@ -46,6 +46,7 @@ typedef struct {
     int64_t outstanding, retries, timeout_ms; // request patterns
     int64_t sndhwm, rcvhwm;                   // -1: libzmq's default
     bool nodrop;
+    bool ack; // acknowledged producers and workers: zbroker-protocols(7)
     bool curve; // with KEYS
     keys_t keys;
 

@@ -8,6 +8,7 @@
 #include "guard/rule.h"
 
 #include <stdint.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@ struct acl {
     section_t *users; // sorted by name once parsed
     size_t count, room;
     uint64_t text;    // its hash
+    _Atomic unsigned holders;
 };
 
 // --- parsing --------------------------------------------------------------------
@@ -207,6 +209,7 @@ acl_t *
 acl_parse(const char *file, const char *text, size_t size, diag_t *diag)
 {
     parser_t parser = { .acl = xcalloc(1, sizeof *parser.acl) };
+    parser.acl->holders = 1;
     size_t errors = diag_errors(diag);
     char line[LINE_BYTES + 1];
     parser.acl->text = hash_bytes(text, size);
@@ -250,12 +253,19 @@ acl_same(const acl_t *a, const acl_t *b)
     return a == b || a->text == b->text;
 }
 
+acl_t *
+acl_share(acl_t *self)
+{
+    atomic_fetch_add(&self->holders, 1);
+    return self;
+}
+
 void
 acl_free(acl_t **self_p)
 {
     acl_t *self = *self_p;
     *self_p = NULL;
-    if (!self)
+    if (!self || atomic_fetch_sub(&self->holders, 1) > 1)
         return;
     free_rules(&self->nobody);
     free_rules(&self->patterns);

@@ -30,6 +30,8 @@ typedef struct acl acl_t;
 acl_t *acl_parse(const char *file, const char *text, size_t size, diag_t *diag);
 acl_t *acl_load(const char *file, diag_t *diag);
 
+// Held once more, in any thread; the last acl_free frees it.
+acl_t *acl_share(acl_t *self);
 void acl_free(acl_t **self_p);
 bool acl_same(const acl_t *a, const acl_t *b); // made of the same text
 

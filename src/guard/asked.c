@@ -227,6 +227,44 @@ find_rights(void *arg, const admission_login_t *login)
     return rights;
 }
 
+struct admission_book {
+    acl_t *acl;
+};
+
+static admission_book_t *
+find_book(void *arg, const char *route, side_t side)
+{
+    asked_t *self = arg;
+    const policy_t *policy = inforce_borrow(self->inforce);
+    const entry_t *entry = policy ? policy_side(policy, route, side) : NULL;
+    admission_book_t *book = NULL;
+    if (entry && entry->acl) {
+        book = xcalloc(1, sizeof *book);
+        book->acl = acl_share(entry->acl);
+    }
+    inforce_return(self->inforce);
+    return book;
+}
+
+static admission_rights_t *
+find_rights_in(const admission_book_t *book, const char *user, const char *client)
+{
+    admission_rights_t *rights = xcalloc(1, sizeof *rights);
+    rights->view = acl_view(book->acl, user, client);
+    return rights;
+}
+
+static void
+free_book(admission_book_t **book_p)
+{
+    admission_book_t *book = *book_p;
+    if (!book)
+        return;
+    acl_free(&book->acl);
+    free(book);
+    *book_p = NULL;
+}
+
 static bool
 may(const admission_rights_t *rights, admission_act_t act, const void *topic, size_t size)
 {
@@ -306,16 +344,6 @@ review(void *arg, const admission_login_t *login, admission_rights_t **rights_p,
     return ADMISSION_STAYS_CHANGED;
 }
 
-static bool
-knows(void *arg, const char *route, side_t side)
-{
-    asked_t *self = arg;
-    const policy_t *policy = inforce_borrow(self->inforce);
-    bool known = policy && policy_side(policy, route, side);
-    inforce_return(self->inforce);
-    return known;
-}
-
 static uint64_t
 generation(void *arg)
 {
@@ -350,9 +378,11 @@ asked_new(inforce_t *inforce, verify_t *verify)
         .answer = fetch_answer,
         .forget = forget_ticket,
         .generation = generation,
-        .knows = knows,
         .review = review,
         .rights = find_rights,
+        .book = find_book,
+        .rights_in = find_rights_in,
+        .book_free = free_book,
         .may = may,
         .rights_free = free_rights,
         .secrets = find_secrets,

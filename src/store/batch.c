@@ -13,32 +13,50 @@ static const char magic[8] = "zbatch1";
 typedef struct {
     char magic[8];
     batch_head_t head;
-    uint32_t control_crc, crc; // of all that stands before it
+    uint32_t control_crc, said_crc;
+    uint32_t crc; // of all that stands before it
 } stored_head_t;
 
-_Static_assert(sizeof(stored_head_t) <= BATCH_HEAD, "the head fits its place");
+_Static_assert(2 * sizeof(stored_head_t) <= BATCH_HEAD, "the head fits its place");
 _Static_assert(sizeof(entry_t) == 16 && sizeof(said_t) == 24, "records have no holes");
 
 // --- on the disk -------------------------------------------------------------------
 
+static uint32_t
+crc_of_said(const uint8_t *control, const batch_head_t *head)
+{
+    return crc32c(0, control + head->messages * sizeof(entry_t), head->said * sizeof(said_t));
+}
+
 void
 batch_write_head(uint8_t *at, const batch_head_t *head, const uint8_t *control)
 {
-    stored_head_t stored = { .head = *head, .control_crc = crc32c(0, control, batch_control(head)) };
+    stored_head_t stored = { .head = *head };
+    stored.control_crc = crc32c(0, control, batch_control(head));
+    stored.said_crc = crc_of_said(control, head);
     memcpy(stored.magic, magic, sizeof magic);
     stored.crc = crc32c(0, &stored, offsetof(stored_head_t, crc));
     memset(at, 0, BATCH_HEAD);
     memcpy(at, &stored, sizeof stored);
+    memcpy(at + BATCH_HEAD / 2, &stored, sizeof stored);
+}
+
+static bool
+find_head(const uint8_t *at, stored_head_t *stored)
+{
+    for (size_t i = 0; i < BATCH_HEAD; i += BATCH_HEAD / 2) {
+        memcpy(stored, at + i, sizeof *stored);
+        if (memcmp(stored->magic, magic, sizeof magic) == 0 && stored->crc == crc32c(0, stored, offsetof(stored_head_t, crc)))
+            return true;
+    }
+    return false;
 }
 
 bool
 batch_read_head(const uint8_t *at, uint64_t salt, uint64_t file_bytes, batch_head_t *head)
 {
     stored_head_t stored;
-    memcpy(&stored, at, sizeof stored);
-    if (memcmp(stored.magic, magic, sizeof magic) != 0 || stored.head.salt != salt)
-        return false;
-    if (stored.crc != crc32c(0, &stored, offsetof(stored_head_t, crc)))
+    if (!find_head(at, &stored) || stored.head.salt != salt)
         return false;
     *head = stored.head;
     bool fits = head->data <= file_bytes && batch_control(head) <= file_bytes && head->first > 0
@@ -50,20 +68,14 @@ bool
 batch_check_control(const uint8_t *at, const uint8_t *control, const batch_head_t *head)
 {
     stored_head_t stored;
-    memcpy(&stored, at, sizeof stored);
-    return stored.control_crc == crc32c(0, control, batch_control(head));
+    return find_head(at, &stored) && stored.control_crc == crc32c(0, control, batch_control(head));
 }
 
 bool
-batch_check_entries(const entry_t *entries, const batch_head_t *head)
+batch_check_said(const uint8_t *at, const uint8_t *control, const batch_head_t *head)
 {
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < head->messages; i++) {
-        if (entries[i].size > MESSAGE_BYTES_MAX || entries[i].heads > entries[i].size)
-            return false;
-        sum += entries[i].size;
-    }
-    return sum == head->data;
+    stored_head_t stored;
+    return find_head(at, &stored) && stored.said_crc == crc_of_said(control, head);
 }
 
 // --- in memory ---------------------------------------------------------------------
@@ -110,20 +122,28 @@ batch_say_sequence(batch_t *self, said_kind_t kind, uint32_t number, uint64_t se
         batch_say(self, kind, number, &sequence, sizeof sequence);
 }
 
+static uint32_t
+crc_of(const entry_t *entry, const uint8_t *data)
+{
+    const uint32_t words[] = { entry->at, entry->size, entry->heads, entry->flags };
+    return crc32c(crc32c(0, words, sizeof words), data + entry->at, entry->size);
+}
+
 void
 batch_seal(batch_t *self)
 {
-    const uint8_t *at = self->data;
-    for (uint32_t i = 0; !self->sealed && i < self->head.messages; at += self->entries[i++].size)
-        self->entries[i].crc = crc32c(0, at, self->entries[i].size);
+    for (uint32_t i = 0; !self->sealed && i < self->head.messages; i++)
+        self->entries[i].crc = crc_of(&self->entries[i], self->data);
     self->sealed = true;
 }
 
 void
 batch_verify(batch_t *self)
 {
-    const uint8_t *at = self->data;
-    for (uint32_t i = 0; i < self->head.messages; at += self->entries[i++].size)
-        if (self->entries[i].crc != crc32c(0, at, self->entries[i].size))
-            self->entries[i].flags |= ENTRY_BAD;
+    for (uint32_t i = 0; i < self->head.messages; i++) {
+        entry_t *entry = &self->entries[i];
+        bool fits = entry->at <= self->head.data && entry->size <= self->head.data - entry->at && entry->heads <= entry->size;
+        if (!fits || entry->crc != crc_of(entry, self->data))
+            entry->flags = ENTRY_BAD;
+    }
 }

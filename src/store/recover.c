@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define GAP_MAX (UINT64_C(1) << 28) // messages that may be missing in a row
+#define RANGE_MAX (UINT64_C(1) << 22) // messages in a row that may be missing, or of which one record may speak
 
 // --- contents ------------------------------------------------------------------------
 
@@ -97,12 +97,9 @@ recover_batch(int fd, const located_t *located, uint64_t salt, batch_t *batch)
     size_t control = batch_control(&batch->head);
     uint8_t *bytes = xcalloc(control + 1, 1);
     read_at(fd, located->offset + BATCH_HEAD, bytes, control);
-    bool whole = batch_check_control(at, bytes, &batch->head);
     batch->entries = xrealloc(batch->entries, batch->head.messages + 1, sizeof(entry_t));
     memcpy(batch->entries, bytes, batch->head.messages * sizeof(entry_t));
     free(bytes);
-    if (!whole || !batch_check_entries(batch->entries, &batch->head))
-        return false;
     read_at(fd, located->offset + BATCH_HEAD + control, batch->data, batch->head.data);
     batch->head.said = 0;
     batch_verify(batch);
@@ -181,6 +178,8 @@ static void
 take_done(contents_t *contents, const said_t *said, bool done)
 {
     uint64_t end = said->about.sequence + said->number;
+    if (said->number > RANGE_MAX)
+        return;
     for (uint64_t i = said->about.sequence; i < end && i > 0 && i < contents->next_sequence; i++)
         (done ? seqset_add : seqset_remove)(&contents->done, i);
 }
@@ -228,6 +227,12 @@ take_said(search_t *self, const said_t *said, const located_t *located)
 static void
 lose(contents_t *contents, store_file_t *file, uint64_t from, uint64_t end)
 {
+    if (from == contents->done.before && contents->done.above == 0 && end > from) {
+        seqset_done_before(&contents->done, end);
+        contents->corrupt += end - from;
+        file->damaged = true;
+        return;
+    }
     for (uint64_t i = from; i < end; i++)
         if (seqset_add(&contents->done, i)) {
             contents->corrupt++;
@@ -241,7 +246,8 @@ look_for_gap(contents_t *contents, store_file_t *file, uint64_t first)
 {
     if (first <= contents->next_sequence)
         return true;
-    if (first - contents->next_sequence > GAP_MAX)
+    bool all_done = contents->done.before == contents->next_sequence;
+    if (first - contents->next_sequence > RANGE_MAX && !all_done)
         return false;
     lose(contents, file, contents->next_sequence, first);
     contents->next_sequence = first;
@@ -259,6 +265,37 @@ take_flags(contents_t *contents, const located_t *located, const uint8_t *contro
     }
 }
 
+static batch_t *
+read_whole(const search_t *self, const located_t *located)
+{
+    batch_t *batch = batch_new();
+    batch->data = xcalloc(1, located->data + 1);
+    recover_batch(self->fd, located, self->salt, batch);
+    return batch;
+}
+
+static void
+free_whole(batch_t *batch)
+{
+    free(batch->data);
+    batch_free(batch);
+}
+
+// Some entries are damaged: those of messages that are not are as they should be.
+static void
+take_flags_of_whole(search_t *self, store_file_t *file, const located_t *located)
+{
+    batch_t *batch = read_whole(self, located);
+    for (uint32_t i = 0; i < located->messages; i++) {
+        uint32_t flags = batch->entries ? batch->entries[i].flags : ENTRY_BAD;
+        if (flags & ENTRY_BAD)
+            lose(self->contents, file, located->first + i, located->first + i + 1);
+        else if (flags & ENTRY_DONE)
+            seqset_add(&self->contents->done, located->first + i);
+    }
+    free_whole(batch);
+}
+
 static void
 take_records(search_t *self, const located_t *located, uint32_t count, const uint8_t *records)
 {
@@ -273,13 +310,11 @@ take_records(search_t *self, const located_t *located, uint32_t count, const uin
 static bool
 is_whole(const search_t *self, const located_t *located)
 {
-    batch_t *batch = batch_new();
-    batch->data = xcalloc(1, located->data + 1);
-    bool whole = recover_batch(self->fd, located, self->salt, batch);
+    batch_t *batch = read_whole(self, located);
+    bool whole = batch->entries != NULL;
     for (uint32_t i = 0; whole && i < located->messages; i++)
         whole = !(batch->entries[i].flags & ENTRY_BAD);
-    free(batch->data);
-    batch_free(batch);
+    free_whole(batch);
     return whole;
 }
 
@@ -305,13 +340,14 @@ take_batch(search_t *self, store_file_t *file, const located_t *located)
     size_t size = batch_control(&head);
     uint8_t *control = xcalloc(size + 1, 1);
     read_at(self->fd, located->offset + BATCH_HEAD, control, size);
-    if (batch_check_control(at, control, &head)) {
+    if (batch_check_control(at, control, &head))
         take_flags(contents, located, control);
+    else
+        take_flags_of_whole(self, file, located);
+    if (batch_check_said(at, control, &head))
         take_records(self, located, head.said, control + head.messages * sizeof(entry_t));
-    } else {
+    else
         file->damaged = true;
-        lose(contents, file, head.first, end);
-    }
     free(control);
 }
 

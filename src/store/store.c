@@ -13,12 +13,13 @@
 #include <unistd.h>
 
 enum {
-    LOADED_BYTES = 4 * 1024 * 1024, // of messages that wait in memory
+    LOADED_BYTES = 16 * 1024 * 1024,// of messages that wait in memory
     READS_MOST = 2,                 // batches that are being read
     COMMITS_MOST = 2,               // batches that the thread has
     ROOM_FIRST = 64 * 1024,         // of a batch that is filled
     DRAINED_PART = 4,               // of a file, from which on it is not kept when it is drained
     LOOK_AGAIN_MS = 1000,           // at ids that are about to be forgotten
+    HEADS_MASK = (1 << 30) - 1,
     IDS_PART = 256,                 // of max_bytes, that an id counts for
 };
 
@@ -46,7 +47,6 @@ struct store {
     batch_t *loaded, **loaded_end;
     uint64_t loaded_bytes;
     uint32_t at;      // next one in the first of them
-    size_t at_offset;
     uint64_t cursor;  // all below are loaded, or being read
     unsigned reads;
     uint32_t retiring; // file that is about to go, 0: none
@@ -65,6 +65,12 @@ store_state_name(store_state_t state)
 {
     static const char *const names[] = { "ready", "opening", "full", "no_disk", "failed" };
     return names[state];
+}
+
+const char *
+store_error(int error)
+{
+    return lmdbfile_error(error);
 }
 
 // --- opening and closing -----------------------------------------------------------
@@ -347,7 +353,9 @@ add(store_t *self, const store_put_in_t *message)
     }
     make_room(self, message->size);
     entry_t *entry = batch_add_entry(batch);
-    *entry = (entry_t){ .size = (uint32_t)message->size, .heads = (uint32_t)(message->size - message->payload) };
+    *entry = (entry_t){ .at = (uint32_t)batch->head.data,
+                        .size = (uint32_t)message->size,
+                        .heads = (uint32_t)(message->size - message->payload) & HEADS_MASK };
     memcpy(batch->data + batch->head.data, message->data, message->size);
     batch->head.data += message->size;
     uint64_t sequence = self->contents.next_sequence++;
@@ -357,7 +365,7 @@ add(store_t *self, const store_put_in_t *message)
         batch->fresh = true;
         seqset_add(&self->contents.done, sequence);
     } else
-        self->contents.messages++;
+        batch->alive++;
     return sequence;
 }
 
@@ -372,7 +380,8 @@ store_put(store_t *self, const store_put_in_t *message, uint64_t *sequence)
         return STORE_TOO_LARGE;
     if (has_id && is_known(self, message, hash, sequence))
         return STORE_KNOWN;
-    if (!has_room(self, message->size) && !message->must)
+    bool must = message->must && self->fill->head.data + message->size < MESSAGE_BYTES_MAX;
+    if (!has_room(self, message->size) && !must)
         return STORE_NO_ROOM;
     *sequence = add(self, message);
     if (has_id)
@@ -526,7 +535,6 @@ release_first(store_t *self)
     self->loaded = batch->next;
     self->loaded_bytes -= batch->room;
     self->at = 0;
-    self->at_offset = 0;
     release(self, batch);
 }
 
@@ -534,7 +542,6 @@ void
 store_pass(store_t *self)
 {
     batch_t *batch = self->loaded;
-    self->at_offset += batch->entries[self->at].size;
     if (++self->at == batch->head.messages)
         release_first(self);
 }
@@ -559,7 +566,7 @@ store_next(store_t *self, store_message_t *message)
         *message = (store_message_t){ .sequence = sequence,
                                       .tries = tries_of(&self->contents.tries, sequence),
                                       .done = entry->flags & ENTRY_DONE,
-                                      .data = batch->data + self->at_offset,
+                                      .data = batch->data + entry->at,
                                       .size = entry->size,
                                       .payload = entry->size - entry->heads,
                                       .block = batch->block };
@@ -710,6 +717,7 @@ take_messages(store_t *self, batch_t *batch)
     contents_locate(&self->contents, &(located_t){ batch->head.first, batch->offset, batch->head.data, batch->head.number,
                                                    batch->head.wall_ns, batch->head.messages, batch->file });
     self->commits--;
+    self->contents.messages += batch->alive;
     self->committed = batch->head.first + batch->head.messages;
     if (!is_next || (self->loaded_bytes >= LOADED_BYTES && !batch->fresh)) {
         release(self, batch);
@@ -792,6 +800,8 @@ store_figures(const store_t *self, store_figures_t *figures)
                                   .expired = self->expired,
                                   .commit_ns = self->news.commit_ns,
                                   .files = (unsigned)contents->file_count };
+    if (figures->state == STORE_FULL && self->conf.drop_oldest)
+        figures->state = STORE_READY; // something is about to go
     if (contents->located_count > 0 && contents->messages > 0)
         figures->oldest_ns = contents->located[contents->located_from].wall_ns;
     for (size_t i = 0; i < contents->file_count; i++)

@@ -8,15 +8,19 @@
 #include "wire/input.h"
 #include "wire/output.h"
 #include "wire/port.h"
+#include "wire/pump.h"
 #include "wire/round.h"
+#include "wire/settle.h"
 #include "wire/sides.h"
 #include "wire/stored.h"
+#include "wire/workers.h"
 
 #include <sys/ioctl.h>
 
 enum {
     TURN_MS = 10,
     COMMIT_MS = 2000,
+    CAPTURE_PATIENCE_MS = 1000,
     QUIET_MS = 30,  // without a client before it is believed that none is coming any more
     GRACE_MS = 100, // for a client that is on its way in, or about to ask
 };
@@ -39,7 +43,7 @@ is_between_messages(const conn_t *conn)
 static bool
 is_owed(const conn_t *conn)
 {
-    return conn->unanswered > 0 || output_pending(conn);
+    return (conn->unanswered > 0 && conn->wire->pending > 0) || output_pending(conn);
 }
 
 // A PAIR is not half-closed while something is on its way to it.
@@ -120,32 +124,31 @@ send_clients_away(wire_t *self, bool force)
 
 // --- what is left ----------------------------------------------------------------------
 
+// A capture never holds up its route, but gets what it takes.
+static bool
+is_waited_for(const conn_t *conn)
+{
+    return conn->port->side != SIDE_CAPTURE || conn->wire->now_ms - conn->moved_ms < CAPTURE_PATIENCE_MS;
+}
+
 // What has waited for LINGERED_MS does so no longer on a side whose linger says so.
 static bool
 anything_queued(const wire_t *self, int64_t lingered_ms)
 {
+    if (workers_are_busy(self))
+        return true;
     for (side_t side = 0; side < SIDES; side++) {
         const wport_t *port = &self->ports[side];
         int64_t linger_ms = self->conf->sides[side].linger_ms;
-        if (!port->socktype || side == SIDE_CAPTURE || (linger_ms >= 0 && lingered_ms >= linger_ms))
+        if (!port->socktype || (linger_ms >= 0 && lingered_ms >= linger_ms))
             continue;
         if (port->returned.count > 0 || port->waiting > 0 || port->parked)
             return true;
         for (const conn_t *conn = port->conns; conn; conn = conn->next)
-            if (!conn->broken && conn->state == CONN_OPEN && output_pending(conn))
+            if (!conn->broken && conn->state == CONN_OPEN && output_pending(conn) && is_waited_for(conn))
                 return true;
     }
     return false;
-}
-
-static uint64_t
-messages_in_hand(conn_t *conn)
-{
-    uint64_t messages = 0;
-    piece_t piece;
-    while (!conn->broken && conn->in && input_next(conn, &piece) == 1)
-        messages++;
-    return messages;
 }
 
 static uint64_t
@@ -159,8 +162,8 @@ abandon(wire_t *self)
             continue;
         left += port->returned.load.messages + port->waiting;
         for (conn_t *conn = port->conns; conn; conn = conn->next) {
-            if (port->input)
-                left += messages_in_hand(conn);
+            if (port->input && !conn->broken)
+                left += pump_discard(conn);
             left += conn->out.load.messages;
             spans_clear(&conn->out);
         }
@@ -204,8 +207,9 @@ wait_for_clients(wire_t *self)
 static void
 leave_inputs(wire_t *self)
 {
-    doors_remove_side(self, SIDE_FRONTEND);
-    doors_remove_side(self, SIDE_INGRESS);
+    for (side_t side = 0; side < SIDES; side++)
+        if (side_takes_in(side))
+            doors_remove_side(self, side);
     sides_let_others_accept(self);
 }
 
@@ -236,7 +240,7 @@ part(wire_t *self)
             part_from(self, conn);
     self->next_tick_ms = self->now_ms;
     self->stopped = self->frozen = false;
-    while (self->alive > 0 && !hurries(self))
+    while ((self->alive > 0 || settle_waits(self)) && !hurries(self))
         round_run(self, TURN_MS);
 }
 

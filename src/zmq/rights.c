@@ -28,6 +28,7 @@ typedef struct {
 typedef struct {
     bool checked;  // each message needs the right to publish
     bool verified; // peers have users
+    admission_book_t *book; // NULL: nobody may publish
     bytetree_t writers;
     size_t count;
     writer_t *last; // messages come in rows
@@ -60,7 +61,18 @@ forget(rights_t *self, rights_side_t *side)
     }
 }
 
-// A side that the guard does not know any more is that of a route which leaves: what it drains passes by what was known.
+// A side that the guard does not know any more is that of a route which leaves: what it drains passes by the rights that it had.
+static void
+take(rights_t *self, side_t side)
+{
+    admission_book_t *book = self->guard->book(self->guard->arg, self->route, side);
+    if (!book)
+        return;
+    forget(self, &self->sides[side]);
+    self->guard->book_free(&self->sides[side].book);
+    self->sides[side].book = book;
+}
+
 static void
 review(rights_t *self)
 {
@@ -69,8 +81,8 @@ review(rights_t *self)
         return;
     self->generation = generation;
     for (side_t side = 0; side < SIDES; side++)
-        if (self->sides[side].checked && self->guard->knows(self->guard->arg, self->route, side))
-            forget(self, &self->sides[side]);
+        if (self->sides[side].checked)
+            take(self, side);
 }
 
 // --- who writes -------------------------------------------------------------------
@@ -84,8 +96,7 @@ add_writer(rights_t *self, side_t from, const char *user, const char *id, bytes_
     writer_t *writer = xcalloc(1, sizeof *writer + name.size);
     writer->size = name.size;
     memcpy(writer->name, name.at, name.size);
-    admission_login_t login = { .route = self->route, .side = from, .address = "", .user = user, .client = id };
-    writer->rights = self->guard->rights(self->guard->arg, &login);
+    writer->rights = self->guard->rights_in(side->book, user, id);
     bytetree_add(&side->writers, writer);
     side->count++;
     return writer;
@@ -125,6 +136,8 @@ rights_may_publish(rights_t *self, side_t from, zmq_msg_t *first)
     if (!self->sides[from].checked)
         return true;
     review(self);
+    if (!self->sides[from].book)
+        return false;
     const char *user = self->sides[from].verified ? zmq_msg_gets(first, "User-Id") : NULL;
     const char *id = zmq_msg_gets(first, "Identity"); // as READY calls it: claimed, so that it can only deny
     writer_t *writer = find_writer(self, from, user ? user : "", id ? id : "");
@@ -154,8 +167,10 @@ rights_new(const route_conf_t *conf, const admission_t *guard)
         self->sides[side].verified = side_verifies_users(&conf->sides[side]);
         self->sides[side].writers.name = name_of;
     }
-    if (any && guard)
+    if (any && guard) {
+        review(self);
         return self;
+    }
     free(self);
     return NULL;
 }
@@ -167,8 +182,10 @@ rights_free(rights_t **self_p)
     if (!self)
         return;
     for (side_t side = 0; side < SIDES; side++)
-        if (self->sides[side].checked)
+        if (self->sides[side].checked) {
             forget(self, &self->sides[side]);
+            self->guard->book_free(&self->sides[side].book);
+        }
     free(self);
     *self_p = NULL;
 }

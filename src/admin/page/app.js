@@ -6,7 +6,7 @@
 (() => {
 
 const EVERY_MS = 1000, HIDDEN_MS = 15000, PATIENCE_MS = 4000, CHART_SECONDS = 900, MANY_ROUTES = 20;
-const SIDES = ['frontend', 'backend', 'ingress', 'capture'];
+const SIDES = ['frontend', 'backend', 'ingress', 'capture', 'ack', 'worker_ack'];
 
 const $ = id => document.getElementById(id);
 
@@ -203,7 +203,7 @@ function copyButton(text) {
 
 const command = text => [make('code', null, text), copyButton(text)];
 
-const SIDE_SHORT = { frontend: 'front', backend: 'back', ingress: 'ingr', capture: 'capt' };
+const SIDE_SHORT = { frontend: 'front', backend: 'back', ingress: 'ingr', capture: 'capt', ack: 'ack', worker_ack: 'work' };
 
 function endpointItems(route) {
   return SIDES.filter(side => route[side]).flatMap(side => (route[side].endpoints || []).map((endpoint, i) =>
@@ -551,16 +551,16 @@ function showClients(row, route) {
   row.when('clients', list, clients.body, () => list.length ? list.map(client => make('tr', null, ...CLIENT_COLUMNS.map(([, cell], i) => {
     const [kind, content] = cell(client);
     return make('td', { class: kind, hidden: !wanted[i] }, content);
-  }))) : none(CLIENT_COLUMNS.length, 'Nobody is connected.'));
+  }))) : none(CLIENT_COLUMNS.length, 'No client is connected.'));
 }
 
 function showTopics(row, route) {
   const { topics, topicsTitle, topicSection } = detail.parts, list = route.topics || [], all = route.subscriptions;
   topicSection.hidden = !route.ingress && !list.length && route.type !== 'forwarder';
-  const kept = route.remembered_messages ? `; ${route.remembered_messages} messages, ${bytes(route.remembered_bytes)}, remembered` : '';
-  setText(topicsTitle, (all > list.length ? `${list.length} of ${all}` : String(all)) + kept);
-  row.when('topics', list, topics, () => list.length ? list.map(topic => make('li', { class: topic ? 'mono' : 'mono all' }, topic || 'everything'))
-    : [make('li', { class: 'quiet' }, 'Nobody asks for anything.')]);
+  setText(topicsTitle, all > list.length ? `${list.length} of ${all}` : String(all));
+  const kept = route.remembered_messages ? [`${route.remembered_messages} messages remembered, ${bytes(route.remembered_bytes)}`] : [];
+  row.when('topics', [list, kept], topics, () => [...(list.length ? list.map(topic => make('li', { class: topic ? 'mono' : 'mono all' }, topic || 'everything'))
+    : [make('li', { class: 'quiet' }, 'No subscriptions.')]), ...kept.map(text => make('li', { class: 'quiet' }, text))]);
 }
 
 function showDrops(row, route) {
