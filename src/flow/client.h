@@ -18,7 +18,6 @@ typedef struct {
     char peer[128]; // "192.0.2.1:40312", "[::1]:40312", "ipc uid 1000 pid 4711"
     bool is_ipc;
     char user[256]; // "" where not known
-    bool unsure;    // not known, and may have been let in all the same
     bool outgoing;  // we connected
     bool away;      // it is not connected now: what is kept for it waits
     int64_t since_wall_ns;

@@ -160,7 +160,8 @@ peers_add(watch_side_t *side, int fd, bool outgoing)
     remove_phantoms(side, fd);
     mem_grow(side->peers, side->count, side->room);
     peer_t *peer = &side->peers[side->count++];
-    *peer = (peer_t){ .id = client_next_id(), .fd = fd, .inode = inode_of(fd), .outgoing = outgoing, .since_wall_ns = clock_wall_ns() };
+    *peer = (peer_t){ .id = client_next_id(), .fd = fd, .inode = inode_of(fd), .outgoing = outgoing };
+    peer->since_wall_ns = clock_wall_ns();
     name_peer(peer, fd);
     counter_add(&side->counters->accepted, 1);
     peers_count(side);

@@ -25,10 +25,10 @@ shield_limit(int most)
 bool
 shield_spares_this_thread(void)
 {
-    static _Thread_local pid_t thread;
-    if (!thread)
-        thread = (pid_t)syscall(SYS_gettid);
-    return thread == getpid();
+    static _Thread_local enum { UNKNOWN, FIRST, OTHER } kind;
+    if (kind == UNKNOWN)
+        kind = (pid_t)syscall(SYS_gettid) == getpid() ? FIRST : OTHER;
+    return kind == FIRST;
 }
 
 // As accept4(2), but the peer is told even if ADDRESS is NULL.
@@ -64,7 +64,7 @@ accept4(int listener, struct sockaddr *restrict address, socklen_t *restrict len
     if (shield_spares_this_thread() || (fd == -1 && errno != EMFILE && errno != ENFILE))
         return fd;
     if (fd == -1) { // it stays readable: without a nap the I/O thread would spin
-        nanosleep(&(struct timespec) { 0, NO_ROOM_NAP_NS }, NULL);
+        nanosleep(&(struct timespec){ 0, NO_ROOM_NAP_NS }, NULL);
         errno = ECONNABORTED;
         return -1;
     }

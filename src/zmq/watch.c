@@ -248,7 +248,8 @@ watch_add(watch_t *self, void *socket, const char *route, side_t which, side_cou
     watch_side_t *side = NULL;
     if (monitor) {
         side = xcalloc(1, sizeof *side);
-        *side = (watch_side_t){ .watched.ready = on_monitor, .watch = self, .monitor = monitor, .side = which, .counters = counters };
+        *side = (watch_side_t){ .watch = self, .monitor = monitor, .side = which, .counters = counters };
+        side->watched.ready = on_monitor;
         side->route = xstrdup(route);
         size_t size = sizeof side->monitor_fd;
         zmq_getsockopt(monitor, ZMQ_FD, &side->monitor_fd, &size);
