@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ROWS_MAX = 32, OPTIONS_MAX = 80, ATTRIBUTES = ROWS_MAX + OPTIONS_MAX };
+enum { ROWS_MAX = 64, OPTIONS_MAX = 80, ATTRIBUTES = ROWS_MAX + OPTIONS_MAX };
 enum { ANY_SIDE = SIDES, LAYERS = SIDES + 1 };
 
 size_t attribute_find(const char *key); // its key without a side; ATTRIBUTES: none
