@@ -95,6 +95,8 @@ static const event_row_t rows[] = {
     ROW(EVENT_REQUEUED, "requeued", INFO,
         "route {route}: {side} client {client} at {peer} broke off, {messages} messages go to others",
         "route side client peer messages"),
+    ROW(EVENT_NATS_READY, "nats-ready", NOTICE, "route {route}: connected to {server}, its stream is there", "route server"),
+    ROW(EVENT_NATS_AWAY, "nats-away", WARNING, "route {route}: its stream is away, messages wait: {reason}", "route reason"),
     ROW(EVENT_CLIENT_REFUSED, "client-refused", INFO, "route {route}: {side} handshake with {peer} failed: {words}",
         "route side peer reason"),
     ROW(EVENT_HANDSHAKE_FAILED, "handshake-failed", INFO, "route {route}: {side} handshake failed",

@@ -9,6 +9,7 @@
 #include "conf/given.h"
 #include "conf/process.h"
 #include "conf/resolve.h"
+#include "conf/nats.h"
 #include "conf/secure.h"
 #include "conf/together.h"
 
@@ -212,6 +213,7 @@ check_route(const check_t *self)
     resolve_route_rows(self);
     check_budget(self);
     check_memory(self);
+    nats_check(self);
     for (size_t which = 0; which < SIDES; which++) {
         if (route->sides[which].type < 0) {
             fit_absent_side(self, which);

@@ -85,6 +85,20 @@ typedef struct {
 // Which of a queue's services, or a streamer's workers, gets the next message; engine wire.
 typedef enum { DISPATCH_ROUND_ROBIN, DISPATCH_LEAST, DISPATCH_READY } dispatch_t;
 
+// What a route keeps on disk, or on a NATS server.
+typedef enum { STORE_OFF, STORE_NATS } store_mode_t;
+
+// The stream on a NATS server that a route shares with those of other machines.
+typedef struct {
+    char *servers;                    // "nats://a:4222, tls://b:4222", checked
+    char *stream, *subject;
+    int64_t replicas;
+    char *credentials;                // a file, as are ca and cert
+    char *user, *password;
+    char *ca, *cert;
+    bool insecure;
+} nats_conf_t;
+
 typedef enum { ENGINE_ZMQ, ENGINE_WIRE, ENGINE_ZMQ_PROXY, ENGINES, ENGINE_AUTO = ENGINES } engine_t;
 
 typedef struct {
@@ -107,6 +121,8 @@ typedef struct {
     bool durable;                     // subscribers with a name: what is kept of them while they are away, and how much
     int64_t durable_messages, durable_bytes, durable_time_ms;
     int64_t replay_messages, replay_bytes, replay_time_ms; // what it keeps of all messages, 0: no limit; all of them: nothing
+    store_mode_t store;
+    nats_conf_t nats;
     int64_t cpu;                      // pin the route's thread; -1: not
     settings_t settings;
 } route_conf_t;
@@ -115,6 +131,13 @@ static inline bool
 route_conf_remembers(const route_conf_t *route)
 {
     return route->last_value > 0 || route->replay_messages > 0 || route->replay_bytes > 0 || route->replay_time_ms > 0;
+}
+
+// It is one with those of other machines.
+static inline bool
+route_conf_is_shared(const route_conf_t *route)
+{
+    return route->store == STORE_NATS;
 }
 
 typedef struct {

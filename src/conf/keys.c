@@ -46,6 +46,7 @@ static const key_word_t engines[] = {
 static const key_word_t dispatches[] = {
     { "round_robin", DISPATCH_ROUND_ROBIN }, { "least", DISPATCH_LEAST }, { "ready", DISPATCH_READY }, { NULL, 0 }
 };
+static const key_word_t stores[] = { { "off", STORE_OFF }, { "nats", STORE_NATS }, { NULL, 0 } };
 static const key_word_t capture_types[] = { { "pub", ZMQ_PUB }, { "push", ZMQ_PUSH }, { NULL, 0 } };
 static const key_word_t mechanisms[] = {
     { "none", SECURITY_NONE },
@@ -105,6 +106,17 @@ static const key_row_t rows[] = {
     {SCOPE_ROUTE,   "durable_messages",  KEY_NUMBER,    ROUTE(durable_messages),     1,  100000000, "10000", NULL,      RELOAD_ROUTE,   KEY_WIRE, 0},
     {SCOPE_ROUTE,   "durable_bytes",     KEY_SIZE,      ROUTE(durable_bytes),        1,  1099511627776, "64M", NULL,    RELOAD_ROUTE,   KEY_WIRE, 0},
     {SCOPE_ROUTE,   "durable_time",      KEY_TIME,      ROUTE(durable_time_ms),      1,  31536000000, "10m", NULL,      RELOAD_ROUTE,   KEY_WIRE, 0},
+    {SCOPE_ROUTE,   "store",             KEY_WORD,      ROUTE(store),                0,  0,        "off",    stores,    RELOAD_ROUTE,   KEY_WIRE, 0},
+    {SCOPE_ROUTE,   "nats",              KEY_TEXT,      ROUTE(nats.servers),         1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,   KEY_WIRE | KEY_UNSET_OK, 0},
+    {SCOPE_ROUTE,   "nats_stream",       KEY_TEXT,      ROUTE(nats.stream),          1,  200,      "",       NULL,      RELOAD_ROUTE,   KEY_WIRE | KEY_UNSET_OK, 0},
+    {SCOPE_ROUTE,   "nats_subject",      KEY_TEXT,      ROUTE(nats.subject),         1,  200,      "",       NULL,      RELOAD_ROUTE,   KEY_WIRE | KEY_UNSET_OK, 0},
+    {SCOPE_ROUTE,   "nats_replicas",     KEY_NUMBER,    ROUTE(nats.replicas),        1,  5,        "1",      NULL,      RELOAD_ROUTE,   KEY_WIRE, 0},
+    {SCOPE_ROUTE,   "nats_credentials",  KEY_PATH,      ROUTE(nats.credentials),     1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,   KEY_WIRE | KEY_UNSET_OK, 0},
+    {SCOPE_ROUTE,   "nats_user",         KEY_TEXT,      ROUTE(nats.user),            1,  255,      "",       NULL,      RELOAD_ROUTE,   KEY_WIRE | KEY_UNSET_OK, 0},
+    {SCOPE_ROUTE,   "nats_password_file", KEY_SECRET_FILE, ROUTE(nats.password),     1,  255,      "",       NULL,      RELOAD_ROUTE,   KEY_WIRE | KEY_UNSET_OK, 0},
+    {SCOPE_ROUTE,   "nats_ca",           KEY_PATH,      ROUTE(nats.ca),              1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,   KEY_WIRE | KEY_UNSET_OK, 0},
+    {SCOPE_ROUTE,   "nats_cert",         KEY_PATH,      ROUTE(nats.cert),            1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,   KEY_WIRE | KEY_UNSET_OK, 0},
+    {SCOPE_ROUTE,   "nats_insecure",     KEY_BOOL,      ROUTE(nats.insecure),        0,  1,        "no",     NULL,      RELOAD_ROUTE,   KEY_WIRE, 0},
     {SCOPE_ROUTE,   "cpu",               KEY_NUMBER,    ROUTE(cpu),                  -1, 1023,     "-1",     NULL,      RELOAD_ROUTE,   0, 0},
 
     {SCOPE_SIDE,    "bind",              KEY_ENDPOINT,  BY_HAND,                     0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_LIST | KEY_SIDED, 0},

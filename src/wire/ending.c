@@ -2,6 +2,7 @@
 #include "wire/ending.h"
 
 #include "base/clock.h"
+#include "wire/cluster.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
 #include "wire/doors.h"
@@ -99,7 +100,7 @@ anything_queued(const wire_t *self, int64_t lingered_ms)
             if (!conn->broken && conn->state == CONN_OPEN && output_pending(conn))
                 return true;
     }
-    return false;
+    return cluster_waits(self);
 }
 
 static uint64_t
@@ -115,7 +116,7 @@ messages_in_hand(conn_t *conn)
 static uint64_t
 abandon(wire_t *self)
 {
-    uint64_t left = 0;
+    uint64_t left = cluster_abandon(self);
     self->closing = true;
     for (side_t side = 0; side < SIDES; side++) {
         wport_t *port = &self->ports[side];

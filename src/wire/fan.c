@@ -32,6 +32,13 @@ fan_of(const wport_t *self)
     return self->own;
 }
 
+// What nobody here asks for is wanted, too: by those who come later, or on other machines.
+static bool
+takes_all(const wport_t *self)
+{
+    return self->remembered || self->wire->cluster;
+}
+
 static fan_t *
 fan_open(wport_t *self)
 {
@@ -42,7 +49,7 @@ fan_open(wport_t *self)
     fan->verboser = side_option(self->conf, "xpub_verboser", 0);
     fan->verbose = fan->verboser || side_option(self->conf, "xpub_verbose", 0);
     fan->invert = side_option(self->conf, "invert_matching", 0);
-    fan->upstream = self->socktype->type == ZMQ_XPUB && !self->remembered;
+    fan->upstream = self->socktype->type == ZMQ_XPUB && !takes_all(self);
     return fan;
 }
 
@@ -563,7 +570,7 @@ publisher_joined(conn_t *conn)
         if (option->option->option == ZMQ_SUBSCRIBE)
             send_topic(conn, option->value.text, strlen(option->value.text), true);
     }
-    if (self->socktype->topic && to && to->remembered)
+    if (self->socktype->topic && to && takes_all(to))
         send_topic(conn, NULL, 0, true); // everything
     const fan_t *fan = self->socktype->topic && to && to->socktype->subscribed ? fan_of(to) : NULL;
     if (fan && fan->upstream)

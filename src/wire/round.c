@@ -2,6 +2,7 @@
 #include "wire/round.h"
 
 #include "base/clock.h"
+#include "wire/cluster.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
 #include "wire/doors.h"
@@ -59,6 +60,7 @@ unpark(wire_t *self)
         port_give_returned(port);
         port_unpark_all(port);
     }
+    cluster_room(self);
 }
 
 static void
@@ -101,6 +103,7 @@ tick(wire_t *self)
         for (conn_t *conn = port->conns; conn; conn = conn->next)
             soon |= conn_tick(conn);
     }
+    cluster_tick(self);
     shortage_tick(self);
     self->next_tick_ms = self->now_ms + (soon ? TICK_SHORT_MS : TICK_MS);
 }
@@ -110,7 +113,7 @@ tick_due_ms(const wire_t *self)
 {
     if (self->is_short)
         return self->now_ms + TICK_SHORT_MS; // also without a connection
-    return self->alive > 0 ? self->next_tick_ms : INT64_MAX;
+    return self->alive > 0 || self->cluster ? self->next_tick_ms : INT64_MAX;
 }
 
 static int

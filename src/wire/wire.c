@@ -8,6 +8,7 @@
 #include "flow/luggage.h"
 #include "wire/sides.h"
 #include "wire/clients.h"
+#include "wire/cluster.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
 #include "wire/doors.h"
@@ -39,12 +40,13 @@ static void
 connect_sides(wire_t *self)
 {
     wport_t *frontend = &self->ports[SIDE_FRONTEND], *backend = &self->ports[SIDE_BACKEND], *ingress = &self->ports[SIDE_INGRESS];
+    wport_t *down = self->cluster ? cluster_port(self) : backend;
     if (self->conf->flow & FLOW_DOWN)
-        frontend->to = backend;
+        frontend->to = down;
     if (self->conf->flow & FLOW_UP)
         backend->to = frontend;
     if (ingress->socktype)
-        ingress->to = backend;
+        ingress->to = down;
     frontend->input = frontend->to != NULL;
     ingress->input = ingress->to != NULL;
     backend->input = backend->to && frontend->conf->type != ZMQ_ROUTER && backend->conf->type != ZMQ_XPUB;
@@ -56,6 +58,8 @@ open_ports(wire_t *self, listeners_t *listeners, diag_t *diag)
     for (side_t side = 0; side < SIDES; side++)
         if (self->conf->sides[side].type != -1 && port_open(&self->ports[side], self, side, diag) == -1)
             return -1;
+    if (cluster_open(self, diag) == -1)
+        return -1;
     connect_sides(self);
     for (side_t side = 0; side < SIDES; side++)
         if (self->ports[side].socktype)
@@ -87,6 +91,7 @@ free_route(wire_t *self)
             login_unconfigure(&self->ports[side]);
             port_close(&self->ports[side]);
         }
+    cluster_close(self);
     doors_remove_all(self);
     listeners_forget(&self->deferred);
     listeners_close(&self->listeners, false);
@@ -436,6 +441,7 @@ const route_engine_t engine_wire = {
     .finish = wire_finish,
     .stop_accepting = sides_stop_accepting,
     .finished = wire_finished,
+    .failure = cluster_failure,
     .asleep = wire_asleep,
     .can_save = handover_can_save,
     .save = handover_save,

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "wire/cluster.h"
+
+#include "base/bell.h"
+#include "base/mem.h"
+#include "store/jetstream.h"
+#include "store/subject.h"
+#include "wire/arrival.h"
+#include "wire/kept.h"
+#include "wire/port.h"
+#include "wire/pump.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zmq.h>
+
+enum {
+    PATIENCE_MS = 1000, // a message that no worker here has room for goes to another machine after it
+    HANDED = 16 * 1024, // messages that are known to have been handed over
+};
+
+// A server that is killed may forget which ones were acknowledged, and gives them out again.
+typedef struct {
+    uint64_t sequence;
+    int64_t stored_ns;
+} handed_t;
+
+struct cluster {
+    wire_t *wire;
+    wport_t port;            // has no peers, but a stream
+    side_counters_t counters;
+    watched_t watched;
+    int bell;
+    jetstream_t *jetstream;
+    uint64_t sequence;       // of the last message that was given to the stream
+    char *prefix;            // of the subjects, where each topic has one
+    jetstream_message_t *in_hand;
+    int64_t in_hand_ms;
+    handed_t *handed;        // by their sequence, of a streamer
+    bool wants;
+    char failure[300];
+};
+
+// --- into the stream ---------------------------------------------------------------------
+
+static given_t
+publish(cluster_t *self, const piece_t *piece)
+{
+    text_t subject = { 0 };
+    frame_head_t head = { 0 };
+    const uint8_t *data = piece->chunk->data + piece->at;
+    jetstream_piece_t out = { self->sequence + 1, NULL, true, data, piece->size };
+    if (!jetstream_has_room(self->jetstream, piece->size))
+        return NO_ROOM;
+    frame_read(data, piece->size, &head);
+    if (self->prefix) {
+        bytes_t topic = arrival_topic(kept_first(data, piece->size), self->wire->conf->topic_end);
+        subject_of(&subject, self->prefix, topic.at, topic.size);
+        out.subject = subject.data;
+    } else if (head.head + head.body == piece->size) { // one frame: as others write it, too
+        out.framed = false;
+        out.data = data + head.head;
+        out.size = head.body;
+    }
+    jetstream_publish(self->jetstream, &out);
+    self->sequence++;
+    text_free(&subject);
+    return GIVEN;
+}
+
+static given_t
+give(wport_t *port, const piece_t *piece)
+{
+    return publish(port->own, piece);
+}
+
+static const socktype_t socktype_stream = { .type = ZMQ_PUSH, .give = give };
+
+static void
+hear_settled(cluster_t *self)
+{
+    uint64_t sequence;
+    jetstream_outcome_t outcome;
+    while (jetstream_settled(self->jetstream, &sequence, &outcome))
+        if (outcome == JETSTREAM_TOO_LARGE)
+            port_drop(&self->port, DROP_UNDELIVERABLE, 1);
+    port_give_returned(&self->port);
+    if (self->port.parked && jetstream_has_room(self->jetstream, 0))
+        port_unpark_all(&self->port);
+}
+
+// --- out of the stream -----------------------------------------------------------------------
+
+static arrival_rules_t
+rules_of(const cluster_t *self)
+{
+    const wport_t *frontend = &self->wire->ports[SIDE_FRONTEND];
+    return (arrival_rules_t){ self->prefix, self->wire->conf->topic_end, frontend->max_parts, frontend->maxmsgsize };
+}
+
+static given_t
+hand_over(cluster_t *self, const arrival_t *arrival)
+{
+    wport_t *backend = &self->wire->ports[SIDE_BACKEND];
+    size_t size = arrival->head.size + arrival->size;
+    chunk_t *chunk = chunk_new(&self->wire->pool, size);
+    if (arrival->head.size > 0)
+        memcpy(chunk->data, arrival->head.data, arrival->head.size);
+    if (arrival->size > 0)
+        memcpy(chunk->data + arrival->head.size, arrival->data, arrival->size);
+    chunk->size = size;
+    piece_t piece = { .chunk = chunk, .size = size, .load = arrival->load };
+    given_t given = port_give(backend, &piece);
+    chunk_drop(chunk);
+    return given;
+}
+
+static given_t
+give_out(cluster_t *self, const jetstream_arrival_t *in)
+{
+    arrival_t arrival;
+    arrival_rules_t rules = rules_of(self);
+    bool fits = arrival_read(&arrival, &in->piece, &rules);
+    if (!fits)
+        port_drop(&self->port, DROP_UNDELIVERABLE, 1);
+    given_t given = fits ? hand_over(self, &arrival) : DROPPED;
+    text_free(&arrival.head);
+    return given;
+}
+
+static bool
+is_handed(const handed_t *handed, const jetstream_arrival_t *in)
+{
+    return handed && handed->sequence == in->piece.sequence && handed->stored_ns == in->stored_ns;
+}
+
+// False: nobody has room for the one in hand.
+static bool
+deliver(cluster_t *self)
+{
+    jetstream_arrival_t in;
+    jetstream_look(self->jetstream, self->in_hand, &in);
+    handed_t *handed = self->handed ? &self->handed[in.piece.sequence % HANDED] : NULL;
+    if (!is_handed(handed, &in) && give_out(self, &in) == NO_ROOM)
+        return false;
+    if (handed)
+        *handed = (handed_t){ in.piece.sequence, in.stored_ns };
+    jetstream_done(self->jetstream, &self->in_hand, true);
+    return true;
+}
+
+// Others can have it.
+static void
+give_back(cluster_t *self)
+{
+    while (self->in_hand || (self->in_hand = jetstream_take(self->jetstream)))
+        jetstream_done(self->jetstream, &self->in_hand, false);
+}
+
+static bool
+may_deliver(const wire_t *wire)
+{
+    return !wire->frozen && !wire->stopped && !wire->draining && !wire->closing && !wire->is_short;
+}
+
+static bool
+has_takers(const cluster_t *self)
+{
+    const wport_t *backend = &self->wire->ports[SIDE_BACKEND];
+    return may_deliver(self->wire) && (self->prefix || backend->ready > 0);
+}
+
+static void
+want(cluster_t *self, bool wanted)
+{
+    if (self->wants != wanted)
+        jetstream_want(self->jetstream, wanted);
+    self->wants = wanted;
+}
+
+static void
+take(cluster_t *self)
+{
+    while (has_takers(self) && (self->in_hand || (self->in_hand = jetstream_take(self->jetstream))))
+        if (!deliver(self))
+            break;
+    want(self, has_takers(self));
+    if (!self->prefix && !self->wants && (self->wire->ports[SIDE_BACKEND].count == 0 || !may_deliver(self->wire)))
+        give_back(self);
+    if (self->wants || self->in_hand_ms == 0)
+        self->in_hand_ms = self->wire->now_ms;
+}
+
+void
+cluster_room(wire_t *wire)
+{
+    if (wire->cluster)
+        take(wire->cluster);
+}
+
+// --- how the stream is -------------------------------------------------------------------------
+
+static void
+look_for_failure(cluster_t *self)
+{
+    jetstream_state_t state;
+    jetstream_state(self->jetstream, &state);
+    if (!state.failed || *self->failure)
+        return;
+    snprintf(self->failure, sizeof self->failure, "%s", state.reason);
+    atomic_store(&self->wire->finish, FINISH_AT_ONCE);
+}
+
+static void
+on_bell(watched_t *watched, uint32_t events)
+{
+    cluster_t *self = (cluster_t *)((char *)watched - offsetof(cluster_t, watched));
+    (void)events;
+    bell_hear(self->bell);
+    look_for_failure(self);
+    hear_settled(self);
+    take(self);
+}
+
+void
+cluster_tick(wire_t *wire)
+{
+    cluster_t *self = wire->cluster;
+    if (!self)
+        return;
+    take(self);
+    if (!self->prefix && !self->wants && wire->now_ms - self->in_hand_ms >= PATIENCE_MS)
+        give_back(self);
+}
+
+const char *
+cluster_failure(const route_t *self)
+{
+    const cluster_t *cluster = ((const wire_t *)self)->cluster;
+    bool over = atomic_load(&((wire_t *)self)->over);
+    return cluster && over && *cluster->failure ? cluster->failure : NULL;
+}
+
+bool
+cluster_waits(const wire_t *wire)
+{
+    const cluster_t *self = wire->cluster;
+    jetstream_state_t state;
+    if (!self || *self->failure)
+        return false;
+    jetstream_state(self->jetstream, &state);
+    return self->port.returned.count > 0 || self->port.parked || state.waiting > 0;
+}
+
+uint64_t
+cluster_abandon(wire_t *wire)
+{
+    cluster_t *self = wire->cluster;
+    jetstream_state_t state;
+    if (!self)
+        return 0;
+    give_back(self);
+    jetstream_state(self->jetstream, &state);
+    return self->port.returned.load.messages + state.waiting;
+}
+
+// --- life ----------------------------------------------------------------------------------------
+
+static void
+make_node(char node[JETSTREAM_NODE + 1])
+{
+    uint8_t random[JETSTREAM_NODE / 2];
+    randombytes_buf(random, sizeof random);
+    sodium_bin2hex(node, JETSTREAM_NODE + 1, random, sizeof random);
+}
+
+static int
+connect_stream(cluster_t *self)
+{
+    jetstream_setup_t setup = { .conf = self->wire->conf, .bell = self->bell };
+    make_node(setup.node);
+    self->jetstream = jetstream_open(&setup);
+    return self->jetstream ? loop_watch(&self->wire->loop, self->bell, EPOLLIN, &self->watched) : -1;
+}
+
+int
+cluster_open(wire_t *wire, diag_t *diag)
+{
+    const route_conf_t *conf = wire->conf;
+    if (!route_conf_is_shared(conf))
+        return 0;
+    cluster_t *self = wire->cluster = xcalloc(1, sizeof *self);
+    self->wire = wire;
+    self->port = (wport_t){
+        .wire = wire, .side = SIDE_BACKEND, .counters = &self->counters, .socktype = &socktype_stream, .ready = 1, .own = self
+    };
+    self->port.parked_end = &self->port.parked;
+    self->port.conf = &conf->sides[SIDE_BACKEND];
+    self->watched.ready = on_bell;
+    self->bell = bell_new();
+    if (conf->sides[SIDE_BACKEND].type == ZMQ_PUSH)
+        self->handed = xcalloc(HANDED, sizeof *self->handed);
+    else
+        self->prefix = xstrdup(conf->nats.subject);
+    if (self->bell != -1 && connect_stream(self) == 0)
+        return 0;
+    diag_error(diag, conf->place, "[route %s] store = nats: %s", conf->name, strerror(errno));
+    return -1;
+}
+
+void
+cluster_close(wire_t *wire)
+{
+    cluster_t *self = wire->cluster;
+    if (!self)
+        return;
+    jetstream_close(&self->jetstream);
+    if (self->bell != -1)
+        close(self->bell);
+    spans_clear(&self->port.returned);
+    free(self->handed);
+    free(self->prefix);
+    free(self);
+    wire->cluster = NULL;
+}
+
+wport_t *
+cluster_port(wire_t *wire)
+{
+    return wire->cluster ? &wire->cluster->port : NULL;
+}
