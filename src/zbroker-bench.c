@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "bench/load.h"
 #include "bench/options.h"
+#include "bench/replay.h"
 #include "bench/report.h"
 #include "bench/target.h"
 #include "bench/through.h"
@@ -191,6 +192,8 @@ bench(bench_t *self, int argc, char **argv)
 {
     bool done;
     const options_t *options = &self->options;
+    if (argc > 1 && strcmp(argv[1], "replay") == 0)
+        return replay_run(argc - 1, argv + 1);
     if (options_parse(&self->options, argc, argv, &done) == -1)
         return EXIT_USAGE;
     if (done)

@@ -6,6 +6,7 @@
 #include "ctl/connection.h"
 #include "ctl/interrupt.h"
 #include "ctl/place.h"
+#include "ctl/record.h"
 #include "ctl/relay.h"
 #include "ctl/top.h"
 #include "ctl/view.h"
@@ -165,6 +166,8 @@ run(ctl_t *self)
     if (arguments_is(arguments, "top")) {
         arguments_line(arguments, "show stats", &line);
         result = top_run(&self->connection, &self->sheet, line.data, arguments->every_s);
+    } else if (arguments_is(arguments, "record")) {
+        result = record_run(&self->connection, arguments);
     } else {
         result = repeat(self);
     }

@@ -386,17 +386,41 @@ def test_a_restart_loses_nothing():
         m.do(RESTART)
 
 
-def test_an_upgrade_loses_nothing_and_keeps_the_file():
+CLIENTS = r"zbrokerctl -j show clients jobs | grep -o '\"id\":[0-9]*' | sort"
+
+
+def test_the_package_upgrades_what_runs_without_cutting_a_connection():
     m = machine()
-    instance = m.show("MainPID", "zbroker@one")
     with edited(m, ";log_level = info", "log_level = notice"):
         m.do(RESTART)
+        units = ("zbroker", "zbroker@one")
+        before = [m.show("MainPID", unit) for unit in units]
         with Traffic(m):
+            clients = m.do(CLIENTS)
+            assert len(clients.splitlines()) == 2, clients
             m.do("dpkg -i --force-confdef --force-confold /srv/next.deb")
-            m.wait_for("ActiveState", "active")
+            assert m.do(CLIENTS) == clients
+        assert [m.show("MainPID", unit) for unit in units] == before
+        assert [m.show("ActiveState", unit) for unit in units] == ["active", "active"]
+        for pid in before:
+            assert m.do(f"readlink /proc/{pid}/exe") == "/usr/sbin/zbroker"  # and not "(deleted)"
         assert m.do("dpkg-query -W -f '${Version}' zbroker").endswith("+next")
         assert "\nlog_level = notice\n" in m.read("/etc/zbroker.ini")
-        zb.wait_until(lambda: m.show("MainPID", "zbroker@one") not in (instance, "0"), 20, "the instance's new process")
+        for unit in units:
+            said = m.do(f"journalctl -q -o cat -u {unit} ZBROKER_EVENT=upgraded")
+            assert re.fullmatch(r"upgraded: .*", said), said
+        m.do("systemctl reload zbroker zbroker@one")
+
+
+def test_the_journal_finds_events_by_their_fields():
+    m = machine()
+    m.do("zbrokerctl pause jobs && zbrokerctl resume jobs")
+    said = m.do("journalctl -q -o cat -u zbroker ZBROKER_ROUTE=jobs ZBROKER_EVENT=route-state ZBROKER_STATE=paused")
+    assert said.splitlines()[-1] == "route jobs: paused", said
+    assert m.run("journalctl -q -o cat -u zbroker ZBROKER_EVENT=route-state ZBROKER_ROUTE=nix").stdout == ""
+    fields = m.do("journalctl -q -o export -n 1 -u zbroker ZBROKER_EVENT=route-state")
+    for field in ("PRIORITY=5", "SYSLOG_IDENTIFIER=zbroker", "_TRANSPORT=journal", "_SYSTEMD_UNIT=zbroker.service"):
+        assert field in fields.splitlines(), fields
 
 
 def test_purge_leaves_only_what_the_administrator_made():

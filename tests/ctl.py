@@ -343,6 +343,9 @@ def test_completion_asks_the_daemon():
         assert completions(*start, "show", "stats", "jo") == {"jobs"}
         assert {"topic", "count", "format"} <= completions(*start, "tap", "jobs", "")
         assert completions(*start, "tap", "jobs", "format", "h") == {"hex"}
+        assert completions(*start, "record", "jobs", os.path.join(zb.SRCDIR, "README")) == {os.path.join(zb.SRCDIR, "README.md")}
+        assert completions(*start, "record", "jobs", "f", "") == {"topic", "count", "for"}
+        assert completions(*start, "values", "jobs", "") == set()
         clients = lambda: json.loads(daemon.ctl("-j", "clients", "jobs").stdout)["clients"]
         zb.wait_until(clients)
         assert completions(*start, "kick", "jobs", "") == {str(client["id"]) for client in clients()}
@@ -403,6 +406,9 @@ def test_every_option_is_completed():
         zsh = zb.read(os.path.join(zb.SRCDIR, "contrib", "completion", f"_{program}"))
         assert not [option for option in told if option + "[" not in zsh and option + "}" not in zsh and option + "=[" not in zsh], program
     assert completions("pu", program="zbroker-bench") == {"pubsub", "pushpull"}
+    assert completions("replay", "f", "--as", "pu", program="zbroker-bench") == {"pub", "push"}
+    told = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", zb.run("replay", "--help", name="zbroker-bench").stdout))
+    assert told <= completions("replay", "f", "--", program="zbroker-bench")
     assert completions("-l", "wa", program="zbroker") == {"warning"}
     assert completions("ce", program="zbroker-keygen") == {"cert"}
 

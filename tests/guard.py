@@ -1429,12 +1429,15 @@ def test_the_fail2ban_filter_finds_every_refusal_and_nothing_else():
             " address=192.0.2.7 mechanism=curve reason=unknown-key key=" + "x" * 40)
     for before in ("", "warning: ", "2026-11-21T04:31:19.123Z warning: ", "host zbroker[4711]: ", "zbroker[1]: "):
         assert pattern.match(before + line).group("ip") == "192.0.2.7", before
-    assert pattern.match(line + " (repeated 12 times)")
+    words = line[:line.index(" event=")]  # all that the journal shows
+    assert pattern.match(words).group("ip") == "192.0.2.7"
+    assert pattern.match(line + " (repeated 12 times)") and pattern.match(words + " (repeated 12 times)")
     assert pattern.match(line.replace("192.0.2.7", "2001:db8::1")).group("ip") == "2001:db8::1"
     for user in ("alice", '"a b\\" reason\\x3dbad"', '""'):
         assert pattern.match(line.replace("key=" + "x" * 40, "user=" + user)), user
     for other in (line.replace("refused, unknown-key event=auth-refused", "admitted event=auth-admitted"),
-                  line.replace("unknown-key", "busy"), line.replace("192.0.2.7", "ipc"), "x " + line, line + " more"):
+                  line.replace("unknown-key", "busy"), line.replace("192.0.2.7", "ipc"), "x " + line, line + " more", words + " more",
+                  words.replace("unknown-key", "busy")):
         assert not pattern.match(other), other
     # What a client calls itself cannot pass for a line of its own.
     folder = zb.folder()

@@ -28,10 +28,8 @@ STAND_INS = [
     (r"\bchown zbroker ", f"chown {USER} "),
     (r"-g zbroker\b", f"-g {GROUP}"),
     (r"--reuid zbroker --regid zbroker\b", f"--reuid {USER} --regid {GROUP}"),
-    (r"\bjournalctl -u zbroker\b(?: -[pn] \w+)*", "cat {log}"),
+    (r"\bjournalctl -u zbroker\b(?: -[pn] \w+)*(?: ZBROKER_\w+=[\w-]+)*", "cat {log}"),
     (r"/usr/share/doc/zbroker/examples\b", os.path.join(zb.SRCDIR, "contrib")),
-    (r"/lib/systemd/system/zbroker\.service\b", os.path.join(zb.BUILDDIR, "systemd", "zbroker.service")),
-    (r"(?<=>)/etc/systemd/system/", "{units}/"),
 ]
 
 # (how a command line begins, what is looked at instead)
@@ -106,7 +104,7 @@ class Task:
     def __init__(self, blocks):
         self.blocks, self.root, self.has_background = blocks, zb.folder(), False
         self.home, self.bin = self.root + "/home", self.root + "/bin"
-        for name in ("home", "bin", "etc/zbroker", "run/zbroker", "units"):
+        for name in ("home", "bin", "etc/zbroker", "run/zbroker"):
             os.makedirs(os.path.join(self.root, name))
         text = "\n".join("\n".join(block.lines) for block in blocks)
         ports = sorted(set(PORT.findall(text)))
@@ -120,7 +118,7 @@ class Task:
 
     def wrap(self, name):
         """A program of ours by its name, which finds this task's files without being told where they are."""
-        default = "" if name == "zbroker-keygen" else f'case " $* " in *" -c "*|*" -s "*|*" -V "*) ;; *) set -- {self.default(name)} "$@" ;; esac\n'
+        default = "" if name == "zbroker-keygen" else f'case " $* " in *" -c "*|*" -s "*|*" -V "*|" replay "*) ;; *) set -- {self.default(name)} "$@" ;; esac\n'
         command = " ".join(shlex.quote(word) for word in zb.program(name))
         zb.write(f"{self.bin}/{name}", f'#!/bin/sh\n{default}exec {command} "$@"\n', 0o755)
 
@@ -136,8 +134,9 @@ class Task:
 
     # --- files ---
 
-    def with_control(self, text):
-        head = EMPTY.format(root=self.root)
+    def with_control(self, text, instance=""):
+        """As where it is by default, but below this task's folder."""
+        head = EMPTY.format(root=self.root).replace("/zbroker/", f"/zbroker{instance and '-' + instance}/")
         return text.replace("[zbroker]\n", head, 1) if "[zbroker]" in text else head + text
 
     def write(self, block):
@@ -147,6 +146,8 @@ class Task:
             text = zb.read(path) + text
         elif path == self.file:
             text = self.with_control(text)
+        elif os.path.dirname(path) == os.path.join(self.root, "etc/zbroker") and path.endswith(".ini"):
+            text = self.with_control(text, os.path.basename(path)[:-len(".ini")])
         os.makedirs(os.path.dirname(path), exist_ok=True)
         zb.write(path, text)
 
@@ -155,10 +156,9 @@ class Task:
     def start(self, unit):
         instance = unit.partition("@")[2]
         if instance:
-            text = zb.read(f"{self.root}/units/zbroker@.service")
+            text = zb.read(os.path.join(zb.BUILDDIR, "systemd", "zbroker@.service"))
             assert re.search(r"^ExecStart=\S*/zbroker -c \S*/zbroker/%i\.ini$", text, re.M), text
-            assert re.search(r"^ExecReload=\S*/zbrokerctl -c \S*/zbroker/%i\.ini reload$", text, re.M), text
-            assert len(re.findall(r"^(?:Runtime|State)Directory=zbroker-%i$", text, re.M)) == 2, text
+            assert re.search(r"^RuntimeDirectory=zbroker-%i$", text, re.M), text
         self.daemons[unit] = zb.Daemon(f"{self.root}/etc/zbroker/{instance}.ini" if instance else self.file)
 
     def systemctl(self, verb, unit):
@@ -190,7 +190,7 @@ class Task:
     def stand_in(self, command):
         before = command
         for what, instead in STAND_INS:
-            instead = instead.format(log=self.daemons["zbroker"].log_file, units=self.root + "/units")
+            instead = instead.format(log=self.daemons["zbroker"].log_file)
             command = re.sub(what, lambda _, new=instead: new, command)
         if command != before:
             print(f"# instead of {before}: {command}")

@@ -21,7 +21,7 @@ class Node:
     """A zbroker whose route is one with those of other nodes."""
 
     def __init__(self, kind, servers, more=""):
-        self.kind, self.context = kind, zmq.Context()
+        self.kind, self.context, self.folder = kind, zmq.Context(), zb.folder() + "/store"
         self.frontend, self.backend = zb.free_ports(2)
         self.ini = f"""
 [route r]
@@ -30,6 +30,7 @@ engine = wire
 frontend_bind = tcp://127.0.0.1:{self.frontend}
 backend_bind = tcp://127.0.0.1:{self.backend}
 store = nats
+store_dir = {self.folder}
 nats = {servers.url}
 {more}
 """
@@ -53,9 +54,17 @@ nats = {servers.url}
             made.subscribe(topic)
         return made
 
+    def restart(self):
+        self.daemon = zb.Daemon(self.ini)
+
     def stats(self):
         with zb.Control(self.daemon) as control:
             return control.route("r")
+
+    def stored(self):
+        """How many messages are on its disk."""
+        with zb.Control(self.daemon) as control:
+            return control.json("show store r")["stores"][0]["messages"]
 
 
 def nodes(kind, servers, count=2, more=""):
@@ -270,6 +279,23 @@ def test_a_route_starts_without_a_server():
     node.daemon.wait_log("event=nats-away")
     server.start()
     assert worker.recv() == b"early"
+
+
+def test_what_waits_for_the_server_survives_a_kill_of_zbroker():
+    server = natsserver.Server()
+    a, b = nodes("streamer", server)
+    server.kill()
+    a.daemon.wait_log("event=nats-away")
+    producer = a.front()
+    for i in range(1000):
+        producer.send(b"%d" % i)
+    zb.wait_until(lambda: a.stored() == 1000)
+    a.daemon.kill()
+    a.restart()
+    server.start()
+    worker = b.back()
+    assert [int(worker.recv()) for _ in range(1000)] == list(range(1000))
+    assert not worker.poll(100)
 
 
 def test_it_goes_to_the_next_server_when_one_is_away():
@@ -513,7 +539,6 @@ def test_a_stop_waits_until_the_stream_has_everything():
     producer = a.front()
     for i in range(2000):
         producer.send(b"%d" % i)
-    producer.close()
     zb.wait_until(lambda: a.stats()["frontend"]["messages_received"] == 2000)
     assert a.daemon.stop() == 0, a.daemon.log()
     worker = b.back()

@@ -1,56 +1,34 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MPL-2.0
-"""The status page as a person meets it: a real browser (Debian's chromium, driven by playwright-core) before a real daemon."""
+"""The status page as a person meets it: Debian's chromium, driven by its chromium-driver, before a real daemon."""
 
-import functools
+import base64
+import http.server
 import json
 import os
 import shutil
+import socket
 import subprocess
+import threading
 import time
+import urllib.error
 import urllib.request
 
 import zmq
 
 import zb
 
-PLAYWRIGHT = "1.65.1"  # pinned, so that every run is the same
-
 POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
           "base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 
 
-# --- what is needed ---------------------------------------------------------------------------------------------------
+# --- the browser -------------------------------------------------------------------------------------------------------
 
-def need(*names):
-    for name in names:
-        path = shutil.which(name)
-        if path:
-            return path
-    raise zb.Skip(f"{names[0]} is not installed")
-
-
-def install_playwright(folder):
-    """None, or why not. No network, or npm's registry out of reach, is no failure of ours."""
-    command = [need("npm"), "install", "--prefix", folder, "--no-save", "--no-audit", "--no-fund", "--ignore-scripts",
-               "--fetch-retries=0", "--fetch-timeout=15000", f"playwright-core@{PLAYWRIGHT}"]
-    os.makedirs(folder, exist_ok=True)
-    npm = zb.spawn(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        said = npm.communicate(timeout=40)[0]
-    except subprocess.TimeoutExpired:
-        npm.kill()
-        return "npm cannot install playwright-core within 40 s"
-    return None if npm.returncode == 0 else "npm cannot install playwright-core: " + (said.strip().splitlines() or ["?"])[0]
-
-
-@functools.cache
-def playwright():
-    """Where playwright-core is, and why not: in the build folder, put there at the first use, tried once."""
-    folder = os.path.join(zb.BUILDDIR, "tests", "node")
-    module = os.path.join(folder, "node_modules", "playwright-core")
-    fault = None if os.path.exists(os.path.join(module, "package.json")) else install_playwright(folder)
-    return module, fault
+def need(name):
+    path = shutil.which(name)
+    if not path:
+        raise zb.Skip(f"{name} is not installed")
+    return path
 
 
 def need_http():
@@ -59,46 +37,131 @@ def need_http():
         raise zb.Skip("built without HTTP")
 
 
+ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
+             "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+class Understudy(http.server.BaseHTTPRequestHandler):
+    """Answers in the place of the daemon for some paths, and hands on its answers for all others."""
+
+    def do_GET(self):
+        answer = self.server.answers.get(self.path.split("?")[0])
+        if answer is not None:
+            self.answer(200, {"Content-Type": "application/json"}, json.dumps(answer).encode())
+            return
+        try:
+            with urllib.request.urlopen(self.server.url + self.path.lstrip("/"), timeout=10 * zb.SLOW) as real:
+                self.answer(real.status, real.headers, real.read())
+        except urllib.error.HTTPError as error:
+            self.answer(error.code, error.headers, error.read())
+
+    def answer(self, status, headers, body):
+        self.send_response(status)
+        for name in ("Content-Type", "Content-Security-Policy"):
+            if headers.get(name):
+                self.send_header(name, headers[name])
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+KEYS = {"Escape": "\ue00c", "Tab": "\ue004", "Enter": "\ue007", "ArrowDown": "\ue015"}  # as WebDriver names them
+
+
 class Browser:
-    """tests/page_driver.js: every method is one of its commands."""
+    """chromium, asked through chromium-driver. What the page complains about, or asks elsewhere for, is collected."""
 
     def __init__(self):
-        node, chromium = need("node", "nodejs"), need("chromium", "chromium-browser")
-        version = subprocess.run([node, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-        if int(version.lstrip("v").split(".")[0]) < 20:
-            raise zb.Skip(f"playwright-core needs Node.js 20, this is {version}")
-        module, fault = playwright()
-        if fault:
-            raise zb.Skip(fault)
-        self.process = zb.spawn([node, os.path.join(zb.SRCDIR, "tests", "page_driver.js"), module, chromium],
-                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            from selenium import webdriver
+            from selenium.webdriver.chromium.remote_connection import ChromiumRemoteConnection
+        except ImportError:
+            raise zb.Skip("python3-selenium is not installed") from None
+        driver, chromium, folder = need("chromedriver"), need("chromium"), zb.folder()
+        # If the test ends before its time, chromium goes with its driver.
+        start = zb.write(f"{folder}/chromium", f'#!/bin/sh\nexec {need("setpriv")} --pdeathsig KILL {chromium} "$@"\n', 0o755)
+        port = zb.free_ports(1)[0]
+        zb.spawn([driver, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        zb.wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, 10)
+        options = webdriver.ChromeOptions()
+        options.binary_location = start
+        for argument in ARGUMENTS + [f"--user-data-dir={folder}/profile"]:
+            options.add_argument(argument)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        options.set_capability("unhandledPromptBehavior", "ignore")
+        self.driver = webdriver.Remote(ChromiumRemoteConnection(f"http://127.0.0.1:{port}", "goog", "chrome", ignore_proxy=True), options=options)
+        self.heard, self.origin, self.server = [], "", None
 
-    def __getattr__(self, command):
-        def call(**arguments):
-            self.process.stdin.write(json.dumps({"command": command, **arguments}) + "\n")
-            self.process.stdin.flush()
-            line = self.process.stdout.readline()
-            assert line, "the browser has gone"
-            answer = json.loads(line)
-            assert "error" not in answer, answer["error"]
-            return answer.get("value")
-        return call
+    def open(self, url, width=1280, height=900, javascript=True, scheme="light", answers=None):
+        """Load URL as if for the first time; of ANSWERS (path: JSON) the page gets those instead of the server's."""
+        self.close_understudy()
+        if answers:
+            self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Understudy)
+            self.server.url, self.server.answers = url, answers
+            threading.Thread(target=self.server.serve_forever, daemon=True).start()
+            url = f"http://127.0.0.1:{self.server.server_port}/"
+        self.driver.get("about:blank")
+        self.complaints()
+        self.heard, self.origin = [], url.split("#")[0]
+        self.command("Emulation.setScriptExecutionDisabled", value=not javascript)
+        self.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        self.size(width, height)
+        self.driver.get(url)
+
+    def command(self, name, **arguments):
+        return self.driver.execute("executeCdpCommand", {"cmd": name, "params": arguments})["value"]
+
+    def size(self, width, height=900):
+        self.command("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def see(self, expression):
-        return self.evaluate(expression=expression)
+        return self.driver.execute_script(f"return {expression}")
 
     def wait_for(self, expression, seconds=5):
-        self.wait(expression=expression, ms=int(seconds * 1000 * zb.SLOW))
+        zb.wait_until(lambda: self.see(expression), seconds)
+
+    def find(self, selector):
+        return self.driver.find_element("css selector", selector)
+
+    def click(self, selector):
+        self.find(selector).click()
+
+    def press(self, key):
+        self.driver.switch_to.active_element.send_keys(KEYS.get(key, key))
+
+    def complaints(self):
+        for entry in self.driver.get_log("browser"):
+            if entry["level"] in ("WARNING", "SEVERE"):
+                self.heard.append(entry["message"])
+        for entry in self.driver.get_log("performance"):
+            message = json.loads(entry["message"])["message"]
+            asked = message["params"].get("request", {}).get("url", "") if message["method"] == "Network.requestWillBeSent" else ""
+            if asked and not asked.startswith((self.origin, "data:")):
+                self.heard.append("foreign request: " + asked)
+            if message["method"] == "Page.javascriptDialogOpening":
+                self.heard.append("dialog: " + message["params"]["message"])
+        return self.heard
+
+    def screenshot(self, path, full=False):
+        shot = self.command("Page.captureScreenshot", captureBeyondViewport=full)
+        with open(path, "wb") as file:
+            file.write(base64.b64decode(shot["data"]))
+
+    def close_understudy(self):
+        if self.server:
+            self.server.shutdown()
+            self.server.server_close()
+            self.server = None
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.process.stdin.close()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
+        self.close_understudy()
+        self.driver.quit()
 
 
 class Broker(zb.Daemon):
@@ -186,7 +249,7 @@ def agrees(broker, browser, reload=False):
 
     def same():
         if reload:
-            browser.open(url=broker.url, javascript=False)
+            browser.open(broker.url, javascript=False)
         last[:] = [shown_as_the_api_says(broker, browser)]
         return last[0] is None
 
@@ -201,7 +264,7 @@ def agrees(broker, browser, reload=False):
 def test_every_number_is_the_one_of_the_api():
     with Broker() as broker, Browser() as browser:
         sockets = pump(broker, 12345)
-        browser.open(url=broker.url)
+        browser.open(broker.url)
         browser.wait_for(f"{ROWS} === 2")
         zb.wait_until(lambda: broker.route("jobs")["backend"]["messages_sent"] == 12345)
         agrees(broker, browser)
@@ -229,7 +292,7 @@ def test_the_same_page_without_javascript():
         assert "{{" not in browser.see("document.querySelector('body > header').outerHTML + document.querySelector('main').outerHTML")
         assert not browser.see("getComputedStyle(document.querySelector('.tools')).display !== 'none'")
         for width in (360, 1280):
-            browser.size(width=width, height=900)
+            browser.size(width)
             assert not browser.see(SCROLLS), width
         assert browser.complaints() == []
         for socket in sockets:
@@ -238,7 +301,7 @@ def test_the_same_page_without_javascript():
 
 def test_a_pause_is_seen_within_three_seconds():
     with Broker() as broker, Browser() as browser:
-        browser.open(url=broker.url)
+        browser.open(broker.url)
         browser.wait_for(f"{ROWS} === 2")
         for verb, state in (("pause", "paused"), ("resume", "running")):
             answer = broker.ctl(verb, "jobs")
@@ -252,7 +315,7 @@ def test_a_pause_is_seen_within_three_seconds():
 
 def test_it_says_in_words_what_is_wrong():
     with Broker() as broker, Browser() as browser:
-        browser.open(url=broker.url)
+        browser.open(broker.url)
         browser.wait_for(f"{ROWS} === 2")
         words = "document.querySelector('tr[data-route={}] .problems').textContent"
         assert "nothing is connected to the backend" in browser.see(words.format("quiet"))
@@ -273,7 +336,7 @@ def test_every_width_and_colour_fits_and_is_quiet():
     with Broker() as broker, Browser() as browser:
         for width in (360, 700, 1280, 1920):
             for scheme in ("light", "dark"):
-                browser.open(url=broker.url + "#jobs", width=width, scheme=scheme)
+                browser.open(broker.url + "#jobs", width=width, scheme=scheme)
                 browser.wait_for("document.querySelector('tr.detail .chart canvas')")
                 browser.wait_for("document.querySelectorAll('tr.detail table tbody tr').length > 15")
                 assert not browser.see(SCROLLS), width
@@ -300,12 +363,12 @@ def test_a_hostile_name_stays_text():
             each["clients"] = [{"id": 1, "route": each["name"], "side": "frontend", "peer": each["name"], "user": each["name"],
                                 "connected_at": "2026-01-01T00:00:00.000Z", "backlog_bytes": 0}]
         status = dict(broker.api("status"), hostname=names[0], config_file=names[1], version=names[2])
-        browser.open(url=broker.url, answers={"/api/v1/routes": routes, "/api/v1/status": status})
+        browser.open(broker.url, answers={"/api/v1/routes": routes, "/api/v1/status": status})
         browser.wait_for(f"{ROWS} === {len(names)}")
         assert browser.see("[...document.querySelectorAll('tr.route .name')].map(n => n.textContent)") == names
         assert browser.see("[...document.querySelectorAll('tr.route')].map(n => n.dataset.route)") == names
         for number in range(1, len(names) + 1):
-            browser.click(selector=f"tr.route >> nth={number - 1} >> .who button")
+            browser.see(f"document.querySelectorAll('tr.route .who button')[{number - 1}].click()")
             browser.wait_for("document.querySelector('tr.detail .value')")
             assert browser.see("document.querySelector('tr.detail .value').textContent") == names[number - 1]
             assert browser.see("document.querySelectorAll('main b, main script, main img').length") == 0
@@ -318,7 +381,7 @@ def test_a_hostile_file_name_stays_text_without_javascript():
         path = zb.write(os.path.join(plain.folder, name), zb.read(plain.file))
         plain.kill()
         with zb.Daemon(path, folder=plain.folder):
-            browser.open(url=plain.url, javascript=False)
+            browser.open(plain.url, javascript=False)
             assert browser.see("document.querySelector('[data-field=config_file]').textContent").endswith(name)
             assert browser.see("document.querySelectorAll('body b, .sub img').length") == 0
             assert browser.complaints() == []
@@ -326,32 +389,32 @@ def test_a_hostile_file_name_stays_text_without_javascript():
 
 def test_keyboard_search_and_order():
     with Broker() as broker, Browser() as browser:
-        browser.open(url=broker.url)
+        browser.open(broker.url)
         browser.wait_for(f"{ROWS} === 2")
         names = "[...document.querySelectorAll('tr.route:not([hidden])')].map(n => n.dataset.route).join()"
-        browser.press(key="/")
-        browser.fill(selector="#search", text="forwarder")
+        browser.press("/")
+        browser.press("forwarder")
         assert browser.see(names) == "quiet"
         assert browser.see("document.getElementById('count').textContent") == "1 of 2"
-        browser.press(key="Escape")
+        browser.press("Escape")
         assert browser.see(names) == "jobs,quiet"
-        browser.click(selector="th[data-sort=name] button")
-        browser.click(selector="th[data-sort=name] button")
+        browser.click("th[data-sort=name] button")
+        browser.click("th[data-sort=name] button")
         assert browser.see(names) == "quiet,jobs"
         assert browser.see("document.querySelector('th[data-sort=name]').getAttribute('aria-sort')") == "descending"
-        browser.click(selector="th[data-sort=name] button")
+        browser.click("th[data-sort=name] button")
         assert browser.see("document.querySelectorAll('[aria-sort]').length") == 0
         # From the last column on, Tab leads to the first route; Enter opens it, Escape closes it and stays there.
         browser.see("document.querySelector('th[data-sort=blocked] button').focus()")
-        browser.press(key="Tab")
-        browser.press(key="Enter")
+        browser.press("Tab")
+        browser.press("Enter")
         browser.wait_for("document.querySelector('tr.detail')")
         assert browser.see("document.activeElement.getAttribute('aria-expanded')") == "true"
         assert browser.see("location.hash") == "#jobs"
         browser.wait_for("document.querySelector('tr.detail').innerText.includes('frontend_bind')")
-        browser.press(key="Escape")
+        browser.press("Escape")
         assert browser.see("document.querySelector('tr.detail') === null && document.activeElement.textContent === 'jobs'")
-        browser.press(key="ArrowDown")
+        browser.press("ArrowDown")
         assert browser.see("document.activeElement.textContent") == "quiet"
         assert browser.complaints() == []
 
@@ -359,9 +422,9 @@ def test_keyboard_search_and_order():
 def test_the_detail_shows_clients_sockets_and_options():
     with Broker() as broker, Browser() as browser:
         sockets = pump(broker, 10)
-        browser.open(url=broker.url)
+        browser.open(broker.url)
         browser.wait_for(f"{ROWS} === 2")
-        browser.click(selector="tr[data-route=jobs]")
+        browser.click("tr[data-route=jobs]")
         browser.wait_for("document.querySelectorAll('tr.detail section[aria-label=Clients] tbody tr').length === 2")
         api = broker.api("routes?route=jobs")["routes"][0]
         text = browser.see("document.querySelector('tr.detail').innerText")
@@ -369,7 +432,7 @@ def test_the_detail_shows_clients_sockets_and_options():
             assert expected in text, expected
         shown = "document.querySelectorAll('section[aria-label=\"Options as running\"] tbody tr').length"
         assert browser.see(shown) == sum(not option["default"] for option in api["options"])
-        browser.click(selector="tr.detail .more")
+        browser.click("tr.detail .more")
         browser.wait_for(f"{shown} === {len(api['options'])}")
         assert browser.complaints() == []
         for socket in sockets:
@@ -378,7 +441,7 @@ def test_the_detail_shows_clients_sockets_and_options():
 
 def test_it_survives_a_restart_and_says_so():
     with Broker() as broker, Browser() as browser:
-        browser.open(url=broker.url)
+        browser.open(broker.url)
         browser.wait_for(f"{ROWS} === 2")
         assert browser.see("document.getElementById('lost').hidden")
         assert broker.stop() == 0
@@ -391,11 +454,14 @@ def test_it_survives_a_restart_and_says_so():
 
 def test_the_page_allows_nothing_but_itself():
     with Broker() as broker, Browser() as browser:
-        headers = browser.open(url=broker.url)["headers"]
-        assert headers["content-security-policy"] == POLICY, headers
-        assert headers["x-content-type-options"] == "nosniff"
-        assert "access-control-allow-origin" not in headers
-        html = urllib.request.urlopen(broker.url, timeout=10 * zb.SLOW).read().decode()
+        browser.open(broker.url)
+        browser.wait_for(f"{ROWS} === 2")
+        assert browser.complaints() == []
+        with urllib.request.urlopen(broker.url, timeout=10 * zb.SLOW) as answer:
+            headers, html = answer.headers, answer.read().decode()
+        assert headers["Content-Security-Policy"] == POLICY, headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert "Access-Control-Allow-Origin" not in headers
         assert "<html lang=\"en\">" in html and " style=" not in html and "<style" not in html
         assert "http://" not in html.replace("http://www.w3.org/", "").replace(broker.url, "")
 

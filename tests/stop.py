@@ -4,6 +4,7 @@
 ZB_STOP_RUNS is how often each test does so."""
 
 import collections
+import heapq
 import os
 import struct
 import threading
@@ -153,6 +154,61 @@ def test_a_restarted_streamer_loses_and_doubles_nothing_over_ipc():
 @zb.limit(240 + 60 * RUNS)
 def test_a_restarted_streamer_with_a_backlog_loses_and_doubles_nothing():
     check("tcp", size=400, pause=0.02)
+
+
+# --- requests -----------------------------------------------------------------------------------------------------------
+
+CLIENTS = 30
+PAUSE = 0.02  # of a client between an answer and its next request
+
+
+class Askers(threading.Thread):
+    """Plain REQ clients, without a time-out: one that loses a request or its answer asks nothing more. And services, which echo."""
+
+    def __init__(self, context, frontend, backend):
+        super().__init__(daemon=True)
+        self.clients = [zb.peer(context, zmq.REQ, frontend) for _ in range(CLIENTS)]
+        self.services = [zb.peer(context, zmq.REP, backend) for _ in range(4)]
+        self.answers, self.stopping = [0] * CLIENTS, False
+
+    def run(self):
+        poller, due = zmq.Poller(), [(0.0, number) for number in range(CLIENTS)]
+        for each in self.clients + self.services:
+            poller.register(each, zmq.POLLIN)
+        while not self.stopping:
+            while due and due[0][0] <= time.monotonic():
+                self.clients[heapq.heappop(due)[1]].send(b"Hello")
+            for each, _ in poller.poll(1000 * PAUSE / 4):
+                message = each.recv_multipart()
+                if each in self.services:
+                    each.send_multipart(message)
+                    continue
+                number = self.clients.index(each)
+                self.answers[number] += 1
+                heapq.heappush(due, (time.monotonic() + PAUSE, number))
+
+    def close(self):
+        self.stopping = True
+        self.join()
+        for each in self.clients + self.services:
+            each.close()
+
+
+@zb.limit(60 + 20 * RUNS)
+def test_a_restarted_queue_loses_no_request_of_clients_that_wait_for_ever():
+    frontend, backend = (f"tcp://127.0.0.1:{port}" for port in zb.free_ports(2))
+    folder = zb.folder()
+    ini = zb.write(os.path.join(folder, "zbroker.ini"), f"[route asks]\ntype = queue\nfrontend_bind = {frontend}\nbackend_bind = {backend}\n")
+    with zmq.Context() as context:
+        askers = Askers(context, frontend, backend)
+        askers.start()
+        for _ in range(RUNS + 1):
+            with zb.Daemon(ini, folder=folder) as daemon:
+                before = list(askers.answers)
+                zb.wait_until(lambda: all(now > then + 3 for now, then in zip(askers.answers, before)), 20, "answers for every client")
+                assert daemon.stop() == 0, daemon.log()
+                assert "nothing left" in daemon.log(), daemon.log()
+        askers.close()
 
 
 zb.main()

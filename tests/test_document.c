@@ -69,6 +69,15 @@ test_escapes_become_utf8(void)
 }
 
 static void
+test_a_string_may_hold_nul(void)
+{
+    document_t *document = read_text("\"a\\u0000b\"");
+    const value_t *value = document_root(document);
+    CHECK(value->size == 3 && memcmp(value->text, "a\0b", 4) == 0);
+    document_free(&document);
+}
+
+static void
 test_what_is_no_json_is_refused(void)
 {
     static const char *const wrong[] = {
@@ -130,6 +139,7 @@ main(void)
     RUN(test_what_json_writes_is_read);
     RUN(test_what_is_not_there_is_null_and_empty);
     RUN(test_escapes_become_utf8);
+    RUN(test_a_string_may_hold_nul);
     RUN(test_what_is_no_json_is_refused);
     RUN(test_depth_is_bounded);
     RUN(test_thousands_of_values);

@@ -134,6 +134,24 @@ test_a_topic_that_looks_like_a_tail_is_none(void)
     text_free(&out);
 }
 
+static void
+test_a_quoted_value_is_read_back_as_it_was(void)
+{
+    static const char *const values[] = { "plain", "", "a b", "a=b", "\"", "\\", "\\n\n\t\r", "\x1b[2J", "\xff\xe2\x80\xae", "\\x41", "é" };
+    text_t out = { 0 }, back = { 0 };
+    for (size_t i = 0; i < COUNT(values); i++) {
+        size_t size = 0;
+        LINE(&out, EVENT_ACL_DENIED, EVENT_TEXT("route", "a"), EVENT_TEXT("topic", values[i]));
+        const char *value = event_value(out.data, "topic", &size);
+        CHECK(value);
+        text_clear(&back);
+        event_unquote(&back, value ? value : "", size);
+        CHECK_TEXT(back.data, values[i]);
+    }
+    text_free(&out);
+    text_free(&back);
+}
+
 // What a file says is quoted as it is there, in the words only.
 static void
 test_the_last_tail_of_a_line_is_its_tail(void)
@@ -244,6 +262,7 @@ main(void)
     RUN(test_who_was_cut_or_refused_is_told_with_peer_and_reason);
     RUN(test_no_name_writes_a_key_or_a_line);
     RUN(test_a_topic_that_looks_like_a_tail_is_none);
+    RUN(test_a_quoted_value_is_read_back_as_it_was);
     RUN(test_the_last_tail_of_a_line_is_its_tail);
     RUN(test_a_long_line_keeps_its_tail);
     RUN(test_the_status_page_gets_the_words_of_its_route);

@@ -2,6 +2,7 @@
 // Standard error is exchanged for a file, a pipe or /dev/null, and what the log
 // wrote there is read back.
 #include "base/clock.h"
+#include "base/event.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -10,7 +11,9 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <regex.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -112,6 +115,7 @@ test_the_journal_gets_the_priority(void)
     fstat(STDERR_FILENO, &st);
     snprintf(stream, sizeof stream, "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
     setenv("JOURNAL_STREAM", stream, 1);
+    log_journal_at("/nowhere");
     log_open(LOG_TARGET_AUTO, LOG_DAEMON, LOG_LEVEL_TRACE);
     log_line(LOG_LEVEL_ERROR, "a");
     log_line(LOG_LEVEL_WARNING, "b");
@@ -130,6 +134,136 @@ test_the_journal_gets_the_priority(void)
     free(text);
     unsetenv("JOURNAL_STREAM");
     stderr_back();
+}
+
+// --- the journal's own socket ---------------------------------------------------
+
+static char journal_folder[] = "/tmp/zbroker-test-journal.XXXXXX", journal_path[64];
+static int journal = -1;
+
+static void
+journal_listens(void)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", journal_path);
+    unlink(journal_path);
+    journal = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    CHECK(bind(journal, (struct sockaddr *)&address, sizeof address) == 0);
+}
+
+// Standard error is a pipe that passes for the journal's.
+static void
+log_to_journal(void)
+{
+    struct stat st;
+    char stream[64];
+    if (!*journal_path) {
+        CHECK(mkdtemp(journal_folder));
+        snprintf(journal_path, sizeof journal_path, "%s/socket", journal_folder);
+    }
+    stderr_is_pipe();
+    fstat(STDERR_FILENO, &st);
+    snprintf(stream, sizeof stream, "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
+    log_journal_at(journal_path);
+}
+
+static void
+journal_gone(void)
+{
+    close(journal);
+    unlink(journal_path);
+    unsetenv("JOURNAL_STREAM");
+    stderr_back();
+}
+
+// The next entry as "NAME=value" lines, with \n in values shown as %, or "".
+static const char *
+journal_entry(void)
+{
+    static char shown[8192];
+    unsigned char bytes[8192];
+    ssize_t size = recv(journal, bytes, sizeof bytes, 0);
+    char *out = shown;
+    for (ssize_t at = 0; at < size;) {
+        while (bytes[at] != '\n')
+            *out++ = (char)bytes[at++];
+        uint64_t length = 0;
+        for (int i = 8; i > 0; i--)
+            length = length << 8 | bytes[at + i];
+        at += 9;
+        CHECK(at + (ssize_t)length < size && bytes[at + (ssize_t)length] == '\n');
+        *out++ = '=';
+        for (; length && at < size; length--, at++)
+            *out++ = bytes[at] == '\n' ? '%' : (char)bytes[at];
+        *out++ = '\n';
+        at++;
+    }
+    *out = '\0';
+    return shown;
+}
+
+static void
+test_the_journal_gets_fields_where_it_listens(void)
+{
+    log_to_journal();
+    journal_listens();
+    log_open(LOG_TARGET_AUTO, LOG_DAEMON, LOG_LEVEL_INFO);
+    log_event(EVENT_ACL_DENIED, EVENT_TEXT("route", "prices"), EVENT_TEXT("address", "192.0.2.7"), EVENT_PROSE("action", "publish"),
+              EVENT_TEXT("user", "al ice"), EVENT_TEXT("topic", "a\nPRIORITY=0\nZBROKER_ROUTE=b"));
+    CHECK_TEXT(journal_entry(), "ZBROKER_EVENT=acl-denied\nZBROKER_ROUTE=prices\nZBROKER_ADDRESS=192.0.2.7\nZBROKER_ACTION=publish\n"
+                                "ZBROKER_USER=al ice\nZBROKER_TOPIC=a%PRIORITY=0%ZBROKER_ROUTE=b\n"
+                                "MESSAGE=acl: route prices: 192.0.2.7 may not publish \"a\\nPRIORITY\\x3d0\\nZBROKER_ROUTE\\x3db\"\n"
+                                "PRIORITY=4\nSYSLOG_IDENTIFIER=zbroker\nSYSLOG_FACILITY=3\n");
+    log_line(LOG_LEVEL_ERROR, "%s", "no tail");
+    CHECK_TEXT(journal_entry(), "MESSAGE=no tail\nPRIORITY=3\nSYSLOG_IDENTIFIER=zbroker\nSYSLOG_FACILITY=3\n");
+    for (int i = 0; i < 3; i++)
+        log_event(EVENT_CONTROL_FOLDER, EVENT_TEXT("path", "/run/x"));
+    CHECK_TEXT(journal_entry(), "ZBROKER_EVENT=control-folder\nZBROKER_PATH=/run/x\nMESSAGE=control: made /run/x\n"
+                                "PRIORITY=6\nSYSLOG_IDENTIFIER=zbroker\nSYSLOG_FACILITY=3\n");
+    log_flush();
+    CHECK(strstr(journal_entry(), "\nMESSAGE=control: made /run/x (repeated 2 times)\n"));
+    char *text = pipe_text();
+    CHECK_TEXT(text, "");
+    free(text);
+    journal_gone();
+}
+
+static void
+test_a_journal_that_is_started_again_gets_the_next_line(void)
+{
+    log_to_journal();
+    journal_listens();
+    log_open(LOG_TARGET_AUTO, LOG_DAEMON, LOG_LEVEL_INFO);
+    close(journal);
+    journal_listens();
+    log_line(LOG_LEVEL_NOTICE, "to the new one");
+    CHECK(strstr(journal_entry(), "MESSAGE=to the new one\n"));
+    close(journal);
+    unlink(journal_path);
+    log_line(LOG_LEVEL_NOTICE, "nobody listens");
+    char *text = pipe_text();
+    CHECK_TEXT(text, "<5>nobody listens\n");
+    free(text);
+    journal_gone();
+}
+
+static void
+test_a_full_journal_stops_nobody_and_the_loss_is_counted(void)
+{
+    log_to_journal();
+    journal_listens();
+    log_open(LOG_TARGET_AUTO, LOG_DAEMON, LOG_LEVEL_INFO);
+    int64_t start = clock_mono_ms();
+    for (int i = 0; i < 2000; i++)
+        log_line(LOG_LEVEL_INFO, "line %d", i);
+    printf("# 2000 lines into a full journal took %d ms\n", (int)(clock_mono_ms() - start));
+    while (*journal_entry())
+        ;
+    log_line(LOG_LEVEL_INFO, "there is room");
+    CHECK(strstr(journal_entry(), "MESSAGE=there is room\n"));
+    CHECK(strstr(journal_entry(), "ZBROKER_EVENT=lines-lost\n"));
+    journal_gone();
 }
 
 static void
@@ -379,6 +513,9 @@ main(void)
     real_stderr = dup(STDERR_FILENO);
     RUN(test_a_pipe_gets_plain_lines_of_the_wanted_levels);
     RUN(test_the_journal_gets_the_priority);
+    RUN(test_the_journal_gets_fields_where_it_listens);
+    RUN(test_a_journal_that_is_started_again_gets_the_next_line);
+    RUN(test_a_full_journal_stops_nobody_and_the_loss_is_counted);
     RUN(test_a_file_gets_the_time);
     RUN(test_without_a_reader_nothing_goes_to_stderr);
     RUN(test_nobody_can_forge_a_line);
@@ -391,5 +528,6 @@ main(void)
     RUN(test_lines_of_threads_stay_whole);
     RUN(test_a_stuck_reader_stops_nobody_and_the_loss_is_counted);
     RUN(test_levels_have_names);
+    rmdir(journal_folder);
     return test_done();
 }

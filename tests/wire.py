@@ -459,6 +459,23 @@ def test_a_verbose_side_tells_of_every_subscription():
             assert upstream(route, on, off) == [b"\1t"] * on + [b"\0t"] * off + [b"\1end"], option
 
 
+def test_a_flood_of_subscriptions_keeps_nobody_waiting():
+    """Both have sent theirs before the route reads on: the small one has its turn long before the large one is through."""
+    count = 9000
+    with Route("forwarder", "backend_rcvhwm = 0") as route:
+        pub = route.front(zmq.XPUB, rcvhwm=0)
+        route.wait_clients("frontend", 1)
+        polite, flood = zmtp.Raw(route.backend, b"SUB"), zmtp.Raw(route.backend, b"SUB")
+        route.wait_clients("backend", 2)
+        assert route.daemon.ctl("pause", "r").returncode == 0
+        flood.send(b"".join(zmtp.frame(b"\1%04x" % number) for number in range(count)))
+        polite.send(zmtp.frame(b"\1polite"))
+        assert route.daemon.ctl("resume", "r").returncode == 0
+        heard = [pub.recv()[1:] for _ in range(count + 1)]
+        assert sorted(heard)[:count] == [b"%04x" % number for number in range(count)]
+        assert heard.index(b"polite") <= 3000, heard.index(b"polite")
+
+
 def test_matching_can_be_inverted():
     ingress = zb.free_port()
     with Route("forwarder", f"backend_invert_matching = yes\ningress_bind = tcp://127.0.0.1:{ingress}") as route:

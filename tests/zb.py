@@ -642,7 +642,9 @@ def main(tests=None):
     failed = 0
     print(f"1..{len(tests)}", flush=True)
     for number, (name, function) in enumerate(tests, 1):
+        began = time.monotonic()
         result = _result(function)
+        print(f"# {time.monotonic() - began:.1f} s in {name}")  # the slowest are told at the end: see bootstrap
         if isinstance(result, Skip):
             print(f"ok {number} - {name} # SKIP {result}", flush=True)
         elif result is None:

@@ -13,6 +13,7 @@ _zbrokerctl_column() {
 _zbrokerctl_optional() {
     local i option inside
     for ((i = 1; i < ${#arguments[@]}; i += 2)); do
+        [[ ${arguments[i]} == \[[a-z]* ]] || { i=$((i - 1)); continue; }
         option=${arguments[i]#\[} inside=${arguments[i+1]%\]}
         if [[ $previous == "$option" ]]; then
             offer=()
@@ -30,8 +31,8 @@ _zbrokerctl_argument() {
     ROUTE|\[ROUTE\]) offer+=($(_zbrokerctl_column 1 show routes)) ;;
     CLIENT) offer+=($(_zbrokerctl_column 1 show clients "${given[0]}")) ;;
     LEVEL) offer+=(error warning notice info debug trace) ;;
-    \[FILE\]) offer+=($(compgen -f -- "$current")) ;;
-    *) [[ ${#given[@]} -gt 0 && ${arguments[1]} == \[* ]] && _zbrokerctl_optional ;;
+    FILE|\[FILE\]) offer+=($(compgen -f -- "$current")) ;;
+    *) [[ ${#given[@]} -gt 0 ]] && _zbrokerctl_optional ;;
     esac
 }
 

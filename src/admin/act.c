@@ -162,8 +162,3 @@ act_stop(request_t *request)
     answer_done(request, "stopping\n");
 }
 
-void
-act_later(request_t *request)
-{
-    answer_fail(request, "not there yet: this version can neither record nor replay");
-}

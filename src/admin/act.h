@@ -17,6 +17,5 @@ void act_set_log_level(request_t *request);
 void act_reload(request_t *request);
 void act_upgrade(request_t *request);
 void act_stop(request_t *request);
-void act_later(request_t *request); // a name that is kept for a version to come
 
 #endif

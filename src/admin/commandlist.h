@@ -9,8 +9,7 @@
 
 // The name, of one word or two; arguments, and how many at least and at most; the effect: READS, CHANGES (is logged
 // with who asked for it) or CUTS (likewise, and is never suggested); whether it ANSWERS at once, WAITS for what it has
-// begun, or STREAMS; the function; the help. Commands without help are names kept for a version to come, and stand at
-// the end.
+// begun, or STREAMS; the function; the help.
 
 // clang-format off
 #define COMMAND_LIST(ROW) \
@@ -38,9 +37,7 @@
     ROW("reload",             "",             0, 0, CHANGES, WAITS,   act_reload,         "read the file again, all or nothing") \
     ROW("upgrade",            "",             0, 0, CUTS,    WAITS,   act_upgrade,        "go over to the program that is installed now") \
     ROW("tap",                TAP_ARGUMENTS,  1, 7, READS,   STREAMS, tapcommand_run,     "print messages as they pass") \
-    ROW("stop",               "",             0, 0, CUTS,    ANSWERS, act_stop,           "drain and end; again: end at once") \
-    ROW("record",             "ROUTE FILE",   0, 9, READS,   STREAMS, act_later,          NULL) \
-    ROW("replay",             "",             0, 9, READS,   ANSWERS, act_later,          NULL)
+    ROW("stop",               "",             0, 0, CUTS,    ANSWERS, act_stop,           "drain and end; again: end at once")
 // clang-format on
 
 #endif

@@ -39,7 +39,7 @@ enum { COMMANDS = sizeof commands / sizeof *commands };
 bool
 command_at(unsigned i, command_info_t *info)
 {
-    if (i >= COMMANDS || !commands[i].help)
+    if (i >= COMMANDS)
         return false;
     *info = (command_info_t){ commands[i].name, commands[i].arguments, commands[i].help };
     return true;

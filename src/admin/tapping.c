@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { FRAME_MAX = 1024 * 1024 }; // bytes of a frame that are shown
+enum { FRAME_MAX = 1024 * 1024 }; // bytes of a frame that are shown, but in JSON
 
 int
 tap_format_find(const char *name)
@@ -97,18 +97,28 @@ print_json(const tap_message_t *message, uint64_t seq, text_t *out)
 {
     char time[32];
     json_t json = json_on(out);
-    clock_rfc3339(message->wall_ns, time);
+    clock_rfc3339_us(message->wall_ns, time);
     json_object(&json, NULL);
     json_uint(&json, "seq", seq);
     json_string(&json, "time", time);
     json_string(&json, "side", side_name(message->side));
     json_array(&json, "frames");
-    for (size_t i = 0; i < message->frames; i++) {
-        size_t size = message->frame[i].size;
-        put_json(&json, message->frame[i].data, size < FRAME_MAX ? size : FRAME_MAX);
-    }
+    for (size_t i = 0; i < message->frames; i++)
+        put_json(&json, message->frame[i].data, message->frame[i].size);
     json_array_end(&json);
     json_object_end(&json);
+}
+
+bool
+tapping_can_print(const tap_message_t *message, tap_format_t format)
+{
+    size_t left = TAP_JSON_MAX;
+    for (size_t i = 0; i < message->frames && format == TAP_JSON; i++) {
+        if (message->frame[i].size > left)
+            return false;
+        left -= message->frame[i].size;
+    }
+    return true;
 }
 
 void

@@ -24,7 +24,10 @@ void tapping_conf_free(tapping_conf_t *conf);
 
 int tap_format_find(const char *name); // -1: none of that name
 
-// One message in one of the forms, and the last line.
+// One message in one of the forms, and the last line. A JSON document has every byte of its message, or is not printed:
+// the longest is one line of 6 bytes for each of these.
+enum { TAP_JSON_MAX = 32 * 1024 * 1024 };
+bool tapping_can_print(const tap_message_t *message, tap_format_t format);
 void tapping_print(const tap_message_t *message, uint64_t seq, tap_format_t format, text_t *out);
 void tapping_print_missed(uint64_t missed, bool json, text_t *out);
 

@@ -32,15 +32,27 @@ clock_wall_ns(void)
     return read_ns(CLOCK_REALTIME);
 }
 
-void
-clock_rfc3339(int64_t wall_ns, char text[32])
+// With DIGITS of the second, each of which is UNIT_NS long.
+static void
+put_rfc3339(int64_t wall_ns, int digits, int64_t unit_ns, char text[32])
 {
-    // Round towards the past, so that a time before 1970 has milliseconds too.
-    int64_t ms = wall_ns / 1000000 - (wall_ns % 1000000 < 0);
-    int64_t seconds = ms / 1000 - (ms % 1000 < 0);
+    // Round towards the past, so that a time before 1970 has its digits too.
+    int64_t seconds = wall_ns / 1000000000 - (wall_ns % 1000000000 < 0);
     time_t when = (time_t)seconds;
     struct tm utc;
     gmtime_r(&when, &utc);
     size_t used = strftime(text, 32, "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(text + used, 32 - used, ".%03dZ", (int)(ms - seconds * 1000));
+    snprintf(text + used, 32 - used, ".%0*dZ", digits, (int)((wall_ns - seconds * 1000000000) / unit_ns));
+}
+
+void
+clock_rfc3339(int64_t wall_ns, char text[32])
+{
+    put_rfc3339(wall_ns, 3, 1000000, text);
+}
+
+void
+clock_rfc3339_us(int64_t wall_ns, char text[32])
+{
+    put_rfc3339(wall_ns, 6, 1000, text);
 }

@@ -129,7 +129,7 @@ unescape(char *from, char **out)
 
 // From behind the opening quote to behind the closing one. NULL: it is no string.
 static const char *
-read_text(reader_t *self)
+read_text(reader_t *self, size_t *size)
 {
     char *begin = self->at, *from = begin, *out = begin;
     while (*from != '"') {
@@ -141,6 +141,7 @@ read_text(reader_t *self)
             return NULL;
     }
     *out = '\0';
+    *size = (size_t)(out - begin);
     self->at = from + 1;
     return begin;
 }
@@ -149,7 +150,7 @@ static value_t *
 read_string(reader_t *self)
 {
     value_t *value = new_value(self, VALUE_STRING);
-    return (value->text = read_text(self)) ? value : NULL;
+    return (value->text = read_text(self, &value->size)) ? value : NULL;
 }
 
 // --- numbers and words -----------------------------------------------------------------
@@ -220,7 +221,8 @@ read_word(reader_t *self)
 static value_t *
 read_member(reader_t *self)
 {
-    const char *key = take(self, "\"") ? read_text(self) : NULL;
+    size_t size;
+    const char *key = take(self, "\"") ? read_text(self, &size) : NULL;
     skip_blanks(self);
     if (!key || !take(self, ":"))
         return NULL;

@@ -18,11 +18,12 @@ typedef struct value {
     value_kind_t kind;
     const char *key;  // in an object, else NULL
     const char *text; // of a string: unescaped; of a number: as it was written
+    size_t size;      // of the string in TEXT, which may hold U+0000
     double number;    // of a number; of a bool 0 or 1
     const struct value *first, *next;
 } value_t;
 
-// NULL: TEXT is no JSON document. U+0000 in a string ends it.
+// NULL: TEXT is no JSON document.
 document_t *document_read(const char *text, size_t size);
 const value_t *document_root(const document_t *self);
 void document_free(document_t **self_p);

@@ -330,18 +330,66 @@ word_end(const char *at)
     return at;
 }
 
+void
+event_unquote(text_t *out, const char *value, size_t size)
+{
+    static const char marks[] = "nrt", bytes[] = "\n\r\t";
+    const char *end = value + size;
+    text_bytes(out, "", 0);
+    if (size < 2 || *value != '"') {
+        text_bytes(out, value, size);
+        return;
+    }
+    for (const char *at = value + 1; at < end - 1; at++) {
+        unsigned code;
+        const char *mark = *at == '\\' && at[1] ? strchr(marks, at[1]) : NULL;
+        if (*at != '\\') {
+            text_char(out, *at);
+        } else if (at[1] == 'x' && sscanf(at + 2, "%2x", &code) == 1) {
+            text_char(out, (char)code);
+            at += 3;
+        } else {
+            at++;
+            text_char(out, mark ? bytes[mark - marks] : *at);
+        }
+    }
+}
+
+const char *
+event_pairs(const char *tail, event_pair_fn_t *fn, void *arg)
+{
+    while (*tail == ' ') {
+        const char *key = tail + 1, *end = word_end(key), *equals = memchr(key, '=', (size_t)(end - key));
+        if (!equals)
+            break;
+        fn(key, (size_t)(equals - key), equals + 1, (size_t)(end - equals) - 1, arg);
+        tail = end;
+    }
+    return tail;
+}
+
+typedef struct {
+    const char *key, *value;
+    size_t size;
+} wanted_t;
+
+static void
+take_wanted(const char *key, size_t key_size, const char *value, size_t size, void *arg)
+{
+    wanted_t *wanted = arg;
+    if (wanted->value || strlen(wanted->key) != key_size || memcmp(wanted->key, key, key_size) != 0)
+        return;
+    wanted->value = value;
+    wanted->size = size;
+}
+
 const char *
 event_value(const char *line, const char *key, size_t *size)
 {
-    const char *at = event_tail(line);
-    size_t length = strlen(key);
-    while (at && *at) {
-        const char *end = word_end(++at);
-        if (strncmp(at, key, length) == 0 && at[length] == '=') {
-            *size = (size_t)(end - at) - length - 1;
-            return at + length + 1;
-        }
-        at = end;
-    }
-    return NULL;
+    const char *tail = event_tail(line);
+    wanted_t wanted = { .key = key };
+    if (tail)
+        event_pairs(tail, take_wanted, &wanted);
+    *size = wanted.value ? wanted.size : *size;
+    return wanted.value;
 }

@@ -17,7 +17,6 @@
 #define ZB_EVENT_H
 
 #include "base/diag.h"
-#include "base/event.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -143,6 +142,13 @@ void event_quote(text_t *out, const char *value);
 
 // Where the tail of LINE begins, with its blank; NULL: it has none.
 const char *event_tail(const char *line);
+
+// Call FN for each key of TAIL, with its value as it stands there. Returns what follows the last one.
+typedef void event_pair_fn_t(const char *key, size_t key_size, const char *value, size_t size, void *arg);
+const char *event_pairs(const char *tail, event_pair_fn_t *fn, void *arg);
+
+// A value of a tail as it was before event_quote, but for the end of one that was cut.
+void event_unquote(text_t *out, const char *value, size_t size);
 
 // The value of KEY in the tail of LINE, as it stands there, and its length; NULL without.
 const char *event_value(const char *line, const char *key, size_t *size);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/clock.h"
 #include "base/event.h"
+#include "base/journal.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -57,6 +58,9 @@ typedef struct {
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic int current_level = LOG_LEVEL_NOTICE;
 static bool to_syslog;
+static int journal = -1;
+static const char *journal_path = JOURNAL_SOCKET;
+static int journal_facility;
 static bool with_prefix; // <N>, for the journal
 static bool with_time;
 static bool reader_stuck;
@@ -83,6 +87,21 @@ has_reader(const struct stat *st)
     return S_ISREG(st->st_mode) || S_ISFIFO(st->st_mode) || S_ISSOCK(st->st_mode) || isatty(STDERR_FILENO);
 }
 
+static void
+open_journal(bool wanted, int facility)
+{
+    if (journal != -1)
+        close(journal);
+    journal = wanted ? journal_connect(journal_path) : -1;
+    journal_facility = facility;
+}
+
+void
+log_journal_at(const char *path)
+{
+    journal_path = path;
+}
+
 void
 log_open(log_target_t target, int facility, log_level_t level)
 {
@@ -91,6 +110,7 @@ log_open(log_target_t target, int facility, log_level_t level)
     log_flush();
     pthread_mutex_lock(&mutex);
     to_syslog = target == LOG_TARGET_SYSLOG || (target == LOG_TARGET_AUTO && !(open && has_reader(&st)));
+    open_journal(open && !to_syslog && is_journal(&st), facility);
     with_prefix = open && is_journal(&st);
     with_time = open && !with_prefix && (S_ISREG(st.st_mode) || isatty(STDERR_FILENO));
     if (to_syslog)
@@ -128,9 +148,9 @@ log_level_name(log_level_t level)
 
 // Is there room for one line? A plain file always says so.
 static bool
-stderr_is_ready(void)
+is_ready(int fd)
 {
-    struct pollfd item = { .fd = STDERR_FILENO, .events = POLLOUT };
+    struct pollfd item = { .fd = fd, .events = POLLOUT };
     int ready = poll(&item, 1, reader_stuck ? 0 : WAIT_MS);
     reader_stuck = ready == 0;
     return ready != 0;
@@ -139,7 +159,7 @@ stderr_is_ready(void)
 static void
 write_stderr(const char *bytes, size_t size)
 {
-    if (!stderr_is_ready()) {
+    if (!is_ready(STDERR_FILENO)) {
         lost++;
         return;
     }
@@ -162,13 +182,43 @@ tell_observer(log_level_t level, const char *text)
 }
 
 static void
-emit(log_level_t level, const char *text)
+add_field(text_t *entry, const char *name, const char *value)
 {
-    tell_observer(level, text);
-    if (to_syslog) {
-        syslog(levels[level].priority, "%s", text);
-        return;
-    }
+    journal_field(entry, name, value, strlen(value));
+}
+
+static int
+send_entry(log_level_t level, const char *text)
+{
+    char priority[16], facility[16];
+    text_t entry = { 0 };
+    snprintf(priority, sizeof priority, "%d", levels[level].priority);
+    snprintf(facility, sizeof facility, "%d", journal_facility >> 3);
+    journal_line(&entry, text);
+    add_field(&entry, "PRIORITY", priority);
+    add_field(&entry, "SYSLOG_IDENTIFIER", "zbroker");
+    add_field(&entry, "SYSLOG_FACILITY", facility);
+    int rc = is_ready(journal) ? journal_send(journal, &entry) : -1;
+    lost += rc == -1 && reader_stuck;
+    text_free(&entry);
+    return rc == 0 || reader_stuck ? 0 : -1;
+}
+
+// Written, or lost because the journal has no room. False: nobody listens there. One that was started again does.
+static bool
+to_journal(log_level_t level, const char *text)
+{
+    if (journal == -1)
+        return false;
+    if (send_entry(level, text) == 0)
+        return true;
+    open_journal(true, journal_facility);
+    return journal != -1 && send_entry(level, text) == 0;
+}
+
+static void
+to_stderr(log_level_t level, const char *text)
+{
     text_t line = { 0 };
     char now[32];
     if (with_prefix)
@@ -180,17 +230,32 @@ emit(log_level_t level, const char *text)
     if (!with_prefix)
         text_add(&line, "%s: ", levels[level].name);
     text_add(&line, "%s\n", text);
-    uint64_t before = lost;
     write_stderr(line.data, line.size);
-    if (before && lost == before) {
-        lost = 0;
-        text_clear(&line);
-        text_add(&line, "%s", with_prefix ? "<4>" : "warning: ");
-        event_line(EVENT_LINES_LOST, (const event_field_t[]){ EVENT_NUMBER("lines", before), { NULL, FIELD_TEXT, NULL, 0 } }, &line);
-        text_char(&line, '\n');
-        write_stderr(line.data, line.size);
-    }
     text_free(&line);
+}
+
+static void
+write_out(log_level_t level, const char *text)
+{
+    if (to_syslog)
+        syslog(levels[level].priority, "%s", text);
+    else if (!to_journal(level, text))
+        to_stderr(level, text);
+}
+
+static void
+emit(log_level_t level, const char *text)
+{
+    tell_observer(level, text);
+    uint64_t before = lost;
+    write_out(level, text);
+    if (before && lost == before) {
+        text_t line = { 0 };
+        lost = 0;
+        event_line(EVENT_LINES_LOST, (const event_field_t[]){ EVENT_NUMBER("lines", before), { NULL, FIELD_TEXT, NULL, 0 } }, &line);
+        write_out(LOG_LEVEL_WARNING, line.data);
+        text_free(&line);
+    }
 }
 
 static void

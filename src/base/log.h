@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
-// log.h - one event, one line, subject first: to standard error or syslog(3).
+// log.h - one event, one line, subject first: to standard error, the journal or
+// syslog(3).
 //
-// On standard error a line carries a time only on a terminal or a plain file;
-// when standard error is the journal (JOURNAL_STREAM names its device), it
-// carries the <N> priority prefix of sd-daemon(3) instead. May be called from
-// any thread. Control characters in a line are escaped, so that nobody on the
+// On standard error a line carries a time only on a terminal or a plain file.
+// When standard error is the journal (JOURNAL_STREAM names its device), a line
+// goes to the journal's own socket, in fields (journal.h); while nobody listens
+// there, to standard error, with the <N> priority prefix of sd-daemon(3). May be
+// called from any thread. Control characters in a line are escaped, so that nobody on the
 // network can write a second line or a terminal sequence. A line that repeats
 // at once is held back and summed up ("repeated 412 times").
 
@@ -19,6 +21,7 @@ typedef enum { LOG_TARGET_AUTO, LOG_TARGET_STDERR, LOG_TARGET_SYSLOG } log_targe
 // Until it is called, notice and above go to standard error. FACILITY is
 // syslog(3)'s number (LOG_DAEMON). May be called again at run time.
 void log_open(log_target_t target, int facility, log_level_t level);
+void log_journal_at(const char *path); // instead of JOURNAL_SOCKET, before log_open; borrowed: for tests
 void log_set_level(log_level_t level);
 log_level_t log_level(void);
 

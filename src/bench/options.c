@@ -141,6 +141,7 @@ print_help(void)
 {
     printf("usage: zbroker-bench PATTERN [options]\n"
            "       zbroker-bench --serve WHAT [options]\n"
+           "       zbroker-bench replay FILE [options]     (replay --help)\n"
            "PATTERN: ");
     for (size_t i = 0; i < PATTERNS; i++)
         printf("%s%s", patterns[i].name, i + 1 < PATTERNS ? ", " : "\n");

@@ -14,6 +14,7 @@
 #include "conf/together.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <zmq.h>
@@ -133,15 +134,21 @@ resolve_route_rows(const check_t *self)
         size_t offset;
         bool idle = row->kind == KEY_SOCKET_TYPE ? route->pattern->frontend != -1
                                                  : (row->flags & KEY_WIRE && route->engine != ENGINE_WIRE) || !fit_route_row(route, row);
+        idle |= row->flags & KEY_OF_STORE && route->store == KEEP_NOTHING && !slot->count;
+        idle |= row->flags & KEY_OF_NATS && !route_conf_is_shared(route) && !slot->count;
         if (idle)
             continue;
+        char *initial = row->flags & KEY_RUNTIME ? process_store(self->file, route->name) : xstrdup(row->initial);
         if (slot->count)
             value = slot->at[0].value;
         else if (row->kind != KEY_SOCKET_TYPE && row->kind != KEY_PATTERN)
-            key_parse(row, row->initial, "/", &value, reason, sizeof reason, &offset);
+            key_parse(row, initial, "/", &value, reason, sizeof reason, &offset);
+        free(initial);
         if (row->width)
             key_store(row, &value, route);
         resolve_setting(&route->settings, "", row->key, key_print(row, &value), resolve_reload(route, row), !slot->count);
+        if (!slot->count)
+            free(value.text);
     }
 }
 
@@ -188,6 +195,28 @@ check_memory(const check_t *self)
             complain_key(self, given_for_route(self, rules[i].key)->item, "%s", rules[i].why);
 }
 
+#ifdef ZB_HAVE_LMDB
+enum { STORE_IS_BUILT = true };
+#else
+enum { STORE_IS_BUILT = false };
+#endif
+
+static void
+check_store(const check_t *self)
+{
+    const route_conf_t *route = self->route;
+    const given_t *store = given_for_route(self, "store");
+    bool wanted = route->store != KEEP_NOTHING;
+    if (wanted && !STORE_IS_BUILT)
+        complain_value(self, store->item, "this zbroker was built without LMDB");
+    if (wanted && !route_conf_is_shared(route) && route->sides[SIDE_FRONTEND].type != ZMQ_PULL)
+        complain_value(self, store->item, "needs a frontend of PULL");
+    const key_row_t *row;
+    for (unsigned i = 0; !wanted && !given_has(self, "store") && (row = key_at(SCOPE_ROUTE, i)); i++)
+        if (row->flags & KEY_OF_STORE && self->own->route[i].count && fit_route_row(route, row))
+            complain_key(self, self->own->route[i].at[0].item, "does nothing without store");
+}
+
 static void
 check_route(const check_t *self)
 {
@@ -213,6 +242,7 @@ check_route(const check_t *self)
     resolve_route_rows(self);
     check_budget(self);
     check_memory(self);
+    check_store(self);
     nats_check(self);
     for (size_t which = 0; which < SIDES; which++) {
         if (route->sides[which].type < 0) {
@@ -247,7 +277,7 @@ load_route(conf_t *conf, const raw_section_t *section, given_slots_t *defaults, 
         route->sides[which].ipc_group = (gid_t)-1;
     }
     check_t self = {
-        .diag = diag, .section = section, .route = route, .own = xcalloc(1, sizeof(given_slots_t)), .defaults = defaults
+        .diag = diag, .section = section, .file = conf->file, .route = route, .own = xcalloc(1, sizeof(given_slots_t)), .defaults = defaults
     };
     self.own->damaged = section->damaged;
     for (size_t i = 0; i < section->count; i++)

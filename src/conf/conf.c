@@ -208,6 +208,7 @@ route_conf_destroy(route_conf_t **self_p)
         free_side(&self->sides[side]);
     free_nats(&self->nats);
     free_settings(&self->settings);
+    free(self->store_dir);
     free(self);
     *self_p = NULL;
 }

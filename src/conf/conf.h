@@ -16,6 +16,7 @@
 
 #define ROUTE_NAME_MAX 40
 #define CONF_CONTROL_DEFAULT "/run/zbroker/control.sock"
+#define CONF_STATE_DEFAULT "/var/lib/zbroker"
 
 // What a change of a key at reload takes; the man page says the same of each key.
 typedef enum { RELOAD_LIVE, RELOAD_ROUTE, RELOAD_RESTART } reload_t;
@@ -85,8 +86,8 @@ typedef struct {
 // Which of a queue's services, or a streamer's workers, gets the next message; engine wire.
 typedef enum { DISPATCH_ROUND_ROBIN, DISPATCH_LEAST, DISPATCH_READY } dispatch_t;
 
-// What a route keeps on disk, or on a NATS server.
-typedef enum { STORE_OFF, STORE_NATS } store_mode_t;
+// Which messages of a route go to the disk; SHARED: all, until they are in a stream on a NATS server. Engine wire.
+typedef enum { KEEP_NOTHING, KEEP_OVERFLOW, KEEP_ALL, KEEP_SHARED } keep_t;
 
 // The stream on a NATS server that a route shares with those of other machines.
 typedef struct {
@@ -121,7 +122,11 @@ typedef struct {
     bool durable;                     // subscribers with a name: what is kept of them while they are away, and how much
     int64_t durable_messages, durable_bytes, durable_time_ms;
     int64_t replay_messages, replay_bytes, replay_time_ms; // what it keeps of all messages, 0: no limit; all of them: nothing
-    store_mode_t store;
+    keep_t store;                     // engine wire, as are the next four
+    char *store_dir;
+    int64_t store_max;                // bytes
+    bool store_drops_oldest;
+    int64_t store_commit_ms;
     nats_conf_t nats;
     int64_t cpu;                      // pin the route's thread; -1: not
     settings_t settings;
@@ -137,7 +142,7 @@ route_conf_remembers(const route_conf_t *route)
 static inline bool
 route_conf_is_shared(const route_conf_t *route)
 {
-    return route->store == STORE_NATS;
+    return route->store == KEEP_SHARED;
 }
 
 typedef struct {

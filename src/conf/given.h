@@ -32,6 +32,7 @@ typedef struct {
 typedef struct {
     diag_t *diag;
     const raw_section_t *section;
+    const char *file; // of the process
     route_conf_t *route;
     given_slots_t *own, *defaults;
 } check_t;

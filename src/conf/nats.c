@@ -220,9 +220,8 @@ check_unused(const check_t *self)
 {
     for (unsigned i = 0; key_at(SCOPE_ROUTE, i); i++) {
         const key_row_t *row = key_at(SCOPE_ROUTE, i);
-        bool ours = strcmp(row->key, "nats") == 0 || strncmp(row->key, "nats_", 5) == 0;
         const given_slot_t *slot = &self->own->route[i];
-        if (ours && slot->count && !is_default(row, &slot->at[0].value))
+        if (row->flags & KEY_OF_NATS && slot->count && !is_default(row, &slot->at[0].value))
             complain_key(self, slot->at[0].item, "does nothing without store = nats");
     }
 }

@@ -80,6 +80,19 @@ process_control(const char *file)
     return xstrdup(CONF_CONTROL_DEFAULT);
 }
 
+// A name that begins with a dot would be hidden, or another folder.
+char *
+process_store(const char *file, const char *route)
+{
+    const char *folder = getenv("STATE_DIRECTORY"), *dot = *route == '.' ? "%2e" : "";
+    size_t instance = instance_of(file);
+    route += *route == '.';
+    if (folder && *folder == '/')
+        return xasprintf("%.*s/%s%s", (int)strcspn(folder, ":"), folder, dot, route);
+    return xasprintf("%s%s%.*s/%s%s", CONF_STATE_DEFAULT, instance ? "/" : "", (int)instance, file + (instance ? strlen(INSTANCES) : 0),
+                     dot, route);
+}
+
 static void
 resolve(conf_t *conf, const key_row_t *row, const given_slot_t *slot, diag_t *diag)
 {

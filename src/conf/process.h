@@ -10,6 +10,8 @@
 // Where the control socket is unless FILE says so: in $RUNTIME_DIRECTORY; without it in the folder of the service's
 // instance whose file it is, zbroker@NAME's for SYSCONFDIR/zbroker/NAME.ini, else of the service. The caller frees it.
 char *process_control(const char *file);
+char *process_store(const char *file, const char *route); // the folder of a route's store
+
 
 // Is it a file that the service reads, or one of its instances?
 bool process_is_of_service(const char *file);

@@ -113,6 +113,19 @@ check_max_sockets(const conf_t *conf, diag_t *diag)
     }
 }
 
+// What two routes put into one folder would get mixed.
+static void
+check_stores(const conf_t *conf, diag_t *diag)
+{
+    for (size_t i = 0; i < conf->route_count; i++)
+        for (size_t j = 0; j < i; j++) {
+            const route_conf_t *route = conf->routes[i], *before = conf->routes[j];
+            if (route->store && before->store && strcmp(route->store_dir, before->store_dir) == 0)
+                diag_error(diag, route->place, "[route %s] store_dir: %s is the store of [route %s]", route->name,
+                           route->store_dir, before->name);
+        }
+}
+
 void
 together_check(const conf_t *conf, const raw_t *raw, diag_t *diag)
 {
@@ -121,6 +134,7 @@ together_check(const conf_t *conf, const raw_t *raw, diag_t *diag)
     check_clashes(conf, bound, count, diag);
     check_inproc(conf, bound, count, diag);
     check_max_sockets(conf, diag);
+    check_stores(conf, diag);
     circle_check(conf, diag);
     free(bound);
 }

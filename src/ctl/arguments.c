@@ -244,6 +244,7 @@ check_options(const arguments_t *self)
     } rules[] = {
         { self->slow && !arguments_is(self, "show clients"), "--slow is for show clients" },
         { self->changed && !arguments_is(self, "show config"), "--changed is for show config" },
+        { self->every_s > 0 && arguments_is(self, "record"), "record is not repeated: its time is a word, for" },
         { self->json && top, "top has no JSON; use -j -w 1 show stats" },
         { self->wide && top, "top shows what fits; use --wide -w 1 show stats" },
         { self->json && (self->wide || self->slow || self->changed),
@@ -303,9 +304,8 @@ arguments_free(arguments_t *self)
 
 // --- as a line of the control socket ---------------------------------------------------------
 
-// A word as the daemon reads it back: in quotes if it holds what would cut it.
-static void
-quote(text_t *line, const char *word)
+void
+arguments_quote(text_t *line, const char *word)
 {
     static const char letters[] = "\"\"\\\\\nn\rr\tt"; // pairs: byte, letter
     if (line->size)
@@ -332,5 +332,5 @@ arguments_line(const arguments_t *self, const char *command, text_t *line)
 {
     text_add(line, "%s", command ? command : "");
     for (size_t i = command ? self->named : 0; i < self->word_count; i++)
-        quote(line, self->words[i]);
+        arguments_quote(line, self->words[i]);
 }

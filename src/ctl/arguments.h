@@ -30,6 +30,9 @@ void arguments_free(arguments_t *self);
 // COMMAND with the words behind the verb, as the daemon reads a line. NULL COMMAND: all words.
 void arguments_line(const arguments_t *self, const char *command, text_t *line);
 
+// Append WORD as the daemon reads it back: in quotes if it holds what would cut it.
+void arguments_quote(text_t *line, const char *word);
+
 bool arguments_is(const arguments_t *self, const char *verb);
 
 #endif

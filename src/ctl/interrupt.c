@@ -4,6 +4,7 @@
 #include "ctl/interrupt.h"
 
 #include <stddef.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t counted;
@@ -33,16 +34,18 @@ handle(void (*handler)(int))
     struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART };
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGALRM, &action, NULL);
 }
 
 static void
 change_mask(int how, sigset_t *before)
 {
-    sigset_t both;
-    sigemptyset(&both);
-    sigaddset(&both, SIGINT);
-    sigaddset(&both, SIGTERM);
-    sigprocmask(how, &both, before);
+    sigset_t all;
+    sigemptyset(&all);
+    sigaddset(&all, SIGINT);
+    sigaddset(&all, SIGTERM);
+    sigaddset(&all, SIGALRM);
+    sigprocmask(how, &all, before);
 }
 
 void
@@ -65,6 +68,13 @@ interrupt_let(bool come)
 {
     if (counts)
         change_mask(come ? SIG_UNBLOCK : SIG_BLOCK, NULL);
+}
+
+void
+interrupt_after(int64_t ms)
+{
+    struct itimerval timer = { .it_value = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 } };
+    setitimer(ITIMER_REAL, &timer, NULL);
 }
 
 bool

@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 // They are the normal end: call LAST (NULL: nothing), which must be fit for a signal handler, and exit with 0.
 void interrupt_ends(void (*last)(void));
@@ -15,6 +16,7 @@ void interrupt_ends(void (*last)(void));
 // between a look and a wait, or while they are let.
 void interrupt_count(sigset_t *mask);
 void interrupt_let(bool come);
+void interrupt_after(int64_t ms); // as if one came then
 bool interrupt_counted(void);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "admin/commandlist.h"
 #include "base/mem.h"
+#include "ctl/record.h"
 
 #include <string.h>
 
@@ -16,6 +17,7 @@ static const verb_t verbs[] = {
     COMMAND_LIST(ROW)
     // our own, made of the daemon's
     { "top", "[ROUTE]", ANSWERS, "show stats, again and again" },
+    { "record", RECORD_ARGUMENTS, STREAMS, "write messages into a file as they pass" },
     { "check-reload", "", ANSWERS, "show plan of the file that -c names" },
     { "ping", "", ANSWERS, "does the daemon answer?" },
     { "version", "", ANSWERS, "of zbrokerctl and of the daemon" },
@@ -81,7 +83,7 @@ verbs_help(const char *const *words, size_t count, text_t *out)
 {
     bool found = false;
     for (size_t i = 0; i < COUNT(verbs); i++)
-        if (verbs[i].help && begins_with(verbs[i].name, words, count)) {
+        if (begins_with(verbs[i].name, words, count)) {
             put_help(&verbs[i], out);
             found = true;
         }

@@ -111,6 +111,16 @@ typedef struct {
     counter_t queued, queued_bytes;             // messages that wait for its peers now
 } side_counters_t;
 
+// What a store says of itself (store/store.h).
+#define COMMIT_BUCKETS 12
+
+typedef struct {
+    counter_t state, files;
+    counter_t messages, bytes, oldest_ns; // as it is now; wall clock, 0: there is no message
+    counter_t corrupt;
+    counter_t commits[COMMIT_BUCKETS], commit_ns;
+} store_counters_t;
+
 typedef struct {
     side_counters_t sides[SIDES];
     counter_t dropped[DROP_REASONS];
@@ -118,6 +128,7 @@ typedef struct {
     counter_t sizes[SIZE_BUCKETS];
     counter_t subscriptions;  // topics the backend asks for now
     counter_t remembered_messages, remembered_bytes; // that it keeps for subscribers to come now
+    store_counters_t store;
     counter_t requeued;       // given to another worker: the first broke off before a byte was written
 } counters_t;
 

@@ -15,6 +15,7 @@
 #define ZB_JETSTREAM_H
 
 #include "conf/conf.h"
+#include "store/node.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,11 +23,9 @@
 
 typedef struct jetstream jetstream_t;
 
-enum { JETSTREAM_NODE = 32 }; // hexadecimal digits
-
 typedef struct {
     const route_conf_t *conf;      // only until jetstream_open returns
-    char node[JETSTREAM_NODE + 1]; // what tells our messages from those of others, also after a restart
+    char node[NODE_DIGITS + 1];     // what tells our messages from those of others, also after a restart
     uint64_t after;                // a forwarder's: it has had what comes from the stream up to here; 0: nothing
     int bell;
 } jetstream_setup_t;

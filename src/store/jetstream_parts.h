@@ -85,7 +85,7 @@ struct jetstream {
     const libnats_t *nats;
     nats_conf_t conf; // copies
     char *route, *next_subject; // where the consumer is asked for messages
-    char node[JETSTREAM_NODE + 1];
+    char node[NODE_DIGITS + 1];
     bool topics; // a forwarder's
     bool drop_oldest;
     int64_t max_bytes;

@@ -188,7 +188,7 @@ static natsStatus
 make_message(const jetstream_t *self, const outgoing_t *message, natsMsg **msg)
 {
     const libnats_t *nats = self->nats;
-    char reply[INBOX + 24], id[JETSTREAM_NODE + 24];
+    char reply[INBOX + 24], id[NODE_DIGITS + 24];
     snprintf(reply, sizeof reply, "%s.%" PRIu64, self->link->ack_inbox, message->sequence);
     snprintf(id, sizeof id, "%s-%" PRIu64, self->node, message->sequence);
     natsStatus status = nats->natsMsg_Create(msg, message->subject ? message->subject : self->conf.subject, reply,

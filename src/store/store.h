@@ -13,8 +13,7 @@
 //
 // A worker that must never get a message twice gets it when the commit that says "done"
 // is on the disk; one that says itself when it is done gets it when the commit that
-// counts the try is. store_said is the number of that commit, store_reached how far the
-// disk is.
+// counts the try is: when store_reached is what store_said was after saying so.
 //
 // All files are trusted for nothing: what is damaged is skipped, counted and kept aside.
 
@@ -94,14 +93,15 @@ typedef struct {
     size_t who_size;
     const void *id;      // of the message; ID_SIZE 0: none
     size_t id_size;
-    bool done;           // with the same commit: see store_message_t
+    bool done;           // with the same commit, if nothing waits before it: see store_message_t
     bool must;           // it is taken though there is no room, as the end of a route does
 } store_put_in_t;
 
 store_put_t store_put(store_t *self, const store_put_in_t *message, uint64_t *sequence);
 
-// Every message below this sequence is on the disk.
+// Every message below this sequence is on the disk; the one that the next message gets.
 uint64_t store_committed(const store_t *self);
+uint64_t store_next_sequence(const store_t *self);
 
 // --- taking out --------------------------------------------------------------------
 
@@ -121,10 +121,12 @@ bool store_next(store_t *self, store_message_t *message);
 void store_pass(store_t *self); // the one that store_next has shown: never shown again in this process
 
 void store_done(store_t *self, uint64_t sequence);
-void store_undo(store_t *self, uint64_t sequence, uint32_t tries); // it is not done after all: it comes after the next opening
+// At the end: it is not done after all, and comes after the next opening. False: it is not on the disk any more.
+bool store_undo(store_t *self, uint64_t sequence);
 void store_try(store_t *self, uint64_t sequence, uint32_t tries);  // it has been given out so often
 
-// The number of the commit with which all goes that was said or put so far; of the last one that is on the disk.
+// How many times something was said so far, and how much of that is on the disk. While the disk is full what was said counts
+// as if it were, so that workers can go on: a crash then would forget it.
 uint64_t store_said(const store_t *self);
 uint64_t store_reached(const store_t *self);
 

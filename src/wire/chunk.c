@@ -8,22 +8,12 @@
 static const size_t sizes[CHUNK_KEPT] = { CHUNK_SMALL_BYTES, CHUNK_BYTES };
 static const unsigned kept_most[CHUNK_KEPT] = { 256, 32 };
 
-enum { TOLD_EVERY = 256 * 1024 }; // so that threads seldom meet
-
-static void
-tell(chunk_pool_t *self)
+void
+chunk_pool_told(chunk_pool_t *self)
 {
     if (self->memory)
         memory_change(self->memory, (int64_t)self->bytes - (int64_t)self->told);
     self->told = self->bytes;
-}
-
-void
-chunk_pool_tell(chunk_pool_t *self)
-{
-    size_t off = self->bytes > self->told ? self->bytes - self->told : self->told - self->bytes;
-    if (off > TOLD_EVERY)
-        tell(self);
 }
 
 static chunk_kind_t
@@ -85,6 +75,6 @@ chunk_pool_empty(chunk_pool_t *self)
             self->kept[kind] = chunk->next;
             free(chunk);
         }
-    tell(self);
+    chunk_pool_told(self);
     *self = (chunk_pool_t){ .bytes = self->bytes, .memory = self->memory, .told = self->told };
 }

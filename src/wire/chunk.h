@@ -11,10 +11,13 @@
 
 #include "flow/memory.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum { CHUNK_BYTES = 64 * 1024, CHUNK_SMALL_BYTES = 4 * 1024 };
+
+#define CHUNK_TOLD_EVERY ((size_t)256 * 1024)
 
 // Two sizes are used again and again; what is larger has the size that was asked for.
 typedef enum { CHUNK_SMALL, CHUNK_USUAL, CHUNK_LARGE, CHUNK_KEPT = CHUNK_LARGE } chunk_kind_t;
@@ -42,7 +45,16 @@ struct chunk_pool {
 chunk_t *chunk_new(chunk_pool_t *pool, size_t room); // at least ROOM bytes, none used, one holder
 void chunk_free(chunk_t *self);                      // nobody holds it any more
 void chunk_pool_empty(chunk_pool_t *self);           // free what is kept
-void chunk_pool_tell(chunk_pool_t *self);            // how much is in use, if that has changed much
+void chunk_pool_told(chunk_pool_t *self);            // the process knows how much is in use
+
+// The same if that has changed much, so that threads seldom meet.
+static inline void
+chunk_pool_tell(chunk_pool_t *self)
+{
+    bool much = self->bytes + CHUNK_TOLD_EVERY - self->told > 2 * CHUNK_TOLD_EVERY; // more, or fewer
+    if (much)
+        chunk_pool_told(self);
+}
 
 static inline chunk_t *
 chunk_hold(chunk_t *self)

@@ -4,14 +4,13 @@
 #include "base/bell.h"
 #include "base/mem.h"
 #include "store/jetstream.h"
-#include "store/subject.h"
+#include "store/node.h"
 #include "wire/arrival.h"
-#include "wire/kept.h"
+#include "wire/outbox.h"
 #include "wire/port.h"
 #include "wire/pump.h"
 
 #include <errno.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +35,7 @@ struct cluster {
     watched_t watched;
     int bell;
     jetstream_t *jetstream;
-    uint64_t sequence;       // of the last message that was given to the stream
+    outbox_t *outbox;        // what waits for it
     char *prefix;            // of the subjects, where each topic has one
     jetstream_message_t *in_hand;
     int64_t in_hand_ms;
@@ -47,50 +46,44 @@ struct cluster {
 
 // --- into the stream ---------------------------------------------------------------------
 
-static given_t
-publish(cluster_t *self, const piece_t *piece)
+static cluster_t *
+cluster_of(const wport_t *port)
 {
-    text_t subject = { 0 };
-    frame_head_t head = { 0 };
-    const uint8_t *data = piece->chunk->data + piece->at;
-    jetstream_piece_t out = { self->sequence + 1, NULL, true, data, piece->size };
-    if (!jetstream_has_room(self->jetstream, piece->size))
-        return NO_ROOM;
-    frame_read(data, piece->size, &head);
-    if (self->prefix) {
-        bytes_t topic = arrival_topic(kept_first(data, piece->size), self->wire->conf->topic_end);
-        subject_of(&subject, self->prefix, topic.at, topic.size);
-        out.subject = subject.data;
-    } else if (head.head + head.body == piece->size) { // one frame: as others write it, too
-        out.framed = false;
-        out.data = data + head.head;
-        out.size = head.body;
-    }
-    jetstream_publish(self->jetstream, &out);
-    self->sequence++;
-    text_free(&subject);
-    return GIVEN;
+    return port->own;
 }
 
 static given_t
 give(wport_t *port, const piece_t *piece)
 {
-    return publish(port->own, piece);
+    outbox_t *outbox = cluster_of(port)->outbox;
+    given_t given = outbox_put(outbox, piece);
+    outbox_turn(outbox);
+    return given;
 }
 
-static const socktype_t socktype_stream = { .type = ZMQ_PUSH, .give = give };
+static bool
+pump_to_outbox(conn_t *conn, wport_t *to)
+{
+    piece_t piece;
+    int rc = 0;
+    outbox_t *outbox = cluster_of(to)->outbox;
+    while (!conn->broken && (rc = input_next(conn, &piece)) == 1) {
+        if (outbox_put(outbox, &piece) == NO_ROOM) {
+            pump_wait(conn, &piece);
+            break;
+        }
+        pump_received(conn, &piece);
+    }
+    outbox_turn(outbox);
+    return rc == 0 && !conn->broken;
+}
+
+static const socktype_t socktype_stream = { .type = -1, .give = give, .pump = pump_to_outbox };
 
 static void
-hear_settled(cluster_t *self)
+outbox_changed(wire_t *wire)
 {
-    uint64_t sequence;
-    jetstream_outcome_t outcome;
-    while (jetstream_settled(self->jetstream, &sequence, &outcome))
-        if (outcome == JETSTREAM_TOO_LARGE)
-            port_drop(&self->port, DROP_UNDELIVERABLE, 1);
-    port_give_returned(&self->port);
-    if (self->port.parked && jetstream_has_room(self->jetstream, 0))
-        port_unpark_all(&self->port);
+    port_unpark_all(&wire->cluster->port);
 }
 
 // --- out of the stream -----------------------------------------------------------------------
@@ -222,7 +215,7 @@ on_bell(watched_t *watched, uint32_t events)
     (void)events;
     bell_hear(self->bell);
     look_for_failure(self);
-    hear_settled(self);
+    outbox_hear(self->outbox);
     take(self);
 }
 
@@ -245,6 +238,7 @@ cluster_failure(const route_t *self)
     return cluster && over && *cluster->failure ? cluster->failure : NULL;
 }
 
+// What the servers do not take is on the disk, and goes there later.
 bool
 cluster_waits(const wire_t *wire)
 {
@@ -253,63 +247,79 @@ cluster_waits(const wire_t *wire)
     if (!self || *self->failure)
         return false;
     jetstream_state(self->jetstream, &state);
-    return self->port.returned.count > 0 || self->port.parked || state.waiting > 0;
+    return state.ready && !outbox_is_empty(self->outbox);
 }
 
 uint64_t
-cluster_abandon(wire_t *wire)
+cluster_close_outbox(wire_t *wire, int64_t wait_ms)
 {
     cluster_t *self = wire->cluster;
-    jetstream_state_t state;
     if (!self)
         return 0;
     give_back(self);
-    jetstream_state(self->jetstream, &state);
-    return self->port.returned.load.messages + state.waiting;
+    return outbox_close(&self->outbox, wait_ms);
 }
 
 // --- life ----------------------------------------------------------------------------------------
 
 static void
-make_node(char node[JETSTREAM_NODE + 1])
+open_port(cluster_t *self)
 {
-    uint8_t random[JETSTREAM_NODE / 2];
-    randombytes_buf(random, sizeof random);
-    sodium_bin2hex(node, JETSTREAM_NODE + 1, random, sizeof random);
+    wire_t *wire = self->wire;
+    const side_conf_t *backend = &wire->conf->sides[SIDE_BACKEND];
+    self->port = (wport_t){
+        .wire = wire, .side = SIDE_BACKEND, .socktype = &socktype_stream, .counters = &self->counters, .conf = backend, .own = self
+    };
+    self->port.parked_end = &self->port.parked;
+    if (backend->type == ZMQ_PUSH)
+        self->handed = xcalloc(HANDED, sizeof *self->handed);
+    else
+        self->prefix = xstrdup(wire->conf->nats.subject);
 }
 
 static int
-connect_stream(cluster_t *self)
+connect_stream(cluster_t *self, diag_t *diag)
 {
-    jetstream_setup_t setup = { .conf = self->wire->conf, .bell = self->bell };
-    make_node(setup.node);
-    self->jetstream = jetstream_open(&setup);
-    return self->jetstream ? loop_watch(&self->wire->loop, self->bell, EPOLLIN, &self->watched) : -1;
+    const route_conf_t *conf = self->wire->conf;
+    jetstream_setup_t setup = { .conf = conf, .bell = self->bell };
+    if (node_of(conf->store_dir, setup.node, diag, conf->place) == -1)
+        return -1;
+    self->jetstream = self->bell == -1 ? NULL : jetstream_open(&setup);
+    if (self->jetstream)
+        return 0;
+    diag_error(diag, conf->place, "[route %s] store = nats: %s", conf->name, strerror(errno));
+    return -1;
 }
 
 int
 cluster_open(wire_t *wire, diag_t *diag)
 {
-    const route_conf_t *conf = wire->conf;
-    if (!route_conf_is_shared(conf))
+    if (!route_conf_is_shared(wire->conf))
         return 0;
     cluster_t *self = wire->cluster = xcalloc(1, sizeof *self);
     self->wire = wire;
-    self->port = (wport_t){
-        .wire = wire, .side = SIDE_BACKEND, .counters = &self->counters, .socktype = &socktype_stream, .ready = 1, .own = self
-    };
-    self->port.parked_end = &self->port.parked;
-    self->port.conf = &conf->sides[SIDE_BACKEND];
     self->watched.ready = on_bell;
     self->bell = bell_new();
-    if (conf->sides[SIDE_BACKEND].type == ZMQ_PUSH)
-        self->handed = xcalloc(HANDED, sizeof *self->handed);
-    else
-        self->prefix = xstrdup(conf->nats.subject);
-    if (self->bell != -1 && connect_stream(self) == 0)
-        return 0;
-    diag_error(diag, conf->place, "[route %s] store = nats: %s", conf->name, strerror(errno));
-    return -1;
+    open_port(self);
+    self->outbox = outbox_open(wire, outbox_changed, diag);
+    return self->outbox && connect_stream(self, diag) == 0 ? 0 : -1;
+}
+
+void
+cluster_begin(wire_t *wire)
+{
+    cluster_t *self = wire->cluster;
+    if (!self)
+        return;
+    outbox_begin(self->outbox, self->jetstream, self->prefix);
+    loop_watch(&wire->loop, self->bell, EPOLLIN, &self->watched);
+}
+
+void
+cluster_configure(wire_t *wire)
+{
+    if (wire->cluster)
+        outbox_configure(wire->cluster->outbox);
 }
 
 void
@@ -318,10 +328,10 @@ cluster_close(wire_t *wire)
     cluster_t *self = wire->cluster;
     if (!self)
         return;
+    outbox_close(&self->outbox, 0);
     jetstream_close(&self->jetstream);
     if (self->bell != -1)
         close(self->bell);
-    spans_clear(&self->port.returned);
     free(self->handed);
     free(self->prefix);
     free(self);

@@ -10,14 +10,16 @@
 
 // 0: of SELF, or it is not such a route. -1 with DIAG.
 int cluster_open(wire_t *self, diag_t *diag);
+void cluster_begin(wire_t *self);     // in the route's thread
+void cluster_configure(wire_t *self); // its configuration has changed
 void cluster_close(wire_t *self);
 
 wport_t *cluster_port(wire_t *self); // where what comes in goes; NULL: there is no cluster
 
 void cluster_room(wire_t *self);             // peers may have room for more, or the mode has changed
 void cluster_tick(wire_t *self);
-bool cluster_waits(const wire_t *self);      // not all that came in is in the stream
-uint64_t cluster_abandon(wire_t *self);      // how much of it is not
+bool cluster_waits(const wire_t *self);      // not all that came in is in the stream, which takes it
+uint64_t cluster_close_outbox(wire_t *self, int64_t wait_ms); // it is on the disk then; returns how many messages are lost
 const char *cluster_failure(const route_t *self); // of the engine's record
 
 #endif

@@ -343,7 +343,8 @@ serve_open(conn_t *self)
 {
     if (!may_go_on(self))
         return;
-    self->brought = false;
+    self->turn_over = false;
+    self->asked = 0;
     if (self->in && !pump(self))
         return;
     if (shortage_stops(self))

@@ -11,12 +11,15 @@
 #include "wire/port.h"
 #include "wire/round.h"
 #include "wire/sides.h"
+#include "wire/stored.h"
 
 #include <sys/ioctl.h>
 
 enum {
     TURN_MS = 10,
-    QUIET_MS = 30, // without a client before it is believed that none is coming any more
+    COMMIT_MS = 2000,
+    QUIET_MS = 30,  // without a client before it is believed that none is coming any more
+    GRACE_MS = 100, // for a client that is on its way in, or about to ask
 };
 
 static bool
@@ -56,6 +59,28 @@ feeds_it(const conn_t *conn)
     return false;
 }
 
+// A request that is on its way to us when we half-close is never answered. So a queue's
+// client goes with an answer, or when it has asked nothing for a moment; a handshake gets
+// the same moment, because a request may be right behind it.
+static bool
+had_its_chance(conn_t *conn)
+{
+    const wire_t *wire = conn->wire;
+    int64_t since_ms = conn->since_ms > wire->ending_ms ? conn->since_ms : wire->ending_ms;
+    bool asks = conn->state != CONN_OPEN || conn->port->socktype->prefix;
+    return !asks || conn->was_owed || wire->now_ms - since_ms >= GRACE_MS;
+}
+
+static bool
+may_go(conn_t *conn)
+{
+    bool owed = is_owed(conn);
+    conn->was_owed |= owed;
+    if (!had_its_chance(conn))
+        return false;
+    return conn->state != CONN_OPEN || (!owed && is_between_messages(conn) && !feeds_it(conn));
+}
+
 // FORCE: the time in which each could end a message of its own is over.
 static size_t
 send_away(wport_t *port, bool force)
@@ -67,7 +92,7 @@ send_away(wport_t *port, bool force)
         left++;
         if (conn->half_closed)
             continue;
-        if (conn->state != CONN_OPEN || force || (is_between_messages(conn) && !is_owed(conn) && !feeds_it(conn)))
+        if (force || may_go(conn))
             conn_half_close(conn);
     }
     return left;
@@ -116,7 +141,7 @@ messages_in_hand(conn_t *conn)
 static uint64_t
 abandon(wire_t *self)
 {
-    uint64_t left = cluster_abandon(self);
+    uint64_t left = 0;
     self->closing = true;
     for (side_t side = 0; side < SIDES; side++) {
         wport_t *port = &self->ports[side];
@@ -164,7 +189,8 @@ wait_for_clients(wire_t *self)
     }
 }
 
-// Nobody is left. Where another route has the listener too, it alone accepts from now on; workers may still come here.
+// Who is sent away comes back at once, and here would be sent away again: it waits at the listener for whoever accepts
+// next. Where another route has the listener too, that is the other one, now. Workers may still come here.
 static void
 leave_inputs(wire_t *self)
 {
@@ -204,22 +230,40 @@ part(wire_t *self)
         round_run(self, TURN_MS);
 }
 
+// What was committed is kept whatever happens; what is on its way there gets some time, however short the rest is.
+static int64_t
+time_left_ms(const wire_t *self)
+{
+    int64_t left = atomic_load(&self->deadline_ms) - clock_mono_ms();
+    return left > COMMIT_MS ? left : COMMIT_MS;
+}
+
+void
+ending_close_store(wire_t *self)
+{
+    uint64_t lost = stored_close(self, time_left_ms(self)) + cluster_close_outbox(self, time_left_ms(self));
+    self->left.undelivered += lost;
+    counter_add(&self->counters->dropped[DROP_SHUTDOWN], lost);
+}
+
 void
 ending_run(wire_t *self)
 {
     bool at_once = atomic_load(&self->finish) == FINISH_AT_ONCE;
     self->draining = true;
+    self->ending_ms = clock_mono_ms();
     self->stopped = self->frozen = false;
     round_wake_all(self);
     round_run(self, 0);
     if (!at_once) {
-        wait_for_clients(self);
         leave_inputs(self);
-        wait_for_clients(self); // who came in between is still heard
+        wait_for_clients(self);
         deliver_the_rest(self);
     }
+    stored_settle(self, time_left_ms(self));
+    stored_keep_queues(self);
     self->left.unanswered = self->pending > 0 ? (uint64_t)self->pending : 0;
-    self->left.undelivered = abandon(self);
+    self->left.undelivered += abandon(self);
     counter_add(&self->counters->dropped[DROP_SHUTDOWN], self->left.undelivered);
     part(self);
 }

@@ -16,6 +16,7 @@
 #include "wire/places.h"
 #include "wire/port.h"
 #include "wire/sides.h"
+#include "wire/stored.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,8 @@
 
 // A number is never used for anything else again. Whoever changes what one means makes another format.
 enum { FORMAT = 1 };
+
+enum { STORE_MS = 2000 }; // for what is on its way to the disk
 
 enum {
     TAG_FORMAT = 1,
@@ -232,6 +235,8 @@ save_in_thread(wire_t *self, void *arg)
     if (!may_keep_all(self, saving->successor))
         return -1;
     end_broken(self);
+    stored_settle(self, STORE_MS);
+    stored_close(self, STORE_MS);
     record_number(to, TAG_FORMAT, FORMAT);
     record_number(to, TAG_PENDING, (uint64_t)self->pending);
     record_number(to, TAG_MODE, (uint64_t)atomic_load(&self->mode));

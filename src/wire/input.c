@@ -12,6 +12,7 @@ enum {
     GROW_MOST = 1024 * 1024,   // beyond what has come, for a message whose announced length may be a lie
     SLACK = 4096,              // behind a large message, for the beginning of the next
     KEEP_SMALL = CHUNK_SMALL_BYTES,
+    FEW = 4, // parts
 };
 
 // --- memory ----------------------------------------------------------------------
@@ -216,7 +217,7 @@ hear_command(conn_t *self, const uint8_t *body, size_t size)
         return -1;
     }
     conn_hears(self, &command);
-    return self->broken || self->brought ? -1 : 0;
+    return self->broken || self->turn_over ? -1 : 0;
 }
 
 // A sealed frame [AT, AT + HEAD + SIZE): opened where it is, its frame then ends where the box ended.
@@ -308,8 +309,24 @@ input_collect(conn_t *self)
 
 // --- many ----------------------------------------------------------------------------
 
+size_t
+input_few_at(const wport_t *port, const uint8_t *at, size_t have, uint64_t *payload)
+{
+    size_t size = 0;
+    uint32_t parts = 0;
+    bool more;
+    do {
+        if (++parts > FEW || size + FRAME_SHORT_HEAD > have || at[size] > FRAME_MORE)
+            return 0;
+        more = at[size];
+        size += FRAME_SHORT_HEAD + (size_t)at[size + 1];
+    } while (more);
+    *payload = size - parts * FRAME_SHORT_HEAD;
+    return size <= have && *payload <= port->maxmsgsize && parts <= port->max_parts ? size : 0;
+}
+
 // One message of at most so many frames, as it lies at DATA + AT. 0: it is not there whole, or has a command in it.
-static inline size_t
+static size_t
 measure(const conn_t *self, const uint8_t *at, size_t have, uint64_t *payload)
 {
     size_t size = 0;
@@ -328,12 +345,31 @@ measure(const conn_t *self, const uint8_t *at, size_t have, uint64_t *payload)
     return 0;
 }
 
-size_t
-input_look(const conn_t *self, uint64_t *payload)
+// Of however many parts; 0: it is not there whole, or cannot go out as it came.
+static size_t
+look(const conn_t *self, uint64_t *payload)
 {
     if (!self->as_it_comes || !self->in || self->whole || self->start != self->raw)
         return 0;
     return measure(self, self->in->data + self->raw, self->in->size - self->raw, payload);
+}
+
+int
+input_next_long(conn_t *self, piece_t *piece)
+{
+    uint64_t payload;
+    size_t size = look(self, &payload);
+    if (size > 0)
+        return input_cut(self, piece, size, payload);
+    int rc = input_collect(self);
+    if (rc != 1)
+        return rc;
+    *piece = (piece_t){ .from = self, .chunk = self->in, .at = self->start, .size = self->scan - self->start,
+                        .load = { 1, self->payload } };
+    self->start = self->scan;
+    self->whole = false;
+    self->payload = self->parts = 0;
+    return 1;
 }
 
 void
@@ -347,7 +383,8 @@ input_run(conn_t *self, uint64_t most, uint64_t most_bytes, piece_t *run)
     size_t have = self->in->size - self->start, size;
     uint64_t payload;
     while (run->size < have && run->load.messages < most && run->size < most_bytes
-           && (size = measure(self, at + run->size, have - run->size, &payload)) > 0) {
+           && ((size = input_short_at(self->port, at + run->size, have - run->size, &payload)) > 0
+               || (size = measure(self, at + run->size, have - run->size, &payload)) > 0)) {
         run->size += size;
         run->load.messages++;
         run->load.payload += payload;

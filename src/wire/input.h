@@ -17,17 +17,26 @@ void input_begin(conn_t *self, const uint8_t *bytes, size_t size);
 // Collect one whole message. 1: it is [start, scan); 0: more has to come; -1: the connection is broken.
 int input_collect(conn_t *self);
 
-// Most messages are one short frame, as it comes: those need no more than a look. The size of the next one, 0: see
-// input_collect.
+// The size of the message at AT, if that is a few short frames and all of it is there; 0: it is another.
+size_t input_few_at(const wport_t *port, const uint8_t *at, size_t have, uint64_t *payload);
+
+// Most are one short frame: those need no more than a look.
 static inline size_t
-input_short(const conn_t *self)
+input_short_at(const wport_t *port, const uint8_t *at, size_t have, uint64_t *payload)
+{
+    if (have < FRAME_SHORT_HEAD || at[0] != 0)
+        return input_few_at(port, at, have, payload);
+    *payload = at[1];
+    return FRAME_SHORT_HEAD + *payload <= have && *payload <= port->maxmsgsize ? FRAME_SHORT_HEAD + *payload : 0;
+}
+
+// Of the next one, which can go out as it came.
+static inline size_t
+input_short(const conn_t *self, uint64_t *payload)
 {
     if (!self->as_it_comes || !self->in || self->scan != self->raw || self->start != self->scan)
         return 0;
-    const uint8_t *at = self->in->data + self->raw;
-    size_t have = self->in->size - self->raw;
-    bool is_there = have >= FRAME_SHORT_HEAD && at[0] == 0 && have - FRAME_SHORT_HEAD >= at[1];
-    return is_there && at[1] <= self->port->maxmsgsize ? FRAME_SHORT_HEAD + (size_t)at[1] : 0;
+    return input_short_at(self->port, self->in->data + self->raw, self->in->size - self->raw, payload);
 }
 
 static inline size_t
@@ -46,38 +55,26 @@ input_empty(const conn_t *self) // all that came was taken
 // What is not as most are ends it: there may be none.
 void input_run(conn_t *self, uint64_t most, uint64_t most_bytes, piece_t *run);
 
-// The size of the next message, of however many parts, if it is there whole and can go out as it came; 0: see
-// input_collect.
-size_t input_look(const conn_t *self, uint64_t *payload);
+// See input_next: for what is not short.
+int input_next_long(conn_t *self, piece_t *piece);
+
+// The next SIZE bytes are a message that needs nothing done to it.
+static inline int
+input_cut(conn_t *self, piece_t *piece, size_t size, uint64_t payload)
+{
+    *piece = (piece_t){ .from = self, .chunk = self->in, .at = self->raw, .size = size, .load = { 1, payload } };
+    self->start = self->scan = self->raw = self->raw + size;
+    return 1;
+}
 
 // The next whole message, as PIECE: no longer the connection's, unless it is kept.
 // Returns as input_collect does.
 static inline int
 input_next(conn_t *self, piece_t *piece)
 {
-    size_t size = input_short(self);
-    if (size > 0) {
-        *piece = (piece_t){ .from = self, .chunk = self->in, .at = self->raw, .size = size,
-                            .load = { 1, size - FRAME_SHORT_HEAD } };
-        self->start = self->scan = self->raw = self->raw + size;
-        return 1;
-    }
     uint64_t payload;
-    size = input_look(self, &payload);
-    if (size > 0) {
-        *piece = (piece_t){ .from = self, .chunk = self->in, .at = self->raw, .size = size, .load = { 1, payload } };
-        self->start = self->scan = self->raw = self->raw + size;
-        return 1;
-    }
-    int rc = input_collect(self);
-    if (rc != 1)
-        return rc;
-    *piece = (piece_t){ .from = self, .chunk = self->in, .at = self->start, .size = self->scan - self->start,
-                        .load = { 1, self->payload } };
-    self->start = self->scan;
-    self->whole = false;
-    self->payload = self->parts = 0;
-    return 1;
+    size_t size = input_short(self, &payload);
+    return __builtin_expect(size > 0, 1) ? input_cut(self, piece, size, payload) : input_next_long(self, piece);
 }
 
 // Nobody has taken it: it stays the next one.

@@ -9,67 +9,13 @@
 #ifndef ZB_INTEREST_H
 #define ZB_INTEREST_H
 
+#include "wire/members.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #define INTEREST_TOPIC_MAX ((1u << 27) - 1) // bytes; a longer one is not taken in
-
-// A set of subscribers. The same set always looks the same.
-typedef struct {
-    uint32_t count;     // of subscribers; 0: nobody
-    uint32_t words;     // AT is a bitmap of so many words; 0: it is COUNT numbers, ascending
-    const uint32_t *at;
-} members_t;
-
-static inline bool
-members_same(const members_t *a, const members_t *b)
-{
-    return a == b || (a->count == b->count && a->words == b->words
-                      && memcmp(a->at, b->at, (a->words ? a->words : a->count) * sizeof *a->at) == 0);
-}
-
-// Walk: start with *PLACE 0. False at the end, else *SUBSCRIBER is the next one, and they ascend.
-static inline bool
-members_next(const members_t *self, uint32_t *place, uint32_t *subscriber)
-{
-    uint32_t at = *place;
-    if (!self->words) {
-        if (at == self->count)
-            return false;
-        *subscriber = self->at[at];
-        *place = at + 1;
-        return true;
-    }
-    uint32_t word = at / 32, bits = word < self->words ? self->at[word] >> at % 32 << at % 32 : 0;
-    while (!bits) {
-        if (++word >= self->words)
-            return false;
-        bits = self->at[word];
-    }
-    *subscriber = word * 32 + (uint32_t)__builtin_ctz(bits);
-    *place = *subscriber + 1;
-    return true;
-}
-
-static inline bool
-members_has(const members_t *self, uint32_t subscriber)
-{
-    if (self->words)
-        return subscriber / 32 < self->words && self->at[subscriber / 32] >> subscriber % 32 & 1;
-    uint32_t from = 0, to = self->count;
-    while (from < to) {
-        uint32_t middle = from + (to - from) / 2;
-        if (self->at[middle] == subscriber)
-            return true;
-        if (self->at[middle] < subscriber)
-            from = middle + 1;
-        else
-            to = middle;
-    }
-    return false;
-}
 
 typedef struct interest interest_t;
 

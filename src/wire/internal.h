@@ -33,6 +33,7 @@ typedef struct conn conn_t;
 typedef struct dialled dialled_t;
 typedef struct wport wport_t;
 typedef struct remember remember_t;
+typedef struct stored stored_t;
 typedef struct durable durable_t;
 typedef struct durables durables_t;
 typedef struct cluster cluster_t;
@@ -89,7 +90,9 @@ struct conn {
     bool answers_pings;      // of ZMTP 3.1, or it has sent a PING
     bool has_place, is_unnamed; // see places.h
     bool half_closed;
-    bool brought;            // its subscription has brought messages that were remembered: the next one has another turn
+    bool turn_over;          // what else it has sent has another turn
+    uint32_t asked;          // subscriptions in this turn
+    bool was_owed;           // an answer, since the route's end began
 
     // What comes in: [start, scan) is the message being collected, as frames; what
     // lies behind raw is not looked at yet.
@@ -301,9 +304,11 @@ struct route {
     uint64_t spared_at; // its messages then
     int64_t patient_until_ms, room_since_ms;
 
+    stored_t *stored; // NULL: nothing goes over the disk
     bool made_room;   // a queue that was full takes messages again
     bool closing;     // its end: nobody gets what a peer leaves behind
     bool draining;    // clients are sent away as soon as they owe and are owed nothing; what nobody has room for is kept
+    int64_t ending_ms; // when that began
     bool frozen;      // paused: nothing is read or sent
     bool stopped;     // nothing new is read
     bool observed;    // somebody looks on or filters: messages go one by one

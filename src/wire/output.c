@@ -62,14 +62,21 @@ output_limits_changed(conn_t *self)
     set_full(self, is_over(self));
 }
 
+static __attribute__((noinline)) void
+mark_written(conn_t *self, uint64_t bytes, uint64_t messages)
+{
+    if (!self->written)
+        self->written = xcalloc(1, sizeof *self->written);
+    written_add(self->written, bytes, messages);
+}
+
 // BYTES as they were on the connection.
 static void
 count_sent(conn_t *self, load_t gone, uint64_t bytes)
 {
     wport_t *port = self->port;
-    if (!self->written)
-        self->written = xcalloc(1, sizeof *self->written);
-    written_add(self->written, bytes, gone.messages);
+    if (!written_more(self->written, bytes, gone.messages))
+        mark_written(self, bytes, gone.messages);
     self->messages_sent += gone.messages;
     self->sent_bytes += gone.payload;
     port->sent.messages += gone.messages;

@@ -265,6 +265,16 @@ count_blocked(wport_t *self)
     self->moved = false;
 }
 
+static void
+add_load(load_t *load, counter_t *bytes, counter_t *messages)
+{
+    if (load->messages == 0)
+        return;
+    counter_add(bytes, load->payload);
+    counter_add(messages, load->messages);
+    *load = (load_t){ 0 };
+}
+
 // The number of messages comes last: who sees it finds all the rest counted.
 static void
 write_counters(wport_t *self)
@@ -274,11 +284,8 @@ write_counters(wport_t *self)
     counter_set(&self->counters->queued_bytes, self->queued_bytes);
     self->counted = false;
     side_counters_t *counters = self->counters;
-    counter_add(&counters->received_bytes, self->received.payload);
-    counter_add(&counters->messages_received, self->received.messages);
-    counter_add(&counters->sent_bytes, self->sent.payload);
-    counter_add(&counters->messages_sent, self->sent.messages);
-    self->received = self->sent = (load_t){ 0 };
+    add_load(&self->received, &counters->received_bytes, &counters->messages_received);
+    add_load(&self->sent, &counters->sent_bytes, &counters->messages_sent);
 }
 
 void

@@ -68,7 +68,7 @@ pump_singly(conn_t *self)
     bool alone = !self->port->to->contended, addressed = self->port->to->socktype->addresses;
     while ((rc = input_next(self, &piece)) == 1) {
         if (is_heard(self, &piece)) {
-            if (self->brought)
+            if (self->turn_over)
                 return false;
             continue;
         }
@@ -92,7 +92,7 @@ pump_nowhere(conn_t *self)
 {
     piece_t piece;
     int rc = 1;
-    while (!self->brought && (rc = input_next(self, &piece)) == 1)
+    while (!self->turn_over && (rc = input_next(self, &piece)) == 1)
         is_heard(self, &piece);
     return rc == 0;
 }

@@ -126,7 +126,7 @@ remember_bring(remember_t *self, conn_t *conn, bytes_t prefix, remember_news_fn 
     self->keeper->expire(self->kept, self->wire->now_ms);
     self->keeper->match(self->kept, prefix, bring, &bringing);
     emit(&bringing);
-    conn->brought = true;
+    conn->turn_over = true;
     if (conn->beyond.messages == 0)
         conn_schedule(conn);
 }

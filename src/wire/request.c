@@ -348,16 +348,20 @@ answered_nobody(router_t *self, name_t **at)
     }
 }
 
-static inline __attribute__((always_inline)) conn_t *
-by_id(router_t *self, const uint8_t *id, size_t size)
+static __attribute__((noinline)) conn_t *
+by_name(router_t *self, const uint8_t *id, size_t size)
 {
-    if (size == OWN_ID_BYTES && id[0] == 0)
-        return by_own_id(self, id);
     name_t **at = find_name(self, id, size, hash_bytes(id, size));
     conn_t *holder = *at ? (*at)->holder : NULL;
     if (!holder)
         answered_nobody(self, at);
     return holder;
+}
+
+static inline __attribute__((always_inline)) conn_t *
+by_id(router_t *self, const uint8_t *id, size_t size)
+{
+    return size == OWN_ID_BYTES && id[0] == 0 ? by_own_id(self, id) : by_name(self, id, size);
 }
 
 static given_t

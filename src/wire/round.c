@@ -10,6 +10,7 @@
 #include "wire/output.h"
 #include "wire/port.h"
 #include "wire/shortage.h"
+#include "wire/stored.h"
 
 enum {
     TICK_MS = 1000,      // heartbeats and deadlines, as fine as that
@@ -60,6 +61,8 @@ unpark(wire_t *self)
         port_give_returned(port);
         port_unpark_all(port);
     }
+    if (self->stored)
+        stored_made_room(self);
     cluster_room(self);
 }
 

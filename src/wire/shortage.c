@@ -84,7 +84,7 @@ is_short_now(const wire_t *self)
 }
 
 void
-shortage_look(wire_t *self)
+shortage_begins_or_ends(wire_t *self)
 {
     bool is_short = is_short_now(self);
     if (is_short && !self->is_short)
@@ -106,10 +106,10 @@ shortage_look(wire_t *self)
 }
 
 bool
-shortage_stops(const conn_t *conn)
+shortage_stops_now(const conn_t *conn)
 {
     wire_t *wire = conn->wire;
-    if (!wire->is_short && is_short_now(wire))
+    if (!wire->is_short)
         shortage_look(wire); // whoever stops now is woken when it is over
     return wire->is_short && wire->spared != conn && !conn->port->socktype->lets_go;
 }

@@ -9,12 +9,34 @@
 #ifndef ZB_WIRE_SHORTAGE_H
 #define ZB_WIRE_SHORTAGE_H
 
+#include "flow/memory.h"
 #include "wire/internal.h"
 
-void shortage_look(wire_t *self); // once a round
 void shortage_tick(wire_t *self);
 void shortage_forget(conn_t *conn); // it has ended
 
-bool shortage_stops(const conn_t *conn); // it may not be read now
+// While there is enough, nothing else happens. These two are for when there is not, or was not.
+void shortage_begins_or_ends(wire_t *self);
+bool shortage_stops_now(const conn_t *conn);
+
+static inline bool
+shortage_is_there(const wire_t *self)
+{
+    const memory_t *memory = self->services->memory;
+    return self->is_short || (memory && memory_is_short(memory));
+}
+
+static inline void
+shortage_look(wire_t *self) // once a round
+{
+    if (shortage_is_there(self))
+        shortage_begins_or_ends(self);
+}
+
+static inline bool
+shortage_stops(const conn_t *conn) // it may not be read now
+{
+    return shortage_is_there(conn->wire) && shortage_stops_now(conn);
+}
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "wire/sides.h"
 
+#include "wire/cluster.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
 #include "wire/doors.h"
@@ -10,6 +11,7 @@
 #include "wire/places.h"
 #include "wire/port.h"
 #include "wire/round.h"
+#include "wire/stored.h"
 
 #include <string.h>
 #include <zmq.h>
@@ -239,6 +241,8 @@ change_in_thread(wire_t *self, void *arg)
     const route_conf_t *had = self->conf;
     int rc = 0;
     self->conf = change->conf;
+    stored_configure(self);
+    cluster_configure(self);
     for (side_t side = 0; side < SIDES; side++)
         rc |= change_side(self, side, &had->sides[side], change);
     return rc;

@@ -57,15 +57,21 @@ room_for(const spans_t *self, size_t size)
     return size > usual ? size : usual;
 }
 
+static __attribute__((noinline)) span_t *
+push_own(spans_t *self, chunk_pool_t *pool, size_t size, bool ours)
+{
+    size_t room = room_for(self, size);
+    span_t *span = push(self);
+    *span = (span_t){ .chunk = chunk_new(pool, room), .own = true, .ours = ours };
+    return span;
+}
+
 static inline uint8_t *
 place(spans_t *self, chunk_pool_t *pool, size_t size, load_t load, bool ours)
 {
     span_t *span = last(self);
-    if (!span || !span->own || span->ours != ours || span->chunk->size + size > span->chunk->room) {
-        size_t room = room_for(self, size);
-        span = push(self);
-        *span = (span_t){ .chunk = chunk_new(pool, room), .own = true, .ours = ours };
-    }
+    if (!span || !span->own || span->ours != ours || span->chunk->size + size > span->chunk->room)
+        span = push_own(self, pool, size, ours);
     uint8_t *at = span->chunk->data + span->chunk->size;
     span->chunk->size += size;
     extend(self, span, size, load);
@@ -87,7 +93,7 @@ spans_place_ours(spans_t *self, chunk_pool_t *pool, size_t size)
 void
 spans_copy(spans_t *self, chunk_pool_t *pool, const void *data, size_t size, load_t load)
 {
-    memcpy(spans_place(self, pool, size, load), data, size);
+    memcpy(place(self, pool, size, load, false), data, size);
 }
 
 void

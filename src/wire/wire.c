@@ -21,6 +21,7 @@
 #include "wire/remember.h"
 #include "wire/round.h"
 #include "wire/services.h"
+#include "wire/stored.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -61,6 +62,8 @@ open_ports(wire_t *self, listeners_t *listeners, diag_t *diag)
     if (cluster_open(self, diag) == -1)
         return -1;
     connect_sides(self);
+    if (stored_open(self, diag) == -1)
+        return -1;
     for (side_t side = 0; side < SIDES; side++)
         if (self->ports[side].socktype)
             sides_take_listeners(self, side, listeners);
@@ -84,6 +87,7 @@ open_loop(wire_t *self)
 static void
 free_route(wire_t *self)
 {
+    stored_close(self, 0);
     observe_close(self);
     luggage_drop(&self->luggage);
     for (side_t side = 0; side < SIDES; side++)
@@ -218,6 +222,8 @@ begin(wire_t *self)
             log_event(EVENT_ROUTE_CPU, EVENT_TEXT("route", self->conf->name), EVENT_NUMBER("cpu", self->conf->cpu),
                       EVENT_PROSE("reason", strerror(errno)));
     }
+    stored_begin(self);
+    cluster_begin(self);
     hear_guard(self);
     for (side_t side = 0; side < SIDES; side++)
         if (self->ports[side].socktype) {
@@ -249,6 +255,7 @@ run(void *arg)
             conn_break(conn, CUT_NONE, "the route has ended");
     while (self->alive > 0)
         round_run(self, 0);
+    ending_close_store(self);
     pthread_mutex_lock(&self->lock);
     atomic_store(&self->over, true);
     pthread_mutex_unlock(&self->lock);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "wire/written.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 static bool
@@ -25,6 +24,7 @@ written_add(written_t *self, uint64_t bytes, uint64_t messages)
     written_mark_t *last = self->count > 0 ? &self->marks[self->count - 1] : NULL;
     if (messages == 0)
         return;
+    self->each = bytes % messages == 0 ? bytes / messages : 0;
     if (last && is_of_one_size(last, bytes, messages)) {
         last->bytes += bytes;
         last->messages += messages;

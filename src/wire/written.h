@@ -9,6 +9,7 @@
 #ifndef ZB_WRITTEN_H
 #define ZB_WRITTEN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { WRITTEN_MARKS = 32 };
@@ -21,9 +22,22 @@ typedef struct {
 typedef struct {
     written_mark_t marks[WRITTEN_MARKS]; // the newest last
     unsigned count;
+    uint64_t each; // bytes of one message of the newest mark, 0: not known
 } written_t;
 
 void written_add(written_t *self, uint64_t bytes, uint64_t messages); // whole messages
+
+// The same for more of the size of those before. False: they are not, or nothing is before them.
+static inline bool
+written_more(written_t *self, uint64_t bytes, uint64_t messages)
+{
+    if (!self || bytes == 0 || bytes != self->each * messages)
+        return false;
+    written_mark_t *last = &self->marks[self->count - 1];
+    last->bytes += bytes;
+    last->messages += messages;
+    return true;
+}
 
 // How many messages have one of the last BYTES in them.
 uint64_t written_last(const written_t *self, uint64_t bytes);

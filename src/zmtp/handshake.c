@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: MPL-2.0
-//
-// What comes is collected until the stage has all its octets: never more than it
-// needs, so that what follows the handshake is left to the caller.
 #include "zmtp/handshake.h"
 
 #include "base/mem.h"
@@ -16,22 +13,29 @@
 
 // ERROR with its length. libzmq 4.3 has it as "\x05ERROR" in PLAIN, which to a compiler
 // is "^RROR", and a client of libzmq's takes nothing else for a refusal.
-static const char error_name[] = "\5ERROR", error_of_plain[] = "^RROR";
+const char handshake_error[] = "\5ERROR";
+static const char error_of_plain[] = "^RROR";
 
 static const struct {
     const char *name;
     const char *error;
     const mechanism_scripts_t *scripts;
 } mechanisms[HANDSHAKE_MECHANISMS] = {
-    [HANDSHAKE_NULL] = { "NULL", error_name, &handshake_null },
+    [HANDSHAKE_NULL] = { "NULL", handshake_error, &handshake_null },
     [HANDSHAKE_PLAIN] = { "PLAIN", error_of_plain, &handshake_plain },
-    [HANDSHAKE_CURVE] = { "CURVE", error_name, &handshake_curve },
+    [HANDSHAKE_CURVE] = { "CURVE", handshake_error, &handshake_curve },
 };
 
 const char *
 handshake_mechanism_name(handshake_mechanism_t mechanism)
 {
     return mechanisms[mechanism].name;
+}
+
+const char *
+handshake_error_name(handshake_mechanism_t mechanism)
+{
+    return mechanisms[mechanism].error;
 }
 
 static const script_t *
@@ -41,8 +45,8 @@ script_of(const handshake_conf_t *conf)
     return conf->as_server ? &scripts->server : &scripts->client;
 }
 
-static handshake_t *
-make(const handshake_conf_t *conf)
+handshake_t *
+handshake_make(const handshake_conf_t *conf)
 {
     assert(conf->identity_size <= METADATA_IDENTITY_MAX && peertype_at(conf->type));
     handshake_t *self = xcalloc(1, sizeof *self);
@@ -55,7 +59,7 @@ make(const handshake_conf_t *conf)
 handshake_t *
 handshake_new(const handshake_conf_t *conf)
 {
-    handshake_t *self = make(conf);
+    handshake_t *self = handshake_make(conf);
     greeting_open(self);
     return self;
 }
@@ -210,180 +214,6 @@ handshake_take_metadata(handshake_t *self, const uint8_t *at, size_t size)
            handshake_keep_identity(self, metadata.identity.at, metadata.identity.size);
 }
 
-// --- frames -------------------------------------------------------------------
-
-static int
-read_head(const handshake_t *self, frame_head_t *head)
-{
-    return (self->is.old_head ? frame_read_old : frame_read)(self->in.at, self->in.size, head);
-}
-
-// Octets that the stage needs from its first to its last, as far as is known by now.
-static size_t
-wanted(const handshake_t *self)
-{
-    frame_head_t head;
-    size_t octets = greeting_octets((handshake_stage_t)self->is.stage);
-    if (octets)
-        return octets;
-    if (self->in.size == 0)
-        return 1; // the flags, which may be wrong already
-    if (read_head(self, &head) == 1)
-        return head.head + head.body;
-    if (self->in.size < FRAME_SHORT_HEAD)
-        return FRAME_SHORT_HEAD;
-    return self->is.old_head ? FRAME_OLD_LARGE_HEAD : FRAME_LARGE_HEAD;
-}
-
-static const handshake_step_t *
-step_of(const handshake_t *self)
-{
-    const handshake_step_t *step = &self->script->steps[self->is.step];
-    return self->is.step < SCRIPT_STEPS && step->command ? step : NULL;
-}
-
-static void
-go_on(handshake_t *self)
-{
-    if (self->is.state == HANDSHAKE_GOES_ON && self->is.peer.major == 3 && !step_of(self))
-        handshake_done(self);
-}
-
-static void
-take_error(handshake_t *self, const uint8_t *reason, size_t size)
-{
-    char quoted[QUOTED_MAX];
-    if (size && reason[0] == size - 1)
-        handshake_fail(self, FAULT_PEER_ERROR, "the peer refuses: %s", handshake_quoted(quoted, reason + 1, size - 1));
-    else
-        handshake_fail(self, FAULT_PROTOCOL, "ERROR is malformed");
-}
-
-static bool
-begins_with(const uint8_t *body, size_t size, const char *text)
-{
-    return size >= strlen(text) && memcmp(body, text, strlen(text)) == 0;
-}
-
-// The octets of ERROR's name, in either spelling; 0: it is another command.
-static size_t
-error_head(const handshake_t *self, const uint8_t *body, size_t size)
-{
-    const char *other = mechanisms[self->conf->mechanism].error;
-    return begins_with(body, size, error_name) ? strlen(error_name)
-           : begins_with(body, size, other)    ? strlen(other)
-                                               : 0;
-}
-
-static bool
-is_called(const uint8_t *name, size_t size, const char *command)
-{
-    return strlen(command) == size && memcmp(name, command, size) == 0;
-}
-
-static void
-take_command(handshake_t *self, uint8_t *body, size_t size)
-{
-    char quoted[QUOTED_MAX];
-    const handshake_step_t *step = step_of(self);
-    size_t head = error_head(self, body, size);
-    if (head) {
-        take_error(self, body + head, size - head);
-        return;
-    }
-    if (size == 0 || body[0] == 0 || body[0] > size - 1) {
-        handshake_fail(self, FAULT_PROTOCOL, "a command without a name in place of %s", step->command);
-        return;
-    }
-    head = 1 + (size_t)body[0];
-    if (is_called(body + 1, body[0], step->command)) {
-        self->is.step++;
-        step->take(self, body + head, size - head);
-        go_on(self);
-    } else {
-        handshake_fail(self, FAULT_PROTOCOL, "%s in place of %s", handshake_quoted(quoted, body + 1, body[0]),
-                       step->command);
-    }
-}
-
-// No frame, or one that has no place in the stage. The length is judged before
-// anything of the body is there.
-static bool
-is_wrong(const handshake_t *self, int rc, const frame_head_t *head)
-{
-    if (rc == -1)
-        return true;
-    if (self->is.stage == STAGE_IDENTITY)
-        return (head->flags & ~FRAME_LARGE) || head->body > METADATA_IDENTITY_MAX;
-    return !(head->flags & FRAME_COMMAND) ||
-           head->body > (step_of(self)->metadata ? HANDSHAKE_METADATA_MAX : HANDSHAKE_COMMAND_MAX);
-}
-
-static void
-refuse_frame(handshake_t *self, int rc, const frame_head_t *head)
-{
-    if (self->is.peer.unversioned)
-        greeting_refuse(self);
-    else if (rc == -1)
-        handshake_fail(self, FAULT_PROTOCOL, "what comes is no frame");
-    else if (self->is.stage == STAGE_COMMAND && !(head->flags & FRAME_COMMAND))
-        handshake_fail(self, FAULT_PROTOCOL, "a message before the end of the handshake");
-    else
-        handshake_fail(self, FAULT_PROTOCOL, "%llu octets are too many here", (unsigned long long)head->body);
-}
-
-static void
-take_frame(handshake_t *self)
-{
-    frame_head_t head;
-    int rc = read_head(self, &head);
-    if (rc == 0)
-        return;
-    if (is_wrong(self, rc, &head)) {
-        refuse_frame(self, rc, &head);
-        return;
-    }
-    if (self->in.size < head.head + head.body)
-        return;
-    uint8_t *body = self->in.at + head.head;
-    if (self->is.stage == STAGE_IDENTITY)
-        greeting_take_identity(self, body, head.body);
-    else
-        take_command(self, body, head.body);
-    if (self->is.state != HANDSHAKE_ASKS) // what is claimed is in there
-        wipebuf_free(&self->in);
-}
-
-static void
-take_stage(handshake_t *self)
-{
-    size_t octets = greeting_octets((handshake_stage_t)self->is.stage);
-    if (octets) {
-        if (self->in.size < octets)
-            return;
-        greeting_take(self);
-    }
-    if (self->is.state == HANDSHAKE_GOES_ON && self->is.stage >= STAGE_IDENTITY && self->in.size)
-        take_frame(self); // the first octets of ZMTP 1.0 are those of a frame
-}
-
-size_t
-handshake_feed(handshake_t *self, const uint8_t *in, size_t size)
-{
-    size_t taken = 0;
-    while (self->is.state == HANDSHAKE_GOES_ON && taken < size) {
-        size_t piece = wanted(self) - self->in.size;
-        if (piece > size - taken)
-            piece = size - taken;
-        wipebuf_add(&self->in, in + taken, piece, HANDSHAKE_IN_MAX);
-        taken += piece;
-        take_stage(self);
-    }
-    if (self->is.state == HANDSHAKE_FAILED)
-        wipebuf_free(&self->in);
-    return taken;
-}
-
 // --- the verdict ----------------------------------------------------------------
 
 handshake_claim_t
@@ -403,7 +233,7 @@ refuse(handshake_t *self, handshake_verdict_t verdict)
     handshake_fail(self, FAULT_AUTH, verdict == HANDSHAKE_LATER ? "refused for now" : "refused");
     if (verdict == HANDSHAKE_LATER || self->is.peer.major < 3)
         return;
-    const char *error = mechanisms[self->conf->mechanism].error;
+    const char *error = handshake_error_name(self->conf->mechanism);
     size_t size = strlen(error);
     memcpy(body, error, size);
     snprintf(status, sizeof status, "%d", (int)verdict);
@@ -423,7 +253,7 @@ handshake_verdict(handshake_t *self, handshake_verdict_t verdict)
     } else {
         self->is.state = HANDSHAKE_GOES_ON;
         self->script->welcome(self);
-        go_on(self);
+        handshake_go_on(self);
     }
 }
 
@@ -441,7 +271,8 @@ void
 handshake_left(handshake_t *self)
 {
     if (self->is.stage == STAGE_GREETING)
-        handshake_fail(self, FAULT_MECHANISM, "the peer left when it heard that this side speaks %s: it speaks another mechanism",
+        handshake_fail(self, FAULT_MECHANISM,
+                       "the peer left when it heard that this side speaks %s: it speaks another mechanism",
                        handshake_mechanism_name(self->conf->mechanism));
     else
         handshake_fail(self, FAULT_PROTOCOL, "it left before its handshake was done");
@@ -498,103 +329,4 @@ const char *
 handshake_words(const handshake_t *self)
 {
     return self->is.words;
-}
-
-// --- handing over ---------------------------------------------------------------
-
-enum { LAYOUT = 1 }; // another number for each change of handshake_flat_t
-
-typedef struct {
-    uint32_t layout, flat_size, in_size, out_size;
-    uint32_t mechanism, as_server, type;
-} saved_head_t;
-
-static saved_head_t
-head_of(const handshake_t *self)
-{
-    return (saved_head_t){ LAYOUT,
-                           sizeof self->is,
-                           self->in.size,
-                           self->out.size,
-                           self->conf->mechanism,
-                           self->conf->as_server,
-                           (uint32_t)self->conf->type };
-}
-
-size_t
-handshake_saved_size(const handshake_t *self)
-{
-    return sizeof(saved_head_t) + sizeof self->is + self->in.size + self->out.size;
-}
-
-void
-handshake_save(const handshake_t *self, uint8_t *at)
-{
-    saved_head_t head = head_of(self);
-    memcpy(at, &head, sizeof head);
-    at += sizeof head;
-    memcpy(at, &self->is, sizeof self->is);
-    at += sizeof self->is;
-    if (self->in.size)
-        memcpy(at, self->in.at, self->in.size);
-    if (self->out.size)
-        memcpy(at + self->in.size, self->out.at, self->out.size);
-}
-
-// Nothing is waited for that would not be taken, and nothing that is there already.
-static bool
-waits_soundly(const handshake_t *self)
-{
-    frame_head_t head;
-    if (self->is.stage == STAGE_COMMAND && !step_of(self))
-        return false;
-    if (self->in.size >= wanted(self))
-        return false;
-    int rc = self->is.stage >= STAGE_IDENTITY ? read_head(self, &head) : 0;
-    return rc == 0 || !is_wrong(self, rc, &head);
-}
-
-static bool
-asks_soundly(const handshake_t *self)
-{
-    return self->is.stage >= STAGE_IDENTITY && self->script->welcome;
-}
-
-// What is saved is not believed: a number out of range would be a place out of range.
-static bool
-is_sound(const handshake_t *self)
-{
-    const handshake_flat_t *is = &self->is;
-    const uint8_t *unversioned = (const uint8_t *)&is->peer.unversioned; // no bool yet
-    if (is->state > HANDSHAKE_FAILED || is->stage >= STAGES || is->step > SCRIPT_STEPS || is->fault >= FAULTS ||
-        *unversioned > 1 || is->peer.durable_size > METADATA_DURABLE_MAX || is->peer.type < -1 ||
-        is->peer.type >= PEERTYPES || is->words[HANDSHAKE_WORDS_MAX - 1] ||
-        (is->stage == STAGE_COMMAND) != (is->peer.major == 3) || is->peer.major > 3)
-        return false;
-    return is->state == HANDSHAKE_GOES_ON ? waits_soundly(self) : is->state != HANDSHAKE_ASKS || asks_soundly(self);
-}
-
-handshake_t *
-handshake_restore(const handshake_conf_t *conf, const uint8_t *at, size_t size)
-{
-    saved_head_t head;
-    if (size < sizeof head + sizeof(handshake_flat_t))
-        return NULL;
-    memcpy(&head, at, sizeof head);
-    handshake_t *self = make(conf);
-    memcpy(&self->is, at + sizeof head, sizeof self->is);
-    at += sizeof head + sizeof self->is;
-    size -= sizeof head + sizeof self->is;
-    saved_head_t ours = head_of(self);
-    ours.in_size = head.in_size;
-    ours.out_size = head.out_size;
-    bool fits = memcmp(&head, &ours, sizeof head) == 0 && head.in_size <= HANDSHAKE_IN_MAX &&
-                head.out_size <= HANDSHAKE_OUT_MAX && size == (size_t)head.in_size + head.out_size;
-    if (fits) {
-        wipebuf_add(&self->in, at, head.in_size, HANDSHAKE_IN_MAX);
-        wipebuf_add(&self->out, at + head.in_size, head.out_size, HANDSHAKE_OUT_MAX);
-    }
-    if (!fits || !is_sound(self))
-        handshake_destroy(&self);
-    return self;
 }

@@ -108,6 +108,24 @@ bool handshake_take_metadata(handshake_t *self, const uint8_t *at, size_t size);
 bool handshake_take_type(handshake_t *self, int type);
 bool handshake_keep_identity(handshake_t *self, const uint8_t *identity, size_t size);
 
+// handshake.c: no greeting yet.
+handshake_t *handshake_make(const handshake_conf_t *conf);
+
+// ERROR with the length of its name, as ZMTP has it and as one mechanism has it.
+extern const char handshake_error[];
+const char *handshake_error_name(handshake_mechanism_t mechanism);
+
+// handshake_feed.c: how many octets the stage needs from its first to its last, as far as is known by now; the
+// command that is waited for, NULL: none; ready, if that was the last one.
+size_t handshake_wanted(const handshake_t *self);
+const handshake_step_t *handshake_step(const handshake_t *self);
+void handshake_go_on(handshake_t *self);
+
+// The head of the frame that comes, as frame_read says it in RC; and whether that is no frame, or one that has no
+// place in the stage. The length is judged before anything of the body is there.
+int handshake_read_head(const handshake_t *self, frame_head_t *head);
+bool handshake_is_wrong(const handshake_t *self, int rc, const frame_head_t *head);
+
 // SIZE octets of a peer as one printable word in quotes, cut if it is long.
 enum { QUOTED_MAX = 72 };
 const char *handshake_quoted(char to[QUOTED_MAX], const uint8_t *bytes, size_t size);

@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "store/recover.h"
+
+#include "base/mem.h"
+#include "store/lmdbfile.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define GAP_MAX (UINT64_C(1) << 28) // messages that may be missing in a row
+
+// --- contents ------------------------------------------------------------------------
+
+void
+contents_free(contents_t *self)
+{
+    free(self->located);
+    free(self->files);
+    seqset_free(&self->done);
+    tries_free(&self->tries);
+    ids_free(&self->ids);
+    *self = (contents_t){ 0 };
+}
+
+void
+contents_locate(contents_t *self, const located_t *located)
+{
+    if (self->located_from > 0 && self->located_from + self->located_count == self->located_room) {
+        memmove(self->located, self->located + self->located_from, self->located_count * sizeof *located);
+        self->located_from = 0;
+    }
+    size_t end = self->located_from + self->located_count;
+    mem_grow(self->located, end, self->located_room);
+    self->located[end] = *located;
+    self->located_count++;
+}
+
+store_file_t *
+contents_file(const contents_t *self, uint32_t number)
+{
+    for (size_t i = self->file_count; i-- > 0;)
+        if (self->files[i].name.number == number)
+            return &self->files[i];
+    return NULL;
+}
+
+void
+contents_add_file(contents_t *self, const file_name_t *name)
+{
+    mem_grow(self->files, self->file_count, self->file_room);
+    self->files[self->file_count++] = (store_file_t){ .name = *name };
+    if (name->number >= self->next_file)
+        self->next_file = name->number + 1;
+}
+
+void
+contents_remove_file(contents_t *self, uint32_t number)
+{
+    store_file_t *file = contents_file(self, number);
+    if (!file)
+        return;
+    size_t behind = (size_t)(self->files + self->file_count - file) - 1;
+    memmove(file, file + 1, behind * sizeof *file);
+    self->file_count--;
+}
+
+// --- reading -------------------------------------------------------------------------
+
+// What the file does not have reads as zeros.
+static void
+read_at(int fd, uint64_t offset, void *to, size_t size)
+{
+    uint8_t *at = to;
+    while (size > 0) {
+        ssize_t got = pread(fd, at, size, (off_t)offset);
+        if (got == -1 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            break;
+        at += got;
+        offset += (uint64_t)got;
+        size -= (size_t)got;
+    }
+    memset(at, 0, size);
+}
+
+bool
+recover_batch(int fd, const located_t *located, uint64_t salt, batch_t *batch)
+{
+    uint8_t at[BATCH_HEAD];
+    read_at(fd, located->offset, at, sizeof at);
+    if (!batch_read_head(at, salt, UINT64_MAX, &batch->head) || batch->head.messages != located->messages
+        || batch->head.data != located->data)
+        return false;
+    size_t control = batch_control(&batch->head);
+    uint8_t *bytes = xcalloc(control + 1, 1);
+    read_at(fd, located->offset + BATCH_HEAD, bytes, control);
+    bool whole = batch_check_control(at, bytes, &batch->head);
+    batch->entries = xrealloc(batch->entries, batch->head.messages + 1, sizeof(entry_t));
+    memcpy(batch->entries, bytes, batch->head.messages * sizeof(entry_t));
+    free(bytes);
+    if (!whole || !batch_check_entries(batch->entries, &batch->head))
+        return false;
+    read_at(fd, located->offset + BATCH_HEAD + control, batch->data, batch->head.data);
+    batch->head.said = 0;
+    batch_verify(batch);
+    return true;
+}
+
+// --- finding batches -----------------------------------------------------------------
+
+typedef struct {
+    contents_t *contents;
+    const folder_t *folder;
+    int64_t ids_since_ns;
+    located_t *found;
+    size_t count, room;
+    int fd;
+    uint64_t salt, bytes, committed; // of the file at hand
+} search_t;
+
+// The beginning of LMDB's two first pages (MDB_meta), as its format 1 has it.
+typedef struct {
+    uint32_t magic, version;
+    uint64_t address, map_bytes;
+    uint8_t trees[2][48];
+    uint64_t last_page, transaction;
+} meta_t;
+
+// How much of the file is part of what was committed. UINT64_MAX: it does not say.
+static uint64_t
+committed_bytes(int fd)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), last = 0, transaction = 0;
+    for (uint64_t i = 0; i < 2; i++) {
+        meta_t meta;
+        read_at(fd, i * page + LMDBFILE_PAGE_HEAD, &meta, sizeof meta);
+        if (meta.magic != 0xBEEFC0DE || meta.version != 1 || meta.last_page > UINT64_MAX / page - 1)
+            return UINT64_MAX;
+        if (meta.transaction >= transaction) {
+            transaction = meta.transaction;
+            last = meta.last_page;
+        }
+    }
+    return (last + 1) * page;
+}
+
+static int
+compare_numbers(const void *a, const void *b)
+{
+    const located_t *first = a, *second = b;
+    return first->number < second->number ? -1 : first->number > second->number;
+}
+
+static void
+find_batches(search_t *self, uint32_t file)
+{
+    uint8_t at[BATCH_HEAD];
+    uint64_t page = LMDBFILE_PAGE;
+    self->count = 0;
+    for (uint64_t offset = LMDBFILE_PAGE_HEAD; offset + BATCH_HEAD < self->bytes; offset += page) {
+        batch_head_t head;
+        page = LMDBFILE_PAGE;
+        read_at(self->fd, offset, at, sizeof at);
+        if (!batch_read_head(at, self->salt, self->bytes, &head))
+            continue;
+        mem_grow(self->found, self->count, self->room);
+        self->found[self->count++] = (located_t){ head.first,   offset,        head.data, head.number,
+                                                  head.wall_ns, head.messages, file };
+        page = (LMDBFILE_PAGE_HEAD + batch_bytes(&head) + LMDBFILE_PAGE - 1) / LMDBFILE_PAGE * LMDBFILE_PAGE;
+    }
+    if (self->count > 0)
+        qsort(self->found, self->count, sizeof *self->found, compare_numbers);
+}
+
+// --- what they say -------------------------------------------------------------------
+
+static void
+take_done(contents_t *contents, const said_t *said, bool done)
+{
+    uint64_t end = said->about.sequence + said->number;
+    for (uint64_t i = said->about.sequence; i < end && i > 0 && i < contents->next_sequence; i++)
+        (done ? seqset_add : seqset_remove)(&contents->done, i);
+}
+
+static void
+take_id(search_t *self, const said_t *said, const located_t *located)
+{
+    ids_t *ids = &self->contents->ids;
+    taken_id_t id = { .wall_ns = located->wall_ns - (int64_t)said->number * 1000000, .batch = located->number };
+    memcpy(id.hash, said->about.bytes, sizeof id.hash);
+    if (id.wall_ns < self->ids_since_ns)
+        return;
+    taken_id_t *known = ids_find(ids, id.hash);
+    if (known)
+        *known = id;
+    else
+        ids_add(ids, &id);
+}
+
+static void
+take_said(search_t *self, const said_t *said, const located_t *located)
+{
+    contents_t *contents = self->contents;
+    switch (said->kind) {
+    case SAID_DONE:
+    case SAID_UNDONE:
+        take_done(contents, said, said->kind == SAID_DONE);
+        break;
+    case SAID_TRIED:
+        if (said->about.sequence > 0 && said->about.sequence < contents->next_sequence)
+            tries_set(&contents->tries, said->about.sequence, said->number);
+        break;
+    case SAID_ID:
+        take_id(self, said, located);
+        break;
+    case SAID_KEY:
+        memcpy(contents->ids.key, said->about.bytes, IDS_KEY);
+        contents->has_key = true;
+        break;
+    default: // of a later version
+        break;
+    }
+}
+
+static void
+lose(contents_t *contents, store_file_t *file, uint64_t from, uint64_t end)
+{
+    for (uint64_t i = from; i < end; i++)
+        if (seqset_add(&contents->done, i)) {
+            contents->corrupt++;
+            file->damaged = true;
+        }
+}
+
+// Messages that should be there before FIRST, and are not. False: so many cannot be.
+static bool
+look_for_gap(contents_t *contents, store_file_t *file, uint64_t first)
+{
+    if (first <= contents->next_sequence)
+        return true;
+    if (first - contents->next_sequence > GAP_MAX)
+        return false;
+    lose(contents, file, contents->next_sequence, first);
+    contents->next_sequence = first;
+    return true;
+}
+
+static void
+take_flags(contents_t *contents, const located_t *located, const uint8_t *control)
+{
+    for (uint32_t i = 0; i < located->messages; i++) {
+        entry_t entry;
+        memcpy(&entry, control + i * sizeof entry, sizeof entry);
+        if (entry.flags & ENTRY_DONE)
+            seqset_add(&contents->done, located->first + i);
+    }
+}
+
+static void
+take_records(search_t *self, const located_t *located, uint32_t count, const uint8_t *records)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        said_t said;
+        memcpy(&said, records + i * sizeof said, sizeof said);
+        take_said(self, &said, located);
+    }
+}
+
+// A commit that was not finished was promised to nobody: it is taken if all of it is there.
+static bool
+is_whole(const search_t *self, const located_t *located)
+{
+    batch_t *batch = batch_new();
+    batch->data = xcalloc(1, located->data + 1);
+    bool whole = recover_batch(self->fd, located, self->salt, batch);
+    for (uint32_t i = 0; whole && i < located->messages; i++)
+        whole = !(batch->entries[i].flags & ENTRY_BAD);
+    free(batch->data);
+    batch_free(batch);
+    return whole;
+}
+
+static void
+take_batch(search_t *self, store_file_t *file, const located_t *located)
+{
+    contents_t *contents = self->contents;
+    uint8_t at[BATCH_HEAD];
+    batch_head_t head;
+    read_at(self->fd, located->offset, at, sizeof at);
+    if (!batch_read_head(at, self->salt, self->bytes, &head))
+        return;
+    if (located->offset + batch_bytes(&head) > self->committed && !is_whole(self, located))
+        return;
+    uint64_t end = head.first + head.messages;
+    bool is_again = head.messages > 0 && end <= contents->next_sequence;
+    if (is_again || !look_for_gap(contents, file, head.first))
+        return;
+    contents->next_sequence = end > contents->next_sequence ? end : contents->next_sequence;
+    if (head.messages > 0)
+        contents_locate(contents, located);
+    seqset_done_before(&contents->done, head.done_before);
+    size_t size = batch_control(&head);
+    uint8_t *control = xcalloc(size + 1, 1);
+    read_at(self->fd, located->offset + BATCH_HEAD, control, size);
+    if (batch_check_control(at, control, &head)) {
+        take_flags(contents, located, control);
+        take_records(self, located, head.said, control + head.messages * sizeof(entry_t));
+    } else {
+        file->damaged = true;
+        lose(contents, file, head.first, end);
+    }
+    free(control);
+}
+
+// The messages of the first file that there is begin where it says; those of the others follow on the one before.
+static void
+begin_file(contents_t *contents, const file_name_t *name)
+{
+    store_file_t *before = contents->file_count ? &contents->files[contents->file_count - 1] : NULL;
+    if (before)
+        look_for_gap(contents, before, name->first);
+    else if (name->first > 0 && name->first < INT64_MAX) {
+        contents->next_sequence = name->first;
+        seqset_done_before(&contents->done, name->first);
+    }
+    contents_add_file(contents, name);
+}
+
+static void
+take_file(search_t *self, const file_name_t *name)
+{
+    contents_t *contents = self->contents;
+    begin_file(contents, name);
+    self->fd = folder_open_file(self->folder, name, &self->bytes);
+    if (self->fd == -1)
+        return;
+    store_file_t *file = contents_file(contents, name->number);
+    self->salt = name->salt;
+    self->committed = committed_bytes(self->fd);
+    contents->bytes += self->bytes;
+    find_batches(self, name->number);
+    for (size_t i = 0; i < self->count; i++)
+        take_batch(self, file, &self->found[i]);
+    file->last_batch = self->count ? self->found[self->count - 1].number : 0;
+    if (file->last_batch >= contents->next_batch)
+        contents->next_batch = file->last_batch + 1;
+    close(self->fd);
+}
+
+int
+recover(const folder_t *folder, int64_t ids_since_ns, contents_t *contents)
+{
+    size_t count;
+    *contents = (contents_t){ .next_sequence = 1, .next_batch = 1, .next_file = 1 };
+    seqset_done_before(&contents->done, 1);
+    search_t search = { .contents = contents, .folder = folder, .ids_since_ns = ids_since_ns };
+    file_name_t *names = folder_list(folder, &count);
+    if (!names)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        take_file(&search, &names[i]);
+    free(search.found);
+    free(names);
+    contents->messages = contents->next_sequence - contents->done.before - contents->done.above;
+    return 0;
+}

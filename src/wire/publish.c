@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// Publishing: to whom a message goes, and that it finds room there.
+#include "wire/durable.h"
+#include "wire/fan.h"
+#include "wire/fan_parts.h"
+#include "wire/output.h"
+#include "wire/pump.h"
+#include "wire/remember.h"
+#include "wire/say.h"
+
+#include <zmq.h>
+
+// --- one message --------------------------------------------------------------------
+
+static bool
+may_read(const conn_t *conn, const piece_t *piece)
+{
+    size_t size;
+    if (!conn->rights)
+        return true;
+    const uint8_t *first = pump_first(piece, &size);
+    return conn->wire->services->admission->may(conn->rights, ADMISSION_READ, first, size);
+}
+
+static void
+lose(conn_t *conn, const piece_t *piece)
+{
+    conn->dropped += piece->load.messages;
+    port_drop(conn->port, DROP_HWM, piece->load.messages);
+    say_slow(conn);
+}
+
+// Someone who is full may only be waiting for the end of the round to be written to.
+static bool
+has_room(conn_t *conn)
+{
+    if (conn->full)
+        output_flush(conn);
+    return !conn->full;
+}
+
+void
+fan_send(conn_t *conn, const piece_t *piece)
+{
+    if (conn->rights && !may_read(conn, piece))
+        return;
+    if (has_room(conn))
+        output_add(conn, piece);
+    else
+        lose(conn, piece);
+}
+
+static bool
+all_have_room(const fan_t *fan, const members_t *members)
+{
+    uint32_t place = 0, number;
+    while (members_next(members, &place, &number))
+        if (!has_room(fan->subscribers[number]))
+            return false;
+    return true;
+}
+
+static bool
+everyone_has_room(const wport_t *self)
+{
+    for (uint32_t i = self->ready; i < self->count; i++)
+        if (!has_room(self->open[i]))
+            return false;
+    return true;
+}
+
+// To all but MEMBERS.
+static given_t
+give_inverted(wport_t *self, const members_t *members, const piece_t *piece)
+{
+    const fan_t *fan = fan_of(self);
+    uint32_t place = 0, number = 0, at = 0;
+    if (!self->lossy && !everyone_has_room(self))
+        return NO_ROOM;
+    bool any = members_next(members, &place, &number);
+    for (; at < fan->count; at++) {
+        if (any && number == at)
+            any = members_next(members, &place, &number);
+        else if (fan->subscribers[at])
+            fan_send(fan->subscribers[at], piece);
+    }
+    return GIVEN;
+}
+
+static void
+give_to(const fan_t *fan, const members_t *members, const piece_t *piece)
+{
+    uint32_t place = 0, number;
+    while (members_next(members, &place, &number))
+        fan_send(fan->subscribers[number], piece);
+}
+
+static given_t
+fan_give(wport_t *self, const piece_t *piece)
+{
+    size_t size;
+    const fan_t *fan = fan_of(self);
+    if (!fan)
+        return GIVEN; // nobody was ever there
+    const uint8_t *first = pump_first(piece, &size);
+    const members_t *members = interest_match(fan->interest, first, size);
+    if (fan->invert)
+        return give_inverted(self, members, piece);
+    if (!self->lossy && !all_have_room(fan, members))
+        return NO_ROOM;
+    give_to(fan, members, piece);
+    return GIVEN;
+}
+
+// Those of MEMBERS that are away have no connection.
+static bool
+all_present_have_room(const fan_t *fan, const members_t *members)
+{
+    uint32_t place = 0, number;
+    while (members_next(members, &place, &number))
+        if (fan->subscribers[number] && !has_room(fan->subscribers[number]))
+            return false;
+    return true;
+}
+
+static given_t
+give_durably(wport_t *self, const fan_t *fan, const piece_t *piece)
+{
+    size_t size;
+    uint32_t place = 0, number;
+    const uint8_t *first = pump_first(piece, &size);
+    const members_t *members = interest_match(fan->interest, first, size);
+    if (!self->lossy && !all_present_have_room(fan, members))
+        return NO_ROOM;
+    while (members_next(members, &place, &number))
+        if (fan->subscribers[number])
+            fan_send(fan->subscribers[number], piece);
+        else
+            durables_put(self->durables, number, piece);
+    return GIVEN;
+}
+
+static given_t
+give_and_keep(wport_t *self, const piece_t *piece)
+{
+    const fan_t *fan = fan_open(self);
+    given_t given = self->durables && !fan->invert ? give_durably(self, fan, piece) : fan_give(self, piece);
+    if (given == GIVEN && self->remembered)
+        remember_put(self->remembered, piece);
+    return given;
+}
+
+// --- many messages --------------------------------------------------------------------
+
+// How many messages each of MEMBERS can take.
+static uint64_t
+room_of(const wport_t *self, const fan_t *fan, const members_t *members)
+{
+    uint32_t place = 0, number;
+    uint64_t room = UINT64_MAX;
+    while (members_next(members, &place, &number)) {
+        const conn_t *conn = fan->subscribers[number];
+        uint64_t left = conn->full ? 0 : self->sndhwm - conn->out.load.messages;
+        room = left < room ? left : room;
+    }
+    return room;
+}
+
+// Messages that lie behind each other and go to the same subscribers.
+typedef struct {
+    piece_t piece;
+    const members_t *members;
+    uint64_t room;
+} run_t;
+
+static void
+emit(const fan_t *fan, run_t *run)
+{
+    if (run->piece.load.messages > 0)
+        give_to(fan, run->members, &run->piece);
+    run->piece.load = (load_t){ 0 };
+}
+
+static bool
+joins(const run_t *run, const piece_t *piece, const members_t *members)
+{
+    return run->piece.load.messages > 0 && run->piece.load.messages < run->room &&
+           piece->at == run->piece.at + run->piece.size && members_same(run->members, members);
+}
+
+// The newest answer of the interest is valid longest.
+static void
+extend(run_t *run, const piece_t *piece, const members_t *members)
+{
+    run->members = members;
+    run->piece.size += piece->size;
+    run->piece.load.messages++;
+    run->piece.load.payload += piece->load.payload;
+}
+
+// A lossy side gives a full subscriber what it loses one by one, so that it loses no more than it must.
+static bool
+begin(wport_t *self, const fan_t *fan, run_t *run, const piece_t *piece, const members_t *members)
+{
+    run->room = room_of(self, fan, members);
+    if (run->room == 0 && !self->lossy && !all_have_room(fan, members))
+        return false;
+    if (run->room == 0)
+        run->room = 1;
+    run->piece = *piece;
+    run->members = members;
+    return true;
+}
+
+static bool
+pump_fan(conn_t *conn, wport_t *to)
+{
+    piece_t piece;
+    run_t run = { 0 };
+    const fan_t *fan = fan_open(to);
+    int rc;
+    if (fan->invert || fan->restricted > 0)
+        return pump_singly(conn);
+    while ((rc = input_next(conn, &piece)) == 1) {
+        size_t size;
+        const uint8_t *first = pump_first(&piece, &size);
+        const members_t *members = interest_match(fan->interest, first, size);
+        if (joins(&run, &piece, members))
+            extend(&run, &piece, members);
+        else {
+            emit(fan, &run);
+            if (!begin(to, fan, &run, &piece, members))
+                return pump_wait(conn, &piece);
+        }
+        pump_received(conn, &piece);
+    }
+    emit(fan, &run);
+    return rc == 0;
+}
+
+#define HAS_SUBSCRIBERS                                                                                                \
+    .hears = fan_hears, .joined = fan_joined, .rejoined = fan_rejoined, .left = fan_left,                              \
+    .subscribed = fan_subscribed, .close = fan_close
+
+const socktype_t socktype_xpub = { .type = ZMQ_XPUB, .give = fan_give, .pump = pump_fan, HAS_SUBSCRIBERS };
+const socktype_t socktype_pub = { .type = ZMQ_PUB, .give = fan_give, .pump = pump_fan, HAS_SUBSCRIBERS };
+static const socktype_t keeping_xpub = { .type = ZMQ_XPUB, .give = give_and_keep, HAS_SUBSCRIBERS };
+static const socktype_t keeping_pub = { .type = ZMQ_PUB, .give = give_and_keep, HAS_SUBSCRIBERS };
+
+const socktype_t *
+fan_keeping(const socktype_t *socktype)
+{
+    return socktype->type == ZMQ_XPUB ? &keeping_xpub : &keeping_pub;
+}

@@ -1,0 +1,567 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "wire/stored.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "store/store.h"
+#include "wire/conn.h"
+#include "wire/output.h"
+#include "wire/port.h"
+#include "wire/pump.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+#include <zmq.h>
+
+enum {
+    AHEAD_MOST = 10000, // messages that one worker is given before it takes them, whatever its high-water mark
+    PATIENCE_MS = 5,    // overflow: a worker that has no room for that long has none
+    SETTLE_TURN_MS = 50,
+};
+
+// Messages that lie behind each other, and wait until the store says that they are done.
+typedef struct {
+    chunk_t *chunk;
+    size_t at, size;
+    load_t load;
+    uint64_t first; // sequence
+    uint64_t said;
+} run_t;
+
+_Static_assert(STORE_BUCKETS == COMMIT_BUCKETS, "commits are counted as the store counts them");
+
+#define NOT_SAID UINT64_MAX // yet: in the middle of it
+
+typedef struct {
+    watched_t watched; // first
+    stored_t *stored;
+} news_t;
+
+struct stored {
+    wport_t port; // first: what the frontend hands on to
+    side_counters_t counters; // of that
+    wport_t *workers;
+    store_t *store;
+    store_figures_t counted;  // so far
+    news_t news[STORE_FDS];
+    news_t patience;
+    int timer;
+    bool begun;
+    bool is_patient; // overflow: somebody waits for the workers
+    bool spills;     // overflow: messages go to the disk
+    bool settled;    // nothing goes to workers any more
+    run_t *runs;   // a ring
+    uint32_t head, count, room;
+    uint64_t claimed; // messages in it
+    uint64_t ahead;   // put as done, and not come back
+    uint64_t waiting; // put otherwise, or found on the disk
+    uint64_t budget;  // messages that may still be put as done in this turn
+};
+
+static bool
+keeps_all(const stored_t *self)
+{
+    return self->port.wire->conf->store == KEEP_ALL;
+}
+
+// --- runs ------------------------------------------------------------------------------
+
+static run_t *
+run_at(const stored_t *self, uint32_t i)
+{
+    return &self->runs[(self->head + i) & (self->room - 1)];
+}
+
+static void
+grow_runs(stored_t *self)
+{
+    uint32_t old = self->room;
+    run_t *runs = xcalloc(old ? 2 * old : 64, sizeof *runs);
+    for (uint32_t i = 0; i < self->count; i++)
+        runs[i] = *run_at(self, i);
+    free(self->runs);
+    self->runs = runs;
+    self->head = 0;
+    self->room = old ? 2 * old : 64;
+}
+
+static bool
+goes_on(const run_t *last, const store_message_t *message, size_t at, uint64_t said)
+{
+    return last->chunk == message->block && last->at + last->size == at && last->said == said
+           && last->first + last->load.messages == message->sequence;
+}
+
+static void
+add_run(stored_t *self, const store_message_t *message, uint64_t said)
+{
+    chunk_t *chunk = message->block;
+    size_t at = (size_t)(message->data - chunk->data);
+    run_t *last = self->count > 0 ? run_at(self, self->count - 1) : NULL;
+    self->claimed++;
+    if (last && goes_on(last, message, at, said)) {
+        last->size += message->size;
+        last->load.messages++;
+        last->load.payload += message->payload;
+        return;
+    }
+    if (self->count == self->room)
+        grow_runs(self);
+    *run_at(self, self->count++) = (run_t){ chunk_hold(chunk), at, message->size, { 1, message->payload }, message->sequence, said };
+}
+
+static void
+drop_run(stored_t *self)
+{
+    chunk_drop(run_at(self, 0)->chunk);
+    self->head = (self->head + 1) & (self->room - 1);
+    self->count--;
+}
+
+// --- room ------------------------------------------------------------------------------
+
+// How many messages the workers can take, of MOST.
+static uint64_t
+room_of(const stored_t *self, uint64_t most)
+{
+    const wport_t *workers = self->workers;
+    uint64_t each = workers->sndhwm < AHEAD_MOST ? workers->sndhwm : AHEAD_MOST, room = 0;
+    for (uint32_t i = 0; i < workers->ready && room < most; i++) {
+        uint64_t queued = workers->open[i]->out.load.messages;
+        room += queued < each ? each - queued : 0;
+    }
+    return room < most ? room : most;
+}
+
+static uint64_t
+room_left(const stored_t *self)
+{
+    uint64_t taken = self->claimed + self->ahead, room = room_of(self, AHEAD_MOST + taken);
+    bool goes = !self->settled && !self->port.wire->draining && !self->port.wire->frozen;
+    return goes && room > taken ? room - taken : 0;
+}
+
+// --- to the workers ----------------------------------------------------------------------
+
+// The first message of RUN, by its frames.
+static load_t
+first_of(const run_t *run, size_t *size)
+{
+    frame_head_t head;
+    load_t load = { 1, 0 };
+    *size = 0;
+    do {
+        if (frame_read(run->chunk->data + run->at + *size, run->size - *size, &head) != 1)
+            break;
+        *size += head.head + head.body;
+        load.payload += head.body;
+    } while (head.flags & FRAME_MORE && *size < run->size);
+    return load;
+}
+
+static bool
+give(stored_t *self, run_t *run)
+{
+    piece_t piece = { .chunk = run->chunk, .at = run->at, .size = run->size, .load = run->load };
+    bool alone = self->workers->count == 1 && self->workers->ready == 1 && self->workers->returned.count == 0;
+    if (!alone && run->load.messages > 1)
+        piece.load = first_of(run, &piece.size);
+    if (port_give(self->workers, &piece) == NO_ROOM)
+        return false;
+    run->at += piece.size;
+    run->size -= piece.size;
+    run->first += piece.load.messages;
+    run->load.messages -= piece.load.messages;
+    run->load.payload -= piece.load.payload;
+    self->claimed -= piece.load.messages;
+    return true;
+}
+
+static void
+give_claimed(stored_t *self)
+{
+    uint64_t reached = store_reached(self->store);
+    while (self->count > 0 && run_at(self, 0)->said <= reached && give(self, run_at(self, 0)))
+        if (run_at(self, 0)->load.messages == 0)
+            drop_run(self);
+}
+
+// What comes next is said to be done, as far as there is room for it.
+static void
+claim(stored_t *self)
+{
+    store_message_t message;
+    uint64_t room = room_left(self);
+    uint32_t from = self->count;
+    bool any = false;
+    while (!self->settled && store_next(self->store, &message) && (message.done || room > 0)) {
+        add_run(self, &message, message.done ? 0 : NOT_SAID);
+        store_pass(self->store);
+        if (message.done) {
+            self->ahead -= self->ahead > 0;
+            continue;
+        }
+        store_done(self->store, message.sequence);
+        self->waiting -= self->waiting > 0;
+        room--;
+        any = true;
+    }
+    for (uint32_t i = from; i < self->count; i++)
+        if (run_at(self, i)->said == NOT_SAID)
+            run_at(self, i)->said = store_said(self->store);
+    if (any)
+        store_hurry(self->store);
+}
+
+static bool
+is_clear(const stored_t *self)
+{
+    return !self->spills && self->count == 0 && store_is_passed(self->store);
+}
+
+static void
+deliver(stored_t *self)
+{
+    give_claimed(self);
+    claim(self);
+    give_claimed(self);
+    if (store_is_passed(self->store))
+        self->waiting = 0;
+    if (self->count == 0 && self->workers->ready > 0 && store_is_passed(self->store))
+        self->spills = false;
+}
+
+// --- from the producers ------------------------------------------------------------------
+
+static given_t
+put(stored_t *self, const piece_t *piece)
+{
+    bool done = self->waiting == 0 && self->budget > 0;
+    const store_put_in_t in = { .data = piece->chunk->data + piece->at,
+                                .size = piece->size,
+                                .payload = piece->load.payload,
+                                .done = done,
+                                .must = self->port.wire->draining };
+    uint64_t sequence;
+    store_put_t taken = store_put(self->store, &in, &sequence);
+    if (taken == STORE_NO_ROOM)
+        return NO_ROOM;
+    if (taken == STORE_TOO_LARGE) {
+        conn_break(piece->from, CUT_TOO_LARGE, "a message of %zu bytes is too large for the store", piece->size);
+        return DROPPED;
+    }
+    self->ahead += done;
+    self->budget -= done;
+    self->waiting += !done;
+    return GIVEN;
+}
+
+// Overflow: who waits for the workers waits for the disk only when they have had some time.
+static void
+be_patient(stored_t *self)
+{
+    const struct itimerspec when = { .it_value = { 0, PATIENCE_MS * 1000000L } };
+    if (!self->is_patient)
+        timerfd_settime(self->timer, 0, &when, NULL);
+    self->is_patient = true;
+}
+
+static given_t
+give_straight(stored_t *self, const piece_t *piece)
+{
+    given_t given = port_give(self->workers, piece);
+    if (given == NO_ROOM)
+        be_patient(self);
+    return given;
+}
+
+static given_t
+take(wport_t *port, const piece_t *piece)
+{
+    stored_t *self = port->wire->stored;
+    if (!keeps_all(self) && is_clear(self))
+        return give_straight(self, piece);
+    self->budget = room_left(self);
+    given_t given = put(self, piece);
+    store_turn(self->store);
+    return given;
+}
+
+static bool
+pump_to_store(stored_t *self, conn_t *conn)
+{
+    piece_t piece;
+    int rc = 0;
+    self->budget = room_left(self);
+    while (!conn->broken && (rc = input_next(conn, &piece)) == 1) {
+        if (put(self, &piece) == NO_ROOM) {
+            pump_wait(conn, &piece);
+            break;
+        }
+        pump_received(conn, &piece);
+    }
+    store_turn(self->store);
+    return rc == 0 && !conn->broken;
+}
+
+static bool
+pump_on(conn_t *conn, wport_t *to)
+{
+    stored_t *self = to->wire->stored;
+    if (keeps_all(self) || !is_clear(self) || self->workers->contended)
+        return pump_to_store(self, conn);
+    bool over = self->workers->socktype->pump ? self->workers->socktype->pump(conn, self->workers) : pump_singly(conn);
+    if (conn->parked)
+        be_patient(self);
+    return over;
+}
+
+static const socktype_t socktype_stored = { .type = -1, .give = take, .pump = pump_on };
+
+// --- news --------------------------------------------------------------------------------
+
+void
+stored_count(const wire_t *wire, const store_t *store, store_figures_t *counted)
+{
+    store_figures_t now;
+    counters_t *counters = wire->counters;
+    store_figures(store, &now);
+    counter_set(&counters->store.state, now.state);
+    counter_set(&counters->store.messages, now.messages);
+    counter_set(&counters->store.bytes, now.bytes);
+    counter_set(&counters->store.files, now.files);
+    counter_set(&counters->store.oldest_ns, (uint64_t)now.oldest_ns);
+    counter_add(&counters->store.corrupt, now.corrupt - counted->corrupt);
+    counter_add(&counters->store.commit_ns, now.commit_ns - counted->commit_ns);
+    counter_add(&counters->dropped[DROP_EXPIRED], now.expired - counted->expired);
+    for (unsigned i = 0; i < STORE_BUCKETS; i++)
+        counter_add(&counters->store.commits[i], now.commits[i] - counted->commits[i]);
+    *counted = now;
+}
+
+static void
+count(stored_t *self)
+{
+    stored_count(self->port.wire, self->store, &self->counted);
+}
+
+static void
+go_on(stored_t *self)
+{
+    deliver(self);
+    count(self);
+    port_unpark_all(&self->port);
+}
+
+static void
+hear(watched_t *watched, uint32_t events)
+{
+    stored_t *self = ((news_t *)watched)->stored;
+    (void)events;
+    store_hear(self->store);
+    go_on(self);
+}
+
+static void
+lose_patience(watched_t *watched, uint32_t events)
+{
+    stored_t *self = ((news_t *)watched)->stored;
+    uint64_t times;
+    (void)events;
+    if (read(self->timer, &times, sizeof times) == -1)
+        return;
+    self->is_patient = false;
+    if (self->port.parked && self->workers->ready == 0 && !keeps_all(self))
+        self->spills = true;
+    port_unpark_all(&self->port);
+}
+
+void
+stored_made_room(wire_t *wire)
+{
+    stored_t *self = wire->stored;
+    if (self->begun)
+        go_on(self);
+}
+
+// --- life ----------------------------------------------------------------------------------
+
+store_conf_t
+stored_conf(const wire_t *wire)
+{
+    const route_conf_t *conf = wire->conf;
+    return (store_conf_t){ .folder = conf->store_dir,
+                           .max_bytes = (uint64_t)conf->store_max,
+                           .drop_oldest = conf->store_drops_oldest,
+                           .commit_ms = conf->store_commit_ms };
+}
+
+int
+stored_open(wire_t *wire, diag_t *diag)
+{
+    wport_t *frontend = &wire->ports[SIDE_FRONTEND];
+    store_conf_t conf = stored_conf(wire);
+    if (wire->conf->store == KEEP_NOTHING || route_conf_is_shared(wire->conf))
+        return 0;
+    store_t *store = store_open(wire->name, &conf, diag, wire->conf->place);
+    if (!store)
+        return -1;
+    stored_t *self = xcalloc(1, sizeof *self);
+    self->store = store;
+    self->workers = frontend->to;
+    self->port = (wport_t){ .wire = wire, .side = SIDE_BACKEND, .socktype = &socktype_stored, .counters = &self->counters, .conf = self->workers->conf };
+    self->port.parked_end = &self->port.parked;
+    self->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    frontend->to = &self->port;
+    wire->stored = self;
+    return 0;
+}
+
+static void *
+take_block(void *arg, size_t size, uint8_t **data)
+{
+    chunk_t *chunk = chunk_new(arg, size);
+    *data = chunk->data;
+    return chunk;
+}
+
+static void
+drop_block(void *block)
+{
+    chunk_drop(block);
+}
+
+static void
+watch(stored_t *self, news_t *news, int fd, void (*ready)(watched_t *watched, uint32_t events))
+{
+    *news = (news_t){ { ready }, self };
+    loop_watch(&self->port.wire->loop, fd, EPOLLIN, &news->watched);
+}
+
+void
+stored_begin_in(wire_t *wire, store_t *store)
+{
+    const store_memory_t memory = { &wire->pool, take_block, drop_block };
+    store_begin(store, &memory);
+}
+
+void
+stored_begin(wire_t *wire)
+{
+    stored_t *self = wire->stored;
+    if (!self)
+        return;
+    stored_begin_in(wire, self->store);
+    for (unsigned i = 0; i < STORE_FDS; i++)
+        watch(self, &self->news[i], store_fd(self->store, i), hear);
+    watch(self, &self->patience, self->timer, lose_patience);
+    self->begun = true;
+}
+
+void
+stored_configure(wire_t *wire)
+{
+    store_conf_t conf = stored_conf(wire);
+    if (wire->stored)
+        store_change(wire->stored->store, &conf);
+}
+
+// --- the end -------------------------------------------------------------------------------
+
+static bool
+is_written(stored_t *self, uint64_t put_before, uint64_t said)
+{
+    store_hear(self->store);
+    store_hurry(self->store);
+    return store_committed(self->store) >= put_before && store_reached(self->store) >= said;
+}
+
+// What was promised to workers and not given is not done.
+static void
+take_back(stored_t *self)
+{
+    store_message_t message;
+    while (self->count > 0) {
+        run_t *run = run_at(self, 0);
+        for (uint64_t i = 0; i < run->load.messages; i++)
+            store_undo(self->store, run->first + i);
+        drop_run(self);
+    }
+    while (store_next(self->store, &message)) {
+        if (message.done)
+            store_undo(self->store, message.sequence);
+        store_pass(self->store);
+    }
+    self->claimed = self->ahead = 0;
+}
+
+void
+stored_settle(wire_t *wire, int64_t wait_ms)
+{
+    stored_t *self = wire->stored;
+    if (!self || self->settled)
+        return;
+    int64_t end = clock_mono_ms() + wait_ms;
+    uint64_t put_before = store_next_sequence(self->store), said = store_said(self->store);
+    give_claimed(self);
+    self->settled = true;
+    while (!is_written(self, put_before, said) && clock_mono_ms() < end)
+        poll(&(struct pollfd){ store_fd(self->store, 0), POLLIN, 0 }, 1, SETTLE_TURN_MS);
+    take_back(self);
+    count(self);
+}
+
+static void
+keep(stored_t *self, spans_t *spans)
+{
+    piece_t piece = { 0 };
+    chunk_pool_t *pool = &self->port.wire->pool;
+    while (spans_take(spans, pool, &piece.chunk, &piece.at, &piece.size, &piece.load)) {
+        if (piece.load.messages > 0 && put(self, &piece) != GIVEN)
+            port_drop(self->workers, DROP_SHUTDOWN, piece.load.messages);
+        chunk_drop(piece.chunk);
+    }
+    spans_clear(spans);
+}
+
+// They come after what is on the disk already.
+void
+stored_keep_queues(wire_t *wire)
+{
+    stored_t *self = wire->stored;
+    if (!self)
+        return;
+    wport_t *workers = self->workers;
+    workers->queued.messages -= workers->returned.load.messages;
+    workers->queued_bytes -= workers->returned.bytes;
+    keep(self, &workers->returned);
+    for (conn_t *conn = workers->conns; conn; conn = conn->next) {
+        spans_t unbegun = { 0 };
+        load_t lost = output_abandon(conn, &unbegun);
+        wire->left.undelivered += lost.messages;
+        keep(self, &unbegun);
+    }
+}
+
+uint64_t
+stored_close(wire_t *wire, int64_t wait_ms)
+{
+    stored_t *self = wire->stored;
+    if (!self)
+        return 0;
+    if (self->begun) {
+        stored_settle(wire, wait_ms);
+        for (unsigned i = 0; i < STORE_FDS; i++)
+            loop_forget(&wire->loop, store_fd(self->store, i));
+        loop_forget(&wire->loop, self->timer);
+        count(self);
+    }
+    uint64_t lost = store_close(&self->store, wait_ms);
+    close(self->timer);
+    free(self->runs);
+    free(self);
+    wire->stored = NULL;
+    return lost;
+}

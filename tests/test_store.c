@@ -1,0 +1,656 @@
+// SPDX-License-Identifier: MPL-2.0
+// The store: what is put in comes out again, in order, once, after whatever happened to its files.
+
+#include "test.h"
+
+#include "base/clock.h"
+#include "base/crc32c.h"
+#include "base/mem.h"
+#include "store/ids.h"
+#include "store/seqset.h"
+#include "store/store.h"
+#include "store/tries.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+// --- blocks of memory ----------------------------------------------------------------
+
+static int blocks;
+
+static void *
+take(void *arg, size_t size, uint8_t **data)
+{
+    (void)arg;
+    blocks++;
+    return *data = xcalloc(1, size);
+}
+
+static void
+drop(void *block)
+{
+    blocks--;
+    free(block);
+}
+
+static const store_memory_t memory = { NULL, take, drop };
+
+// --- a store to play with ---------------------------------------------------------------
+
+static char folder[] = "/tmp/test_store.XXXXXX";
+static store_conf_t conf;
+
+static void
+clear_folder(void)
+{
+    DIR *dir = opendir(folder);
+    for (struct dirent *entry; dir && (entry = readdir(dir));)
+        unlinkat(dirfd(dir), entry->d_name, 0);
+    if (dir)
+        closedir(dir);
+}
+
+static store_t *
+open_as(const char *owner)
+{
+    diag_t *diag = diag_new();
+    store_t *store = store_open(owner, &conf, diag, (place_t){ "", 0, 0 });
+    diag_destroy(&diag);
+    return store;
+}
+
+static void
+wait_for_bell(store_t *store)
+{
+    struct pollfd fds[STORE_FDS];
+    for (unsigned i = 0; i < STORE_FDS; i++)
+        fds[i] = (struct pollfd){ store_fd(store, i), POLLIN, 0 };
+    poll(fds, STORE_FDS, 100);
+    store_hear(store);
+}
+
+static store_figures_t
+figures_of(const store_t *store)
+{
+    store_figures_t figures;
+    store_figures(store, &figures);
+    return figures;
+}
+
+static store_t *
+begin(void)
+{
+    store_t *store = open_as("test");
+    store_begin(store, &memory);
+    int64_t end = clock_mono_ms() + ENOUGH_MS;
+    while (figures_of(store).state == STORE_OPENING && clock_mono_ms() < end)
+        wait_for_bell(store);
+    return store;
+}
+
+static store_t *
+begin_empty(void)
+{
+    clear_folder();
+    conf = (store_conf_t){ .folder = folder, .max_bytes = 64 << 20, .dedupe_ms = 120000 };
+    return begin();
+}
+
+static store_put_t
+put_text(store_t *store, const char *text, const char *who, const char *id)
+{
+    uint64_t sequence;
+    return store_put(store,
+                     &(store_put_in_t){ .data = (const uint8_t *)text, .size = strlen(text), .payload = strlen(text),
+                                        .who = who, .who_size = strlen(who), .id = id, .id_size = strlen(id) },
+                     &sequence);
+}
+
+static void
+commit(store_t *store)
+{
+    int64_t end = clock_mono_ms() + ENOUGH_MS;
+    uint64_t said = store_said(store), before = store_committed(store);
+    store_hurry(store);
+    while (clock_mono_ms() < end && (store_committed(store) == before || store_reached(store) < said)) {
+        wait_for_bell(store);
+        store_hurry(store);
+        if (store_committed(store) == before && store_reached(store) >= said && said > 0)
+            return; // words only
+    }
+}
+
+// Waits for it, too. The caller frees the text; NULL: there is none.
+static char *
+next_text(store_t *store, store_message_t *message)
+{
+    int64_t end = clock_mono_ms() + ENOUGH_MS;
+    while (!store_next(store, message)) {
+        if (store_is_passed(store) || clock_mono_ms() > end)
+            return NULL;
+        wait_for_bell(store);
+    }
+    return xstrndup((const char *)message->data, message->size);
+}
+
+static bool
+next_is(store_t *store, const char *expected)
+{
+    store_message_t message;
+    char *text = next_text(store, &message);
+    bool is = text && strcmp(text, expected) == 0;
+    if (!is)
+        printf("# got %s, expected %s\n", text ? text : "nothing", expected);
+    free(text);
+    if (is)
+        store_pass(store);
+    return is;
+}
+
+enum { MANY = 5000 };
+
+static void
+put_many(store_t *store, int from, int count, int size)
+{
+    char *text = xcalloc(1, (size_t)size + 1);
+    memset(text, 'x', (size_t)size);
+    for (int i = from; i < from + count; i++) {
+        snprintf(text, (size_t)size + 1, "%d", i);
+        memset(text + strlen(text), '.', (size_t)size - strlen(text));
+        int64_t end = clock_mono_ms() + ENOUGH_MS;
+        while (put_text(store, text, "", "") == STORE_NO_ROOM && clock_mono_ms() < end)
+            wait_for_bell(store);
+        store_turn(store);
+    }
+    free(text);
+}
+
+// How many come, each with a higher number than the one before, up to a hole of none.
+static int
+take_many(store_t *store, int *last, bool done)
+{
+    store_message_t message;
+    int count = 0;
+    *last = -1;
+    for (char *text; (text = next_text(store, &message)); count++) {
+        int number = atoi(text);
+        CHECK(number > *last);
+        *last = number;
+        free(text);
+        store_pass(store);
+        if (done)
+            store_done(store, message.sequence);
+    }
+    return count;
+}
+
+// The names of its files that end so; the caller frees them, 0 ends.
+static unsigned
+count_files(const char *ending, char *first, size_t room)
+{
+    DIR *dir = opendir(folder);
+    unsigned count = 0;
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        size_t size = strlen(entry->d_name), tail = strlen(ending);
+        if (size < tail || strcmp(entry->d_name + size - tail, ending) != 0)
+            continue;
+        if (count++ == 0 && first)
+            snprintf(first, room, "%s/%s", folder, entry->d_name);
+    }
+    if (dir)
+        closedir(dir);
+    return count;
+}
+
+// --- parts ---------------------------------------------------------------------------
+
+static void
+test_crc32c_of_known_bytes(void)
+{
+    char zeros[32] = { 0 };
+    CHECK(crc32c(0, "123456789", 9) == 0xe3069283);
+    CHECK(crc32c_by_table(0, "123456789", 9) == 0xe3069283);
+    CHECK(crc32c(0, zeros, sizeof zeros) == 0x8a9136aa);
+    CHECK(crc32c(crc32c(0, "1234", 4), "56789", 5) == 0xe3069283);
+    CHECK(crc32c_by_table(0, zeros, sizeof zeros) == 0x8a9136aa);
+}
+
+static void
+test_seqset_against_an_array(void)
+{
+    enum { N = 3000 };
+    seqset_t set = { 0 };
+    bool is[N] = { true };
+    srandom(1);
+    seqset_done_before(&set, 1);
+    for (int step = 0; step < 20000; step++) {
+        uint64_t i = 1 + (uint64_t)random() % (N - 1);
+        if (random() % 4 == 0) {
+            CHECK(seqset_remove(&set, i) == is[i]);
+            is[i] = false;
+        } else {
+            CHECK(seqset_add(&set, i) == !is[i]);
+            is[i] = true;
+        }
+        if (step % 500 != 0)
+            continue;
+        uint64_t above = 0;
+        for (uint64_t j = 0; j < N; j++) {
+            CHECK(seqset_has(&set, j) == is[j]);
+            above += j >= set.before && is[j];
+        }
+        CHECK(above == set.above);
+        CHECK(!is[set.before]);
+    }
+    seqset_done_before(&set, N + 100);
+    CHECK(set.before == N + 100 && set.above == 0);
+    seqset_free(&set);
+}
+
+static void
+test_tries_against_an_array(void)
+{
+    enum { N = 1000 };
+    tries_t tries = { 0 };
+    uint32_t is[N] = { 0 };
+    srandom(2);
+    for (int step = 0; step < 20000; step++) {
+        uint64_t i = 1 + (uint64_t)random() % (N - 1);
+        is[i] = (uint32_t)random() % 3;
+        tries_set(&tries, i, is[i]);
+    }
+    for (uint64_t i = 1; i < N; i++)
+        CHECK(tries_of(&tries, i) == is[i]);
+    tries_free(&tries);
+}
+
+static void
+test_ids_are_their_senders_and_expire(void)
+{
+    ids_t ids = { .key = "0123456789abcde" };
+    taken_id_t id = { 0 };
+    uint8_t hash[IDS_HASH];
+    for (int i = 0; i < 10000; i++) {
+        ids_hash(&ids, "alice", 5, &i, sizeof i, id.hash);
+        id.wall_ns = i;
+        CHECK(!ids_find(&ids, id.hash));
+        ids_add(&ids, &id);
+    }
+    int i = 7000;
+    ids_hash(&ids, "alice", 5, &i, sizeof i, hash);
+    CHECK(ids_find(&ids, hash) && ids_find(&ids, hash)->wall_ns == 7000);
+    ids_hash(&ids, "mallory", 7, &i, sizeof i, hash);
+    CHECK(!ids_find(&ids, hash));
+    ids_hash(&ids, "ab", 2, "c", 1, hash);
+    ids_hash(&ids, "a", 1, "bc", 2, id.hash);
+    CHECK(memcmp(hash, id.hash, sizeof hash) != 0);
+    ids_expire(&ids, 9000, 100000);
+    CHECK(ids.count == 1000);
+    for (i = 0; i < 10000; i++) {
+        ids_hash(&ids, "alice", 5, &i, sizeof i, hash);
+        CHECK(!!ids_find(&ids, hash) == (i >= 9000));
+    }
+    ids_expire(&ids, 0, 10);
+    CHECK(ids.count == 10);
+    ids_free(&ids);
+}
+
+// --- the whole -------------------------------------------------------------------------
+
+static void
+test_store_keeps_what_is_not_done_over_a_restart(void)
+{
+    store_t *store = begin_empty();
+    store_message_t message;
+    CHECK(put_text(store, "one", "", "") == STORE_TAKEN);
+    CHECK(put_text(store, "two", "", "") == STORE_TAKEN);
+    CHECK(put_text(store, "three", "", "") == STORE_TAKEN);
+    commit(store);
+    CHECK(next_is(store, "one"));
+    CHECK(store_next(store, &message));
+    store_pass(store);
+    store_done(store, message.sequence);
+    CHECK(next_is(store, "three"));
+    CHECK(store_is_passed(store));
+    CHECK(figures_of(store).messages == 2);
+    CHECK(store_close(&store, ENOUGH_MS) == 0);
+    store = begin();
+    CHECK(figures_of(store).messages == 2);
+    CHECK(next_is(store, "one"));
+    CHECK(next_is(store, "three"));
+    CHECK(!store_next(store, &message));
+    CHECK(figures_of(store).corrupt == 0);
+    store_close(&store, ENOUGH_MS);
+    CHECK(blocks == 0);
+}
+
+static void
+test_store_of_a_process_that_was_killed_keeps_what_was_committed(void)
+{
+    clear_folder();
+    pid_t child = fork();
+    if (child == 0) {
+        store_t *store = begin_empty();
+        put_many(store, 0, MANY, 300);
+        while (store_committed(store) <= MANY)
+            wait_for_bell(store);
+        _exit(0); // without closing it
+    }
+    int status;
+    waitpid(child, &status, 0);
+    store_t *store = begin();
+    int last;
+    CHECK(take_many(store, &last, false) == MANY);
+    CHECK(last == MANY - 1);
+    CHECK(figures_of(store).corrupt == 0);
+    store_close(&store, ENOUGH_MS);
+}
+
+static void
+test_store_counts_tries_over_a_restart(void)
+{
+    store_t *store = begin_empty();
+    store_message_t message;
+    put_text(store, "job", "", "");
+    commit(store);
+    CHECK(store_next(store, &message) && message.tries == 0);
+    store_pass(store);
+    store_try(store, message.sequence, 1);
+    commit(store);
+    CHECK(store_reached(store) == store_said(store));
+    store_close(&store, ENOUGH_MS);
+    store = begin();
+    char *text = next_text(store, &message);
+    CHECK_TEXT(text, "job");
+    CHECK(message.tries == 1);
+    free(text);
+    store_close(&store, ENOUGH_MS);
+}
+
+static void
+test_store_takes_an_id_once_also_after_a_restart(void)
+{
+    store_t *store = begin_empty();
+    int last;
+    CHECK(put_text(store, "1", "alice", "id") == STORE_TAKEN);
+    CHECK(put_text(store, "2", "alice", "id") == STORE_KNOWN);
+    CHECK(put_text(store, "3", "bob", "id") == STORE_TAKEN);
+    commit(store);
+    CHECK(take_many(store, &last, true) == 2);
+    CHECK(store_close(&store, ENOUGH_MS) == 0);
+    store = begin();
+    CHECK(put_text(store, "4", "alice", "id") == STORE_KNOWN);
+    CHECK(put_text(store, "5", "carol", "id") == STORE_TAKEN);
+    store_close(&store, ENOUGH_MS);
+    conf.dedupe_ms = 1;
+    store = begin();
+    CHECK(put_text(store, "6", "alice", "id") == STORE_TAKEN);
+    store_close(&store, ENOUGH_MS);
+}
+
+static void
+test_store_removes_drained_files_and_remembers_their_ids(void)
+{
+    store_t *store = begin_empty();
+    int last;
+    conf.max_bytes = 8 << 20;
+    store_change(store, &conf);
+    CHECK(put_text(store, "0", "alice", "id") == STORE_TAKEN);
+    put_many(store, 1, 3 * MANY, 400);
+    CHECK(figures_of(store).files > 2);
+    CHECK(take_many(store, &last, true) == 3 * MANY + 1);
+    int64_t end = clock_mono_ms() + ENOUGH_MS;
+    conf.max_bytes = 1 << 20; // the id does not keep a file any more
+    store_change(store, &conf);
+    while (clock_mono_ms() < end && figures_of(store).bytes > 1 << 20) {
+        store_hurry(store);
+        wait_for_bell(store);
+    }
+    CHECK(figures_of(store).bytes <= 1 << 20);
+    CHECK(count_files(".mdb", NULL, 0) == figures_of(store).files);
+    CHECK(figures_of(store).messages == 0);
+    store_close(&store, ENOUGH_MS);
+    store = begin();
+    CHECK(put_text(store, "again", "alice", "id") == STORE_KNOWN);
+    store_close(&store, ENOUGH_MS);
+}
+
+static void
+test_store_that_is_full_takes_more_when_something_is_done(void)
+{
+    store_t *store = begin_empty();
+    conf.max_bytes = 2 << 20;
+    store_change(store, &conf);
+    int put = 0, taken = 0;
+    char text[2000];
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    int64_t end = clock_mono_ms() + ENOUGH_MS;
+    while (figures_of(store).state != STORE_FULL && clock_mono_ms() < end) {
+        while (put_text(store, text, "", "") == STORE_TAKEN)
+            put++;
+        store_turn(store);
+        wait_for_bell(store);
+    }
+    CHECK(figures_of(store).state == STORE_FULL);
+    CHECK(figures_of(store).bytes <= conf.max_bytes);
+    store_message_t message;
+    while (taken < put && clock_mono_ms() < end) {
+        while (store_next(store, &message)) {
+            store_pass(store);
+            store_done(store, message.sequence);
+            taken++;
+        }
+        store_hurry(store);
+        wait_for_bell(store);
+    }
+    CHECK(taken == put);
+    CHECK(figures_of(store).state == STORE_READY);
+    CHECK(put_text(store, text, "", "") == STORE_TAKEN);
+    CHECK(store_close(&store, ENOUGH_MS) == 0);
+}
+
+static void
+test_store_that_is_full_drops_the_oldest_if_it_shall(void)
+{
+    store_t *store = begin_empty();
+    int last;
+    conf.max_bytes = 2 << 20;
+    conf.drop_oldest = true;
+    store_change(store, &conf);
+    put_many(store, 0, MANY, 1000);
+    commit(store);
+    int64_t end = clock_mono_ms() + ENOUGH_MS;
+    while (store_committed(store) <= MANY && clock_mono_ms() < end)
+        wait_for_bell(store);
+    uint64_t expired = figures_of(store).expired;
+    CHECK(expired > 0);
+    int taken = take_many(store, &last, true);
+    CHECK(taken > MANY / 5);
+    CHECK(figures_of(store).corrupt == 0);
+    CHECK((uint64_t)taken + figures_of(store).expired >= MANY);
+    CHECK(last == MANY - 1);
+    store_close(&store, ENOUGH_MS);
+}
+
+static void
+test_store_undoes_what_was_done(void)
+{
+    store_t *store = begin_empty();
+    store_message_t message;
+    put_text(store, "first", "", "");
+    put_text(store, "second", "", "");
+    commit(store);
+    CHECK(store_next(store, &message));
+    store_pass(store);
+    store_done(store, message.sequence);
+    commit(store);
+    CHECK(store_undo(store, message.sequence));
+    store_close(&store, ENOUGH_MS);
+    store = begin();
+    CHECK(next_is(store, "first"));
+    CHECK(next_is(store, "second"));
+    store_close(&store, ENOUGH_MS);
+}
+
+static void
+test_store_gives_what_was_put_as_done_once(void)
+{
+    store_t *store = begin_empty();
+    store_message_t message;
+    uint64_t sequence;
+    store_put_in_t in = { .data = (const uint8_t *)"now", .size = 3, .payload = 3, .done = true };
+    CHECK(store_put(store, &in, &sequence) == STORE_TAKEN);
+    commit(store);
+    CHECK(store_next(store, &message) && message.done);
+    store_close(&store, ENOUGH_MS);
+    store = begin();
+    CHECK(!store_next(store, &message));
+    CHECK(store_is_passed(store));
+    store_close(&store, ENOUGH_MS);
+}
+
+// --- damage ------------------------------------------------------------------------------
+
+static void
+test_store_delivers_what_is_whole_of_a_damaged_file(void)
+{
+    store_t *store = begin_empty();
+    char path[512];
+    int last;
+    put_many(store, 0, MANY, 500);
+    store_close(&store, ENOUGH_MS);
+    CHECK(count_files(".mdb", path, sizeof path) == 1);
+    int fd = open(path, O_RDWR);
+    struct stat st;
+    fstat(fd, &st);
+    int flips = 0;
+    for (off_t at = 10240; at < st.st_size; at += 10240, flips++) {
+        uint8_t byte;
+        CHECK(pread(fd, &byte, 1, at) == 1);
+        byte ^= 0x40;
+        CHECK(pwrite(fd, &byte, 1, at) == 1);
+    }
+    close(fd);
+    store = begin();
+    int taken = take_many(store, &last, true);
+    store_figures_t figures = figures_of(store);
+    CHECK((uint64_t)taken + figures.corrupt == MANY);
+    CHECK(figures.corrupt > 0);
+    CHECK(figures.damaged_files == 1);
+    int64_t end = clock_mono_ms() + ENOUGH_MS;
+    while (count_files(".bad", NULL, 0) == 0 && clock_mono_ms() < end) {
+        store_hurry(store);
+        wait_for_bell(store);
+    }
+    CHECK(count_files(".bad", path, sizeof path) == 1);
+    CHECK(stat(path, &st) == 0 && (st.st_mode & 0777) == 0600);
+    store_close(&store, ENOUGH_MS);
+}
+
+static void
+test_store_of_a_truncated_file_delivers_what_is_there(void)
+{
+    store_t *store = begin_empty();
+    char path[512], text[16];
+    for (int i = 0; i < 20; i++) {
+        snprintf(text, sizeof text, "%d", i);
+        put_text(store, text, "", "");
+        commit(store);
+    }
+    store_close(&store, ENOUGH_MS);
+    CHECK(count_files(".mdb", path, sizeof path) == 1);
+    struct stat st;
+    stat(path, &st);
+    for (off_t size = st.st_size; size > 0; size -= 1000) {
+        int last, taken;
+        if (truncate(path, size) == -1)
+            break; // nothing was left in it
+        store = begin();
+        taken = take_many(store, &last, false);
+        CHECK((uint64_t)taken + figures_of(store).corrupt >= (uint64_t)last + 1);
+        CHECK(st.st_size - size >= 8192 || taken >= 17);
+        store_close(&store, ENOUGH_MS);
+    }
+}
+
+// --- its folder --------------------------------------------------------------------------
+
+static void
+test_store_folder_is_of_one_owner_and_ours_alone(void)
+{
+    store_t *store = begin_empty();
+    CHECK(!open_as("another"));
+    store_t *next = open_as("test");
+    CHECK(next);
+    store_begin(next, &memory);
+    put_text(store, "from the one before", "", "");
+    wait_for_bell(next);
+    CHECK(figures_of(next).state == STORE_OPENING);
+    store_close(&store, ENOUGH_MS);
+    CHECK(next_is(next, "from the one before") || (wait_for_bell(next), next_is(next, "from the one before")));
+    store_close(&next, ENOUGH_MS);
+    CHECK(chmod(folder, 0755) == 0);
+    CHECK(!open_as("test"));
+    CHECK(chmod(folder, 0700) == 0);
+}
+
+static void
+test_store_folder_of_another_process_is_refused(void)
+{
+    int ready[2], go[2];
+    char byte;
+    clear_folder();
+    CHECK(pipe(ready) == 0 && pipe(go) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        store_t *store = begin_empty();
+        CHECK(write(ready[1], "r", 1) == 1 && read(go[0], &byte, 1) == 1);
+        store_close(&store, ENOUGH_MS);
+        _exit(0);
+    }
+    CHECK(read(ready[0], &byte, 1) == 1);
+    diag_t *diag = diag_new();
+    conf = (store_conf_t){ .folder = folder, .max_bytes = 64 << 20 };
+    CHECK(!store_open("test", &conf, diag, (place_t){ "", 0, 0 }));
+    CHECK(strstr(diag_text(diag, 0, &(diag_level_t){ 0 }), "another process uses it"));
+    diag_destroy(&diag);
+    CHECK(write(go[1], "g", 1) == 1);
+    int status;
+    waitpid(child, &status, 0);
+    store_t *store = begin();
+    CHECK(store);
+    store_close(&store, ENOUGH_MS);
+}
+
+int
+main(void)
+{
+    if (!mkdtemp(folder))
+        return EXIT_FAILURE;
+    RUN(test_crc32c_of_known_bytes);
+    RUN(test_seqset_against_an_array);
+    RUN(test_tries_against_an_array);
+    RUN(test_ids_are_their_senders_and_expire);
+    RUN(test_store_keeps_what_is_not_done_over_a_restart);
+    RUN(test_store_of_a_process_that_was_killed_keeps_what_was_committed);
+    RUN(test_store_counts_tries_over_a_restart);
+    RUN(test_store_takes_an_id_once_also_after_a_restart);
+    RUN(test_store_removes_drained_files_and_remembers_their_ids);
+    RUN(test_store_that_is_full_takes_more_when_something_is_done);
+    RUN(test_store_that_is_full_drops_the_oldest_if_it_shall);
+    RUN(test_store_undoes_what_was_done);
+    RUN(test_store_gives_what_was_put_as_done_once);
+    RUN(test_store_delivers_what_is_whole_of_a_damaged_file);
+    RUN(test_store_of_a_truncated_file_delivers_what_is_there);
+    RUN(test_store_folder_is_of_one_owner_and_ours_alone);
+    RUN(test_store_folder_of_another_process_is_refused);
+    clear_folder();
+    rmdir(folder);
+    return test_done();
+}
