@@ -65,12 +65,12 @@ def test_help_needs_no_daemon():
     result = ctl(*nobody, "help")
     assert result.returncode == 0 and not result.stderr
     usages = [line for line in result.stdout.splitlines() if line.startswith(("show ", "kick ", "top ", "check-reload ", "ping ", "version "))]
-    assert len(usages) == 15, usages
+    assert len(usages) == 16, usages
     assert all(len(line) <= 80 for line in result.stdout.splitlines()), result.stdout
     assert ctl("-h").stdout.endswith("\nThe commands are:\n" + "".join(f"  {line}\n" for line in result.stdout.splitlines()) + "\nSee zbrokerctl(8).\n")
     assert re.match(r"kick ROUTE CLIENT +\w[^\n]*\n$", ctl(*nobody, "help", "kick").stdout)
     shown = ctl(*nobody, "help", "show").stdout.splitlines()
-    assert len(shown) == 10 and all(line.startswith("show ") for line in shown)
+    assert len(shown) == 11 and all(line.startswith("show ") for line in shown)
     assert ctl(*nobody, "help", "show", "stats").stdout.startswith("show stats [ROUTE] ")
     result = ctl(*nobody, "help", "sho")
     assert result.returncode == 1 and result.stderr == "error: no command sho; `zbrokerctl help' lists them\n"

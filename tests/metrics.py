@@ -41,6 +41,11 @@ FAMILIES = {
     "zbroker_subscriptions": ("route",),
     "zbroker_remembered_messages": ("route",),
     "zbroker_remembered_bytes": ("route",),
+    "zbroker_store_messages": ("route",),
+    "zbroker_store_bytes": ("route",),
+    "zbroker_store_oldest_seconds": ("route",),
+    "zbroker_store_commit_seconds": ("route",),
+    "zbroker_store_corrupt_total": ("route",),
     "zbroker_config_reloads_total": ("result",),
     "zbroker_config_last_reload_successful": (),
     "zbroker_config_last_reload_success_timestamp_seconds": (),
@@ -134,7 +139,7 @@ def test_every_family_and_label_of_the_contract():
         samples = site.samples()
         seen = {}
         for (name, labels), _ in samples.items():
-            name = re.sub(r"^(zbroker_message_size_bytes)_(bucket|sum|count)$", r"\1", name)
+            name = re.sub(r"^(zbroker_message_size_bytes|zbroker_store_commit_seconds)_(bucket|sum|count)$", r"\1", name)
             seen.setdefault(name, set()).add(tuple(sorted(label for label, _ in labels if label != "le")))
         assert seen == {name: {tuple(sorted(labels))} for name, labels in FAMILIES.items()}
 
@@ -243,7 +248,8 @@ def metrics_in(expression):
 
 
 def test_rules_and_dashboard_ask_for_metrics_that_exist():
-    known = set(FAMILIES) | {f"zbroker_message_size_bytes_{part}" for part in ("bucket", "sum", "count")}
+    histograms = ("zbroker_message_size_bytes", "zbroker_store_commit_seconds")
+    known = set(FAMILIES) | {f"{name}_{part}" for name in histograms for part in ("bucket", "sum", "count")}
     rules = zb.read(os.path.join(zb.SRCDIR, "contrib", "prometheus", "alerts.yml"))
     for expression in re.findall(r"expr: (.*)", rules):
         assert metrics_in(expression) <= known | {"up"}, expression

@@ -74,7 +74,7 @@ test_every_command_of_the_table_is_known_and_has_help(void)
         ask(info.name);
         CHECK(!strstr(answered, "unknown command"));
     }
-    CHECK(i == 25);
+    CHECK(i == 26);
     CHECK(says("help", "show stats [ROUTE]"));
 }
 
@@ -94,7 +94,7 @@ test_an_unknown_word_gets_a_suggestion(void)
 static void
 test_a_first_word_that_exists_is_asked_for_the_second(void)
 {
-    static const char what[] = "show what? routes, route, stats, clients, services, subscriptions, values, errors, config, plan\n";
+    static const char what[] = "show what? routes, route, stats, clients, services, store, subscriptions, values, errors, config, plan\n";
     CHECK(says("show", "error: show what? routes, "));
     CHECK_TEXT(strstr(answered, "show what?"), what);
     CHECK(says("show topics", "error: unknown command show topics; show what? routes, "));
@@ -102,7 +102,7 @@ test_a_first_word_that_exists_is_asked_for_the_second(void)
     CHECK_TEXT(ask("set"), "error: set what? log_level\n");
     CHECK_TEXT(ask("clear counter"), "error: unknown command clear counter; did you mean clear counters?\n");
     CHECK_TEXT(ask("shwo"), "error: unknown command shwo; did you mean show?\n");
-    CHECK_TEXT(ask("show json"), "{\"error\":\"show what? routes, route, stats, clients, services, subscriptions, values, errors, config, plan\"}\n");
+    CHECK_TEXT(ask("show json"), "{\"error\":\"show what? routes, route, stats, clients, services, store, subscriptions, values, errors, config, plan\"}\n");
 }
 
 // Every way to mistype them by one letter.

@@ -7,6 +7,7 @@
 #include "admin/errors.h"
 #include "admin/show.h"
 #include "admin/status.h"
+#include "admin/stores.h"
 #include "admin/tapcommand.h"
 #include "admin/values.h"
 #include "base/event.h"

@@ -3,7 +3,9 @@
 
 #include "admin/metrics.h"
 #include "admin/stats.h"
+#include "base/clock.h"
 #include "conf/engine.h"
+#include "store/store.h"
 
 #include <string.h>
 
@@ -174,6 +176,36 @@ write_sizes(writer_t *writer)
     }
 }
 
+static void
+write_store_age(writer_t *writer)
+{
+    EACH_ROUTE(writer, route)
+    {
+        uint64_t oldest = counter_get(&route.counters->store.oldest_ns);
+        int64_t age = oldest ? clock_wall_ns() - (int64_t)oldest : 0;
+        put_real(writer, LABELS({ "route", route.conf->name }), age > 0 ? (double)age / 1e9 : 0);
+    }
+}
+
+static void
+write_commits(writer_t *writer)
+{
+    EACH_ROUTE(writer, route)
+    {
+        uint64_t count = 0;
+        for (unsigned i = 0; i < STORE_BUCKETS; i++) {
+            char limit[24] = "+Inf";
+            if (i + 1 < STORE_BUCKETS)
+                snprintf(limit, sizeof limit, "%g", (double)store_bucket_ns(i) / 1e9);
+            count += counter_get(&route.counters->store.commits[i]);
+            put_uint(writer, "_bucket", LABELS({ "route", route.conf->name }, { "le", limit }), count);
+        }
+        put_name(writer, "_sum", LABELS({ "route", route.conf->name }));
+        text_add(writer->out, "%.9g\n", (double)counter_get(&route.counters->store.commit_ns) / 1e9);
+        put_uint(writer, "_count", LABELS({ "route", route.conf->name }), count);
+    }
+}
+
 // The counters of a side for COUNT reasons, of which the first is the metric's.
 static void
 write_side_reasons(writer_t *writer, unsigned count, const char *(*name)(unsigned reason))
@@ -324,6 +356,11 @@ static const metric_t metrics[] = {
     { "zbroker_subscriptions", "gauge", "Topics that the subscribers of a route ask for now.", OF_ROUTE(subscriptions) },
     { "zbroker_remembered_messages", "gauge", "Messages that a route keeps for subscribers to come now.", OF_ROUTE(remembered_messages) },
     { "zbroker_remembered_bytes", "gauge", "Payload bytes of the messages that a route keeps for subscribers to come now.", OF_ROUTE(remembered_bytes) },
+    { "zbroker_store_messages", "gauge", "Messages that a route has on disk now.", OF_ROUTE(store.messages) },
+    { "zbroker_store_bytes", "gauge", "Bytes of the files of a route's store.", OF_ROUTE(store.bytes) },
+    { "zbroker_store_oldest_seconds", "gauge", "For how long the oldest message of a store has been there; 0 without one.", write_store_age, 0, 0 },
+    { "zbroker_store_commit_seconds", "histogram", "How long a commit of a store took.", write_commits, 0, 0 },
+    { "zbroker_store_corrupt_total", "counter", "Messages of a store that were damaged, and skipped.", OF_ROUTE(store.corrupt) },
     { "zbroker_config_reloads_total", "counter", "Reloads of the configuration, by result.", write_reloads, 0, 0 },
     { "zbroker_config_last_reload_successful", "gauge", "1 if the last reload worked, 0 if the old configuration stayed.", write_reload_ok, 0, 0 },
     { "zbroker_config_last_reload_success_timestamp_seconds", "gauge", "When the configuration that runs was loaded, since the epoch.", write_reload_time, 0, 0 },

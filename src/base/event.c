@@ -109,6 +109,12 @@ static const event_row_t rows[] = {
     ROW(EVENT_FILE_GONE, "file-gone", WARNING,
         "route {route}: {side}: the file of {endpoint} has been removed: nobody can connect until the route is disabled and enabled",
         "route side endpoint"),
+    ROW(EVENT_STORE_OPENED, "store-opened", INFO, "route {route}: store {folder} opened, {messages} messages in it",
+        "route folder messages bytes"),
+    ROW(EVENT_STORE_STOPPED, "store-stopped", WARNING, "route {route}: the store takes no messages: {reason}", "route reason"),
+    ROW(EVENT_STORE_ROOM, "store-room", WARNING, "route {route}: the store takes messages again", "route"),
+    ROW(EVENT_STORE_DAMAGED, "store-damaged", ERROR, "route {route}: {messages} messages in the store are damaged, they were skipped",
+        "route messages"),
 
     ROW(EVENT_AUTH_ADMITTED, "auth-admitted", INFO, "auth: route {route} {side}: {address} {mechanism} admitted",
         "route side address mechanism user"),

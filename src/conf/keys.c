@@ -98,7 +98,7 @@ static const key_row_t rows[] = {
     {SCOPE_ROUTE,   "durable_bytes",     KEY_SIZE,      ROUTE(durable_bytes),        1,  1099511627776, "64M", NULL,    RELOAD_ROUTE,   KEY_WIRE, 0},
     {SCOPE_ROUTE,   "durable_time",      KEY_TIME,      ROUTE(durable_time_ms),      1,  31536000000, "10m", NULL,      RELOAD_ROUTE,   KEY_WIRE, 0},
     {SCOPE_ROUTE,   "store",             KEY_WORD,      ROUTE(store),                0,  0,        "off",    stores,    RELOAD_ROUTE,   KEY_WIRE, SHARES},
-    {SCOPE_ROUTE,   "store_dir",         KEY_PATH,      ROUTE(store_dir),            1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,   KEY_WIRE | KEY_RUNTIME | KEY_OF_STORE, SHARES},
+    {SCOPE_ROUTE,   "store_dir",         KEY_PATH,      ROUTE(store_dir),            1,  TEXT_MAX, CONF_STATE_DEFAULT "/ROUTE",       NULL,      RELOAD_ROUTE,   KEY_WIRE | KEY_RUNTIME | KEY_OF_STORE, SHARES},
     {SCOPE_ROUTE,   "store_max",         KEY_SIZE,      ROUTE(store_max),            1048576, INT64_MAX, "1G", NULL,     RELOAD_LIVE,    KEY_WIRE | KEY_OF_STORE, SHARES},
     {SCOPE_ROUTE,   "store_full",        KEY_WORD,      ROUTE(store_drops_oldest),   0,  0,        "block",  when_full, RELOAD_LIVE,    KEY_WIRE | KEY_OF_STORE, SHARES},
     {SCOPE_ROUTE,   "store_commit",      KEY_TIME,      ROUTE(store_commit_ms),      0,  10000,    "5ms",    NULL,      RELOAD_LIVE,    KEY_WIRE | KEY_OF_STORE, SHARES},

@@ -13,7 +13,8 @@ static const char magic[8] = "zbatch1";
 typedef struct {
     char magic[8];
     batch_head_t head;
-    uint32_t control_crc, crc; // of all that stands before it
+    uint32_t control_crc, said_crc;
+    uint32_t crc; // of all that stands before it
 } stored_head_t;
 
 _Static_assert(sizeof(stored_head_t) <= BATCH_HEAD, "the head fits its place");
@@ -21,10 +22,18 @@ _Static_assert(sizeof(entry_t) == 16 && sizeof(said_t) == 24, "records have no h
 
 // --- on the disk -------------------------------------------------------------------
 
+static uint32_t
+crc_of_said(const uint8_t *control, const batch_head_t *head)
+{
+    return crc32c(0, control + head->messages * sizeof(entry_t), head->said * sizeof(said_t));
+}
+
 void
 batch_write_head(uint8_t *at, const batch_head_t *head, const uint8_t *control)
 {
-    stored_head_t stored = { .head = *head, .control_crc = crc32c(0, control, batch_control(head)) };
+    stored_head_t stored = { .head = *head };
+    stored.control_crc = crc32c(0, control, batch_control(head));
+    stored.said_crc = crc_of_said(control, head);
     memcpy(stored.magic, magic, sizeof magic);
     stored.crc = crc32c(0, &stored, offsetof(stored_head_t, crc));
     memset(at, 0, BATCH_HEAD);
@@ -55,15 +64,11 @@ batch_check_control(const uint8_t *at, const uint8_t *control, const batch_head_
 }
 
 bool
-batch_check_entries(const entry_t *entries, const batch_head_t *head)
+batch_check_said(const uint8_t *at, const uint8_t *control, const batch_head_t *head)
 {
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < head->messages; i++) {
-        if (entries[i].size > MESSAGE_BYTES_MAX || entries[i].heads > entries[i].size)
-            return false;
-        sum += entries[i].size;
-    }
-    return sum == head->data;
+    stored_head_t stored;
+    memcpy(&stored, at, sizeof stored);
+    return stored.said_crc == crc_of_said(control, head);
 }
 
 // --- in memory ---------------------------------------------------------------------
@@ -78,6 +83,7 @@ void
 batch_free(batch_t *self)
 {
     free(self->entries);
+    free(self->places);
     free(self->saying);
     free(self);
 }
@@ -110,20 +116,50 @@ batch_say_sequence(batch_t *self, said_kind_t kind, uint32_t number, uint64_t se
         batch_say(self, kind, number, &sequence, sizeof sequence);
 }
 
+static uint32_t
+crc_of(const entry_t *entry, const uint8_t *message)
+{
+    const uint32_t words[] = { entry->size, entry->heads, entry->flags };
+    return crc32c(crc32c(0, words, sizeof words), message, entry->size);
+}
+
 void
 batch_seal(batch_t *self)
 {
     const uint8_t *at = self->data;
     for (uint32_t i = 0; !self->sealed && i < self->head.messages; at += self->entries[i++].size)
-        self->entries[i].crc = crc32c(0, at, self->entries[i].size);
+        self->entries[i].crc = crc_of(&self->entries[i], at);
     self->sealed = true;
 }
 
+static bool
+is_at(const batch_t *self, uint32_t i, uint64_t at)
+{
+    const entry_t *entry = &self->entries[i];
+    bool fits = at <= self->head.data && entry->size <= self->head.data - at && entry->heads <= entry->size;
+    return fits && entry->crc == crc_of(entry, self->data + at);
+}
+
+// A size that is damaged moves all that comes after it: those are found from the end.
 void
 batch_verify(batch_t *self)
 {
-    const uint8_t *at = self->data;
-    for (uint32_t i = 0; i < self->head.messages; at += self->entries[i++].size)
-        if (self->entries[i].crc != crc32c(0, at, self->entries[i].size))
-            self->entries[i].flags |= ENTRY_BAD;
+    uint64_t at = 0, end = self->head.data;
+    uint32_t count = self->head.messages, bad = 0;
+    self->places = xrealloc(self->places, (size_t)count + 1, sizeof *self->places);
+    for (uint32_t i = 0; i < count; i++) {
+        bool good = is_at(self, i, at);
+        self->places[i] = good ? (uint32_t)at : UINT32_MAX;
+        bad += !good;
+        at += self->entries[i].size;
+    }
+    for (uint32_t i = count; bad > 0 && i-- > 0 && self->entries[i].size <= end;) {
+        end -= self->entries[i].size;
+        if (self->places[i] != UINT32_MAX || !is_at(self, i, end))
+            continue;
+        self->places[i] = (uint32_t)end;
+        bad--;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        self->entries[i].flags |= self->places[i] == UINT32_MAX ? ENTRY_BAD : 0;
 }

@@ -3,8 +3,9 @@
 // and on the disk.
 //
 // On the disk it is one value: a head, for each message an entry, what was said, and
-// then the messages, one behind the other. The head and what stands between it and the
-// messages have a CRC each, and so has every message: of a damaged one the others stay.
+// then the messages, one behind the other. The head has a CRC, what stands between it
+// and the messages has one, and so has every message together with its entry: of a
+// damaged one the others stay.
 // A file draws a salt that is in each of its heads, so that nobody who sends messages
 // can make up a batch. Numbers are in the order of bytes of the machine.
 
@@ -69,7 +70,7 @@ void batch_write_head(uint8_t *at, const batch_head_t *head, const uint8_t *cont
 // False: AT is no head of a batch with SALT in a file of FILE_BYTES.
 bool batch_read_head(const uint8_t *at, uint64_t salt, uint64_t file_bytes, batch_head_t *head);
 bool batch_check_control(const uint8_t *at, const uint8_t *control, const batch_head_t *head);
-bool batch_check_entries(const entry_t *entries, const batch_head_t *head); // they add up to what the head says
+bool batch_check_said(const uint8_t *at, const uint8_t *control, const batch_head_t *head); // of it, what was said
 
 // --- in memory ---------------------------------------------------------------------
 
@@ -82,6 +83,8 @@ struct batch {
     uint8_t *data;
     size_t room;
     entry_t *entries;
+    uint32_t *places; // of its messages in DATA, if it was read; NULL: one behind the other
+    uint32_t alive;   // messages that were not put as done
     said_t *saying;
     size_t entry_room, saying_room;
     uint64_t said_number; // of the last thing said of other messages
@@ -108,6 +111,6 @@ batch_is_empty(const batch_t *self)
 }
 
 void batch_seal(batch_t *self);   // its entries get their check sums
-void batch_verify(batch_t *self); // those of which they are wrong are marked
+void batch_verify(batch_t *self); // it was read: messages that are damaged are marked, the places of the others found
 
 #endif

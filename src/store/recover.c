@@ -97,12 +97,9 @@ recover_batch(int fd, const located_t *located, uint64_t salt, batch_t *batch)
     size_t control = batch_control(&batch->head);
     uint8_t *bytes = xcalloc(control + 1, 1);
     read_at(fd, located->offset + BATCH_HEAD, bytes, control);
-    bool whole = batch_check_control(at, bytes, &batch->head);
     batch->entries = xrealloc(batch->entries, batch->head.messages + 1, sizeof(entry_t));
     memcpy(batch->entries, bytes, batch->head.messages * sizeof(entry_t));
     free(bytes);
-    if (!whole || !batch_check_entries(batch->entries, &batch->head))
-        return false;
     read_at(fd, located->offset + BATCH_HEAD + control, batch->data, batch->head.data);
     batch->head.said = 0;
     batch_verify(batch);
@@ -259,6 +256,37 @@ take_flags(contents_t *contents, const located_t *located, const uint8_t *contro
     }
 }
 
+static batch_t *
+read_whole(const search_t *self, const located_t *located)
+{
+    batch_t *batch = batch_new();
+    batch->data = xcalloc(1, located->data + 1);
+    recover_batch(self->fd, located, self->salt, batch);
+    return batch;
+}
+
+static void
+free_whole(batch_t *batch)
+{
+    free(batch->data);
+    batch_free(batch);
+}
+
+// Some entries are damaged: those of messages that are not are as they should be.
+static void
+take_flags_of_whole(search_t *self, store_file_t *file, const located_t *located)
+{
+    batch_t *batch = read_whole(self, located);
+    for (uint32_t i = 0; i < located->messages; i++) {
+        uint32_t flags = batch->entries ? batch->entries[i].flags : ENTRY_BAD;
+        if (flags & ENTRY_BAD)
+            lose(self->contents, file, located->first + i, located->first + i + 1);
+        else if (flags & ENTRY_DONE)
+            seqset_add(&self->contents->done, located->first + i);
+    }
+    free_whole(batch);
+}
+
 static void
 take_records(search_t *self, const located_t *located, uint32_t count, const uint8_t *records)
 {
@@ -273,13 +301,11 @@ take_records(search_t *self, const located_t *located, uint32_t count, const uin
 static bool
 is_whole(const search_t *self, const located_t *located)
 {
-    batch_t *batch = batch_new();
-    batch->data = xcalloc(1, located->data + 1);
-    bool whole = recover_batch(self->fd, located, self->salt, batch);
+    batch_t *batch = read_whole(self, located);
+    bool whole = batch->entries != NULL;
     for (uint32_t i = 0; whole && i < located->messages; i++)
         whole = !(batch->entries[i].flags & ENTRY_BAD);
-    free(batch->data);
-    batch_free(batch);
+    free_whole(batch);
     return whole;
 }
 
@@ -305,13 +331,14 @@ take_batch(search_t *self, store_file_t *file, const located_t *located)
     size_t size = batch_control(&head);
     uint8_t *control = xcalloc(size + 1, 1);
     read_at(self->fd, located->offset + BATCH_HEAD, control, size);
-    if (batch_check_control(at, control, &head)) {
+    if (batch_check_control(at, control, &head))
         take_flags(contents, located, control);
+    else
+        take_flags_of_whole(self, file, located);
+    if (batch_check_said(at, control, &head))
         take_records(self, located, head.said, control + head.messages * sizeof(entry_t));
-    } else {
+    else
         file->damaged = true;
-        lose(contents, file, head.first, end);
-    }
     free(control);
 }
 

@@ -53,7 +53,7 @@ void contents_add_file(contents_t *self, const file_name_t *name);
 void contents_remove_file(contents_t *self, uint32_t number);
 
 // The messages of a batch, as its file has them, checked: into BATCH, which has room for them. Those that are damaged are
-// marked. False: not even their sizes can be read.
+// marked. False: its head is not there.
 bool recover_batch(int fd, const located_t *located, uint64_t salt, batch_t *batch);
 
 #endif

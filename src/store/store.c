@@ -67,6 +67,12 @@ store_state_name(store_state_t state)
     return names[state];
 }
 
+const char *
+store_error(int error)
+{
+    return lmdbfile_error(error);
+}
+
 // --- opening and closing -----------------------------------------------------------
 
 bool
@@ -357,7 +363,7 @@ add(store_t *self, const store_put_in_t *message)
         batch->fresh = true;
         seqset_add(&self->contents.done, sequence);
     } else
-        self->contents.messages++;
+        batch->alive++;
     return sequence;
 }
 
@@ -559,7 +565,7 @@ store_next(store_t *self, store_message_t *message)
         *message = (store_message_t){ .sequence = sequence,
                                       .tries = tries_of(&self->contents.tries, sequence),
                                       .done = entry->flags & ENTRY_DONE,
-                                      .data = batch->data + self->at_offset,
+                                      .data = batch->data + (batch->places ? batch->places[self->at] : self->at_offset),
                                       .size = entry->size,
                                       .payload = entry->size - entry->heads,
                                       .block = batch->block };
@@ -710,6 +716,7 @@ take_messages(store_t *self, batch_t *batch)
     contents_locate(&self->contents, &(located_t){ batch->head.first, batch->offset, batch->head.data, batch->head.number,
                                                    batch->head.wall_ns, batch->head.messages, batch->file });
     self->commits--;
+    self->contents.messages += batch->alive;
     self->committed = batch->head.first + batch->head.messages;
     if (!is_next || (self->loaded_bytes >= LOADED_BYTES && !batch->fresh)) {
         release(self, batch);
@@ -792,6 +799,8 @@ store_figures(const store_t *self, store_figures_t *figures)
                                   .expired = self->expired,
                                   .commit_ns = self->news.commit_ns,
                                   .files = (unsigned)contents->file_count };
+    if (figures->state == STORE_FULL && self->conf.drop_oldest)
+        figures->state = STORE_READY; // something is about to go
     if (contents->located_count > 0 && contents->messages > 0)
         figures->oldest_ns = contents->located[contents->located_from].wall_ns;
     for (size_t i = 0; i < contents->file_count; i++)

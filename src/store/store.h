@@ -144,13 +144,14 @@ typedef enum {
 } store_state_t;
 
 const char *store_state_name(store_state_t state); // "ready", …
+const char *store_error(int error);
 
 enum { STORE_BUCKETS = 12 }; // of commit times: at most 0.25 ms, 0.5 ms, … and the rest
 int64_t store_bucket_ns(unsigned bucket); // INT64_MAX for the last
 
 typedef struct {
     store_state_t state;
-    int error;             // errno or LMDB's, of STORE_FAILED
+    int error;             // of STORE_FAILED: store_error
     uint64_t messages;     // not done
     uint64_t bytes;        // of the files
     int64_t oldest_ns;     // wall clock, when the oldest message that is not done was committed, about; 0: there is none

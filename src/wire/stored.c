@@ -2,6 +2,7 @@
 #include "wire/stored.h"
 
 #include "base/clock.h"
+#include "base/event.h"
 #include "base/mem.h"
 #include "store/store.h"
 #include "wire/conn.h"
@@ -322,12 +323,39 @@ static const socktype_t socktype_stored = { .type = -1, .give = take, .pump = pu
 
 // --- news --------------------------------------------------------------------------------
 
+static void
+say_state(const wire_t *wire, const store_figures_t *before, const store_figures_t *now)
+{
+    const char *route = wire->name;
+    const char *const reasons[] = { [STORE_FULL] = "store_max is reached",
+                                    [STORE_NO_DISK] = "its file system is full",
+                                    [STORE_FAILED] = store_error(now->error) };
+    if (before->state == STORE_OPENING && now->state != STORE_OPENING)
+        log_event(EVENT_STORE_OPENED, EVENT_TEXT("route", route), EVENT_TEXT("folder", wire->conf->store_dir),
+                  EVENT_NUMBER("messages", now->messages), EVENT_NUMBER("bytes", now->bytes));
+    if (now->state >= STORE_FULL)
+        log_event(EVENT_STORE_STOPPED, EVENT_TEXT("route", route), EVENT_PROSE("reason", reasons[now->state]));
+    else if (before->state >= STORE_FULL)
+        log_event(EVENT_STORE_ROOM, EVENT_TEXT("route", route));
+}
+
+static void
+say_news(const wire_t *wire, const store_figures_t *before, const store_figures_t *now)
+{
+    if (now->state != before->state)
+        say_state(wire, before, now);
+    if (now->corrupt > before->corrupt)
+        log_event(EVENT_STORE_DAMAGED, EVENT_TEXT("route", wire->name),
+                  EVENT_NUMBER("messages", now->corrupt - before->corrupt));
+}
+
 void
 stored_count(const wire_t *wire, const store_t *store, store_figures_t *counted)
 {
     store_figures_t now;
     counters_t *counters = wire->counters;
     store_figures(store, &now);
+    say_news(wire, counted, &now);
     counter_set(&counters->store.state, now.state);
     counter_set(&counters->store.messages, now.messages);
     counter_set(&counters->store.bytes, now.bytes);
@@ -410,6 +438,7 @@ stored_open(wire_t *wire, diag_t *diag)
         return -1;
     stored_t *self = xcalloc(1, sizeof *self);
     self->store = store;
+    self->counted.state = STORE_OPENING;
     self->workers = frontend->to;
     self->port = (wport_t){ .wire = wire, .side = SIDE_BACKEND, .socktype = &socktype_stored, .counters = &self->counters, .conf = self->workers->conf };
     self->port.parked_end = &self->port.parked;

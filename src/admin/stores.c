@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "admin/stores.h"
+
+#include "admin/table.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "store/store.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { NS_IN_S = 1000000000 };
+
+static const column_t columns[] = {
+    { "ROUTE", 0 },
+    { "STATE", 0 },
+    { "MESSAGES", COLUMN_RIGHT },
+    { "BYTES", COLUMN_RIGHT },
+    { "OLDEST", COLUMN_RIGHT },
+};
+
+static const char *
+kind_of(const route_conf_t *conf)
+{
+    static const char *const kinds[] = { [KEEP_NOTHING] = "off", [KEEP_OVERFLOW] = "overflow", [KEEP_ALL] = "all", [KEEP_SHARED] = "nats" };
+    return kinds[conf->store];
+}
+
+static store_state_t
+state_of(const broker_route_t *route)
+{
+    return (store_state_t)counter_get(&route->counters->store.state);
+}
+
+static const char *
+state_name(const broker_route_t *route)
+{
+    return route->conf->store == KEEP_NOTHING ? "off" : store_state_name(state_of(route));
+}
+
+// Of the oldest message, in seconds; negative: there is none.
+static double
+age_of(const broker_route_t *route)
+{
+    uint64_t oldest = counter_get(&route->counters->store.oldest_ns);
+    int64_t age = clock_wall_ns() - (int64_t)oldest;
+    return oldest == 0 ? -1 : age < 0 ? 0 : (double)age / NS_IN_S;
+}
+
+// Below what time so many commits of a hundred were done, in seconds; negative: there was none.
+static double
+commit_time(const broker_route_t *route, uint64_t percent)
+{
+    const counter_t *commits = route->counters->store.commits;
+    uint64_t all = 0, sum = 0;
+    for (unsigned i = 0; i < STORE_BUCKETS; i++)
+        all += counter_get(&commits[i]);
+    for (unsigned i = 0; i < STORE_BUCKETS; i++) {
+        sum += counter_get(&commits[i]);
+        if (sum * 100 >= all * percent && all > 0)
+            return (double)store_bucket_ns(i < STORE_BUCKETS - 1 ? i : i - 1) / NS_IN_S;
+    }
+    return -1;
+}
+
+const char *
+stores_problem(const broker_route_t *route)
+{
+    static const char *const words[] = {
+        [STORE_READY] = NULL,
+        [STORE_OPENING] = NULL,
+        [STORE_FULL] = "the store is full (store_max): producers wait",
+        [STORE_NO_DISK] = "the file system of the store is full: producers wait",
+        [STORE_FAILED] = "the store cannot be written to: producers wait",
+    };
+    return route->conf->store == KEEP_NOTHING ? NULL : words[state_of(route)];
+}
+
+// --- one of them ---------------------------------------------------------------------
+
+static void
+write_seconds(json_t *json, const char *key, double seconds)
+{
+    if (seconds < 0)
+        json_null(json, key);
+    else
+        json_real(json, key, seconds);
+}
+
+static void
+write_one(json_t *json, const broker_route_t *route)
+{
+    const store_counters_t *store = &route->counters->store;
+    json_object(json, NULL);
+    json_string(json, "route", route->conf->name);
+    json_string(json, "store", kind_of(route->conf));
+    json_string(json, "state", state_name(route));
+    json_string(json, "folder", route->conf->store_dir);
+    json_uint(json, "messages", counter_get(&store->messages));
+    json_uint(json, "bytes", counter_get(&store->bytes));
+    json_uint(json, "max_bytes", (uint64_t)route->conf->store_max);
+    json_uint(json, "files", counter_get(&store->files));
+    write_seconds(json, "oldest_seconds", age_of(route));
+    write_seconds(json, "commit_p50_seconds", commit_time(route, 50));
+    write_seconds(json, "commit_p99_seconds", commit_time(route, 99));
+    json_uint(json, "corrupt", counter_get(&store->corrupt));
+    json_object_end(json);
+}
+
+static void
+print_one(table_t *table, const broker_route_t *route)
+{
+    const store_counters_t *store = &route->counters->store;
+    table_cell(table, "%s", route->conf->name);
+    table_cell(table, "%s", state_name(route));
+    table_cell(table, "%" PRIu64, counter_get(&store->messages));
+    table_cell(table, "%" PRIu64, counter_get(&store->bytes));
+    if (age_of(route) < 0)
+        table_cell(table, "%s", "");
+    else
+        table_cell(table, "%.1fs", age_of(route));
+}
+
+// --- the command -----------------------------------------------------------------------
+
+static bool
+is_asked_for(const request_t *request, const broker_route_t *route)
+{
+    const char *name = answer_arg(request, 0);
+    return name ? strcmp(name, route->conf->name) == 0 : route->conf->store != KEEP_NOTHING;
+}
+
+static void
+show_json(request_t *request)
+{
+    broker_route_t route;
+    json_t json = answer_json(request);
+    json_array(&json, "stores");
+    for (size_t i = 0; broker_at(request->broker, i, &route); i++)
+        if (is_asked_for(request, &route))
+            write_one(&json, &route);
+    json_array_end(&json);
+    answer_json_end(request, &json);
+}
+
+static void
+show_table(request_t *request)
+{
+    broker_route_t route;
+    table_t table = table_on(columns, COUNT(columns));
+    for (size_t i = 0; broker_at(request->broker, i, &route); i++)
+        if (is_asked_for(request, &route))
+            print_one(&table, &route);
+    table_print(&table, request->out);
+    table_free(&table);
+}
+
+void
+stores_show(request_t *request)
+{
+    const char *name = answer_arg(request, 0);
+    broker_route_t route;
+    if (name && !broker_find(request->broker, name, &route))
+        broker_no_route(request->broker, name, &request->error);
+    else
+        (request->json ? show_json : show_table)(request);
+}

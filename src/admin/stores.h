@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MPL-2.0
+// stores.h - the command `show store`: what routes have on disk.
+
+#ifndef ZB_STORES_H
+#define ZB_STORES_H
+
+#include "admin/answer.h"
+
+void stores_show(request_t *request);
+
+// In what state the store of ROUTE is, in words; NULL: nothing is wrong with it.
+const char *stores_problem(const broker_route_t *route);
+
+#endif

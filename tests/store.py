@@ -1,0 +1,462 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Streamers that keep messages on disk: over restarts, kills, upgrades, full disks and damage.
+
+ZB_KILLS is how many times the daemon is killed under load: 3, or 200 in a long run,
+
+    ZB_KILLS=200 python3 tests/store.py test_killed_under_load_it_delivers_nothing_twice_and_in_order
+"""
+
+import glob
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import threading
+import time
+
+import zmq
+import zb
+
+from wire import Route
+
+KILLS = int(os.environ.get("ZB_KILLS", "3"))
+
+
+class Streamer(Route):
+    """With a store in a folder of its own, and a producer."""
+
+    def __init__(self, store="all", more="", folder=None):
+        self.folder = folder or os.path.join(zb.folder(), "store")
+        self.store = store
+        super().__init__("streamer", f"store = {store}\nstore_dir = {self.folder}\n{more}")
+        self.producer = self.front(zmq.PUSH, sndhwm=1)
+
+    def settings(self, more=""):
+        return f"store = {self.store}\nstore_dir = {self.folder}\n{more}"
+
+    def put(self, start, end, size=100):
+        for i in range(start, end):
+            self.producer.send(b"%d:" % i + b"x" * size)
+
+    def shown(self):
+        with zb.Control(self.daemon) as control:
+            return control.json("show store r")["stores"][0]
+
+    def wait_stored(self, messages, seconds=30):
+        zb.wait_until(lambda: self.shown()["messages"] == messages, seconds, f"{messages} messages in the store")
+
+    def again(self, number=signal.SIGTERM):
+        """The daemon ends, and another one comes."""
+        self.daemon.stop(number)
+        self.daemon = zb.Daemon(self.daemon.file, folder=self.daemon.folder)
+
+    def files(self, ending=".mdb"):
+        return sorted(glob.glob(os.path.join(self.folder, "*" + ending)))
+
+    def worker(self, **options):
+        return self.back(zmq.PULL, **options)
+
+
+def number(message):
+    return int(message.split(b":")[0])
+
+
+def take(worker, count):
+    return [number(worker.recv()) for _ in range(count)]
+
+
+def take_rest(worker):
+    """All that comes, until a second was quiet."""
+    numbers = []
+    while worker.poll(1000 * zb.SLOW):
+        numbers.append(number(worker.recv()))
+    return numbers
+
+
+# --- restarts -----------------------------------------------------------------------------------------------------------
+
+def test_what_was_stored_comes_after_a_restart_in_order():
+    for kind in "all", "overflow":
+        with Streamer(kind) as route:
+            route.put(0, 3000)
+            route.wait_stored(3000)
+            route.again()
+            route.put(3000, 3100)
+            worker = route.worker()
+            assert take(worker, 3100) == list(range(3100)), kind
+            route.wait_stored(0)
+
+
+def test_what_was_stored_comes_after_a_kill_in_order():
+    for kind in "all", "overflow":
+        with Streamer(kind) as route:
+            route.put(0, 3000)
+            route.wait_stored(3000)
+            route.again(signal.SIGKILL)
+            worker = route.worker()
+            assert take(worker, 3000) == list(range(3000)), kind
+            assert route.shown()["corrupt"] == 0
+
+
+def test_multipart_and_empty_messages_are_kept_as_they_are():
+    with Streamer() as route:
+        messages = [[b""], [b"a", b"", b"c"], [b"x" * 300, b"y"], [b"z" * 100000]]
+        for message in messages:
+            route.producer.send_multipart(message)
+        route.wait_stored(len(messages))
+        route.again()
+        worker = route.worker()
+        assert [worker.recv_multipart() for _ in messages] == messages
+
+
+def test_killed_under_load_it_delivers_nothing_twice_and_in_order():
+    with Streamer("all", "store_commit = 1ms") as route:
+        got, last, stop = [], -1, threading.Event()
+        sent = [0]
+
+        def send():
+            producer = route.front(zmq.PUSH, sndhwm=100)
+            while not stop.is_set():
+                try:
+                    producer.send(b"%d:" % sent[0] + b"x" * 200)
+                    sent[0] += 1
+                except zmq.Again:
+                    pass
+            producer.close(0)
+
+        def receive():
+            worker = route.worker(rcvhwm=100)
+            while not stop.is_set() or worker.poll(2000 * zb.SLOW):
+                if worker.poll(100):
+                    got.append(number(worker.recv()))
+            worker.close(0)
+
+        threads = [threading.Thread(target=send), threading.Thread(target=receive)]
+        for thread in threads:
+            thread.start()
+        for _ in range(KILLS):
+            had = len(got)
+            zb.wait_until(lambda: len(got) > had + 500, 60, "messages between two kills")
+            route.again(signal.SIGKILL)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert len(set(got)) == len(got), "something came twice"
+        assert got == sorted(got), "something came out of order"
+        assert route.shown()["corrupt"] == 0
+        print(f"# {KILLS} kills, {sent[0]} sent, {sent[0] - len(got)} were on their way")
+
+
+def test_what_a_worker_has_not_taken_at_the_end_is_kept():
+    with Streamer("all", "backend_sndhwm = 100\nbackend_sndbuf = 4096", ) as route:
+        worker = route.worker(rcvhwm=1, rcvbuf=4096)
+        route.put(0, 1000, 2000)
+        with zb.Control(route.daemon) as control:
+            zb.wait_until(lambda: control.route("r")["frontend"]["messages_received"] == 1000)
+        first = take(worker, 10)
+        zb.write(route.daemon.file, zb.read(route.daemon.file).replace("[zbroker]", "[zbroker]\ndrain_timeout = 1s"))
+        assert route.daemon.ctl("reload").returncode == 0
+        rest, ended = [], route.daemon
+        thread = threading.Thread(target=lambda: rest.extend(take_rest(worker)))
+        route.daemon.send(signal.SIGTERM)
+        route.daemon.wait()
+        route.daemon = zb.Daemon(route.daemon.file, folder=route.daemon.folder)
+        thread.start()
+        thread.join()
+        lost = sum(int(found) for found in re.findall(r"event=(?:client-lost|route-leftover) .*(?:messages|undelivered)=(\d+)", ended.log()))
+        assert len(set(first + rest)) == len(first + rest), "something came twice"
+        assert set(range(1000)) - set(first + rest) <= set(range(10, 1000)) and len(first + rest) + lost >= 1000
+
+
+# --- overflow -----------------------------------------------------------------------------------------------------------
+
+def test_overflow_sends_straight_on_while_workers_have_room():
+    with Streamer("overflow") as route:
+        worker = route.worker()
+        route.wait_clients("backend", 1)
+        route.put(0, 5000)
+        assert take(worker, 5000) == list(range(5000))
+        assert route.files() == []
+
+
+def test_overflow_keeps_order_through_the_disk_and_back():
+    with Streamer("overflow", "backend_sndhwm = 10") as route:
+        worker = route.worker(rcvhwm=10)
+        route.wait_clients("backend", 1)
+        route.put(0, 10)
+        assert take(worker, 10) == list(range(10))
+        route.put(10, 20010, 1000)
+        zb.wait_until(lambda: route.shown()["messages"] > 0, what="messages that went to the disk")
+        assert take(worker, 20000) == list(range(10, 20010))
+        route.wait_stored(0)
+        route.put(20010, 20020)
+        assert take(worker, 10) == list(range(20010, 20020))
+
+
+# --- what fills and empties ---------------------------------------------------------------------------------------------
+
+def test_a_full_store_makes_producers_wait_and_goes_on():
+    with Streamer("all", "store_max = 2M") as route:
+        route.producer.sndtimeo = 1000
+        sent = 0
+        while True:
+            try:
+                route.put(sent, sent + 1, 10000)
+                sent += 1
+            except zmq.Again:
+                break
+        route.daemon.wait_log("event=store-stopped route=r")
+        assert route.shown()["state"] == "full"
+        assert route.shown()["bytes"] <= 2 << 20
+        assert "producers wait" in route.daemon.ctl("status").stdout
+        worker = route.worker()
+        assert take(worker, sent) == list(range(sent))
+        route.daemon.wait_log("event=store-room route=r")
+        route.put(sent, sent + 10)
+        assert take(worker, 10) == list(range(sent, sent + 10))
+
+
+def test_a_full_store_drops_the_oldest_if_it_shall():
+    with Streamer("all", "store_max = 2M\nstore_full = drop_oldest") as route:
+        route.put(0, 1000, 10000)
+        with zb.Control(route.daemon) as control:
+            zb.wait_until(lambda: control.route("r")["frontend"]["messages_received"] == 1000)
+            worker = route.worker()
+            numbers = take_rest(worker)
+            expired = control.route("r")["dropped"]["expired"]
+        assert numbers == list(range(expired, 1000))
+        assert expired > 0
+
+
+def test_drained_files_go():
+    with Streamer("all", "store_max = 16M") as route:
+        worker = route.worker()
+        for turn in range(4):
+            route.put(turn * 5000, turn * 5000 + 5000, 1000)
+            assert take(worker, 5000) == list(range(turn * 5000, turn * 5000 + 5000))
+        route.wait_stored(0)
+        zb.wait_until(lambda: sum(os.path.getsize(path) for path in route.files()) < 3 << 20, what="that drained files go")
+
+
+def test_a_message_that_is_too_large_for_the_store_ends_its_connection():
+    with Streamer("all", "store_max = 1M") as route:
+        route.producer.send(b"x" * 300000)
+        route.daemon.wait_log("too large for the store.*client-cut")
+        route.put(0, 1)
+        assert take(route.worker(), 1) == [0]
+
+
+# --- damage -------------------------------------------------------------------------------------------------------------
+
+def test_of_damaged_files_all_that_is_whole_is_delivered():
+    with Streamer() as route:
+        route.put(0, 5000, 300)
+        route.wait_stored(5000)
+        route.daemon.stop(signal.SIGKILL)
+        flips = 0
+        for path in route.files():
+            with open(path, "r+b") as file:
+                for at in range(10240, os.path.getsize(path), 10240):
+                    file.seek(at)
+                    byte = file.read(1)
+                    file.seek(at)
+                    file.write(bytes([byte[0] ^ 1]))
+                    flips += 1
+        route.daemon = zb.Daemon(route.daemon.file, folder=route.daemon.folder)
+        numbers = take_rest(route.worker())
+        assert numbers == sorted(set(numbers))
+        corrupt = route.shown()["corrupt"]
+        assert len(numbers) + corrupt == 5000
+        assert 0 < corrupt <= 2 * flips
+        route.daemon.wait_log("event=store-damaged route=r")
+        zb.wait_until(lambda: route.files(".bad"), what="a file that is kept aside")
+        for path in route.files(".bad"):
+            assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+        print(f"# {flips} bytes flipped, {corrupt} of 5000 messages lost")
+
+
+def test_garbage_in_the_folder_does_no_harm():
+    with Streamer() as route:
+        route.put(0, 10)
+        route.wait_stored(10)
+        route.daemon.stop()
+        for name, data in (("00000009-0000000000000001-0123456789abcdef.mdb", os.urandom(100000)), ("notes.txt", b"mine"),
+                           ("0000000a-ffffffffffffffff-0123456789abcdef.mdb", b"")):
+            with open(os.path.join(route.folder, name), "wb") as file:
+                file.write(data)
+        route.daemon = zb.Daemon(route.daemon.file, folder=route.daemon.folder)
+        assert take(route.worker(), 10) == list(range(10))
+        assert os.path.exists(os.path.join(route.folder, "notes.txt"))
+
+
+# --- the disk -----------------------------------------------------------------------------------------------------------
+
+def on_small_disk():
+    """A folder on a file system of 8 MB, of which nothing stays."""
+    if os.geteuid() != 0:
+        raise zb.Skip("needs root")
+    folder = zb.folder()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=700", "tmpfs", folder], capture_output=True).returncode:
+        raise zb.Skip("cannot mount a tmpfs")
+    return folder
+
+
+def test_a_full_disk_makes_producers_wait_and_workers_go_on():
+    disk = on_small_disk()
+    try:
+        with Streamer("all", folder=os.path.join(disk, "store")) as route:
+            route.put(0, 100)
+            route.wait_stored(100)
+            with open(os.path.join(disk, "fill"), "wb") as file:
+                try:
+                    while True:
+                        file.write(b"x" * 65536)
+                        file.flush()
+                except OSError:
+                    pass
+            route.producer.sndtimeo = 1000
+            sent = 100
+            try:
+                while True:
+                    route.put(sent, sent + 1, 10000)
+                    sent += 1
+            except zmq.Again:
+                pass
+            route.daemon.wait_log("event=store-stopped route=r")
+            assert route.shown()["state"] == "no_disk"
+            worker = route.worker()
+            assert take(worker, 100) == list(range(100)), "what is there goes on to the workers"
+            os.unlink(os.path.join(disk, "fill"))
+            assert take(worker, sent - 100) == list(range(100, sent))
+            assert route.shown()["state"] == "ready"
+            route.daemon.stop()
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+# --- pause, reload, upgrade ---------------------------------------------------------------------------------------------
+
+def test_a_paused_route_gives_nothing_to_workers():
+    with Streamer() as route:
+        route.put(0, 100)
+        route.wait_stored(100)
+        assert route.daemon.ctl("pause", "r").returncode == 0
+        worker = route.worker()
+        assert not worker.poll(200)
+        assert route.daemon.ctl("resume", "r").returncode == 0
+        assert take(worker, 100) == list(range(100))
+
+
+def test_a_route_that_is_created_anew_goes_on_with_its_store():
+    with Streamer() as route:
+        route.put(0, 1000)
+        route.wait_stored(1000)
+        assert "re-created" in route.reload(route.settings("cpu = 0"))
+        route.put(1000, 1100)
+        assert take(route.worker(), 1100) == list(range(1100))
+
+
+def test_limits_change_while_it_runs():
+    with Streamer("all", "store_max = 1M") as route:
+        route.producer.sndtimeo = 1000
+        sent = 0
+        try:
+            while True:
+                route.put(sent, sent + 1, 10000)
+                sent += 1
+        except zmq.Again:
+            pass
+        route.reload(route.settings("store_max = 100M"))
+        route.producer.sndtimeo = 10000
+        route.put(sent, sent + 300, 10000)
+        assert take(route.worker(), sent + 300) == list(range(sent + 300))
+
+
+def test_an_upgrade_loses_nothing_and_keeps_the_connections():
+    with Streamer() as route:
+        worker = route.worker()
+        got, stop = [], threading.Event()
+
+        def receive():
+            while not stop.is_set() or worker.poll(1000 * zb.SLOW):
+                if worker.poll(50):
+                    got.append(number(worker.recv()))
+
+        thread = threading.Thread(target=receive)
+        thread.start()
+        sent = 0
+        for turn in range(3):
+            route.put(sent, sent + 3000)
+            sent += 3000
+            answer = route.daemon.ctl("upgrade", seconds=30)
+            assert answer.returncode == 0, answer.stderr
+        stop.set()
+        thread.join()
+        assert got == list(range(sent)), f"{len(got)} of {sent}"
+
+
+def test_disable_keeps_what_is_stored_and_enable_brings_it_back():
+    with Streamer() as route:
+        route.put(0, 100)
+        route.wait_stored(100)
+        assert route.daemon.ctl("disable", "r", seconds=30).returncode == 0
+        assert route.daemon.ctl("enable", "r").returncode == 0
+        assert take(route.worker(), 100) == list(range(100))
+
+
+# --- its folder and its keys --------------------------------------------------------------------------------------------
+
+def test_the_folder_is_ours_alone_and_made_if_it_is_missing():
+    with Streamer() as route:
+        route.put(0, 1)
+        route.wait_stored(1)
+        assert stat.S_IMODE(os.stat(route.folder).st_mode) == 0o700
+        for path in route.files():
+            assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+        route.daemon.stop()
+        os.chmod(route.folder, 0o755)
+        refused = zb.run("-c", route.daemon.file)
+        assert refused.returncode == 77 or refused.returncode == 69, refused.returncode
+        assert "open to others" in refused.stderr
+        os.chmod(route.folder, 0o700)
+
+
+def test_two_brokers_on_one_folder_are_refused():
+    with Streamer() as route:
+        other = zb.write(os.path.join(zb.folder(), "other.ini"),
+                         re.sub(r":\d+", ":*", zb.read(route.daemon.file)).replace("[zbroker]", "[zbroker]\ncontrol ="))
+        refused = zb.run("-c", other)
+        assert refused.returncode == 69, refused.stderr
+        assert route.folder in refused.stderr and "another process uses it" in refused.stderr
+
+
+def test_show_store_and_metrics_tell_what_is_there():
+    with Streamer() as route:
+        route.put(0, 100)
+        route.wait_stored(100)
+        shown = route.shown()
+        assert shown["store"] == "all" and shown["state"] == "ready" and shown["folder"] == route.folder
+        assert shown["bytes"] > 0 and shown["oldest_seconds"] >= 0 and shown["commit_p99_seconds"] > 0
+        table = route.daemon.ctl("show", "store").stdout
+        assert "OLDEST" in table and re.search(r"^r +ready +100 ", table, re.M)
+
+
+def test_what_a_store_cannot_be_is_said():
+    base = "[route r]\ntype = {}\nfrontend_bind = tcp://127.0.0.1:5570\nbackend_bind = tcp://127.0.0.1:5571\n{}\n"
+    for kind, more, words in (("queue", "store = all", "store: is for a streamer"),
+                              ("streamer", "store = all\nengine = zmq", "store: needs engine = wire"),
+                              ("streamer", "store_max = 2M", "store_max: does nothing without store"),
+                              ("streamer", "store = all\nstore_max = 1k", "store_max"),
+                              ("streamer", "store = most", "unknown value \"most\""),
+                              ("streamer", "store = all\nstore_dir = /tmp/x\n[route s]\ntype = streamer\nstore = all\n"
+                               "store_dir = /tmp/x\nfrontend_bind = tcp://127.0.0.1:5572\nbackend_bind = tcp://127.0.0.1:5573",
+                               "/tmp/x is the store of [route r]")):
+        tested = zb.run("-t", "-c", "-", stdin=base.format(kind, more))
+        assert tested.returncode == 1 or tested.returncode == 78, tested
+        assert words in tested.stderr + tested.stdout, tested
+
+
+if __name__ == "__main__":
+    zb.main()
