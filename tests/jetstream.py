@@ -265,9 +265,13 @@ def test_messages_wait_for_the_server_and_each_arrives_once():
     a.daemon.wait_log("event=nats-away")
     for i in range(1000):
         producer.send(b"%d" % i)
+    zb.wait_until(lambda: a.stored() == 1000)
+    assert "nats: not connected, 1000 waiting" in a.daemon.ctl("show", "store").stdout
+    assert "its stream is away" in a.daemon.ctl("status").stdout
     server.start()
     assert [int(worker.recv()) for _ in range(1000)] == list(range(1000))
     assert not worker.poll(100)
+    zb.wait_until(lambda: f"nats: connected to {server.url}, 0 waiting" in a.daemon.ctl("show", "store").stdout)
 
 
 def test_a_route_starts_without_a_server():

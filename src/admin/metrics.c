@@ -188,6 +188,14 @@ write_store_age(writer_t *writer)
 }
 
 static void
+write_engine_up(writer_t *writer)
+{
+    EACH_ROUTE(writer, route)
+        put_uint(writer, "", LABELS({ "route", route.conf->name }),
+                 !route_conf_is_shared(route.conf) || counter_get(&route.counters->store.server) > 0);
+}
+
+static void
 write_commits(writer_t *writer)
 {
     EACH_ROUTE(writer, route)
@@ -360,6 +368,7 @@ static const metric_t metrics[] = {
     { "zbroker_store_bytes", "gauge", "Bytes of the files of a route's store.", OF_ROUTE(store.bytes) },
     { "zbroker_store_oldest_seconds", "gauge", "For how long the oldest message of a store has been there; 0 without one.", write_store_age, 0, 0 },
     { "zbroker_store_commit_seconds", "histogram", "How long a commit of a store took.", write_commits, 0, 0 },
+    { "zbroker_store_engine_up", "gauge", "0: the stream of a route with store = nats is away, and messages wait; else 1.", write_engine_up, 0, 0 },
     { "zbroker_store_corrupt_total", "counter", "Messages of a store that were damaged, and skipped.", OF_ROUTE(store.corrupt) },
     { "zbroker_config_reloads_total", "counter", "Reloads of the configuration, by result.", write_reloads, 0, 0 },
     { "zbroker_config_last_reload_successful", "gauge", "1 if the last reload worked, 0 if the old configuration stayed.", write_reload_ok, 0, 0 },

@@ -397,6 +397,7 @@ became_ready(jetstream_t *self)
 {
     jetstream_lock(self);
     self->state.ready = true;
+    self->state.number = self->server;
     self->state.reason[0] = '\0';
     jetstream_unlock(self);
     self->was_ready = true;

@@ -89,6 +89,7 @@ typedef struct {
     bool ready;       // connected, and the stream is there
     bool failed;      // and will not be: REASON says why
     char server[256]; // to which it is connected, "" not
+    unsigned number;  // of that, from 1, in the configuration
     char reason[256]; // why it is not ready
     uint64_t waiting; // messages that are not acknowledged
 } jetstream_state_t;

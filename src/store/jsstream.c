@@ -25,7 +25,7 @@ enum {
 // Errors of the server that time does not mend.
 static const jsErrCode lasting[] = {
     JSNotEnabledErr, JSNotEnabledForAccountErr, JSStreamSubjectOverlapErr, JSStreamReplicasNotSupportedErr,
-    JSStreamMaxBytesRequiredErr, JSStreamMaxStreamBytesExceededErr, JSMaximumStreamsLimitErr, JSStreamInvalidConfig,
+    JSStreamMaxBytesRequiredErr, JSStreamMaxStreamBytesExceededErr, JSMaximumStreamsLimitErr, JSStreamInvalidConfig, JSStorageResourcesExceededErr,
 };
 
 static link_result_t

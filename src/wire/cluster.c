@@ -198,10 +198,11 @@ cluster_room(wire_t *wire)
 // --- how the stream is -------------------------------------------------------------------------
 
 static void
-look_for_failure(cluster_t *self)
+look_at_stream(cluster_t *self)
 {
     jetstream_state_t state;
     jetstream_state(self->jetstream, &state);
+    counter_set(&self->wire->counters->store.server, state.ready ? state.number : 0);
     if (!state.failed || *self->failure)
         return;
     snprintf(self->failure, sizeof self->failure, "%s", state.reason);
@@ -214,7 +215,7 @@ on_bell(watched_t *watched, uint32_t events)
     cluster_t *self = (cluster_t *)((char *)watched - offsetof(cluster_t, watched));
     (void)events;
     bell_hear(self->bell);
-    look_for_failure(self);
+    look_at_stream(self);
     outbox_hear(self->outbox);
     take(self);
 }
