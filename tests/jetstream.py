@@ -67,6 +67,18 @@ nats = {servers.url}
             return control.json("show store r")["stores"][0]["messages"]
 
 
+def rests_at(count):
+    """A number that does not grow any more: the same after a while."""
+    seen = []
+
+    def rests():
+        seen.append(count())
+        time.sleep(0.1)
+        return len(seen) > 5 and seen[-1] == seen[-6]
+    zb.wait_until(rests)
+    return seen[-1]
+
+
 def nodes(kind, servers, count=2, more=""):
     return [Node(kind, servers, more).ready() for _ in range(count)]
 
@@ -151,6 +163,22 @@ def test_a_node_whose_workers_are_full_leaves_the_messages_to_others():
     assert got >= 150, got
 
 
+def test_what_a_killed_node_had_fetched_goes_to_another():
+    a, b = nodes("streamer", natsserver.Server(), more="backend_sndhwm = 1")
+    large = [b"%d" % i + b"x" * 100000 for i in range(100)]
+    full = b.back(rcvhwm=1, rcvbuf=4096)
+    producer = a.front()
+    for message in large:
+        producer.send(message)
+    zb.wait_until(lambda: full.poll(0), what="its first message")
+    sent = rests_at(lambda: b.stats()["backend"]["messages_sent"])
+    b.daemon.kill()
+    worker, got = a.back(), set()
+    while len(got) < len(large) - sent:
+        got.add(worker.recv())
+    assert got <= set(large)
+
+
 def test_a_message_of_another_client_of_nats_goes_to_a_worker():
     server = natsserver.Server()
     node, = nodes("streamer", server, 1)
@@ -214,6 +242,20 @@ def publish_and_wait(node, messages):
         pub.send_multipart(message)
     zb.wait_until(lambda: node.stats()["frontend"]["messages_received"] == before + len(messages))
     return pub
+
+
+def test_a_node_misses_nothing_while_the_server_is_away():
+    server = natsserver.Server()
+    a, b = nodes("forwarder", server)
+    sub = hears(b, b"")
+    pub = publish_and_wait(a, [])
+    for _ in range(2):
+        server.kill()
+        a.daemon.wait_log("event=nats-away")
+        for i in range(100):
+            pub.send(b"%d" % i)
+        server.start()
+        assert [sub.recv() for _ in range(100)] == [b"%d" % i for i in range(100)]
 
 
 def test_a_node_that_starts_later_has_the_last_values():

@@ -226,7 +226,6 @@ jetstream_open(const jetstream_setup_t *setup)
     self->nats = libnats_load(&why);
     copy_conf(self, setup->conf);
     memcpy(self->node, setup->node, sizeof self->node);
-    self->last_sequence = setup->after;
     self->bell = dup(setup->bell);
     self->given_end = &self->given;
     self->arrived.end = &self->arrived.first;

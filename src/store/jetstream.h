@@ -24,9 +24,8 @@
 typedef struct jetstream jetstream_t;
 
 typedef struct {
-    const route_conf_t *conf;      // only until jetstream_open returns
-    char node[NODE_DIGITS + 1];     // what tells our messages from those of others, also after a restart
-    uint64_t after;                // a forwarder's: it has had what comes from the stream up to here; 0: nothing
+    const route_conf_t *conf;   // only until jetstream_open returns
+    char node[NODE_DIGITS + 1]; // what tells our messages from those of others, also after a restart
     int bell;
 } jetstream_setup_t;
 

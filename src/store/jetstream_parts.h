@@ -107,6 +107,7 @@ struct jetstream {
     int64_t pull_ends_ms;
     bool consumer_gone;
     uint64_t last_sequence; // of what came from a stream of topics
+    bool began;             // it is known where that began
     jetstream_state_t state;
 
     // The thread's own.

@@ -17,7 +17,7 @@
 
 enum {
     VALUES_KEPT = 1000, // of a topic, for nodes that are behind, where the last one is asked for
-    ACK_WAIT_S = 30,
+    ACK_WAIT_S = 10,
     ACK_PENDING = 20000, // of all nodes together
     INACTIVE_S = 300,    // a forwarder's consumer is forgotten
 };
@@ -175,22 +175,44 @@ begin_with_memory(const jetstream_t *self, const jsStreamState *state, jsConsume
     config->OptStartSeq = back_by(state, messages);
 }
 
-static void
-begin_at(const jetstream_t *self, const jsStreamState *state, jsConsumerConfig *config)
+static bool
+remembers(const jetstream_t *self)
 {
-    if (self->last_sequence > 0) {
-        config->DeliverPolicy = js_DeliverByStartSequence;
-        config->OptStartSeq = self->last_sequence + 1;
-    } else if (self->last_values)
-        config->DeliverPolicy = js_DeliverLastPerSubject;
-    else if (is_given(self->replay_messages) || is_given(self->replay_bytes) || is_given(self->replay_time_ms))
-        begin_with_memory(self, state, config);
-    else
-        config->DeliverPolicy = js_DeliverNew;
+    return is_given(self->replay_messages) || is_given(self->replay_bytes) || is_given(self->replay_time_ms);
+}
+
+// A stream that was made anew counts from the beginning.
+static uint64_t
+had_up_to(jetstream_t *self, const jsStreamState *state)
+{
+    jetstream_lock(self);
+    bool first_time = !self->began, anew = self->last_sequence > state->LastSeq;
+    if (anew)
+        self->last_sequence = 0;
+    else if (first_time && !self->last_values && !remembers(self))
+        self->last_sequence = state->LastSeq; // nobody here has asked for what came before
+    self->began = true;
+    uint64_t sequence = self->last_sequence;
+    jetstream_unlock(self);
+    return sequence;
 }
 
 static void
-describe_consumer(const jetstream_t *self, const char *subject, const jsStreamState *state, jsConsumerConfig *config)
+begin_at(jetstream_t *self, const jsStreamState *state, jsConsumerConfig *config)
+{
+    uint64_t had = had_up_to(self, state);
+    if (had == 0 && self->last_values)
+        config->DeliverPolicy = js_DeliverLastPerSubject;
+    else if (had == 0 && remembers(self))
+        begin_with_memory(self, state, config);
+    else {
+        config->DeliverPolicy = js_DeliverByStartSequence;
+        config->OptStartSeq = had + 1;
+    }
+}
+
+static void
+describe_consumer(jetstream_t *self, const char *subject, const jsStreamState *state, jsConsumerConfig *config)
 {
     self->nats->jsConsumerConfig_Init(config);
     config->FilterSubject = subject;
