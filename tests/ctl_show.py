@@ -208,6 +208,25 @@ def test_errors_say_why_the_last_reload_failed():
         assert "reload failed" not in site.in_pipe("errors") and "oops" in site.in_pipe("errors")
 
 
+def test_status_has_the_worst_first_and_sums_up_the_idle():
+    folder = zb.folder()
+    names = [f"idle{i}" for i in range(5)] + ["stuck"]
+    text = "".join(f"[route {name}]\ntype = streamer\nfrontend_bind = ipc://{folder}/{name}-in\nbackend_bind = ipc://{folder}/{name}-out\n" for name in names)
+    with zb.Daemon(text) as daemon, zmq.Context() as context:
+        push = context.socket(zmq.PUSH)
+        push.linger = 0
+        push.connect(f"ipc://{folder}/stuck-in")
+        push.send(b"nobody takes it")
+        said = zb.wait_until(lambda: (out := daemon.ctl("status").stdout) and "\nerror: " in out and out)
+        problems = re.findall(r"^((?:error|warning|info): .*)$", said, re.M)
+        assert problems[0].startswith("error: route stuck: blocked: "), said
+        assert problems[1:] == ["info: 5 routes: nothing is connected to the backend or the frontend"], said
+        status = json.loads(daemon.ctl("-j", "status").stdout)
+        assert [(each["route"], each["level"]) for each in status["problems"]] == [("stuck", "error")], status
+        assert status["routes"]["running"] == 6
+        push.close()
+
+
 def test_what_the_configuration_changes():
     with Site() as site:
         text = site.in_pipe("show", "config", "--changed")

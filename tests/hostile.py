@@ -298,6 +298,79 @@ def test_five_hundred_slow_handshakes():
         target.survived()
 
 
+def few_descriptors():
+    """A daemon of which 10 connections a side may be in their handshake, and the port of its frontend."""
+    port, out = zb.free_ports(2)
+    return zb.Daemon(f"""
+[route few]
+type = streamer
+engine = wire
+frontend_bind = tcp://127.0.0.1:{port}
+backend_bind = tcp://127.0.0.1:{out}
+handshake_ivl = 1m
+""", wrap=["prlimit", "--nofile=400"]), port
+
+
+def from_address(address, port, first=b""):
+    """Connect from there; all of 127.0.0.0/8 are ours."""
+    client = socket.create_connection(("127.0.0.1", port), timeout=10 * zb.SLOW, source_address=(address, 0))
+    Target.send(client, first)
+    return client
+
+
+def comes_in(client):
+    """Is the handshake that CLIENT has sent answered to its end?"""
+    got = b""
+    while b"READY" not in got:
+        try:
+            more = client.recv(4096)
+        except OSError:
+            more = b""
+        if not more:
+            return False
+        got += more
+    return True
+
+
+def test_strangers_make_room_for_each_other_where_most_come_from():
+    """The only one from its address is the oldest in its handshake, and stays: those of the crowd go."""
+    daemon, port = few_descriptors()
+    with daemon, zb.Control(daemon) as control:
+        front = lambda: control.route("few")["frontend"]
+        alone = from_address("127.0.0.1", port, GREETING)
+        zb.wait_until(lambda: front()["connections_accepted"] == 1)
+        crowd = [from_address("127.0.0.2", port) for _ in range(25)]
+        zb.wait_until(lambda: front()["connections_accepted"] == 26, 30)
+        assert front()["handshake_failures"]["limited"] == 16
+        alone.sendall(ready(b"PUSH"))
+        assert comes_in(alone)
+        for each in crowd + [alone]:
+            each.close()
+
+
+def test_an_address_whose_handshakes_fail_all_the_time_waits():
+    """Others come in meanwhile, and the next one of that address as soon as it is quiet."""
+    daemon, port = few_descriptors()
+    with daemon, zb.Control(daemon) as control:
+        front = lambda: control.route("few")["frontend"]
+
+        def fails():
+            strangers = [from_address("127.0.0.2", port, b"GET / HTTP/1.0\r\n\r\n") for _ in range(9)]
+            for stranger in strangers:
+                Target.is_cut(stranger, 10)
+                stranger.close()
+            return front()["handshake_failures"]["limited"] > 0
+
+        zb.wait_until(fails, 60)
+        assert front()["handshake_failures"]["greeting"] >= 200
+        for address in "127.0.0.1", "127.0.0.2":
+            def comes():
+                with from_address(address, port, GREETING + ready(b"PUSH")) as client:
+                    return comes_in(client)
+
+            zb.wait_until(comes)
+
+
 def test_a_thousand_clients_of_one_address():
     with Target() as target:
         clients = [target.join("jobs_in", b"PUSH") for _ in range(1000)]

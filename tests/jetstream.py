@@ -163,7 +163,7 @@ def test_a_node_whose_workers_are_full_leaves_the_messages_to_others():
     assert got >= 150, got
 
 
-def test_what_a_killed_node_had_fetched_goes_to_another():
+def test_what_a_killed_node_had_not_handed_over_goes_to_another():
     a, b = nodes("streamer", natsserver.Server(), more="backend_sndhwm = 1")
     large = [b"%d" % i + b"x" * 100000 for i in range(100)]
     full = b.back(rcvhwm=1, rcvbuf=4096)
@@ -171,7 +171,7 @@ def test_what_a_killed_node_had_fetched_goes_to_another():
     for message in large:
         producer.send(message)
     zb.wait_until(lambda: full.poll(0), what="its first message")
-    sent = rests_at(lambda: b.stats()["backend"]["messages_sent"])
+    sent = rests_at(lambda: b.stats()["backend"]["messages_sent"] + b.stats()["backend"]["queued_messages"])
     b.daemon.kill()
     worker, got = a.back(), set()
     while len(got) < len(large) - sent:
@@ -440,6 +440,101 @@ def test_nothing_is_lost_when_the_leader_of_a_cluster_is_killed_under_load():
     check_all(workers, load.stop())
 
 
+# --- acknowledged producers ---------------------------------------------------------------------------------------------------
+
+def acked_nodes(servers, count=2):
+    ports = zb.free_ports(count)
+    made = [Node("streamer", servers, f"ack_bind = tcp://127.0.0.1:{port}") for port in ports]
+    for node, port in zip(made, ports):
+        node.acks = port
+        node.ready()
+    return made
+
+
+def test_ok_comes_when_the_stream_has_the_message():
+    server = natsserver.Server("max_payload: 64K")
+    a, b = acked_nodes(server)
+    producer, worker = a.peer(zmq.REQ, a.acks), b.back()
+    for number in (b"1", b"1", b"2"):
+        producer.send_multipart([number, b"body", number])
+        assert producer.recv_multipart() == [number, b"ok"]
+    assert [worker.recv_multipart() for _ in range(2)] == [[b"body", b"1"], [b"body", b"2"]]
+    producer.send_multipart([b"3", b"x" * 65536])
+    assert producer.recv_multipart() == [b"3", b"refused"]
+    server.kill()
+    a.daemon.wait_log("event=nats-away")
+    producer.send_multipart([b"4", b"waits"])
+    zb.wait_until(lambda: a.stored() == 1)
+    assert not producer.poll(300)
+    server.start()
+    assert producer.recv_multipart() == [b"4", b"ok"]
+    assert worker.recv() == b"waits"
+    assert not worker.poll(100)
+
+
+class AckedLoad:
+    """A producer that sends each number again until it is ok, with so many at once."""
+
+    def __init__(self, node, window=50):
+        self.socket, self.window = node.peer(zmq.DEALER, node.acks), window
+        self.open, self.next, self.acked, self.stops = {}, 0, set(), False
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def send(self, number):
+        self.open[number] = time.monotonic()
+        self.socket.send_multipart([b"", b"%d" % number, b"%d" % number], flags=zmq.DONTWAIT)
+
+    def send_what_is_due(self):
+        for number, since in list(self.open.items()):
+            if time.monotonic() - since > 2:
+                self.send(number)
+        while len(self.open) < self.window and not self.stops:
+            self.send(self.next)
+            self.next += 1
+
+    def run(self):
+        while not self.stops or self.open:
+            try:
+                self.send_what_is_due()
+            except zmq.Again:
+                pass
+            if self.socket.poll(20):
+                number, word = self.socket.recv_multipart()[1:]
+                assert word == b"ok", word
+                self.acked.add(int(number))
+                self.open.pop(int(number), None)
+
+    def stop(self):
+        self.stops = True
+        self.thread.join()
+        return self.next
+
+
+@zb.limit(120 + 90 * KILLS)
+def test_nothing_that_was_acknowledged_is_lost_when_brokers_and_servers_are_killed():
+    cluster = natsserver.Cluster()
+    a, b = acked_nodes(cluster)
+    load, worker = AckedLoad(a), Worker(b)
+
+    def goes_on():
+        before = len(load.acked)
+        zb.wait_until(lambda: len(load.acked) > before + 200, 30, "acknowledgements")
+
+    for _ in range(KILLS):
+        goes_on()
+        a.daemon.kill()
+        a.restart()
+        goes_on()
+        leader = cluster.leader("zbroker_r")
+        leader.kill()
+        leader.start()
+    goes_on()
+    sent = load.stop()
+    assert load.acked == set(range(sent))
+    check_all([worker], sent)
+
+
 # --- what cannot be ----------------------------------------------------------------------------------------------------------
 
 STREAM = {"name": "zbroker_r", "subjects": ["zbroker.r"], "retention": "workqueue", "storage": "file", "num_replicas": 1}
@@ -549,6 +644,7 @@ MISTAKES = [
     ("nats = nats://127.0.0.1\nnats_stream = a.b", "nats_stream: a stream's name has letters, digits, '_' and '-'"),
     ("nats = nats://127.0.0.1\nnats_subject = a..b", "nats_subject: a subject has levels of letters, digits, '_' and '-'"),
     ("nats = nats://127.0.0.1\nnats_subject = a.>", "nats_subject: a subject has levels of letters, digits, '_' and '-'"),
+    ("nats = nats://127.0.0.1\nworker_ack_bind = ipc://@{}/w", "worker_ack_bind: is not there with store = nats"),
     ("nats = nats://127.0.0.1\nnats_replicas = 6", "nats_replicas: "),
 ]
 

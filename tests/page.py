@@ -216,9 +216,9 @@ def field(route, name, inside=None):
 
 
 # Every number of the page whose API value does not move by itself: path in the API -> value attribute.
-NUMBERS = """Object.fromEntries([...document.querySelectorAll('tr.route')].map(tr => [tr.dataset.route, Object.fromEntries(
+NUMBERS = """Object.fromEntries([...document.querySelectorAll('tr[data-route]')].map(tr => [tr.dataset.route, Object.fromEntries(
     [...tr.querySelectorAll('data')].map(n => [[n.dataset.in, n.dataset.field || n.dataset.total].filter(x => x).join('.'), n.getAttribute('value')]))]))"""
-DIGITS = """[...document.querySelectorAll('tr.route data[data-format=count]')].filter(n => n.textContent !== n.getAttribute('value')).map(n => n.outerHTML)"""
+DIGITS = """[...document.querySelectorAll('tr[data-route] data[data-format=count]')].filter(n => n.textContent !== n.getAttribute('value')).map(n => n.outerHTML)"""
 SCROLLS = "document.documentElement.scrollWidth > innerWidth"
 ROWS = "document.querySelectorAll('tr.route').length"
 
@@ -236,7 +236,7 @@ def shown_as_the_api_says(broker, browser):
     if set(page) != set(api):
         return f"routes {sorted(page)}, not {sorted(api)}"
     for name, numbers in page.items():
-        assert len(numbers) >= 10, numbers
+        assert len(numbers) >= 7, numbers
         for path, text in numbers.items():
             if abs(float(text) - api_number(api[name], path)) > 0.0006:
                 return f"{name} {path}: page {text}, API {api_number(api[name], path)}"
@@ -279,18 +279,15 @@ def test_every_number_is_the_one_of_the_api():
             socket.close()
 
 
-def test_the_same_page_without_javascript():
+def test_plain_numbers_without_javascript():
     with Broker() as broker, Browser() as browser:
         sockets = pump(broker, 12345)
         zb.wait_until(lambda: broker.route("jobs")["backend"]["messages_sent"] == 12345)
         agrees(broker, browser, reload=True)
         assert browser.see(field("jobs", "messages_received", "frontend") + ".textContent") == "12345"
-        assert browser.see(DIGITS) == []
         assert browser.see(field("quiet", "state") + ".textContent") == "running"
-        assert "nothing is connected to the backend" in browser.see("document.querySelector('tr[data-route=quiet] .problems').textContent")
-        assert browser.see("document.body.innerText").count("tcp://127.0.0.1:") == 2
-        assert "{{" not in browser.see("document.querySelector('body > header').outerHTML + document.querySelector('main').outerHTML")
-        assert not browser.see("getComputedStyle(document.querySelector('.tools')).display !== 'none'")
+        assert "nothing is connected to the backend or the frontend" in browser.see("document.querySelector('tr[data-route=quiet]').textContent")
+        assert browser.see("[...document.querySelectorAll('.needs-js')].filter(n => getComputedStyle(n).display !== 'none').length") == 0
         for width in (360, 1280):
             browser.size(width)
             assert not browser.see(SCROLLS), width
@@ -327,6 +324,9 @@ def test_it_says_in_words_what_is_wrong():
         push.send(b"nobody takes it")
         browser.wait_for(words.format("jobs") + ".includes('blocked')", 10)
         assert "nothing is connected to the backend" in browser.see(words.format("jobs"))
+        pill = "document.querySelector('tr[data-route=jobs] .pill')"
+        assert browser.see(pill + ".dataset.state") == "blocked" and browser.see(pill + ".innerText").strip().endswith("blocked")
+        assert browser.see(field("jobs", "state") + ".textContent") == "running"
         assert browser.see("document.querySelector('tr[data-route=jobs]').dataset.level") == "error"
         assert "needs action" in browser.see("document.getElementById('summary').textContent")
         push.close()
@@ -338,7 +338,7 @@ def test_every_width_and_colour_fits_and_is_quiet():
             for scheme in ("light", "dark"):
                 browser.open(broker.url + "#jobs", width=width, scheme=scheme)
                 browser.wait_for("document.querySelector('tr.detail .chart canvas')")
-                browser.wait_for("document.querySelectorAll('tr.detail table tbody tr').length > 15")
+                browser.wait_for("document.querySelectorAll('tr.detail table tbody tr').length > 10")
                 assert not browser.see(SCROLLS), width
                 # Nothing sticks out of the page on the right, but what scrolls in a box of its own.
                 assert browser.see("""[...document.querySelectorAll('main *')].filter(n => !n.closest('.scroll, .hidden, .u-wrap, template')
@@ -362,8 +362,12 @@ def test_a_hostile_name_stays_text():
             each["events"] = [{"time": "2026-01-01T00:00:00.000Z", "level": each["name"], "text": each["name"]}]
             each["clients"] = [{"id": 1, "route": each["name"], "side": "frontend", "peer": each["name"], "user": each["name"],
                                 "connected_at": "2026-01-01T00:00:00.000Z", "backlog_bytes": 0}]
+            each["topics"], each["subscriptions"] = [each["name"]], 1
+            each["slowest_client"] = dict(each["clients"][0], queued_bytes=1)
         status = dict(broker.api("status"), hostname=names[0], config_file=names[1], version=names[2])
-        browser.open(broker.url, answers={"/api/v1/routes": routes, "/api/v1/status": status})
+        status["last_reload"] = {"ok": False, "time": status["time"], "problems": names}
+        events = {"events": [{"time": status["time"], "level": name, "route": name, "text": name} for name in names]}
+        browser.open(broker.url, answers={"/api/v1/routes": routes, "/api/v1/status": status, "/api/v1/events": events})
         browser.wait_for(f"{ROWS} === {len(names)}")
         assert browser.see("[...document.querySelectorAll('tr.route .name')].map(n => n.textContent)") == names
         assert browser.see("[...document.querySelectorAll('tr.route')].map(n => n.dataset.route)") == names
@@ -371,20 +375,11 @@ def test_a_hostile_name_stays_text():
             browser.see(f"document.querySelectorAll('tr.route .who button')[{number - 1}].click()")
             browser.wait_for("document.querySelector('tr.detail .value')")
             assert browser.see("document.querySelector('tr.detail .value').textContent") == names[number - 1]
-            assert browser.see("document.querySelectorAll('main b, main script, main img').length") == 0
+            assert browser.see("document.querySelector('tr.detail .topics').textContent") == names[number - 1]
+            assert browser.see("document.querySelectorAll('main b:not(.slowest b), main script, main img').length") == 0
+        assert browser.see("[...document.querySelectorAll('#log .text')].map(n => n.textContent)") == names
+        assert browser.see("[...document.querySelectorAll('#refused li')].map(n => n.textContent)") == names
         assert browser.complaints() == []
-
-
-def test_a_hostile_file_name_stays_text_without_javascript():
-    name = "<b>x<img src=y>&amp;\"'.ini"
-    with Broker() as plain, Browser() as browser:
-        path = zb.write(os.path.join(plain.folder, name), zb.read(plain.file))
-        plain.kill()
-        with zb.Daemon(path, folder=plain.folder):
-            browser.open(plain.url, javascript=False)
-            assert browser.see("document.querySelector('[data-field=config_file]').textContent").endswith(name)
-            assert browser.see("document.querySelectorAll('body b, .sub img').length") == 0
-            assert browser.complaints() == []
 
 
 def test_keyboard_search_and_order():
@@ -437,6 +432,104 @@ def test_the_detail_shows_clients_sockets_and_options():
         assert browser.complaints() == []
         for socket in sockets:
             socket.close()
+
+
+def test_the_totals_are_the_sum_of_what_is_shown():
+    with Broker() as broker, Browser() as browser:
+        sockets = pump(broker, 300)
+        browser.open(broker.url)
+        received = "document.querySelector('tr.total [data-in=frontend][data-field=messages_received]').textContent"
+        browser.wait_for(f"{ROWS} === 2 && {received} === '300'")
+        total = "document.querySelector('tr.total').innerText"
+        assert browser.see(total).startswith("2 routes") and "2 running" in browser.see(total)
+        assert browser.see("document.querySelector('tr.total [data-in=backend][data-field=connections]').textContent") == "1"
+        browser.press("/")
+        browser.press("quiet")
+        browser.wait_for("document.querySelector('tr.total').hidden")
+        assert browser.complaints() == []
+        for socket in sockets:
+            socket.close()
+
+
+def test_problems_alone_and_one_line_a_route():
+    with Broker() as broker, Browser() as browser:
+        browser.open(broker.url)
+        browser.wait_for(f"{ROWS} === 2")
+        shown = "[...document.querySelectorAll('tr.route:not([hidden])')].map(n => n.dataset.route).join()"
+        assert browser.see("document.getElementById('bad-count').textContent") == "0"
+        browser.click("#bad")
+        assert browser.see(shown) == "" and "No route has a problem" in browser.see("document.getElementById('rows').textContent")
+        assert broker.ctl("pause", "quiet").returncode == 0
+        browser.wait_for(shown + " === 'quiet'")
+        browser.click("#bad")
+        heights = "Math.max(...[...document.querySelectorAll('tr.route')].map(n => n.getBoundingClientRect().height))"
+        before = browser.see(heights)
+        browser.click("#compact")
+        assert browser.see(heights) < 33 < before, before
+        browser.driver.refresh()  # it is remembered
+        browser.wait_for(f"{ROWS} === 2 && {heights} < 33")
+        assert browser.see("document.getElementById('compact').getAttribute('aria-pressed')") == "true"
+        assert browser.complaints() == []
+
+
+def test_many_routes_are_compact_from_the_start():
+    folder = zb.folder()
+    more = "".join(f"[route r{i}]\ntype = streamer\nfrontend_bind = ipc://{folder}/{i}a\nbackend_bind = ipc://{folder}/{i}b\n" for i in range(30))
+    with Broker(more) as broker, Browser() as browser:
+        browser.open(broker.url)
+        browser.wait_for(f"{ROWS} === 32 && document.getElementById('compact').getAttribute('aria-pressed') === 'true'")
+        assert not browser.see(SCROLLS)
+        assert browser.complaints() == []
+
+
+def test_a_failed_reload_says_why_until_one_works():
+    with Broker() as broker, Browser() as browser:
+        browser.open(broker.url)
+        browser.wait_for(f"{ROWS} === 2")
+        assert browser.see("document.getElementById('refused').hidden")
+        good = zb.read(broker.file)
+        zb.write(broker.file, good.replace("type = streamer", "type = steamer"))
+        assert broker.ctl("reload").returncode == 1
+        browser.wait_for("document.getElementById('refused').innerText.includes('unknown type \"steamer\"')")
+        browser.wait_for("document.getElementById('log').innerText.includes('reload refused: ')")
+        zb.write(broker.file, good)
+        assert broker.ctl("reload").returncode == 0
+        browser.wait_for("document.getElementById('refused').hidden")
+        assert browser.complaints() == []
+
+
+def test_the_slowest_client_and_the_topics_are_named():
+    ports = zb.free_ports(2)
+    more = f"[route prices]\ntype = forwarder\nfrontend_bind = tcp://127.0.0.1:{ports[0]}\nbackend_bind = tcp://127.0.0.1:{ports[1]}\n"
+    with Broker(more) as broker, Browser() as browser:
+        context = zmq.Context.instance()
+        sub, pub = context.socket(zmq.SUB), context.socket(zmq.PUB)
+        sub.linger = pub.linger = 0
+        sub.rcvhwm = 1
+        sub.connect(f"tcp://127.0.0.1:{ports[1]}")
+        for topic in (b"EUR", b"USD/JPY"):
+            sub.subscribe(topic)
+        pub.connect(f"tcp://127.0.0.1:{ports[0]}")
+        zb.wait_until(lambda: broker.route("prices")["subscriptions"] == 2)
+
+        def is_behind():
+            for _ in range(200):
+                pub.send(b"EUR/USD" + b"x" * 20000)
+            return broker.api("routes?route=prices")["routes"][0]["slowest_client"]
+
+        zb.wait_until(is_behind, 10)
+        for width in (1280, 390):
+            browser.open(broker.url + "#prices", width=width)
+            browser.wait_for("(document.querySelector('tr.detail .slowest') || {innerText: ''}).innerText.includes('zbrokerctl kick prices ')")
+            assert "behind" in browser.see("document.querySelector('tr.detail .slowest').innerText")
+            assert browser.see("[...document.querySelectorAll('tr.detail .topics li')].map(n => n.textContent).sort().join()") == "EUR,USD/JPY"
+            # What one came for is to be seen without scrolling, on a phone too.
+            assert browser.see("""(() => { const box = document.querySelector('section[aria-label=Clients] .scroll').getBoundingClientRect();
+                return [...document.querySelectorAll('section[aria-label=Clients] th')].slice(0, 3).map(n => n.textContent + (n.getBoundingClientRect().right <= box.right)).join() })()""") \
+                == "Peertrue,Backlogtrue,Queuedtrue", width
+            assert browser.complaints() == []
+        sub.close()
+        pub.close()
 
 
 def test_it_survives_a_restart_and_says_so():

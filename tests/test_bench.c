@@ -254,6 +254,9 @@ senseless_command_lines_are_refused(void)
     CHECK(PARSE(&options, "pubsub", "--direct", "--topics", "2", "-n", "3", "--split-topics") == -1);
     CHECK(PARSE(&options, "pair", "--direct", "-p", "2") == -1);
     CHECK(PARSE(&options, "pushpull", "--direct", "--transport", "pigeon") == -1);
+    CHECK(PARSE(&options, "reqrep", "--ack", "--zbroker", "x") == -1);
+    CHECK(PARSE(&options, "pushpull", "--ack", "--direct") == -1);
+    CHECK(PARSE(&options, "pushpull", "--ack", "--zbroker", "x", "-o", "0") == -1);
     CHECK(PARSE(&options, "--serve", "tea", "--from", "tcp://a:1") == -1);
     CHECK(PARSE(&options, "--serve", "proxy", "--to", "tcp://a:1", "--from", "tcp://a:2") == -1);
 }
@@ -263,23 +266,27 @@ static const char dump[] = "[zbroker]\ncontrol = /run/x.sock\n"
                            "frontend_bind = ipc:///run/a\nbackend_connect = tcp://far:1\nsndhwm = 5\n"
                            "[route jobs2]\ntype = queue\nfrontend_bind = tcp://[::]:1\nbackend_bind = tcp://0.0.0.0:2\n"
                            "[route free]\ntype = pair\nfrontend_bind = tcp://127.0.0.1:*\nbackend_bind = tcp://127.0.0.1:3\n"
-                           "[route half]\nfrontend_bind = tcp://127.0.0.1:4\n";
+                           "[route half]\nfrontend_bind = tcp://127.0.0.1:4\n"
+                           "[route kept]\nfrontend_bind = tcp://127.0.0.1:5\nack_bind = tcp://127.0.0.1:6\nworker_ack_bind = tcp://127.0.0.1:7\n";
 
 static void
 endpoints_of_a_route_are_made_reachable(void)
 {
     static through_t through;
     char error[256];
-    CHECK(through_parse(&through, dump, "jobs", error) == 0);
+    CHECK(through_parse(&through, dump, "jobs", false, error) == 0);
     CHECK_TEXT(through.type, "streamer");
     CHECK_TEXT(through.control, "/run/x.sock");
     CHECK(through.tos == 2 && through.froms == 1);
     CHECK_TEXT(through.to[0], "tcp://127.0.0.1:5555");
     CHECK_TEXT(through.to[1], "ipc:///run/a");
     CHECK_TEXT(through.from[0], "@tcp://far:1");
-    CHECK(through_parse(&through, dump, "jobs2", error) == 0);
+    CHECK(through_parse(&through, dump, "jobs2", false, error) == 0);
     CHECK_TEXT(through.to[0], "tcp://[::1]:1");
     CHECK_TEXT(through.from[0], "tcp://127.0.0.1:2");
+    CHECK(through_parse(&through, dump, "kept", true, error) == 0 && through.tos == 1 && through.froms == 1);
+    CHECK_TEXT(through.to[0], "tcp://127.0.0.1:6");
+    CHECK_TEXT(through.from[0], "tcp://127.0.0.1:7");
 }
 
 static void
@@ -287,11 +294,13 @@ routes_that_cannot_be_reached_say_why(void)
 {
     static through_t through;
     char error[256];
-    CHECK(through_parse(&through, dump, "job", error) == -1);
+    CHECK(through_parse(&through, dump, "job", false, error) == -1);
     CHECK_TEXT(error, "there is no route job");
-    CHECK(through_parse(&through, dump, "free", error) == -1 && strstr(error, "free port"));
-    CHECK(through_parse(&through, dump, "half", error) == -1);
+    CHECK(through_parse(&through, dump, "free", false, error) == -1 && strstr(error, "free port"));
+    CHECK(through_parse(&through, dump, "half", false, error) == -1);
     CHECK_TEXT(error, "route half has no backend endpoint");
+    CHECK(through_parse(&through, dump, "half", true, error) == -1);
+    CHECK_TEXT(error, "route half has no acknowledged frontend endpoint");
 }
 
 static void

@@ -363,15 +363,169 @@ def test_systemd_hears_of_a_reload():
     manager.socket.close()
 
 
-def test_a_route_that_remembers_drains():
-    ports = zb.free_ports(2)
-    with House("[zbroker]\ndrain_timeout = 5s\n" + route("f", "forwarder", *ports, "last_value = 100")) as house:
-        push, pull = house.peer(zmq.PUB, ports[0], reconnect_ivl=20), house.peer(zmq.SUB, ports[1], reconnect_ivl=20)
-        pull.subscribe(b"")
-        for n in range(2):
-            zb.wait_until(lambda: [push.send(b"%d" % n), pull.poll(100) and pull.recv() == b"%d" % n][1])
-            house.upgrade()
-            zb.wait_until(lambda: house.connections() == 2)
+# --- what is remembered -------------------------------------------------------------------------------------------------
+
+class Remembering(House):
+    """With one forwarder, its publisher, and its file, of which one key can be exchanged."""
+
+    def __init__(self, *keys):
+        self.ports = zb.free_ports(2)
+        super().__init__(self.text(*keys))
+        self.pub = self.peer(zmq.XPUB, self.ports[0], sndhwm=0)
+
+    def text(self, *keys):
+        return route("f", "forwarder", *self.ports, "\n".join(("frontend_rcvhwm = 0", "backend_sndhwm = 0") + keys))
+
+    def ways(self, *keys):
+        """How its peers and what it remembers go over: to another program, and to a route that is made again with KEYS."""
+        def again():
+            again.number += 1
+            zb.write(self.daemon.file, self.text(*keys, f"frontend_backlog = {again.number}"))
+            answer = self.control.ask("reload")
+            assert "re-created" in answer, answer
+        again.number = 2000
+        return self.upgrade, again
+
+    def publish(self, *messages):
+        before = self.control.route("f")["frontend"]["messages_received"]
+        for message in messages:
+            self.pub.send_multipart(message)
+        zb.wait_until(lambda: self.control.route("f")["frontend"]["messages_received"] == before + len(messages))
+
+    def sub(self, *topics, kind=zmq.SUB, name=None, **options):
+        made = self.context.socket(kind)
+        made.rcvhwm, made.rcvtimeo, made.linger = 0, WAIT, 0
+        if name:
+            made.setsockopt_string(zmq.METADATA, "X-Durable:" + name)
+        self.watched.append(made.get_monitor_socket(zmq.EVENT_DISCONNECTED))
+        for topic in topics:
+            made.subscribe(topic) if kind == zmq.SUB else made.send(b"\1" + topic)
+        made.connect(f"tcp://127.0.0.1:{self.ports[1]}")
+        return made
+
+    def clients(self, state):
+        return [each for each in self.control.json("show clients f")["clients"] if each["side"] == "backend" and each["state"] == state]
+
+    def leave(self, sub):
+        self.watched.pop()
+        sub.close()
+        zb.wait_until(lambda: not self.clients("connected"))
+
+
+def take(sub, count):
+    return [sub.recv_multipart() for _ in range(count)]
+
+
+def test_what_a_forwarder_remembers_goes_over():
+    messages = [[b"topic %d" % (i % 7), b"%d" % i, b"", b"x" * (40000 if i % 10 == 0 else i)] for i in range(100)]
+    for key, kept in (("last_value = 8", messages[-7:]), ("replay_messages = 50", messages[-50:]), ("replay_bytes = 1M\nreplay_time = 1h", messages)):
+        with Remembering(key) as house:
+            assert house.pub.recv() == b"\1"
+            live = house.sub(b"")
+            zb.wait_until(lambda: house.control.route("f")["subscriptions"] == 1)
+            house.publish(*messages)
+            assert take(live, 100) == messages
+            for i, hand_over in enumerate(house.ways(key) * 2):
+                hand_over()
+                assert sorted(each["topic"] for each in house.control.json("show values f")["values"]) == sorted(m[0].decode() for m in kept)
+                late = house.sub(b"topic ")
+                assert sorted(take(late, len(kept))) == sorted(kept)
+                now = [b"topic live", b"%d" % i]
+                house.publish(now)
+                assert late.recv_multipart() == live.recv_multipart() == now  # neither a gap nor twice
+                kept = [m for m in kept if m[0] != now[0] or "replay" in key] + [now]
+                kept = kept[-50:] if "messages" in key else kept
+                house.watched.pop()
+                late.close()
+            assert house.disconnects() == 0 and not house.pub.poll(0)  # nobody was told anything again
+
+
+def test_a_subscriber_that_is_still_catching_up_goes_over():
+    with Remembering("last_value = 5000\nbackend_sndbuf = 4096") as house:
+        messages = [[b"%04d" % i, b"x" * 3000] for i in range(3000)]
+        house.publish(*messages)
+        raw = zmtp.Raw(house.ports[1], b"SUB")
+        raw.send(zmtp.frame(b"\1"))
+        zb.wait_until(lambda: house.clients("connected")[0]["queued"])
+        for hand_over in house.ways("last_value = 5000\nbackend_sndbuf = 4096"):
+            hand_over()
+            assert house.clients("connected")[0]["queued"] > 1000
+        house.publish([b"live", b""])
+        got = b"".join(zmtp.frame(a, True) + zmtp.frame(b) for a, b in messages + [[b"live", b""]])
+        raw.wait(got[-8:], 1)
+        assert got in raw.got
+        raw.socket.close()
+
+
+def test_durable_subscribers_go_over_with_what_is_kept_for_them():
+    with Remembering("durable = yes") as house:
+        here, sub = house.sub(b"b", kind=zmq.XSUB, name="bob"), house.sub(b"a", kind=zmq.XSUB, name="alice")
+        assert {house.pub.recv(), house.pub.recv()} == {b"\1a", b"\1b"}
+        for i, hand_over in enumerate(house.ways("durable = yes") * 2):
+            house.watched.pop()
+            sub.close()
+            zb.wait_until(lambda: len(house.clients("away")) == 1)
+            before = house.clients("away")
+            house.publish([b"a1", b"%d" % i], [b"b1"])
+            hand_over()
+            house.publish([b"a2", b"x" * 50000], [b"b2"])
+            hand_over()
+            after = house.clients("away")
+            assert [(each["id"], each["peer"], each["connected_at"], each["subscriptions"]) for each in after] == \
+                [(each["id"], each["peer"], each["connected_at"], 1) for each in before] and after[0]["queued"] == 2
+            sub = house.sub(kind=zmq.XSUB, name="alice")  # which does not subscribe again
+            assert take(sub, 2) == [[b"a1", b"%d" % i], [b"a2", b"x" * 50000]] and take(here, 2) == [[b"b1"], [b"b2"]]
+            hand_over()  # it is here, under its name
+            second = house.sub(kind=zmq.XSUB, name="alice")
+            zb.wait_until(lambda: house.control.route("f")["backend"]["handshake_failures"]["duplicate_id"] == i + 1)
+            house.watched.pop()
+            second.close()
+            house.publish([b"a3"])
+            assert sub.recv_multipart() == [b"a3"]
+        assert house.disconnects() == 0 and not house.pub.poll(0)
+        assert sum(house.control.route("f")["dropped"].values()) == 0
+
+
+def test_a_durable_queue_obeys_the_limits_that_are_new():
+    with Remembering("durable = yes") as house:
+        sub = house.sub(b"a", kind=zmq.XSUB, name="alice")
+        assert house.pub.recv() == b"\1a"
+        house.leave(sub)
+        house.publish(*[[b"a%d" % i] for i in range(10)])
+        house.ways("durable = yes", "durable_messages = 4")[1]()
+        zb.wait_until(lambda: house.control.route("f")["dropped"]["expired"] == 6)
+        assert take(house.sub(kind=zmq.XSUB, name="alice"), 4) == [[b"a%d" % i] for i in range(6, 10)]
+        house.ways()[1]()  # not durable any more
+        assert house.control.route("f")["dropped"]["shutdown"] == 0
+
+
+def test_keys_of_what_is_remembered_change_without_forgetting():
+    with Remembering("last_value = 10") as house:
+        assert house.pub.recv() == b"\1"
+        house.publish(*[[b"%d" % i, b"x"] for i in range(10)])
+        for keys, topics in (("last_value = 5", range(5, 10)), ("replay_messages = 4", range(6, 10)), ("replay_messages = 100\nreplay_bytes = 6", range(7, 10)),
+                             ("last_value = 100", range(7, 10))):
+            zb.write(house.daemon.file, house.text(keys))
+            assert "re-created" in house.control.ask("reload")
+            assert [each["topic"] for each in house.control.json("show values f")["values"]] == ["%d" % i for i in topics], keys
+        assert house.disconnects() == 0
+
+
+def test_a_forwarder_begins_and_ends_to_remember_without_losing_a_peer():
+    """Its publishers send everything while it remembers, else what is asked for."""
+    with Remembering() as house:
+        sub = house.sub(b"a")
+        assert house.pub.recv() == b"\1a"
+        house.ways("last_value = 10")[1]()
+        assert house.pub.recv() == b"\1"
+        house.publish([b"a1"], [b"b1"])
+        assert sub.recv() == b"a1"
+        other = house.sub(b"b")
+        assert other.recv() == b"b1"
+        house.ways()[1]()
+        assert [house.pub.recv(), house.pub.recv()] == [b"\1b", b"\0"] and not house.pub.poll(100)  # "a" it knew
+        house.publish([b"a2"])
+        assert sub.recv() == b"a2" and house.disconnects() == 0
 
 
 # --- a state that nobody knows ----------------------------------------------------------------------------------------

@@ -74,6 +74,7 @@ RESOURCES = {
     "/metrics": "text/plain; version=0.0.4; charset=utf-8",
     "/api/v1/status": "application/json; charset=utf-8",
     "/api/v1/routes": "application/json; charset=utf-8",
+    "/api/v1/events": "application/json; charset=utf-8",
     "/healthz": "text/plain; charset=utf-8",
     "/readyz": "text/plain; charset=utf-8",
 }
@@ -92,7 +93,7 @@ def test_resources_and_their_headers():
             assert not FORBIDDEN & set(headers), headers
             head_status, head, nothing = site.ask(path, "HEAD")
             assert head_status == 200 and nothing == b"" and head["content-type"] == kind
-            if path not in ("/", "/metrics", "/api/v1/status", "/api/v1/routes"):  # those grow while we ask
+            if path not in ("/", "/metrics", "/api/v1/status", "/api/v1/routes", "/api/v1/events"):  # those grow while we ask
                 assert head["content-length"] == str(len(body))
         for path in ("/nix", "/api/v1/", "/api/v1/routes/", "/metrics/x", "/../etc/passwd", "//", "/index.html"):
             assert site.ask(path)[0] in (400, 404), path
@@ -176,7 +177,8 @@ def test_status_and_routes_have_the_documented_fields():
         status = site.json("/api/v1/status")
         assert list(status) == ["name", "version", "libzmq", "czmq", "hostname", "pid", "time", "started", "uptime_seconds", "config_file",
                                 "last_reload", "reloads", "stopping", "full", "cpu_seconds", "rss_bytes", "message_bytes", "max_memory", "open_fds", "max_fds",
-                                "endpoints_down"]
+                                "routes", "problems", "endpoints_down"]
+        assert status["routes"] == {"running": 1, "paused": 0, "draining": 0, "disabled": 0, "failed": 0} and status["problems"] == []
         assert status["pid"] == site.daemon.pid and abs(status["open_fds"] - zb.fds(site.daemon.pid)) <= 2
         assert abs(status["rss_bytes"] - zb.rss(site.daemon.pid)) < 4 << 20
         (route,) = site.json("/api/v1/routes")["routes"]
@@ -185,7 +187,9 @@ def test_status_and_routes_have_the_documented_fields():
             assert name in route, name
         assert "options" not in route
         (detail,) = site.json("/api/v1/routes?route=jobs")["routes"]
-        assert {"options", "clients", "events"} <= set(detail)
+        assert {"options", "clients", "slowest_client", "topics", "events"} <= set(detail)
+        (started,) = [event for event in site.json("/api/v1/events")["events"] if event["text"].startswith("route jobs: started")]
+        assert started["level"] == "notice" and started["route"] == "jobs"
         assert any(event["text"].startswith("route jobs: started") for event in detail["events"]) or detail["events"] == []
         assert {"key": "frontend_sndhwm", "value": "1000", "default": True} in detail["options"]
         assert site.json("/api/v1/routes?route=nix")["routes"] == []
@@ -230,7 +234,7 @@ backend_plain_username = joe
 backend_plain_password_file = {secret}
 """
     with Site(routes=routes) as site:
-        for path in ("/", "/api/v1/routes", "/api/v1/routes?route=far", "/metrics", "/api/v1/status"):
+        for path in ("/", "/api/v1/routes", "/api/v1/routes?route=far", "/metrics", "/api/v1/status", "/api/v1/events"):
             assert b"hunter2" not in site.ask(path)[2], path
         assert "hunter2" not in site.daemon.ctl("show", "config").stdout
 

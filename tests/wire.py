@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: MPL-2.0
 """What engine wire makes of its configuration: limits, live changes, options of the sockets."""
 
+import ctypes
+import ctypes.util
 import re
+import select
 import signal
+import socket
 import sys
 import time
 
 import zmq
+from zmq.utils import z85
 import zb
 import zmtp
 
@@ -474,6 +479,43 @@ def test_a_flood_of_subscriptions_keeps_nobody_waiting():
         heard = [pub.recv()[1:] for _ in range(count + 1)]
         assert sorted(heard)[:count] == [b"%04x" % number for number in range(count)]
         assert heard.index(b"polite") <= 3000, heard.index(b"polite")
+
+
+def curve_hello(server_key):
+    """A client's first command, which the server answers with WELCOME."""
+    sodium = ctypes.CDLL(ctypes.util.find_library("sodium"))
+    public, secret = (z85.decode(key) for key in zmq.curve_keypair())
+    nonce, box = (1).to_bytes(8, "big"), ctypes.create_string_buffer(80)
+    assert sodium.crypto_box_easy(box, bytes(64), ctypes.c_ulonglong(64), b"CurveZMQHELLO---" + nonce, z85.decode(server_key), secret) == 0
+    return zmtp.command(b"HELLO", b"\x01\x00" + bytes(72) + public + nonce + box.raw)
+
+
+def test_handshakes_that_cost_much_come_after_messages():
+    """All are there when the route wakes up, the message last: those of CURVE follow it, a few a round."""
+    folder, ingress = zb.folder(), zb.free_port()
+    assert zb.run("cert", "server", "-d", folder, name="zbroker-keygen").returncode == 0
+    greeting = zmtp.SIGNATURE + b"\x03\x00" + b"CURVE".ljust(20, b"\0") + bytes(32)
+    hello = curve_hello(re.search(r'public-key = "(.*)"', zb.read(f"{folder}/server")).group(1))
+    with Route("forwarder", f"frontend_security = curve\nfrontend_server_cert = {folder}/server\nfrontend_client_certs = any\n"
+                            f"ingress_bind = tcp://127.0.0.1:{ingress}") as route, select.epoll() as order:
+        strangers = [socket.create_connection(("127.0.0.1", route.frontend), timeout=10 * zb.SLOW) for _ in range(100)]
+        for stranger in strangers:
+            stranger.sendall(greeting)
+            with stranger.makefile("rb") as theirs:
+                assert len(theirs.read(64)) == 64
+        push, sub = zmtp.Raw(ingress), zmtp.Raw(route.backend, b"SUB")
+        sub.send(zmtp.frame(b"\1"))
+        zb.wait_until(lambda: [each["subscriptions"] for each in route.clients("backend")] == [1])
+        for each in strangers + [sub.socket]:
+            order.register(each, select.EPOLLIN)
+        with zb.Frozen(route.daemon.pid, "zb:r"):
+            for stranger in strangers:
+                stranger.sendall(hello)
+            push.send(zmtp.frame(b"message"))
+        for each in strangers + [sub.socket]:  # without asking ORDER, which keeps them as they came
+            select.select([each], [], [])
+        came = [fd for fd, _ in order.poll(0)]
+        assert len(came) == 101 and came.index(sub.socket.fileno()) == 0, came
 
 
 def test_matching_can_be_inverted():

@@ -36,6 +36,7 @@ figure(const client_t *client, size_t i)
 
 typedef struct {
     json_t *json;
+    const char *key; // of the object, NULL in an array
     size_t count, max;
 } writing_t;
 
@@ -66,7 +67,7 @@ write_one(const client_t *client, void *arg)
     if (self->max && self->count++ >= self->max)
         return;
     clock_rfc3339(client->since_wall_ns, since);
-    json_object(self->json, NULL);
+    json_object(self->json, self->key);
     json_uint(self->json, "id", client->id);
     json_string(self->json, "route", client->route);
     json_string(self->json, "side", side_name(client->side));
@@ -91,6 +92,51 @@ clients_write(json_t *json, broker_t *broker, const char *route, size_t max)
     json_array(json, "clients");
     broker_clients(broker, route, write_one, &writing);
     json_array_end(json);
+}
+
+typedef struct {
+    json_t *json;
+    uint64_t id;
+    int64_t behind;
+} slowest_t;
+
+static int64_t
+bytes_behind(const client_t *client)
+{
+    return (client->backlog_bytes > 0 ? client->backlog_bytes : 0) + (client->queued_bytes > 0 ? client->queued_bytes : 0);
+}
+
+static void
+find_slowest(const client_t *client, void *arg)
+{
+    slowest_t *self = arg;
+    int64_t behind = bytes_behind(client);
+    if (behind <= self->behind)
+        return;
+    self->behind = behind;
+    self->id = client->id;
+}
+
+static void
+write_slowest(const client_t *client, void *arg)
+{
+    slowest_t *self = arg;
+    if (client->id != self->id)
+        return;
+    write_one(client, &(writing_t){ .json = self->json, .key = "slowest_client" });
+    self->id = 0;
+}
+
+void
+clients_write_slowest(json_t *json, broker_t *broker, const char *route)
+{
+    slowest_t slowest = { .json = json };
+    broker_clients(broker, route, find_slowest, &slowest);
+    bool found = slowest.behind > 0;
+    if (found)
+        broker_clients(broker, route, write_slowest, &slowest);
+    if (!found || slowest.id)
+        json_null(json, "slowest_client");
 }
 
 // --- a table -----------------------------------------------------------------------

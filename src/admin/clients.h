@@ -11,6 +11,10 @@
 
 // "clients": an array, the oldest first, at most MAX of them (0: all). ROUTE NULL: of every route.
 void clients_write(json_t *json, broker_t *broker, const char *route, size_t max);
+
+// "slowest_client": the one that is the most bytes behind, or null where none is. ROUTE is a name.
+void clients_write_slowest(json_t *json, broker_t *broker, const char *route);
+
 void clients_print(text_t *out, broker_t *broker, const char *route);
 
 #endif

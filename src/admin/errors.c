@@ -15,18 +15,7 @@ static void
 write_errors(request_t *request, const event_t *events, size_t count)
 {
     json_t json = answer_json(request);
-    char time[32];
-    json_array(&json, "errors");
-    for (size_t i = 0; i < count; i++) {
-        clock_rfc3339(events[i].wall_ns, time);
-        json_object(&json, NULL);
-        json_string(&json, "time", time);
-        json_string(&json, "level", log_level_name(events[i].level));
-        json_string(&json, "route", *events[i].route ? events[i].route : NULL);
-        json_string(&json, "text", events[i].text);
-        json_object_end(&json);
-    }
-    json_array_end(&json);
+    events_write(&json, "errors", events, count);
     answer_json_end(request, &json);
 }
 

@@ -80,3 +80,20 @@ events_of_level(log_level_t level, event_t *at, size_t room)
 {
     return pick(NULL, level, at, room);
 }
+
+void
+events_write(json_t *json, const char *key, const event_t *events, size_t count)
+{
+    char time[32];
+    json_array(json, key);
+    for (size_t i = 0; i < count; i++) {
+        clock_rfc3339(events[i].wall_ns, time);
+        json_object(json, NULL);
+        json_string(json, "time", time);
+        json_string(json, "level", log_level_name(events[i].level));
+        json_string(json, "route", *events[i].route ? events[i].route : NULL);
+        json_string(json, "text", events[i].text);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}

@@ -6,6 +6,7 @@
 #ifndef ZB_EVENTS_H
 #define ZB_EVENTS_H
 
+#include "base/json.h"
 #include "base/log.h"
 #include "conf/conf.h"
 
@@ -27,5 +28,8 @@ size_t events_of(const char *route, event_t *at, size_t room);
 
 // Likewise, those of LEVEL or worse.
 size_t events_of_level(log_level_t level, event_t *at, size_t room);
+
+// An array under KEY.
+void events_write(json_t *json, const char *key, const event_t *events, size_t count);
 
 #endif

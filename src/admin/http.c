@@ -171,6 +171,16 @@ serve_routes(exchange_t *exchange)
 }
 
 static void
+serve_events(exchange_t *exchange)
+{
+    json_t json = json_on(&exchange->answer->body);
+    json_object(&json, NULL);
+    stats_events(&json, NULL);
+    json_object_end(&json);
+    text_char(&exchange->answer->body, '\n');
+}
+
+static void
 serve_health(exchange_t *exchange)
 {
     exchange->answer->content_type = TEXT_TYPE;
@@ -204,6 +214,7 @@ static const struct {
     { "/metrics", serve_metrics },
     { "/api/v1/status", serve_status },
     { "/api/v1/routes", serve_routes },
+    { "/api/v1/events", serve_events },
     { "/healthz", serve_health },
     { "/readyz", serve_ready },
 };

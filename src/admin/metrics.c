@@ -79,7 +79,7 @@ put_real(const writer_t *writer, const label_t *labels, size_t count, double val
     for (size_t route##_i = 0; broker_at((writer)->broker, route##_i, &route); route##_i++)
 
 #define SIDE(side) (1u << (side))
-#define TRAFFIC (SIDE(SIDE_FRONTEND) | SIDE(SIDE_BACKEND) | SIDE(SIDE_INGRESS) | SIDE(SIDE_CAPTURE))
+#define TRAFFIC ((1u << SIDES) - 1)
 
 static const counter_t *
 counter_in(const void *base, size_t offset)
@@ -143,6 +143,48 @@ write_dropped(writer_t *writer)
     for (int reason = 0; reason < DROP_REASONS; reason++)
         put_uint(writer, "", LABELS({ "route", route.conf->name }, { "reason", drop_reason_name((drop_reason_t)reason) }),
                  counter_get(&route.counters->dropped[reason]));
+}
+
+// By result, for routes that may have SIDE.
+static void
+write_results(writer_t *writer, side_t side, int count, const char *(*name)(int result))
+{
+    EACH_ROUTE(writer, route)
+    for (int result = 0; result < count && pattern_may_have(route.conf->pattern, side); result++)
+        put_uint(writer, "", LABELS({ "route", route.conf->name }, { "result", name(result) }),
+                 counter_get(counter_in(route.counters, writer->metric->offset) + result));
+}
+
+static const char *
+ack_name(int result)
+{
+    return ack_result_name((ack_result_t)result);
+}
+
+static const char *
+job_name(int result)
+{
+    return job_result_name((job_result_t)result);
+}
+
+static void
+write_acks(writer_t *writer)
+{
+    write_results(writer, SIDE_ACK, ACK_RESULTS, ack_name);
+}
+
+static void
+write_jobs(writer_t *writer)
+{
+    write_results(writer, SIDE_WORKER_ACK, JOB_RESULTS, job_name);
+}
+
+static void
+write_outstanding(writer_t *writer)
+{
+    EACH_ROUTE(writer, route)
+    if (pattern_may_have(route.conf->pattern, SIDE_WORKER_ACK))
+        put_uint(writer, "", LABELS({ "route", route.conf->name }), counter_get(&route.counters->outstanding));
 }
 
 static void
@@ -370,6 +412,9 @@ static const metric_t metrics[] = {
     { "zbroker_store_commit_seconds", "histogram", "How long a commit of a store took.", write_commits, 0, 0 },
     { "zbroker_store_engine_up", "gauge", "0: the stream of a route with store = nats is away, and messages wait; else 1.", write_engine_up, 0, 0 },
     { "zbroker_store_corrupt_total", "counter", "Messages of a store that were damaged, and skipped.", OF_ROUTE(store.corrupt) },
+    { "zbroker_acks_total", "counter", "Requests of acknowledged producers, by answer.", write_acks, offsetof(counters_t, acks), 0 },
+    { "zbroker_jobs_total", "counter", "Messages for acknowledged workers, by what became of them.", write_jobs, offsetof(counters_t, jobs), 0 },
+    { "zbroker_jobs_outstanding", "gauge", "Messages that acknowledged workers have and are not done with now.", write_outstanding, 0, 0 },
     { "zbroker_config_reloads_total", "counter", "Reloads of the configuration, by result.", write_reloads, 0, 0 },
     { "zbroker_config_last_reload_successful", "gauge", "1 if the last reload worked, 0 if the old configuration stayed.", write_reload_ok, 0, 0 },
     { "zbroker_config_last_reload_success_timestamp_seconds", "gauge", "When the configuration that runs was loaded, since the epoch.", write_reload_time, 0, 0 },

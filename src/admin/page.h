@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 // page.h - the status page: the files of src/admin/page/, compiled in by
-// embed.sh, and index.html filled in for readers without JavaScript.
+// embed.sh. What they show they ask from the JSON of the API; for readers without
+// JavaScript index.html gets one plain table.
 //
 // index.html is served at "/", every other file at "/NAME". The type follows
 // from the ending: .html .js .css .svg .png .ico, else text/plain.
@@ -25,7 +26,7 @@ extern const page_asset_t page_assets[];
 
 const page_asset_t *page_find(const char *path); // NULL: no such file
 
-// index.html with every {{name}} filled in, for HTML escaped, and a row for each route.
+// index.html, with a row for each route in the table of its <noscript>.
 void page_write(broker_t *broker, text_t *out);
 
 #endif

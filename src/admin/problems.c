@@ -176,6 +176,25 @@ is_full(const broker_route_t *route, side_t side)
     return limit && counter_get(&route->counters->sides[side].connections) >= limit;
 }
 
+// Nobody is there, and nobody at the acknowledged side that does the same.
+static bool
+is_deserted(const broker_route_t *route, side_t side)
+{
+    side_t other = side == SIDE_FRONTEND ? SIDE_ACK : SIDE_WORKER_ACK;
+    return is_lonely(route, side) && (!stats_has_side(route, other) || is_lonely(route, other));
+}
+
+// One problem, also where both sides have nobody. SAID is a side that an error has named already, SIDES: none.
+static void
+lonely_problem(problems_t *self, const broker_route_t *route, side_t said)
+{
+    bool front = said != SIDE_FRONTEND && is_deserted(route, SIDE_FRONTEND), back = said != SIDE_BACKEND && is_deserted(route, SIDE_BACKEND);
+    if (front && back)
+        problem(self, PROBLEM_INFO, "nothing is connected to the backend or the frontend");
+    else if (front || back)
+        problem(self, PROBLEM_INFO, "nothing is connected to the %s", side_name(front ? SIDE_FRONTEND : SIDE_BACKEND));
+}
+
 static void
 running_problems(problems_t *self, const broker_route_t *route)
 {
@@ -194,9 +213,7 @@ running_problems(problems_t *self, const broker_route_t *route)
         problem(self, PROBLEM_ERROR, "%s", stores_problem(route));
     if (counter_get(&route->counters->store.corrupt) > 0)
         problem(self, PROBLEM_WARNING, "%" PRIu64 " messages in the store were damaged", counter_get(&route->counters->store.corrupt));
-    for (int side = SIDE_FRONTEND; side <= SIDE_BACKEND; side++)
-        if (is_lonely(route, (side_t)side) && !(waits && blocked.side == (side_t)side))
-            problem(self, PROBLEM_INFO, "nothing is connected to the %s", side_name((side_t)side));
+    lonely_problem(self, route, waits ? blocked.side : SIDES);
 }
 
 static void
@@ -265,4 +282,17 @@ problems_of(const broker_route_t *route, problem_t problems[PROBLEMS_MAX])
     files_missing(route, file_problem, &self);
     qsort(problems, self.count, sizeof *problems, worse_first);
     return self.count;
+}
+
+void
+problems_each(broker_t *broker, problem_level_t level, problem_fn_t *fn, void *arg)
+{
+    broker_route_t route;
+    problem_t problems[PROBLEMS_MAX];
+    for (size_t i = 0; broker_at(broker, i, &route); i++) {
+        size_t count = problems_of(&route, problems);
+        for (size_t j = 0; j < count; j++)
+            if (problems[j].level == level)
+                fn(&route, &problems[j], arg);
+    }
 }

@@ -16,6 +16,11 @@ typedef struct {
 
 // The worst first. Returns how many.
 size_t problems_of(const broker_route_t *route, problem_t problems[PROBLEMS_MAX]);
+
+// Call FN for each problem of LEVEL that a route has, in the order of the routes.
+typedef void problem_fn_t(const broker_route_t *route, const problem_t *problem, void *arg);
+void problems_each(broker_t *broker, problem_level_t level, problem_fn_t *fn, void *arg);
+
 const char *problem_level_name(problem_level_t level);
 
 // Call once a second, or more often: remembers what was counted, for "in the last minute".

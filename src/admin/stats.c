@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HISTORY_SHORT = 60, CLIENTS_SHOWN = 200, EVENTS_SHOWN = 20 };
+enum { HISTORY_SHORT = 60, CLIENTS_SHOWN = 200, TOPICS_SHOWN = 200, EVENTS_SHOWN = 20 };
 
 // --- numbers -----------------------------------------------------------------
 
@@ -46,6 +46,15 @@ stats_dropped(const broker_route_t *route)
     for (int i = 0; i < DROP_REASONS; i++)
         total += STATS(route, dropped[i]);
     return total;
+}
+
+void
+stats_states(broker_t *broker, size_t states[ROUTE_STATES])
+{
+    broker_route_t route;
+    memset(states, 0, ROUTE_STATES * sizeof *states);
+    for (size_t i = 0; broker_at(broker, i, &route); i++)
+        states[route.state]++;
 }
 
 static int64_t
@@ -106,6 +115,13 @@ stats_shown_value(const setting_t *setting)
     size_t length = strlen(setting->key), tail = strlen(secret);
     bool hidden = length >= tail && strcmp(setting->key + length - tail, secret) == 0;
     return hidden && *setting->value ? "***" : setting->value;
+}
+
+char **
+stats_topics(const broker_route_t *route, size_t *count, size_t max)
+{
+    *count = 0;
+    return route->route && pattern_may_have(route->conf->pattern, SIDE_INGRESS) ? route_subscriptions(route->route, count, max) : NULL;
 }
 
 const char *
@@ -207,6 +223,44 @@ write_all_down(json_t *json, broker_t *broker)
     json_array_end(json);
 }
 
+static void
+write_problem(json_t *json, const char *route, const problem_t *problem)
+{
+    json_object(json, NULL);
+    if (route)
+        json_string(json, "route", route);
+    json_string(json, "level", problem_level_name(problem->level));
+    json_string(json, "text", problem->text);
+    json_object_end(json);
+}
+
+static void
+write_problem_of(const broker_route_t *route, const problem_t *problem, void *json)
+{
+    write_problem(json, route->conf->name, problem);
+}
+
+// What someone should look at.
+static void
+write_all_problems(json_t *json, broker_t *broker)
+{
+    json_array(json, "problems");
+    problems_each(broker, PROBLEM_ERROR, write_problem_of, json);
+    problems_each(broker, PROBLEM_WARNING, write_problem_of, json);
+    json_array_end(json);
+}
+
+static void
+write_states(json_t *json, broker_t *broker)
+{
+    size_t states[ROUTE_STATES];
+    stats_states(broker, states);
+    json_object(json, "routes");
+    for (int i = 0; i < ROUTE_STATES; i++)
+        json_uint(json, route_state_name((route_state_t)i), states[i]);
+    json_object_end(json);
+}
+
 void
 stats_status(json_t *json, broker_t *broker)
 {
@@ -244,6 +298,8 @@ stats_status(json_t *json, broker_t *broker)
     json_uint(json, "max_memory", status.max_memory);
     json_int(json, "open_fds", process.open_fds);
     json_int(json, "max_fds", process.max_fds);
+    write_states(json, broker);
+    write_all_problems(json, broker);
     write_all_down(json, broker);
 }
 
@@ -312,6 +368,24 @@ write_side(json_t *json, const broker_route_t *route, side_t side)
 }
 
 static void
+write_acked(json_t *json, const broker_route_t *route)
+{
+    if (stats_has_side(route, SIDE_ACK)) {
+        json_object(json, "acks");
+        for (int i = 0; i < ACK_RESULTS; i++)
+            json_uint(json, ack_result_name((ack_result_t)i), STATS(route, acks[i]));
+        json_object_end(json);
+    }
+    if (!stats_has_side(route, SIDE_WORKER_ACK))
+        return;
+    json_object(json, "jobs");
+    for (int i = 0; i < JOB_RESULTS; i++)
+        json_uint(json, job_result_name((job_result_t)i), STATS(route, jobs[i]));
+    json_uint(json, "outstanding", counter_get(&route->counters->outstanding));
+    json_object_end(json);
+}
+
+static void
 write_state(json_t *json, const broker_route_t *route)
 {
     blocked_t blocked;
@@ -330,12 +404,8 @@ write_state(json_t *json, const broker_route_t *route)
     }
     json_array(json, "problems");
     size_t count = problems_of(route, problems);
-    for (size_t i = 0; i < count; i++) {
-        json_object(json, NULL);
-        json_string(json, "level", problem_level_name(problems[i].level));
-        json_string(json, "text", problems[i].text);
-        json_object_end(json);
-    }
+    for (size_t i = 0; i < count; i++)
+        write_problem(json, NULL, &problems[i]);
     json_array_end(json);
     json_array(json, "endpoints_down");
     if (route->route)
@@ -405,19 +475,24 @@ stats_settings(json_t *json, const char *key, const settings_t *settings)
 }
 
 static void
-write_events(json_t *json, const char *route)
+write_topics(json_t *json, const broker_route_t *route)
 {
-    event_t events[EVENTS_SHOWN];
-    size_t count = events_of(route, events, EVENTS_SHOWN);
-    json_array(json, "events");
+    size_t count = 0;
+    char **topics = stats_topics(route, &count, TOPICS_SHOWN);
+    json_array(json, "topics");
     for (size_t i = 0; i < count; i++) {
-        json_object(json, NULL);
-        json_time(json, "time", events[i].wall_ns);
-        json_string(json, "level", log_level_name(events[i].level));
-        json_string(json, "text", events[i].text);
-        json_object_end(json);
+        json_string(json, NULL, topics[i]);
+        free(topics[i]);
     }
     json_array_end(json);
+    free(topics);
+}
+
+void
+stats_events(json_t *json, const char *route)
+{
+    event_t events[EVENTS_SHOWN];
+    events_write(json, "events", events, events_of(route, events, EVENTS_SHOWN));
 }
 
 void
@@ -440,12 +515,15 @@ stats_route(json_t *json, broker_t *broker, const broker_route_t *route, stats_d
     json_object_end(json);
     json_uint(json, "messages_requeued", STATS(route, requeued));
     json_uint(json, "capture_dropped", STATS(route, capture_dropped));
+    write_acked(json, route);
     json_uint(json, "subscriptions", counter_get(&route->counters->subscriptions));
     write_sizes(json, route);
     if (depth == STATS_DETAIL) {
         stats_settings(json, "options", &route->conf->settings);
         clients_write(json, broker, route->conf->name, CLIENTS_SHOWN);
-        write_events(json, route->conf->name);
+        clients_write_slowest(json, broker, route->conf->name);
+        write_topics(json, route);
+        stats_events(json, route->conf->name);
     }
     json_object_end(json);
 }

@@ -27,11 +27,17 @@ typedef struct {
 } blocked_t;
 bool stats_blocked(const broker_route_t *route, blocked_t *blocked);
 
+// How many routes are in each state.
+void stats_states(broker_t *broker, size_t states[ROUTE_STATES]);
+
 bool stats_has_side(const broker_route_t *route, side_t side);
 uint64_t stats_dropped(const broker_route_t *route); // by all reasons, not the capture's
 
 // An endpoint of a side as bound, or as configured while the route has no sockets; NULL past the end.
 const char *stats_endpoint(const broker_route_t *route, side_t side, size_t i, bool *connected);
+
+// The topics that a route's subscribers ask for, at most MAX. Free each, and the array; NULL: none.
+char **stats_topics(const broker_route_t *route, size_t *count, size_t max);
 
 // The value of a key as anybody may see it: passwords are not.
 const char *stats_shown_value(const setting_t *setting);
@@ -56,6 +62,9 @@ typedef enum {
     STATS_DETAIL,  // and the last quarter of an hour, options, clients, events
 } stats_depth_t;
 void stats_route(json_t *json, broker_t *broker, const broker_route_t *route, stats_depth_t depth);
+
+// "events": the last ones about ROUTE, NULL: of all.
+void stats_events(json_t *json, const char *route);
 
 // "options": every key of a section as it runs.
 void stats_settings(json_t *json, const char *key, const settings_t *settings);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -42,10 +43,8 @@ print_status(request_t *request)
     text_shown(out, broker_conf(request->broker)->file, strlen(broker_conf(request->broker)->file));
     text_add(out, " of %s, reloads %" PRIu64 " good %" PRIu64 " bad, the last one %s, log_level %s\n", reloaded, status.reloads_success,
              status.reloads_failure, status.reload_ok ? "good" : "bad", log_level_name(log_level()));
-    size_t states[ROUTE_STATES] = { 0 };
-    broker_route_t route;
-    for (size_t i = 0; broker_at(request->broker, i, &route); i++)
-        states[route.state]++;
+    size_t states[ROUTE_STATES];
+    stats_states(request->broker, states);
     size_t total = broker_count(request->broker);
     text_add(out, "%zu route%s", total, total == 1 ? "" : "s");
     for (int i = 0; i < ROUTE_STATES; i++)
@@ -76,19 +75,67 @@ print_full(request_t *request)
         text_add(request->out, "warning: the process is full (max_clients, or no more descriptors): newcomers wait\n");
 }
 
+// What many routes have alike, and nobody has to act on, is one line.
+enum { ALIKE_MAX = 16, ALIKE_MANY = 4 };
+typedef struct {
+    text_t *out;
+    struct {
+        char text[sizeof((problem_t *)0)->text];
+        size_t routes;
+    } at[ALIKE_MAX];
+    size_t count;
+} alike_t;
+
+static size_t *
+count_alike(alike_t *self, const char *text)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (strcmp(self->at[i].text, text) == 0)
+            return &self->at[i].routes;
+    if (self->count == ALIKE_MAX)
+        return NULL;
+    snprintf(self->at[self->count].text, sizeof self->at[0].text, "%s", text);
+    return &self->at[self->count++].routes;
+}
+
+static void
+count_problem(const broker_route_t *route, const problem_t *problem, void *arg)
+{
+    (void)route;
+    size_t *routes = count_alike(arg, problem->text);
+    if (routes)
+        ++*routes;
+}
+
+static void
+print_problem(const broker_route_t *route, const problem_t *problem, void *arg)
+{
+    text_t *out = arg;
+    text_add(out, "%s: route %s: ", problem_level_name(problem->level), route->conf->name);
+    text_shown(out, problem->text, strlen(problem->text));
+    text_char(out, '\n');
+}
+
+static void
+print_unless_many(const broker_route_t *route, const problem_t *problem, void *arg)
+{
+    alike_t *self = arg;
+    const size_t *routes = count_alike(self, problem->text);
+    if (!routes || *routes < ALIKE_MANY)
+        print_problem(route, problem, self->out);
+}
+
 static void
 print_problems(request_t *request)
 {
-    broker_route_t route;
-    problem_t problems[PROBLEMS_MAX];
-    for (size_t i = 0; broker_at(request->broker, i, &route); i++) {
-        size_t count = problems_of(&route, problems);
-        for (size_t j = 0; j < count; j++) {
-            text_add(request->out, "%s: route %s: ", problem_level_name(problems[j].level), route.conf->name);
-            text_shown(request->out, problems[j].text, strlen(problems[j].text));
-            text_char(request->out, '\n');
-        }
-    }
+    alike_t alike = { .out = request->out };
+    problems_each(request->broker, PROBLEM_ERROR, print_problem, request->out);
+    problems_each(request->broker, PROBLEM_WARNING, print_problem, request->out);
+    problems_each(request->broker, PROBLEM_INFO, count_problem, &alike);
+    problems_each(request->broker, PROBLEM_INFO, print_unless_many, &alike);
+    for (size_t i = 0; i < alike.count; i++)
+        if (alike.at[i].routes >= ALIKE_MANY)
+            text_add(request->out, "info: %zu routes: %s\n", alike.at[i].routes, alike.at[i].text);
 }
 
 void

@@ -28,6 +28,7 @@ static const pattern_t patterns[] = {
 };
 // clang-format on
 
+enum { ACK_WINDOW = 1000 };
 enum { PATTERNS = sizeof patterns / sizeof *patterns };
 
 typedef enum { COUNT, BYTES, TIME, TEXT, FLAG, LIST } kind_t;
@@ -75,6 +76,7 @@ static const row_t rows[] = {
     { "outstanding", 'o', COUNT, AT(outstanding), 0, 60000, "N", "requests under way per client (dealer: 64)" },
     { "timeout", 0, TIME, AT(timeout_ms), 1, DAY_MS, "TIME", "for a reply (5s)" },
     { "retries", 0, COUNT, AT(retries), 0, 1000, "N", "ask again so often (0)" },
+    { "ack", 0, FLAG, AT(ack), 0, 0, NULL, "pushpull: producers wait for \"ok\", workers say \"done\"" },
     { "service", 0, TEXT, AT(service), 0, 0, "rep|router|dealer", "socket of the services" },
     { "sndhwm", 0, COUNT, AT(sndhwm), 0, INT32_MAX, "N", "of the clients" },
     { "rcvhwm", 0, COUNT, AT(rcvhwm), 0, INT32_MAX, "N", "of the clients" },
@@ -234,6 +236,8 @@ settle_defaults(options_t *self)
         self->rounds = self->against.count ? 7 : 1;
     if (self->messages)
         self->verify = true;
+    if (self->outstanding == -1 && self->ack)
+        self->outstanding = ACK_WINDOW;
     if (self->outstanding == -1)
         self->outstanding = self->pattern && self->pattern->producer == ZMQ_DEALER ? 64 : 0;
     // A pair with a window of requests is a client and a service.
@@ -245,6 +249,14 @@ settle_defaults(options_t *self)
     }
     if (self->pattern && self->pattern->producer == ZMQ_REQ)
         self->outstanding = 1;
+    // Without workers what is measured is the way to the disk and back.
+    static pattern_t acked;
+    if (self->pattern && self->pattern->producer == ZMQ_PUSH && self->ack) {
+        acked = *self->pattern;
+        acked.producer = acked.consumer = ZMQ_DEALER;
+        acked.replies = self->consumers == 0;
+        self->pattern = &acked;
+    }
 }
 
 static bool
@@ -304,6 +316,10 @@ check(const options_t *self)
         return complain("--transport %s: not tcp or ipc", self->transport);
     if (self->service && (!self->pattern->replies || self->pattern->producer == ZMQ_PAIR || !is_one_of(self->service, services)))
         return complain("--service %s: not rep, router or dealer of a request pattern", self->service);
+    if (self->ack && (strcmp(self->pattern->name, "pushpull") != 0 || self->direct || self->against.count))
+        return complain("--ack is for pushpull through a zbroker");
+    if (self->ack && self->outstanding == 0)
+        return complain("--outstanding must be at least 1");
     if (self->service && self->pattern->producer == ZMQ_REQ && self->direct && strcmp(self->service, "dealer") == 0)
         return complain("a REQ client needs a broker before --service dealer");
     if (self->pattern->producer == ZMQ_PAIR && (self->producers > 1 || self->consumers > 1))

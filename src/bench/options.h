@@ -44,6 +44,7 @@ typedef struct {
     int64_t outstanding, retries, timeout_ms; // request patterns
     int64_t sndhwm, rcvhwm;                   // -1: libzmq's default
     bool nodrop;
+    bool ack; // acknowledged producers and workers: zbroker-protocols(7)
 
     // Where
     list_t to, from; // endpoints; a leading '@' binds

@@ -209,6 +209,7 @@ route_conf_destroy(route_conf_t **self_p)
     free_nats(&self->nats);
     free_settings(&self->settings);
     free(self->store_dir);
+    free(self->dead_letter);
     free(self);
     *self_p = NULL;
 }

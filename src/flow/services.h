@@ -9,6 +9,7 @@
 #include "flow/admission.h"
 #include "flow/counters.h"
 #include "flow/filter.h"
+#include "flow/letters.h"
 #include "flow/memory.h"
 #include "flow/topics.h"
 #include "flow/watch.h"
@@ -24,6 +25,7 @@ typedef struct {
     watch_t *watch;
     capacity_t *capacity; // of the process
     memory_t *memory;     // of the process, for messages that are not libzmq's; may be NULL
+    letters_t *letters;   // of the process, for messages that go from route to route; may be NULL
     uint64_t epoch; // of this process: part of the routing ids of queues
 
     // Called for each socket before its first bind or connect: sets keys, ZAP

@@ -261,6 +261,15 @@ jetstream_close(jetstream_t **self_p)
 
 // --- for the route's thread --------------------------------------------------------------
 
+size_t
+jetstream_most(jetstream_t *self)
+{
+    jetstream_lock(self);
+    size_t most = self->most;
+    jetstream_unlock(self);
+    return most == 0 ? JETSTREAM_UNKNOWN : most > HEADERS_MOST ? most - HEADERS_MOST : 0;
+}
+
 bool
 jetstream_has_room(jetstream_t *self, size_t size)
 {
@@ -397,6 +406,7 @@ became_ready(jetstream_t *self)
     jetstream_lock(self);
     self->state.ready = true;
     self->state.number = self->server;
+    self->most = self->link->max_payload;
     self->state.reason[0] = '\0';
     jetstream_unlock(self);
     self->was_ready = true;

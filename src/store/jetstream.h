@@ -50,6 +50,10 @@ typedef struct {
     size_t size;
 } jetstream_piece_t;
 
+// How large a message may be for the server; not known before the first connection: then, at least as much.
+enum { JETSTREAM_UNKNOWN = 512 * 1024 };
+size_t jetstream_most(jetstream_t *self);
+
 bool jetstream_has_room(jetstream_t *self, size_t size);
 void jetstream_publish(jetstream_t *self, const jetstream_piece_t *piece);
 

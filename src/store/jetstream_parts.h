@@ -25,6 +25,7 @@ enum {
     PULL_BYTES = 8 * 1024 * 1024,
     PULL_MS = 5000,      // how long the server waits for them
     INBOX = 64,
+    HEADERS_MOST = 512, // bytes of the headers of a message of ours
 };
 
 #define HEADER_ID "Nats-Msg-Id"
@@ -108,6 +109,7 @@ struct jetstream {
     bool consumer_gone;
     uint64_t last_sequence; // of what came from a stream of topics
     bool began;             // it is known where that began
+    size_t most; // bytes of a message; 0: not known
     jetstream_state_t state;
 
     // The thread's own.

@@ -25,6 +25,13 @@ jetstream_close(jetstream_t **self_p)
     (void)self_p;
 }
 
+size_t
+jetstream_most(jetstream_t *self)
+{
+    (void)self;
+    return 0;
+}
+
 bool
 jetstream_has_room(jetstream_t *self, size_t size)
 {

@@ -191,8 +191,35 @@ take(cluster_t *self)
 void
 cluster_room(wire_t *wire)
 {
-    if (wire->cluster)
-        take(wire->cluster);
+    if (!wire->cluster)
+        return;
+    outbox_turn(wire->cluster->outbox);
+    take(wire->cluster);
+}
+
+// --- acknowledged producers ---------------------------------------------------------------------
+
+store_t *
+cluster_store(const wire_t *wire)
+{
+    return outbox_store(wire->cluster->outbox);
+}
+
+// One that the stream would not take is refused now, when its producer can be told.
+store_put_t
+cluster_put(wire_t *wire, const store_put_in_t *message, uint64_t *sequence)
+{
+    size_t most = jetstream_most(wire->cluster->jetstream);
+    if (message->size > most)
+        return most == JETSTREAM_UNKNOWN ? STORE_NO_ROOM : STORE_TOO_LARGE;
+    wire->made_room = true; // the store has its turn in this round
+    return store_put(cluster_store(wire), message, sequence);
+}
+
+uint64_t
+cluster_acknowledged(const wire_t *wire)
+{
+    return outbox_acknowledged(wire->cluster->outbox);
 }
 
 // --- how the stream is -------------------------------------------------------------------------

@@ -15,6 +15,7 @@
 #include "wire/pump.h"
 #include "wire/say.h"
 #include "wire/shortage.h"
+#include "wire/strangers.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -162,6 +163,8 @@ conn_refuse(conn_t *self, handshake_reason_t why, const char *format, ...)
     va_start(arguments, format);
     set_reason(self, format, arguments);
     va_end(arguments);
+    if (self->stranger && why != HANDSHAKE_LIMITED)
+        strangers_failed(self->stranger, self->wire->now_ms);
     self->refused = true;
     self->refusal = why;
     self->broken = true;

@@ -34,6 +34,7 @@ enum {
     TAG_HOST,
     TAG_USER,
     TAG_SAID_ID,
+    TAG_SAID_DURABLE,
 };
 
 enum { TEXT_MOST = 255 };
@@ -97,6 +98,8 @@ static const number_row_t numbers[] = {
     NUMBER(42, sent_bytes, ANY),
     NUMBER(43, dropped, ANY),
     NUMBER(44, since_ms, INT64_MAX),
+    NUMBER(45, beyond.messages, ANY),
+    NUMBER(46, beyond.bytes, ANY),
 };
 
 static uint64_t
@@ -285,7 +288,8 @@ check_output(const conn_t *self)
     bool begun_well = out->count > 0 ? out->sent < spans_at(out, 0)->size : !spans_inside(out);
     bool staged_well = self->stage ? self->stage_at < self->stage->size && self->stage_spans <= out->bytes
                                    : self->stage_at == 0 && self->stage_spans == 0;
-    return begun_well && staged_well &&
+    return begun_well && staged_well && self->beyond.messages <= out->load.messages &&
+           self->beyond.bytes <= out->bytes &&
            (self->urgent_size ? self->urgent_sent < self->urgent_size : self->urgent_sent == 0);
 }
 
@@ -309,6 +313,17 @@ restore_routing_id(conn_t *self, const record_field_t *field)
     self->routing_id = xcalloc(1, field->size);
     self->routing_id_size = (uint8_t)field->size;
     memcpy(self->routing_id, field->at, field->size);
+    return true;
+}
+
+static bool
+restore_said_durable(conn_t *self, const record_field_t *field)
+{
+    if (self->said_durable || field->size == 0 || field->size > UINT8_MAX)
+        return false;
+    self->said_durable = xcalloc(1, field->size);
+    self->said_durable_size = (uint8_t)field->size;
+    memcpy(self->said_durable, field->at, field->size);
     return true;
 }
 
@@ -352,6 +367,8 @@ save_identity(const conn_t *self, record_t *to)
 {
     if (self->routing_id_size > 0)
         record_bytes(to, TAG_ROUTING_ID, self->routing_id, self->routing_id_size);
+    if (self->said_durable_size > 0)
+        record_bytes(to, TAG_SAID_DURABLE, self->said_durable, self->said_durable_size);
     if (self->key)
         record_bytes(to, TAG_KEY, self->key, CURVE_KEY);
     if (self->curve)
@@ -447,7 +464,7 @@ static const part_row_t parts[] = {
     { TAG_REASON, restore_reason },  { TAG_URGENT, restore_urgent },   { TAG_ROUTING_ID, restore_routing_id },
     { TAG_KEY, restore_key },        { TAG_CURVE, restore_curve },     { TAG_HANDSHAKE, restore_handshake },
     { TAG_INPUT, restore_input },    { TAG_STAGE, restore_stage },     { TAG_SPAN, restore_span },
-    { TAG_SPAN_OURS, restore_span }, { TAG_WRITTEN, restore_written },
+    { TAG_SPAN_OURS, restore_span }, { TAG_WRITTEN, restore_written }, { TAG_SAID_DURABLE, restore_said_durable },
 };
 
 void

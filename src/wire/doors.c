@@ -8,6 +8,7 @@
 #include "wire/conn.h"
 #include "wire/places.h"
 #include "wire/say.h"
+#include "wire/strangers.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -39,11 +40,12 @@ is_admitted(const wport_t *port, const char *host)
 
 // HANDSHAKE_REASONS: it may say who it is.
 static handshake_reason_t
-refusal_of(wport_t *port, const char *host)
+refusal_of(wport_t *port, const char *host, stranger_t *stranger)
 {
     if (port->locked || !is_admitted(port, host))
         return HANDSHAKE_AUTH;
-    return places_wait(port) ? HANDSHAKE_REASONS : HANDSHAKE_LIMITED;
+    bool may_come = strangers_may_come(stranger, port->wire->now_ms) && places_wait(port, stranger);
+    return may_come ? HANDSHAKE_REASONS : HANDSHAKE_LIMITED;
 }
 
 static void
@@ -60,14 +62,15 @@ welcome(const door_t *door, int fd, const address_t *address)
         tcp_options(&options, port->conf);
         tcp_tune(fd, &options);
     }
-    handshake_reason_t refusal = refusal_of(port, host);
+    stranger_t *stranger = strangers_find(port->wire, fd);
+    handshake_reason_t refusal = refusal_of(port, host, stranger);
     if (refusal != HANDSHAKE_REASONS) {
         counter_add(&port->counters->handshake_failures[refusal], 1);
         close(fd);
         return;
     }
     conn_t *conn = conn_new(port, fd, NULL, name, host);
-    conn->is_unnamed = true;
+    conn->stranger = stranger;
     conn->listener = door->listener;
 }
 

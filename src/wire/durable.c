@@ -6,6 +6,7 @@
 #include "wire/conn.h"
 #include "wire/fan.h"
 #include "wire/history.h"
+#include "wire/keptrecord.h"
 #include "wire/output.h"
 #include "wire/port.h"
 #include "wire/remember.h"
@@ -14,7 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AWAY_MAX = 10000 }; // of a side: names cost nothing to make up
+enum {
+    AWAY_MAX = 10000, // of a side: names cost nothing to make up
+    NAME_MOST = 1 + UINT8_MAX,
+};
+
+// Of one that is away. Never used for anything else again.
+enum { TAG_AWAY = 1, TAG_NAME, TAG_ID, TAG_SINCE, TAG_LEFT, TAG_PEER_NAME, TAG_USER, TAG_TOPIC };
 
 struct durable {
     durables_t *all;
@@ -119,7 +126,7 @@ durables_free(durables_t **self_p)
         return;
     for (uint32_t i = 0; i < self->room; i++)
         if (self->at[i]) {
-            if (self->at[i]->kept)
+            if (self->at[i]->kept && !self->port->wire->handed_over)
                 port_drop(self->port, DROP_SHUTDOWN, total(self->at[i]).messages);
             free_durable(self->at[i]);
         }
@@ -130,10 +137,20 @@ durables_free(durables_t **self_p)
 
 // --- coming ------------------------------------------------------------------------
 
+static durable_t *
+make(const void *name, size_t size)
+{
+    durable_t *self = xcalloc(1, sizeof *self + size);
+    memcpy(self->name, name, size);
+    self->size = size;
+    return self;
+}
+
 // NULL: it has no name.
 static durable_t *
 named(const conn_t *conn)
 {
+    uint8_t name[NAME_MOST];
     const struct {
         char kind;
         const void *at;
@@ -144,12 +161,10 @@ named(const conn_t *conn)
         { 'i', conn->routing_id, conn->major < 3 ? conn->routing_id_size : 0 },
     };
     for (size_t i = 0; i < COUNT(words); i++)
-        if (words[i].size > 0) {
-            durable_t *self = xcalloc(1, sizeof *self + 1 + words[i].size);
-            self->name[0] = (uint8_t)words[i].kind;
-            memcpy(self->name + 1, words[i].at, words[i].size);
-            self->size = 1 + words[i].size;
-            return self;
+        if (words[i].size > 0 && words[i].size < sizeof name) {
+            name[0] = (uint8_t)words[i].kind;
+            memcpy(name + 1, words[i].at, words[i].size);
+            return make(name, 1 + words[i].size);
         }
     return NULL;
 }
@@ -173,23 +188,28 @@ durables_join(durables_t *self, conn_t *conn)
     return 1;
 }
 
-void
-durables_enter(durables_t *self, conn_t *conn)
+static void
+enter(durables_t *self, durable_t *durable, uint32_t number)
 {
-    durable_t *durable = conn->durable;
-    if (!durable)
-        return;
-    while (conn->slot >= self->room) {
+    while (number >= self->room) {
         uint32_t room = self->room ? 2 * self->room : 64;
         self->at = xrealloc(self->at, room, sizeof(durable_t *));
         memset(self->at + self->room, 0, (room - self->room) * sizeof(durable_t *));
         self->room = room;
     }
     durable->all = self;
-    durable->conn = conn;
-    durable->number = conn->slot;
-    self->at[conn->slot] = durable;
+    durable->number = number;
+    self->at[number] = durable;
     bytetree_add(&self->names, durable);
+}
+
+void
+durables_enter(durables_t *self, conn_t *conn)
+{
+    if (!conn->durable)
+        return;
+    conn->durable->conn = conn;
+    enter(self, conn->durable, conn->slot);
 }
 
 static bool
@@ -229,10 +249,24 @@ remember_what_is_shown(durable_t *self, const conn_t *conn)
     self->since_wall_ns = conn->since_wall_ns;
 }
 
+static void
+go_away(durable_t *self, int64_t now_ms)
+{
+    durables_t *all = self->all;
+    const route_conf_t *conf = all->port->wire->conf;
+    kept_limits_t limits = { conf->durable_messages, conf->durable_bytes, conf->durable_time_ms, -1 };
+    self->conn = NULL;
+    self->left_ms = now_ms;
+    self->kept = keeper_history.new(&all->port->wire->pool, &limits);
+    self->older = all->newest;
+    *(all->newest ? &all->newest->newer : &all->oldest) = self;
+    all->newest = self;
+    all->away++;
+}
+
 bool
 durables_leave(durables_t *self, conn_t *conn)
 {
-    const route_conf_t *conf = self->port->wire->conf;
     durable_t *durable = conn->durable;
     if (!durable)
         return false;
@@ -241,15 +275,9 @@ durables_leave(durables_t *self, conn_t *conn)
         free_durable(durable);
         return false;
     }
-    kept_limits_t limits = { conf->durable_messages, conf->durable_bytes, conf->durable_time_ms, -1 };
     remember_what_is_shown(durable, conn);
-    durable->conn = NULL;
-    durable->left_ms = self->port->wire->now_ms;
-    durable->kept = keeper_history.new(&self->port->wire->pool, &limits);
-    durable->older = self->newest;
-    *(self->newest ? &self->newest->newer : &self->oldest) = durable;
-    self->newest = durable;
-    if (++self->away > AWAY_MAX)
+    go_away(durable, self->port->wire->now_ms);
+    if (self->away > AWAY_MAX)
         forget(self->oldest);
     return true;
 }
@@ -302,6 +330,110 @@ durables_tick(durables_t *self)
         forget(self->oldest);
 }
 
+// --- handing over ------------------------------------------------------------------
+
+static void
+save_topic(void *to, const void *topic, size_t size)
+{
+    record_bytes(to, TAG_TOPIC, topic, size);
+}
+
+static void
+save_one(const durable_t *self, record_t *to)
+{
+    size_t opened = record_open(to, TAG_AWAY);
+    record_bytes(to, TAG_NAME, self->name, self->size);
+    record_number(to, TAG_ID, self->id);
+    record_number(to, TAG_SINCE, (uint64_t)self->since_wall_ns);
+    record_number(to, TAG_LEFT, (uint64_t)self->left_ms);
+    record_text(to, TAG_PEER_NAME, self->peer_name);
+    record_text(to, TAG_USER, self->user);
+    fan_topics_each_at(self->all->port, self->number, save_topic, to);
+    keeper_history.each(self->kept, keptrecord_save, to);
+    record_close(to, opened);
+}
+
+void
+durables_save(const durables_t *self, record_t *to)
+{
+    for (const durable_t *i = self->oldest; i; i = i->newer)
+        save_one(i, to);
+}
+
+static uint64_t
+number_in(record_fields_t from, unsigned tag, uint64_t most)
+{
+    record_field_t field;
+    uint64_t number;
+    return record_find(from, tag, &field) && record_to_number(&field, most, &number) ? number : 0;
+}
+
+static char *
+text_in(record_fields_t from, unsigned tag)
+{
+    record_field_t field;
+    return record_find(from, tag, &field) ? record_to_text(&field, UINT8_MAX) : NULL;
+}
+
+// NULL: the record is wrong, or there is one of its name.
+static durable_t *
+find_new(durables_t *self, record_fields_t from)
+{
+    record_field_t field;
+    if (!record_find(from, TAG_NAME, &field) || field.size < 2 || field.size > NAME_MOST ||
+        bytetree_find(&self->names, bytes_of(field.at, field.size)))
+        return NULL;
+    return make(field.at, field.size);
+}
+
+static void
+put_again(void *durable, const kept_t *kept)
+{
+    put(durable, kept);
+}
+
+static void
+restore_one(durables_t *self, record_fields_t from)
+{
+    wire_t *wire = self->port->wire;
+    record_field_t field;
+    durable_t *durable = find_new(self, from);
+    if (!durable)
+        return;
+    enter(self, durable, fan_free_number(self->port));
+    go_away(durable, (int64_t)number_in(from, TAG_LEFT, (uint64_t)wire->now_ms));
+    durable->id = number_in(from, TAG_ID, UINT64_MAX);
+    durable->since_wall_ns = (int64_t)number_in(from, TAG_SINCE, INT64_MAX);
+    durable->peer_name = text_in(from, TAG_PEER_NAME);
+    durable->user = text_in(from, TAG_USER);
+    for (record_fields_t i = from; record_next(&i, &field);)
+        if (field.tag == TAG_TOPIC)
+            fan_topic_again_at(self->port, durable->number, field.at, field.size);
+    keptrecord_restore(from, wire->now_ms, put_again, durable);
+}
+
+static void
+count_one(void *messages, const kept_t *kept)
+{
+    (void)kept;
+    ++*(uint64_t *)messages;
+}
+
+uint64_t
+durables_restore(durables_t *self, record_fields_t from)
+{
+    record_field_t field;
+    uint64_t messages = 0;
+    while (record_next(&from, &field)) {
+        if (field.tag != TAG_AWAY)
+            continue;
+        keptrecord_restore(record_inside(&field), INT64_MAX, count_one, &messages);
+        if (self && self->away < AWAY_MAX)
+            restore_one(self, record_inside(&field));
+    }
+    return messages;
+}
+
 // --- seen from outside -------------------------------------------------------------
 
 void
@@ -315,7 +447,7 @@ durables_each(const durables_t *self, durables_fn *fn, void *arg)
         client.side = self->port->side;
         client.away = true;
         client.since_wall_ns = i->since_wall_ns;
-        snprintf(client.peer, sizeof client.peer, "%s", i->peer_name);
+        snprintf(client.peer, sizeof client.peer, "%s", i->peer_name ? i->peer_name : "");
         snprintf(client.user, sizeof client.user, "%s", i->user ? i->user : "");
         client.queued = (int64_t)total(i).messages;
         client.queued_bytes = (int64_t)total(i).bytes;

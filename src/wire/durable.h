@@ -28,6 +28,11 @@ bool durables_has(const durables_t *self, uint32_t number); // the number of one
 void durables_put(durables_t *self, uint32_t number, const piece_t *piece);
 void durables_take(durable_t *self, spans_t *spans); // what was in its queue
 
+// Handing over those that are away; the others come with their connections. Returns how many messages were kept for them
+// in all; SELF may be NULL then: they are forgotten.
+void durables_save(const durables_t *self, record_t *to);
+uint64_t durables_restore(durables_t *self, record_fields_t from);
+
 // Whoever is away for longer than durable_time is forgotten.
 void durables_tick(durables_t *self);
 

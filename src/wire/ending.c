@@ -12,6 +12,7 @@
 #include "wire/round.h"
 #include "wire/sides.h"
 #include "wire/stored.h"
+#include "wire/workers.h"
 
 #include <sys/ioctl.h>
 
@@ -114,6 +115,8 @@ send_clients_away(wire_t *self, bool force)
 static bool
 anything_queued(const wire_t *self, int64_t lingered_ms)
 {
+    if (workers_are_busy(self))
+        return true;
     for (side_t side = 0; side < SIDES; side++) {
         const wport_t *port = &self->ports[side];
         int64_t linger_ms = self->conf->sides[side].linger_ms;
@@ -194,8 +197,9 @@ wait_for_clients(wire_t *self)
 static void
 leave_inputs(wire_t *self)
 {
-    doors_remove_side(self, SIDE_FRONTEND);
-    doors_remove_side(self, SIDE_INGRESS);
+    for (side_t side = 0; side < SIDES; side++)
+        if (side_takes_in(side))
+            doors_remove_side(self, side);
     sides_let_others_accept(self);
 }
 

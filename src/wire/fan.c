@@ -70,6 +70,19 @@ on_last(void *arg, const void *topic, size_t size)
     tell_upstream(arg, topic, size, false);
 }
 
+typedef struct {
+    wport_t *port;
+    bool everything;
+} telling_t;
+
+static void
+on_wanted(void *arg, const void *topic, size_t size)
+{
+    telling_t *self = arg;
+    self->everything |= size == 0;
+    tell_upstream(self->port, topic, size, true);
+}
+
 // One more of SIZE bytes would be within each limit. 0: none.
 static bool
 within_quota(conn_t *conn, size_t size)
@@ -96,13 +109,13 @@ within_quota(conn_t *conn, size_t size)
 }
 
 static bool
-change_topic(conn_t *conn, const uint8_t *topic, size_t size, bool on, bool *edge)
+change_topic(wport_t *self, uint32_t number, const uint8_t *topic, size_t size, bool on, bool *edge)
 {
-    interest_t *interest = fan_of(conn->port)->interest;
-    if (on && interest_add(interest, conn->slot, topic, size, edge))
-        conn->wire->subscriptions++;
-    else if (!on && interest_remove(interest, conn->slot, topic, size, edge))
-        conn->wire->subscriptions--;
+    interest_t *interest = fan_of(self)->interest;
+    if (on && interest_add(interest, number, topic, size, edge))
+        self->wire->subscriptions++;
+    else if (!on && interest_remove(interest, number, topic, size, edge))
+        self->wire->subscriptions--;
     else
         return false;
     return true;
@@ -154,7 +167,7 @@ fan_subscribed(conn_t *conn, const uint8_t *topic, size_t size, bool on)
         look_at_rights(conn, topic, size);
     if (is_new && self->remembered && !fan->invert && !conn->hung_up)
         remember_bring(self->remembered, conn, bytes_of(topic, size), is_news);
-    bool changed = change_topic(conn, topic, size, on, &edge);
+    bool changed = change_topic(self, conn->slot, topic, size, on, &edge);
     bool tell = changed && (edge || (on ? fan->verbose : fan->verboser));
     if (tell || (on && fan->verbose))
         tell_upstream(self, topic, size, on);
@@ -174,13 +187,15 @@ fan_hears(conn_t *conn, piece_t *piece)
 
 // --- subscribers --------------------------------------------------------------------
 
-static uint32_t
-free_number(const wport_t *self, fan_t *fan)
+uint32_t
+fan_free_number(wport_t *self)
 {
+    fan_t *fan = fan_open(self);
     for (uint32_t i = 0; i < fan->count; i++)
         if (!fan->subscribers[i] && !(self->durables && durables_has(self->durables, i)))
             return i;
     mem_grow(fan->subscribers, fan->count, fan->room);
+    fan->subscribers[fan->count] = NULL;
     return fan->count++;
 }
 
@@ -191,14 +206,14 @@ take_number(conn_t *conn)
     durables_t *durables = conn->port->durables;
     int known = durables ? durables_join(durables, conn) : 0;
     if (known == 0)
-        conn->slot = free_number(conn->port, fan_of(conn->port));
+        conn->slot = fan_free_number(conn->port);
     if (known == 0 && durables)
         durables_enter(durables, conn);
     return known == -1 ? -1 : 0;
 }
 
-int
-fan_rejoined(conn_t *conn)
+static int
+enter(conn_t *conn)
 {
     fan_t *fan = fan_open(conn->port);
     if (take_number(conn) == -1)
@@ -209,9 +224,19 @@ fan_rejoined(conn_t *conn)
 }
 
 int
+fan_rejoined(conn_t *conn)
+{
+    if (enter(conn) == -1)
+        return -1;
+    if (conn->port->durables)
+        durables_bring(conn->port->durables, conn); // it is not away, whatever was handed over
+    return 0;
+}
+
+int
 fan_joined(conn_t *conn)
 {
-    if (fan_rejoined(conn) == -1)
+    if (enter(conn) == -1)
         return -1;
     const char *welcome = options_text(conn->port->conf, "xpub_welcome_msg");
     if (welcome)
@@ -257,17 +282,43 @@ fan_topics_of(const conn_t *conn)
 void
 fan_topics_each(const conn_t *conn, void (*fn)(void *arg, const void *topic, size_t size), void *arg)
 {
-    const fan_t *fan = conn->port->socktype->subscribed ? fan_of(conn->port) : NULL;
+    fan_topics_each_at(conn->port, conn->slot, fn, arg);
+}
+
+void
+fan_topics_each_at(const wport_t *self, uint32_t number, void (*fn)(void *arg, const void *topic, size_t size), void *arg)
+{
+    const fan_t *fan = self->socktype->subscribed ? fan_of(self) : NULL;
     if (fan)
-        interest_each_of(fan->interest, conn->slot, fn, arg);
+        interest_each_of(fan->interest, number, fn, arg);
 }
 
 void
 fan_topic_again(conn_t *conn, const uint8_t *topic, size_t size)
 {
+    fan_topic_again_at(conn->port, conn->slot, topic, size);
+}
+
+void
+fan_topic_again_at(wport_t *self, uint32_t number, const uint8_t *topic, size_t size)
+{
     bool edge;
-    if (conn->port->socktype->subscribed && change_topic(conn, topic, size, true, &edge))
-        count_topics(conn->port);
+    if (self->socktype->subscribed && change_topic(self, number, topic, size, true, &edge))
+        count_topics(self);
+}
+
+void
+fan_remembers_now(wport_t *self)
+{
+    const fan_t *fan = fan_open(self);
+    telling_t telling = { self, false };
+    wport_t *to = self->to;
+    if (!to || !to->socktype->topic)
+        return;
+    if (fan->upstream) // first what is wanted, so that nothing is missed
+        interest_each(fan->interest, on_wanted, &telling);
+    if (!telling.everything)
+        to->socktype->topic(to, NULL, 0, !fan->upstream);
 }
 
 char **

@@ -19,6 +19,14 @@ size_t fan_topics_of(const conn_t *conn); // how many one subscriber has
 void fan_topics_each(const conn_t *conn, void (*fn)(void *arg, const void *topic, size_t size), void *arg);
 void fan_topic_again(conn_t *conn, const uint8_t *topic, size_t size);
 
+// The publishers that came over sent what was wanted, and are to send everything; or the other way round.
+void fan_remembers_now(wport_t *self);
+
+// The same for the subscriber of that NUMBER, which is away.
+uint32_t fan_free_number(wport_t *self);
+void fan_topics_each_at(const wport_t *self, uint32_t number, void (*fn)(void *arg, const void *topic, size_t size), void *arg);
+void fan_topic_again_at(wport_t *self, uint32_t number, const uint8_t *topic, size_t size);
+
 bool fan_is_wanted(const wport_t *self); // by anybody, of what is published at SELF
 
 // The record of a socket type that publishes, for a side that keeps what it has published, for those who come

@@ -10,13 +10,16 @@
 #include "wire/connect.h"
 #include "wire/connrecord.h"
 #include "wire/doors.h"
+#include "wire/durable.h"
 #include "wire/fan.h"
 #include "wire/login.h"
 #include "wire/output.h"
 #include "wire/places.h"
 #include "wire/port.h"
+#include "wire/remember.h"
 #include "wire/sides.h"
 #include "wire/stored.h"
+#include "wire/strangers.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +41,8 @@ enum {
     TAG_RETURNED,
     TAG_OWN,
     TAG_TERMS,
+    TAG_REMEMBERED, // there is one where it remembers, if nothing yet
+    TAG_AWAY,
 };
 
 // --- whom another configuration may keep -----------------------------------------------
@@ -105,22 +110,15 @@ terms_wanted(const wport_t *port, const side_conf_t *wanted)
     return terms;
 }
 
-// What is remembered of what was published, and for whom, is not written down: such routes drain.
-static bool
-remembers(const wport_t *port)
-{
-    return port->remembered || port->durables;
-}
-
 static bool
 may_keep_all(const wire_t *self, const route_conf_t *successor)
 {
-    bool keep = self->conf->engine == successor->engine && self->conf->flow == successor->flow && !route_conf_remembers(successor) && !successor->durable &&
-                !self->cluster && !route_conf_is_shared(successor);
+    bool keep = self->conf->engine == successor->engine && self->conf->flow == successor->flow && !self->cluster &&
+                !route_conf_is_shared(successor);
     for (side_t side = 0; side < SIDES && keep; side++) {
         const wport_t *port = &self->ports[side];
         bool any = port->socktype && (port->conns || port->returned.count > 0);
-        keep = !any || (!remembers(port) && port->terms == terms_wanted(port, &successor->sides[side]));
+        keep = !any || port->terms == terms_wanted(port, &successor->sides[side]);
     }
     return keep;
 }
@@ -164,6 +162,23 @@ save_own(const wport_t *port, record_t *to)
     record_close(to, opened);
 }
 
+// What it has published, and for whom it keeps it.
+static void
+save_kept(const wport_t *port, record_t *to)
+{
+    size_t opened;
+    if (port->remembered) {
+        opened = record_open(to, TAG_REMEMBERED);
+        remember_save(port->remembered, to);
+        record_close(to, opened);
+    }
+    if (port->durables) {
+        opened = record_open(to, TAG_AWAY);
+        durables_save(port->durables, to);
+        record_close(to, opened);
+    }
+}
+
 static void
 save_port(const wport_t *port, record_t *to)
 {
@@ -173,6 +188,7 @@ save_port(const wport_t *port, record_t *to)
     record_number(to, TAG_TERMS, port->terms);
     save_returned(port, to);
     save_own(port, to);
+    save_kept(port, to);
     record_close(to, opened);
 }
 
@@ -293,12 +309,37 @@ port_of(wire_t *self, record_fields_t from)
     return known && self->ports[side].socktype ? &self->ports[side] : NULL;
 }
 
+// A configuration without durable subscribers forgets those that are away.
+static void
+restore_kept(wport_t *port, record_fields_t from)
+{
+    record_field_t field;
+    if (port->remembered && record_find(from, TAG_REMEMBERED, &field))
+        remember_restore(port->remembered, record_inside(&field));
+    if (!record_find(from, TAG_AWAY, &field))
+        return;
+    uint64_t messages = durables_restore(port->durables, record_inside(&field));
+    if (!port->durables)
+        port_drop(port, DROP_SHUTDOWN, messages);
+}
+
+// Publishers were asked for what is wanted, or for everything.
+static void
+settle_upstream(wport_t *port, record_fields_t from)
+{
+    record_field_t field;
+    bool remembered = record_find(from, TAG_REMEMBERED, &field);
+    if (port->socktype->subscribed && remembered != (port->remembered != NULL))
+        fan_remembers_now(port);
+}
+
 static void
 restore_port(wport_t *port, record_fields_t from)
 {
     record_field_t field;
     uint64_t number;
     spans_t returned = { 0 };
+    restore_kept(port, from);
     if (record_find(from, TAG_TURN, &field) && record_to_number(&field, UINT32_MAX, &number))
         port->turn = (uint32_t)number;
     if (record_find(from, TAG_OWN, &field) && port->socktype->restore)
@@ -351,11 +392,12 @@ restore_open(conn_t *conn, record_fields_t from)
 static void
 restore_unnamed(conn_t *conn)
 {
-    if (!conn->outgoing && !places_wait(conn->port)) {
+    stranger_t *stranger = conn->outgoing ? NULL : strangers_find(conn->wire, conn->fd);
+    if (stranger && !places_wait(conn->port, stranger)) {
         conn_break(conn, CUT_NONE, "too many are in their handshake");
         return;
     }
-    conn->is_unnamed = !conn->outgoing;
+    conn->stranger = stranger;
     login_resume(conn);
 }
 
@@ -419,7 +461,7 @@ has_our_terms(wire_t *self, record_fields_t from)
             continue;
         record_fields_t inside = record_inside(&field);
         const wport_t *port = port_of(self, inside);
-        if (!port || remembers(port) || !record_find(inside, TAG_TERMS, &field) ||
+        if (!port || !record_find(inside, TAG_TERMS, &field) ||
             !record_to_number(&field, UINT64_MAX, &terms) || terms != port->terms)
             return false;
     }
@@ -436,18 +478,26 @@ settle_turns(wire_t *self, const uint32_t *turns)
 }
 
 static void
-restore_all(wire_t *self, record_fields_t from)
+each_port(wire_t *self, record_fields_t from, void (*fn)(wport_t *port, record_fields_t from))
 {
+    record_field_t field;
+    while (record_next(&from, &field)) {
+        wport_t *port = field.tag == TAG_PORT ? port_of(self, record_inside(&field)) : NULL;
+        if (port)
+            fn(port, record_inside(&field));
+    }
+}
+
+static void
+restore_all(wire_t *self, record_fields_t all)
+{
+    record_fields_t from = all;
     record_field_t field;
     idset_t fds = { 0 };
     uint64_t lost = 0;
     uint32_t turns[SIDES];
     restore_numbers(self, from);
-    for (record_fields_t i = from; record_next(&i, &field);) {
-        wport_t *port = field.tag == TAG_PORT ? port_of(self, record_inside(&field)) : NULL;
-        if (port)
-            restore_port(port, record_inside(&field));
-    }
+    each_port(self, all, restore_port);
     for (side_t side = 0; side < SIDES; side++)
         turns[side] = self->ports[side].turn;
     while (record_next(&from, &field))
@@ -456,6 +506,7 @@ restore_all(wire_t *self, record_fields_t from)
     idset_free(&fds);
     say_lost(self, lost, "what was handed over is wrong");
     settle_turns(self, turns);
+    each_port(self, all, settle_upstream);
 }
 
 void

@@ -176,6 +176,12 @@ history_list(const void *arg, bytes_t prefix, kept_fn *fn, void *fn_arg)
 }
 
 static void
+history_each(const void *arg, kept_fn *fn, void *fn_arg)
+{
+    history_list(arg, bytes_of(NULL, 0), fn, fn_arg);
+}
+
+static void
 history_clear(void *arg, bytes_t prefix)
 {
     history_t *self = arg;
@@ -204,6 +210,7 @@ const keeper_t keeper_history = {
     .free = history_free,
     .put = history_put,
     .match = history_list,
+    .each = history_each,
     .list = history_list,
     .clear = history_clear,
     .expire = history_expire,

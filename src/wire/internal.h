@@ -36,6 +36,8 @@ typedef struct remember remember_t;
 typedef struct stored stored_t;
 typedef struct durable durable_t;
 typedef struct durables durables_t;
+typedef struct deadletters deadletters_t;
+typedef struct stranger stranger_t;
 typedef struct cluster cluster_t;
 typedef struct route wire_t; // this engine's
 
@@ -88,7 +90,8 @@ struct conn {
     bool shown;              // those who look on have seen the message at the start
     bool in_hand;            // its side has counted the message at the start as received
     bool answers_pings;      // of ZMTP 3.1, or it has sent a PING
-    bool has_place, is_unnamed; // see places.h
+    bool has_place;          // see places.h
+    stranger_t *stranger;    // it is in its handshake, and came from there; NULL: it is not, or we went to it
     bool half_closed;
     bool turn_over;          // what else it has sent has another turn
     uint32_t asked;          // subscriptions in this turn
@@ -192,6 +195,7 @@ typedef struct socktype {
     void (*subscribed)(conn_t *conn, const uint8_t *topic, size_t size, bool on);
     void (*topic)(wport_t *port, const uint8_t *topic, size_t size, bool on);
     void (*close)(wport_t *port); // what it has of its own
+    void (*tick)(wport_t *port);  // time has passed; NULL: it has no clock
     // Where more than a peer's queue says who may get something. NULL: nothing does.
     bool (*has_room)(wport_t *port);
     void (*made_room)(wport_t *port); // instead of waking all who wait for it
@@ -298,6 +302,8 @@ struct route {
     bool last_turn;   // nobody else has one in this round
     int64_t now_ms, next_tick_ms;
     size_t alive; // connections
+
+    stranger_t *strangers; // see strangers.h; NULL: there was none
 
     bool is_short;    // of memory: see shortage.h
     conn_t *spared;

@@ -42,6 +42,7 @@ typedef struct {
     void (*put)(void *self, const kept_t *message); // whose topic is its whole first frame
     // Those that a subscription to PREFIX asks for, as they are to be sent. FN must not change SELF.
     void (*match)(const void *self, bytes_t prefix, kept_fn *fn, void *arg);
+    void (*each)(const void *self, kept_fn *fn, void *arg); // in the order in which they were published
     // Those whose topic begins with PREFIX.
     void (*list)(const void *self, bytes_t prefix, kept_fn *fn, void *arg);
     void (*clear)(void *self, bytes_t prefix);

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "store/store.h"
 #include "store/subject.h"
+#include "wire/acks.h"
 #include "wire/arrival.h"
 #include "wire/conn.h"
 #include "wire/kept.h"
@@ -11,11 +12,17 @@
 #include "wire/stored.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct {
     watched_t watched; // first
     outbox_t *outbox;
 } news_t;
+
+typedef struct {
+    uint64_t sequence;
+    bool settled;
+} flight_t;
 
 struct outbox {
     wire_t *wire;
@@ -25,10 +32,48 @@ struct outbox {
     void (*changed)(wire_t *wire);
     jetstream_t *jetstream; // NULL: not begun
     const char *prefix;
-    uint64_t published;     // and not settled
+    flight_t *flights;      // published and not settled, and the settled ones between them: in order
+    size_t first, count, room;
+    uint64_t published;     // the last one
 };
 
 // --- to the stream ---------------------------------------------------------------------
+
+static void
+take_off(outbox_t *self, uint64_t sequence)
+{
+    if (self->first > self->count / 2) {
+        self->count -= self->first;
+        memmove(self->flights, self->flights + self->first, self->count * sizeof *self->flights);
+        self->first = 0;
+    }
+    mem_grow(self->flights, self->count, self->room);
+    self->flights[self->count++] = (flight_t){ sequence, false };
+    self->published = sequence;
+}
+
+static int
+by_sequence(const void *left, const void *right)
+{
+    const flight_t *a = left, *b = right;
+    return a->sequence < b->sequence ? -1 : a->sequence > b->sequence;
+}
+
+static void
+land(outbox_t *self, uint64_t sequence)
+{
+    flight_t wanted = { sequence, false };
+    flight_t *flight = bsearch(&wanted, self->flights + self->first, self->count - self->first, sizeof wanted, by_sequence);
+    flight->settled = true;
+    while (self->first < self->count && self->flights[self->first].settled)
+        self->first++;
+}
+
+static bool
+flies(const outbox_t *self)
+{
+    return self->first < self->count;
+}
 
 static void
 publish(outbox_t *self, const store_message_t *message)
@@ -47,7 +92,7 @@ publish(outbox_t *self, const store_message_t *message)
         out.size = head.body;
     }
     jetstream_publish(self->jetstream, &out);
-    self->published++;
+    take_off(self, message->sequence);
     text_free(&subject);
 }
 
@@ -70,7 +115,7 @@ settle(outbox_t *self)
         if (outcome == JETSTREAM_TOO_LARGE)
             port_drop(&self->wire->ports[SIDE_BACKEND], DROP_UNDELIVERABLE, 1);
         store_done(self->store, sequence);
-        self->published--;
+        land(self, sequence);
     }
 }
 
@@ -78,6 +123,7 @@ void
 outbox_hear(outbox_t *self)
 {
     settle(self);
+    acks_committed(self->wire);
     feed(self);
     store_turn(self->store);
     stored_count(self->wire, self->store, &self->counted);
@@ -96,7 +142,17 @@ hear_store(watched_t *watched, uint32_t events)
 bool
 outbox_is_empty(const outbox_t *self)
 {
-    return self->published == 0 && store_is_passed(self->store);
+    return !flies(self) && store_is_passed(self->store);
+}
+
+uint64_t
+outbox_acknowledged(const outbox_t *self)
+{
+    if (flies(self))
+        return self->flights[self->first].sequence;
+    if (store_is_passed(self->store))
+        return store_next_sequence(self->store);
+    return self->published > 0 ? self->published + 1 : 0;
 }
 
 // --- what comes in -----------------------------------------------------------------------
@@ -116,6 +172,12 @@ outbox_put(outbox_t *self, const piece_t *piece)
         return GIVEN;
     conn_break(piece->from, CUT_TOO_LARGE, "a message of %zu bytes is too large for the store", piece->size);
     return DROPPED;
+}
+
+store_t *
+outbox_store(const outbox_t *self)
+{
+    return self->store;
 }
 
 void
@@ -172,6 +234,7 @@ outbox_close(outbox_t **self_p, int64_t wait_ms)
             loop_forget(&self->wire->loop, store_fd(self->store, i));
     }
     uint64_t lost = store_close(&self->store, wait_ms);
+    free(self->flights);
     free(self);
     *self_p = NULL;
     return lost;

@@ -6,6 +6,7 @@
 #define ZB_WIRE_OUTBOX_H
 
 #include "store/jetstream.h"
+#include "store/store.h"
 #include "wire/internal.h"
 
 typedef struct outbox outbox_t;
@@ -16,6 +17,8 @@ void outbox_begin(outbox_t *self, jetstream_t *jetstream, const char *prefix); /
 void outbox_configure(outbox_t *self);
 
 given_t outbox_put(outbox_t *self, const piece_t *piece);
+store_t *outbox_store(const outbox_t *self);
+uint64_t outbox_acknowledged(const outbox_t *self); // all below this sequence is in the stream
 void outbox_turn(outbox_t *self); // all that was put for now
 
 void outbox_hear(outbox_t *self);         // the stream has said something, or is there again

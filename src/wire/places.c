@@ -4,6 +4,7 @@
 #include "flow/capacity.h"
 #include "wire/conn.h"
 #include "wire/doors.h"
+#include "wire/strangers.h"
 
 enum { HANDSHAKE_USUAL_MS = 1000 }; // a peer that means it has done it by then
 
@@ -81,9 +82,10 @@ void
 places_named(conn_t *conn)
 {
     capacity_t *capacity = capacity_of(conn->port);
-    if (!conn->is_unnamed)
+    if (!conn->stranger)
         return;
-    conn->is_unnamed = false;
+    strangers_wait(conn->stranger, -1);
+    conn->stranger = NULL;
     conn->port->unnamed--;
     if (capacity)
         capacity_give_unnamed(capacity);
@@ -91,15 +93,15 @@ places_named(conn_t *conn)
         doors_look_at_crowd(conn->port);
 }
 
-// The newest connection is at the front.
+// The oldest of those who come from where most come from. The newest connection is at the front.
 static conn_t *
-oldest_unnamed(const wport_t *port)
+first_to_go(const wport_t *port)
 {
-    conn_t *oldest = NULL;
+    conn_t *first = NULL;
     for (conn_t *i = port->conns; i; i = i->next)
-        if (i->is_unnamed)
-            oldest = i;
-    return oldest;
+        if (i->stranger && (!first || strangers_waiting(i->stranger) >= strangers_waiting(first->stranger)))
+            first = i;
+    return first;
 }
 
 bool
@@ -108,24 +110,24 @@ places_crowded(const wport_t *port)
     capacity_t *capacity = capacity_of(port);
     if (!capacity || port->unnamed < capacity_unnamed_of_side(capacity))
         return false;
-    const conn_t *oldest = oldest_unnamed(port);
-    return oldest && port->wire->now_ms - oldest->since_ms < HANDSHAKE_USUAL_MS;
+    const conn_t *first = first_to_go(port);
+    return first && port->wire->now_ms - first->since_ms < HANDSHAKE_USUAL_MS;
 }
 
-// Strangers who say nothing keep nobody out: the oldest of them goes, not who has just come.
+// Strangers who say nothing keep nobody out: one of them goes, not who has just come.
 static bool
 make_room(wport_t *port)
 {
-    conn_t *oldest = oldest_unnamed(port);
-    if (!oldest)
+    conn_t *first = first_to_go(port);
+    if (!first)
         return false;
-    places_named(oldest);
-    conn_refuse(oldest, HANDSHAKE_LIMITED, "too many are in their handshake: the oldest has to go");
+    places_named(first);
+    conn_refuse(first, HANDSHAKE_LIMITED, "too many are in their handshake: the oldest from where most come from has to go");
     return true;
 }
 
 bool
-places_wait(wport_t *port)
+places_wait(wport_t *port, stranger_t *stranger)
 {
     capacity_t *capacity = capacity_of(port);
     if (capacity && port->unnamed >= capacity_unnamed_of_side(capacity))
@@ -134,5 +136,6 @@ places_wait(wport_t *port)
         if (!make_room(port))
             return false;
     port->unnamed++;
+    strangers_wait(stranger, 1);
     return true;
 }

@@ -8,7 +8,8 @@
 
 #include "wire/internal.h"
 
-bool places_wait(wport_t *port);   // for one more in its handshake, which then has is_unnamed; false: there is no place
+// For one more in its handshake, who comes from there and has that as its stranger then; false: there is no place.
+bool places_wait(wport_t *port, stranger_t *stranger);
 void places_named(conn_t *conn);   // its handshake is over, one way or the other
 
 bool places_enter(conn_t *conn);   // it is a client now; false: there is no place, and it is refused

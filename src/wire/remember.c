@@ -6,6 +6,7 @@
 #include "flow/memory.h"
 #include "wire/conn.h"
 #include "wire/history.h"
+#include "wire/keptrecord.h"
 #include "wire/output.h"
 #include "wire/sides.h"
 #include "wire/values.h"
@@ -73,6 +74,28 @@ remember_put(remember_t *self, const piece_t *piece)
 {
     kept_t kept = remember_kept(self->wire, piece);
     self->keeper->put(self->kept, &kept);
+    write_counters(self);
+}
+
+// --- handing over --------------------------------------------------------------------
+
+void
+remember_save(const remember_t *self, record_t *to)
+{
+    self->keeper->each(self->kept, keptrecord_save, to);
+}
+
+static void
+put_again(void *arg, const kept_t *kept)
+{
+    const remember_t *self = arg;
+    self->keeper->put(self->kept, kept);
+}
+
+void
+remember_restore(remember_t *self, record_fields_t from)
+{
+    keptrecord_restore(from, self->wire->now_ms, put_again, self);
     write_counters(self);
 }
 

@@ -32,6 +32,10 @@ void remember_put(remember_t *self, const piece_t *piece); // it was published
 typedef bool remember_news_fn(const conn_t *conn, bytes_t first);
 void remember_bring(remember_t *self, conn_t *conn, bytes_t prefix, remember_news_fn *news);
 
+// Handing over: all of it, in the order in which it was published.
+void remember_save(const remember_t *self, record_t *to);
+void remember_restore(remember_t *self, record_fields_t from);
+
 void remember_tick(remember_t *self); // memory is short, or messages are too old
 
 // Of the engine's record.

@@ -15,6 +15,7 @@
 enum {
     TICK_MS = 1000,      // heartbeats and deadlines, as fine as that
     TICK_SHORT_MS = 100, // where something shorter is due
+    COSTLY_A_ROUND = 8,
 };
 
 void
@@ -28,20 +29,45 @@ round_flush(wire_t *self)
     }
 }
 
-// Everybody's turn that is due now: what comes due meanwhile is for the next round.
+// A step of a CURVE handshake costs as much as hundreds of messages.
+static bool
+is_costly(const conn_t *conn)
+{
+    return conn->state == CONN_GREETING && conn->port->greeting.mechanism == HANDSHAKE_CURVE && !conn->broken;
+}
+
+static void
+serve_costly(conn_t *conn)
+{
+    for (int served = 0; conn; served++) {
+        conn_t *next = conn->next_scheduled;
+        conn->scheduled = false;
+        (served < COSTLY_A_ROUND ? conn_serve : conn_schedule)(conn);
+        conn = next;
+    }
+}
+
+// Everybody's turn that is due now: what comes due meanwhile is for the next round. What costs much comes last.
 static void
 serve(wire_t *self)
 {
-    conn_t *conn = self->scheduled;
+    conn_t *conn = self->scheduled, *costly = NULL, **costly_end = &costly;
     self->scheduled = NULL;
     self->scheduled_end = &self->scheduled;
     while (conn) {
         conn_t *next = conn->next_scheduled;
-        conn->scheduled = false;
         self->last_turn = !next;
-        conn_serve(conn);
+        if (__builtin_expect(is_costly(conn), 0)) {
+            conn->next_scheduled = NULL;
+            *costly_end = conn;
+            costly_end = &conn->next_scheduled;
+        } else {
+            conn->scheduled = false;
+            conn_serve(conn);
+        }
         conn = next;
     }
+    serve_costly(costly);
 }
 
 static void
@@ -87,7 +113,9 @@ is_soon(int64_t ms) // 0: never
 static bool
 is_short(const wport_t *port)
 {
-    return port->unnamed > 0 || is_soon(port->heartbeat_ms) || is_soon(port->conf->stall_timeout_ms);
+    bool has_jobs = port->side == SIDE_WORKER_ACK && port->count > 0;
+    return port->unnamed > 0 || is_soon(port->heartbeat_ms) || is_soon(port->conf->stall_timeout_ms)
+           || (has_jobs && is_soon(port->wire->conf->ack_timeout_ms));
 }
 
 static void

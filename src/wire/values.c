@@ -202,6 +202,17 @@ values_list(const void *arg, bytes_t prefix, kept_fn *fn, void *fn_arg)
     }
 }
 
+static void
+values_each(const void *arg, kept_fn *fn, void *fn_arg)
+{
+    const values_t *self = arg;
+    for (const value_t *value = self->oldest; value; value = value->newer) {
+        kept_t kept = kept_of(value);
+        if (!fn(fn_arg, &kept))
+            return;
+    }
+}
+
 // What goes on behind the topic is of one topic at most.
 static void
 values_match(const void *arg, bytes_t prefix, kept_fn *fn, void *fn_arg)
@@ -246,6 +257,7 @@ const keeper_t keeper_values = {
     .free = values_free,
     .put = values_put,
     .match = values_match,
+    .each = values_each,
     .list = values_list,
     .clear = values_clear,
     .expire = values_expire,

@@ -22,6 +22,7 @@
 #include "wire/round.h"
 #include "wire/services.h"
 #include "wire/stored.h"
+#include "wire/strangers.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -41,6 +42,7 @@ static void
 connect_sides(wire_t *self)
 {
     wport_t *frontend = &self->ports[SIDE_FRONTEND], *backend = &self->ports[SIDE_BACKEND], *ingress = &self->ports[SIDE_INGRESS];
+    wport_t *acks = &self->ports[SIDE_ACK];
     wport_t *down = self->cluster ? cluster_port(self) : backend;
     if (self->conf->flow & FLOW_DOWN)
         frontend->to = down;
@@ -49,7 +51,10 @@ connect_sides(wire_t *self)
     if (ingress->socktype)
         ingress->to = down;
     frontend->input = frontend->to != NULL;
+    if (acks->socktype)
+        acks->to = down; // whose room they wait for
     ingress->input = ingress->to != NULL;
+    acks->input = acks->to != NULL;
     backend->input = backend->to && frontend->conf->type != ZMQ_ROUTER && backend->conf->type != ZMQ_XPUB;
 }
 
@@ -103,6 +108,7 @@ free_route(wire_t *self)
     if (self->bell_fd != -1)
         close(self->bell_fd);
     chunk_pool_empty(&self->pool);
+    strangers_free(self);
     pthread_mutex_destroy(&self->lock);
     pthread_cond_destroy(&self->called);
     free(self->name);
@@ -195,6 +201,7 @@ obey(wire_t *self)
     obey_mode(self);
     hear_guard(self);
     observe_sweep(self);
+    stored_hear_others(self);
     serve_call(self);
 }
 

@@ -2,7 +2,7 @@
 //
 // What a route takes over from one that anybody may have written: whatever it is, the
 // connections that come of it can end one after the other, and nothing is left. The first
-// octet chooses the socket type, the second how much of the rest is the port's own part.
+// octet chooses the socket type, and whether it is that of a side that remembers, the second how much of the rest is the port's own part.
 #include "wire/handover.h"
 
 #include "base/log.h"
@@ -50,13 +50,20 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     log_set_level(LOG_LEVEL_ERROR);
     route_conf_t conf = { .name = "r" };
     wire_t wire = { .conf = &conf, .name = conf.name, .services = &services, .counters = &counters, .closing = true };
-    wport_t *port = &wire.ports[SIDE_FRONTEND];
+    bool remembers = data[0] & 0x80;
+    side_t side = remembers ? SIDE_BACKEND : SIDE_FRONTEND;
+    wport_t *port = &wire.ports[side];
     diag_t *diag = diag_new();
-    conf.sides[SIDE_FRONTEND].type = types[data[0] % COUNT(types)];
-    conf.sides[SIDE_FRONTEND].max_parts = 100;
+    conf.sides[side].type = remembers ? ZMQ_XPUB : types[data[0] % COUNT(types)];
+    conf.sides[side].max_parts = 100;
+    conf.durable = remembers;
+    conf.last_value = remembers && data[0] & 1 ? 10 : 0;
+    conf.replay_messages = remembers && !(data[0] & 1) ? 10 : 0;
+    conf.durable_messages = conf.durable_bytes = 10;
+    wire.now_ms = INT64_MAX / 2;
     wire.scheduled_end = &wire.scheduled;
-    check(loop_open(&wire.loop) == 0 && port_open(port, &wire, SIDE_FRONTEND, diag) == 0);
-    port->greeting = (handshake_conf_t){ .type = conf.sides[SIDE_FRONTEND].type, .as_server = true, .asks = true };
+    check(loop_open(&wire.loop) == 0 && port_open(port, &wire, side, diag) == 0);
+    port->greeting = (handshake_conf_t){ .type = conf.sides[side].type, .as_server = true, .asks = true };
 
     size_t own = (size - 2) * data[1] / 256;
     if (port->socktype->restore)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
-// app.js - keeps the status page up to date: reads api/v1/status and api/v1/routes once a second (doc/api.md), fills in the
-// copies of #row-template, and the detail of the one route that is open. Everything from outside becomes text, never markup.
+// app.js - the status page: reads api/v1/status, api/v1/routes and api/v1/events once a second (doc/api.md), fills in a copy of
+// #row-template for each route, and the detail of the one route that is open. Everything from outside becomes text, never markup.
 'use strict';
 
 (() => {
 
-const EVERY_MS = 1000, HIDDEN_MS = 15000, PATIENCE_MS = 4000, CHART_SECONDS = 900;
-const SIDES = ['frontend', 'backend', 'ingress', 'capture'];
+const EVERY_MS = 1000, HIDDEN_MS = 15000, PATIENCE_MS = 4000, CHART_SECONDS = 900, MANY_ROUTES = 20;
+const SIDES = ['frontend', 'backend', 'ingress', 'capture', 'ack', 'worker_ack'];
 
 const $ = id => document.getElementById(id);
 
@@ -33,7 +33,7 @@ function setAttribute(node, name, value) {
 const sum = object => Object.values(object || {}).reduce((total, n) => total + n, 0);
 const clock = date => date.toLocaleTimeString([], { hour12: false });
 
-// --- numbers: page.c writes them the same way ------------------------------------------------------------------------
+// --- numbers ---------------------------------------------------------------------------------------------------------
 
 function duration(seconds) {
   const s = Math.max(0, Math.floor(seconds)), part = [[86400, 'd', 3600, 'h'], [3600, 'h', 60, 'm'], [60, 'm', 1, 's']]
@@ -114,7 +114,17 @@ function showStatus(status) {
   setText($('reload'), reload.ok ? `ok, ${age} ago` : `failed; the one of ${age} ago is in force`);
   $('reload').className = reload.ok ? '' : 'error';
   $('reload').title = new Date(reload.time).toLocaleString();
+  showRefused(reload, age);
   lastStatus = status;
+}
+
+// Why the last reload failed, until one works.
+function showRefused(reload, age) {
+  const problems = reload.problems || [], [title, list] = $('refused').children;
+  $('refused').hidden = reload.ok || !problems.length;
+  setText(title, `The last reload failed; the configuration of ${age} ago is in force`);
+  if (list.children.length !== problems.length || problems.some((text, i) => list.children[i].textContent !== text))
+    list.replaceChildren(...problems.map(text => make('li', { class: 'mono' }, text)));
 }
 
 function summarise(status, list) {
@@ -137,12 +147,14 @@ function showSummary(status, list) {
 // --- rows --------------------------------------------------------------------------------------------------------------
 
 const rows = new Map(); // by name, in the order of the file
-let serial = 0, open = null, search = '', order = { key: null, down: false };
+let serial = 0, open = null, search = '', onlyBad = false, order = { key: null, down: false };
 
 function level(route) {
   const worst = (route.problems || [])[0];
   return worst && worst.level !== 'info' ? worst.level : '';
 }
+
+const isBad = route => Boolean(level(route)) || route.state !== 'running';
 
 function say(text) {
   $('said').textContent = text;
@@ -189,25 +201,50 @@ function copyButton(text) {
   return button;
 }
 
-const SIDE_SHORT = { frontend: 'front', backend: 'back', ingress: 'ingr', capture: 'capt' };
+const command = text => [make('code', null, text), copyButton(text)];
+
+const SIDE_SHORT = { frontend: 'front', backend: 'back', ingress: 'ingr', capture: 'capt', ack: 'ack', worker_ack: 'work' };
 
 function endpointItems(route) {
   return SIDES.filter(side => route[side]).flatMap(side => (route[side].endpoints || []).map((endpoint, i) =>
     make('li', null, make('i', { title: side + ((route[side].connects || []).includes(endpoint) ? ', connects to' : ', bound') },
-      i ? '' : SIDE_SHORT[side]), make('code', null, endpoint), copyButton(endpoint))));
+      i ? '' : SIDE_SHORT[side]), make('code', { title: endpoint }, make('bdi', null, endpoint)), copyButton(endpoint))));
 }
 
-// The path of a sparkline, 120 x 32; page.c draws the same.
+// The path of a sparkline, 120 x 32.
 function sparkPaths(history) {
   const points = history.slice(-60), top = Math.max(1, ...points), first = 60 - points.length;
   const line = !points.some(n => n) ? '' : points.map((n, i) => `${i ? 'L' : 'M'}${((first + i) * 120 / 59).toFixed(1)} ${(31 - n * 29 / top).toFixed(1)}`).join('');
   return { line, area: line ? `${line}L120 31.5L${(first * 120 / 59).toFixed(1)} 31.5Z` : '', most: points.length ? Math.max(...points) : 0 };
 }
 
+function draw(spark, history) {
+  const { line, area, most } = sparkPaths(history);
+  setAttribute(spark.querySelector('.line'), 'd', line);
+  setAttribute(spark.querySelector('.area'), 'd', area);
+  setAttribute(spark, 'aria-label', `messages in per second, last minute: at most ${most}`);
+}
+
+const newRow = kind => {
+  const tr = $('row-template').content.cloneNode(true).querySelector('tr');
+  tr.classList.add(kind);
+  return tr;
+};
+
+const queued = (route, what) => SIDES.reduce((n, side) => n + (route[side] && route[side][what] || 0), 0);
+
+// What numbers and chart of a row say beyond its fields.
+function showTraffic(tr, route) {
+  fill(tr, route);
+  const waits = queued(route, 'queued_messages');
+  setText(tr.querySelector('.waiting'), waits ? `${compact(waits)} wait` : '');
+  setAttribute(tr.querySelector('.waiting'), 'title', waits ? `${waits} messages, ${bytes(queued(route, 'queued_bytes'))}, wait for their peers` : '');
+  draw(tr.querySelector('.spark'), route.history || []);
+}
+
 class Row {
   constructor(name) {
-    const fragment = $('row-template').content.cloneNode(true);
-    this.tr = fragment.querySelector('tr');
+    this.tr = newRow('route');
     this.tr.dataset.route = name;
     this.name = name;
     this.series = new Map(); // second -> {in, out}
@@ -220,7 +257,6 @@ class Row {
       const inside = event.target.closest('button');
       if ((!inside || inside === this.button) && !String(getSelection())) toggle(this);
     });
-    this.spark = this.tr.querySelector('.spark');
     this.cached = {};
   }
 
@@ -235,24 +271,26 @@ class Row {
   update(route, time) {
     const before = this.route;
     this.route = route;
-    fill(this.tr, route);
+    showTraffic(this.tr, route);
     this.tr.dataset.level = level(route);
-    this.tr.querySelector('.pill').dataset.state = route.state;
+    this.showState(route);
     setText(this.tr.querySelector('.engine'), route.engine === 'zmq_proxy' ? ` · ${route.engine}, not counted` : '');
     this.when('problems', route.problems, this.tr.querySelector('.problems'), () =>
-      (route.problems || []).map(problem => make('li', { class: problem.level }, problem.text)));
+      (route.problems || []).map(problem => make('li', { class: problem.level, title: problem.text }, problem.text)));
     this.when('endpoints', SIDES.map(side => route[side] && route[side].endpoints), this.tr.querySelector('.endpoints'), () => endpointItems(route));
-    this.draw(route.history || []);
     this.remember(route, time);
     if (before && (before.state !== route.state || level(before) !== level(route)))
       say(`${route.name}: ${route.state}${route.problems && route.problems[0] ? ', ' + route.problems[0].text : ''}`);
   }
 
-  draw(history) {
-    const { line, area, most } = sparkPaths(history);
-    setAttribute(this.spark.querySelector('.line'), 'd', line);
-    setAttribute(this.spark.querySelector('.area'), 'd', area);
-    setAttribute(this.spark, 'aria-label', `messages in per second, last minute: at most ${most}`);
+  // A running route that is blocked looks blocked; its state stays for who reads the fields.
+  showState(route) {
+    const pill = this.tr.querySelector('.pill'), blocked = route.state === 'running' && route.blocked;
+    pill.dataset.state = blocked ? 'blocked' : route.state;
+    pill.querySelector('.state').classList.toggle('hidden', Boolean(blocked));
+    if (Boolean(blocked) !== Boolean(pill.querySelector('.stuck')))
+      if (blocked) pill.append(make('b', { class: 'stuck' }, 'blocked'));
+      else pill.querySelector('.stuck').remove();
   }
 
   // The daemon has the last quarter of an hour in the detail; what went out is in there only.
@@ -284,30 +322,71 @@ const keys = { // what a column sorts by; numbers start with the largest
   blocked: ['Blocked', r => r.blocked_share, true],
 };
 
+// --- totals ------------------------------------------------------------------------------------------------------------
+
+const total = { tr: null };
+
+const addUp = (routes, inside, fields) => Object.fromEntries(fields.map(field =>
+  [field, routes.reduce((n, route) => n + (route[inside] ? route[inside][field] || 0 : 0), 0)]));
+
+// The routes that are shown, as if they were one.
+function sumOf(routes) {
+  const counted = ['messages_received', 'messages_sent', 'connections', 'queued_messages', 'queued_bytes'];
+  const longest = Math.max(0, ...routes.map(route => (route.history || []).length));
+  return {
+    ...Object.fromEntries(SIDES.map(side => [side, addUp(routes, side, counted)])),
+    rates: addUp(routes, 'rates', ['in_1s', 'out_1s', 'bytes_in_1s', 'bytes_out_1s']),
+    dropped: { all: routes.reduce((n, route) => n + sum(route.dropped), 0) },
+    history: Array.from({ length: longest }, (_, i) => routes.reduce((n, { history = [] }) => n + (history[history.length - longest + i] || 0), 0)),
+  };
+}
+
+const STATES = ['running', 'paused', 'draining', 'disabled', 'failed'];
+
+function showTotal(routes, all) {
+  if (!total.tr) {
+    total.tr = newRow('total');
+    total.tr.querySelector('.pill').replaceWith(make('span', { class: 'states' }));
+    $('totals').append(total.tr);
+  }
+  total.tr.hidden = routes.length < 2;
+  if (total.tr.hidden) return;
+  showTraffic(total.tr, sumOf(routes));
+  setText(total.tr.querySelector('.name'), `${routes.length < all ? routes.length + ' of ' : ''}${all} routes`);
+  setText(total.tr.querySelector('.states'), STATES.map(state => [routes.filter(route => route.state === state).length, state])
+    .filter(([n]) => n).map(([n, state]) => `${n} ${state}`).join(', '));
+}
+
+// --- order -------------------------------------------------------------------------------------------------------------
+
 function arrange() {
   const list = [...rows.values()];
   if (order.key) {
     const by = keys[order.key][1], sign = order.down ? -1 : 1;
     list.sort((a, b) => { const x = by(a.route), y = by(b.route); return sign * (typeof x === 'string' ? x.localeCompare(y, 'en', { numeric: true }) : x - y); });
   }
-  let shown = 0;
   const wanted = [];
+  const all = list.map(row => row.route), bad = all.filter(isBad).length, shown = [];
   for (const row of list) {
-    const found = isFound(row.route);
+    const found = isFound(row.route) && (!onlyBad || isBad(row.route));
+    if (found) shown.push(row.route);
     row.tr.hidden = !found;
     if (row === open) detail.tr.hidden = !found;
-    shown += found;
     wanted.push(row.tr);
     if (row === open) wanted.push(detail.tr);
   }
-  if (!list.length || !shown) wanted.push(nothing(list.length ? 'No route matches the search.' : 'No routes are configured: add a [route NAME] section and reload.'));
+  if (!shown.length) wanted.push(nothing(!list.length ? 'No routes are configured: add a [route NAME] section and reload.'
+    : onlyBad && !search ? 'No route has a problem.' : 'No route matches the search.'));
   const body = $('rows');
   if (body.children.length !== wanted.length || wanted.some((tr, i) => body.children[i] !== tr)) {
     const focused = document.activeElement;
     body.replaceChildren(...wanted);
     if (focused && focused !== document.activeElement && body.contains(focused)) focused.focus({ preventScroll: true });
   }
-  setText($('count'), search ? `${shown} of ${list.length}` : '');
+  setText($('count'), search || onlyBad ? `${shown.length} of ${list.length}` : '');
+  setText($('bad-count'), String(bad));
+  $('bad').classList.toggle('some', bad > 0);
+  showTotal(shown, list.length);
 }
 
 const empty = make('tr', { class: 'empty', role: 'row' }, make('td', { colspan: 10, role: 'cell' }));
@@ -324,13 +403,14 @@ function showRoutes(document_) {
     row.update(route, time);
     rows.set(route.name, row);
   }
+  if (!compactChosen) setCompact(rows.size > MANY_ROUTES);
   if (open && !rows.has(open.name)) closeDetail();
   arrange();
 }
 
 // --- detail of the open route --------------------------------------------------------------------------------------------
 
-const detail = { tr: null, parts: null, chart: null, allOptions: false };
+const detail = { tr: null, parts: null, chart: null, seen: null, allOptions: false };
 
 const toggle = row => open === row ? closeDetail() : openDetail(row);
 
@@ -341,7 +421,7 @@ function closeDetail() {
   if (detail.chart) detail.chart.destroy();
   if (detail.watch) detail.watch.disconnect();
   detail.tr.remove();
-  open = detail.tr = detail.chart = null;
+  open = detail.tr = detail.chart = detail.seen = null;
   history.replaceState(null, '', location.pathname + location.search);
 }
 
@@ -360,22 +440,24 @@ function openDetail(row) {
   closeDetail();
   open = row;
   const sockets = table('Sockets'), drops = table('Dropped by reason'), options = table('Options', ['Key', 'Value']),
-    clients = table('Clients', ['Id', 'Side', 'Peer', 'User', 'Since', '>Backlog', '>Queued', '>Dropped']), events = table('Events', ['Time', 'Level', 'What happened']);
+    clients = table('Clients', CLIENT_COLUMNS.map(([heading]) => heading)), events = table('Events', ['Time', 'Level', 'What happened']);
   const chart = make('div', { class: 'chart', role: 'img' }), legend = make('span', { class: 'legend', 'aria-hidden': 'true' }, make('span', null, 'in'), make('span', null, 'out'));
   const moreOptions = make('button', { type: 'button', class: 'more', click: () => { detail.allOptions = !detail.allOptions; row.cached.options = null; showDetail(detail.route); } });
-  const command = `zbrokerctl tap ${row.name} count 10`;
-  detail.parts = { sockets, drops, options, clients, events, chart, legend, moreOptions };
+  const slowest = make('p', { class: 'slowest' }), topics = make('ul', { class: 'topics' }), topicsTitle = make('span', { class: 'quiet' });
+  detail.parts = { sockets, drops, options, clients, events, chart, legend, moreOptions, slowest, topics, topicsTitle };
   const messages = section('Messages a second, the last 15 minutes', 'wide', chart);
   messages.firstChild.append(legend);
   const optionSection = section('Options as running', '', options.box);
   optionSection.firstChild.append(moreOptions);
   detail.parts.clientTitle = make('span', { class: 'quiet' });
-  const clientSection = section('Clients', '', clients.box);
+  const clientSection = section('Clients', 'wide', slowest, clients.box);
   clientSection.firstChild.append(detail.parts.clientTitle);
+  const topicSection = detail.parts.topicSection = section('Topics', '', topics);
+  topicSection.firstChild.append(topicsTitle);
   detail.tr = make('tr', { class: 'detail', id: row.id, role: 'row' }, make('td', { colspan: 10, role: 'cell' }, make('div', { class: 'grid' },
-    messages, section('Sockets', '', sockets.box), clientSection, optionSection,
-    section('Last events', '', events.box), section('Dropped', '', drops.box),
-    section('Look at messages', '', make('p', { class: 'hint' }, make('code', null, command), copyButton(command))))));
+    messages, clientSection, section('Sockets', '', sockets.box),
+    make('div', { class: 'stack' }, topicSection, section('Dropped', '', drops.box), section('Last events', '', events.box)), optionSection,
+    section('Look at messages', '', make('p', { class: 'hint' }, ...command(`zbrokerctl tap ${row.name} count 10`))))));
   row.cached = { problems: row.cached.problems, endpoints: row.cached.endpoints };
   row.tr.classList.add('open');
   row.button.setAttribute('aria-expanded', 'true');
@@ -393,18 +475,18 @@ async function fetchDetail() {
     const answer = await get('api/v1/routes?route=' + encodeURIComponent(row.name));
     const route = answer.routes.find(each => each.name === row.name);
     if (route && open === row) {
-      row.remember(route, Date.parse(answer.time) || Date.now());
+      const time = Date.parse(answer.time) || Date.now();
+      row.remember(route, time);
+      addRates(route.clients || [], time);
       showDetail(route);
     }
   } catch { /* the next tick says that the connection is lost */ }
 }
 
-const failures = side => {
-  const told = Object.entries(side.handshake_failures || {}).filter(([, n]) => n).map(([reason, n]) => `${n} ${reason}`);
-  return told.join(', ') || '0';
-};
+const told = reasons => Object.entries(reasons || {}).filter(([, n]) => n).map(([reason, n]) => `${n} ${reason}`).join(', ') || '0';
 
-// label, what goes into the cell of a side
+// label, what goes into the cell of a side; with the third, whether the row has anything to say
+const has = field => side => Boolean(side[field]);
 const SOCKET_ROWS = [
   ['socket', (side, at) => make('span', { 'data-in': at, 'data-field': 'socket' })],
   ['security', (side, at) => make('span', { 'data-in': at, 'data-field': 'security' })],
@@ -415,10 +497,14 @@ const SOCKET_ROWS = [
   ['messages sent', (side, at) => number(at, 'messages_sent', 'count')],
   ['bytes received', (side, at) => number(at, 'received_bytes', 'bytes')],
   ['bytes sent', (side, at) => number(at, 'sent_bytes', 'bytes')],
-  ['blocked for', (side, at) => number(at, 'blocked_seconds', 'seconds')],
-  ['handshakes failed', side => failures(side)],
-  ['authenticated', side => side.auth ? String(side.auth.success) : '–'],
-  ['refused', side => side.auth ? String(side.auth.failure) : '–'],
+  ['waiting', (side, at) => number(at, 'queued_messages', 'count'), has('queued_messages')],
+  ['waiting bytes', (side, at) => number(at, 'queued_bytes', 'bytes'), has('queued_bytes')],
+  ['blocked for', (side, at) => number(at, 'blocked_seconds', 'duration'), has('blocked_seconds')],
+  ['cut', side => told(side.cut), side => sum(side.cut) > 0],
+  ['no sign of life', (side, at) => number(at, 'heartbeat_timeouts', 'count'), has('heartbeat_timeouts')],
+  ['handshakes failed', side => told(side.handshake_failures), side => sum(side.handshake_failures) > 0],
+  ['authenticated', side => side.auth ? String(side.auth.success) : '–', side => side.auth && side.security !== 'none'],
+  ['refused', side => side.auth ? String(side.auth.failure) : '–', side => side.auth && (side.security !== 'none' || side.auth.failure > 0)],
 ];
 
 const when = text => {
@@ -426,35 +512,82 @@ const when = text => {
   return make('time', { datetime: text, title: date.toLocaleString() }, today ? clock(date) : date.toLocaleDateString() + ' ' + clock(date));
 };
 
+// heading, how it looks, and, where the column is not for every list, whether CLIENTS need it. What one looks for comes first.
+const CLIENT_COLUMNS = [
+  ['Peer', client => ['mono', client.peer]],
+  ['>Backlog', client => ['n', client.backlog_bytes < 0 ? '–' : bytes(client.backlog_bytes)]],
+  ['>Queued', client => ['n', known(client.queued)]],
+  ['>Dropped', client => ['n', known(client.dropped)]],
+  ['>Msg/s', client => ['n', known(client.rate)], list => list.some(client => client.rate !== undefined)],
+  ['User', client => ['', client.user || '–'], list => list.some(client => client.user)],
+  ['Side', client => ['', client.state === 'away' ? client.side + ', away' : client.side]],
+  ['Since', client => ['', when(client.connected_at)]],
+  ['>Id', client => ['n mono', String(client.id)]],
+];
+
+const behind = client => Math.max(client.backlog_bytes, 0) + (client.queued_bytes || 0);
+
+// Messages a second since they were asked for last.
+function addRates(clients, time) {
+  const before = detail.seen || { at: new Map() }, passed = (time - before.time) / 1000, at = new Map();
+  for (const client of clients) {
+    if (client.messages_received === null || client.messages_received === undefined) continue;
+    const count = client.messages_received + client.messages_sent;
+    at.set(client.id, count);
+    if (passed > 0 && before.at.has(client.id)) client.rate = Math.round((count - before.at.get(client.id)) / passed);
+  }
+  detail.seen = { at, time };
+}
+
+function showClients(row, route) {
+  const { clients, clientTitle, slowest } = detail.parts, list = [...route.clients].sort((a, b) => behind(b) - behind(a));
+  const all = SIDES.reduce((n, side) => n + (route[side] ? route[side].connections : 0), 0), slow = route.slowest_client;
+  setText(clientTitle, all > list.length ? `${list.length} of ${all}` : String(list.length));
+  row.when('slowest', slow && [slow.id, slow.peer, slow.user, bytes(behind(slow))], slowest, () => !slow ? [] : [
+    'Slowest: ', make('b', null, `client ${slow.id}`), `, ${slow.peer}${slow.user ? ` (${slow.user})` : ''}, is ${bytes(behind(slow))} behind; to disconnect it: `,
+    ...command(`zbrokerctl kick ${route.name} ${slow.id}`)]);
+  const wanted = CLIENT_COLUMNS.map(([, , needed]) => !needed || needed(list));
+  [...clients.whole.tHead.rows[0].cells].forEach((th, i) => { th.hidden = !wanted[i]; });
+  row.when('clients', list, clients.body, () => list.length ? list.map(client => make('tr', null, ...CLIENT_COLUMNS.map(([, cell], i) => {
+    const [kind, content] = cell(client);
+    return make('td', { class: kind, hidden: !wanted[i] }, content);
+  }))) : none(CLIENT_COLUMNS.length, 'Nobody is connected.'));
+}
+
+function showTopics(row, route) {
+  const { topics, topicsTitle, topicSection } = detail.parts, list = route.topics || [], all = route.subscriptions;
+  topicSection.hidden = !route.ingress && !list.length && route.type !== 'forwarder';
+  setText(topicsTitle, all > list.length ? `${list.length} of ${all}` : String(all));
+  row.when('topics', list, topics, () => list.length ? list.map(topic => make('li', { class: topic ? 'mono' : 'mono all' }, topic || 'everything'))
+    : [make('li', { class: 'quiet' }, 'Nobody asks for anything.')]);
+}
+
+function showDrops(row, route) {
+  const { drops } = detail.parts, some = [...Object.entries(route.dropped || {}), ['missed by the capture', route.capture_dropped || 0]].filter(([, n]) => n);
+  row.when('drops', some, drops.body, () => some.length ? some.map(([reason, n]) => make('tr', null, make('th', { scope: 'row' }, reason),
+    make('td', { class: 'n' }, make('data', { value: n }, ...grouped(String(n)))))) : none(2, 'Nothing was dropped.'));
+}
+
+const eventRows = events => events.length ? events.map(event => make('tr', { class: event.level },
+  make('td', null, when(event.time)), make('td', null, event.level), make('td', { class: 'text' }, event.text))) : none(3, 'Nothing has happened yet.');
+
 const none = (columns, text) => [make('tr', null, make('td', { colspan: columns, class: 'quiet' }, text))];
 
 function showDetail(route) {
   if (!open || !route) return;
   detail.route = route;
-  const row = open, { sockets, drops, options, clients, events, moreOptions, clientTitle } = detail.parts, sides = SIDES.filter(side => route[side]);
-  row.when('sockets', sides.map(side => [route[side].handshake_failures, route[side].auth]), sockets.body, () => [
+  const row = open, { sockets, options, events, moreOptions } = detail.parts, sides = SIDES.filter(side => route[side]);
+  const shown = SOCKET_ROWS.filter(([, , says]) => !says || sides.some(side => says(route[side])));
+  row.when('sockets', [shown.map(([label]) => label), sides.map(side => [route[side].handshake_failures, route[side].cut, route[side].auth])], sockets.body, () => [
     make('tr', null, make('td'), ...sides.map(side => make('th', { scope: 'col', class: 'n' }, side))),
-    ...SOCKET_ROWS.map(([label, cell]) => make('tr', null, make('th', { scope: 'row' }, label),
+    ...shown.map(([label, cell]) => make('tr', null, make('th', { scope: 'row' }, label),
       ...sides.map(side => make('td', { class: 'n' }, cell(route[side], side)))))]);
   fill(sockets.body, route);
-  row.when('drops', Object.keys(route.dropped || {}), drops.body, () => [
-    ...Object.keys(route.dropped || {}).map(reason => make('tr', null, make('th', { scope: 'row' }, reason), make('td', { class: 'n' }, number('dropped', reason, 'count')))),
-    make('tr', null, make('th', { scope: 'row' }, 'missed by the capture'), make('td', { class: 'n' }, make('data', { 'data-field': 'capture_dropped', 'data-format': 'count' }))),
-    make('tr', null, make('th', { scope: 'row' }, 'subscriptions'), make('td', { class: 'n' }, make('data', { 'data-field': 'subscriptions', 'data-format': 'count' })))]);
-  fill(drops.body, route);
+  showDrops(row, route);
+  showTopics(row, route);
   if (route.options) showOptions(row, route.options, options.body, moreOptions);
-  if (route.clients) {
-    const all = SIDES.reduce((n, side) => n + (route[side] ? route[side].connections : 0), 0);
-    setText(clientTitle, all > route.clients.length ? `${route.clients.length} of ${all}` : String(route.clients.length));
-    row.when('clients', route.clients, clients.body, () => route.clients.length ? route.clients.map(client => make('tr', null,
-      make('td', { class: 'mono' }, String(client.id)), make('td', null, client.side), make('td', { class: 'mono' }, client.peer),
-      make('td', null, client.user || '–'), make('td', null, when(client.connected_at)),
-      make('td', { class: 'n' }, client.backlog_bytes < 0 ? '–' : bytes(client.backlog_bytes)),
-      make('td', { class: 'n' }, known(client.queued)), make('td', { class: 'n' }, known(client.dropped)))) : none(8, 'Nobody is connected.'));
-  }
-  if (route.events)
-    row.when('events', route.events, events.body, () => route.events.length ? route.events.map(event => make('tr', { class: event.level },
-      make('td', null, when(event.time)), make('td', null, event.level), make('td', { class: 'text' }, event.text))) : none(3, 'Nothing has happened yet.'));
+  if (route.clients) showClients(row, route);
+  if (route.events) row.when('events', route.events, events.body, () => eventRows(route.events));
   showChart(row);
 }
 
@@ -518,7 +651,7 @@ let lostSince = null, timer = 0, asking = false, toldUntil = 0;
 function tell(text, kind) {
   const note = $('lost');
   note.hidden = !text;
-  note.className = 'lost ' + kind;
+  note.className = 'banner ' + kind;
   setText(note, text);
 }
 
@@ -553,6 +686,15 @@ async function show(status, routes) {
   else openFromAddress();
 }
 
+const log = { text: '' };
+
+async function showLog() {
+  const { events } = await get('api/v1/events').catch(() => ({})), text = JSON.stringify(events);
+  if (!events || text === log.text) return;
+  log.text = text;
+  $('log').querySelector('tbody').replaceChildren(...eventRows(events));
+}
+
 async function tick() {
   clearTimeout(timer);
   if (asking) return;
@@ -560,6 +702,7 @@ async function tick() {
   const answers = await Promise.all([get('api/v1/status'), get('api/v1/routes')]).catch(() => null);
   if (answers) await show(...answers);
   else lost();
+  if (answers && $('log').open) await showLog();
   asking = false;
   timer = setTimeout(tick, document.hidden ? HIDDEN_MS : EVERY_MS);
 }
@@ -584,6 +727,32 @@ function sortBy(key, down) {
   arrange();
 }
 
+// One line a route. Where nobody has chosen, that depends on how many there are.
+let compactChosen = false;
+
+function setCompact(on) {
+  $('table').classList.toggle('compact', on);
+  setAttribute($('compact'), 'aria-pressed', String(on));
+}
+
+function chooseCompact(on) {
+  compactChosen = true;
+  setCompact(on);
+  try { localStorage.setItem('zbroker-compact', on ? 'yes' : 'no'); } catch { /* then it is chosen until the page is left */ }
+}
+
+function recallCompact() {
+  let chosen = null;
+  try { chosen = localStorage.getItem('zbroker-compact'); } catch { /* no storage */ }
+  if (chosen) chooseCompact(chosen === 'yes');
+}
+
+function showOnlyBad(on) {
+  onlyBad = on;
+  setAttribute($('bad'), 'aria-pressed', String(on));
+  arrange();
+}
+
 // First click: the way that is of use for the column; second: the other way; third: as in the file.
 function nextSort(key) {
   const first = Boolean(keys[key][2]);
@@ -598,6 +767,10 @@ function prepare() {
     th.replaceChildren(make('button', { type: 'button', click: () => nextSort(th.dataset.sort) }, make('span', null, ...th.childNodes)));
   $('order').append(make('option', { value: '' }, 'as in the file'), ...Object.entries(keys).map(([key, [label]]) => make('option', { value: key }, label)));
   $('order').addEventListener('change', event => sortBy(event.target.value || null, event.target.value ? Boolean(keys[event.target.value][2]) : false));
+  $('bad').addEventListener('click', () => showOnlyBad(!onlyBad));
+  $('compact').addEventListener('click', () => chooseCompact($('compact').getAttribute('aria-pressed') !== 'true'));
+  $('log').addEventListener('toggle', () => $('log').open && showLog());
+  recallCompact();
   $('search').addEventListener('input', event => { search = event.target.value.trim(); arrange(); });
   document.addEventListener('keydown', event => {
     const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
