@@ -5,6 +5,8 @@ ZB_KILLS is how often something is killed in the tests under load: 2, or 20 in a
 
 import os
 import re
+import shutil
+import subprocess
 import threading
 import time
 
@@ -584,6 +586,61 @@ backend_bind = tcp://127.0.0.1:{other[1]}
     producer, worker = node.peer(zmq.PUSH, other[0]), node.peer(zmq.PULL, other[1])
     producer.send(b"x")
     assert worker.recv() == b"x"
+
+
+# --- TLS ----------------------------------------------------------------------------------------------------------------------
+
+def openssl(*args):
+    answer = subprocess.run(["openssl", *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert answer.returncode == 0, answer.stdout
+
+
+class Authority:
+    """It signs certificates for names."""
+
+    def __init__(self):
+        if not shutil.which("openssl"):
+            raise zb.Skip("needs openssl")
+        self.folder = zb.folder()
+        self.cert = self.path("ca.pem")
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=test",
+                "-keyout", self.path("ca.key"), "-out", self.cert)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def sign(self, name):
+        """The file with the certificate and the key for that name."""
+        request, key, cert = (self.path(name + end) for end in (".csr", ".key", ".crt"))
+        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}", "-keyout", key, "-out", request)
+        names = zb.write(self.path("names"), f"subjectAltName=DNS:{name}")
+        openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self.path("ca.key"), "-CAcreateserial", "-days", "2",
+                "-extfile", names, "-out", cert)
+        return zb.write(self.path(name + ".pem"), zb.read(cert) + zb.read(key), 0o600)
+
+
+def tls_server(authority, name):
+    file = authority.sign(name)
+    server = natsserver.Server(f'tls {{ cert_file: "{file}", key_file: "{file}", ca_file: "{authority.cert}", verify: true }}')
+    server.url = f"tls://localhost:{server.port}"
+    return server
+
+
+def test_a_server_is_known_by_its_certificate_and_knows_us_by_ours():
+    authority = Authority()
+    node = Node("streamer", tls_server(authority, "localhost"), f"nats_ca = {authority.cert}\nnats_cert = {authority.sign('us')}").ready()
+    producer, worker = node.front(), node.back()
+    producer.send(b"x")
+    assert worker.recv() == b"x"
+
+
+def test_a_server_with_the_certificate_of_another_is_not_talked_to():
+    authority, stranger = Authority(), Authority()
+    for signer, name in ((authority, "other"), (stranger, "localhost")):
+        node = Node("streamer", tls_server(signer, name), f"nats_ca = {authority.cert}\nnats_cert = {authority.sign('us')}")
+        node.daemon.wait_log("event=nats-away .*SSL")
+        assert "event=nats-ready" not in node.daemon.log()
+        node.daemon.stop()
 
 
 RIGHTS = {"jobs": "streamer", "prices": "forwarder"}
