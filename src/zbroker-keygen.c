@@ -78,7 +78,7 @@ write_new(const char *path, const text_t *text, mode_t mode)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd == -1)
-        return failed(path, errno == EEXIST ? "is there already, nothing was changed" : strerror(errno));
+        return failed(path, errno == EEXIST ? "exists already, nothing was changed" : strerror(errno));
     const char *at = text->data;
     size_t left = text->size;
     bool well = fchmod(fd, mode) == 0;
@@ -113,7 +113,7 @@ write_pair(const cert_t *cert, const cert_options_t *options, const char *public
 {
     struct stat st;
     if (lstat(public_path, &st) == 0)
-        return failed(public_path, "is there already, nothing was changed");
+        return failed(public_path, "exists already, nothing was changed");
     text_t secret = { 0 }, public = { 0 };
     cert_print(cert, true, options->metadata, options->metadata_count, &secret);
     cert_print(cert, false, options->metadata, options->metadata_count, &public);

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "zbroker-options.h"
 
+#include "admin/estate.h"
+#include "admin/program.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "flow/luggage.h"
 
 #include <czmq.h>
 #include <getopt.h>
@@ -13,7 +16,7 @@
 static const char usage[] = "usage: zbroker [-c FILE] [-t | -T] [-u USER] [-l LEVEL] [-o SECTION.KEY=VALUE]... [-V] [-h]\n"
                             "\n"
                             "  -c, --config FILE      read FILE (- is standard input) instead of " ZB_SYSCONFDIR "/zbroker.ini\n"
-                            "  -t, --test             check the configuration and say what is wrong with it\n"
+                            "  -t, --test             check the configuration and name every problem\n"
                             "  -T, --dump             check, and print the effective configuration\n"
                             "  -u, --user USER        with -t and -T: check as this user\n"
                             "  -l, --log-level LEVEL  error, warning, notice, info, debug or trace\n"
@@ -34,7 +37,7 @@ print_version(void)
            CZMQ_VERSION_MINOR, CZMQ_VERSION_PATCH);
     for (size_t i = 0; i < sizeof capabilities / sizeof *capabilities; i++)
         printf(" %c%s", zmq_has(capabilities[i]) ? '+' : '-', capabilities[i]);
-    putchar('\n');
+    printf("\n" PROGRAM_FORMATS "\n", ESTATE_FORMAT_NOW, LUGGAGE_FORMAT);
 }
 
 static void

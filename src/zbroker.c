@@ -17,17 +17,17 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "conf/process.h"
-#include "interpose/accept.h"
 #include "flow/engine.h"
 #include "flow/listener.h"
-#include "interpose/recv.h"
-#include "flow/watch.h"
 #include "guard/guard.h"
 #include "guard/policy.h"
 #include "net/resolver.h"
 #include "wire/wire.h"
 #include "zbroker-options.h"
 #include "zbroker-process.h"
+#include "zmq/shield.h"
+#include "zmq/watch.h"
+#include "zmq/zmq.h"
 
 #include <czmq.h>
 #include <errno.h>
@@ -41,7 +41,6 @@
 
 #define RESERVE 64        // descriptors
 #define UNNAMED_MAX 1024  // clients in their handshake
-#define COUNTED (1 << 20) // of them, what comes in is counted
 
 static const char *
 plural(uint64_t count)
@@ -160,11 +159,10 @@ plan_descriptors(daemon_t *self)
     if (self->descriptors > INT_MAX)
         self->descriptors = INT_MAX;
     self->reserve = self->descriptors / 4 < RESERVE ? self->descriptors / 4 : RESERVE;
-    accept_limit((int)(self->descriptors - self->reserve));
+    shield_limit((int)(self->descriptors - self->reserve));
     uint64_t tenth = self->descriptors / 10;
     self->unnamed = tenth < 1 ? 1 : tenth < UNNAMED_MAX ? tenth : UNNAMED_MAX;
     capacity_limit_unnamed(self->capacity, self->unnamed);
-    recv_count(self->descriptors < COUNTED ? (size_t)self->descriptors : COUNTED);
     // Whoever waits in the kernel's queue comes in when the cap is reached already.
     uint64_t backlog = self->descriptors / 32;
     listener_backlog_cap(backlog ? (int)backlog : 1);
@@ -173,7 +171,7 @@ plan_descriptors(daemon_t *self)
 static void
 count_room(daemon_t *self)
 {
-    uint64_t taken = process_descriptors() + broker_asleep(self->broker) + self->reserve;
+    uint64_t taken = process_descriptors() + self->reserve;
     self->room = taken < self->descriptors ? self->descriptors - taken : 1;
 }
 
@@ -348,7 +346,6 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
         diag_cause(diag, errno);
         return -1;
     }
-    watch_count_with(self->watch, recv_counted, recv_brought_frames);
     watch_count_in(self->watch, self->capacity);
     guard_use(self->guard, &self->checked); // the broker's own reading then finds it unchanged; nothing was in force before
     self->setup.guard = self->guard;
@@ -362,10 +359,6 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
                                                .memory = self->memory,
                                                .letters = self->letters,
                                                .epoch = self->setup.services.epoch,
-                                               .secure = guard_secure,
-                                               .filter_new = guard_filter_new,
-                                               .filter_free = guard_filter_free,
-                                               .arg = self->guard,
                                                .admission = guard_admission(self->guard),
                                                .activated = activation_take,
                                                .is_ours = activation_is_ours,
@@ -443,6 +436,8 @@ leave(daemon_t *self)
     estate_t estate = { 0 };
     text_t error = { 0 };
     service_reloading();
+    if (self->control)
+        control_end_taps(self->control); // while the routes still run: nobody waits for it
     log_flush();
     save(self, &estate);
     program_run(&estate.record, estate.fds, estate.count, &error);

@@ -177,6 +177,21 @@ def test_a_stuck_subscriber():
     check("forwarder", block, blocked=None)
 
 
+def test_a_blocked_route_has_a_line_when_it_begins_and_one_when_it_ends():
+    front, back, fine_front, fine_back = (f"tcp://127.0.0.1:{port}" for port in zb.free_ports(4))
+    ini = "".join(f"[route {name}]\ntype = streamer\nfrontend_bind = {a}\nbackend_bind = {b}\n"
+                  for name, a, b in (("r", front, back), ("fine", fine_front, fine_back)))
+    with zb.Daemon(ini) as daemon, Peers() as peers:
+        push, idle = peers.open(zmq.PUSH, front), peers.open(zmq.PUSH, fine_front)
+        push.send(b"nobody takes it")
+        daemon.wait_log(r"warning: route r: blocked, the backend has taken no messages for \d+ s event=route-blocked route=r side=backend seconds=\d+$", 20)
+        assert "route-flowing" not in daemon.log()
+        pull = peers.open(zmq.PULL, back)
+        assert pull.recv() == b"nobody takes it"
+        daemon.wait_log(r"notice: route r: messages flow again, the backend was blocked for \d+ s event=route-flowing route=r side=backend seconds=\d+$", 15)
+        assert daemon.log().count("event=route-blocked") == 1 == daemon.log().count("event=route-flowing"), daemon.log()
+
+
 def test_status_says_how_many_messages_a_stuck_subscriber_lost_where_that_is_known():
     for engine, words in (("wire", r"(\d+) messages were dropped in the last minute$"),
                           ("zmq", r"(\d+) times? messages were dropped in the last minute; libzmq does not tell how many$")):

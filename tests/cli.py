@@ -203,6 +203,7 @@ def test_version_names_the_libraries():
         result = zb.run(option)
         assert result.returncode == 0 and result.stderr == "", result
         assert re.match(r"zbroker \S+ \(libzmq \d+\.\d+\.\d+, czmq \d+\.\d+\.\d+\)", result.stdout), result.stdout
+        assert re.search(r"^upgrade: state \d+, routes \d+$", result.stdout, re.M), result.stdout
         for capability in ("curve", "gssapi", "pgm", "norm", "tipc", "draft"):
             assert re.search(rf" [+-]{capability}\b", result.stdout), result.stdout
 

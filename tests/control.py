@@ -122,8 +122,9 @@ def test_columns_are_only_ever_added():
         for question, columns in COLUMNS.items():
             header = control.ask(question).splitlines()[0]
             assert header.split() == columns.split(), question
-        routes = dict(zip(COLUMNS["show routes"].split()[-1:], control.ask("show routes").splitlines()[1].split()[-1:]))
-        assert routes == {"ENGINE": control.json("show routes")["routes"][0]["engine"]} and routes["ENGINE"] in ("zmq", "wire"), routes
+        routes = dict(zip(COLUMNS["show routes"].split()[-3:], control.ask("show routes").splitlines()[1].split()[-3:]))
+        engine = control.json("show routes")["routes"][0]["engine"]
+        assert routes == {"ENGINE": engine, "ACK": "-", "WORKER_ACK": "-"} and engine in ("zmq", "wire"), routes
 
 
 def test_who_may_connect_is_the_mode_of_the_file():

@@ -6,10 +6,11 @@ import re
 
 import zb
 
-ROOMS = ["base", "conf", "net", "zmtp", "flow", "store", "wire", "interpose", "guard", "admin"]
+ROOMS = ["base", "conf", "net", "zmtp", "flow", "store", "wire", "zmq", "guard", "admin"]
 MAY_USE = {room: ROOMS[:i + 1] for i, room in enumerate(ROOMS)}
 MAY_USE["zmtp"] = ["base", "zmtp"]
 MAY_USE["store"] = ["base", "conf", "store"]
+MAY_USE["zmq"] = [room for room in MAY_USE["zmq"] if room not in ("zmtp", "store", "wire")]
 MAY_USE["guard"] = [room for room in MAY_USE["guard"] if room != "wire"]  # it is asked through flow/admission.h
 MAY_USE["ctl"] = ["base", "conf", "admin", "ctl"]  # of admin: what knows no broker
 MAY_USE["bench"] = ["base", "bench"]
@@ -87,8 +88,10 @@ def test_no_two_modules_include_each_other():
         visit(module, [])
 
 
-def test_flow_speaks_libzmq_only():
-    wrong = [path for path in files("src/flow", (".c", ".h")) if re.search(r"#\s*include\s+<czmq", zb.read(os.path.join(zb.SRCDIR, path)))]
+def test_flow_knows_no_libzmq_and_zmq_knows_no_czmq():
+    wrong = [f"{path}: {header}" for room, header in (("flow", "c?zmq"), ("zmq", "czmq"), ("zmtp", "c?zmq"))
+             for path in files(f"src/{room}", (".c", ".h"))
+             if re.search(rf"#\s*include\s+<{header}\.h>", zb.read(os.path.join(zb.SRCDIR, path)))]
     assert not wrong, "\n".join(wrong)
 
 

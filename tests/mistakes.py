@@ -35,7 +35,7 @@ MISTAKES = [
     (ENDS, "ZMQ_SNDHWM = 10", ["1:1: error: [route r] ZMQ_SNDHWM: unknown key; did you mean sndhwm?"]),
     (ENDS, "backend_ZMQ_SNDHWM = 10", ["1:1: error: [route r] backend_ZMQ_SNDHWM: unknown key; did you mean backend_sndhwm?"]),
     (ENDS, "sndhvm = 10", ["1:1: error: [route r] sndhvm: unknown key; did you mean sndhwm?"]),
-    (ENDS, "drain_timeout = 5s", ["1:1: error: [route r] drain_timeout: belongs into [zbroker]"]),
+    (ENDS, "drain_timeout = 5s", ["1:1: error: [route r] drain_timeout: belongs in [zbroker]"]),
     ("[zbroker]\n", "log_level = warn", ["1:13: error: [zbroker] log_level: unknown value \"warn\"; did you mean warning?"]),
     ("", "[global]", ["1:2: error: [global]: unknown section; did you mean [zbroker]?"]),
     ("", "[frontend prices]", ["1:2: error: [frontend prices]: unknown section; did you mean [route prices]?"]),
@@ -44,7 +44,7 @@ MISTAKES = [
     (ENDS, "sndhwm = 10k", ["1:10: error: [route r] sndhwm: \"10k\" is not a number; a count has no unit, write 10000"]),
     ("[zbroker]\n", "max_clients = 2M", ["1:15: error: [zbroker] max_clients: \"2M\" is not a number; a count has no unit, write 2000000"]),
     (ENDS, "linger = 5 s", ["1:10: error: [route r] linger: \"5 s\" is not a time such as 500ms, 10s, 5m or 1h"]),
-    (ENDS, "tcp_keepalive = yes # please", ["1:17: error: [route r] tcp_keepalive: \"yes # please\" is not yes or no; a comment behind a value begins with \" ;\", not with #"]),
+    (ENDS, "tcp_keepalive = yes # please", ["1:17: error: [route r] tcp_keepalive: \"yes # please\" is not yes or no; a comment after a value begins with \" ;\", not with #"]),
     (ENDS, "allow = 10.0.0.0/8 192.168.1.7", ["1:19: error: [route r] allow: a comma is missing, as in 10.0.0.0/8, fd00::1"]),
     (ENDS, "sndhwm = 1\nsndhwm = 2", ["2:1: error: [route r] sndhwm: is given twice, first in {}/m.ini:5"]),
     # Quotes.

@@ -80,20 +80,25 @@ class Browser:
             from selenium.webdriver.chromium.remote_connection import ChromiumRemoteConnection
         except ImportError:
             raise zb.Skip("python3-selenium is not installed") from None
-        driver, chromium, folder = need("chromedriver"), need("chromium"), zb.folder()
-        # If the test ends before its time, chromium goes with its driver.
-        start = zb.write(f"{folder}/chromium", f'#!/bin/sh\nexec {need("setpriv")} --pdeathsig KILL {chromium} "$@"\n', 0o755)
-        port = zb.free_ports(1)[0]
-        zb.spawn([driver, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        zb.wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, 10)
+        driver, chromium, ports = need("chromedriver"), need("chromium"), zb.free_ports(2)
+        self.start([driver, f"--port={ports[0]}"], ports[0])
+        self.start([chromium, *ARGUMENTS, f"--user-data-dir={zb.folder()}", f"--remote-debugging-port={ports[1]}", "about:blank"], ports[1])
         options = webdriver.ChromeOptions()
-        options.binary_location = start
-        for argument in ARGUMENTS + [f"--user-data-dir={folder}/profile"]:
-            options.add_argument(argument)
+        options.debugger_address = f"127.0.0.1:{ports[1]}"
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         options.set_capability("unhandledPromptBehavior", "ignore")
-        self.driver = webdriver.Remote(ChromiumRemoteConnection(f"http://127.0.0.1:{port}", "goog", "chrome", ignore_proxy=True), options=options)
+        self.driver = webdriver.Remote(ChromiumRemoteConnection(f"http://127.0.0.1:{ports[0]}", "goog", "chrome", ignore_proxy=True), options=options)
         self.heard, self.origin, self.server = [], "", None
+
+    @staticmethod
+    def start(command, port):
+        """Run what listens on PORT. It ends with the test."""
+        zb.spawn(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+        def listens():
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", port)) == 0
+        zb.wait_until(listens, 10)
 
     def open(self, url, width=1280, height=900, javascript=True, scheme="light", answers=None):
         """Load URL as if for the first time; of ANSWERS (path: JSON) the page gets those instead of the server's."""

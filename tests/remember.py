@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: MPL-2.0
 """Forwarders that remember: what a new subscription gets before the live messages, and what a durable subscriber misses.
 
-ZB_JOINERS is how many subscribers come late in the tests under load: 50, or 1000 in a long run,
+ZB_JOINERS is how many subscribers come late in the tests under load, ZB_TOPICS how many topics are remembered in one of
+them, ZB_AWAY for how many seconds a durable subscriber is away. The long run:
 
-    ZB_JOINERS=1000 python3 tests/remember.py test_late_joiners_get_each_last_value_and_then_every_message \\
-        test_late_joiners_get_the_last_messages_and_then_every_message
+    ZB_JOINERS=1000 ZB_TOPICS=1000000 ZB_AWAY=60 python3 tests/remember.py test_late_joiners_get_each_last_value_and_then_every_message \\
+        test_late_joiners_get_the_last_messages_and_then_every_message test_a_topic_takes_little_memory_beside_its_message \\
+        test_a_durable_subscriber_that_is_away_under_load_misses_what_does_not_fit_and_nothing_else
 """
 
+import json
 import os
 import re
 import socket
 import struct
 import threading
+import time
+import urllib.request
 
 import zmq
 import zb
@@ -20,6 +25,8 @@ import zmtp
 from wire import Route
 
 JOINERS = int(os.environ.get("ZB_JOINERS", "50"))
+MANY_TOPICS = int(os.environ.get("ZB_TOPICS", "50000"))
+AWAY = float(os.environ.get("ZB_AWAY", "1"))
 TOPICS = 20
 
 
@@ -252,6 +259,31 @@ def test_a_topic_ends_where_the_configuration_says():
             assert route.topics("EUR") == ["EUR", "EURO"]
 
 
+@zb.limit(60 + MANY_TOPICS // 5000)
+def test_a_topic_takes_little_memory_beside_its_message():
+    """At most 150 bytes, says the manual."""
+    body = b"x" * 50
+    with Forwarder(f"last_value = {MANY_TOPICS}\nfrontend_rcvhwm = 0", "max_memory = 4G") as route:
+        def grown():
+            before = zb.rss(route.daemon.pid)
+            for i in range(MANY_TOPICS):
+                route.pub.send_multipart([b"a topic of usual length %07d" % (i + grown.begin), body])
+            grown.begin += MANY_TOPICS
+            zb.wait_for_count(lambda: route.stats()["frontend"]["messages_received"], grown.begin, 20)
+            return zb.rss(route.daemon.pid) - before
+        grown.begin = 0
+        size = 2 + 31 + 2 + len(body)  # with the heads of its frames
+        beside = grown() / MANY_TOPICS - size
+        print(f"# {MANY_TOPICS} topics: {beside:.0f} bytes for each beside its {size} bytes")
+        with zb.Control(route.daemon) as control:
+            counted = control.json("status")["message_bytes"] / MANY_TOPICS - size
+        print(f"# {counted:.0f} bytes by max_memory's count")
+        assert beside < 150 or zb.HEAVY > 1
+        again = grown() / MANY_TOPICS  # each new one takes the place of an old one
+        print(f"# {again:.1f} bytes more for each of as many others")
+        assert again < 20 or zb.HEAVY > 1
+
+
 def test_the_topic_that_was_not_published_for_longest_is_forgotten():
     with Forwarder("last_value = 3") as route:
         route.publish(b"a", b"b", b"c", b"a", b"d")
@@ -280,6 +312,48 @@ def test_values_are_shown_and_cleared():
         route.publish([b"prices/EUR", b"1.2"])
         assert receive(sub, 1) == [[b"prices/EUR", b"1.2"]]
         assert route.topics() == ["prices/EUR"]
+
+
+def test_what_is_remembered_is_counted_everywhere():
+    zb.need_http()
+    http = zb.free_port()
+    with Forwarder("last_value = 10", f"http = 127.0.0.1:{http}") as route:
+        route.publish([b"a", b"12345"], [b"b", b"1"], [b"a", b"123"])
+        zb.wait_until(lambda: route.stats()["remembered_messages"] == 2)
+        assert route.stats()["remembered_bytes"] == len("a123b1")
+        with zb.Control(route.daemon) as control:
+            assert [each["bytes"] for each in control.json("show values r")["values"]] == [4, 2]
+        get = lambda path: urllib.request.urlopen(f"http://127.0.0.1:{http}{path}").read().decode()
+        assert re.search(r'^zbroker_remembered_messages\{route="r"\} 2$', get("/metrics"), re.M)
+        assert re.search(r'^zbroker_remembered_bytes\{route="r"\} 6$', get("/metrics"), re.M)
+        assert json.loads(get("/api/v1/routes"))["routes"][0]["remembered_bytes"] == 6
+        assert "messages remembered" in get("/app.js")
+        assert re.search("remembered_bytes +6", route.daemon.ctl("show", "route", "r").stdout)
+
+
+def test_a_paused_forwarder_brings_what_it_remembers_when_it_goes_on():
+    with Forwarder("replay_messages = 10") as route:
+        route.publish(b"a1", b"a2")
+        with zb.Control(route.daemon) as control:
+            control.ask("pause r")
+            sub = route.sub(b"a")
+            zb.wait_until(lambda: route.clients("backend"))
+            assert not sub.poll(200)
+            control.ask("resume r")
+            assert receive(sub, 2) == [[b"a1"], [b"a2"]]
+            control.ask("drain r")
+            late = route.sub(b"a")  # nothing new is read of publishers; what was taken is delivered
+            assert receive(late, 2) == [[b"a1"], [b"a2"]]
+            assert "drain" in control.route("r")["state"]
+
+
+def test_a_subscription_over_the_quota_brings_nothing():
+    with Forwarder("last_value = 10\nbackend_max_subscriptions = 1\nbackend_max_topic = 5") as route:
+        route.publish([b"a"], [b"b"], [b"long topic"])
+        sub = route.sub(b"long topic", b"b", b"a")
+        assert receive(sub, 1) == [[b"b"]]
+        zb.wait_until(lambda: route.stats()["dropped"]["quota"] == 2)
+        nothing_more(route, sub, b"b again")
 
 
 def test_a_route_that_remembers_nothing_says_so():
@@ -405,6 +479,46 @@ def test_a_durable_subscriber_misses_nothing_while_it_is_away():
         assert sum(route.stats()["dropped"].values()) == 0 and not away(route)
 
 
+class Steady:
+    """Publishes 5,000 messages a second, each with its number."""
+
+    def __init__(self, pub):
+        self.pub, self.number = pub, 0
+
+    def send(self, seconds):
+        begin, count = time.monotonic(), int(5000 * seconds)
+        for i in range(count):
+            if i % 50 == 0:
+                time.sleep(max(0, begin + i / 5000 - time.monotonic()))
+            self.pub.send_multipart([b"a", b"%d" % self.number])
+            self.number += 1
+
+
+@zb.limit(120 + int(4 * AWAY))
+def test_a_durable_subscriber_that_is_away_under_load_misses_what_does_not_fit_and_nothing_else():
+    count = int(5000 * AWAY)
+    for limit, fits in ((f"durable_messages = {2 * count + 5000}", count), (f"durable_messages = {count // 3}", count // 3)):
+        with Durable(f"{limit}\nsndhwm = 0\nrcvhwm = 0\ndurable_bytes = 1G") as route:
+            sub = named(route, "alice", b"a")
+            route.hears(b"a")
+            steady = Steady(route.pub)
+            steady.send(0.1)
+            here = [int(body) for _, body in receive(sub, steady.number)]
+            assert here == list(range(steady.number))
+            leave(route, sub)
+            first = steady.number
+            steady.send(AWAY)
+            zb.wait_until(lambda: route.stats()["frontend"]["messages_received"] == steady.number)
+            assert away(route)[0]["queued"] == fits and expired(route) == count - fits
+            live = threading.Thread(target=steady.send, args=(0.5,))
+            live.start()
+            sub = named(route, "alice")
+            live.join()
+            got = [int(body) for _, body in receive(sub, steady.number - first - expired(route))]
+            assert got == list(range(first + expired(route), steady.number))
+            print(f"# {limit}: away for {AWAY:g} s, {count} published, {fits} kept, {expired(route)} expired, then every live one")
+
+
 def test_names_are_told_apart():
     with Durable() as route:
         alice, bob, nobody = named(route, "alice", b"a"), named(route, "bob", b"b"), route.sub(b"")
@@ -416,6 +530,43 @@ def test_names_are_told_apart():
         route.publish(b"a1", b"b1")
         bob, alice = named(route, "bob"), named(route, "alice")
         assert receive(alice, 1) == [[b"a1"]] and receive(bob, 1) == [[b"b1"]]
+
+
+def old_subscriber(route, identity, *topics):
+    """A SUB of ZMTP 2.0, as libzmq 3.2 is."""
+    SUB = b"\x02"
+    before = len(present(route))
+    raw = socket.create_connection(("127.0.0.1", route.backend), timeout=10 * zb.SLOW)
+    raw.sendall(b"\xff" + bytes(8) + b"\x7f\x01" + SUB + zmtp.frame(identity) + b"".join(zmtp.frame(b"\1" + topic) for topic in topics))
+    zb.wait_until(lambda: len(present(route)) == before + 1)
+    return raw
+
+
+def test_an_old_subscriber_is_known_by_its_identity():
+    """As in ZeroMQ 2.x. One of a newer version says it too, and it is not its name: it says X-Durable for that."""
+    with Durable() as route:
+        raw = old_subscriber(route, b"me", b"a")
+        route.hears(b"a")
+        raw.close()
+        zb.wait_until(lambda: away(route))
+        other = route.sub(b"b", identity=b"me")
+        route.hears(b"b")
+        stranger = named(route, "me", b"c")
+        route.hears(b"c")
+        route.publish(b"a1", b"a2", b"b1", b"c1")
+        raw = old_subscriber(route, b"me")
+        got = b""
+        while not got.endswith(zmtp.frame(b"a1") + zmtp.frame(b"a2")):
+            got += raw.recv(65536)
+        assert b"b1" not in got and other.recv() == b"b1" and stranger.recv() == b"c1"
+        assert not away(route) and [each["zmtp"] for each in present(route)].count("2.0") == 1
+        raw.close()
+        nameless = old_subscriber(route, b"", b"d")
+        route.hears(b"d")
+        zb.wait_until(lambda: len(away(route)) == 1)
+        nameless.close()
+        zb.wait_until(lambda: route.stats()["backend"]["connections"] == 2)
+        assert len(away(route)) == 1
 
 
 def test_a_user_is_known_by_the_name_that_was_verified():

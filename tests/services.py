@@ -1,18 +1,26 @@
 # SPDX-License-Identifier: MPL-2.0
 """Queues that know their services: who gets the next request, and what becomes of one that is not answered.
 
-Clients and services are plain sockets of ZeroMQ."""
+Clients and services are plain sockets of ZeroMQ. The long run of two tests:
+
+    ZB_KILLS=200 ZB_BATCHES=20 python3 tests/services.py test_services_die_with_a_request_in_hand_and_every_client_gets_one_answer \\
+        test_the_batch_of_the_guide_keeps_four_services_busy
+"""
 
 import json
 import os
 import random
 import re
 import select
+import statistics
 import threading
 import time
 
 import zmq
 import zb
+
+KILLS = int(os.environ.get("ZB_KILLS", "50"))
+BATCHES = int(os.environ.get("ZB_BATCHES", "1"))
 
 
 class Queue:
@@ -173,46 +181,72 @@ def test_clients_that_wait_for_a_service_have_their_turn():
         assert order.count(b"hasty") <= 2 + 1, order
 
 
-@zb.limit(120)
-def test_the_batch_of_the_guide_keeps_four_services_busy():
-    """100 tasks of 1 to 100 ms, one service five times slower than the others."""
-    with Queue("backend_window = 1") as queue:
-        dice = random.Random(4711)
-        tasks = [dice.randint(1, 100) for _ in range(100)]
-        slowness = [1, 1, 1, 5]
-        done = [[] for _ in slowness]
+class Batch:
+    """100 tasks of 1 to 100 ms for four services, one of them five times slower than the others."""
 
-        def work(number):
-            service = queue.peer(zmq.REP, queue.backend)
-            while True:
-                task = service.recv()
-                if task == b"end":
-                    service.send(b"")
-                    return
-                time.sleep(int(task.split()[1]) * slowness[number] / 1000)
-                done[number].append(task)
-                service.send(task)
+    SLOWNESS = (1, 1, 1, 5)
 
-        threads = [threading.Thread(target=work, args=(i,), daemon=True) for i in range(4)]
+    def __init__(self, dice):
+        self.tasks = [dice.randint(1, 100) for _ in range(100)]
+        self.spans = [[] for _ in self.SLOWNESS]  # when each service began and ended its tasks
+
+    def work(self, queue, number):
+        service = queue.peer(zmq.REP, queue.backend)
+        while (task := service.recv()) != b"end":
+            begin = time.monotonic()
+            time.sleep(int(task.split()[1]) * self.SLOWNESS[number] / 1000)
+            self.spans[number].append((begin, time.monotonic()))
+            service.send(task)
+        service.send(b"")
+
+    def run(self, queue):
+        threads = [threading.Thread(target=self.work, args=(queue, i), daemon=True) for i in range(4)]
         for each in threads:
             each.start()
         queue.wait_services(4)
         client = queue.client(zmq.DEALER)
         begin = time.monotonic()
-        for i, task in enumerate(tasks):
+        for i, task in enumerate(self.tasks):
             client.send_multipart([b"", b"%d %d" % (i, task)])
-        answers = [client.recv_multipart()[1] for _ in tasks]
+        answers = [client.recv_multipart()[1] for _ in self.tasks]
         took = time.monotonic() - begin
-        ideal = sum(tasks) / 1000 / sum(1 / each for each in slowness)
-        print(f"# {took:.2f} s, ideal {ideal:.2f} s: {100 * took / ideal - 100:.0f} % above; tasks {[len(each) for each in done]}")
-        assert sorted(answers) == sorted(b"%d %d" % each for each in enumerate(tasks))
-        assert sum(len(each) for each in done) == 100
-        assert len(done[3]) < min(len(each) for each in done[:3]), done
-        nothing_lost(queue)
+        assert sorted(answers) == sorted(b"%d %d" % each for each in enumerate(self.tasks))
         for _ in threads:
             client.send_multipart([b"", b"end"])
         for each in threads:
+            client.recv_multipart()
+        for each in threads:
             each.join()
+        return self.above_ideal(took)
+
+    def above_ideal(self, took):
+        """By how many per cent. The ideal cuts tasks: nobody rests before all is done. A whole task that the slow service
+        begins last makes up to 500 ms of 1.5 s, whoever gives it out; what the broker adds is the rest between two tasks."""
+        ideal = sum(self.tasks) / 1000 / sum(1 / each for each in self.SLOWNESS)
+        last = max(begin for spans in self.spans for begin, _ in spans)  # from then on nothing waits
+        rest = sum(after[0] - before[1] for spans in self.spans for before, after in zip(spans, spans[1:]) if after[0] <= last)
+        end = max(spans[-1][1] for spans in self.spans)
+        tail = sum(end - max(spans[-1][1], last) for spans in self.spans)
+        print(f"# {took:.2f} s, ideal {ideal:.2f} s: {100 * took / ideal - 100:.0f} % above; each service rested {250 * rest:.0f} ms between"
+              f" tasks and {250 * tail:.0f} ms after its last; tasks {[len(spans) for spans in self.spans]}")
+        return 100 * took / ideal - 100
+
+
+@zb.limit(120 + 20 * BATCHES)
+def test_the_batch_of_the_guide_keeps_four_services_busy():
+    dice, above = random.Random(4711), []
+    for _ in range(BATCHES):
+        with Queue("backend_window = 1") as queue:
+            batch = Batch(dice)
+            above.append(batch.run(queue))
+            counts = [len(spans) for spans in batch.spans]
+            assert sum(counts) == 100 and counts[3] < min(counts[:3]), counts
+            nothing_lost(queue)
+    if BATCHES > 1:
+        print(f"# {BATCHES} batches: {statistics.median(above):.0f} % above the ideal at the median, {min(above):.0f} to {max(above):.0f} %")
+        print("# a queue without backend_window:")
+        with Queue("") as queue:
+            Batch(dice).run(queue)
 
 
 def test_least_of_a_streamer_spares_the_worker_that_takes_nothing():
@@ -291,22 +325,22 @@ def test_ready_keeps_services_out_that_never_say_so():
 
 # --- services that break off --------------------------------------------------------------------------------------------
 
-@zb.limit(120)
-def test_fifty_services_die_with_a_request_in_hand_and_every_client_gets_one_answer():
+@zb.limit(120 + KILLS)
+def test_services_die_with_a_request_in_hand_and_every_client_gets_one_answer():
     for named in [False, True]:
         with Queue("backend_window = 1\nbackend_retries = 60") as queue:
             dice = random.Random(42)
             clients = [queue.client(zmq.DEALER, **({"routing_id": b"client %d" % i} if named else {})) for i in range(4)]
             services = [queue.service() for _ in range(4)]
-            wanted = [[b"%d %d" % (i, j) for j in range(50)] for i in range(4)]
+            wanted = [[b"%d %d" % (i, j) for j in range(KILLS)] for i in range(4)]
             for client, bodies in zip(clients, wanted):
                 for body in bodies:
                     client.send_multipart([b"", body])
             kills, answered = 0, 0
-            while answered < 200:
+            while answered < 4 * KILLS:
                 service, _ = first_to_hear(services)
                 body = service.recv()
-                if kills < 50 and dice.random() < 0.5:
+                if kills < KILLS and dice.random() < 0.5:
                     kills += 1
                     services.remove(service)
                     service.close()
@@ -314,7 +348,7 @@ def test_fifty_services_die_with_a_request_in_hand_and_every_client_gets_one_ans
                     continue
                 service.send(b"answer to " + body)
                 answered += 1
-            assert kills == 50
+            assert kills == KILLS
             for client, bodies in zip(clients, wanted):
                 answers = [client.recv_multipart() for _ in bodies]
                 assert sorted(answers) == sorted([b"", b"answer to " + body] for body in bodies)

@@ -26,28 +26,6 @@ may(const char *rules, const char *user, acl_access_t access, const char *topic)
     return allowed;
 }
 
-// Which of the prefixes that USER is given for PREFIX take in TOPIC: 'n' none, 'c' only checked ones, 'y' others.
-static char
-gets(const char *rules, const char *user, const char *prefix, const char *topic)
-{
-    acl_t *acl = parse(rules);
-    acl_view_t *view = acl_view(acl, user, "");
-    acl_cover_t cover = { 0 };
-    char result = 'n';
-    acl_cover(view, prefix, strlen(prefix), &cover);
-    for (size_t i = 0; i < cover.count; i++) {
-        const acl_prefix_t *at = &cover.at[i];
-        if (at->size > strlen(topic) || memcmp(at->bytes, topic, at->size) != 0)
-            continue;
-        if (!at->checked || result == 'n')
-            result = at->checked ? 'c' : 'y';
-    }
-    acl_cover_free(&cover);
-    acl_view_free(&view);
-    acl_free(&acl);
-    return result;
-}
-
 static void
 what_nothing_allows_is_denied(void)
 {
@@ -111,7 +89,6 @@ static bool
 may_with_id(const char *rules, const char *id, const char *topic)
 {
     acl_t *acl = parse(rules);
-    CHECK(acl_asks_for_id(acl));
     acl_view_t *view = acl_view(acl, "alice", id);
     bool allowed = acl_may(view, ACL_READ, topic, strlen(topic));
     acl_view_free(&view);
@@ -126,9 +103,6 @@ an_id_that_a_client_claims_only_takes_away(void)
     CHECK(may_with_id("pattern deny dev/%c/#\npattern #", "pump", "dev/fan/on"));
     CHECK(may_with_id("pattern deny dev/%c/#\npattern #", "", "dev/pump/on"));
     CHECK(!may_with_id("pattern deny dev/%c/#\npattern #", "#", "dev/pump/on"));
-    acl_t *acl = parse("pattern read %u/#\ntopic #\n");
-    CHECK(!acl_asks_for_id(acl));
-    acl_free(&acl);
 }
 
 static void
@@ -189,86 +163,32 @@ percent_is_an_ordinary_byte_in_a_topic_line(void)
     CHECK(may("topic home/%u/x", "", ACL_READ, "home/%u/x"));
 }
 
+// All rules of a small world against all topics of it.
 static void
-a_wide_subscription_gives_what_is_allowed_of_it(void)
-{
-    const char *rules = "user a\ntopic read news/#\n";
-    CHECK(gets(rules, "a", "", "news/sport") == 'y');
-    CHECK(gets(rules, "a", "", "other") == 'n');
-    CHECK(gets(rules, "a", "ne", "news/sport") == 'y');
-    CHECK(gets(rules, "a", "news/s", "news/sport") == 'y');
-    CHECK(gets(rules, "a", "news/s", "news/art") == 'n');
-    CHECK(gets(rules, "a", "newspaper", "newspaper") == 'n');
-    CHECK(gets(rules, "a", "", "newspaper") == 'n');
-    CHECK(gets(rules, "b", "", "news/sport") == 'n');
-}
-
-static void
-what_is_denied_below_a_subscription_is_cut_out(void)
-{
-    const char *rules = "user a\ntopic read #\ntopic deny news/secret/#\n";
-    CHECK(gets(rules, "a", "", "news/sport") == 'y');
-    CHECK(gets(rules, "a", "", "news/secret/x") == 'n');
-    CHECK(gets(rules, "a", "news/", "news/secret/x") == 'n');
-    CHECK(gets(rules, "a", "news/", "news/secrets") == 'y');
-    CHECK(gets(rules, "a", "news/secret/", "news/secret/x") == 'n');
-    CHECK(gets(rules, "a", "news/secret/x", "news/secret/x") == 'n');
-    CHECK(gets(rules, "a", "other", "other") == 'y');
-    // One topic out of a tree: itself, and nothing that only starts like it.
-    rules = "user a\ntopic read #\ntopic deny news/secret\n";
-    CHECK(gets(rules, "a", "", "news/secret") == 'n');
-    CHECK(gets(rules, "a", "", "news/secretary") == 'y');
-}
-
-static void
-what_prefixes_cannot_say_is_checked(void)
-{
-    CHECK(gets("user a\ntopic read ok\n", "a", "", "ok") == 'c');
-    CHECK(gets("user a\ntopic read ok\n", "a", "ok", "ok") == 'c');
-    CHECK(gets("user a\ntopic read ok\n", "a", "okay", "okay") == 'n');
-    CHECK(gets("user a\ntopic read ok\ntopic read #\n", "a", "", "ok") == 'y');
-    CHECK(gets("user a\ntopic read s/+/t\n", "a", "s/", "s/1/t") == 'c');
-    CHECK(gets("user a\ntopic read s/+/#\n", "a", "s/1/", "s/1/t") == 'y');
-    CHECK(gets("user a\ntopic read s/+/#\n", "a", "s/1/", "s/2/t") == 'n');
-    CHECK(gets("user a\ntopic read #\ntopic deny +/secret\n", "a", "", "x/secret") == 'c');
-    CHECK(gets("user a\ntopic read #\ntopic deny +/secret\n", "a", "x/", "x/secret") == 'n');
-    CHECK(gets("user a\ntopic read #\ntopic deny +/secret\n", "a", "x/", "x/other") == 'y');
-}
-
-// All rules of a small world against all topics of it: what an unchecked prefix
-// takes in may be read, and a checked one is needed for nothing that a tree gives.
-static void
-no_cover_leaks(void)
+test_a_subscription_is_allowed_where_something_of_it_may_be_read(void)
 {
     static const char *const rules[] = {
         "read #", "read a/#", "read a", "read a/b", "read +/b", "read a/+", "read a/+/#", "read +/b/#", "deny a/b/#", "deny a/b",
         "deny +/b", "deny a/+", "deny #", "deny a", "deny b/#", "write #"};
     static const char *const topics[] = {"", "a", "b", "ab", "a/", "a/b", "a/bc", "a/b/", "a/b/c", "b/b", "b/b/c", "b/", "/b", "a/c",
                                          "a/c/b", "aa/b"};
-    size_t leaks = 0, count = sizeof rules / sizeof *rules, seen = 0;
+    size_t hidden = 0, count = sizeof rules / sizeof *rules, seen = 0;
     for (size_t i = 0; i < count * count; i++) {
         char text[200];
         snprintf(text, sizeof text, "topic %s\ntopic %s\n", rules[i / count], rules[i % count]);
         acl_t *acl = parse(text);
         acl_view_t *view = acl_view(acl, "", "");
-        for (size_t p = 0; p < sizeof topics / sizeof *topics; p++) {
-            acl_cover_t cover = { 0 };
-            acl_cover(view, topics[p], strlen(topics[p]), &cover);
-            for (size_t c = 0; c < cover.count; c++)
-                for (size_t t = 0; t < sizeof topics / sizeof *topics; t++) {
-                    const acl_prefix_t *at = &cover.at[c];
-                    size_t size = strlen(topics[t]);
-                    bool takes_in = at->size <= size && memcmp(at->bytes, topics[t], at->size) == 0;
-                    seen += takes_in;
-                    leaks += takes_in && !at->checked && !acl_may(view, ACL_READ, topics[t], size);
-                    leaks += takes_in && strncmp(topics[t], topics[p], strlen(topics[p])) != 0;
-                }
-            acl_cover_free(&cover);
-        }
+        for (size_t p = 0; p < sizeof topics / sizeof *topics; p++)
+            for (size_t t = 0; t < sizeof topics / sizeof *topics; t++) {
+                size_t size = strlen(topics[p]);
+                bool reads = strncmp(topics[t], topics[p], size) == 0 && acl_may(view, ACL_READ, topics[t], strlen(topics[t]));
+                seen += reads;
+                hidden += reads && !acl_may_see(view, topics[p], size);
+            }
         acl_view_free(&view);
         acl_free(&acl);
     }
-    CHECK(leaks == 0);
+    CHECK(hidden == 0);
     CHECK(seen > 1000);
 }
 
@@ -333,10 +253,7 @@ main(void)
     RUN(every_problem_is_reported_where_it_is);
     RUN(test_acl_access_word_misspelt_is_warned_of);
     RUN(percent_is_an_ordinary_byte_in_a_topic_line);
-    RUN(a_wide_subscription_gives_what_is_allowed_of_it);
-    RUN(what_is_denied_below_a_subscription_is_cut_out);
-    RUN(what_prefixes_cannot_say_is_checked);
-    RUN(no_cover_leaks);
+    RUN(test_a_subscription_is_allowed_where_something_of_it_may_be_read);
     RUN(the_same_rights_are_the_same);
     RUN(test_a_subscription_is_denied_where_nothing_of_it_may_be_read);
     return test_done();

@@ -260,7 +260,7 @@ engine_wire_takes_the_options_that_its_column_says(void)
         char *text = xasprintf("[route r]\ntype = custom\nfrontend_type = %s\nbackend_type = PAIR\nengine = wire\n" ENDS
                                "frontend_%s = %s\n", socket_type_name(type), option->key, value);
         conf_t *conf = load_text(text, &said);
-        bool refused = strstr(said, "engine = wire does not have it") != NULL;
+        bool refused = strstr(said, "not supported with engine = wire") != NULL;
         if (refused != (option->wire == WIRE_REFUSES)) {
             printf("# %s = %s: %s\n", option->key, value, said);
             test_ok = false;
@@ -698,7 +698,7 @@ wrong_overrides_are_named_by_number_and_column(void)
         "-o:1:19: error: [zbroker] log_level: unknown value \"debg\"; did you mean debug?\n"
         "-o:2:1: error: [route par]: no such section; did you mean [route pair]?\n"
         "-o:3:1: error: \"foo\" is not SECTION.KEY=VALUE\n"
-        "-o:4:9: error: [zbroker] sndhwm: belongs into [defaults] or a [route NAME]\n"
+        "-o:4:9: error: [zbroker] sndhwm: belongs in [defaults] or a [route NAME]\n"
         "-o:6:12: error: a control character\n"
         "types.ini:61:2: error: [route pair]: the frontend has no endpoint, add frontend_bind or frontend_connect\n");
     free(said);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //
 // One route with real sockets over loopback tcp, without a configuration file.
-#include "flow/engine.h"
+#include "zmq/watch.h"
+#include "zmq/zmq.h"
 
 #include "base/clock.h"
 #include "base/mem.h"

@@ -73,23 +73,6 @@ rows_are_sorted_and_whole(void)
     }
 }
 
-// An option that nobody has judged could undo an acl without a word.
-static void
-every_option_is_judged_beside_an_acl(void)
-{
-    static const char *const against[] = { "invert_matching", "only_first_subscribe" };
-    for (unsigned i = 0; sockopt_at(i); i++) {
-        const sockopt_t *option = sockopt_at(i);
-        bool is_against = false;
-        for (size_t j = 0; j < sizeof against / sizeof *against; j++)
-            is_against |= strcmp(option->key, against[j]) == 0;
-        if (option->acl != (is_against ? SOCKOPT_AGAINST_ACL : SOCKOPT_BESIDE_ACL)) {
-            printf("# %s\n", option->key);
-            test_ok = false;
-        }
-    }
-}
-
 // What libzmq says of a fresh socket is what the table says, as far as it can be asked.
 static void
 initial_values_are_libzmqs(void)
@@ -270,7 +253,6 @@ int
 main(void)
 {
     RUN(rows_are_sorted_and_whole);
-    RUN(every_option_is_judged_beside_an_acl);
     RUN(libzmq_accepts_both_ends_of_every_range);
     RUN(only_drafts_are_ever_missing);
     RUN(initial_values_are_libzmqs);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "test.h"
 #include "wire/spans.h"
+#include "wire/written.h"
 #include "zmtp/frame.h"
 
 enum { MESSAGES = 4000, STEPS = 20000 };
@@ -240,6 +241,39 @@ test_messages_are_taken_back_one_by_one(void)
     unmake(&traffic);
 }
 
+// --- what was written ----------------------------------------------------------------
+
+static void
+test_the_last_bytes_are_of_so_many_messages(void)
+{
+    written_t written = { 0 };
+    CHECK(written_last(&written, 100) == 0);
+    written_add(&written, 30, 3);
+    CHECK(written_more(&written, 20, 2) && !written_more(&written, 21, 2));
+    written_add(&written, 100, 1);
+    CHECK(written_last(&written, 0) == 0 && written_last(&written, 1) == 1 && written_last(&written, 100) == 1);
+    CHECK(written_last(&written, 101) == 2 && written_last(&written, 111) == 3 && written_last(&written, 1000) == 6);
+}
+
+// A peer that vanishes has acknowledged its messages, but not the PINGs behind them.
+static void
+test_bytes_of_no_message_are_no_message(void)
+{
+    written_t written = { 0 };
+    written_add(&written, 10, 1);
+    written_ours(&written, 9);
+    written_ours(&written, 9);
+    CHECK(written_last(&written, 1) == 0 && written_last(&written, 18) == 0 && written_last(&written, 19) == 1);
+    CHECK(!written_more(&written, 10, 1));
+    written_add(&written, 10, 1);
+    CHECK(written_last(&written, 10) == 1 && written_last(&written, 28) == 1 && written_last(&written, 29) == 2);
+    for (int i = 0; i < 3 * WRITTEN_MARKS; i++) {
+        written_add(&written, 10, 1);
+        written_ours(&written, 9);
+    }
+    CHECK(written_last(&written, 9) == 0 && written_last(&written, 19) == 1 && written_last(&written, 9 * 19) == 9);
+}
+
 int
 main(void)
 {
@@ -248,5 +282,7 @@ main(void)
     RUN(test_backlog_starts_at_a_message_after_every_short_write);
     RUN(test_what_has_not_begun_moves_to_another_queue_whole);
     RUN(test_messages_are_taken_back_one_by_one);
+    RUN(test_the_last_bytes_are_of_so_many_messages);
+    RUN(test_bytes_of_no_message_are_no_message);
     return test_done();
 }

@@ -2,7 +2,7 @@
 //
 // The ring between a route and those who look on, without a route: what is seen and
 // what is missed add up, and the bytes are those that were put in.
-#include "flow/message.h"
+#include "zmq/message.h"
 
 #include "test.h"
 

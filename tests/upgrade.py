@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: MPL-2.0
 """`upgrade': another program goes on with everything that this one has.
 
-ZB_UPGRADES is how often under load."""
+ZB_UPGRADES is how often under load. The long run:
+
+    ZB_UPGRADES=100 ZB_CONNECTIONS=1000 ZB_LOAD=10000000 python3 tests/upgrade.py test_nobody_notices_upgrades_under_the_load_of_all_kinds
+"""
 
 import fcntl
 import os
 import random
 import re
+import resource
 import shutil
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 
@@ -19,6 +25,9 @@ import zmtp
 from load import WAIT, Sender, Taker, hand_over_under_load, running
 
 UPGRADES = int(os.environ.get("ZB_UPGRADES", "10"))
+CONNECTIONS = int(os.environ.get("ZB_CONNECTIONS", "100"))  # that do nothing but stay
+LOAD = int(os.environ.get("ZB_LOAD", "100000"))             # messages of the processes that load all kinds of routes
+RATE = int(os.environ.get("ZB_RATE", "40000"))              # and how many a second
 DONE = re.compile(r"upgraded: \S+ -> \S+, \d+ routes?, \d+ connections? kept")
 
 
@@ -133,6 +142,164 @@ def test_every_kind_of_route_goes_on():
         assert house.connections() == 12
 
 
+class Bench:
+    """A process of zbroker-bench that loads one route. It fails for a message that is lost, doubled, reordered or not as it was sent."""
+
+    def __init__(self, house, name, pattern, ports, messages, rate, *more):
+        self.name, self.house, self.messages, self.upgrades = name, house, messages, 0
+        to, from_ = (f"tcp://127.0.0.1:{port}" for port in ports)
+        self.process = zb.spawn(zb.program("zbroker-bench") + [pattern, "--to", to, "--from", from_, "-m", str(messages), "--rate", str(rate), "--quiet",
+                                                               "--sndhwm", "0", "--rcvhwm", "0", "--settle", "20s", *more],
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def moved(self):
+        return self.house.control.route(self.name)["frontend"]["messages_received"]
+
+    def end(self):
+        out, _ = self.process.communicate()
+        assert self.process.returncode == 0, f"{self.name}: {out}"
+
+
+def lost_connections(house):
+    """Route by route."""
+    return {each["name"]: each["frontend"]["disconnections"] + each["backend"]["disconnections"] for each in house.control.json("show stats")["routes"]}
+
+
+def beside_connections(house):
+    """Descriptors and threads of the daemon."""
+    return zb.fds(house.daemon.pid) - house.connections(), zb.threads(house.daemon.pid)
+
+
+def upgraded(house):
+    """The machine may be so busy that the program's trial takes longer than the daemon waits for it: nothing has changed then."""
+    answer = house.control.ask("upgrade")
+    assert DONE.fullmatch(answer) or "did not end within" in answer, answer
+    return DONE.fullmatch(answer)
+
+
+PROBE = """
+import sys, time, zmq
+context = zmq.Context()
+push, pull = context.socket(zmq.PUSH), context.socket(zmq.PULL)
+push.connect(sys.argv[1])
+pull.connect(sys.argv[2])
+last = time.monotonic()
+while True:
+    push.send(b"x")
+    pull.recv()
+    now = time.monotonic()
+    print(now, now - last, flush=True)
+    last = now
+    time.sleep(0.001)
+"""
+
+
+class Probe:
+    """Sends one message after the other, each when the one before has come, in a process of its own."""
+
+    def __init__(self, ports):
+        self.times = []
+        self.process = zb.spawn([sys.executable, "-c", PROBE] + [f"tcp://127.0.0.1:{port}" for port in ports], stdout=subprocess.PIPE, text=True)
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self):
+        for line in self.process.stdout:
+            self.times.append([float(word) for word in line.split()])
+
+    def longest(self, begin, end):
+        """The longest time without a message that ended in between."""
+        zb.wait_until(lambda: self.times and self.times[-1][0] > end)
+        gap = max(gap for at, gap in self.times if begin < at)
+        self.times = self.times[-1:]
+        return gap
+
+
+def idle_peers(house, ports):
+    """Peers of ten routes, NULL and CURVE, all watched."""
+    house.context.max_sockets = 4 * CONNECTIONS + 200
+    kinds = (zmq.PUSH, zmq.PULL, zmq.PUB, zmq.SUB, zmq.DEALER, zmq.DEALER)
+    for i in range(CONNECTIONS):
+        which = i % len(kinds)
+        curve = i // len(kinds) % 2
+        made = house.peer(kinds[which], ports[6 * curve + which], bool(curve))
+        if kinds[which] == zmq.SUB:
+            made.subscribe(b"nothing of this kind %d" % i)
+        yield made
+
+
+@zb.limit(300 + LOAD // 10000 + 5 * UPGRADES)
+def test_nobody_notices_upgrades_under_the_load_of_all_kinds():
+    """Streamer, forwarder, queue, pair and custom under load, NULL and CURVE, beside many connections that only stay."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    limits = "frontend_rcvhwm = 0\nbackend_sndhwm = 0\nbackend_rcvhwm = 0\nfrontend_sndhwm = 0\n"
+    custom = limits + "frontend_type = PULL\nbackend_type = PUSH\n"
+    kinds = [("streamer", limits), ("forwarder", limits), ("queue", limits), ("pair", limits), ("custom", custom)]
+    ports = {}
+    ini = ""
+    for kind, keys in kinds:
+        for secured in ("", "curve"):
+            ports[kind + secured] = zb.free_ports(2)
+            ini += route(kind + secured, kind, *ports[kind + secured], keys + (CURVE if secured else ""))
+    for each in ("probe", "idle1", "idle2", "idle3", "idle1curve", "idle2curve", "idle3curve"):
+        ports[each] = zb.free_ports(2)
+        kind = {"1": "streamer", "2": "forwarder", "3": "queue"}.get(each[4], "streamer")
+        ini += route(each, kind, *ports[each], CURVE if "curve" in each else "")
+    with House(ini) as house:
+        resting = list(idle_peers(house, [port for curve in ("", "curve") for i in "123" for port in ports[f"idle{i}{curve}"]]))
+        zb.wait_until(lambda: house.connections() == CONNECTIONS, 60)
+        senders, takers = [], []
+        for kind, front, back in (("streamer", zmq.PUSH, zmq.PULL), ("custom", zmq.PUSH, zmq.PULL), ("pair", zmq.PAIR, zmq.PAIR)):
+            takers.append(Taker(house.peer(back, ports[kind + "curve"][1], True, rcvhwm=0)))
+            senders.append(Sender(house.peer(front, ports[kind + "curve"][0], True, sndhwm=0), len(senders), takers[-1], 300))
+        probe = Probe(ports["probe"])
+        worker, client = house.peer(zmq.REP, ports["queuecurve"][1], True), house.peer(zmq.REQ, ports["queuecurve"][0], True)
+        answered = [0]
+
+        def ask():
+            client.send(b"%d" % answered[0])
+            worker.send(worker.recv())
+            assert client.recv() == b"%d" % answered[0]
+            answered[0] += 1
+        share = LOAD // 10
+        benches = [Bench(house, "streamer", "pushpull", ports["streamer"], 3 * share, RATE * 3 // 10, "-p", "2", "-n", "2"),
+                   Bench(house, "forwarder", "pubsub", ports["forwarder"], 3 * share, RATE * 3 // 10, "--nodrop"),
+                   Bench(house, "queue", "dealer", ports["queue"], share, RATE // 10),
+                   Bench(house, "pair", "pair", ports["pair"], share, RATE // 10),
+                   Bench(house, "custom", "pushpull", ports["custom"], 2 * share, RATE * 2 // 10)]
+        total = sum(each.messages for each in benches)
+        pid, pauses, before = house.daemon.pid, [], None
+        with running(*takers):
+            with running(ask, *senders):
+                for n in range(UPGRADES):
+                    zb.wait_for_count(lambda: sum(each.moved() for each in benches), total * (n + 1) // (UPGRADES + 2), 60, "messages between upgrades")
+                    begin = time.monotonic()
+                    zb.wait_until(lambda: upgraded(house), 60)
+                    pauses.append(probe.longest(begin, time.monotonic()))
+                    ended = lost_connections(house)
+                    for each in benches:
+                        if each.process.poll() is None:
+                            each.upgrades += 1
+                        else:
+                            ended.pop(each.name)
+                    assert not any(ended.values()), (n, ended)
+                    before = before or (beside_connections(house), zb.rss(pid))
+                after = zb.rss(pid)
+            for sender in senders:
+                zb.wait_until(lambda: sender.taker.next[sender.number] == sender.sent, 20, "the last message")
+        for each in benches:
+            each.end()
+        assert house.disconnects() == 0 and not any(taker.wrong for taker in takers), [taker.wrong[:9] for taker in takers]
+        assert house.daemon.running() and house.daemon.pid == pid
+        zb.wait_until(lambda: beside_connections(house) == before[0], what="nothing left open")
+        dropped = {name: count for each in house.control.json("show stats")["routes"] for name, count in each["dropped"].items() if count}
+        assert not dropped, dropped
+        pauses.sort()
+        print(f"# {UPGRADES} upgrades, {min(each.upgrades for each in benches)} of them under the load of each kind; {len(house.watched)} peers watched, "
+              f"{total + sum(sender.sent for sender in senders) + 2 * answered[0] + share} messages, none lost, doubled or out of turn")
+        print(f"# pause {1000 * pauses[len(pauses) // 2]:.0f} ms at the median, {1000 * pauses[len(pauses) * 95 // 100]:.0f} ms at 95 %, {1000 * pauses[-1]:.0f} ms at most;"
+              f" memory {before[1] >> 20} MiB after the first, {after >> 20} MiB after the last; {len(resting)} peers rested")
+
+
 @zb.limit(120)
 def test_requests_and_replies_go_on():
     front, back = zb.free_ports(2)
@@ -224,6 +391,27 @@ def test_listeners_control_and_counters_stay():
         assert house.daemon.stop() == 0, house.daemon.log()[-2000:]
         left = sorted(name for name in os.listdir(house.folder) if name.startswith(("front", "back", "control")))
         assert left == [], left
+
+
+def test_taps_and_recordings_end_with_what_they_missed():
+    ports = zb.free_ports(2)
+    with House(route("s", "streamer", *ports)) as house:
+        push, pull = house.peer(zmq.PUSH, ports[0]), house.peer(zmq.PULL, ports[1])
+        file = f"{house.folder}/recording"
+        recorder = zb.spawn(zb.program("zbrokerctl") + ["-s", house.daemon.control, "record", "s", file], stdout=subprocess.PIPE, text=True)
+        tap = zb.Control(house.daemon)
+        tap.send("tap s")
+        sent = 0
+        while not os.path.exists(file) or not os.path.getsize(file):
+            push.send(b"x")
+            assert pull.recv() == b"x"
+            sent += 1
+        house.upgrade()
+        assert tap.answer().splitlines()[-1] == "missed 0"
+        assert "running" in tap.ask("show routes")  # the connection has gone over
+        assert recorder.communicate(timeout=20 * zb.SLOW)[0].endswith("missed 0\n") and recorder.returncode == 0
+        assert zb.read(file).endswith('{"missed":0}\n')
+        tap.close()
 
 
 def test_passwords_are_judged_again_and_stay_good():
@@ -361,6 +549,77 @@ def test_systemd_hears_of_a_reload():
         assert house.daemon.stop() == 0
         zb.wait_until(lambda: manager.heard[-1] == "STOPPING=1")
     manager.socket.close()
+
+
+# --- what has to drain ------------------------------------------------------------------------------------------------------
+
+def waiting(house, front, back, count=5000):
+    """A worker for whom COUNT messages wait, which it takes one by one."""
+    push = house.peer(zmq.PUSH, front, sndhwm=0, reconnect_ivl=20)
+    pull = house.peer(zmq.PULL, back, rcvhwm=1, rcvbuf=4096, reconnect_ivl=20)
+    zb.wait_until(lambda: house.connections() == 2)
+    for i in range(count):
+        push.send(b"%d" % i)
+    return push, pull
+
+
+def drains_before(house, pull, change, count=5000):
+    """The answer to an upgrade after CHANGE, which comes when all messages have been taken."""
+    asker = zb.Control(house.daemon)
+    change()
+    asker.send("upgrade")
+    house.daemon.wait_log("upgrading to")
+    assert [int(pull.recv()) for _ in range(count)] == list(range(count))
+    answer = asker.answer()
+    asker.close()
+    return answer
+
+
+DRAINING = "[zbroker]\ndrain_timeout = 1m\n"
+QUEUED = "frontend_rcvhwm = 0\nbackend_sndhwm = 0\nbackend_sndbuf = 4096"
+
+
+def test_a_route_that_may_not_keep_its_connections_drains_first():
+    ports = zb.free_ports(4)
+    stays = route("stays", "streamer", *ports[2:])
+    for after in (route("s", "pair", *ports[:2]), route("s", "streamer", *ports[:2], engine="zmq"), ""):
+        with House(DRAINING + stays + route("s", "streamer", *ports[:2], QUEUED)) as house:
+            push, pull = waiting(house, *ports[:2])
+            answer = drains_before(house, pull, lambda: zb.write(house.daemon.file, DRAINING + stays + after))
+            assert DONE.fullmatch(answer) and f", {1 + bool(after)} route" in answer, answer
+            assert sum(house.control.route("stays")["dropped"].values()) == 0
+            push.close()
+
+
+def spoil(program, what, by):
+    """A copy of PROGRAM that says something else of itself."""
+    with open(program, "rb") as file:
+        content = file.read()
+    assert content.count(what) == 1 and len(what) == len(by)
+    return zb.write(f"{zb.folder()}/zbroker", content.replace(what, by), 0o755)
+
+
+def test_a_program_of_another_format_gets_drained_routes():
+    ports = zb.free_ports(2)
+    program = zb.program("zbroker")[0]
+    for what, by in ((b"routes %d\n", b"routes 99\n"), (b"\nupgrade: state %d", b"\nupgrade: state 99")):
+        with House(DRAINING + route("s", "streamer", *ports, QUEUED)) as house:
+            push, pull = waiting(house, *ports)
+            answer = drains_before(house, pull, lambda: house.install(spoil(program, what, by)))
+            assert DONE.fullmatch(answer), answer
+            assert "warning: the new program does not know the format of our state: all routes drain" in house.daemon.log()
+            push.send(b"again")
+            assert pull.recv() == b"again"
+
+
+def test_a_program_that_cannot_take_over_is_refused():
+    ports = zb.free_ports(2)
+    with House(route("s", "streamer", *ports)) as house:
+        push, pull = house.peer(zmq.PUSH, ports[0]), house.peer(zmq.PULL, ports[1])
+        house.install(spoil(zb.program("zbroker")[0], b"\nupgrade: ", b"\nupgrabe: "))
+        house.refused("cannot take over from a running one: restart the service instead")
+        push.send(b"1")
+        assert pull.recv() == b"1" and house.disconnects() == 0
 
 
 # --- what is remembered -------------------------------------------------------------------------------------------------

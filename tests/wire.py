@@ -459,7 +459,7 @@ def upstream(route, on, off):
 
 
 def test_a_verbose_side_tells_of_every_subscription():
-    for option, on, off in [("", 1, 1), ("backend_xpub_verbose = yes", 2, 1), ("backend_xpub_verboser = yes", 2, 2)]:
+    for option, on, off in [("", 1, 1), ("backend_xpub_verbose = yes", 2, 1), ("backend_xpub_verboser = yes", 2, 1)]:
         with Route("forwarder", option) as route:
             assert upstream(route, on, off) == [b"\1t"] * on + [b"\0t"] * off + [b"\1end"], option
 

@@ -98,12 +98,17 @@ NOT_WIRE = re.compile(r"""^ \s* \w+ \s* = .* \b (inproc|pgm|epgm|norm|tipc|ws|ws
                         | ^ (\w+_)? (security \s* = \s* gssapi | socks_ | metadata | hello_msg | disconnect_msg | hiccup_msg)""", re.M | re.X | re.I)
 
 
+# What engine zmq cannot.
+NOT_ZMQ = re.compile(r"^ ((backend_|capture_)? acl | (\w+_)? (max_subscriptions|max_topic)) \s* = \s* [^0\s]", re.M | re.X)
+
+
 def with_engine(text, engine=ENGINE):
     """The text of an ini file, with ENGINE for each route that can have it and names none. Lines keep their numbers within a section."""
     sections = re.split(r"^(?=\[)", text, flags=re.M)
     defaults = "".join(section for section in sections if section.startswith("[defaults]"))
     for i, section in enumerate(sections):
-        fits = engine != "wire" or not NOT_WIRE.search(defaults + section)
+        cannot = {"wire": NOT_WIRE, "zmq": NOT_ZMQ}.get(engine)
+        fits = not (cannot and cannot.search(defaults + section))
         if engine and fits and section.startswith("[route ") and not re.search(r"^engine\s*=", section, re.M):
             sections[i] = f"{section.rstrip()}\nengine = {engine}\n" + section[len(section.rstrip()) + 1:]
     return "".join(sections)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "admin/broker.h"
 
+#include "admin/fields.h"
 #include "admin/guarding.h"
 #include "admin/rates.h"
 #include "admin/retire.h"
@@ -10,6 +11,7 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
+#include "guard/policy.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -96,14 +98,14 @@ broker_on_left(broker_t *self, void (*left)(void *arg, const char *route, const 
 }
 
 static void
-log_side(const char *route, side_t side, const side_counters_t *counters)
+log_side(const broker_route_t *route, side_t side)
 {
-    log_event(EVENT_SIDE_FIGURES, EVENT_TEXT("route", route), EVENT_TEXT("side", side_name(side)),
-              EVENT_NUMBER("messages_received", counter_get(&counters->messages_received)),
-              EVENT_NUMBER("messages_sent", counter_get(&counters->messages_sent)),
-              EVENT_NUMBER("received_bytes", counter_get(&counters->received_bytes)),
-              EVENT_NUMBER("sent_bytes", counter_get(&counters->sent_bytes)),
-              EVENT_NUMBER("connections", counter_get(&counters->connections)));
+    static const field_id_t told[] = { FIELD_MESSAGES_RECEIVED, FIELD_MESSAGES_SENT, FIELD_RECEIVED_BYTES, FIELD_SENT_BYTES,
+                                       FIELD_CONNECTIONS };
+    event_field_t fields[2 + COUNT(told) + 1] = { EVENT_TEXT("route", route->conf->name), EVENT_TEXT("side", side_name(side)) };
+    for (size_t i = 0; i < COUNT(told); i++)
+        fields[2 + i] = (event_field_t)EVENT_NUMBER(field_at(told[i])->name, field_total(route, side, told[i]));
+    event_log(EVENT_SIDE_FIGURES, fields);
 }
 
 void
@@ -120,7 +122,7 @@ broker_log_state(broker_t *self)
         event_log(EVENT_ROUTE_FIGURES, fields);
         for (side_t side = 0; side < SIDES; side++)
             if (route.conf->sides[side].type != -1)
-                log_side(route.conf->name, side, &route.counters->sides[side]);
+                log_side(&route, side);
     }
 }
 
@@ -132,8 +134,12 @@ on_second(zloop_t *loop, int timer, void *arg)
     (void)loop;
     (void)timer;
     broker_t *self = arg;
-    for (size_t i = 0; i < self->count; i++)
-        rates_tick(&self->slots[i]->rates, slot_counters(self, self->slots[i]));
+    for (size_t i = 0; i < self->count; i++) {
+        slot_t *slot = self->slots[i];
+        const counters_t *counters = slot_counters(self, slot);
+        rates_tick(&slot->rates, counters);
+        standstill_tick(&slot->standstill, slot->conf->name, counters, slot->mode == ROUTE_RUNNING);
+    }
     return 0;
 }
 
@@ -221,16 +227,6 @@ broker_draining(const broker_t *self)
     return self->retired;
 }
 
-unsigned
-broker_asleep(const broker_t *self)
-{
-    unsigned descriptors = 0;
-    for (size_t i = 0; i < self->count; i++)
-        if (self->slots[i]->route)
-            descriptors += route_asleep(self->slots[i]->route);
-    return descriptors;
-}
-
 int64_t
 broker_age_ms(broker_t *self)
 {
@@ -264,6 +260,8 @@ broker_destroy(broker_t **self_p)
     self->count = 0;
     text_free(&self->reload_problems);
     guarding_end(self);
+    policy_free(&self->given_up);
+    conf_destroy(&self->successor);
     conf_destroy(&self->conf);
     retire_deaf(self);
     free(self);

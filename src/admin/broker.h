@@ -101,7 +101,6 @@ void broker_settle(broker_t *self, size_t *routes, uint64_t *connections); // th
 bool broker_stopped(const broker_t *self);        // every route is gone: leave the loop
 bool broker_draining(const broker_t *self);
 int64_t broker_age_ms(broker_t *self);            // the oldest unanswered sign of life of a route's thread
-unsigned broker_asleep(const broker_t *self);      // descriptors that its routes will open when their first clients come
 void broker_log_state(broker_t *self);            // SIGUSR2
 void broker_destroy(broker_t **self_p);
 

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -20,7 +21,8 @@
 #include <unistd.h>
 
 enum {
-    EVENTS_MAX = 64, // a turn
+    EVENTS_MAX = 64,   // a turn
+    TAPS_END_MS = 200, // of all taps, before an upgrade
     TICK_MS = 500,
 };
 
@@ -104,6 +106,30 @@ look_at_taps(control_t *self)
             session_advance(self, client);
             session_settle(self, client);
         }
+    }
+}
+
+static bool
+has_taps(const control_t *self)
+{
+    for (const session_t *client = self->clients; client; client = client->next)
+        if (client->tapping)
+            return true;
+    return false;
+}
+
+void
+control_end_taps(control_t *self)
+{
+    int64_t end_ms = clock_mono_ms() + TAPS_END_MS;
+    for (session_t *client = self->clients; client; client = client->next)
+        if (client->tapping)
+            tapping_end(client->tapping);
+    for (int64_t left_ms; has_taps(self) && (left_ms = end_ms - clock_mono_ms()) > 0;) {
+        struct pollfd news = { .fd = tapper_fd(self->tapper), .events = POLLIN };
+        poll(&news, 1, (int)left_ms);
+        tapper_look(self->tapper);
+        look_at_taps(self);
     }
 }
 

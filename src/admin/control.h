@@ -32,7 +32,8 @@ typedef struct control control_t;
 control_t *control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_t group, const record_t *before,
                        diag_t *diag);
 
-// An upgrade: all but taps, which end; and what becomes of it, for the client that has asked: FAILURE, or as LINES or JSON.
+// An upgrade: taps end, each with its last line (one whose thread takes too long, without); all other clients stay; and what becomes of it, for the client that has asked: FAILURE, or as LINES or JSON.
+void control_end_taps(control_t *self);
 void control_save(const control_t *self, estate_t *to);
 void control_answer(control_t *self, const char *lines, const char *json, const char *failure);
 

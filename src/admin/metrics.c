@@ -2,8 +2,10 @@
 // metrics.c - see metrics.h.
 
 #include "admin/metrics.h"
+#include "admin/fields.h"
 #include "admin/stats.h"
 #include "base/clock.h"
+#include "base/mem.h"
 #include "conf/engine.h"
 #include "store/store.h"
 
@@ -17,14 +19,14 @@ typedef struct {
     broker_status_t status;
     process_t process;
     const metric_t *metric;
+    metric_info_t info;
 } writer_t;
 
 struct metric {
-    const char *name, *type, *help;
+    const char *name, *type, *help; // name NULL: those of the field
     void (*write)(writer_t *writer);
-    // For those that are a plain counter of a route or a side:
-    size_t offset;
-    unsigned sides; // which sides have it
+    field_id_t field;
+    size_t offset; // of what a side counts by reason: the first of them
 };
 
 // --- samples ---------------------------------------------------------------------------
@@ -51,7 +53,7 @@ typedef struct {
 static void
 put_name(const writer_t *writer, const char *suffix, const label_t *labels, size_t count)
 {
-    text_add(writer->out, "%s%s", writer->metric->name, suffix);
+    text_add(writer->out, "%s%s", writer->info.name, suffix);
     for (size_t i = 0; i < count; i++)
         put_label(writer->out, labels[i].name, labels[i].value, i == 0);
     text_add(writer->out, count ? "} " : " ");
@@ -78,31 +80,28 @@ put_real(const writer_t *writer, const label_t *labels, size_t count, double val
     broker_route_t route; \
     for (size_t route##_i = 0; broker_at((writer)->broker, route##_i, &route); route##_i++)
 
-#define SIDE(side) (1u << (side))
-#define TRAFFIC ((1u << SIDES) - 1)
-
 static const counter_t *
 counter_in(const void *base, size_t offset)
 {
     return (const counter_t *)(const void *)((const char *)base + offset);
 }
 
-// A counter of every side that the route has.
+// Of every side that the route has.
 static void
-write_side_counter(writer_t *writer)
+write_side_field(writer_t *writer)
 {
     EACH_ROUTE(writer, route)
-    for (int side = 0; side < SIDES; side++)
-        if (stats_has_side(&route, (side_t)side) && writer->metric->sides & SIDE(side))
-            put_uint(writer, "", LABELS({ "route", route.conf->name }, { "side", side_name((side_t)side) }),
-                     counter_get(counter_in(&route.counters->sides[side], writer->metric->offset)));
+    for (side_t side = 0; side < SIDES; side++)
+        if (stats_has_side(&route, side))
+            put_uint(writer, "", LABELS({ "route", route.conf->name }, { "side", side_name(side) }),
+                     field_total(&route, side, writer->metric->field));
 }
 
 static void
-write_route_counter(writer_t *writer)
+write_route_field(writer_t *writer)
 {
     EACH_ROUTE(writer, route)
-    put_uint(writer, "", LABELS({ "route", route.conf->name }), counter_get(counter_in(route.counters, writer->metric->offset)));
+    put_uint(writer, "", LABELS({ "route", route.conf->name }), field_total(&route, SIDES, writer->metric->field));
 }
 
 // --- families ----------------------------------------------------------------------------
@@ -192,7 +191,7 @@ write_blocked(writer_t *writer)
 {
     EACH_ROUTE(writer, route)
     for (int side = 0; side < SIDES; side++)
-        if (stats_has_side(&route, (side_t)side) && writer->metric->sides & SIDE(side))
+        if (side != SIDE_CAPTURE && stats_has_side(&route, (side_t)side))
             put_real(writer, LABELS({ "route", route.conf->name }, { "side", side_name((side_t)side) }),
                      stats_blocked_total(&route, (side_t)side));
 }
@@ -376,64 +375,76 @@ write_max_fds(writer_t *writer)
     put_uint(writer, "", NULL, 0, (uint64_t)writer->process.max_fds);
 }
 
-#define OF_SIDE(member, which) write_side_counter, offsetof(side_counters_t, member), which
-#define OF_ROUTE(member) write_route_counter, offsetof(counters_t, member), 0
+#define SIDE_FIELD(id) { NULL, NULL, NULL, write_side_field, id, 0 }
+#define ROUTE_FIELD(id) { NULL, NULL, NULL, write_route_field, id, 0 }
+#define FAMILY(name, type, help, write) { name, type, help, write, 0, 0 }
+#define REASONS(name, help, write, member) { name, "counter", help, write, 0, offsetof(side_counters_t, member) }
+#define RESULTS(name, help, write, member) { name, "counter", help, write, 0, offsetof(counters_t, member) }
 
 // clang-format off
 static const metric_t metrics[] = {
-    { "zbroker_build_info", "gauge", "Versions of zbroker and of the libraries it runs with; always 1.", write_build_info, 0, 0 },
-    { "zbroker_route_state", "gauge", "1 for the state a route is in, 0 for the others.", write_state, 0, 0 },
-    { "zbroker_route_up", "gauge", "1 while a route is running, 0 in any other state.", write_up, 0, 0 },
-    { "zbroker_route_engine", "gauge", "The engine that moves the messages of a route; always 1.", write_engine, 0, 0 },
-    { "zbroker_messages_received_total", "counter", "Whole messages received from a side.", OF_SIDE(messages_received, TRAFFIC) },
-    { "zbroker_messages_sent_total", "counter", "Whole messages sent to a side.", OF_SIDE(messages_sent, TRAFFIC) },
-    { "zbroker_received_bytes_total", "counter", "Payload bytes of all frames received from a side.", OF_SIDE(received_bytes, TRAFFIC) },
-    { "zbroker_sent_bytes_total", "counter", "Payload bytes of all frames sent to a side.", OF_SIDE(sent_bytes, TRAFFIC) },
-    { "zbroker_messages_dropped_total", "counter", "Messages that were not delivered, by reason.", write_dropped, 0, 0 },
-    { "zbroker_messages_requeued_total", "counter", "Messages given to another worker, because the first broke off before they were written.", OF_ROUTE(requeued) },
-    { "zbroker_capture_dropped_total", "counter", "Messages that the capture had no room for.", OF_ROUTE(capture_dropped) },
-    { "zbroker_blocked_seconds_total", "counter", "Time a side took no messages while some waited for it.", write_blocked, 0, TRAFFIC & ~SIDE(SIDE_CAPTURE) },
-    { "zbroker_queued_messages", "gauge", "Messages that wait for the peers of a side now.", OF_SIDE(queued, TRAFFIC) },
-    { "zbroker_queued_bytes", "gauge", "Payload bytes of the messages that wait for the peers of a side now.", OF_SIDE(queued_bytes, TRAFFIC) },
-    { "zbroker_message_size_bytes", "histogram", "Payload size of the messages received from all sides.", write_sizes, 0, 0 },
-    { "zbroker_connections", "gauge", "Peers connected to a side now, where the transport has connections.", OF_SIDE(connections, TRAFFIC) },
-    { "zbroker_connections_accepted_total", "counter", "Connections made to or by a side.", OF_SIDE(accepted, TRAFFIC) },
-    { "zbroker_disconnections_total", "counter", "Connections of a side that ended.", OF_SIDE(disconnections, TRAFFIC) },
-    { "zbroker_handshake_failures_total", "counter", "Connections that failed before the first message, by reason.", write_handshakes, offsetof(side_counters_t, handshake_failures), 0 },
-    { "zbroker_cut_total", "counter", "Connections that zbroker ended after their handshake, by reason.", write_cut, offsetof(side_counters_t, cut), 0 },
-    { "zbroker_heartbeat_timeouts_total", "counter", "Peers of a side that gave no sign of life in time.", OF_SIDE(heartbeat_timeouts, TRAFFIC) },
-    { "zbroker_auth_total", "counter", "Authentication decisions, by result.", write_auth, 0, 0 },
-    { "zbroker_subscriptions", "gauge", "Topics that the subscribers of a route ask for now.", OF_ROUTE(subscriptions) },
-    { "zbroker_remembered_messages", "gauge", "Messages that a route keeps for subscribers to come now.", OF_ROUTE(remembered_messages) },
-    { "zbroker_remembered_bytes", "gauge", "Payload bytes of the messages that a route keeps for subscribers to come now.", OF_ROUTE(remembered_bytes) },
-    { "zbroker_store_messages", "gauge", "Messages that a route has on disk now.", OF_ROUTE(store.messages) },
-    { "zbroker_store_bytes", "gauge", "Bytes of the files of a route's store.", OF_ROUTE(store.bytes) },
-    { "zbroker_store_oldest_seconds", "gauge", "For how long the oldest message of a store has been there; 0 without one.", write_store_age, 0, 0 },
-    { "zbroker_store_commit_seconds", "histogram", "How long a commit of a store took.", write_commits, 0, 0 },
-    { "zbroker_store_engine_up", "gauge", "0: the stream of a route with store = nats is away, and messages wait; else 1.", write_engine_up, 0, 0 },
-    { "zbroker_store_corrupt_total", "counter", "Messages of a store that were damaged, and skipped.", OF_ROUTE(store.corrupt) },
-    { "zbroker_acks_total", "counter", "Requests of acknowledged producers, by answer.", write_acks, offsetof(counters_t, acks), 0 },
-    { "zbroker_jobs_total", "counter", "Messages for acknowledged workers, by what became of them.", write_jobs, offsetof(counters_t, jobs), 0 },
-    { "zbroker_jobs_outstanding", "gauge", "Messages that acknowledged workers have and are not done with now.", write_outstanding, 0, 0 },
-    { "zbroker_config_reloads_total", "counter", "Reloads of the configuration, by result.", write_reloads, 0, 0 },
-    { "zbroker_config_last_reload_successful", "gauge", "1 if the last reload worked, 0 if the old configuration stayed.", write_reload_ok, 0, 0 },
-    { "zbroker_config_last_reload_success_timestamp_seconds", "gauge", "When the configuration that runs was loaded, since the epoch.", write_reload_time, 0, 0 },
-    { "zbroker_memory_bytes", "gauge", "Memory that messages take in routes of engine wire.", write_message_bytes, 0, 0 },
-    { "zbroker_memory_max_bytes", "gauge", "Memory that messages may take in routes of engine wire.", write_max_memory, 0, 0 },
-    { "process_cpu_seconds_total", "counter", "User and system time of the process.", write_cpu, 0, 0 },
-    { "process_resident_memory_bytes", "gauge", "Memory of the process in use.", write_rss, 0, 0 },
-    { "process_open_fds", "gauge", "Open file descriptors.", write_open_fds, 0, 0 },
-    { "process_max_fds", "gauge", "File descriptors the process may open.", write_max_fds, 0, 0 },
-    { "process_start_time_seconds", "gauge", "When the process started, since the epoch.", write_start_time, 0, 0 },
+    FAMILY("zbroker_build_info", "gauge", "Versions of zbroker and of the libraries it runs with; always 1.", write_build_info),
+    FAMILY("zbroker_route_state", "gauge", "1 for the state a route is in, 0 for the others.", write_state),
+    FAMILY("zbroker_route_up", "gauge", "1 while a route is running, 0 in any other state.", write_up),
+    FAMILY("zbroker_route_engine", "gauge", "The engine that moves the messages of a route; always 1.", write_engine),
+    SIDE_FIELD(FIELD_MESSAGES_RECEIVED),
+    SIDE_FIELD(FIELD_MESSAGES_SENT),
+    SIDE_FIELD(FIELD_RECEIVED_BYTES),
+    SIDE_FIELD(FIELD_SENT_BYTES),
+    FAMILY("zbroker_messages_dropped_total", "counter", "Messages that were not delivered, by reason.", write_dropped),
+    ROUTE_FIELD(FIELD_REQUEUED),
+    ROUTE_FIELD(FIELD_CAPTURE_DROPPED),
+    FAMILY("zbroker_blocked_seconds_total", "counter", "Time a side took no messages while some waited for it.", write_blocked),
+    SIDE_FIELD(FIELD_QUEUED_MESSAGES),
+    SIDE_FIELD(FIELD_QUEUED_BYTES),
+    FAMILY("zbroker_message_size_bytes", "histogram", "Payload size of the messages received from all sides.", write_sizes),
+    SIDE_FIELD(FIELD_CONNECTIONS),
+    SIDE_FIELD(FIELD_ACCEPTED),
+    SIDE_FIELD(FIELD_DISCONNECTIONS),
+    REASONS("zbroker_handshake_failures_total", "Connections that failed before the first message, by reason.", write_handshakes, handshake_failures),
+    REASONS("zbroker_cut_total", "Connections that zbroker ended after their handshake, by reason.", write_cut, cut),
+    SIDE_FIELD(FIELD_HEARTBEAT_TIMEOUTS),
+    FAMILY("zbroker_auth_total", "counter", "Authentication decisions, by result.", write_auth),
+    ROUTE_FIELD(FIELD_SUBSCRIPTIONS),
+    ROUTE_FIELD(FIELD_REMEMBERED_MESSAGES),
+    ROUTE_FIELD(FIELD_REMEMBERED_BYTES),
+    ROUTE_FIELD(FIELD_STORE_MESSAGES),
+    ROUTE_FIELD(FIELD_STORE_BYTES),
+    FAMILY("zbroker_store_oldest_seconds", "gauge", "For how long the oldest message of a store has been there; 0 without one.", write_store_age),
+    FAMILY("zbroker_store_commit_seconds", "histogram", "How long a commit of a store took.", write_commits),
+    FAMILY("zbroker_store_engine_up", "gauge", "0: the stream of a route with store = nats is away, and messages wait; else 1.", write_engine_up),
+    ROUTE_FIELD(FIELD_STORE_CORRUPT),
+    RESULTS("zbroker_acks_total", "Requests of acknowledged producers, by answer.", write_acks, acks),
+    RESULTS("zbroker_jobs_total", "Messages for acknowledged workers, by what became of them.", write_jobs, jobs),
+    FAMILY("zbroker_jobs_outstanding", "gauge", "Messages that acknowledged workers have and are not done with now.", write_outstanding),
+    FAMILY("zbroker_config_reloads_total", "counter", "Reloads of the configuration, by result.", write_reloads),
+    FAMILY("zbroker_config_last_reload_successful", "gauge", "1 if the last reload worked, 0 if the old configuration stayed.", write_reload_ok),
+    FAMILY("zbroker_config_last_reload_success_timestamp_seconds", "gauge", "When the configuration that runs was loaded, since the epoch.", write_reload_time),
+    FAMILY("zbroker_memory_bytes", "gauge", "Memory that messages take in routes of engine wire.", write_message_bytes),
+    FAMILY("zbroker_memory_max_bytes", "gauge", "Memory that messages may take in routes of engine wire.", write_max_memory),
+    FAMILY("process_cpu_seconds_total", "counter", "User and system time of the process.", write_cpu),
+    FAMILY("process_resident_memory_bytes", "gauge", "Memory of the process in use.", write_rss),
+    FAMILY("process_open_fds", "gauge", "Open file descriptors.", write_open_fds),
+    FAMILY("process_max_fds", "gauge", "File descriptors the process may open.", write_max_fds),
+    FAMILY("process_start_time_seconds", "gauge", "When the process started, since the epoch.", write_start_time),
 };
 // clang-format on
+
+static metric_info_t
+info_of(const metric_t *metric)
+{
+    const field_t *field = field_at(metric->field);
+    if (metric->name)
+        return (metric_info_t){ metric->name, metric->type, metric->help };
+    return (metric_info_t){ field->metric, field->is_gauge ? "gauge" : "counter", field->help };
+}
 
 bool
 metric_at(unsigned i, metric_info_t *info)
 {
-    if (i >= sizeof metrics / sizeof *metrics)
+    if (i >= COUNT(metrics))
         return false;
-    *info = (metric_info_t){ metrics[i].name, metrics[i].type, metrics[i].help };
+    *info = info_of(&metrics[i]);
     return true;
 }
 
@@ -443,9 +454,9 @@ metrics_write(broker_t *broker, text_t *out)
     writer_t writer = { .out = out, .broker = broker };
     broker_status(broker, &writer.status);
     process_read(&writer.process);
-    for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++) {
-        writer.metric = &metrics[i];
-        text_add(out, "# HELP %s %s\n# TYPE %s %s\n", metrics[i].name, metrics[i].help, metrics[i].name, metrics[i].type);
-        metrics[i].write(&writer);
+    for (writer.metric = metrics; writer.metric < metrics + COUNT(metrics); writer.metric++) {
+        writer.info = info_of(writer.metric);
+        text_add(out, "# HELP %s %s\n# TYPE %s %s\n", writer.info.name, writer.info.help, writer.info.name, writer.info.type);
+        writer.metric->write(&writer);
     }
 }

@@ -2,12 +2,12 @@
 // page.c - see page.h.
 
 #include "admin/page.h"
+#include "admin/fields.h"
 #include "admin/problems.h"
 #include "admin/stats.h"
 #include "base/mem.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <string.h>
 
 const page_asset_t *
@@ -19,20 +19,30 @@ page_find(const char *path)
     return NULL;
 }
 
+// What stands for a byte that HTML reads itself; NULL: the byte.
+static const char *
+entity_of(char byte)
+{
+    static const struct {
+        char byte;
+        const char *entity;
+    } entities[] = { { '&', "&amp;" }, { '<', "&lt;" }, { '>', "&gt;" }, { '"', "&quot;" }, { '\'', "&#39;" } };
+    for (size_t i = 0; i < COUNT(entities); i++)
+        if (entities[i].byte == byte)
+            return entities[i].entity;
+    return NULL;
+}
+
 static void
 put(text_t *out, const char *text)
 {
     text_t shown = { 0 };
     text_shown(&shown, text, strlen(text)); // no control characters, nothing but UTF-8
     for (const char *at = shown.data; *at; at++)
-        switch (*at) {
-        case '&': text_add(out, "&amp;"); break;
-        case '<': text_add(out, "&lt;"); break;
-        case '>': text_add(out, "&gt;"); break;
-        case '"': text_add(out, "&quot;"); break;
-        case '\'': text_add(out, "&#39;"); break;
-        default: text_char(out, *at);
-        }
+        if (entity_of(*at))
+            text_add(out, "%s", entity_of(*at));
+        else
+            text_char(out, *at);
     text_free(&shown);
 }
 
@@ -49,48 +59,44 @@ rate_out(const broker_route_t *route)
 }
 
 static double
-received(const broker_route_t *route)
-{
-    return (double)STATS(route, sides[SIDE_FRONTEND].messages_received);
-}
-
-static double
-sent(const broker_route_t *route)
-{
-    return (double)STATS(route, sides[SIDE_BACKEND].messages_sent);
-}
-
-static double
-frontend_clients(const broker_route_t *route)
-{
-    return (double)counter_get(&route->counters->sides[SIDE_FRONTEND].connections);
-}
-
-static double
-backend_clients(const broker_route_t *route)
-{
-    return (double)counter_get(&route->counters->sides[SIDE_BACKEND].connections);
-}
-
-static double
 dropped(const broker_route_t *route)
 {
     return (double)stats_dropped(route);
 }
 
-// In the order of the columns in index.html; the names are those of the API.
+// In the order of the columns in index.html: a field of a side, or a number with the names that it has in the API.
 static const struct {
-    const char *inside, *name; // inside "": a field of the route itself
+    side_t side;
+    field_id_t field;
+    const char *inside, *name;
     double (*number)(const broker_route_t *route);
 } numbers[] = {
-    { "rates", "in_1s", rate_in },
-    { "rates", "out_1s", rate_out },
-    { "frontend", "messages_received", received },
-    { "backend", "messages_sent", sent },
-    { "frontend", "connections", frontend_clients },
-    { "backend", "connections", backend_clients },
-    { "", "dropped", dropped },
+    { SIDES, 0, "rates", "in_1s", rate_in },
+    { SIDES, 0, "rates", "out_1s", rate_out },
+    { SIDE_FRONTEND, FIELD_MESSAGES_RECEIVED, NULL, NULL, NULL },
+    { SIDE_BACKEND, FIELD_MESSAGES_SENT, NULL, NULL, NULL },
+    { SIDE_FRONTEND, FIELD_CONNECTIONS, NULL, NULL, NULL },
+    { SIDE_BACKEND, FIELD_CONNECTIONS, NULL, NULL, NULL },
+    { SIDES, 0, "", "dropped", dropped },
 };
+
+static void
+write_number(text_t *out, const char *inside, const char *name, double number)
+{
+    text_add(out, "<td class=\"n\"><data data-in=\"%s\" data-field=\"%s\" value=\"%.15g\">%.15g</data></td>", inside,
+             name, number, number);
+}
+
+static void
+write_numbers(const broker_route_t *route, text_t *out)
+{
+    for (size_t i = 0; i < COUNT(numbers); i++)
+        if (numbers[i].number)
+            write_number(out, numbers[i].inside, numbers[i].name, numbers[i].number(route));
+        else
+            write_number(out, side_name(numbers[i].side), field_at(numbers[i].field)->name,
+                         (double)field_shown(route, numbers[i].side, numbers[i].field));
+}
 
 static void
 write_row(const broker_route_t *route, text_t *out)
@@ -101,11 +107,9 @@ write_row(const broker_route_t *route, text_t *out)
     put(out, route->conf->name);
     text_add(out, "\"><th scope=\"row\" data-field=\"name\">");
     put(out, route->conf->name);
-    text_add(out, "</th><td data-field=\"type\">%s</td><td data-field=\"state\">%s</td>", route->conf->pattern->name, route_state_name(route->state));
-    for (size_t i = 0; i < COUNT(numbers); i++) {
-        double number = numbers[i].number(route);
-        text_add(out, "<td class=\"n\"><data data-in=\"%s\" data-field=\"%s\" value=\"%.15g\">%.15g</data></td>", numbers[i].inside, numbers[i].name, number, number);
-    }
+    text_add(out, "</th><td data-field=\"type\">%s</td><td data-field=\"state\">%s</td>", route->conf->pattern->name,
+             route_state_name(route->state));
+    write_numbers(route, out);
     text_add(out, "<td>");
     for (size_t i = 0; i < count; i++) {
         text_add(out, "%s", i ? "; " : "");

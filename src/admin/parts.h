@@ -8,6 +8,7 @@
 
 #include "admin/broker.h"
 #include "admin/rates.h"
+#include "admin/standstill.h"
 
 // One route's place, with and without sockets. It stays while routes come and go in it.
 typedef struct {
@@ -24,6 +25,7 @@ typedef struct {
     record_t luggage;      // of the route before, for the next one that runs here
     int64_t started_wall_ns;
     rates_t rates;
+    standstill_t standstill;
 } slot_t;
 
 // A route on its way out: disabled, removed, replaced, or stopped.
@@ -53,6 +55,8 @@ struct broker {
     retired_t *retired;
     int64_t stop_ms;       // deadline of the stop
     bool leaving;          // another program takes over as soon as nothing drains any more
+    conf_t *successor;     // what it is then told to do; NULL: what we were, as far as we know
+    policy_t *given_up;    // that was in force before
     logins_t *logins;
     broker_status_t status;
     text_t reload_problems;

@@ -271,7 +271,7 @@ problems_of(const broker_route_t *route, problem_t problems[PROBLEMS_MAX])
         problem(&self, PROBLEM_INFO, "draining: nothing new is read");
         break;
     case ROUTE_DISABLED:
-        problem(&self, PROBLEM_INFO, "disabled: nobody can connect");
+        problem(&self, PROBLEM_INFO, "disabled: no client can connect");
         break;
     default:
         running_problems(&self, route);

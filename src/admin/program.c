@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "admin/program.h"
 
+#include "admin/estate.h"
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
 #include "base/trust.h"
+#include "flow/luggage.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -211,18 +213,32 @@ open_program(text_t *error)
     return program.fd == -1 ? -1 : 0;
 }
 
+// False: it says nothing of formats.
+static bool
+read_formats(const text_t *said, bool *takes_all)
+{
+    const char *line = strchr(said->data, '\n');
+    int state, routes;
+    bool known = line && sscanf(line + 1, PROGRAM_FORMATS, &state, &routes) == 2;
+    *takes_all = known && state == ESTATE_FORMAT_NOW && routes == LUGGAGE_FORMAT;
+    return known;
+}
+
 static int
-check_version(text_t *error)
+check_version(bool *takes_all, text_t *error)
 {
     static const char ours[] = "zbroker ";
     text_t said = { 0 };
-    int rc = ask("-V", false, &said, error);
-    if (rc == 0 && (said.size < strlen(ours) || strncmp(said.data, ours, strlen(ours)) != 0))
-        rc = -1;
-    if (rc == -1 && !error->size)
-        text_add(error, "%s is no zbroker", program.path);
+    bool ran = ask("-V", false, &said, error) == 0;
+    if (!ran || said.size < strlen(ours) || strncmp(said.data, ours, strlen(ours)) != 0) {
+        if (!error->size)
+            text_add(error, "%s is no zbroker", program.path);
+    } else if (!read_formats(&said, takes_all)) {
+        text_add(error, "%s is a zbroker that cannot take over from a running one: restart the service instead",
+                 program.path);
+    }
     text_free(&said);
-    return rc;
+    return error->size ? -1 : 0;
 }
 
 static int
@@ -254,10 +270,10 @@ log_program(void)
 }
 
 int
-program_try(text_t *error)
+program_try(bool *takes_all, text_t *error)
 {
     program_close();
-    if (open_program(error) == 0 && check_version(error) == 0 && check_configuration(error) == 0) {
+    if (open_program(error) == 0 && check_version(takes_all, error) == 0 && check_configuration(error) == 0) {
         log_program();
         return 0;
     }

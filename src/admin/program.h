@@ -20,8 +20,12 @@ void program_remember(char **argv);
 // What the program before has left: true, and its state is in STATE, to be forgotten. Before there is a thread.
 bool program_inherit(record_t *state);
 
-// Is the file at the path a zbroker that takes our configuration? 0, and it is open; or -1 with the reason, lines.
-int program_try(text_t *error);
+// Is the file at the path a zbroker that can take over, and takes our configuration? 0, and it is open; or -1 with the
+// reason, lines. *TAKES_ALL: it knows the format of our state, and of that of routes.
+int program_try(bool *takes_all, text_t *error);
+
+// What it looks for in what -V prints.
+#define PROGRAM_FORMATS "upgrade: state %d, routes %d"
 
 // Run it, with STATE and the COUNT descriptors at FDS: it keeps those and no others. Returns only when that fails: -1
 // with the reason, and all is as it was.

@@ -2,6 +2,7 @@
 #include "admin/show.h"
 
 #include "admin/clients.h"
+#include "admin/fields.h"
 #include "admin/problems.h"
 #include "admin/stats.h"
 #include "admin/status.h"
@@ -10,6 +11,8 @@
 #include "base/mem.h"
 #include "conf/engine.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -124,89 +127,154 @@ show_routes(request_t *request)
         show_table(request, columns, COUNT(columns), add_route_row);
 }
 
-// What is counted for each side, in the order of the columns.
-static const struct {
-    side_t side;
-    size_t offset; // in side_counters_t
-} side_columns[] = {
-    { SIDE_FRONTEND, offsetof(side_counters_t, messages_received) },
-    { SIDE_FRONTEND, offsetof(side_counters_t, messages_sent) },
-    { SIDE_BACKEND, offsetof(side_counters_t, messages_received) },
-    { SIDE_BACKEND, offsetof(side_counters_t, messages_sent) },
-    { SIDE_FRONTEND, offsetof(side_counters_t, received_bytes) },
-    { SIDE_FRONTEND, offsetof(side_counters_t, sent_bytes) },
-    { SIDE_BACKEND, offsetof(side_counters_t, received_bytes) },
-    { SIDE_BACKEND, offsetof(side_counters_t, sent_bytes) },
-    { SIDE_INGRESS, offsetof(side_counters_t, messages_received) },
-    { SIDE_INGRESS, offsetof(side_counters_t, received_bytes) },
-    { SIDE_CAPTURE, offsetof(side_counters_t, messages_sent) },
-};
+// A column of `show stats`, and what it has of a route.
+typedef struct stats_column {
+    const char *heading; // NULL: that of the field, after the side
+    void (*add)(const struct stats_column *self, table_t *table, const broker_route_t *route);
+    size_t which; // field, reason, or offset in broker_route_t
+    side_t side;  // of the field
+} stats_column_t;
 
-// A column never moves: reasons that came later stand at the end.
 static void
-add_dropped(table_t *table, const broker_route_t *route, drop_reason_t from, drop_reason_t to)
+add_name(const stats_column_t *self, table_t *table, const broker_route_t *route)
 {
-    for (drop_reason_t reason = from; reason < to; reason++)
-        table_cell(table, "%" PRIu64, STATS(route, dropped[reason]));
+    (void)self;
+    table_cell(table, "%s", route->conf->name);
 }
 
 static void
-add_stats_row(request_t *request, const broker_route_t *route, void *context)
+add_state(const stats_column_t *self, table_t *table, const broker_route_t *route)
+{
+    (void)self;
+    table_cell(table, "%s", route_state_name(route->state));
+}
+
+static double
+real_at(const broker_route_t *route, size_t offset)
+{
+    return *(const double *)(const void *)((const char *)route + offset);
+}
+
+static void
+add_rate(const stats_column_t *self, table_t *table, const broker_route_t *route)
+{
+    table_cell(table, "%.1f", real_at(route, self->which));
+}
+
+static void
+add_byte_rate(const stats_column_t *self, table_t *table, const broker_route_t *route)
+{
+    table_cell(table, "%.0f", real_at(route, self->which));
+}
+
+static void
+add_share(const stats_column_t *self, table_t *table, const broker_route_t *route)
+{
+    table_cell(table, "%.1f%%", real_at(route, self->which) * 100);
+}
+
+static void
+add_dropped(const stats_column_t *self, table_t *table, const broker_route_t *route)
+{
+    (void)self;
+    table_cell(table, "%" PRIu64, stats_dropped(route));
+}
+
+static void
+add_blocked_seconds(const stats_column_t *self, table_t *table, const broker_route_t *route)
+{
+    (void)self;
+    double blocked = 0;
+    for (side_t side = 0; side < SIDES; side++)
+        blocked += side == SIDE_CAPTURE ? 0 : stats_blocked_seconds(route, side);
+    table_cell(table, "%.1f", blocked);
+}
+
+static void
+add_field(const stats_column_t *self, table_t *table, const broker_route_t *route)
+{
+    field_id_t id = (field_id_t)self->which;
+    if (id >= FIELDS_OF_SIDE || stats_has_side(route, self->side))
+        table_cell(table, "%" PRIu64, field_shown(route, self->side, id));
+    else
+        table_cell(table, "-");
+}
+
+static void
+add_reason(const stats_column_t *self, table_t *table, const broker_route_t *route)
+{
+    table_cell(table, "%" PRIu64, STATS(route, dropped[self->which]));
+}
+
+#define PLAIN(heading, add) { heading, add, 0, SIDES }
+#define REAL(heading, add, member) { heading, add, offsetof(broker_route_t, member), SIDES }
+#define SIDE_FIELD(side, id) { NULL, add_field, id, side }
+#define ROUTE_FIELD(id) { NULL, add_field, id, SIDES }
+#define REASON(heading, reason) { heading, add_reason, reason, SIDES }
+
+// What a narrow terminal must still show stands first. A column never moves: what came later stands at the end.
+// clang-format off
+static const stats_column_t stats_columns[] = {
+    PLAIN("ROUTE", add_name), PLAIN("STATE", add_state),
+    REAL("IN/1S", add_rate, rate_in_1s), REAL("OUT/1S", add_rate, rate_out_1s),
+    REAL("IN/60S", add_rate, rate_in_60s), REAL("OUT/60S", add_rate, rate_out_60s),
+    PLAIN("DROPPED", add_dropped), PLAIN("BLOCKED_SECONDS", add_blocked_seconds),
+    SIDE_FIELD(SIDE_FRONTEND, FIELD_MESSAGES_RECEIVED), SIDE_FIELD(SIDE_FRONTEND, FIELD_MESSAGES_SENT),
+    SIDE_FIELD(SIDE_BACKEND, FIELD_MESSAGES_RECEIVED), SIDE_FIELD(SIDE_BACKEND, FIELD_MESSAGES_SENT),
+    SIDE_FIELD(SIDE_FRONTEND, FIELD_RECEIVED_BYTES), SIDE_FIELD(SIDE_FRONTEND, FIELD_SENT_BYTES),
+    SIDE_FIELD(SIDE_BACKEND, FIELD_RECEIVED_BYTES), SIDE_FIELD(SIDE_BACKEND, FIELD_SENT_BYTES),
+    SIDE_FIELD(SIDE_INGRESS, FIELD_MESSAGES_RECEIVED), SIDE_FIELD(SIDE_INGRESS, FIELD_RECEIVED_BYTES),
+    SIDE_FIELD(SIDE_CAPTURE, FIELD_MESSAGES_SENT),
+    REASON("HWM", DROP_HWM), REASON("UNDELIVERABLE", DROP_UNDELIVERABLE), REASON("ACL", DROP_ACL),
+    REASON("QUOTA", DROP_QUOTA), REASON("STALLED", DROP_STALLED), REASON("SHUTDOWN", DROP_SHUTDOWN),
+    ROUTE_FIELD(FIELD_CAPTURE_DROPPED),
+    REAL("BYTES_IN/1S", add_byte_rate, bytes_in_1s), REAL("BYTES_OUT/1S", add_byte_rate, bytes_out_1s),
+    SIDE_FIELD(SIDE_FRONTEND, FIELD_CONNECTIONS), SIDE_FIELD(SIDE_BACKEND, FIELD_CONNECTIONS),
+    REAL("BLOCKED/60S", add_share, blocked_share),
+    REASON("PEER_LOST", DROP_PEER_LOST), REASON("TIMEOUT", DROP_TIMEOUT), REASON("EXPIRED", DROP_EXPIRED),
+    ROUTE_FIELD(FIELD_REQUEUED),
+};
+// clang-format on
+
+static void
+add_stats_row(request_t *request, const broker_route_t *route, void *table)
 {
     (void)request;
-    table_t *table = context;
-    double blocked = 0;
-    for (int side = 0; side < SIDES; side++)
-        blocked += side == SIDE_CAPTURE ? 0 : stats_blocked_seconds(route, (side_t)side);
-    table_cell(table, "%s", route->conf->name);
-    table_cell(table, "%s", route_state_name(route->state));
-    table_cell(table, "%.1f", route->rate_in_1s);
-    table_cell(table, "%.1f", route->rate_out_1s);
-    table_cell(table, "%.1f", route->rate_in_60s);
-    table_cell(table, "%.1f", route->rate_out_60s);
-    table_cell(table, "%" PRIu64, stats_dropped(route));
-    table_cell(table, "%.1f", blocked);
-    for (size_t i = 0; i < COUNT(side_columns); i++) {
-        const char *side = (const char *)&route->counters->sides[side_columns[i].side];
-        const counter_t *counter = (const counter_t *)(const void *)(side + side_columns[i].offset);
-        if (stats_has_side(route, side_columns[i].side))
-            table_cell(table, "%" PRIu64, stats_counter(route, counter));
-        else
-            table_cell(table, "-");
+    for (size_t i = 0; i < COUNT(stats_columns); i++)
+        stats_columns[i].add(&stats_columns[i], table, route);
+}
+
+// "FRONTEND_RECEIVED"
+static void
+write_heading(const stats_column_t *column, char *heading, size_t size)
+{
+    const char *of_field = column->heading ? column->heading : field_at((field_id_t)column->which)->heading;
+    bool of_side = column->side < SIDES;
+    snprintf(heading, size, "%s%s%s", of_side ? side_name(column->side) : "", of_side ? "_" : "", of_field);
+    for (char *at = heading; *at; at++)
+        *at = (char)toupper((unsigned char)*at);
+}
+
+static void
+show_stats_table(request_t *request)
+{
+    char headings[COUNT(stats_columns)][40];
+    column_t columns[COUNT(stats_columns)];
+    for (size_t i = 0; i < COUNT(stats_columns); i++) {
+        bool is_text = stats_columns[i].add == add_name || stats_columns[i].add == add_state;
+        write_heading(&stats_columns[i], headings[i], sizeof headings[i]);
+        columns[i] = (column_t){ headings[i], is_text ? 0 : COLUMN_RIGHT };
     }
-    add_dropped(table, route, 0, DROP_PEER_LOST);
-    table_cell(table, "%" PRIu64, STATS(route, capture_dropped));
-    table_cell(table, "%.0f", route->bytes_in_1s);
-    table_cell(table, "%.0f", route->bytes_out_1s);
-    table_cell(table, "%" PRIu64, counter_get(&route->counters->sides[SIDE_FRONTEND].connections));
-    table_cell(table, "%" PRIu64, counter_get(&route->counters->sides[SIDE_BACKEND].connections));
-    table_cell(table, "%.1f%%", route->blocked_share * 100);
-    add_dropped(table, route, DROP_PEER_LOST, DROP_REASONS);
-    table_cell(table, "%" PRIu64, STATS(route, requeued));
+    show_table(request, columns, COUNT(columns), add_stats_row);
 }
 
 void
 show_stats(request_t *request)
 {
-    // clang-format off
-    // What a narrow terminal must still show stands first.
-    static const column_t columns[] = {
-        { "ROUTE", 0 }, { "STATE", 0 }, { "IN/1S", 1 }, { "OUT/1S", 1 }, { "IN/60S", 1 }, { "OUT/60S", 1 }, { "DROPPED", 1 },
-        { "BLOCKED_SECONDS", 1 },
-        { "FRONTEND_RECEIVED", 1 }, { "FRONTEND_SENT", 1 }, { "BACKEND_RECEIVED", 1 }, { "BACKEND_SENT", 1 },
-        { "FRONTEND_RECEIVED_BYTES", 1 }, { "FRONTEND_SENT_BYTES", 1 }, { "BACKEND_RECEIVED_BYTES", 1 }, { "BACKEND_SENT_BYTES", 1 },
-        { "INGRESS_RECEIVED", 1 }, { "INGRESS_RECEIVED_BYTES", 1 }, { "CAPTURE_SENT", 1 },
-        { "HWM", 1 }, { "UNDELIVERABLE", 1 }, { "ACL", 1 }, { "QUOTA", 1 }, { "STALLED", 1 }, { "SHUTDOWN", 1 },
-        { "CAPTURE_DROPPED", 1 }, { "BYTES_IN/1S", 1 }, { "BYTES_OUT/1S", 1 },
-        { "FRONTEND_CLIENTS", 1 }, { "BACKEND_CLIENTS", 1 }, { "BLOCKED/60S", 1 },
-        { "PEER_LOST", 1 }, { "TIMEOUT", 1 }, { "EXPIRED", 1 }, { "REQUEUED", 1 },
-    };
-    // clang-format on
-    _Static_assert(COUNT(columns) == 8 + COUNT(side_columns) + DROP_REASONS + 7, "a cell for each column");
     if (request->json)
         show_json_routes(request, add_json_route);
     else
-        show_table(request, columns, COUNT(columns), add_stats_row);
+        show_stats_table(request);
 }
 
 // In lines: what the commands say that answer for a part of it.

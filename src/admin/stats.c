@@ -4,7 +4,9 @@
 #include "admin/stats.h"
 #include "admin/clients.h"
 #include "admin/events.h"
+#include "admin/fields.h"
 #include "admin/problems.h"
+#include "admin/standstill.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "conf/engine.h"
@@ -57,19 +59,11 @@ stats_states(broker_t *broker, size_t states[ROUTE_STATES])
         states[route.state]++;
 }
 
-static int64_t
-spell_ns(const side_counters_t *side)
-{
-    uint64_t since = counter_get(&side->blocked_since_ns);
-    int64_t spell = since ? clock_mono_ns() - (int64_t)since : 0;
-    return spell > 0 ? spell : 0;
-}
-
 double
 stats_blocked_total(const broker_route_t *route, side_t side)
 {
     const side_counters_t *counters = &route->counters->sides[side];
-    return ((double)counter_get(&counters->blocked_ns) + (double)spell_ns(counters)) / 1e9;
+    return ((double)counter_get(&counters->blocked_ns) + (double)standstill_spell_ns(counters)) / 1e9;
 }
 
 double
@@ -83,14 +77,7 @@ stats_blocked_seconds(const broker_route_t *route, side_t side)
 bool
 stats_blocked(const broker_route_t *route, blocked_t *blocked)
 {
-    int64_t longest = 0;
-    for (int side = 0; side < SIDES && route->state == ROUTE_RUNNING; side++) {
-        int64_t spell = spell_ns(&route->counters->sides[side]);
-        if (side == SIDE_CAPTURE || spell <= longest)
-            continue;
-        longest = spell;
-        blocked->side = (side_t)side;
-    }
+    int64_t longest = route->state == ROUTE_RUNNING ? standstill_longest_ns(route->counters, &blocked->side) : 0;
     blocked->seconds = (double)longest / 1e9;
     blocked->since_wall_ns = clock_wall_ns() - longest;
     return blocked->seconds >= STATS_PROBLEM_SECONDS;
@@ -330,6 +317,13 @@ security_name(security_t security)
 }
 
 static void
+write_fields(json_t *json, const broker_route_t *route, side_t side, field_id_t from, field_id_t to)
+{
+    for (field_id_t id = from; id < to; id++)
+        json_uint(json, field_at(id)->name, field_shown(route, side, id));
+}
+
+static void
 write_side(json_t *json, const broker_route_t *route, side_t side)
 {
     const side_conf_t *conf = &route->conf->sides[side];
@@ -341,17 +335,8 @@ write_side(json_t *json, const broker_route_t *route, side_t side)
     json_string(json, "socket", socket_type_name(conf->type));
     json_string(json, "security", security_name(conf->security.mechanism));
     write_endpoints(json, route, side);
-    json_uint(json, "connections", counter_get(&route->counters->sides[side].connections));
-    json_uint(json, "connections_accepted", STATS(route, sides[side].accepted));
-    json_uint(json, "disconnections", STATS(route, sides[side].disconnections));
-    json_uint(json, "messages_received", STATS(route, sides[side].messages_received));
-    json_uint(json, "messages_sent", STATS(route, sides[side].messages_sent));
-    json_uint(json, "received_bytes", STATS(route, sides[side].received_bytes));
-    json_uint(json, "sent_bytes", STATS(route, sides[side].sent_bytes));
+    write_fields(json, route, side, 0, FIELDS_OF_SIDE);
     json_rounded(json, "blocked_seconds", stats_blocked_seconds(route, side));
-    json_uint(json, "queued_messages", counter_get(&route->counters->sides[side].queued));
-    json_uint(json, "queued_bytes", counter_get(&route->counters->sides[side].queued_bytes));
-    json_uint(json, "heartbeat_timeouts", STATS(route, sides[side].heartbeat_timeouts));
     json_object(json, "cut");
     for (int i = 0; i < CUT_REASONS; i++)
         json_uint(json, cut_reason_name((cut_reason_t)i), STATS(route, sides[side].cut[i]));
@@ -513,10 +498,8 @@ stats_route(json_t *json, broker_t *broker, const broker_route_t *route, stats_d
     for (int i = 0; i < DROP_REASONS; i++)
         json_uint(json, drop_reason_name((drop_reason_t)i), STATS(route, dropped[i]));
     json_object_end(json);
-    json_uint(json, "messages_requeued", STATS(route, requeued));
-    json_uint(json, "capture_dropped", STATS(route, capture_dropped));
     write_acked(json, route);
-    json_uint(json, "subscriptions", counter_get(&route->counters->subscriptions));
+    write_fields(json, route, SIDES, FIELDS_OF_SIDE, FIELDS);
     write_sizes(json, route);
     if (depth == STATS_DETAIL) {
         stats_settings(json, "options", &route->conf->settings);

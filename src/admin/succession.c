@@ -5,6 +5,7 @@
 #include "admin/succession.h"
 
 #include "admin/activation.h"
+#include "admin/guarding.h"
 #include "admin/program.h"
 #include "admin/ready.h"
 #include "admin/retire.h"
@@ -12,6 +13,7 @@
 #include "base/event.h"
 #include "base/mem.h"
 #include "flow/luggage.h"
+#include "guard/policy.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,20 +26,54 @@ enum { TAG_FD = 1, TAG_LISTENER_NAME };
 
 // --- leaving -------------------------------------------------------------------------
 
-// Its peers cannot go elsewhere.
-static bool
-has_to_drain(const slot_t *slot)
+// The other program reads the file again. If we understand it, we know what becomes of our routes; from now on it is
+// judged by what it names.
+static void
+read_successor(broker_t *self)
 {
-    return slot->route && !route_can_save(slot->route, slot->conf);
+    diag_t *diag = diag_new();
+    const broker_setup_t *setup = self->setup;
+    conf_t *conf = conf_load(self->conf->file, setup->overrides, setup->override_count, diag);
+    policy_t *policy = NULL;
+    if (conf && guarding_read(self, (const route_conf_t *const *)conf->routes, conf->route_count, &policy, diag) == -1)
+        conf_destroy(&conf);
+    if (conf)
+        guarding_use(self, &policy);
+    self->successor = conf;
+    self->given_up = policy;
+    diag_destroy(&diag);
 }
 
 static void
-drain_others(broker_t *self)
+forget_successor(broker_t *self)
+{
+    conf_destroy(&self->successor);
+    guarding_use(self, &self->given_up);
+    policy_free(&self->given_up);
+}
+
+// The route of the other program; NULL: it has none.
+static const route_conf_t *
+heir_of(const broker_t *self, const slot_t *slot)
+{
+    return self->successor ? conf_route(self->successor, slot->conf->name) : slot->conf;
+}
+
+// Its peers cannot go elsewhere.
+static bool
+has_to_drain(const broker_t *self, const slot_t *slot, bool all)
+{
+    const route_conf_t *heir = heir_of(self, slot);
+    return slot->route && (all || !heir || !route_can_save(slot->route, heir));
+}
+
+static void
+drain_others(broker_t *self, bool all)
 {
     for (size_t i = 0; i < self->count; i++) {
         slot_t *slot = self->slots[i];
         slot->opening_later = false; // the other program opens it
-        if (!has_to_drain(slot))
+        if (!has_to_drain(self, slot, all))
             continue;
         ready_gather(self, slot, slot->conf, &slot->waiting);
         route_stop_accepting(slot->route, CLOSED_FOR_MOVE, NULL);
@@ -69,10 +105,14 @@ broker_upgrade(broker_t *self, text_t *error)
         text_add(error, "standard input was read at the start and cannot be read again");
         return -1;
     }
-    if (!memory_suffices(self, error) || program_try(error) == -1)
+    bool takes_all;
+    if (!memory_suffices(self, error) || program_try(&takes_all, error) == -1)
         return -1;
     self->leaving = true;
-    drain_others(self);
+    read_successor(self);
+    if (!takes_all)
+        event_log(EVENT_UPGRADE_DRAINS, NULL);
+    drain_others(self, !takes_all);
     return 0;
 }
 
@@ -105,7 +145,7 @@ end_route(broker_t *self, slot_t *slot, record_t *luggage)
     if (!slot->route)
         return;
     ready_gather(self, slot, slot->conf, &slot->waiting);
-    route_save(slot->route, slot->conf, luggage);
+    route_save(slot->route, heir_of(self, slot), luggage);
     route_finish(slot->route, 0, true);
     route_close(&slot->route, NULL);
     counters_add(&slot->past, slot->counters);
@@ -233,6 +273,7 @@ void
 broker_stay(broker_t *self, record_fields_t from)
 {
     self->leaving = false;
+    forget_successor(self);
     for (size_t i = 0; i < self->count; i++) {
         slot_t *slot = self->slots[i];
         diag_t *diag = diag_new();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "conf/conf.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "conf/check.h"
 #include "conf/raw.h"
 
@@ -229,4 +230,48 @@ conf_destroy(conf_t **self_p)
     free(self->http);
     free(self);
     *self_p = NULL;
+}
+
+// --- what a side asks of its peers ---------------------------------------------------------
+
+static bool
+has_endpoint(const side_conf_t *side, bool connect)
+{
+    for (size_t i = 0; i < side->endpoint_count; i++)
+        if (side->endpoints[i].connect == connect)
+            return true;
+    return false;
+}
+
+bool
+side_is_server(const side_conf_t *side)
+{
+    return has_endpoint(side, false);
+}
+
+bool
+side_is_client(const side_conf_t *side)
+{
+    return has_endpoint(side, true);
+}
+
+bool
+side_asks(const side_conf_t *side)
+{
+    const security_conf_t *security = &side->security;
+    return security->mechanism > SECURITY_NONE || text_given(security->allow) || text_given(security->deny)
+           || text_given(security->acl);
+}
+
+bool
+side_verifies_users(const side_conf_t *side)
+{
+    return side->security.mechanism > SECURITY_NONE && side_is_server(side);
+}
+
+place_t
+side_place(const route_conf_t *route, side_t side)
+{
+    const setting_t *security = side_setting(route, side, "security");
+    return security && security->written ? security->place : route->place;
 }

@@ -223,4 +223,18 @@ typedef struct {
 } key_info_t;
 bool conf_key_at(unsigned i, key_info_t *info);
 
+// Has a side a bound endpoint: do they come to us? Has it one where we go to them?
+bool side_is_server(const side_conf_t *side);
+bool side_is_client(const side_conf_t *side);
+
+// Does every peer of a side have a user, whom we have verified? Only then is the User-Id of a message
+// ours: libzmq puts there what our handler answered. Elsewhere it is what the peer says of itself.
+bool side_verifies_users(const side_conf_t *side);
+
+// Where the security of a side is said, or at least the route.
+place_t side_place(const route_conf_t *route, side_t side);
+
+// Does a side want to know who comes: by its mechanism, by addresses, or by rights?
+bool side_asks(const side_conf_t *side);
+
 #endif

@@ -92,7 +92,7 @@ refuses_option(const check_t *self, size_t which, size_t attribute, bool tell)
     if (!sockopt_differs(option, value))
         return false;
     if (tell && !told(self, which, attribute))
-        complain_key(self, slot->at[0].item, "engine = wire does not have it");
+        complain_key(self, slot->at[0].item, "not supported with engine = wire");
     return true;
 }
 

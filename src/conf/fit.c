@@ -15,25 +15,39 @@ list_types(uint32_t sockets, text_t *out)
             text_add(out, "%s%s", out->size ? " or " : "", socket_type_name(type));
 }
 
+// Of the sides that a key of LAYER is for.
+static uint32_t
+types_of(const check_t *self, size_t layer)
+{
+    uint32_t types = 0;
+    for (size_t i = 0; i < SIDES; i++)
+        if ((layer == ANY_SIDE || layer == i) && self->route->sides[i].type >= 0)
+            types |= ON(self->route->sides[i].type);
+    return types;
+}
+
+static bool
+fits_a_side(const check_t *self, size_t layer, size_t attribute)
+{
+    for (size_t i = 0; i < SIDES; i++)
+        if ((layer == ANY_SIDE || layer == i) && self->route->sides[i].type >= 0 && attribute_fits(attribute, self->route, i))
+            return true;
+    return false;
+}
+
 // A SIDE_key has to fit that side; a key without a side has to fit one at least.
 static void
 fit_key(const check_t *self, size_t layer, size_t attribute)
 {
     const given_slot_t *slot = &self->own->side[layer][attribute];
-    uint32_t fits = attribute_sockets(attribute, self->route->engine), have = 0;
-    for (size_t i = 0; i < SIDES; i++)
-        if ((layer == ANY_SIDE || layer == i) && self->route->sides[i].type >= 0) {
-            have |= ON(self->route->sides[i].type);
-            if (attribute_fits(attribute, self->route, i))
-                return;
-        }
-    if (!slot->count || !have)
+    uint32_t fits = attribute_sockets(attribute, self->route->engine), have = types_of(self, layer);
+    if (!slot->count || !have || fits_a_side(self, layer, attribute))
         return;
     text_t wanted = { 0 }, present = { 0 };
     list_types(fits, &wanted);
     list_types(have, &present);
     for (size_t i = 0; i < slot->count; i++)
-        complain_key(self, slot->at[i].item, "does not fit %s, only %s", present.data, wanted.data);
+        complain_key(self, slot->at[i].item, "applies only to %s, not to %s", wanted.data, present.data);
     text_free(&wanted);
     text_free(&present);
 }
@@ -195,8 +209,19 @@ fit_transports(const check_t *self, size_t which)
 static void
 needs_wire(const check_t *self, const key_row_t *row, const given_slot_t *slot)
 {
-    if (row->flags & KEY_WIRE && slot->count)
+    bool is_number = row->kind == KEY_NUMBER || row->kind == KEY_SIZE;
+    bool is_off = is_number && row->min == 0 && slot->count && slot->at[0].value.number == 0;
+    if (row->flags & KEY_WIRE && slot->count && !is_off)
         complain_key(self, slot->at[0].item, "needs engine = wire");
+}
+
+// [defaults] is for every route; who set a limit there should know which route does not keep it.
+static void
+warn_of_default(const check_t *self, const key_row_t *row, const given_slot_t *slot)
+{
+    if (row->flags & KEY_WIRE && slot->count)
+        diag_warning(self->diag, slot->at[0].item->key_place, "[%s] does not keep %s: it needs engine = wire",
+                     self->section->name, row->key);
 }
 
 void
@@ -204,28 +229,33 @@ fit_without_wire(const check_t *self)
 {
     for (unsigned i = 0; key_at(SCOPE_ROUTE, i); i++)
         needs_wire(self, key_at(SCOPE_ROUTE, i), &self->own->route[i]);
-    for (size_t layer = 0; layer < LAYERS; layer++)
-        for (size_t i = 0; attribute_row(i); i++)
-            needs_wire(self, attribute_row(i), &self->own->side[layer][i]);
+    for (size_t i = 0; attribute_row(i); i++) {
+        const key_row_t *row = attribute_row(i);
+        uint32_t fits = attribute_sockets(i, self->route->engine);
+        for (size_t layer = 0; layer < LAYERS; layer++)
+            if (types_of(self, layer) & fits)
+                needs_wire(self, row, &self->own->side[layer][i]);
+        if (types_of(self, ANY_SIDE) & fits)
+            warn_of_default(self, row, &self->defaults->side[ANY_SIDE][i]);
+    }
 }
 
 // What libzmq's own loop cannot do.
 void
 fit_proxied(const check_t *self)
 {
-    static const char *const rows_refused[] = { "allow",     "deny",         "max_clients", "max_subscriptions",
-                                                "max_topic", "stall_timeout" };
+    static const char *const rows_refused[] = { "allow", "deny", "max_clients", "stall_timeout" };
     static const char *const route_refused[] = { "batch_us", "batch_min", "capture_envelope" };
     for (size_t i = 0; i < sizeof route_refused / sizeof *route_refused; i++) {
         const given_slot_t *slot = &self->own->route[key_find(SCOPE_ROUTE, route_refused[i]) - key_at(SCOPE_ROUTE, 0)];
         if (slot->count && slot->at[0].value.number)
-            complain_key(self, slot->at[0].item, "engine = zmq_proxy does not have it");
+            complain_key(self, slot->at[0].item, "not supported with engine = zmq_proxy");
     }
     for (size_t layer = 0; layer < LAYERS; layer++)
         for (size_t i = 0; i < sizeof rows_refused / sizeof *rows_refused; i++) {
             const given_slot_t *slot = &self->own->side[layer][attribute_find(rows_refused[i])];
             if (slot->count && (slot->at[0].value.text || slot->at[0].value.number))
-                complain_key(self, slot->at[0].item, "engine = zmq_proxy does not have it");
+                complain_key(self, slot->at[0].item, "not supported with engine = zmq_proxy");
         }
     for (size_t which = 0; which < SIDES; which++) {
         const raw_item_t *item = given_item(self, which, "router_mandatory");

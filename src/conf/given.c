@@ -167,7 +167,7 @@ given_unknown_key(const check_t *self, given_slots_t *slots, const raw_item_t *i
     raw_kind_t kind = self->section->kind;
     const char *home = other_home(item->key, kind), *endpoint = is_sideless_endpoint(kind, item->key);
     if (home) {
-        complain_key(self, item, "belongs into %s", home);
+        complain_key(self, item, "belongs in %s", home);
         return;
     }
     if (endpoint) {
@@ -271,7 +271,7 @@ parse_option(const check_t *self, const sockopt_t *option, const raw_item_t *ite
     if (!sockopt_works(option)) {
         int major, minor, patch;
         zmq_version(&major, &minor, &patch);
-        complain_key(self, item, "this libzmq, %d.%d.%d, does not have it%s", major, minor, patch,
+        complain_key(self, item, "this libzmq, %d.%d.%d, lacks it%s", major, minor, patch,
                      option->flags & SOCKOPT_DRAFT ? ": it is a draft option, and the library was built without them"
                                                    : "");
         return -1;
@@ -327,7 +327,7 @@ given_take(const check_t *self, given_slots_t *slots, const raw_item_t *item)
         bool of_route =
             target.route_row || (target.attribute < ROWS_MAX && (attribute_row(target.attribute)->flags & KEY_SIDED));
         if (of_route)
-            complain_key(self, item, "belongs into a [route NAME] section");
+            complain_key(self, item, "belongs in a [route NAME] section");
         else
             complain_key(self, item, "a default is for all sides; write %s", target.base);
         return;

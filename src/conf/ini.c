@@ -65,7 +65,7 @@ ini_value_hint(const char *value)
 {
     bool has_comment = *value == '#' || strstr(value, " #") || strstr(value, "\t#");
     return ini_is_quoted(value) ? "; quotes are part of a value, leave them out"
-           : has_comment        ? "; a comment behind a value begins with \" ;\", not with #"
+           : has_comment        ? "; a comment after a value begins with \" ;\", not with #"
                                 : "";
 }
 

@@ -53,7 +53,7 @@ void ini_free(ini_t *self);
 // many bytes went at the front. Also for values that come from elsewhere.
 char *ini_trim(char *text, size_t *offset);
 
-// For the end of a complaint about VALUE: "; a comment behind a value begins with …" if it looks as if there were one
+// For the end of a complaint about VALUE: "; a comment after a value begins with …" if it looks as if there were one
 // behind '#', which is part of a value; likewise of quotes; else "".
 const char *ini_value_hint(const char *value);
 

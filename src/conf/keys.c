@@ -139,8 +139,8 @@ static const key_row_t rows[] = {
     {SCOPE_SIDE,    "ipc_group",         KEY_GROUP,     SIDE(ipc_group),             0,  0,        "",       NULL,      RELOAD_ROUTE,   KEY_UNSET_OK, 0},
     {SCOPE_SIDE,    "max_clients",       KEY_NUMBER,    SIDE(max_clients),           0,  INT_MAX,  "0",      NULL,      RELOAD_LIVE,    0, 0},
     {SCOPE_SIDE,    "max_parts",         KEY_NUMBER,    SIDE(max_parts),             1,  1000000,  "1024",   NULL,      RELOAD_LIVE,    KEY_WIRE, 0},
-    {SCOPE_SIDE,    "max_subscriptions", KEY_NUMBER,    SIDE(max_subscriptions),     0,  INT_MAX,  "10000",  NULL,      RELOAD_LIVE,    0, SUBSCRIBED},
-    {SCOPE_SIDE,    "max_topic",         KEY_SIZE,      SIDE(max_topic),             0,  65536,    "256",    NULL,      RELOAD_LIVE,    0, SUBSCRIBED},
+    {SCOPE_SIDE,    "max_subscriptions", KEY_NUMBER,    SIDE(max_subscriptions),     0,  INT_MAX,  "10000",  NULL,      RELOAD_LIVE,    KEY_WIRE, SUBSCRIBED},
+    {SCOPE_SIDE,    "max_topic",         KEY_SIZE,      SIDE(max_topic),             0,  65536,    "256",    NULL,      RELOAD_LIVE,    KEY_WIRE, SUBSCRIBED},
     {SCOPE_SIDE,    "stall_timeout",     KEY_TIME,      SIDE(stall_timeout_ms),      0,  86400000, "10s",    NULL,      RELOAD_LIVE,    0, SUBSCRIBED},
 };
 // clang-format on

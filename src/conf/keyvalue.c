@@ -48,7 +48,7 @@ fail_word(const complaint_t *at, const char *what, const char *of, const suggest
         return fail(at, "unknown %s \"%s\"; did you mean %s?", what, suggest->wrong, foreign);
     if (*suggest->best)
         return fail(at, "unknown %s \"%s\"; did you mean %s?", what, suggest->wrong, suggest->best);
-    return fail(at, "unknown %s \"%s\", there is %s", what, suggest->wrong, all);
+    return fail(at, "unknown %s \"%s\"; expected %s", what, suggest->wrong, all);
 }
 
 static void

@@ -98,7 +98,7 @@ unknown_section(place_t place, const char *name, diag_t *diag)
     else if (*suggest.best)
         diag_error(diag, place, "[%s]: unknown section; did you mean [%s]?", name, suggest.best);
     else
-        diag_error(diag, place, "[%s]: unknown section, there is [zbroker], [defaults] and [route NAME]", name);
+        diag_error(diag, place, "[%s]: unknown section; expected [zbroker], [defaults] or [route NAME]", name);
     free(first);
 }
 
@@ -117,7 +117,7 @@ raw_open_section(raw_t *raw, const ini_section_t *section, diag_t *diag)
         return RAW_NO_SECTION;
     if (found != RAW_NO_SECTION) {
         place_t first = raw->sections[found].place;
-        diag_error(diag, section->place, "[%s]: this route is there already, in %s:%d", section->name, first.file,
+        diag_error(diag, section->place, "[%s]: duplicate route, first defined at %s:%d", section->name, first.file,
                    first.line);
         return RAW_NO_SECTION;
     }

@@ -29,7 +29,7 @@ static const struct {
       "the file with our password" },
     { "server_cert", SECURITY_CURVE, true, offsetof(security_conf_t, server_cert), "our certificate" },
     { "client_certs", SECURITY_CURVE, true, offsetof(security_conf_t, client_certs),
-      "the folder of the certificates let in, or any" },
+      "the folder of the accepted certificates, or any" },
     { "client_cert", SECURITY_CURVE, false, offsetof(security_conf_t, client_cert), "our certificate" },
     { "peer_cert", SECURITY_CURVE, false, offsetof(security_conf_t, peer_cert), "the certificate of the server" },
     { "gssapi_principal", SECURITY_GSSAPI, true, offsetof(security_conf_t, gssapi_principal), "our principal" },
@@ -186,17 +186,11 @@ is_acl_left_out(const check_t *self, size_t which, const given_slot_t *slot)
     return ours_to_tell;
 }
 
-// Beside rights each option is either harmless or refused. Engine wire looks at each message, however it comes to a reader.
-static void
-check_options_beside_acl(const check_t *self, size_t which)
+// libzmq's sockets send by prefixes, and do not tell to whom.
+static bool
+subscribes(int type)
 {
-    const side_conf_t *side = &self->route->sides[which];
-    for (size_t i = 0; self->route->engine != ENGINE_WIRE && i < side->option_count; i++) {
-        const sockopt_t *option = side->options[i].option;
-        const raw_item_t *item = option->acl == SOCKOPT_BESIDE_ACL ? NULL : given_item(self, which, option->key);
-        if (item)
-            complain_key(self, item, "changes who gets what, and the %s has an acl", side_name((side_t)which));
-    }
+    return type == ZMQ_XPUB || type == ZMQ_PUB;
 }
 
 // A capture is there to show all that passes.
@@ -215,13 +209,13 @@ secure_check_kept(const check_t *self, size_t which)
     if (!slot || !text_given(slot->at[0].value.text))
         return;
     if (self->route->engine == ENGINE_ZMQ_PROXY)
-        complain_key(self, slot->at[0].item, "engine = zmq_proxy does not have it");
+        complain_key(self, slot->at[0].item, "not supported with engine = zmq_proxy");
+    else if (self->route->engine == ENGINE_ZMQ && text_given(side->security.acl) && subscribes(side->type))
+        complain_key(self, slot->at[0].item, "engine = zmq cannot keep what the subscribers of the %s may read; engine = wire can",
+                     side_name((side_t)which));
     else if (is_acl_left_out(self, which, slot))
         complain_key(self, slot->at[0].item, "the %s is a %s, which knows no topics; name the side that it is for",
                      side_name((side_t)which), socket_type_name(side->type));
-    else if (text_given(side->security.acl)) {
-        check_options_beside_acl(self, which);
-        if (which == SIDE_CAPTURE)
-            warn_of_what_is_not_shown(self, slot->at[0].item);
-    }
+    else if (text_given(side->security.acl) && which == SIDE_CAPTURE)
+        warn_of_what_is_not_shown(self, slot->at[0].item);
 }

@@ -24,9 +24,6 @@ typedef enum {
     SOCKOPT_SWITCH,    // an int: yes, no, or -1 for what the system does
 } sockopt_kind_t;
 
-// Does it change who gets what, so that a side with it could not keep its acl? Every option has been thought through.
-typedef enum { SOCKOPT_UNJUDGED, SOCKOPT_BESIDE_ACL, SOCKOPT_AGAINST_ACL } sockopt_acl_t;
-
 #define ON(type) (1u << (type)) // a set of socket types
 
 // What engine wire, which has no libzmq sockets, does with it.
@@ -44,7 +41,6 @@ typedef struct {
     uint32_t sockets;         // ON(ZMQ_PUB) | …: what it fits
     unsigned flags;           // SOCKOPT_*
     wire_use_t wire;
-    sockopt_acl_t acl;        // what it does to topic rights
     const char *initial;      // libzmq's default as text, for the man page and -T
 } sockopt_t;
 

@@ -26,7 +26,7 @@ static const char usage[] = "usage: zbrokerctl [-s PATH] [-c FILE] [-j | --wide]
                             "  -c, --config FILE      read `control' there (default " PLACE_FILE ")\n"
                             "  -j, --json             answer in JSON\n"
                             "      --wide             every column of a table\n"
-                            "      --slow             show clients: those only that have something waiting\n"
+                            "      --slow             show clients: only those that have a backlog\n"
                             "      --changed          show config: what is not the default\n"
                             "  -w, --watch SECONDS    repeat until interrupted\n"
                             "  -t, --timeout SECONDS  how long to wait for an answer (5; 0: no limit)\n"

@@ -28,7 +28,7 @@ typedef struct {
     const char *address;      // "192.0.2.7", "2001:db8::7"; "" over ipc
     security_t mechanism;
     const uint8_t *key;       // CURVE: its 32 bytes, proven
-    const void *name, *password; // PLAIN
+    const void *name, *password; // PLAIN; of GSSAPI, the principal is the name
     size_t name_size, password_size;
 } admission_claim_t;
 
@@ -52,6 +52,7 @@ typedef struct {
 } admission_login_t;
 
 typedef struct admission_ticket admission_ticket_t; // for a password that is being checked
+typedef struct admission_book admission_book_t;     // the rights of all at one side
 typedef struct admission_rights admission_rights_t; // what one connection may do; NULL: everything, the side has no acl
 
 // SUBSCRIBE: is there anything that it may read among what starts with the topic?
@@ -90,6 +91,12 @@ typedef struct {
     admission_rights_t *(*rights)(void *arg, const admission_login_t *login);
     bool (*may)(const admission_rights_t *rights, admission_act_t act, const void *topic, size_t size);
     void (*rights_free)(admission_rights_t **rights_p);
+
+    // For who learns of its peers by what they send: a side's rights as they are now, for users who come later, also when
+    // the side is not known any more. NULL: it has none, or is not known.
+    admission_book_t *(*book)(void *arg, const char *route, side_t side);
+    admission_rights_t *(*rights_in)(const admission_book_t *book, const char *user, const char *client);
+    void (*book_free)(admission_book_t **book_p);
 
     // Of the policy in force; new ones count for new handshakes. NULL: the side needs none, or is not known.
     const admission_secrets_t *(*secrets)(void *arg, const char *route, side_t side);

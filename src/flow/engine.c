@@ -125,12 +125,6 @@ route_failure(const route_t *self)
     return engine_of(self)->failure ? engine_of(self)->failure(self) : NULL;
 }
 
-unsigned
-route_asleep(const route_t *self)
-{
-    return engine_of(self)->asleep(self);
-}
-
 void
 route_close(route_t **self_p, route_leftover_t *leftover)
 {

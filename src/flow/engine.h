@@ -24,7 +24,6 @@ typedef struct route_engine {
     void (*stop_accepting)(route_t *self, closed_for_t reason, const route_conf_t *successor);
     bool (*finished)(const route_t *self);
     const char *(*failure)(const route_t *self); // NULL: it cannot end by itself
-    unsigned (*asleep)(const route_t *self);
     bool (*can_save)(route_t *self, const route_conf_t *successor); // NULL, as are the next two: its peers stay
     bool (*save)(route_t *self, const route_conf_t *successor, record_t *luggage);
     void (*take)(route_t *self, record_t *luggage);
@@ -42,8 +41,5 @@ typedef struct route_engine {
     void (*endpoints_down)(route_t *self, endpoint_down_fn_t *fn, void *arg); // NULL: not known
     int64_t (*age_ms)(route_t *self);
 } route_engine_t;
-
-// Over libzmq's sockets: with a loop of ours, and with zmq_proxy(3).
-extern const route_engine_t engine_zmq, engine_zmq_proxy;
 
 #endif

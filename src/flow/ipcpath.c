@@ -117,7 +117,7 @@ ipcpath_bind(int fd, const char *path, mode_t mode, gid_t group, char *reason, s
         return 0;
     // Nobody can connect before listen(2), so this comes in time.
     if (group != (gid_t)-1 && chown(path, (uid_t)-1, group) == -1) {
-        fail(reason, size, "cannot give it to its group");
+        fail(reason, size, "cannot set its group");
         unlink(path);
         return -1;
     }

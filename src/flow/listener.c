@@ -18,7 +18,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zmq.h>
 
 struct listener {
     char *wanted;
@@ -517,9 +516,9 @@ listener_try(const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *d
     return rc;
 }
 
-// What to hand to zmq_bind: libzmq resolves an ipc path even when it is given a descriptor.
-static char *
-bind_text(const listener_t *self)
+// libzmq resolves an ipc path even when it is given a descriptor.
+char *
+listener_bind_text(const listener_t *self)
 {
     return self->path ? xasprintf("ipc://%s", self->path) : xstrdup(self->wanted);
 }
@@ -534,36 +533,12 @@ keep_text(char **text, const char *wanted)
     *text = xstrdup(wanted);
 }
 
-int
-listener_give(listener_t *self, void *socket, const entrance_t *where)
+void
+listener_bound(listener_t *self, const char *name)
 {
-    int copy = -1;
-    if (self->fd != -1) {
-        copy = fcntl(self->fd, F_DUPFD_CLOEXEC, 3);
-        if (copy == -1 || zmq_setsockopt(socket, ZMQ_USE_FD, &copy, sizeof copy) == -1)
-            return -1;
-        entrance_note(copy, where);
-    }
-    char *text = bind_text(self);
-    int rc = zmq_bind(socket, text), error = zmq_errno();
-    free(text);
-    if (copy != -1) {
-        int none = -1;
-        zmq_setsockopt(socket, ZMQ_USE_FD, &none, sizeof none);
-        if (rc == -1)
-            close(copy);
-    }
-    if (rc == 0) {
-        char name[512];
-        size_t size = sizeof name;
-        zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, name, &size);
-        // "*" says more than libzmq's "0.0.0.0" or "[::]".
-        if (self->wildcard && self->fd == -1)
-            keep_text(&self->endpoint, name);
-        keep_text(&self->bound_as, name);
-    }
-    errno = error;
-    return rc;
+    if (self->wildcard && self->fd == -1)
+        keep_text(&self->endpoint, name);
+    keep_text(&self->bound_as, name);
 }
 
 void
@@ -574,7 +549,7 @@ listener_resolve(listener_t *self)
     if (!self->wildcard || self->endpoint || self->fd == -1)
         return;
     if (self->path) {
-        self->endpoint = bind_text(self);
+        self->endpoint = listener_bind_text(self);
         return;
     }
     if (getsockname(self->fd, (struct sockaddr *)&at, &size) == -1)

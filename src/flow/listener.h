@@ -13,7 +13,6 @@
 
 #include "base/diag.h"
 #include "conf/conf.h"
-#include "flow/entrance.h"
 
 typedef struct listener listener_t;
 
@@ -25,9 +24,9 @@ listener_t *listener_open(const endpoint_conf_t *endpoint, const side_conf_t *si
 // Could it be opened? It is bound for a moment, where nobody can connect, and closed. 0, or -1 with DIAG.
 int listener_try(const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *diag);
 
-// Bind SOCKET, which is WHERE's, to it (ZMQ_USE_FD on a duplicate; zmq_bind where there is no descriptor). 0, or -1
-// with zmq_errno.
-int listener_give(listener_t *self, void *socket, const entrance_t *where);
+// For who has a library accept there: what to tell it to bind, which the caller frees, and what it says that it is bound as.
+char *listener_bind_text(const listener_t *self);
+void listener_bound(listener_t *self, const char *name);
 
 // Whoever accepts by himself: find out what a wildcard became, for listener_endpoint.
 void listener_resolve(listener_t *self);

@@ -7,6 +7,9 @@
 
 #include "base/record.h"
 
+// Of the record. Whoever changes what one of its tags means makes another format.
+enum { LUGGAGE_FORMAT = 1 };
+
 // Of the fields of a record. Never used for anything else.
 enum { LUGGAGE_FDS = 1000 }; // int, one behind the other
 

@@ -14,11 +14,9 @@
 #include "conf/conf.h"
 #include "flow/client.h"
 #include "flow/counters.h"
-#include "flow/filter.h"
 #include "flow/listeners.h"
 #include "flow/services.h"
 #include "flow/tap.h"
-#include "flow/watch.h"
 
 #define ROUTE_STACK_BYTES (8u * 1024 * 1024) // of whoever runs a route: libzmq's subscription trie recurses
 
@@ -75,10 +73,6 @@ bool route_finished(const route_t *self);
 // The error that ended its engine, although no end was asked for: the route is finished, and
 // left to be closed. NULL: there was none.
 const char *route_failure(const route_t *self);
-
-// Sides that only bind, and where nobody has come in yet, take no more than their
-// listening descriptor: so many more the route will open when the first client comes.
-unsigned route_asleep(const route_t *self);
 
 typedef struct {
     uint64_t undelivered;  // taken in, not sent on in time (also counted as dropped, reason shutdown)

@@ -7,8 +7,8 @@
 #include "guard/file.h"
 #include "guard/rule.h"
 
-#include <stdatomic.h>
 #include <stdint.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,12 +20,11 @@ typedef struct {
 } section_t;
 
 struct acl {
-    _Atomic unsigned holders;
     rules_t nobody, patterns;
-    bool asks_for_id;
     section_t *users; // sorted by name once parsed
     size_t count, room;
     uint64_t text;    // its hash
+    _Atomic unsigned holders;
 };
 
 // --- parsing --------------------------------------------------------------------
@@ -200,16 +199,6 @@ take_line(parser_t *self, char *line, place_t place, diag_t *diag)
         diag_error(diag, place, "expected user, topic or pattern");
 }
 
-static bool
-have_client(const rules_t *rules)
-{
-    for (size_t i = 0; i < rules->count; i++)
-        for (size_t j = 0; j < rules->at[i].count; j++)
-            if (rules->at[i].levels[j].kind == LEVEL_CLIENT)
-                return true;
-    return false;
-}
-
 static int
 compare_sections(const void *a, const void *b)
 {
@@ -243,16 +232,9 @@ acl_parse(const char *file, const char *text, size_t size, diag_t *diag)
     acl_t *self = parser.acl;
     if (self->count > 1)
         qsort(self->users, self->count, sizeof *self->users, compare_sections);
-    self->asks_for_id = have_client(&self->patterns);
     if (diag_errors(diag) > errors)
         acl_free(&self);
     return self;
-}
-
-bool
-acl_asks_for_id(const acl_t *self)
-{
-    return self->asks_for_id;
 }
 
 acl_t *

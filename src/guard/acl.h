@@ -35,9 +35,6 @@ acl_t *acl_share(acl_t *self);
 void acl_free(acl_t **self_p);
 bool acl_same(const acl_t *a, const acl_t *b); // made of the same text
 
-// Does a line of it have %c? Then the client's id makes a difference.
-bool acl_asks_for_id(const acl_t *self);
-
 // What one client may do: a copy, the acl may go. USER and CLIENT "" where there is none.
 typedef struct acl_view acl_view_t;
 acl_view_t *acl_view(const acl_t *self, const char *user, const char *client);
@@ -49,26 +46,5 @@ bool acl_may(const acl_view_t *self, acl_access_t access, const void *topic, siz
 
 // Is there anything to read among the topics that start with PREFIX? Costs a look at each rule, however they are made.
 bool acl_may_see(const acl_view_t *self, const void *prefix, size_t size);
-
-// ZeroMQ subscribes to prefixes of bytes, rights are about levels. A cover is
-// the set of prefixes that gives a client who asks for PREFIX what it may read
-// of it and, where that can be said with prefixes, nothing else. Where it can't
-// (a topic without #, a + that PREFIX leaves open) a prefix is marked as checked:
-// then each message must be asked for with acl_may before it goes there.
-#define ACL_COVER_MAX 16384
-
-typedef struct {
-    unsigned char *bytes;
-    size_t size;
-    bool checked;
-} acl_prefix_t;
-
-typedef struct {
-    acl_prefix_t *at;
-    size_t count, room;
-} acl_cover_t;
-
-void acl_cover(const acl_view_t *self, const void *prefix, size_t size, acl_cover_t *cover);
-void acl_cover_free(acl_cover_t *cover);
 
 #endif

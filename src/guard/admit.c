@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "guard/admit.h"
 
-#include "flow/peername.h"
-
 #include <stdio.h>
 #include <string.h>
 #include <zmq.h>
@@ -10,41 +8,40 @@
 static void
 refuse(verdict_t *self, const char *reason)
 {
-    self->status = ZAP_REFUSED;
+    self->status = ADMISSION_REFUSED;
     self->reason = reason;
 }
 
 static void
-copy_text(char *to, size_t room, zap_frame_t from)
+copy_name(verdict_t *self, const admission_claim_t *claim)
 {
-    size_t size = from.size < room - 1 ? from.size : room - 1;
+    size_t size = claim->name_size < sizeof self->user - 1 ? claim->name_size : sizeof self->user - 1;
     if (size)
-        memcpy(to, from.data, size);
-    to[size] = '\0';
+        memcpy(self->user, claim->name, size);
+    self->user[size] = '\0';
 }
 
 static void
-judge_null(verdict_t *self, const zap_request_t *request)
+judge_null(verdict_t *self, const admission_claim_t *claim)
 {
-    (void)request;
-    self->status = ZAP_WELCOME;
+    (void)claim;
+    self->status = ADMISSION_WELCOME;
 }
 
 static void
-judge_plain(verdict_t *self, const zap_request_t *request)
+judge_plain(verdict_t *self, const admission_claim_t *claim)
 {
-    const zap_frame_t *name = &request->credentials[0];
-    copy_text(self->user, sizeof self->user, *name);
+    copy_name(self, claim);
     if (!self->entry->users)
         refuse(self, "no-users");
     else
-        self->hash = users_hash(self->entry->users, name->data, name->size);
+        self->hash = users_hash(self->entry->users, claim->name, claim->name_size);
 }
 
 static void
-judge_curve(verdict_t *self, const zap_request_t *request)
+judge_curve(verdict_t *self, const admission_claim_t *claim)
 {
-    const uint8_t *key = request->credentials[0].data;
+    const uint8_t *key = claim->key;
     const char *user = self->key;
     zmq_z85_encode(self->key, key, 32);
     if (!self->entry->any_key)
@@ -54,58 +51,60 @@ judge_curve(verdict_t *self, const zap_request_t *request)
         return;
     }
     snprintf(self->user, sizeof self->user, "%s", user);
-    self->status = ZAP_WELCOME;
+    self->status = ADMISSION_WELCOME;
 }
 
 static void
-judge_gssapi(verdict_t *self, const zap_request_t *request)
+judge_gssapi(verdict_t *self, const admission_claim_t *claim)
 {
-    const zap_frame_t *principal = &request->credentials[0];
-    copy_text(self->user, sizeof self->user, *principal);
-    if (users_name_fault(self->user, strlen(self->user)) || principal->size != strlen(self->user))
+    copy_name(self, claim);
+    if (users_name_fault(self->user, strlen(self->user)) || claim->name_size != strlen(self->user))
         refuse(self, "bad-principal");
     else
-        self->status = ZAP_WELCOME;
+        self->status = ADMISSION_WELCOME;
 }
 
-static void (*const judges[ZAP_MECHANISMS])(verdict_t *self, const zap_request_t *request) = {
-    [ZAP_NULL] = judge_null,
-    [ZAP_PLAIN] = judge_plain,
-    [ZAP_CURVE] = judge_curve,
-    [ZAP_GSSAPI] = judge_gssapi,
+static void (*const judges[])(verdict_t *self, const admission_claim_t *claim) = {
+    [SECURITY_NONE] = judge_null,
+    [SECURITY_PLAIN] = judge_plain,
+    [SECURITY_CURVE] = judge_curve,
+    [SECURITY_GSSAPI] = judge_gssapi,
 };
 
-void
-admit(verdict_t *self, const policy_t *policy, const zap_request_t *request)
+// A key that was not proven is none.
+static security_t
+proven(const admission_claim_t *claim)
 {
-    char address[256];
+    bool is_none = claim->mechanism == SECURITY_UNSET || (claim->mechanism == SECURITY_CURVE && !claim->key);
+    return is_none ? SECURITY_NONE : claim->mechanism;
+}
+
+void
+admit(verdict_t *self, const policy_t *policy, const admission_claim_t *claim)
+{
     *self = (verdict_t){ 0 };
-    self->inode = peername_split(request->address.data, request->address.size, address, sizeof address);
-    snprintf(self->address, sizeof self->address, "%s", peername_shown(address, "unknown"));
-    self->entry = policy ? policy_find(policy, request->domain.data, request->domain.size) : NULL;
+    snprintf(self->address, sizeof self->address, "%s", *claim->address ? claim->address : "ipc");
+    self->entry = policy ? policy_side(policy, claim->route, claim->side) : NULL;
     if (!self->entry) {
         // A route that is going: its endpoint may belong to another one already, which knows the client.
         refuse(self, "no-such-side");
-        self->status = ZAP_LATER;
-    }
-    else if (memchr(request->address.data, '\0', request->address.size) || strlen(address) == sizeof address - 1)
-        refuse(self, "bad-address");
-    else if (!entry_admits(self->entry, peername_is_ipc(address) ? NULL : address))
+        self->status = ADMISSION_LATER;
+    } else if (!entry_admits(self->entry, *claim->address ? claim->address : NULL))
         refuse(self, "address");
-    else if (request->mechanism != self->entry->mechanism)
+    else if (proven(claim) != self->entry->mechanism)
         refuse(self, "mechanism");
     else
-        judges[request->mechanism](self, request);
+        judges[self->entry->mechanism](self, claim);
 }
 
 void
-admit_address(verdict_t *self, const policy_t *policy, const char *route, side_t side, bool guarded, const char *address)
+admit_address(verdict_t *self, const policy_t *policy, const char *route, side_t side, const char *address)
 {
-    *self = (verdict_t){ .status = ZAP_WELCOME };
+    *self = (verdict_t){ .status = ADMISSION_WELCOME };
     snprintf(self->address, sizeof self->address, "%s", address);
     self->entry = policy ? policy_side(policy, route, side) : NULL;
-    if (!self->entry && guarded)
+    if (!self->entry)
         refuse(self, "no-such-side");
-    else if (self->entry && !entry_admits(self->entry, address))
+    else if (!entry_admits(self->entry, address))
         refuse(self, "address");
 }

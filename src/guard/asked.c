@@ -4,10 +4,8 @@
 #include "base/bell.h"
 #include "base/hash.h"
 #include "base/mem.h"
-#include "guard/cert.h"
-#include "guard/handler.h"
+#include "guard/audit.h"
 #include "guard/secrets.h"
-#include "guard/waiting.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -24,10 +22,14 @@ struct asked {
 // A password that is being checked. It is the connection's and the verify's; whoever lets go last frees it.
 struct admission_ticket {
     asked_t *asked;
-    waiting_t *waiting;
+    verdict_t verdict; // its entry is of a policy that may have gone
+    char route[ROUTE_NAME_MAX + 1];
+    side_t side;
     int bell;
     unsigned holders;
     bool is_known, is_forgotten;
+    bool right;
+    char *hash; // that it was right for, or not
 };
 
 struct admission_rights {
@@ -35,38 +37,6 @@ struct admission_rights {
 };
 
 // --- verdicts -------------------------------------------------------------------------
-
-// A question in the words of the handler's.
-typedef struct {
-    char domain[ROUTE_NAME_MAX + 16];
-    zap_request_t request;
-} question_t;
-
-static zap_frame_t
-frame(const void *data, size_t size)
-{
-    return (zap_frame_t){ data, size };
-}
-
-static void
-put_question(question_t *self, const admission_claim_t *claim)
-{
-    const char *address = *claim->address ? claim->address : "localhost:"; // as libzmq names who comes over ipc
-    int size = snprintf(self->domain, sizeof self->domain, "%s.%s", claim->route, side_name(claim->side));
-    self->request = (zap_request_t){
-        .domain = frame(self->domain, (size_t)size),
-        .address = frame(address, strlen(address)),
-        .mechanism = policy_mechanism(claim->mechanism),
-    };
-    if (claim->mechanism == SECURITY_CURVE && !claim->key)
-        self->request.mechanism = ZAP_NULL; // has proven nothing
-    else if (claim->mechanism == SECURITY_CURVE)
-        self->request.credentials[0] = frame(claim->key, CERT_KEY_SIZE);
-    if (claim->mechanism == SECURITY_PLAIN) {
-        self->request.credentials[0] = frame(claim->name, claim->name_size);
-        self->request.credentials[1] = frame(claim->password, claim->password_size);
-    }
-}
 
 // Only a password can change and leave the name as it was.
 static uint64_t
@@ -76,17 +46,17 @@ proof_of(const char *hash)
 }
 
 static void
-conclude(const verdict_t *from, zap_mechanism_t mechanism, const char *hash, admission_verdict_t *verdict)
+conclude(const verdict_t *from, security_t mechanism, const char *hash, admission_verdict_t *verdict)
 {
-    bool is_welcome = from->status == ZAP_WELCOME;
+    bool is_welcome = from->status == ADMISSION_WELCOME;
     *verdict = (admission_verdict_t){
-        .status = (admission_status_t)from->status,
+        .status = from->status,
         .reason = from->reason,
         .proof = is_welcome ? proof_of(hash) : 0,
     };
     if (is_welcome)
         snprintf(verdict->user, sizeof verdict->user, "%s", from->user);
-    handler_tell(from, mechanism);
+    audit(from, mechanism);
 }
 
 static admission_status_t
@@ -96,11 +66,11 @@ judge_address(void *arg, const char *route, side_t side, const char *address)
     verdict_t verdict;
     if (!*address)
         return ADMISSION_WELCOME; // who may use the socket's file has decided
-    admit_address(&verdict, inforce_borrow(self->inforce), route, side, true, address);
-    if (verdict.status != ZAP_WELCOME)
-        handler_tell(&verdict, verdict.entry ? verdict.entry->mechanism : ZAP_NULL);
+    admit_address(&verdict, inforce_borrow(self->inforce), route, side, address);
+    if (verdict.status != ADMISSION_WELCOME)
+        audit(&verdict, verdict.entry ? verdict.entry->mechanism : SECURITY_NONE);
     inforce_return(self->inforce);
-    return (admission_status_t)verdict.status;
+    return verdict.status;
 }
 
 // --- passwords ------------------------------------------------------------------------
@@ -114,7 +84,7 @@ let_go(admission_ticket_t *self)
     pthread_mutex_unlock(lock);
     if (!is_last)
         return;
-    waiting_free(self->waiting);
+    free(self->hash);
     free(self);
 }
 
@@ -125,8 +95,8 @@ hear_answer(void *arg, verify_result_t *result)
     admission_ticket_t *self = arg;
     pthread_mutex_lock(&self->asked->lock);
     if (result) {
-        self->waiting->right = result->right;
-        self->waiting->hash = result->hash;
+        self->right = result->right;
+        self->hash = result->hash;
         self->is_known = true;
     }
     if (result && !self->is_forgotten)
@@ -147,15 +117,27 @@ forget_ticket(void *arg, admission_ticket_t **ticket_p)
     let_go(ticket);
 }
 
-// Meanwhile a reload may have closed the side to where it comes from.
 static void
-judge_address_again(verdict_t *verdict)
+set_verdict(verdict_t *verdict, admission_status_t status, const char *reason)
 {
+    verdict->status = status;
+    verdict->reason = reason;
+}
+
+// Meanwhile a reload may have changed the password, or closed the side to where the client comes from.
+static void
+decide(admission_ticket_t *self, const policy_t *policy)
+{
+    verdict_t *verdict = &self->verdict;
+    const entry_t *entry = verdict->entry = policy ? policy_side(policy, self->route, self->side) : NULL;
+    const char *hash = entry && entry->users ? users_hash(entry->users, verdict->user, strlen(verdict->user)) : NULL;
     bool is_local = strcmp(verdict->address, "ipc") == 0;
-    if (verdict->status != ZAP_WELCOME || is_local || entry_admits(verdict->entry, verdict->address))
-        return;
-    verdict->status = ZAP_REFUSED;
-    verdict->reason = "address";
+    if (!self->right || !hash || strcmp(hash, self->hash) != 0)
+        set_verdict(verdict, ADMISSION_REFUSED, *self->hash ? "bad-password" : "unknown-user");
+    else if (!entry_admits(entry, is_local ? NULL : verdict->address))
+        set_verdict(verdict, ADMISSION_REFUSED, "address");
+    else
+        set_verdict(verdict, ADMISSION_WELCOME, NULL);
 }
 
 static bool
@@ -168,29 +150,42 @@ fetch_answer(void *arg, admission_ticket_t **ticket_p, admission_verdict_t *verd
     pthread_mutex_unlock(&self->lock);
     if (!is_known)
         return false;
-    waiting_decide(ticket->waiting, inforce_borrow(self->inforce));
-    judge_address_again(&ticket->waiting->verdict);
-    conclude(&ticket->waiting->verdict, ZAP_PLAIN, ticket->waiting->hash, verdict);
+    decide(ticket, inforce_borrow(self->inforce));
+    conclude(&ticket->verdict, SECURITY_PLAIN, ticket->hash, verdict);
     inforce_return(self->inforce);
     forget_ticket(self, ticket_p);
     return true;
 }
 
+static admission_ticket_t *
+new_ticket(asked_t *self, const admission_claim_t *claim, int bell, const verdict_t *verdict)
+{
+    admission_ticket_t *ticket = xcalloc(1, sizeof *ticket);
+    *ticket = (admission_ticket_t){ .asked = self, .verdict = *verdict, .side = claim->side, .bell = bell, .holders = 2 };
+    snprintf(ticket->route, sizeof ticket->route, "%s", claim->route);
+    return ticket;
+}
+
 // True: that takes time, and *TICKET_P is set.
 static bool
-check_password(asked_t *self, const zap_request_t *request, int bell, verdict_t *verdict, admission_ticket_t **ticket_p)
+check_password(asked_t *self, const admission_claim_t *claim, int bell, verdict_t *verdict, admission_ticket_t **ticket_p)
 {
-    const zap_frame_t nobody = { "", 0 }, *password = &request->credentials[1];
-    admission_ticket_t *ticket = xcalloc(1, sizeof *ticket);
-    *ticket = (admission_ticket_t){ .asked = self, .bell = bell, .holders = 2 };
-    ticket->waiting = waiting_new(verdict, request, &nobody);
-    verify_answer_t answer = verify_ask_told(self->verify, ticket, verdict->address, verdict->hash, password->data,
-                                             password->size, hear_answer);
-    if (waiting_goes_on(answer, verdict)) {
+    static const struct {
+        admission_status_t status;
+        const char *reason;
+    } verdicts[] = {
+        [VERIFY_RIGHT] = { ADMISSION_WELCOME, NULL },
+        [VERIFY_BUSY] = { ADMISSION_LATER, "busy" },
+        [VERIFY_LIMITED] = { ADMISSION_LATER, "too-many-tries" },
+    };
+    admission_ticket_t *ticket = new_ticket(self, claim, bell, verdict);
+    verify_answer_t answer = verify_ask(self->verify, ticket, verdict->address, verdict->hash, claim->password,
+                                        claim->password_size, hear_answer);
+    if (answer == VERIFY_QUEUED) {
         *ticket_p = ticket;
         return true;
     }
-    waiting_free(ticket->waiting);
+    set_verdict(verdict, verdicts[answer].status, verdicts[answer].reason);
     free(ticket);
     return false;
 }
@@ -200,13 +195,11 @@ judge_claim(void *arg, const admission_claim_t *claim, int bell, admission_ticke
             admission_verdict_t *verdict)
 {
     asked_t *self = arg;
-    question_t question;
     verdict_t says;
     *ticket_p = NULL;
-    put_question(&question, claim);
-    admit(&says, inforce_borrow(self->inforce), &question.request);
-    if (says.status || !check_password(self, &question.request, bell, &says, ticket_p))
-        conclude(&says, question.request.mechanism, says.hash, verdict);
+    admit(&says, inforce_borrow(self->inforce), claim);
+    if (says.status != ADMISSION_WAITS || !check_password(self, claim, bell, &says, ticket_p))
+        conclude(&says, claim->mechanism, says.hash, verdict);
     else
         *verdict = (admission_verdict_t){ .status = ADMISSION_WAITS };
     inforce_return(self->inforce);
@@ -232,6 +225,44 @@ find_rights(void *arg, const admission_login_t *login)
     admission_rights_t *rights = rights_at(policy ? policy_side(policy, login->route, login->side) : NULL, login);
     inforce_return(self->inforce);
     return rights;
+}
+
+struct admission_book {
+    acl_t *acl;
+};
+
+static admission_book_t *
+find_book(void *arg, const char *route, side_t side)
+{
+    asked_t *self = arg;
+    const policy_t *policy = inforce_borrow(self->inforce);
+    const entry_t *entry = policy ? policy_side(policy, route, side) : NULL;
+    admission_book_t *book = NULL;
+    if (entry && entry->acl) {
+        book = xcalloc(1, sizeof *book);
+        book->acl = acl_share(entry->acl);
+    }
+    inforce_return(self->inforce);
+    return book;
+}
+
+static admission_rights_t *
+find_rights_in(const admission_book_t *book, const char *user, const char *client)
+{
+    admission_rights_t *rights = xcalloc(1, sizeof *rights);
+    rights->view = acl_view(book->acl, user, client);
+    return rights;
+}
+
+static void
+free_book(admission_book_t **book_p)
+{
+    admission_book_t *book = *book_p;
+    if (!book)
+        return;
+    acl_free(&book->acl);
+    free(book);
+    *book_p = NULL;
 }
 
 static bool
@@ -271,7 +302,6 @@ is_same(const admission_rights_t *a, const admission_rights_t *b)
 static const char *
 find_fault(const policy_t *policy, const admission_login_t *login)
 {
-    question_t question;
     verdict_t verdict;
     admission_claim_t claim = { .route = login->route,
                                 .side = login->side,
@@ -280,13 +310,12 @@ find_fault(const policy_t *policy, const admission_login_t *login)
                                 .key = login->key,
                                 .name = login->user,
                                 .name_size = strlen(login->user) };
-    put_question(&question, &claim);
-    admit(&verdict, policy, &question.request);
-    if (verdict.status != ZAP_WELCOME && verdict.status != 0)
+    admit(&verdict, policy, &claim);
+    if (verdict.status != ADMISSION_WELCOME && verdict.status != ADMISSION_WAITS)
         return verdict.reason;
     if (strcmp(verdict.user, login->user) != 0)
         return "another-user";
-    if (verdict.status == 0 && (!verdict.hash || proof_of(verdict.hash) != login->proof))
+    if (verdict.status == ADMISSION_WAITS && (!verdict.hash || proof_of(verdict.hash) != login->proof))
         return verdict.hash ? "another-password" : "unknown-user";
     return NULL;
 }
@@ -351,6 +380,9 @@ asked_new(inforce_t *inforce, verify_t *verify)
         .generation = generation,
         .review = review,
         .rights = find_rights,
+        .book = find_book,
+        .rights_in = find_rights_in,
+        .book_free = free_book,
         .may = may,
         .rights_free = free_rights,
         .secrets = find_secrets,

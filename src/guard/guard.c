@@ -4,44 +4,36 @@
 #include "base/event.h"
 #include "base/mem.h"
 #include "guard/asked.h"
-#include "guard/gate.h"
-#include "guard/handler.h"
-#include "guard/mechanism.h"
 #include "guard/reread.h"
-#include "guard/unwelcome.h"
+#include "guard/revoke.h"
+#include "guard/verify.h"
+#include "zmq/entrance.h"
+#include "zmq/zap_handler.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <zmq.h>
-
-// A route's gate between two of its configurations.
-typedef struct parked {
-    struct parked *next;
-    char route[ROUTE_NAME_MAX + 1];
-    void *xpub; // the socket it was made for
-    gate_t *gate;
-} parked_t;
 
 struct guard {
     watch_t *watch;
     inforce_t *inforce;
-    handler_t *handler;
+    verify_t *verify;
     asked_t *asked;
-    pthread_mutex_t lock; // over the gates
-    parked_t *gates;
+    zap_handler_t *zap;
 };
 
 // --- life -----------------------------------------------------------------------------
 
-static bool
-admits(void *arg, const entrance_t *where, const char *address)
+static int
+start(guard_t *self, void *ctx)
 {
-    guard_t *self = arg;
-    return handler_admits(self->handler, where, address);
+    self->verify = verify_new();
+    if (!self->verify)
+        return -1;
+    self->asked = asked_new(self->inforce, self->verify);
+    self->zap = zap_handler_new(ctx, asked_admission(self->asked), self->watch);
+    return self->zap ? 0 : -1;
 }
 
 guard_t *
@@ -54,16 +46,13 @@ guard_new(void *ctx, watch_t *watch)
     guard_t *self = xcalloc(1, sizeof *self);
     self->watch = watch;
     self->inforce = inforce_new();
-    pthread_mutex_init(&self->lock, NULL);
-    self->handler = handler_new(ctx, self->inforce, watch);
-    if (!self->handler) {
+    if (start(self, ctx) == -1) {
         int error = errno;
         guard_destroy(&self);
         errno = error;
         return NULL;
     }
-    self->asked = asked_new(self->inforce, handler_verify(self->handler));
-    entrance_ask(admits, self);
+    entrance_ask(asked_admission(self->asked));
     return self;
 }
 
@@ -73,17 +62,11 @@ guard_destroy(guard_t **self_p)
     guard_t *self = *self_p;
     if (!self)
         return;
-    entrance_ask(NULL, NULL);
-    handler_destroy(&self->handler);
+    entrance_ask(NULL);
+    zap_handler_destroy(&self->zap);
+    verify_destroy(&self->verify); // tells who still waits
     asked_free(&self->asked);
-    while (self->gates) {
-        parked_t *parked = self->gates;
-        self->gates = parked->next;
-        gate_free(&parked->gate);
-        free(parked);
-    }
     inforce_free(&self->inforce);
-    pthread_mutex_destroy(&self->lock);
     free(self);
     *self_p = NULL;
 }
@@ -97,7 +80,8 @@ guard_admission(const guard_t *self)
 int64_t
 guard_age_ms(const guard_t *self)
 {
-    return handler_age_ms(self->handler);
+    int64_t answering = zap_handler_age_ms(self->zap), checking = verify_age_ms(self->verify);
+    return answering > checking ? answering : checking;
 }
 
 // --- loading --------------------------------------------------------------------------
@@ -125,9 +109,9 @@ guard_use(guard_t *self, policy_t **policy_p)
     policy_t *policy = *policy_p, *old = inforce_replace(self->inforce, policy);
     *policy_p = old;
     if (policy_asks(policy))
-        handler_be_asked(self->handler);
+        zap_handler_be_asked(self->zap);
     if (old && self->watch)
-        unwelcome_cut(self->watch, old, policy);
+        revoke(self->watch, old, policy);
 }
 
 void
@@ -170,98 +154,4 @@ guard_check(const guard_t *self, const conf_t *conf, policy_t **policy_p, diag_t
     policy_free(&policy);
     free(routes);
     return rc;
-}
-
-// --- sockets --------------------------------------------------------------------------
-
-static parked_t *
-find_parked(guard_t *self, const char *route)
-{
-    for (parked_t *at = self->gates; at; at = at->next)
-        if (strcmp(at->route, route) == 0)
-            return at;
-    parked_t *parked = xcalloc(1, sizeof *parked);
-    snprintf(parked->route, sizeof parked->route, "%s", route);
-    parked->next = self->gates;
-    self->gates = parked;
-    return parked;
-}
-
-// A new XPUB knows nobody yet: what was kept for an older one is void.
-static void
-note_xpub(guard_t *self, void *socket, const route_conf_t *conf)
-{
-    pthread_mutex_lock(&self->lock);
-    parked_t *parked = find_parked(self, conf->name);
-    parked->xpub = socket;
-    gate_free(&parked->gate);
-    pthread_mutex_unlock(&self->lock);
-}
-
-int
-guard_secure(void *arg, void *socket, const route_conf_t *conf, side_t side, diag_t *diag)
-{
-    int rc = mechanism_set(socket, conf, side, diag);
-    if (rc == 0)
-        rc = mechanism_set_reports(socket, conf, side);
-    if (conf->sides[side].type == ZMQ_XPUB)
-        note_xpub(arg, socket, conf);
-    if (rc == 0)
-        return 0;
-    if (errno != 0)
-        diag_error(diag, side_place(conf, side), "[route %s] %s: cannot be secured: %s", conf->name, side_name(side),
-                   zmq_strerror(zmq_errno()));
-    return -1;
-}
-
-// --- filters --------------------------------------------------------------------------
-
-// Rights came or went while the route runs: its XPUB goes on in another mode.
-static void
-change_reports(void *xpub, const route_conf_t *conf)
-{
-    for (side_t side = 0; xpub && side < SIDE_CAPTURE; side++)
-        if (conf->sides[side].type == ZMQ_XPUB)
-            mechanism_change_reports(xpub, conf, side);
-}
-
-filter_t *
-guard_filter_new(void *arg, const route_conf_t *conf, counters_t *counters, topics_t *topics)
-{
-    guard_t *self = arg;
-    pthread_mutex_lock(&self->lock);
-    parked_t *parked = find_parked(self, conf->name);
-    gate_t *gate = parked->gate;
-    void *xpub = parked->xpub;
-    parked->gate = NULL;
-    pthread_mutex_unlock(&self->lock);
-    if (gate && !gate_resume(gate, conf, counters, topics)) {
-        gate_cut(gate);
-        gate_free(&gate);
-        change_reports(xpub, conf);
-    }
-    if (!gate)
-        gate = gate_new(conf, counters, topics, self->inforce);
-    return gate ? gate_filter(gate) : NULL;
-}
-
-// A route that changes live gives its filter back and takes a new one at once:
-// who has subscribed to what must not be lost between.
-void
-guard_filter_free(void *arg, filter_t **filter_p)
-{
-    guard_t *self = arg;
-    if (!*filter_p)
-        return;
-    gate_t *gate = (*filter_p)->arg;
-    *filter_p = NULL;
-    pthread_mutex_lock(&self->lock);
-    parked_t *parked = find_parked(self, gate_route(gate));
-    gate_free(&parked->gate);
-    // An older route of that name may end when the newer one has its sockets.
-    bool current = !gate_socket(gate) || gate_socket(gate) == parked->xpub;
-    parked->gate = current ? gate : NULL;
-    pthread_mutex_unlock(&self->lock);
-    if (!current)
-        gate_free(&gate);
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 // guard.h - who may come in, and what they may do there.
 //
-// A thread (handler.h) answers libzmq's questions from tables in memory. It runs
-// before the first socket is bound. Every socket has the ZAP domain ROUTE.SIDE; a side
-// that keeps anybody out enforces it, so that nobody gets in while there is no handler.
+// Whoever has connections asks it directly (flow/admission.h); a thread (zmq/zap_handler.h) asks for
+// libzmq. It runs before the first socket is bound. Every socket of libzmq has the ZAP domain ROUTE.SIDE; a
+// side that keeps anybody out enforces it, so that nobody gets in while there is no handler.
 //
-// guard_read, guard_use, guard_load, guard_secure and the filters' making are for the main thread.
+// guard_read, guard_use and guard_load are for the main thread.
 
 #ifndef ZB_GUARD_H
 #define ZB_GUARD_H
@@ -14,9 +14,7 @@
 #include "conf/conf.h"
 #include "flow/admission.h"
 #include "flow/counters.h"
-#include "flow/filter.h"
-#include "flow/topics.h"
-#include "flow/watch.h"
+#include "zmq/watch.h"
 
 #include <stdint.h>
 
@@ -59,17 +57,7 @@ int guard_load(guard_t *self, const guard_route_t routes[], size_t count, diag_t
 // need not read it again, or policy_free.
 int guard_check(const guard_t *self, const conf_t *conf, policy_t **policy_p, diag_t *diag);
 
-// For route_services_t, ARG is the guard: set ZAP domain, mechanism, keys and
-// how an XPUB reports subscriptions, after the socket's own options and before
-// its first bind or connect. 0, or -1 with the reason in DIAG.
-int guard_secure(void *arg, void *socket, const route_conf_t *conf, side_t side, diag_t *diag);
-
-// For route_services_t: the filter of a route that was loaded, NULL if it needs
-// none. CONF and COUNTERS outlive it.
-filter_t *guard_filter_new(void *arg, const route_conf_t *conf, counters_t *counters, topics_t *topics);
-void guard_filter_free(void *arg, filter_t **filter_p);
-
-// For route_services_t: the same guard, asked directly. Its own, as long as it lives.
+// For route_services_t: the guard, asked directly. Its own, as long as it lives.
 const admission_t *guard_admission(const guard_t *self);
 
 // Milliseconds since the thread last came round its loop (it does so every second), or the one that checks passwords,

@@ -83,16 +83,6 @@ inforce_return(inforce_t *self)
     pthread_mutex_unlock(&self->lock);
 }
 
-acl_t *
-inforce_acl(inforce_t *self, const char *route, side_t side)
-{
-    pthread_mutex_lock(&self->lock);
-    const entry_t *entry = self->policy ? policy_side(self->policy, route, side) : NULL;
-    acl_t *acl = entry && entry->acl ? acl_share(entry->acl) : NULL;
-    pthread_mutex_unlock(&self->lock);
-    return acl;
-}
-
 uint64_t
 inforce_generation(const inforce_t *self)
 {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 // inforce.h - the policy in force. The main thread replaces it whole; whoever
-// decides borrows it for the time of one decision, under no lock; a route takes
-// from it the rights that it runs with.
+// decides borrows it for the time of one decision, under no lock.
 
 #ifndef ZB_INFORCE_H
 #define ZB_INFORCE_H
@@ -20,13 +19,11 @@ const policy_t *inforce_policy(const inforce_t *self);
 // before, which nobody uses any more, for the caller to free.
 policy_t *inforce_replace(inforce_t *self, policy_t *policy);
 
-// For a moment, in any thread but the main one: NULL before the first. Give it back, also then.
+// For a moment, in any thread: NULL before the first. Give it back, also then.
 const policy_t *inforce_borrow(inforce_t *self);
 void inforce_return(inforce_t *self);
 
-// In any thread: the rights at ROUTE.SIDE, shared: the caller frees. NULL: the policy knows none there. It takes the lock,
-// so ask only when GENERATION is another number than before: then any right may have changed.
-acl_t *inforce_acl(inforce_t *self, const char *route, side_t side);
+// In any thread: another number whenever the policy was replaced.
 uint64_t inforce_generation(const inforce_t *self);
 
 #endif

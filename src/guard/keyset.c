@@ -229,7 +229,7 @@ remark_name(teller_t *self, const known_t *known, bag_t *users)
     char wanted[CERT_NAME_MAX + 1];
     cert_file_user(known->name, wanted);
     if (strcmp(known->user, wanted) != 0)
-        remark(self, known->name, "its name is %s, which is not that of the file: whoever has its key is this user", known->user);
+        remark(self, known->name, "its name is %s, which is not that of the file: the owner of its key is this user", known->user);
     bool is_double = bag_put(users, known->user, strlen(known->user)) > 1;
     bag_item_t *item = bag_find(users, known->user, strlen(known->user));
     if (is_double)

@@ -6,6 +6,7 @@
 #include "guard/file.h"
 #include "guard/keyset.h"
 #include "guard/secrets.h"
+#include "zmq/zap.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -51,48 +52,6 @@ typedef struct {
     const char *key;
     diag_t *diag;
 } named_t;
-
-static bool
-has_endpoint(const side_conf_t *side, bool connect)
-{
-    for (size_t i = 0; i < side->endpoint_count; i++)
-        if (side->endpoints[i].connect == connect)
-            return true;
-    return false;
-}
-
-bool
-side_is_server(const side_conf_t *side)
-{
-    return has_endpoint(side, false);
-}
-
-bool
-side_is_client(const side_conf_t *side)
-{
-    return has_endpoint(side, true);
-}
-
-bool
-side_asks(const side_conf_t *side)
-{
-    const security_conf_t *security = &side->security;
-    return security->mechanism > SECURITY_NONE || text_given(security->allow) || text_given(security->deny)
-           || text_given(security->acl);
-}
-
-bool
-side_verifies_users(const side_conf_t *side)
-{
-    return side->security.mechanism > SECURITY_NONE && side_is_server(side);
-}
-
-place_t
-side_place(const route_conf_t *route, side_t side)
-{
-    const setting_t *security = side_setting(route, side, "security");
-    return security && security->written ? security->place : route->place;
-}
 
 // --- files ----------------------------------------------------------------------
 
@@ -247,15 +206,14 @@ load_networks(const loader_t *self, cidrs_t *to, const char *key, const char *te
 
 // --- one side --------------------------------------------------------------------
 
-static const zap_mechanism_t mechanisms[] = {
-    [SECURITY_UNSET] = ZAP_NULL, [SECURITY_NONE] = ZAP_NULL,     [SECURITY_PLAIN] = ZAP_PLAIN,
-    [SECURITY_CURVE] = ZAP_CURVE, [SECURITY_GSSAPI] = ZAP_GSSAPI,
-};
-
-zap_mechanism_t
-policy_mechanism(security_t mechanism)
+const char *
+policy_mechanism_name(security_t mechanism)
 {
-    return mechanisms[mechanism];
+    static const char *const names[] = {
+        [SECURITY_UNSET] = "null",   [SECURITY_NONE] = "null",     [SECURITY_PLAIN] = "plain",
+        [SECURITY_CURVE] = "curve", [SECURITY_GSSAPI] = "gssapi",
+    };
+    return names[mechanism];
 }
 
 static void
@@ -319,21 +277,21 @@ check_gssapi(const loader_t *self, const route_conf_t *route, side_t side, bool 
 
 // What the configuration alone does not show (conf/secure.h has seen to the rest).
 static void
-check_side(const loader_t *self, const route_conf_t *route, side_t side, zap_mechanism_t mechanism, bool server)
+check_side(const loader_t *self, const route_conf_t *route, side_t side, security_t mechanism, bool server)
 {
     const side_conf_t *conf = &route->sides[side];
     const security_conf_t *security = &conf->security;
-    bool guarded = mechanism != ZAP_NULL || security->allow || security->deny || security->acl;
+    bool guarded = mechanism != SECURITY_NONE || security->allow || security->deny || security->acl;
     if (guarded && route->engine == ENGINE_ZMQ_PROXY)
         diag_error(self->diag, side_place(route, side), "[route %s] %s: engine = zmq_proxy cannot have security, allow, deny or acl",
                    route->name, side_name(side));
-    if (mechanism != ZAP_NULL && server && side_is_client(conf))
+    if (mechanism != SECURITY_NONE && server && side_is_client(conf))
         diag_error(self->diag, side_place(route, side),
                    "[route %s] %s: with %s a side can bind or connect, not both: a socket is either server or client",
-                   route->name, side_name(side), zap_mechanism_name(mechanism));
-    if (mechanism == ZAP_CURVE)
+                   route->name, side_name(side), policy_mechanism_name(mechanism));
+    if (mechanism == SECURITY_CURVE)
         check_curve(self, route, side, server);
-    if (mechanism == ZAP_GSSAPI)
+    if (mechanism == SECURITY_GSSAPI)
         check_gssapi(self, route, side, server);
     for (size_t i = 0; i < conf->endpoint_count; i++)
         if (strcmp(conf->endpoints[i].at.text, ZAP_ENDPOINT) == 0)
@@ -348,18 +306,19 @@ load_side(const loader_t *self, const guard_route_t *route, side_t side)
     const security_conf_t *security = &conf->security;
     policy_t *policy = self->policy;
     place_t place = side_place(route->conf, side);
-    entry_t entry = { .side = side, .mechanism = mechanisms[security->mechanism], .server = side_is_server(conf) };
+    entry_t entry = { .side = side, .mechanism = security->mechanism, .server = side_is_server(conf) };
+    if (entry.mechanism == SECURITY_UNSET)
+        entry.mechanism = SECURITY_NONE;
     entry.asks = side_asks(conf);
     snprintf(entry.route, sizeof entry.route, "%s", route->conf->name);
-    snprintf(entry.domain, sizeof entry.domain, "%s.%s", route->conf->name, side_name(side));
     entry.counters = route->counters ? &route->counters->sides[side] : NULL;
     check_side(self, route->conf, side, entry.mechanism, entry.server);
-    if (entry.server && entry.mechanism == ZAP_CURVE && security->client_certs) {
+    if (entry.server && entry.mechanism == SECURITY_CURVE && security->client_certs) {
         entry.any_key = strcmp(security->client_certs, "any") == 0;
         if (!entry.any_key)
             entry.keys = use_source(self, route->conf, side, POLICY_KEYS, security->client_certs)->keys;
     }
-    if (entry.server && entry.mechanism == ZAP_PLAIN && text_given(security->users))
+    if (entry.server && entry.mechanism == SECURITY_PLAIN && text_given(security->users))
         entry.users = use_source(self, route->conf, side, POLICY_USERS, security->users)->users;
     if (text_given(security->acl))
         entry.acl = use_source(self, route->conf, side, POLICY_ACL, security->acl)->acl;
@@ -373,7 +332,9 @@ load_side(const loader_t *self, const guard_route_t *route, side_t side)
 static int
 compare_entries(const void *a, const void *b)
 {
-    return strcmp(((const entry_t *)a)->domain, ((const entry_t *)b)->domain);
+    const entry_t *left = a, *right = b;
+    int order = strcmp(left->route, right->route);
+    return order ? order : (int)left->side - (int)right->side;
 }
 
 policy_t *
@@ -395,24 +356,11 @@ policy_load(const guard_route_t routes[], size_t count, const policy_t *before, 
 }
 
 const entry_t *
-policy_find(const policy_t *self, const void *domain, size_t size)
-{
-    entry_t key;
-    if (size >= sizeof key.domain || !self->count)
-        return NULL;
-    memcpy(key.domain, domain, size);
-    key.domain[size] = '\0';
-    return strlen(key.domain) == size
-               ? bsearch(&key, self->entries, self->count, sizeof *self->entries, compare_entries)
-               : NULL;
-}
-
-const entry_t *
 policy_side(const policy_t *self, const char *route, side_t side)
 {
-    char domain[sizeof ((entry_t *)0)->domain];
-    int size = snprintf(domain, sizeof domain, "%s.%s", route, side_name(side));
-    return policy_find(self, domain, (size_t)size);
+    entry_t key = { .side = side };
+    snprintf(key.route, sizeof key.route, "%s", route);
+    return self->count ? bsearch(&key, self->entries, self->count, sizeof *self->entries, compare_entries) : NULL;
 }
 
 const entry_t *

@@ -16,17 +16,15 @@
 #include "guard/guard.h"
 #include "guard/keyset.h"
 #include "guard/users.h"
-#include "guard/zap.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 // What one side of one route asks of those who come.
 typedef struct {
-    char domain[ROUTE_NAME_MAX + 16]; // "prices.frontend"
     char route[ROUTE_NAME_MAX + 1];
     side_t side;
-    zap_mechanism_t mechanism;
+    security_t mechanism;             // never UNSET
     bool server;                      // they come to us; else we go to them and nobody is let in or kept out here
     bool asks;                        // not everybody may come in: see side_asks
     bool any_key;
@@ -62,8 +60,7 @@ typedef struct policy policy_t;
 policy_t *policy_load(const guard_route_t routes[], size_t count, const policy_t *before, diag_t *diag,
                       void (*damaged)(void *arg, const char *file, int line, const char *text), void *arg);
 
-const entry_t *policy_find(const policy_t *self, const void *domain, size_t size); // NULL: no such side
-const entry_t *policy_side(const policy_t *self, const char *route, side_t side);
+const entry_t *policy_side(const policy_t *self, const char *route, side_t side); // NULL: no such side
 const entry_t *policy_at(const policy_t *self, size_t i); // NULL past the end
 const policy_file_t *policy_file(const policy_t *self, const char *route, const char *key, const char *path); // NULL: none
 const policy_file_t *policy_file_at(const policy_t *self, size_t i); // NULL past the end
@@ -76,20 +73,6 @@ bool policy_asks(const policy_t *self);
 // file decides. What is no address comes only where none is asked for.
 bool entry_admits(const entry_t *self, const char *address);
 
-// Has a side a bound endpoint: do they come to us? Has it one where we go to them?
-bool side_is_server(const side_conf_t *side);
-bool side_is_client(const side_conf_t *side);
-
-// Does every peer of a side have a user, whom we have verified? Only then is the User-Id of a message
-// ours: libzmq puts there what our handler answered. Elsewhere it is what the peer says of itself.
-bool side_verifies_users(const side_conf_t *side);
-
-zap_mechanism_t policy_mechanism(security_t mechanism); // as the handler is asked about it
-
-// Where the security of a side is said, or at least the route.
-place_t side_place(const route_conf_t *route, side_t side);
-
-// Does a side want to know who comes: by its mechanism, by addresses, or by rights?
-bool side_asks(const side_conf_t *side);
+const char *policy_mechanism_name(security_t mechanism); // "curve"
 
 #endif

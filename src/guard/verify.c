@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "guard/verify.h"
 
-#include "base/bell.h"
 #include "base/clock.h"
 #include "base/mem.h"
 
@@ -12,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 enum {
     QUEUE_MAX = 64,
@@ -26,7 +24,7 @@ enum {
 
 typedef struct {
     void *ticket;
-    void (*told)(void *ticket, verify_result_t *result); // NULL: it is taken
+    void (*told)(void *ticket, verify_result_t *result);
     char *hash; // "" for nobody
     char password[PASSWORD_BYTES];
     size_t size;
@@ -50,12 +48,9 @@ struct verify {
     pthread_cond_t more;
     job_t *waiting[QUEUE_MAX];
     size_t first, count;
-    job_t *done[QUEUE_MAX * 2];
-    size_t done_first, done_count;
-    size_t open; // asked and not taken yet
+    size_t open; // asked and not told yet
     bool stopping;
     _Atomic int64_t round_ms;
-    int news; // a bell
 
     bucket_t buckets[ADDRESSES]; // under the lock, as what follows
     memory_t remembered[REMEMBERED];
@@ -185,19 +180,6 @@ tell(verify_t *self, job_t *job)
     told(result.ticket, &result);
 }
 
-static void
-finish(verify_t *self, job_t *job)
-{
-    if (job->told) {
-        tell(self, job);
-        return;
-    }
-    pthread_mutex_lock(&self->lock);
-    self->done[(self->done_first + self->done_count++) % (QUEUE_MAX * 2)] = job;
-    pthread_mutex_unlock(&self->lock);
-    bell_ring(self->news);
-}
-
 // For more to do, but not longer than a sign of life may be away.
 static void
 wait_a_round(verify_t *self)
@@ -252,7 +234,7 @@ work(void *arg)
         if (job->right)
             remember(self, job);
         sodium_memzero(job->password, sizeof job->password);
-        finish(self, job);
+        tell(self, job);
     }
     return NULL;
 }
@@ -272,11 +254,8 @@ verify_new(void)
     pthread_cond_init(&self->more, &attributes);
     pthread_condattr_destroy(&attributes);
     self->round_ms = clock_mono_ms();
-    self->news = bell_new();
-    int error = self->news == -1 ? errno : pthread_create(&self->thread, NULL, work, self);
+    int error = pthread_create(&self->thread, NULL, work, self);
     if (error) {
-        if (self->news != -1)
-            close(self->news);
         free(self);
         errno = error;
         return NULL;
@@ -299,14 +278,8 @@ enqueue(verify_t *self, job_t *job)
 }
 
 verify_answer_t
-verify_ask(verify_t *self, void *ticket, const char *address, const char *hash, const void *password, size_t size)
-{
-    return verify_ask_told(self, ticket, address, hash, password, size, NULL);
-}
-
-verify_answer_t
-verify_ask_told(verify_t *self, void *ticket, const char *address, const char *hash, const void *password, size_t size,
-                void (*told)(void *ticket, verify_result_t *result))
+verify_ask(verify_t *self, void *ticket, const char *address, const char *hash, const void *password, size_t size,
+           void (*told)(void *ticket, verify_result_t *result))
 {
     if (hash && size < PASSWORD_BYTES && remembers(self, hash, password, size))
         return VERIFY_RIGHT;
@@ -332,42 +305,8 @@ verify_age_ms(const verify_t *self)
     return age > 0 ? age : 0;
 }
 
-int
-verify_fd(const verify_t *self)
-{
-    return self->news;
-}
-
-bool
-verify_take(verify_t *self, verify_result_t *result)
-{
-    job_t *job = NULL;
-    bell_hear(self->news); // first: what comes after rings it again
-    pthread_mutex_lock(&self->lock);
-    if (self->done_count > 0) {
-        job = self->done[self->done_first];
-        self->done_first = (self->done_first + 1) % (QUEUE_MAX * 2);
-        self->done_count--;
-        close_job(self, job);
-    }
-    pthread_mutex_unlock(&self->lock);
-    if (job)
-        *result = result_of(job);
-    return job;
-}
-
-static void
-drop_job(job_t *job, void (*forget)(void *ticket))
-{
-    if (job->told)
-        job->told(job->ticket, NULL);
-    else
-        forget(job->ticket);
-    free_job(job);
-}
-
 void
-verify_destroy(verify_t **self_p, void (*forget)(void *ticket))
+verify_destroy(verify_t **self_p)
 {
     verify_t *self = *self_p;
     if (!self)
@@ -377,11 +316,11 @@ verify_destroy(verify_t **self_p, void (*forget)(void *ticket))
     pthread_cond_signal(&self->more);
     pthread_mutex_unlock(&self->lock);
     pthread_join(self->thread, NULL);
-    for (; self->count > 0; self->count--, self->first = (self->first + 1) % QUEUE_MAX)
-        drop_job(self->waiting[self->first], forget);
-    for (; self->done_count > 0; self->done_count--, self->done_first = (self->done_first + 1) % (QUEUE_MAX * 2))
-        drop_job(self->done[self->done_first], forget);
-    close(self->news);
+    for (; self->count > 0; self->count--, self->first = (self->first + 1) % QUEUE_MAX) {
+        job_t *job = self->waiting[self->first];
+        job->told(job->ticket, NULL);
+        free_job(job);
+    }
     pthread_mutex_destroy(&self->lock);
     pthread_cond_destroy(&self->more);
     sodium_memzero(self, sizeof *self);

@@ -15,7 +15,7 @@ typedef struct verify verify_t;
 
 typedef enum {
     VERIFY_RIGHT,   // remembered: no need to wait
-    VERIFY_QUEUED,  // the answer will come through verify_take
+    VERIFY_QUEUED,  // the answer will be told
     VERIFY_BUSY,    // too many are waiting
     VERIFY_LIMITED, // this address has tried too often
 } verify_answer_t;
@@ -28,24 +28,15 @@ typedef struct {
 
 verify_t *verify_new(void); // NULL with errno
 
-// Does PASSWORD (SIZE bytes) fit HASH? NULL: there is no such user; it takes
-// as long and the answer is no.
+// Does PASSWORD (SIZE bytes) fit HASH? NULL: there is no such user; it takes as long and the answer is no. In any
+// thread: TOLD is called in the verify's own thread, with *RESULT, whose hash is its to free, or NULL when the verify is
+// destroyed before the answer is known.
 verify_answer_t verify_ask(verify_t *self, void *ticket, const char *address, const char *hash, const void *password,
-                           size_t size);
-
-// The same in any thread, for an asker who does not take: TOLD is called in the verify's own thread, with *RESULT, whose
-// hash is its to free, or NULL when the verify is destroyed before the answer is known.
-verify_answer_t verify_ask_told(verify_t *self, void *ticket, const char *address, const char *hash,
-                                const void *password, size_t size, void (*told)(void *ticket, verify_result_t *result));
-
-// Readable when there is something to take.
-int verify_fd(const verify_t *self);
-bool verify_take(verify_t *self, verify_result_t *result);
+                           size_t size, void (*told)(void *ticket, verify_result_t *result));
 
 // Milliseconds since the thread last came round, which it does every second and between two checks: for the watchdog.
 int64_t verify_age_ms(const verify_t *self);
 
-// What was not taken is given to FORGET, or to whom it would have been told.
-void verify_destroy(verify_t **self_p, void (*forget)(void *ticket));
+void verify_destroy(verify_t **self_p);
 
 #endif

@@ -275,9 +275,6 @@ restore_written(conn_t *self, const record_field_t *field)
     self->written = xcalloc(1, sizeof *self->written);
     memcpy(self->written->marks, field->at, field->size);
     self->written->count = (unsigned)count;
-    for (size_t i = 0; i < count; i++)
-        if (self->written->marks[i].messages == 0)
-            return false;
     return true;
 }
 

@@ -25,8 +25,7 @@ fan_open(wport_t *self)
         return self->own;
     fan_t *fan = self->own = xcalloc(1, sizeof *fan);
     fan->interest = interest_new();
-    fan->verboser = side_option(self->conf, "xpub_verboser", 0);
-    fan->verbose = fan->verboser || side_option(self->conf, "xpub_verbose", 0);
+    fan->verbose = side_option(self->conf, "xpub_verbose", 0) || side_option(self->conf, "xpub_verboser", 0);
     fan->invert = side_option(self->conf, "invert_matching", 0);
     fan->upstream = self->socktype->type == ZMQ_XPUB && !fan_takes_all(self);
     return fan;
@@ -168,8 +167,8 @@ fan_subscribed(conn_t *conn, const uint8_t *topic, size_t size, bool on)
     if (is_new && self->remembered && !fan->invert && !conn->hung_up)
         remember_bring(self->remembered, conn, bytes_of(topic, size), is_news);
     bool changed = change_topic(self, conn->slot, topic, size, on, &edge);
-    bool tell = changed && (edge || (on ? fan->verbose : fan->verboser));
-    if (tell || (on && fan->verbose))
+    // A publisher that hears one cancellation sends nothing more, so it hears of the last one only.
+    if ((changed && edge) || (on && fan->verbose))
         tell_upstream(self, topic, size, on);
 }
 

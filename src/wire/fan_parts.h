@@ -13,7 +13,7 @@ typedef struct {
     uint32_t count, room;
     uint32_t restricted;  // of them, those with rights
     bool upstream;        // the other side is told what is wanted
-    bool invert, verbose, verboser;
+    bool invert, verbose;
 } fan_t;
 
 static inline fan_t *

@@ -25,11 +25,9 @@
 #include <string.h>
 #include <unistd.h>
 
-// A number is never used for anything else again. Whoever changes what one means makes another format.
-enum { FORMAT = 1 };
-
 enum { STORE_MS = 2000 }; // for what is on its way to the disk
 
+// A number is never used for anything else again: see LUGGAGE_FORMAT.
 enum {
     TAG_FORMAT = 1,
     TAG_PENDING,
@@ -253,7 +251,7 @@ save_in_thread(wire_t *self, void *arg)
     end_broken(self);
     stored_settle(self, STORE_MS);
     stored_close(self, STORE_MS);
-    record_number(to, TAG_FORMAT, FORMAT);
+    record_number(to, TAG_FORMAT, LUGGAGE_FORMAT);
     record_number(to, TAG_PENDING, (uint64_t)self->pending);
     record_number(to, TAG_MODE, (uint64_t)atomic_load(&self->mode));
     for (side_t side = 0; side < SIDES; side++)
@@ -447,7 +445,8 @@ is_known(record_fields_t from)
 {
     record_field_t field;
     uint64_t format;
-    return record_find(from, TAG_FORMAT, &field) && record_to_number(&field, FORMAT, &format);
+    return record_find(from, TAG_FORMAT, &field) && record_to_number(&field, UINT64_MAX, &format) &&
+           format == LUGGAGE_FORMAT;
 }
 
 // A configuration that was read after it was written may say otherwise.

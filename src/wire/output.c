@@ -70,6 +70,14 @@ mark_written(conn_t *self, uint64_t bytes, uint64_t messages)
     written_add(self->written, bytes, messages);
 }
 
+// What is no message is not lost, either.
+static void
+mark_ours(conn_t *self, uint64_t bytes)
+{
+    if (self->written && bytes > 0)
+        written_ours(self->written, bytes);
+}
+
 // BYTES as they were on the connection.
 static void
 count_sent(conn_t *self, load_t gone, uint64_t bytes)
@@ -278,6 +286,8 @@ advance_queue(conn_t *self, size_t size, size_t staged)
         advance_beyond(self, gone.messages, bytes);
     if (gone.messages > 0)
         count_sent(self, gone, staged ? staged : bytes);
+    else
+        mark_ours(self, staged ? staged : bytes);
 }
 
 static void
@@ -292,6 +302,8 @@ advance_stage(conn_t *self, size_t size)
     self->stage_at = self->stage_spans = 0;
     if (spans > 0)
         advance_queue(self, spans, size_staged);
+    else
+        mark_ours(self, size_staged);
 }
 
 static void
@@ -306,6 +318,7 @@ advance(conn_t *self, size_t size)
         size_t some = size < rest ? size : rest;
         self->urgent_sent += (uint8_t)some;
         size -= some;
+        mark_ours(self, some);
         if (self->urgent_sent == self->urgent_size)
             self->urgent_size = self->urgent_sent = 0;
     }

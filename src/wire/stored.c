@@ -21,8 +21,9 @@
 #include <zmq.h>
 
 enum {
+    SOON_MOST = 100000,
     AHEAD_MOST = 10000, // messages that one worker is given before it takes them, whatever its high-water mark
-    PATIENCE_MS = 5,    // overflow: a worker that has no room for that long has none
+    PATIENCE_MS = 20,   // overflow: a worker that has no room for that long has none
     SETTLE_TURN_MS = 50,
 };
 
@@ -64,7 +65,9 @@ struct stored {
     uint64_t claimed; // messages in it
     uint64_t ahead;   // put as done, and not come back
     uint64_t waiting; // put otherwise, or found on the disk
-    uint64_t budget;  // messages that may still be put as done in this turn
+    uint64_t given[2]; // to workers since the last commit, and before it
+    uint64_t commit;   // which was the last
+    uint64_t budget;   // messages that may still be put as done in this turn
 };
 
 static bool
@@ -142,10 +145,31 @@ room_of(const stored_t *self, uint64_t most)
     return room < most ? room : most;
 }
 
+// Workers that have taken more than they have room for since the last commit will do so again before the next one.
+static uint64_t
+room_soon(const stored_t *self, uint64_t most)
+{
+    uint64_t taken = self->given[0] > self->given[1] ? self->given[0] : self->given[1];
+    uint64_t soon = self->workers->count == 0 ? 0 : 2 * taken < SOON_MOST ? 2 * taken : SOON_MOST;
+    uint64_t room = room_of(self, most);
+    return room > soon ? room : soon;
+}
+
+static void
+note_commit(stored_t *self)
+{
+    uint64_t commit = store_reached(self->store) + store_committed(self->store);
+    if (commit == self->commit)
+        return;
+    self->commit = commit;
+    self->given[1] = self->given[0];
+    self->given[0] = 0;
+}
+
 static uint64_t
 room_left(const stored_t *self)
 {
-    uint64_t taken = self->claimed + self->ahead, room = room_of(self, AHEAD_MOST + taken);
+    uint64_t taken = self->claimed + self->ahead, room = room_soon(self, AHEAD_MOST + taken);
     bool goes = !self->settled && !self->port.wire->draining && !self->port.wire->frozen;
     return goes && room > taken ? room - taken : 0;
 }
@@ -183,6 +207,7 @@ give(stored_t *self, run_t *run)
     run->load.messages -= piece.load.messages;
     run->load.payload -= piece.load.payload;
     self->claimed -= piece.load.messages;
+    self->given[0] += piece.load.messages;
     return true;
 }
 
@@ -433,6 +458,7 @@ hear(watched_t *watched, uint32_t events)
     stored_t *self = ((news_t *)watched)->stored;
     (void)events;
     store_hear(self->store);
+    note_commit(self);
     go_on(self);
 }
 
@@ -680,6 +706,7 @@ stored_close(wire_t *wire, int64_t wait_ms)
         loop_forget(&wire->loop, self->timer);
         count(self);
     }
+    port_write_all(wire); // the port of its own is among those that have something to write
     uint64_t lost = store_close(&self->store, wait_ms);
     close(self->timer);
     free(self->runs);

@@ -371,13 +371,6 @@ wire_finished(const route_t *self)
     return !self->started || atomic_load(&((route_t *)self)->over);
 }
 
-static unsigned
-wire_asleep(const route_t *self)
-{
-    (void)self;
-    return 0;
-}
-
 static void
 wire_close(route_t **self_p, route_leftover_t *leftover)
 {
@@ -456,7 +449,6 @@ const route_engine_t engine_wire = {
     .stop_accepting = sides_stop_accepting,
     .finished = wire_finished,
     .failure = cluster_failure,
-    .asleep = wire_asleep,
     .can_save = handover_can_save,
     .save = handover_save,
     .take = handover_take,

@@ -15,7 +15,7 @@
 enum { WRITTEN_MARKS = 32 };
 
 typedef struct {
-    uint64_t bytes, messages;
+    uint64_t bytes, messages; // no messages: bytes of a PING and the like
 } written_mark_t;
 
 // All zeros: nothing yet.
@@ -26,6 +26,7 @@ typedef struct {
 } written_t;
 
 void written_add(written_t *self, uint64_t bytes, uint64_t messages); // whole messages
+void written_ours(written_t *self, uint64_t bytes);                   // what is no message
 
 // The same for more of the size of those before. False: they are not, or nothing is before them.
 static inline bool

@@ -551,15 +551,16 @@ function showClients(row, route) {
   row.when('clients', list, clients.body, () => list.length ? list.map(client => make('tr', null, ...CLIENT_COLUMNS.map(([, cell], i) => {
     const [kind, content] = cell(client);
     return make('td', { class: kind, hidden: !wanted[i] }, content);
-  }))) : none(CLIENT_COLUMNS.length, 'Nobody is connected.'));
+  }))) : none(CLIENT_COLUMNS.length, 'No client is connected.'));
 }
 
 function showTopics(row, route) {
   const { topics, topicsTitle, topicSection } = detail.parts, list = route.topics || [], all = route.subscriptions;
   topicSection.hidden = !route.ingress && !list.length && route.type !== 'forwarder';
   setText(topicsTitle, all > list.length ? `${list.length} of ${all}` : String(all));
-  row.when('topics', list, topics, () => list.length ? list.map(topic => make('li', { class: topic ? 'mono' : 'mono all' }, topic || 'everything'))
-    : [make('li', { class: 'quiet' }, 'Nobody asks for anything.')]);
+  const kept = route.remembered_messages ? [`${route.remembered_messages} messages remembered, ${bytes(route.remembered_bytes)}`] : [];
+  row.when('topics', [list, kept], topics, () => [...(list.length ? list.map(topic => make('li', { class: topic ? 'mono' : 'mono all' }, topic || 'everything'))
+    : [make('li', { class: 'quiet' }, 'No subscriptions.')]), ...kept.map(text => make('li', { class: 'quiet' }, text))]);
 }
 
 function showDrops(row, route) {

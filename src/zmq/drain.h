@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MPL-2.0
+// drain.h - the end of a route with as little loss as libzmq allows, in the route's own thread.
+//
+// What clients have handed to their sockets sits in kernel buffers that die with
+// a connection closed the usual way. So: accept nobody new, read ahead into a
+// queue of our own, half-close every connection (the clients see the end, keep
+// what they have, and connect again to whoever comes next), read on until all
+// have gone, and send on what was read until the time is over. What a client has
+// written half at its connection's end is lost: libzmq does not tell where a
+// message ends. doc/design.md section 6.
+
+#ifndef ZB_DRAIN_H
+#define ZB_DRAIN_H
+
+#include "zmq/forward.h"
+#include "zmq/watch.h"
+
+#include <stdint.h>
+
+typedef struct {
+    watch_side_t *inputs[SIDES];      // NULL: none there, or not watched
+    bool (*hurry)(void *arg);         // asked all the time: a second signal came
+    void (*leave)(void *arg);         // the clients have gone: accept no more
+    void *arg;
+    int64_t deadline_ms;              // monotonic
+} drain_t;
+
+typedef struct {
+    uint64_t undelivered, unanswered;
+} drain_left_t;
+
+drain_left_t drain_run(forward_t *forward, const drain_t *drain);
+
+#endif
