@@ -9,7 +9,7 @@ import zb
 ROOMS = ["base", "conf", "net", "zmtp", "flow", "store", "wire", "zmq", "guard", "admin"]
 MAY_USE = {room: ROOMS[:i + 1] for i, room in enumerate(ROOMS)}
 MAY_USE["zmtp"] = ["base", "zmtp"]
-MAY_USE["store"] = ["base", "store"]
+MAY_USE["store"] = ["base", "conf", "store"]
 MAY_USE["zmq"] = [room for room in MAY_USE["zmq"] if room not in ("zmtp", "store", "wire")]
 MAY_USE["guard"] = [room for room in MAY_USE["guard"] if room != "wire"]  # it is asked through flow/admission.h
 MAY_USE["ctl"] = ["base", "conf", "admin", "ctl"]  # of admin: what knows no broker

@@ -45,6 +45,7 @@ FAMILIES = {
     "zbroker_store_bytes": ("route",),
     "zbroker_store_oldest_seconds": ("route",),
     "zbroker_store_commit_seconds": ("route",),
+    "zbroker_store_engine_up": ("route",),
     "zbroker_store_corrupt_total": ("route",),
     "zbroker_acks_total": ("route", "result"),
     "zbroker_jobs_total": ("route", "result"),

@@ -229,6 +229,14 @@ write_store_age(writer_t *writer)
 }
 
 static void
+write_engine_up(writer_t *writer)
+{
+    EACH_ROUTE(writer, route)
+        put_uint(writer, "", LABELS({ "route", route.conf->name }),
+                 !route_conf_is_shared(route.conf) || counter_get(&route.counters->store.server) > 0);
+}
+
+static void
 write_commits(writer_t *writer)
 {
     EACH_ROUTE(writer, route)
@@ -404,6 +412,7 @@ static const metric_t metrics[] = {
     ROUTE_FIELD(FIELD_STORE_BYTES),
     FAMILY("zbroker_store_oldest_seconds", "gauge", "For how long the oldest message of a store has been there; 0 without one.", write_store_age),
     FAMILY("zbroker_store_commit_seconds", "histogram", "How long a commit of a store took.", write_commits),
+    FAMILY("zbroker_store_engine_up", "gauge", "0: the stream of a route with store = nats is away, and messages wait; else 1.", write_engine_up),
     ROUTE_FIELD(FIELD_STORE_CORRUPT),
     RESULTS("zbroker_acks_total", "Requests of acknowledged producers, by answer.", write_acks, acks),
     RESULTS("zbroker_jobs_total", "Messages for acknowledged workers, by what became of them.", write_jobs, jobs),

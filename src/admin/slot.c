@@ -191,8 +191,8 @@ slot_look_for_failure(slot_t *slot)
     const char *reason = slot->route ? route_failure(slot->route) : NULL;
     if (!reason)
         return;
+    char *failure = xasprintf("%s%s", slot->conf->engine == ENGINE_ZMQ_PROXY ? "zmq_proxy has ended: " : "", reason);
     close_route(slot);
-    char *failure = xasprintf("zmq_proxy has ended: %s", reason);
     fail(slot, failure);
     free(failure);
 }

@@ -7,6 +7,7 @@
 #include "store/store.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { NS_IN_S = 1000000000 };
@@ -17,12 +18,13 @@ static const column_t columns[] = {
     { "MESSAGES", COLUMN_RIGHT },
     { "BYTES", COLUMN_RIGHT },
     { "OLDEST", COLUMN_RIGHT },
+    { "ENGINE", 0 },
 };
 
 static const char *
 kind_of(const route_conf_t *conf)
 {
-    static const char *const kinds[] = { [KEEP_NOTHING] = "off", [KEEP_OVERFLOW] = "overflow", [KEEP_ALL] = "all" };
+    static const char *const kinds[] = { [KEEP_NOTHING] = "off", [KEEP_OVERFLOW] = "overflow", [KEEP_ALL] = "all", [KEEP_SHARED] = "nats" };
     return kinds[conf->store];
 }
 
@@ -63,6 +65,52 @@ commit_time(const broker_route_t *route, uint64_t percent)
     return -1;
 }
 
+// --- one route with those of other machines ---------------------------------------------
+
+// The server of its stream, of SIZE bytes; NULL: none now.
+static const char *
+server_of(const broker_route_t *route, int *size)
+{
+    uint64_t number = counter_get(&route->counters->store.server);
+    const char *at = route_conf_is_shared(route->conf) && number > 0 ? route->conf->nats.servers : NULL;
+    for (; at && number > 1; number--) {
+        at = strchr(at, ',');
+        at = at ? at + strspn(at, ", \t") : NULL;
+    }
+    *size = at ? (int)strcspn(at, ", \t") : 0;
+    return at;
+}
+
+static void
+print_engine(table_t *table, const broker_route_t *route)
+{
+    int size;
+    const char *server = server_of(route, &size);
+    uint64_t waiting = counter_get(&route->counters->store.messages);
+    if (!route_conf_is_shared(route->conf))
+        table_cell(table, "%s", "");
+    else if (server)
+        table_cell(table, "nats: connected to %.*s, %" PRIu64 " waiting", size, server, waiting);
+    else
+        table_cell(table, "nats: not connected, %" PRIu64 " waiting", waiting);
+}
+
+static void
+write_engine(json_t *json, const broker_route_t *route)
+{
+    int size;
+    const char *server = server_of(route, &size);
+    if (!route_conf_is_shared(route->conf)) {
+        json_null(json, "engine_up");
+        json_null(json, "server");
+        return;
+    }
+    json_bool(json, "engine_up", server != NULL);
+    char *name = server ? xstrndup(server, (size_t)size) : NULL;
+    json_string(json, "server", name ? name : "");
+    free(name);
+}
+
 const char *
 stores_problem(const broker_route_t *route)
 {
@@ -73,6 +121,8 @@ stores_problem(const broker_route_t *route)
         [STORE_NO_DISK] = "the file system of the store is full: producers wait",
         [STORE_FAILED] = "the store cannot be written to: producers wait",
     };
+    if (route_conf_is_shared(route->conf) && !words[state_of(route)] && !counter_get(&route->counters->store.server))
+        return "its stream is away: messages wait on the disk";
     return route->conf->store == KEEP_NOTHING ? NULL : words[state_of(route)];
 }
 
@@ -104,6 +154,7 @@ write_one(json_t *json, const broker_route_t *route)
     write_seconds(json, "commit_p50_seconds", commit_time(route, 50));
     write_seconds(json, "commit_p99_seconds", commit_time(route, 99));
     json_uint(json, "corrupt", counter_get(&store->corrupt));
+    write_engine(json, route);
     json_object_end(json);
 }
 
@@ -119,6 +170,7 @@ print_one(table_t *table, const broker_route_t *route)
         table_cell(table, "%s", "");
     else
         table_cell(table, "%.1fs", age_of(route));
+    print_engine(table, route);
 }
 
 // --- the command -----------------------------------------------------------------------

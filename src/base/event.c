@@ -98,6 +98,8 @@ static const event_row_t rows[] = {
     ROW(EVENT_REQUEUED, "requeued", INFO,
         "route {route}: {side} client {client} at {peer} disconnected, messages given to others: {messages}",
         "route side client peer messages"),
+    ROW(EVENT_NATS_READY, "nats-ready", NOTICE, "route {route}: connected to {server}, its stream is there", "route server"),
+    ROW(EVENT_NATS_AWAY, "nats-away", WARNING, "route {route}: its stream is away, messages wait: {reason}", "route reason"),
     ROW(EVENT_JOB_EXPIRED, "job-expired", WARNING, "route {route}: a message was given up after {tries} tries", "route tries"),
     ROW(EVENT_JOB_DEAD, "job-dead", WARNING, "route {route}: a message went to {dead_letter} after {tries} tries",
         "route tries dead_letter"),

@@ -36,10 +36,12 @@ acked_stands_in(const check_t *self, size_t which)
 }
 
 static const char *
-why_not(const route_conf_t *route)
+why_not(const route_conf_t *route, side_t which)
 {
     if (route->engine != ENGINE_WIRE)
         return "needs engine = wire";
+    if (which == SIDE_WORKER_ACK && route_conf_is_shared(route))
+        return "is not there with store = nats";
     return route->store == KEEP_NOTHING ? "needs a store, such as store = all: what is acknowledged has to be kept" : NULL;
 }
 
@@ -47,7 +49,7 @@ static void
 check_side(const check_t *self, side_t which)
 {
     const side_conf_t *side = &self->route->sides[which];
-    const char *why = side->type < 0 || given_may_have(self, "store") ? NULL : why_not(self->route);
+    const char *why = side->type < 0 || given_may_have(self, "store") ? NULL : why_not(self->route, which);
     for (size_t i = 0; why && i < side->endpoint_count; i++)
         complain_key(self, endpoints_item(self, which, &side->endpoints[i]), "%s", why);
 }
@@ -92,6 +94,8 @@ why_no_letters(const conf_t *conf, const route_conf_t *route)
         return "there is no such route";
     if (!letters->pattern || !pattern_may_have(letters->pattern, SIDE_ACK))
         return "it is no streamer";
+    if (route_conf_is_shared(letters))
+        return "its messages go to a stream, with store = nats";
     if (letters->store == KEEP_NOTHING)
         return "it has no store, and what nobody could do would be lost there";
     return comes_back(conf, route) ? "what it cannot do comes back to this route" : NULL;

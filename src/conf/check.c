@@ -10,6 +10,7 @@
 #include "conf/given.h"
 #include "conf/process.h"
 #include "conf/resolve.h"
+#include "conf/nats.h"
 #include "conf/secure.h"
 #include "conf/together.h"
 
@@ -135,6 +136,7 @@ resolve_route_rows(const check_t *self)
         bool idle = row->kind == KEY_SOCKET_TYPE ? route->pattern->frontend != -1
                                                  : (row->flags & KEY_WIRE && route->engine != ENGINE_WIRE) || !fit_route_row(route, row) || acked_row_is_idle(route, row);
         idle |= row->flags & KEY_OF_STORE && route->store == KEEP_NOTHING && !slot->count;
+        idle |= row->flags & KEY_OF_NATS && !route_conf_is_shared(route) && !slot->count;
         if (idle)
             continue;
         char *initial = row->flags & KEY_RUNTIME ? process_store(self->file, route->name) : xstrdup(row->initial);
@@ -205,15 +207,16 @@ check_store(const check_t *self)
 {
     const route_conf_t *route = self->route;
     const given_t *store = given_for_route(self, "store");
-    bool wanted = route->store != KEEP_NOTHING, streams = route->sides[SIDE_BACKEND].type == ZMQ_PUSH;
+    bool wanted = route->store != KEEP_NOTHING, is_shared = route_conf_is_shared(route);
+    bool streams = route->sides[SIDE_BACKEND].type == ZMQ_PUSH;
     const struct {
         bool wrong;
         const char *why;
     } rules[] = {
         { !STORE_IS_BUILT, "this zbroker was built without LMDB" },
-        { streams && route->sides[SIDE_FRONTEND].type != ZMQ_PULL, "needs a frontend of PULL" },
+        { streams && !is_shared && route->sides[SIDE_FRONTEND].type != ZMQ_PULL, "needs a frontend of PULL" },
         { !streams && route->store == KEEP_OVERFLOW, "overflow is for a streamer" },
-        { !streams && !route_conf_remembers(route), "does nothing on a forwarder without last_value or replay_…" },
+        { !streams && !is_shared && !route_conf_remembers(route), "does nothing on a forwarder without last_value or replay_…" },
     };
     for (size_t i = 0; i < COUNT(rules) && wanted; i++)
         if (rules[i].wrong)
@@ -252,6 +255,7 @@ check_route(const check_t *self)
     check_budget(self);
     check_memory(self);
     check_store(self);
+    nats_check(self);
     acked_check(self);
     for (size_t which = 0; which < SIDES; which++) {
         if (route->sides[which].type < 0) {

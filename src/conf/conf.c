@@ -188,6 +188,17 @@ free_side(side_conf_t *side)
     free_security(&side->security);
 }
 
+static void
+free_nats(nats_conf_t *nats)
+{
+    if (nats->password)
+        explicit_bzero(nats->password, strlen(nats->password));
+    char *const texts[] = { nats->servers, nats->stream,   nats->subject, nats->credentials,
+                            nats->user,    nats->password, nats->ca,      nats->cert };
+    for (size_t i = 0; i < COUNT(texts); i++)
+        free(texts[i]);
+}
+
 void
 route_conf_destroy(route_conf_t **self_p)
 {
@@ -196,6 +207,7 @@ route_conf_destroy(route_conf_t **self_p)
         return;
     for (size_t side = 0; side < SIDES; side++)
         free_side(&self->sides[side]);
+    free_nats(&self->nats);
     free_settings(&self->settings);
     free(self->store_dir);
     free(self->dead_letter);

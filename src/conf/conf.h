@@ -86,9 +86,19 @@ typedef struct {
 // Which of a queue's services, or a streamer's workers, gets the next message; engine wire.
 typedef enum { DISPATCH_ROUND_ROBIN, DISPATCH_LEAST, DISPATCH_READY } dispatch_t;
 
-// Which messages of a route go to the disk, and what happens when its files take store_max; engine wire. (store/ has the
-// rest.)
-typedef enum { KEEP_NOTHING, KEEP_OVERFLOW, KEEP_ALL } keep_t;
+// Which messages of a route go to the disk; SHARED: all, until they are in a stream on a NATS server. Engine wire.
+typedef enum { KEEP_NOTHING, KEEP_OVERFLOW, KEEP_ALL, KEEP_SHARED } keep_t;
+
+// The stream on a NATS server that a route shares with those of other machines.
+typedef struct {
+    char *servers;                    // "nats://a:4222, tls://b:4222", checked
+    char *stream, *subject;
+    int64_t replicas;
+    char *credentials;                // a file, as are ca and cert
+    char *user, *password;
+    char *ca, *cert;
+    bool insecure;
+} nats_conf_t;
 
 typedef enum { ENGINE_ZMQ, ENGINE_WIRE, ENGINE_ZMQ_PROXY, ENGINES, ENGINE_AUTO = ENGINES } engine_t;
 
@@ -117,6 +127,7 @@ typedef struct {
     int64_t store_max;                // bytes
     bool store_drops_oldest;
     int64_t store_commit_ms;
+    nats_conf_t nats;
     int64_t ack_timeout_ms, max_tries; // of what an acknowledged worker has
     char *dead_letter;                // the streamer that gets what nobody could do; NULL: none
     place_t dead_letter_place;
@@ -129,6 +140,13 @@ static inline bool
 route_conf_remembers(const route_conf_t *route)
 {
     return route->last_value > 0 || route->replay_messages > 0 || route->replay_bytes > 0 || route->replay_time_ms > 0;
+}
+
+// It is one with those of other machines.
+static inline bool
+route_conf_is_shared(const route_conf_t *route)
+{
+    return route->store == KEEP_SHARED;
 }
 
 typedef struct {

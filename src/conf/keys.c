@@ -34,7 +34,7 @@ static const key_word_t dispatches[] = {
     { "round_robin", DISPATCH_ROUND_ROBIN }, { "least", DISPATCH_LEAST }, { "ready", DISPATCH_READY }, { NULL, 0 }
 };
 static const key_word_t stores[] = {
-    { "off", KEEP_NOTHING }, { "overflow", KEEP_OVERFLOW }, { "all", KEEP_ALL }, { NULL, 0 }
+    { "off", KEEP_NOTHING }, { "overflow", KEEP_OVERFLOW }, { "all", KEEP_ALL }, { "nats", KEEP_SHARED }, { NULL, 0 }
 };
 static const key_word_t when_full[] = { { "block", 0 }, { "drop_oldest", 1 }, { NULL, 0 } };
 static const key_word_t capture_types[] = { { "pub", ZMQ_PUB }, { "push", ZMQ_PUSH }, { NULL, 0 } };
@@ -106,6 +106,16 @@ static const key_row_t rows[] = {
     {SCOPE_ROUTE,   "max_tries",         KEY_NUMBER,    ROUTE(max_tries),            1,  1000000,  "5",      NULL,      RELOAD_LIVE,    KEY_WIRE, ON(ZMQ_PUSH)},
     {SCOPE_ROUTE,   "dead_letter",       KEY_TEXT,      ROUTE(dead_letter),          1,  ROUTE_NAME_MAX, "", NULL,      RELOAD_LIVE,    KEY_WIRE | KEY_UNSET_OK, ON(ZMQ_PUSH)},
     {SCOPE_ROUTE,   "dedupe",            KEY_TIME,      ROUTE(dedupe_ms),            0,  86400000, "2m",     NULL,      RELOAD_LIVE,    KEY_WIRE, ON(ZMQ_PUSH)},
+    {SCOPE_ROUTE,   "nats",              KEY_TEXT,      ROUTE(nats.servers),         1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,   KEY_WIRE | KEY_OF_NATS | KEY_UNSET_OK, 0},
+    {SCOPE_ROUTE,   "nats_stream",       KEY_TEXT,      ROUTE(nats.stream),          1,  200,      "",       NULL,      RELOAD_ROUTE,   KEY_WIRE | KEY_OF_NATS | KEY_UNSET_OK, 0},
+    {SCOPE_ROUTE,   "nats_subject",      KEY_TEXT,      ROUTE(nats.subject),         1,  200,      "",       NULL,      RELOAD_ROUTE,   KEY_WIRE | KEY_OF_NATS | KEY_UNSET_OK, 0},
+    {SCOPE_ROUTE,   "nats_replicas",     KEY_NUMBER,    ROUTE(nats.replicas),        1,  5,        "1",      NULL,      RELOAD_ROUTE,   KEY_WIRE | KEY_OF_NATS, 0},
+    {SCOPE_ROUTE,   "nats_credentials",  KEY_PATH,      ROUTE(nats.credentials),     1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,   KEY_WIRE | KEY_OF_NATS | KEY_UNSET_OK, 0},
+    {SCOPE_ROUTE,   "nats_user",         KEY_TEXT,      ROUTE(nats.user),            1,  255,      "",       NULL,      RELOAD_ROUTE,   KEY_WIRE | KEY_OF_NATS | KEY_UNSET_OK, 0},
+    {SCOPE_ROUTE,   "nats_password_file", KEY_SECRET_FILE, ROUTE(nats.password),     1,  255,      "",       NULL,      RELOAD_ROUTE,   KEY_WIRE | KEY_OF_NATS | KEY_UNSET_OK, 0},
+    {SCOPE_ROUTE,   "nats_ca",           KEY_PATH,      ROUTE(nats.ca),              1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,   KEY_WIRE | KEY_OF_NATS | KEY_UNSET_OK, 0},
+    {SCOPE_ROUTE,   "nats_cert",         KEY_PATH,      ROUTE(nats.cert),            1,  TEXT_MAX, "",       NULL,      RELOAD_ROUTE,   KEY_WIRE | KEY_OF_NATS | KEY_UNSET_OK, 0},
+    {SCOPE_ROUTE,   "nats_insecure",     KEY_BOOL,      ROUTE(nats.insecure),        0,  1,        "no",     NULL,      RELOAD_ROUTE,   KEY_WIRE | KEY_OF_NATS, 0},
     {SCOPE_ROUTE,   "cpu",               KEY_NUMBER,    ROUTE(cpu),                  -1, 1023,     "-1",     NULL,      RELOAD_ROUTE,   0, 0},
 
     {SCOPE_SIDE,    "bind",              KEY_ENDPOINT,  BY_HAND,                     0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_LIST | KEY_SIDED, 0},

@@ -44,6 +44,7 @@ enum {
     KEY_NOT_CAPTURE = 32, // without a side, it is not for the capture
     KEY_RUNTIME = 64, // the default depends on the instance of the service: process_control (), process_store ()
     KEY_OF_STORE = 128, // of use only with a store
+    KEY_OF_NATS = 256,  // of use only with store = nats
 };
 
 typedef struct {

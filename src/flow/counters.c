@@ -87,6 +87,7 @@ counters_end(counters_t *self)
     counter_set(&self->remembered_bytes, 0);
     counter_set(&self->store.state, 0);
     counter_set(&self->store.files, 0);
+    counter_set(&self->store.server, 0);
     counter_set(&self->store.messages, 0);
     counter_set(&self->store.bytes, 0);
     counter_set(&self->store.oldest_ns, 0);

@@ -144,6 +144,7 @@ typedef struct {
     counter_t state, files;
     counter_t messages, bytes, oldest_ns; // as it is now; wall clock, 0: there is no message
     counter_t corrupt;
+    counter_t server; // of those in the configuration, from 1: the stream of the route is there; 0: it is away
     counter_t commits[COMMIT_BUCKETS], commit_ns;
 } store_counters_t;
 

@@ -30,7 +30,7 @@ struct store {
     committer_t *committer;
     committer_news_t news;
     int bell, timer;
-    bool timer_is_set;
+    int64_t timer_ms; // when it is due; 0: it is not set
     bool opened; // the disk was read
     contents_t contents;
     uint64_t corrupt, expired;
@@ -232,9 +232,11 @@ static void
 set_timer(store_t *self, int64_t ms)
 {
     struct itimerspec when = { .it_value = { ms / 1000, ms % 1000 * 1000000 + 1 } };
-    if (!self->timer_is_set)
-        timerfd_settime(self->timer, 0, &when, NULL);
-    self->timer_is_set = true;
+    int64_t due_ms = clock_mono_ms() + ms;
+    if (self->timer_ms != 0 && self->timer_ms <= due_ms)
+        return;
+    timerfd_settime(self->timer, 0, &when, NULL);
+    self->timer_ms = due_ms;
 }
 
 static int64_t
@@ -775,7 +777,7 @@ store_hear(store_t *self)
     uint64_t times;
     bell_hear(self->bell);
     if (read(self->timer, &times, sizeof times) == sizeof times)
-        self->timer_is_set = false;
+        self->timer_ms = 0;
     take_contents(self);
     if (!self->opened)
         return;

@@ -107,8 +107,8 @@ void
 acks_committed(wire_t *wire)
 {
     acks_t *self = wire->ports[SIDE_ACK].own;
-    uint64_t committed = self ? store_committed(stored_store(wire)) : 0;
-    while (self && self->first < self->count && self->owed[self->first].sequence < committed) {
+    uint64_t safe = self ? stored_safe(wire) : 0;
+    while (self && self->first < self->count && self->owed[self->first].sequence < safe) {
         owed_t *owed = &self->owed[self->first++];
         if (owed->conn) {
             send_answer(owed->conn, self->bytes + (owed->at - self->base), owed->size);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "wire/archive.h"
+#include "wire/cluster.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
 #include "wire/doors.h"
@@ -149,7 +150,7 @@ anything_queued(const wire_t *self, int64_t lingered_ms)
             if (!conn->broken && conn->state == CONN_OPEN && output_pending(conn) && is_waited_for(conn))
                 return true;
     }
-    return false;
+    return cluster_waits(self);
 }
 
 static uint64_t
@@ -257,7 +258,7 @@ void
 ending_close_store(wire_t *self)
 {
     archive_close(self, time_left_ms(self));
-    uint64_t lost = stored_close(self, time_left_ms(self));
+    uint64_t lost = stored_close(self, time_left_ms(self)) + cluster_close_outbox(self, time_left_ms(self));
     self->left.undelivered += lost;
     counter_add(&self->counters->dropped[DROP_SHUTDOWN], lost);
 }

@@ -27,7 +27,7 @@ fan_open(wport_t *self)
     fan->interest = interest_new();
     fan->verbose = side_option(self->conf, "xpub_verbose", 0) || side_option(self->conf, "xpub_verboser", 0);
     fan->invert = side_option(self->conf, "invert_matching", 0);
-    fan->upstream = self->socktype->type == ZMQ_XPUB && !self->remembered;
+    fan->upstream = self->socktype->type == ZMQ_XPUB && !fan_takes_all(self);
     return fan;
 }
 

@@ -22,6 +22,13 @@ fan_of(const wport_t *self)
     return self->own;
 }
 
+// What nobody here asks for is wanted, too: by those who come later, or on other machines.
+static inline bool
+fan_takes_all(const wport_t *self)
+{
+    return self->remembered || self->wire->cluster;
+}
+
 fan_t *fan_open(wport_t *self); // made when it is needed first
 void fan_close(wport_t *self);
 

@@ -122,7 +122,8 @@ fits_twice(const wire_t *self)
 static bool
 may_keep_all(const wire_t *self, const route_conf_t *successor)
 {
-    bool keep = self->conf->engine == successor->engine && self->conf->flow == successor->flow && fits_twice(self);
+    bool keep = self->conf->engine == successor->engine && self->conf->flow == successor->flow && fits_twice(self) && !self->cluster &&
+                !route_conf_is_shared(successor);
     for (side_t side = 0; side < SIDES && keep; side++) {
         const wport_t *port = &self->ports[side];
         bool any = port->socktype && (port->conns || port->returned.count > 0);

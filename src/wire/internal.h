@@ -39,6 +39,7 @@ typedef struct durable durable_t;
 typedef struct durables durables_t;
 typedef struct deadletters deadletters_t;
 typedef struct stranger stranger_t;
+typedef struct cluster cluster_t;
 typedef struct route wire_t; // this engine's
 
 // --- a message on its way ---------------------------------------------------------
@@ -288,6 +289,7 @@ struct route {
     char *name;
     const route_services_t *services;
     counters_t *counters;
+    cluster_t *cluster; // NULL: the route is on this machine alone
 
     loop_t loop;
     watched_t bell;

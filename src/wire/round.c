@@ -2,6 +2,7 @@
 #include "wire/round.h"
 
 #include "base/clock.h"
+#include "wire/cluster.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
 #include "wire/doors.h"
@@ -89,6 +90,7 @@ unpark(wire_t *self)
     }
     if (self->stored)
         stored_made_room(self);
+    cluster_room(self);
 }
 
 static void
@@ -133,6 +135,7 @@ tick(wire_t *self)
         for (conn_t *conn = port->conns; conn; conn = conn->next)
             soon |= conn_tick(conn);
     }
+    cluster_tick(self);
     shortage_tick(self);
     settle_tick(self);
     soon |= settle_waits(self);
@@ -144,7 +147,7 @@ tick_due_ms(const wire_t *self)
 {
     if (self->is_short)
         return self->now_ms + TICK_SHORT_MS; // also without a connection
-    return self->alive > 0 || settle_waits(self) ? self->next_tick_ms : INT64_MAX;
+    return self->alive > 0 || settle_waits(self) || self->cluster ? self->next_tick_ms : INT64_MAX;
 }
 
 static int

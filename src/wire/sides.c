@@ -2,6 +2,7 @@
 #include "wire/sides.h"
 
 #include "wire/archive.h"
+#include "wire/cluster.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
 #include "wire/doors.h"
@@ -242,6 +243,7 @@ change_in_thread(wire_t *self, void *arg)
     self->conf = change->conf;
     stored_configure(self);
     archive_configure(self);
+    cluster_configure(self);
     for (side_t side = 0; side < SIDES; side++)
         rc |= change_side(self, side, &had->sides[side], change);
     return rc;

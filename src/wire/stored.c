@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "store/store.h"
 #include "wire/acks.h"
+#include "wire/cluster.h"
 #include "wire/conn.h"
 #include "wire/deadletters.h"
 #include "wire/output.h"
@@ -500,13 +501,21 @@ stored_begin(wire_t *wire)
 store_t *
 stored_store(const wire_t *wire)
 {
-    return wire->stored->store;
+    return wire->cluster ? cluster_store(wire) : wire->stored->store;
+}
+
+uint64_t
+stored_safe(const wire_t *wire)
+{
+    return wire->cluster ? cluster_acknowledged(wire) : store_committed(wire->stored->store);
 }
 
 store_put_t
 stored_put(wire_t *wire, const store_put_in_t *message, uint64_t *sequence)
 {
     stored_t *self = wire->stored;
+    if (!self)
+        return cluster_put(wire, message, sequence);
     store_put_t result = store_put(self->store, message, sequence);
     self->waiting += result == STORE_TAKEN;
     wire->made_room = true; // the store has its turn in this round

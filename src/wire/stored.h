@@ -23,6 +23,7 @@ void stored_made_room(wire_t *self); // workers have come, or taken something
 // For the sides that speak with the store themselves: it is there while they have peers. What they put is not for plain
 // workers alone.
 store_t *stored_store(const wire_t *self);
+uint64_t stored_safe(const wire_t *self); // what is below this sequence is where it has to be: on the disk, or in the stream
 store_put_t stored_put(wire_t *self, const store_put_in_t *message, uint64_t *sequence);
 deadletters_t *stored_deadletters(const wire_t *self); // NULL: none go out or come in
 

@@ -69,7 +69,7 @@ publisher_joined(conn_t *conn)
         if (topic)
             send_topic(conn, topic, strlen(topic), true);
     }
-    if (self->socktype->topic && to && to->remembered)
+    if (self->socktype->topic && to && fan_takes_all(to))
         send_topic(conn, NULL, 0, true); // everything
     const fan_t *fan = self->socktype->topic && to && to->socktype->subscribed ? fan_of(to) : NULL;
     if (fan && fan->upstream)

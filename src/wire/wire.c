@@ -9,6 +9,7 @@
 #include "wire/sides.h"
 #include "wire/archive.h"
 #include "wire/clients.h"
+#include "wire/cluster.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
 #include "wire/doors.h"
@@ -47,15 +48,16 @@ connect_sides(wire_t *self)
 {
     wport_t *frontend = &self->ports[SIDE_FRONTEND], *backend = &self->ports[SIDE_BACKEND], *ingress = &self->ports[SIDE_INGRESS];
     wport_t *acks = &self->ports[SIDE_ACK];
+    wport_t *down = self->cluster ? cluster_port(self) : backend;
     if (self->conf->flow & FLOW_DOWN)
-        frontend->to = backend;
+        frontend->to = down;
     if (self->conf->flow & FLOW_UP)
         backend->to = frontend;
     if (ingress->socktype)
-        ingress->to = backend;
+        ingress->to = down;
     frontend->input = frontend->to != NULL;
     if (acks->socktype)
-        acks->to = backend; // whose room they wait for
+        acks->to = down; // whose room they wait for
     ingress->input = ingress->to != NULL;
     acks->input = acks->to != NULL;
     backend->input = backend->to && frontend->conf->type != ZMQ_ROUTER && backend->conf->type != ZMQ_XPUB;
@@ -67,6 +69,8 @@ open_ports(wire_t *self, listeners_t *listeners, diag_t *diag)
     for (side_t side = 0; side < SIDES; side++)
         if (self->conf->sides[side].type != -1 && port_open(&self->ports[side], self, side, diag) == -1)
             return -1;
+    if (cluster_open(self, diag) == -1)
+        return -1;
     connect_sides(self);
     if (stored_open(self, diag) == -1 || archive_open(self, diag) == -1)
         return -1;
@@ -102,6 +106,7 @@ free_route(wire_t *self)
             login_unconfigure(&self->ports[side]);
             port_close(&self->ports[side]);
         }
+    cluster_close(self);
     doors_remove_all(self);
     listeners_forget(&self->deferred);
     listeners_close(&self->listeners, false);
@@ -232,6 +237,7 @@ begin(wire_t *self)
     }
     stored_begin(self);
     archive_begin(self);
+    cluster_begin(self);
     hear_guard(self);
     for (side_t side = 0; side < SIDES; side++)
         if (self->ports[side].socktype) {
@@ -450,6 +456,7 @@ const route_engine_t engine_wire = {
     .finish = wire_finish,
     .stop_accepting = sides_stop_accepting,
     .finished = wire_finished,
+    .failure = cluster_failure,
     .can_save = handover_can_save,
     .save = handover_save,
     .take = handover_take,

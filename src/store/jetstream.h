@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MPL-2.0
+// jetstream.h - one route's stream on a NATS server or cluster: what is published
+// there, and what comes from there.
+//
+// A thread of its own connects, makes the stream or looks whether it fits,
+// publishes and asks for messages; the library's threads bring the answers. The
+// route's thread hands over and takes, never waits, and hears of news by a bell.
+//
+// A message is published until the stream has acknowledged it, in the order in
+// which it was given, each time with the same id: the stream keeps it once. When
+// one is not acknowledged, nothing more is published until the fate of all that
+// are on their way is known; then it begins anew with the first that is missing.
+
+#ifndef ZB_JETSTREAM_H
+#define ZB_JETSTREAM_H
+
+#include "conf/conf.h"
+#include "store/node.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct jetstream jetstream_t;
+
+typedef struct {
+    const route_conf_t *conf;   // only until jetstream_open returns
+    char node[NODE_DIGITS + 1]; // what tells our messages from those of others, also after a restart
+    int bell;
+} jetstream_setup_t;
+
+// Whether routes with a stream can be had: NULL, or why not.
+const char *jetstream_unavailable(void);
+
+// Begins to connect, and returns. NULL with errno: it has no thread.
+jetstream_t *jetstream_open(const jetstream_setup_t *setup);
+
+// What waits here is forgotten; what is acknowledged is in the stream. Its thread ends by itself.
+void jetstream_close(jetstream_t **self_p);
+
+// --- out ---------------------------------------------------------------------------
+
+// One message. SEQUENCE: larger than that of the one before. SUBJECT: NULL, that of the stream. FRAMED: DATA are frames of
+// ZMTP 2.0, not the one frame's body.
+typedef struct {
+    uint64_t sequence;
+    const char *subject;
+    bool framed;
+    const void *data;
+    size_t size;
+} jetstream_piece_t;
+
+// How large a message may be for the server; not known before the first connection: then, at least as much.
+enum { JETSTREAM_UNKNOWN = 512 * 1024 };
+size_t jetstream_most(jetstream_t *self);
+
+bool jetstream_has_room(jetstream_t *self, size_t size);
+void jetstream_publish(jetstream_t *self, const jetstream_piece_t *piece);
+
+typedef enum {
+    JETSTREAM_STORED,
+    JETSTREAM_TOO_LARGE, // for the server: it is not in the stream, and never will be
+} jetstream_outcome_t;
+
+// Of one message, once, in any order. False: nothing new.
+bool jetstream_settled(jetstream_t *self, uint64_t *sequence, jetstream_outcome_t *outcome);
+
+// --- in ----------------------------------------------------------------------------
+
+typedef struct jetstream_message jetstream_message_t;
+
+// Somebody here can take messages.
+void jetstream_want(jetstream_t *self, bool wanted);
+
+// The next one that has come; NULL: none now. It is the caller's, who gives it back with jetstream_done.
+jetstream_message_t *jetstream_take(jetstream_t *self);
+
+typedef struct {
+    jetstream_piece_t piece; // its sequence is that in the stream
+    uint64_t tries;          // how often it was handed out, this time included
+    int64_t stored_ns;       // when the stream took it: with its sequence, a name that no other message has
+} jetstream_arrival_t;
+
+void jetstream_look(const jetstream_t *self, const jetstream_message_t *message, jetstream_arrival_t *arrival);
+
+// DONE: no other node gets it. Else it is given out again.
+void jetstream_done(jetstream_t *self, jetstream_message_t **message_p, bool done);
+
+// --- how it is -----------------------------------------------------------------------
+
+typedef struct {
+    bool ready;       // connected, and the stream is there
+    bool failed;      // and will not be: REASON says why
+    char server[256]; // to which it is connected, "" not
+    unsigned number;  // of that, from 1, in the configuration
+    char reason[256]; // why it is not ready
+    uint64_t waiting; // messages that are not acknowledged
+} jetstream_state_t;
+
+void jetstream_state(jetstream_t *self, jetstream_state_t *state);
+
+#endif

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "store/jetstream_parts.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { IDLE_MS = 60000 };
+
+// --- what is given ------------------------------------------------------------------------
+
+static void
+make_room(jetstream_t *self)
+{
+    size_t live = self->count - self->first;
+    if (self->first < live)
+        return;
+    memmove(self->window, self->window + self->first, live * sizeof *self->window);
+    self->next -= self->first;
+    self->count = live;
+    self->first = 0;
+}
+
+void
+publish_take(jetstream_t *self, outgoing_t *given)
+{
+    for (outgoing_t *next; given; given = next) {
+        next = given->next;
+        if (self->count == self->room && self->count > 0)
+            make_room(self);
+        mem_grow(self->window, self->count, self->room);
+        self->window[self->count++] = given;
+    }
+}
+
+void
+publish_forget(jetstream_t *self)
+{
+    for (size_t i = self->first; i < self->count; i++)
+        if (self->window[i]) {
+            free(self->window[i]->subject);
+            free(self->window[i]);
+        }
+    free(self->window);
+    self->window = NULL;
+    self->first = self->next = self->count = self->room = 0;
+}
+
+static void
+forget_settled(jetstream_t *self)
+{
+    while (self->first < self->count && !self->window[self->first])
+        self->first++;
+    if (self->next < self->first)
+        self->next = self->first;
+}
+
+// --- not acknowledged ------------------------------------------------------------------------
+
+static void
+hold(jetstream_t *self)
+{
+    self->holds = true;
+    self->hold_until_ms = clock_mono_ms() + jetstream_random(ELECTION_LEAST_MS, ELECTION_MOST_MS);
+}
+
+static void
+failed(jetstream_t *self, outgoing_t *message)
+{
+    if (message->sent)
+        self->on_their_way--;
+    message->sent = false;
+    hold(self);
+}
+
+void
+publish_reset(jetstream_t *self)
+{
+    for (size_t i = self->first; i < self->next; i++)
+        if (self->window[i])
+            self->window[i]->sent = false;
+    self->on_their_way = 0;
+    self->next = self->first;
+    self->holds = false;
+    self->probes = true;
+}
+
+static outgoing_t *
+oldest_on_its_way(const jetstream_t *self)
+{
+    for (size_t i = self->first; i < self->next; i++)
+        if (self->window[i] && self->window[i]->sent)
+            return self->window[i];
+    return NULL;
+}
+
+static void
+time_out(jetstream_t *self, int64_t now_ms)
+{
+    for (outgoing_t *oldest; (oldest = oldest_on_its_way(self)) && oldest->sent_ms + ACK_MS <= now_ms;)
+        failed(self, oldest);
+}
+
+// The fate of all is known: the first that is missing goes alone, and shows whether the others may follow.
+static void
+begin_anew(jetstream_t *self, int64_t now_ms)
+{
+    if (!self->holds || self->on_their_way > 0 || now_ms < self->hold_until_ms)
+        return;
+    self->holds = false;
+    self->probes = true;
+    self->next = self->first;
+}
+
+// --- answers ---------------------------------------------------------------------------------
+
+static outgoing_t **
+find(jetstream_t *self, uint64_t sequence)
+{
+    for (size_t i = self->first; i < self->next; i++)
+        if (self->window[i] && self->window[i]->sequence == sequence)
+            return &self->window[i];
+    return NULL;
+}
+
+void
+publish_answered(jetstream_t *self, const answer_t *answer)
+{
+    outgoing_t **at = find(self, answer->sequence);
+    if (!at)
+        return; // settled by an earlier answer
+    outgoing_t *message = *at;
+    if (answer->kind == ANSWER_NOT_NOW) {
+        failed(self, message);
+        return;
+    }
+    if (message->sent)
+        self->on_their_way--;
+    self->probes = false;
+    *at = NULL;
+    forget_settled(self);
+    jetstream_settle(self, message, answer->kind == ANSWER_STORED ? JETSTREAM_STORED : JETSTREAM_TOO_LARGE);
+}
+
+static bool
+holds_text(natsMsg *msg, const libnats_t *nats, const char *text)
+{
+    return memmem(nats->natsMsg_GetData(msg), (size_t)nats->natsMsg_GetDataLength(msg), text, strlen(text)) != NULL;
+}
+
+static answer_kind_t
+kind_of(const libnats_t *nats, natsMsg *msg)
+{
+    if (nats->natsMsg_IsNoResponders(msg) || nats->natsMsg_GetDataLength(msg) == 0)
+        return ANSWER_NOT_NOW;
+    if (holds_text(msg, nats, "\"err_code\":10054}") || holds_text(msg, nats, "\"err_code\":10054,"))
+        return ANSWER_TOO_LARGE;
+    return holds_text(msg, nats, "\"error\":") || !holds_text(msg, nats, "\"seq\":") ? ANSWER_NOT_NOW : ANSWER_STORED;
+}
+
+// In a thread of the library.
+void
+publish_heard(natsConnection *connection, natsSubscription *subscription, natsMsg *msg, void *closure)
+{
+    link_t *link = closure;
+    jetstream_t *self = link->jetstream;
+    const char *number = strrchr(self->nats->natsMsg_GetSubject(msg), '.');
+    (void)connection;
+    (void)subscription;
+    if (number) {
+        answer_t answer = { strtoull(number + 1, NULL, 10), kind_of(self->nats, msg) };
+        jetstream_lock(self);
+        answers_put(&self->answers, answer);
+        jetstream_wake(self);
+        jetstream_unlock(self);
+    }
+    self->nats->natsMsg_Destroy(msg);
+}
+
+// --- publishing --------------------------------------------------------------------------------
+
+static natsStatus
+make_message(const jetstream_t *self, const outgoing_t *message, natsMsg **msg)
+{
+    const libnats_t *nats = self->nats;
+    char reply[INBOX + 24], id[NODE_DIGITS + 24];
+    snprintf(reply, sizeof reply, "%s.%" PRIu64, self->link->ack_inbox, message->sequence);
+    snprintf(id, sizeof id, "%s-%" PRIu64, self->node, message->sequence);
+    natsStatus status = nats->natsMsg_Create(msg, message->subject ? message->subject : self->conf.subject, reply,
+                                             (const char *)message->data, (int)message->size);
+    if (status == NATS_OK)
+        status = nats->natsMsgHeader_Set(*msg, HEADER_ID, id);
+    if (status == NATS_OK && message->framed)
+        status = nats->natsMsgHeader_Set(*msg, HEADER_FRAMES, "2");
+    return status;
+}
+
+static void
+send_one(jetstream_t *self, outgoing_t **at, int64_t now_ms)
+{
+    natsMsg *msg = NULL;
+    outgoing_t *message = *at;
+    const libnats_t *nats = self->nats;
+    natsStatus status = message->size > self->link->max_payload ? NATS_MAX_PAYLOAD : make_message(self, message, &msg);
+    if (status == NATS_OK)
+        status = nats->natsConnection_PublishMsg(self->link->connection, msg);
+    nats->natsMsg_Destroy(msg);
+    if (status == NATS_MAX_PAYLOAD) {
+        *at = NULL;
+        jetstream_settle(self, message, JETSTREAM_TOO_LARGE);
+        return;
+    }
+    if (status != NATS_OK) {
+        failed(self, message);
+        return;
+    }
+    message->sent = true;
+    message->sent_ms = now_ms;
+    self->on_their_way++;
+}
+
+static bool
+may_send(const jetstream_t *self)
+{
+    return self->next < self->count && !self->holds && (!self->probes || self->on_their_way == 0);
+}
+
+int64_t
+publish_work(jetstream_t *self, int64_t now_ms)
+{
+    time_out(self, now_ms);
+    begin_anew(self, now_ms);
+    while (may_send(self)) {
+        outgoing_t **at = &self->window[self->next++];
+        if (*at)
+            send_one(self, at, now_ms);
+    }
+    forget_settled(self);
+    const outgoing_t *oldest = oldest_on_its_way(self);
+    if (oldest)
+        return oldest->sent_ms + ACK_MS;
+    return self->holds ? self->hold_until_ms : now_ms + IDLE_MS;
+}

@@ -1,0 +1,775 @@
+# SPDX-License-Identifier: MPL-2.0
+"""One route on several machines: streamers and forwarders that share a stream on NATS servers.
+
+ZB_KILLS is how often something is killed in the tests under load: 2, or 20 in a long run."""
+
+import os
+import re
+import shutil
+import subprocess
+import threading
+import time
+
+import natsserver
+import zb
+import zmq
+
+KILLS = int(os.environ.get("ZB_KILLS", "2"))
+
+TYPES = {"streamer": (zmq.PUSH, zmq.PULL), "forwarder": (zmq.PUB, zmq.SUB)}
+
+
+class Node:
+    """A zbroker whose route is one with those of other nodes."""
+
+    def __init__(self, kind, servers, more=""):
+        self.kind, self.context, self.folder = kind, zmq.Context(), zb.folder() + "/store"
+        self.frontend, self.backend = zb.free_ports(2)
+        self.ini = f"""
+[route r]
+type = {kind}
+engine = wire
+frontend_bind = tcp://127.0.0.1:{self.frontend}
+backend_bind = tcp://127.0.0.1:{self.backend}
+store = nats
+store_dir = {self.folder}
+nats = {servers.url}
+{more}
+"""
+        self.daemon = zb.Daemon(self.ini)
+
+    def ready(self):
+        self.daemon.wait_log("event=nats-ready", 20)
+        return self
+
+    def peer(self, kind, port, **options):
+        made = zb.peer(self.context, kind, f"tcp://127.0.0.1:{port}", **options)
+        made.rcvtimeo = made.sndtimeo = int(20000 * zb.SLOW)
+        return made
+
+    def front(self, **options):
+        return self.peer(TYPES[self.kind][0], self.frontend, sndhwm=0, **options)
+
+    def back(self, *topics, **options):
+        made = self.peer(TYPES[self.kind][1], self.backend, **options)
+        for topic in topics:
+            made.subscribe(topic)
+        return made
+
+    def restart(self):
+        self.daemon = zb.Daemon(self.ini)
+
+    def stats(self):
+        with zb.Control(self.daemon) as control:
+            return control.route("r")
+
+    def stored(self):
+        """How many messages are on its disk."""
+        with zb.Control(self.daemon) as control:
+            return control.json("show store r")["stores"][0]["messages"]
+
+
+def rests_at(count):
+    """A number that does not grow any more: the same after a while."""
+    seen = []
+
+    def rests():
+        seen.append(count())
+        time.sleep(0.1)
+        return len(seen) > 5 and seen[-1] == seen[-6]
+    zb.wait_until(rests)
+    return seen[-1]
+
+
+def nodes(kind, servers, count=2, more=""):
+    return [Node(kind, servers, more).ready() for _ in range(count)]
+
+
+def hears(node, *topics):
+    """A subscriber that the node has heard of."""
+    before = node.stats()["subscriptions"] if "subscriptions" in node.stats() else None
+    sub = node.back(*topics, rcvhwm=0)
+    zb.wait_until(lambda: len(subscriptions(node)) >= 1, what=f"the subscription ({before} before)")
+    return sub
+
+
+def subscriptions(node):
+    with zb.Control(node.daemon) as control:
+        return control.json("show subscriptions r")["subscriptions"]
+
+
+# --- streamers ------------------------------------------------------------------------------------------------------
+
+SHAPES = [[b""], [b"x"], [b"", b""], [b"a", b"", b"c"], [b"y" * 255], [b"y" * 256], [b"y" * 300000], [b"\0\xff\r\n", b"z" * 70000]]
+
+
+def test_a_message_reaches_a_worker_of_another_node_as_it_was_sent():
+    a, b = nodes("streamer", natsserver.Server())
+    producer, worker = a.front(), b.back()
+    for message in SHAPES:
+        producer.send_multipart(message)
+    assert [worker.recv_multipart() for _ in SHAPES] == SHAPES
+
+
+def test_each_message_goes_to_one_worker_of_any_node():
+    three = nodes("streamer", natsserver.Server(), 3)
+    workers = [node.back(rcvhwm=10) for node in three]
+    producers = [node.front() for node in three]
+    sent = [b"%d-%d" % (i, j) for i in range(1000) for j in range(3)]
+    for message in sent:
+        producers[int(message[-1:])].send(message)
+    got = []
+    poller = zmq.Poller()
+    for worker in workers:
+        poller.register(worker, zmq.POLLIN)
+    while len(got) < len(sent):
+        ready = poller.poll(20000 * zb.SLOW)
+        assert ready, f"{len(got)} of {len(sent)}"
+        got += [worker.recv() for worker, _ in ready]
+    assert sorted(got) == sorted(sent)
+
+
+def test_one_worker_gets_the_messages_of_a_node_in_order():
+    a, b = nodes("streamer", natsserver.Server())
+    producer, worker = a.front(), b.back()
+    for i in range(5000):
+        producer.send(b"%d" % i)
+    assert [int(worker.recv()) for _ in range(5000)] == list(range(5000))
+
+
+def test_messages_wait_for_a_worker_of_any_node():
+    a, b = nodes("streamer", natsserver.Server())
+    producer = a.front()
+    for i in range(100):
+        producer.send(b"%d" % i)
+    zb.wait_until(lambda: a.stats()["frontend"]["messages_received"] == 100)
+    worker = b.back()
+    assert [int(worker.recv()) for _ in range(100)] == list(range(100))
+
+
+def test_a_node_whose_workers_are_full_leaves_the_messages_to_others():
+    a, b = nodes("streamer", natsserver.Server(), more="backend_sndhwm = 1")
+    full = a.back(rcvhwm=1, rcvbuf=4096)
+    producer = a.front()
+    large = b"x" * 100000
+    for _ in range(200):
+        producer.send(large)
+    zb.wait_until(lambda: full.poll(0), what="its first message")
+    worker = b.back(rcvhwm=1)
+    got = 0
+    while worker.poll(5000 * zb.SLOW):
+        assert worker.recv() == large
+        got += 1
+        if got >= 150:
+            break
+    assert got >= 150, got
+
+
+def test_what_a_killed_node_had_not_handed_over_goes_to_another():
+    a, b = nodes("streamer", natsserver.Server(), more="backend_sndhwm = 1")
+    large = [b"%d" % i + b"x" * 100000 for i in range(100)]
+    full = b.back(rcvhwm=1, rcvbuf=4096)
+    producer = a.front()
+    for message in large:
+        producer.send(message)
+    zb.wait_until(lambda: full.poll(0), what="its first message")
+    sent = rests_at(lambda: b.stats()["backend"]["messages_sent"] + b.stats()["backend"]["queued_messages"])
+    b.daemon.kill()
+    worker, got = a.back(), set()
+    while len(got) < len(large) - sent:
+        got.add(worker.recv())
+    assert got <= set(large)
+
+
+def test_a_message_of_another_client_of_nats_goes_to_a_worker():
+    server = natsserver.Server()
+    node, = nodes("streamer", server, 1)
+    worker = node.back()
+    with natsserver.Client(server) as client:
+        assert b'"seq":1' in client.request("zbroker.r", b"hello")
+        framed = {"Zbroker-Frames": "2"}
+        assert b'"seq":2' in client.request("zbroker.r", b"\1\1a\0\1b", framed)
+        for wrong in (b"", b"\0", b"\1\1a", b"\4\1a", b"\0\5abc", b"\0\1ab", b"\2\xff\xff\xff\xff\xff\xff\xff\xffa"):
+            assert b'"seq":' in client.request("zbroker.r", wrong, framed)
+        assert b'"seq":10' in client.request("zbroker.r", b"last")
+    assert [worker.recv_multipart() for _ in range(3)] == [[b"hello"], [b"a", b"b"], [b"last"]]
+    zb.wait_until(lambda: node.stats()["dropped"]["undeliverable"] == 7)
+
+
+def test_a_message_larger_than_the_server_takes_is_dropped_and_counted():
+    node, = nodes("streamer", natsserver.Server("max_payload: 64K"), 1)
+    producer, worker = node.front(), node.back()
+    for message in (b"first", b"x" * 65536, b"x" * 100000, b"last"):
+        producer.send(message)
+    assert [worker.recv() for _ in range(2)] == [b"first", b"last"]
+    zb.wait_until(lambda: node.stats()["dropped"]["undeliverable"] == 2)
+
+
+# --- forwarders -------------------------------------------------------------------------------------------------------
+
+TOPICS = [b"prices", b"prices.EUR", b"", b".", b"..", b"a.", b".a", b"a b", b"*", b">", b"a.*.>", b"%", b"%25", b"~", b"$JS.API",
+          b"\0", b"\xff\xfe", b"Z\xc3\xbcrich", b"\r\n", b"x" * 600, b"x" * 601, b"." * 300, b"\xff" * 400]
+
+
+def test_any_topic_reaches_the_subscribers_of_all_nodes_once():
+    both = nodes("forwarder", natsserver.Server())
+    subs = [hears(node, b"") for node in both]
+    pub = both[0].front()
+    zb.wait_until(lambda: both[0].stats()["frontend"]["connections"] == 1)
+    sent = [[topic, b"%d" % i] for i, topic in enumerate(TOPICS)] + [[topic] for topic in TOPICS]
+    pub.send_multipart([b"warm", b"up"])
+    for sub in subs:
+        assert sub.recv_multipart() == [b"warm", b"up"]
+    for message in sent:
+        pub.send_multipart(message)
+    for sub in subs:
+        assert [sub.recv_multipart() for _ in sent] == sent
+
+
+def test_a_subscriber_gets_what_it_asked_for():
+    a, b = nodes("forwarder", natsserver.Server())
+    sub = hears(b, b"prices.E", b"news")
+    pub = a.front()
+    zb.wait_until(lambda: a.stats()["frontend"]["connections"] == 1)
+    for topic in (b"other", b"prices.EUR", b"prices.USD", b"news", b"prices.E"):
+        pub.send(topic)
+    assert [sub.recv() for _ in range(3)] == [b"prices.EUR", b"news", b"prices.E"]
+
+
+def publish_and_wait(node, messages):
+    pub = node.front()
+    zb.wait_until(lambda: node.stats()["frontend"]["connections"] == 1)
+    before = node.stats()["frontend"]["messages_received"]
+    for message in messages:
+        pub.send_multipart(message)
+    zb.wait_until(lambda: node.stats()["frontend"]["messages_received"] == before + len(messages))
+    return pub
+
+
+def test_a_node_misses_nothing_while_the_server_is_away():
+    server = natsserver.Server()
+    a, b = nodes("forwarder", server)
+    sub = hears(b, b"")
+    pub = publish_and_wait(a, [])
+    for _ in range(2):
+        server.kill()
+        a.daemon.wait_log("event=nats-away")
+        for i in range(100):
+            pub.send(b"%d" % i)
+        server.start()
+        assert [sub.recv() for _ in range(100)] == [b"%d" % i for i in range(100)]
+
+
+def test_a_node_that_starts_later_has_the_last_values():
+    server = natsserver.Server()
+    more = "last_value = 100"
+    a, = nodes("forwarder", server, 1, more)
+    publish_and_wait(a, [[b"t%d" % (i % 5), b"%d" % i] for i in range(50)])
+    b, = nodes("forwarder", server, 1, more)
+    sub = b.back(b"")
+    assert sorted(sub.recv_multipart() for _ in range(5)) == [[b"t%d" % i, b"%d" % (45 + i)] for i in range(5)]
+    assert not sub.poll(100)
+
+
+def test_a_node_that_starts_later_has_the_last_messages():
+    server = natsserver.Server()
+    more = "replay_messages = 10"
+    a, = nodes("forwarder", server, 1, more)
+    publish_and_wait(a, [[b"t", b"%d" % i] for i in range(50)])
+    b, = nodes("forwarder", server, 1, more)
+    sub = b.back(b"")
+    assert [sub.recv_multipart() for _ in range(10)] == [[b"t", b"%d" % i] for i in range(40, 50)]
+
+
+def test_a_message_of_another_client_of_nats_reaches_subscribers():
+    server = natsserver.Server()
+    node, = nodes("forwarder", server, 1)
+    sub = hears(node, b"")
+    with natsserver.Client(server) as client:
+        assert b'"seq":1' in client.request("zbroker.r.prices.EUR", b"1.17")
+        framed = {"Zbroker-Frames": "2"}
+        for subject, payload, headers in (("zbroker.r.a", b"\0\1b", framed),  # the topic of another subject
+                                          ("zbroker.r.%41", b"x", None),      # one that we would write as A
+                                          ("zbroker.r.~00", b"x", None)):
+            assert b'"seq":' in client.request(subject, payload, headers)
+        assert b'"seq":5' in client.request("zbroker.r.a%20b", b"\1\3a b\0\1x", framed)
+    assert [sub.recv_multipart() for _ in range(2)] == [[b"prices.EUR", b"1.17"], [b"a b", b"x"]]
+    zb.wait_until(lambda: node.stats()["dropped"]["undeliverable"] == 3)
+
+
+# --- servers that go away --------------------------------------------------------------------------------------------------
+
+def test_messages_wait_for_the_server_and_each_arrives_once():
+    server = natsserver.Server()
+    a, b = nodes("streamer", server)
+    producer, worker = a.front(), b.back()
+    producer.send(b"first")
+    assert worker.recv() == b"first"
+    server.kill()
+    a.daemon.wait_log("event=nats-away")
+    for i in range(1000):
+        producer.send(b"%d" % i)
+    zb.wait_until(lambda: a.stored() == 1000)
+    assert "nats: not connected, 1000 waiting" in a.daemon.ctl("show", "store").stdout
+    assert "its stream is away" in a.daemon.ctl("status").stdout
+    server.start()
+    assert [int(worker.recv()) for _ in range(1000)] == list(range(1000))
+    assert not worker.poll(100)
+    zb.wait_until(lambda: f"nats: connected to {server.url}, 0 waiting" in a.daemon.ctl("show", "store").stdout)
+
+
+def test_a_route_starts_without_a_server():
+    server = natsserver.Server()
+    server.kill()
+    node = Node("streamer", server)
+    producer, worker = node.front(), node.back()
+    producer.send(b"early")
+    node.daemon.wait_log("event=nats-away")
+    server.start()
+    assert worker.recv() == b"early"
+
+
+def test_what_waits_for_the_server_survives_a_kill_of_zbroker():
+    server = natsserver.Server()
+    a, b = nodes("streamer", server)
+    server.kill()
+    a.daemon.wait_log("event=nats-away")
+    producer = a.front()
+    for i in range(1000):
+        producer.send(b"%d" % i)
+    zb.wait_until(lambda: a.stored() == 1000)
+    a.daemon.kill()
+    a.restart()
+    server.start()
+    worker = b.back()
+    assert [int(worker.recv()) for _ in range(1000)] == list(range(1000))
+    assert not worker.poll(100)
+
+
+def test_it_goes_to_the_next_server_when_one_is_away():
+    cluster = natsserver.Cluster()
+    cluster.servers[0].kill()
+    node = Node("streamer", cluster, "nats_replicas = 3").ready()
+    producer, worker = node.front(), node.back()
+    producer.send(b"x")
+    assert worker.recv() == b"x"
+
+
+class Load:
+    """A producer that sends numbers until it is told to stop."""
+
+    def __init__(self, node, pause=0.0005):
+        self.producer, self.pause = node.front(), pause
+        self.sent, self.stops = 0, False
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        while not self.stops:
+            self.producer.send(b"%d" % self.sent)
+            self.sent += 1
+            time.sleep(self.pause)
+
+    def stop(self):
+        self.stops = True
+        self.thread.join()
+        return self.sent
+
+
+class Worker:
+    """It takes what comes, and remembers."""
+
+    def __init__(self, node):
+        self.socket, self.got = node.back(), []
+        self.stops = False
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        while not self.stops:
+            if self.socket.poll(50):
+                self.got.append(int(self.socket.recv()))
+
+    def stop(self):
+        self.stops = True
+        self.thread.join()
+
+
+def check_all(workers, sent):
+    zb.wait_for_count(lambda: len({number for worker in workers for number in worker.got}), sent, 30, "messages")
+    for worker in workers:
+        worker.stop()
+    got = [number for worker in workers for number in worker.got]
+    assert set(got) == set(range(sent))
+    print(f"# {sent} messages, {len(got) - sent} of them twice", flush=True)
+
+
+def check_once(workers, sent):
+    check_all(workers, sent)
+    assert sum(len(worker.got) for worker in workers) == sent
+
+
+@zb.limit(60 + 30 * KILLS)
+def test_nothing_is_lost_when_the_server_is_killed_under_load():
+    server = natsserver.Server()
+    a, b = nodes("streamer", server)
+    load, worker = Load(a), Worker(b)
+    for _ in range(KILLS):
+        before = len(worker.got)
+        zb.wait_until(lambda: len(worker.got) > before + 200)
+        server.kill()
+        server.start()
+    check_once([worker], load.stop())
+
+
+@zb.limit(120 + 60 * KILLS)
+def test_nothing_is_lost_when_the_leader_of_a_cluster_is_killed_under_load():
+    cluster = natsserver.Cluster()
+    three = nodes("streamer", cluster, 3, "nats_replicas = 3")
+    load, workers = Load(three[0]), [Worker(node) for node in three[1:]]
+
+    def got():
+        return sum(len(worker.got) for worker in workers)
+
+    for _ in range(KILLS):
+        before = got()
+        zb.wait_until(lambda: got() > before + 200, 30)
+        leader = cluster.leader("zbroker_r")
+        leader.kill()
+        before = got()
+        zb.wait_until(lambda: got() > before + 200, 30, "messages without the leader")
+        leader.start()
+    check_all(workers, load.stop())
+
+
+# --- acknowledged producers ---------------------------------------------------------------------------------------------------
+
+def acked_nodes(servers, count=2):
+    ports = zb.free_ports(count)
+    made = [Node("streamer", servers, f"ack_bind = tcp://127.0.0.1:{port}") for port in ports]
+    for node, port in zip(made, ports):
+        node.acks = port
+        node.ready()
+    return made
+
+
+def test_ok_comes_when_the_stream_has_the_message():
+    server = natsserver.Server("max_payload: 64K")
+    a, b = acked_nodes(server)
+    producer, worker = a.peer(zmq.REQ, a.acks), b.back()
+    for number in (b"1", b"1", b"2"):
+        producer.send_multipart([number, b"body", number])
+        assert producer.recv_multipart() == [number, b"ok"]
+    assert [worker.recv_multipart() for _ in range(2)] == [[b"body", b"1"], [b"body", b"2"]]
+    producer.send_multipart([b"3", b"x" * 65536])
+    assert producer.recv_multipart() == [b"3", b"refused"]
+    server.kill()
+    a.daemon.wait_log("event=nats-away")
+    producer.send_multipart([b"4", b"waits"])
+    zb.wait_until(lambda: a.stored() == 1)
+    assert not producer.poll(300)
+    server.start()
+    assert producer.recv_multipart() == [b"4", b"ok"]
+    assert worker.recv() == b"waits"
+    assert not worker.poll(100)
+
+
+class AckedLoad:
+    """A producer that sends each number again until it is ok, with so many at once."""
+
+    def __init__(self, node, window=50):
+        self.socket, self.window = node.peer(zmq.DEALER, node.acks), window
+        self.open, self.next, self.acked, self.stops = {}, 0, set(), False
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def send(self, number):
+        self.open[number] = time.monotonic()
+        self.socket.send_multipart([b"", b"%d" % number, b"%d" % number], flags=zmq.DONTWAIT)
+
+    def send_what_is_due(self):
+        for number, since in list(self.open.items()):
+            if time.monotonic() - since > 2:
+                self.send(number)
+        while len(self.open) < self.window and not self.stops:
+            self.send(self.next)
+            self.next += 1
+
+    def run(self):
+        while not self.stops or self.open:
+            try:
+                self.send_what_is_due()
+            except zmq.Again:
+                pass
+            if self.socket.poll(20):
+                number, word = self.socket.recv_multipart()[1:]
+                assert word == b"ok", word
+                self.acked.add(int(number))
+                self.open.pop(int(number), None)
+
+    def stop(self):
+        self.stops = True
+        self.thread.join()
+        return self.next
+
+
+@zb.limit(120 + 90 * KILLS)
+def test_nothing_that_was_acknowledged_is_lost_when_brokers_and_servers_are_killed():
+    cluster = natsserver.Cluster()
+    a, b = acked_nodes(cluster)
+    load, worker = AckedLoad(a), Worker(b)
+
+    def goes_on():
+        before = len(load.acked)
+        zb.wait_until(lambda: len(load.acked) > before + 200, 30, "acknowledgements")
+
+    for _ in range(KILLS):
+        goes_on()
+        a.daemon.kill()
+        a.restart()
+        goes_on()
+        leader = cluster.leader("zbroker_r")
+        leader.kill()
+        leader.start()
+    goes_on()
+    sent = load.stop()
+    assert load.acked == set(range(sent))
+    check_all([worker], sent)
+
+
+# --- what cannot be ----------------------------------------------------------------------------------------------------------
+
+STREAM = {"name": "zbroker_r", "subjects": ["zbroker.r"], "retention": "workqueue", "storage": "file", "num_replicas": 1}
+MISFITS = [
+    ({"subjects": ["other"]}, "it does not take the subject"),
+    ({"retention": "limits"}, "its retention is not workqueue"),
+    ({"no_ack": True}, "it acknowledges nothing"),
+    ({"duplicate_window": 10 ** 9}, "its duplicate window is shorter than 2 minutes"),
+]
+
+
+def test_a_stream_that_does_not_fit_fails_the_route_and_is_not_changed():
+    server = natsserver.Server()
+    with natsserver.Client(server) as client:
+        for change, reason in MISFITS:
+            assert "error" not in client.api("STREAM.CREATE.zbroker_r", **dict(STREAM, **change))
+            before = client.api("STREAM.INFO.zbroker_r")["config"]
+            node = Node("streamer", server)
+            failed(node, f"stream zbroker_r does not fit: {reason}")
+            assert client.api("STREAM.INFO.zbroker_r")["config"] == before
+            node.daemon.stop()
+            assert client.api("STREAM.DELETE.zbroker_r")["success"]
+
+
+def failed(node, reason):
+    """The route has failed, for that reason, and the daemon goes on."""
+    node.daemon.wait_log(r"event=route-failed", 20)
+    with zb.Control(node.daemon) as control:
+        route = control.route("r")
+    assert route["state"] == "failed", route["state"]
+    assert reason in node.daemon.log(), node.daemon.log()
+
+
+def test_wrong_credentials_fail_the_route_and_others_run():
+    server = natsserver.Server('authorization { users: [ { user: "z", password: "right" } ] }')
+    folder, other = zb.folder(), zb.free_ports(2)
+    secret = zb.write(os.path.join(folder, "password"), "wrong\n", 0o600)
+    node = Node("streamer", server, f"""nats_user = z
+nats_password_file = {secret}
+[route other]
+type = streamer
+frontend_bind = tcp://127.0.0.1:{other[0]}
+backend_bind = tcp://127.0.0.1:{other[1]}
+""")
+    failed(node, "uthorization")
+    assert "wrong" not in node.daemon.log() and "wrong" not in node.daemon.ctl("show", "config").stdout
+    producer, worker = node.peer(zmq.PUSH, other[0]), node.peer(zmq.PULL, other[1])
+    producer.send(b"x")
+    assert worker.recv() == b"x"
+
+
+# --- TLS ----------------------------------------------------------------------------------------------------------------------
+
+def openssl(*args):
+    answer = subprocess.run(["openssl", *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert answer.returncode == 0, answer.stdout
+
+
+class Authority:
+    """It signs certificates for names."""
+
+    def __init__(self):
+        if not shutil.which("openssl"):
+            raise zb.Skip("needs openssl")
+        self.folder = zb.folder()
+        self.cert = self.path("ca.pem")
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=test",
+                "-keyout", self.path("ca.key"), "-out", self.cert)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def sign(self, name):
+        """The file with the certificate and the key for that name."""
+        request, key, cert = (self.path(name + end) for end in (".csr", ".key", ".crt"))
+        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}", "-keyout", key, "-out", request)
+        names = zb.write(self.path("names"), f"subjectAltName=DNS:{name}")
+        openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self.path("ca.key"), "-CAcreateserial", "-days", "2",
+                "-extfile", names, "-out", cert)
+        return zb.write(self.path(name + ".pem"), zb.read(cert) + zb.read(key), 0o600)
+
+
+def tls_server(authority, name):
+    file = authority.sign(name)
+    server = natsserver.Server(f'tls {{ cert_file: "{file}", key_file: "{file}", ca_file: "{authority.cert}", verify: true }}')
+    server.url = f"tls://localhost:{server.port}"
+    return server
+
+
+def test_a_server_is_known_by_its_certificate_and_knows_us_by_ours():
+    authority = Authority()
+    node = Node("streamer", tls_server(authority, "localhost"), f"nats_ca = {authority.cert}\nnats_cert = {authority.sign('us')}").ready()
+    producer, worker = node.front(), node.back()
+    producer.send(b"x")
+    assert worker.recv() == b"x"
+
+
+def test_a_server_with_the_certificate_of_another_is_not_talked_to():
+    authority, stranger = Authority(), Authority()
+    for signer, name in ((authority, "other"), (stranger, "localhost")):
+        node = Node("streamer", tls_server(signer, name), f"nats_ca = {authority.cert}\nnats_cert = {authority.sign('us')}")
+        node.daemon.wait_log("event=nats-away .*SSL")
+        assert "event=nats-ready" not in node.daemon.log()
+        node.daemon.stop()
+
+
+RIGHTS = {"jobs": "streamer", "prices": "forwarder"}
+
+
+def test_the_rights_in_the_manual_are_enough():
+    page = zb.read(os.path.join(zb.SRCDIR, "man", "zbroker.ini.5.in"))
+    rights = re.search(r'^publish: \[.*?^subscribe: "_INBOX.>"$', page, re.M | re.S).group(0)
+    server = natsserver.Server(f'authorization {{ users: [ {{ user: "z", password: "p", permissions: {{ {rights} }} }} ] }}')
+    secret = zb.write(os.path.join(zb.folder(), "password"), "p\n", 0o600)
+    ports = zb.free_ports(4)
+    ini = "".join(f"""
+[route {name}]
+type = {kind}
+engine = wire
+frontend_bind = tcp://127.0.0.1:{ports[2 * i]}
+backend_bind = tcp://127.0.0.1:{ports[2 * i + 1]}
+store = nats
+nats = {server.url}
+nats_user = z
+nats_password_file = {secret}
+""" for i, (name, kind) in enumerate(RIGHTS.items()))
+    context = zmq.Context()
+    with zb.Daemon(ini) as daemon:
+        for name in RIGHTS:
+            daemon.wait_log(f"event=nats-ready route={name}")
+        producer, worker = (zb.peer(context, kind, f"tcp://127.0.0.1:{port}") for kind, port in zip(TYPES["streamer"], ports))
+        producer.send(b"x")
+        worker.rcvtimeo = int(10000 * zb.SLOW)
+        assert worker.recv() == b"x"
+        pub, sub = (zb.peer(context, kind, f"tcp://127.0.0.1:{port}") for kind, port in zip(TYPES["forwarder"], ports[2:]))
+        sub.subscribe(b"")
+        sub.rcvtimeo = 100
+
+        def arrives():
+            pub.send(b"topic")
+            try:
+                return sub.recv() == b"topic"
+            except zmq.Again:
+                return False
+        zb.wait_until(arrives)
+    assert "ermissions" not in zb.read(server.log_file)
+
+
+MISTAKES = [
+    ("", "store: nats needs the key nats, its servers"),
+    ("nats = 127.0.0.1:4222", "nats: a server is written as nats://HOST:4222 or tls://HOST:4222"),
+    ("nats = nats://127.0.0.1:0", "nats: a server is written as nats://HOST:4222 or tls://HOST:4222"),
+    ("nats = nats://me:secret@127.0.0.1:4222", "nats: a server is named without user and password"),
+    ("nats = nats://127.0.0.1:4222, nats://a/b", "nats: a server is a host and a port, without more"),
+    ("nats = nats://192.0.2.1\nnats_user = z", "nats: what proves who we are would go over the network in the clear"),
+    ("nats = nats://127.0.0.1\nnats_ca = {}/open", "nats_ca: does nothing without a server at tls://"),
+    ("nats = tls://127.0.0.1\nnats_ca = {}/none", "nats_ca: {}/none: "),
+    ("nats = tls://127.0.0.1\nnats_cert = {}/open", "nats_cert: {}/open: "),
+    ("nats = nats://127.0.0.1\nnats_credentials = {}/open", "nats_credentials: {}/open: "),
+    ("nats = nats://127.0.0.1\nnats_password_file = {}/secret", "nats_password_file: needs nats_user"),
+    ("nats = nats://127.0.0.1\nnats_user = z\nnats_credentials = {}/secret", "nats_user: not together with nats_credentials"),
+    ("nats = nats://127.0.0.1\nnats_stream = a.b", "nats_stream: a stream's name has letters, digits, '_' and '-'"),
+    ("nats = nats://127.0.0.1\nnats_subject = a..b", "nats_subject: a subject has levels of letters, digits, '_' and '-'"),
+    ("nats = nats://127.0.0.1\nnats_subject = a.>", "nats_subject: a subject has levels of letters, digits, '_' and '-'"),
+    ("nats = nats://127.0.0.1\nworker_ack_bind = ipc://@{}/w", "worker_ack_bind: is not there with store = nats"),
+    ("nats = nats://127.0.0.1\nnats_replicas = 6", "nats_replicas: "),
+]
+
+
+def test_mistakes_in_the_keys_are_told():
+    natsserver.need()
+    folder = zb.folder()
+    zb.write(os.path.join(folder, "secret"), "s\n", 0o600)
+    zb.write(os.path.join(folder, "open"), "s\n", 0o644)
+    for lines, wanted in MISTAKES:
+        lines, wanted = lines.replace("{}", folder), wanted.replace("{}", folder)
+        text = f"[route r]\ntype = streamer\nengine = wire\nfrontend_bind = ipc://@{folder}/in\nbackend_bind = ipc://@{folder}/out\nstore = nats\n{lines}\n"
+        answer = zb.run("-t", "-c", zb.write(os.path.join(folder, "m.ini"), text))
+        told = re.findall(r"error: \[route r\] (.*)", answer.stderr)
+        assert answer.returncode != 0 and len(told) == 1 and told[0].startswith(wanted), f"{lines}: {told}"
+        assert "secret@" not in told[0]
+
+
+def test_keys_of_a_stream_without_one_are_told():
+    natsserver.need()
+    folder = zb.folder()
+    text = f"[route r]\ntype = queue\nfrontend_bind = ipc://@{folder}/in\nbackend_bind = ipc://@{folder}/out\n"
+    for lines, wanted in (("nats = nats://127.0.0.1", "nats: does nothing without store = nats"),
+                          ("store = nats\nnats = nats://127.0.0.1", "store: nats is for a streamer or a forwarder")):
+        answer = zb.run("-t", "-c", zb.write(os.path.join(folder, "m.ini"), f"{text}{lines}\n"))
+        assert f"error: [route r] {wanted}" in answer.stderr, answer.stderr
+
+
+# --- life ----------------------------------------------------------------------------------------------------------------------
+
+def test_a_stop_waits_until_the_stream_has_everything():
+    server = natsserver.Server()
+    a, b = nodes("streamer", server)
+    producer = a.front()
+    for i in range(2000):
+        producer.send(b"%d" % i)
+    zb.wait_until(lambda: a.stats()["frontend"]["messages_received"] == 2000)
+    assert a.daemon.stop() == 0, a.daemon.log()
+    worker = b.back()
+    assert [int(worker.recv()) for _ in range(2000)] == list(range(2000))
+
+
+def test_a_paused_route_hands_nothing_over():
+    a, b = nodes("streamer", natsserver.Server())
+    worker = b.back()
+    assert b.daemon.ctl("pause", "r").returncode == 0
+    producer = a.front()
+    producer.send(b"x")
+    zb.wait_until(lambda: a.stats()["frontend"]["messages_received"] == 1)
+    assert not worker.poll(500)
+    assert b.daemon.ctl("resume", "r").returncode == 0
+    assert worker.recv() == b"x"
+
+
+def test_a_route_can_be_given_a_stream_by_a_reload():
+    server = natsserver.Server()
+    node = Node("streamer", server)
+    with_stream = node.ini
+    node.ready()
+    zb.write(node.daemon.file, with_stream.replace("store = nats", "store = off").replace("nats = ", "; nats = "))
+    assert node.daemon.ctl("reload").returncode == 0
+    producer, worker = node.front(), node.back()
+    producer.send(b"alone")
+    assert worker.recv() == b"alone"
+    zb.write(node.daemon.file, with_stream)
+    assert node.daemon.ctl("reload").returncode == 0
+    producer.send(b"shared")
+    assert worker.recv() == b"shared"
+
+
+zb.main()
