@@ -12,11 +12,7 @@
 enum { NS_IN_S = 1000000000 };
 
 static const column_t columns[] = {
-    { "ROUTE", 0 },
-    { "STATE", 0 },
-    { "MESSAGES", COLUMN_RIGHT },
-    { "BYTES", COLUMN_RIGHT },
-    { "OLDEST", COLUMN_RIGHT },
+    { "ROUTE", 0 }, { "STATE", 0 }, { "MESSAGES", COLUMN_RIGHT }, { "BYTES", COLUMN_RIGHT }, { "OLDEST", COLUMN_RIGHT },
 };
 
 static const char *
