@@ -46,7 +46,8 @@ find_head(const uint8_t *at, stored_head_t *stored)
 {
     for (size_t i = 0; i < BATCH_HEAD; i += BATCH_HEAD / 2) {
         memcpy(stored, at + i, sizeof *stored);
-        if (memcmp(stored->magic, magic, sizeof magic) == 0 && stored->crc == crc32c(0, stored, offsetof(stored_head_t, crc)))
+        if (memcmp(stored->magic, magic, sizeof magic) == 0 &&
+            stored->crc == crc32c(0, stored, offsetof(stored_head_t, crc)))
             return true;
     }
     return false;
@@ -59,8 +60,8 @@ batch_read_head(const uint8_t *at, uint64_t salt, uint64_t file_bytes, batch_hea
     if (!find_head(at, &stored) || stored.head.salt != salt)
         return false;
     *head = stored.head;
-    bool fits = head->data <= file_bytes && batch_control(head) <= file_bytes && head->first > 0
-                && head->first < INT64_MAX && head->done_before <= head->first + head->messages;
+    bool fits = head->data <= file_bytes && batch_control(head) <= file_bytes && head->first > 0 &&
+                head->first < INT64_MAX && head->done_before <= head->first + head->messages;
     return fits;
 }
 
@@ -142,7 +143,8 @@ batch_verify(batch_t *self)
 {
     for (uint32_t i = 0; i < self->head.messages; i++) {
         entry_t *entry = &self->entries[i];
-        bool fits = entry->at <= self->head.data && entry->size <= self->head.data - entry->at && entry->heads <= entry->size;
+        bool fits =
+            entry->at <= self->head.data && entry->size <= self->head.data - entry->at && entry->heads <= entry->size;
         if (!fits || entry->crc != crc_of(entry, self->data))
             entry->flags = ENTRY_BAD;
     }

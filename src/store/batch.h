@@ -84,7 +84,7 @@ struct batch {
     uint8_t *data;
     size_t room;
     entry_t *entries;
-    uint32_t alive;   // messages that were not put as done
+    uint32_t alive; // messages that were not put as done
     said_t *saying;
     size_t entry_room, saying_room;
     uint64_t said_number; // of the last thing said of other messages

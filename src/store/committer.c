@@ -20,9 +20,9 @@
 
 enum {
     STACK_BYTES = 256 * 1024,
-    AGAIN_MS = 100,            // after what could not be written
-    FILES = 8,                 // so many make up the whole, if it is small
-    TREE_BYTES = 16 * 4096,    // what a commit takes besides its value
+    AGAIN_MS = 100,         // after what could not be written
+    FILES = 8,              // so many make up the whole, if it is small
+    TREE_BYTES = 16 * 4096, // what a commit takes besides its value
     MAP_MORE = 4 * 1024 * 1024,
 };
 

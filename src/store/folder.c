@@ -211,7 +211,8 @@ folder_fd(const folder_t *self)
 void
 folder_name(const file_name_t *file, char name[FOLDER_NAME])
 {
-    snprintf(name, FOLDER_NAME, "%08" PRIx32 "-%016" PRIx64 "-%016" PRIx64 ".mdb", file->number, file->first, file->salt);
+    snprintf(name, FOLDER_NAME, "%08" PRIx32 "-%016" PRIx64 "-%016" PRIx64 ".mdb", file->number, file->first,
+             file->salt);
 }
 
 bool

@@ -43,7 +43,7 @@ bool folder_read_name(const char *name, file_name_t *file); // false: it is none
 
 file_name_t *folder_list(const folder_t *self, size_t *count); // by number; the caller frees it. NULL: errno
 
-int folder_make_file(const folder_t *self, const file_name_t *file); // empty. 0, or -1 with errno
+int folder_make_file(const folder_t *self, const file_name_t *file);                  // empty. 0, or -1 with errno
 int folder_open_file(const folder_t *self, const file_name_t *file, uint64_t *bytes); // to read. -1: errno
 int folder_remove_file(const folder_t *self, const file_name_t *file, bool keep);     // KEEP: as .bad
 

@@ -91,8 +91,8 @@ recover_batch(int fd, const located_t *located, uint64_t salt, batch_t *batch)
 {
     uint8_t at[BATCH_HEAD];
     read_at(fd, located->offset, at, sizeof at);
-    if (!batch_read_head(at, salt, UINT64_MAX, &batch->head) || batch->head.messages != located->messages
-        || batch->head.data != located->data)
+    if (!batch_read_head(at, salt, UINT64_MAX, &batch->head) || batch->head.messages != located->messages ||
+        batch->head.data != located->data)
         return false;
     size_t control = batch_control(&batch->head);
     uint8_t *bytes = xcalloc(control + 1, 1);
@@ -164,8 +164,8 @@ find_batches(search_t *self, uint32_t file)
         if (!batch_read_head(at, self->salt, self->bytes, &head))
             continue;
         mem_grow(self->found, self->count, self->room);
-        self->found[self->count++] = (located_t){ head.first,   offset,        head.data, head.number,
-                                                  head.wall_ns, head.messages, file };
+        self->found[self->count++] =
+            (located_t){ head.first, offset, head.data, head.number, head.wall_ns, head.messages, file };
         page = (LMDBFILE_PAGE_HEAD + batch_bytes(&head) + LMDBFILE_PAGE - 1) / LMDBFILE_PAGE * LMDBFILE_PAGE;
     }
     if (self->count > 0)

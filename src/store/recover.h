@@ -47,7 +47,7 @@ typedef struct {
 int recover(const folder_t *folder, int64_t ids_since_ns, contents_t *contents);
 void contents_free(contents_t *self);
 
-void contents_locate(contents_t *self, const located_t *located); // the last one
+void contents_locate(contents_t *self, const located_t *located);     // the last one
 store_file_t *contents_file(const contents_t *self, uint32_t number); // NULL: none
 void contents_add_file(contents_t *self, const file_name_t *name);
 void contents_remove_file(contents_t *self, uint32_t number);

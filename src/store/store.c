@@ -13,14 +13,14 @@
 #include <unistd.h>
 
 enum {
-    LOADED_BYTES = 16 * 1024 * 1024,// of messages that wait in memory
-    READS_MOST = 2,                 // batches that are being read
-    COMMITS_MOST = 2,               // batches that the thread has
-    ROOM_FIRST = 64 * 1024,         // of a batch that is filled
-    DRAINED_PART = 4,               // of a file, from which on it is not kept when it is drained
-    LOOK_AGAIN_MS = 1000,           // at ids that are about to be forgotten
+    LOADED_BYTES = 16 * 1024 * 1024, // of messages that wait in memory
+    READS_MOST = 2,                  // batches that are being read
+    COMMITS_MOST = 2,                // batches that the thread has
+    ROOM_FIRST = 64 * 1024,          // of a batch that is filled
+    DRAINED_PART = 4,                // of a file, from which on it is not kept when it is drained
+    LOOK_AGAIN_MS = 1000,            // at ids that are about to be forgotten
     HEADS_MASK = (1 << 30) - 1,
-    IDS_PART = 256,                 // of max_bytes, that an id counts for
+    IDS_PART = 256, // of max_bytes, that an id counts for
 };
 
 struct store {
@@ -46,8 +46,8 @@ struct store {
     // On the way back.
     batch_t *loaded, **loaded_end;
     uint64_t loaded_bytes;
-    uint32_t at;      // next one in the first of them
-    uint64_t cursor;  // all below are loaded, or being read
+    uint32_t at;     // next one in the first of them
+    uint64_t cursor; // all below are loaded, or being read
     unsigned reads;
     uint32_t retiring; // file that is about to go, 0: none
     uint64_t notes;    // batch that is written before
@@ -225,7 +225,8 @@ is_large(const store_t *self)
 static bool
 may_submit(const store_t *self)
 {
-    return self->news.state == STORE_READY && (self->commits == 0 ? self->words_given == 0 : self->commits < COMMITS_MOST && is_large(self));
+    return self->news.state == STORE_READY &&
+           (self->commits == 0 ? self->words_given == 0 : self->commits < COMMITS_MOST && is_large(self));
 }
 
 static void
@@ -313,10 +314,12 @@ make_room(store_t *self, size_t size)
 static bool
 has_room(store_t *self, size_t size)
 {
-    bool fits = self->fill->head.messages == 0 || self->fill->head.data + size <= committer_batch_bytes(self->conf.max_bytes);
+    bool fits =
+        self->fill->head.messages == 0 || self->fill->head.data + size <= committer_batch_bytes(self->conf.max_bytes);
     if (!fits && may_submit(self))
         submit(self);
-    return self->fill->head.messages == 0 || self->fill->head.data + size <= committer_batch_bytes(self->conf.max_bytes);
+    return self->fill->head.messages == 0 ||
+           self->fill->head.data + size <= committer_batch_bytes(self->conf.max_bytes);
 }
 
 static bool
@@ -421,8 +424,8 @@ bool
 store_undo(store_t *self, uint64_t sequence)
 {
     const store_file_t *oldest = self->contents.files;
-    bool there = self->contents.file_count > 0 && sequence >= oldest->name.first && sequence < self->committed
-                 && self->retiring == 0;
+    bool there = self->contents.file_count > 0 && sequence >= oldest->name.first && sequence < self->committed &&
+                 self->retiring == 0;
     if (!there || !seqset_remove(&self->contents.done, sequence))
         return false;
     self->undone = true;
@@ -582,8 +585,8 @@ store_next(store_t *self, store_message_t *message)
 bool
 store_is_passed(const store_t *self)
 {
-    return self->opened && !self->loaded && self->reads == 0 && self->cursor == self->committed && self->commits == 0
-           && self->fill->head.messages == 0;
+    return self->opened && !self->loaded && self->reads == 0 && self->cursor == self->committed && self->commits == 0 &&
+           self->fill->head.messages == 0;
 }
 
 // --- files that are not needed any more ----------------------------------------------------
@@ -717,8 +720,9 @@ static void
 take_messages(store_t *self, batch_t *batch)
 {
     bool is_next = self->cursor == batch->head.first && self->reads == 0;
-    contents_locate(&self->contents, &(located_t){ batch->head.first, batch->offset, batch->head.data, batch->head.number,
-                                                   batch->head.wall_ns, batch->head.messages, batch->file });
+    contents_locate(&self->contents,
+                    &(located_t){ batch->head.first, batch->offset, batch->head.data, batch->head.number,
+                                  batch->head.wall_ns, batch->head.messages, batch->file });
     self->commits--;
     self->contents.messages += batch->alive;
     self->committed = batch->head.first + batch->head.messages;

@@ -31,11 +31,11 @@ typedef struct store store_t;
 // --- opening and closing -----------------------------------------------------------
 
 typedef struct {
-    const char *folder;  // made if it is missing
-    uint64_t max_bytes;  // of its files
-    bool drop_oldest;    // when they are full; else nothing is taken
-    int64_t commit_ms;   // how long what was put may wait for more
-    int64_t dedupe_ms;   // how long an id is known; 0: ids are not kept
+    const char *folder; // made if it is missing
+    uint64_t max_bytes; // of its files
+    bool drop_oldest;   // when they are full; else nothing is taken
+    int64_t commit_ms;  // how long what was put may wait for more
+    int64_t dedupe_ms;  // how long an id is known; 0: ids are not kept
 } store_conf_t;
 
 // Where the bytes of messages lie. All are called in the owner's thread; a block that it holds stays where it is.
@@ -88,13 +88,13 @@ typedef enum {
 typedef struct {
     const uint8_t *data; // its frames, as ZMTP 2.0 has them: as bytes they are the store's, their sense is not
     size_t size;
-    uint64_t payload;    // bytes without the frames' heads, which come back
-    const void *who;     // whose ID it is, of WHO_SIZE bytes
+    uint64_t payload; // bytes without the frames' heads, which come back
+    const void *who;  // whose ID it is, of WHO_SIZE bytes
     size_t who_size;
-    const void *id;      // of the message; ID_SIZE 0: none
+    const void *id; // of the message; ID_SIZE 0: none
     size_t id_size;
-    bool done;           // with the same commit, if nothing waits before it: see store_message_t
-    bool must;           // it is taken though there is no room, as the end of a route does
+    bool done; // with the same commit, if nothing waits before it: see store_message_t
+    bool must; // it is taken though there is no room, as the end of a route does
 } store_put_in_t;
 
 store_put_t store_put(store_t *self, const store_put_in_t *message, uint64_t *sequence);
@@ -113,7 +113,7 @@ typedef struct {
     size_t size;
     uint64_t payload;
     int64_t wall_ns; // when it was committed, about
-    void *block; // where DATA lies; whoever wants to keep it beyond store_pass holds it
+    void *block;     // where DATA lies; whoever wants to keep it beyond store_pass holds it
 } store_message_t;
 
 // The next one that is committed and not passed, in order of sequence. False: there is none now, or it is being read
@@ -124,7 +124,7 @@ void store_pass(store_t *self); // the one that store_next has shown: never show
 void store_done(store_t *self, uint64_t sequence);
 // At the end: it is not done after all, and comes after the next opening. False: it is not on the disk any more.
 bool store_undo(store_t *self, uint64_t sequence);
-void store_try(store_t *self, uint64_t sequence, uint32_t tries);  // it has been given out so often
+void store_try(store_t *self, uint64_t sequence, uint32_t tries); // it has been given out so often
 
 // How many times something was said so far, and how much of that is on the disk. While the disk is full what was said counts
 // as if it were, so that workers can go on: a crash then would forget it.
@@ -147,19 +147,19 @@ typedef enum {
 const char *store_state_name(store_state_t state); // "ready", …
 const char *store_error(int error);
 
-enum { STORE_BUCKETS = 12 }; // of commit times: at most 0.25 ms, 0.5 ms, … and the rest
+enum { STORE_BUCKETS = 12 };              // of commit times: at most 0.25 ms, 0.5 ms, … and the rest
 int64_t store_bucket_ns(unsigned bucket); // INT64_MAX for the last
 
 typedef struct {
     store_state_t state;
-    int error;             // of STORE_FAILED: store_error
-    uint64_t messages;     // not done
-    uint64_t bytes;        // of the files
-    int64_t oldest_ns;     // wall clock, when the oldest message that is not done was committed, about; 0: there is none
-    uint64_t corrupt;      // messages that were damaged, since it was opened
-    uint64_t expired;      // messages that were dropped because it was full
+    int error;         // of STORE_FAILED: store_error
+    uint64_t messages; // not done
+    uint64_t bytes;    // of the files
+    int64_t oldest_ns; // wall clock, when the oldest message that is not done was committed, about; 0: there is none
+    uint64_t corrupt;  // messages that were damaged, since it was opened
+    uint64_t expired;  // messages that were dropped because it was full
     uint64_t commits[STORE_BUCKETS];
-    uint64_t commit_ns;    // of all of them
+    uint64_t commit_ns; // of all of them
     unsigned files, damaged_files;
 } store_figures_t;
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 enum {
-    START_MS = 3000,      // for the disk, before subscribers are let in
+    START_MS = 3000, // for the disk, before subscribers are let in
     TURN_MS = 50,
     WORTH_IT = 2,         // so many times what is remembered may be in the store,
     WORTH_IT_FROM = 4096, // and so many messages more
@@ -28,8 +28,8 @@ struct archive {
     store_figures_t told;
     news_t news[STORE_FDS];
     bool begun;
-    bool restored;     // all that was found is remembered again
-    uint64_t since;    // sequence from which on what is remembered is in the store
+    bool restored;                 // all that was found is remembered again
+    uint64_t since;                // sequence from which on what is remembered is in the store
     uint64_t written, written_end; // sequences of all that is remembered, once more; 0: it was not written again
 };
 
@@ -127,7 +127,9 @@ hear(watched_t *watched, uint32_t events)
 void
 archive_put(archive_t *self, const piece_t *piece)
 {
-    const store_put_in_t in = { .data = piece->chunk->data + piece->at, .size = piece->size, .payload = piece->load.payload };
+    const store_put_in_t in = { .data = piece->chunk->data + piece->at,
+                                .size = piece->size,
+                                .payload = piece->load.payload };
     uint64_t sequence;
     if (self->restored && store_put(self->store, &in, &sequence) == STORE_TAKEN)
         store_turn(self->store);

@@ -15,8 +15,8 @@ int archive_open(wire_t *self, diag_t *diag);
 void archive_begin(wire_t *self); // in the route's thread, before anybody can connect
 void archive_configure(wire_t *self);
 void archive_put(archive_t *self, const piece_t *piece); // it was published, and is remembered
-bool archive_has_any(const wire_t *self); // it remembers what its store had
-void archive_write(wire_t *self);         // all that is remembered now, and nothing else
+bool archive_has_any(const wire_t *self);                // it remembers what its store had
+void archive_write(wire_t *self);                        // all that is remembered now, and nothing else
 void archive_close(wire_t *self, int64_t wait_ms);
 
 #endif

@@ -261,7 +261,7 @@ save_in_thread(wire_t *self, void *arg)
         return -1;
     end_broken(self);
     stored_settle(self, STORE_MS);
-    stored_close(self, STORE_MS);
+    counter_add(&self->counters->dropped[DROP_SHUTDOWN], stored_close(self, STORE_MS));
     archive_close(self, STORE_MS);
     record_number(to, TAG_FORMAT, LUGGAGE_FORMAT);
     record_number(to, TAG_PENDING, (uint64_t)self->pending);

@@ -61,7 +61,8 @@ say(const wire_t *wire, const store_figures_t *told, const store_figures_t *now)
     if (now->state != told->state)
         say_state(wire, told, now);
     if (now->corrupt > told->corrupt)
-        log_event(EVENT_STORE_DAMAGED, EVENT_TEXT("route", wire->name), EVENT_NUMBER("messages", now->corrupt - told->corrupt));
+        log_event(EVENT_STORE_DAMAGED, EVENT_TEXT("route", wire->name),
+                  EVENT_NUMBER("messages", now->corrupt - told->corrupt));
 }
 
 void

@@ -23,7 +23,7 @@
 enum {
     SOON_MOST = 100000,
     AHEAD_MOST = 10000, // messages that one worker is given before it takes them, whatever its high-water mark
-    PATIENCE_MS = 20,   // overflow: a worker that has no room for that long has none
+    PATIENCE_MS = 100,   // overflow: a worker that has no room for that long has none
     SETTLE_TURN_MS = 50,
 };
 
@@ -54,6 +54,7 @@ struct stored {
     int timer;
     bool begun;
     bool is_patient; // overflow: somebody waits for the workers
+    bool had_room;   // they have had room since then
     bool spills;     // overflow: messages go to the disk
     bool settled;    // nothing goes to workers any more
     bool acked_first; // whose turn it is of plain and acknowledged workers, while both want messages
@@ -313,6 +314,7 @@ be_patient(stored_t *self)
     const struct itimerspec when = { .it_value = { 0, PATIENCE_MS * 1000000L } };
     if (!self->is_patient)
         timerfd_settime(self->timer, 0, &when, NULL);
+    self->had_room = self->had_room && self->is_patient;
     self->is_patient = true;
 }
 
@@ -426,8 +428,10 @@ lose_patience(watched_t *watched, uint32_t events)
     if (read(self->timer, &times, sizeof times) == -1)
         return;
     self->is_patient = false;
-    if (self->port.parked && self->workers->ready == 0 && !keeps_all(self))
-        self->spills = true;
+    if (self->port.parked && self->workers->ready == 0 && !keeps_all(self)) {
+        self->spills = !self->had_room;
+        be_patient(self);
+    }
     port_unpark_all(&self->port);
 }
 
@@ -445,8 +449,10 @@ void
 stored_made_room(wire_t *wire)
 {
     stored_t *self = wire->stored;
-    if (self->begun)
-        go_on(self);
+    if (!self->begun)
+        return;
+    self->had_room = true;
+    go_on(self);
 }
 
 // --- life ----------------------------------------------------------------------------------
