@@ -69,14 +69,24 @@ fit_route_row(const route_conf_t *route, const key_row_t *row)
     return !row->sockets || (row->sockets & ON(backend) && (backend != ZMQ_DEALER || frontend == ZMQ_ROUTER));
 }
 
+// The routes that can have it.
+static const char *
+routes_of(const key_row_t *row)
+{
+    if (!(row->sockets & ON(ZMQ_PUSH)))
+        return "queue";
+    if (row->sockets & ON(ZMQ_DEALER))
+        return "queue or a streamer";
+    return row->sockets & ON(ZMQ_XPUB) ? "streamer or a forwarder" : "streamer";
+}
+
 void
 fit_route_rows(const check_t *self)
 {
     const key_row_t *row;
     for (unsigned i = 0; (row = key_at(SCOPE_ROUTE, i)); i++)
         if (self->own->route[i].count && !fit_route_row(self->route, row))
-            complain_key(self, self->own->route[i].at[0].item, "is for a %s",
-                         !(row->sockets & ON(ZMQ_PUSH)) ? "queue" : row->sockets & ON(ZMQ_DEALER) ? "queue or a streamer" : "streamer");
+            complain_key(self, self->own->route[i].at[0].item, "is for a %s", routes_of(row));
     const given_t *dispatch = given_for_route(self, "dispatch");
     if (dispatch && dispatch->value.number == DISPATCH_READY && self->route->sides[SIDE_BACKEND].type == ZMQ_PUSH)
         complain_value(self, dispatch->item, "is for a queue: the workers of a streamer say nothing");

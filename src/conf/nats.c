@@ -239,12 +239,14 @@ check_login(const check_t *self)
 void
 nats_check(const check_t *self)
 {
+    const given_t *given = given_for_route(self, "store");
     if (!route_conf_is_shared(self->route)) {
-        if (!given_has(self, "store") || given_for_route(self, "store"))
+        bool is_told = given ? given->value.number == KEEP_SHARED : given_has(self, "store");
+        if (!is_told)
             check_unused(self);
         return;
     }
-    const raw_item_t *store = given_for_route(self, "store")->item;
+    const raw_item_t *store = given->item;
     const char *fault = library_fault();
     if (fault)
         complain_value(self, store, "nats needs the library libnats: %s", fault);
