@@ -65,6 +65,12 @@ def faults(fault):
     return ran.returncode, [int(count) for count in counts[0]]
 
 
+def test_what_is_encrypted_arrives_through_every_broker_and_none():
+    for where in ("--direct",), ("--zbroker", zb.program("zbroker")[0]):
+        against_zmq_proxy("pushpull", "--curve", *where)
+    assert bench("pushpull", "--curve", "--to", "tcp://127.0.0.1:1", "--from", "tcp://127.0.0.1:2").returncode == 2
+
+
 def test_every_pattern_goes_through_zmq_proxy_unharmed():
     for pattern in ("pubsub --nodrop", "pushpull", "reqrep", "dealer", "pair", "pair -o 8"):
         against_zmq_proxy(*pattern.split())

@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "bench/board.h"
 #include "bench/hist.h"
 #include "bench/options.h"
@@ -10,6 +11,7 @@
 #include "bench/payload.h"
 #include "bench/peer.h"
 #include "bench/proc.h"
+#include "bench/recorded.h"
 #include "bench/report.h"
 #include "bench/stream.h"
 #include "bench/through.h"
@@ -328,6 +330,38 @@ medians_ignore_what_is_unknown(void)
     CHECK(report_median((double[]){ -1, -1 }, 2) == -1);
 }
 
+#define RECORDED(time, frames) "{\"seq\":1,\"time\":\"" time "\",\"side\":\"backend\",\"frames\":" frames "}"
+
+static void
+recorded_message_has_its_bytes_and_its_time(void)
+{
+    static const char line[] = RECORDED("1970-01-01T00:00:02.000345Z", "[\"a\\u0000\\u00e4\",{\"hex\":\"00ff\"},\"\"]");
+    recorded_t message = { 0 };
+    CHECK(recorded_parse(&message, line, strlen(line)) == RECORDED_MESSAGE);
+    CHECK(message.wall_ns == 2000345000 && message.from_backend && message.count == 3);
+    CHECK(message.bytes.size == 6 && memcmp(message.bytes.data, "a\0\xc3\xa4\0\xff", 6) == 0);
+    CHECK(message.frames[1].at == 4 && message.frames[1].size == 2 && message.frames[2].size == 0);
+    CHECK(recorded_parse(&message, "{\"missed\": 3}", 13) == RECORDED_COUNT);
+    recorded_free(&message);
+}
+
+static void
+recorded_line_that_is_no_message_is_wrong(void)
+{
+    static const char *const wrong[] = {
+        "", "{", "[]", "7", "{\"missed\":\"3\"}", RECORDED("1970-01-01T00:00:02Z", "[]"),
+        RECORDED("1970-01-01T00:00:02Z", "{}"), RECORDED("1970-01-01T00:00:02Z", "[1]"),
+        RECORDED("1970-01-01T00:00:02Z", "[{\"hex\":\"0\"}]"), RECORDED("1970-01-01T00:00:02Z", "[{\"hex\":\"0g\"}]"),
+        RECORDED("1970-01-01T00:00:02Z", "[{\"hex\":3}]"), RECORDED("1969-01-01T00:00:02Z", "[\"\"]"),
+        RECORDED("9999-01-01T00:00:02Z", "[\"\"]"), RECORDED("1970-01-01T00:00:02", "[\"\"]"),
+        RECORDED("1970-01-01T00:00:02.Z", "[\"\"]"), RECORDED("soon", "[\"\"]"),
+    };
+    recorded_t message = { 0 };
+    for (size_t i = 0; i < COUNT(wrong); i++)
+        CHECK(recorded_parse(&message, wrong[i], strlen(wrong[i])) == RECORDED_WRONG);
+    recorded_free(&message);
+}
+
 int
 main(void)
 {
@@ -348,5 +382,7 @@ main(void)
     RUN(routes_that_cannot_be_reached_say_why);
     RUN(processes_are_read_by_thread);
     RUN(medians_ignore_what_is_unknown);
+    RUN(recorded_message_has_its_bytes_and_its_time);
+    RUN(recorded_line_that_is_no_message_is_wrong);
     return test_done();
 }

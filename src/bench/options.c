@@ -81,6 +81,7 @@ static const row_t rows[] = {
     { "sndhwm", 0, COUNT, AT(sndhwm), 0, INT32_MAX, "N", "of the clients" },
     { "rcvhwm", 0, COUNT, AT(rcvhwm), 0, INT32_MAX, "N", "of the clients" },
     { "nodrop", 0, FLAG, AT(nodrop), 0, 0, NULL, "publishers wait instead of dropping, brokers started here too" },
+    { "curve", 0, FLAG, AT(curve), 0, 0, NULL, "encrypt, brokers started here too" },
     { "broker-hwm", 0, COUNT, AT(broker_hwm), 0, INT32_MAX, "N", "of the brokers started here" },
     { "io-threads", 0, COUNT, AT(io_threads), 1, 64, "N", "of the brokers started here (1)" },
     { "pid", 0, COUNT, AT(pid), 1, INT32_MAX, "PID", "the broker's, for CPU and memory" },
@@ -225,7 +226,7 @@ set_defaults(options_t *self)
     self->settle_ms = self->warmup_ms = self->sndhwm = self->rcvhwm = self->broker_hwm = self->outstanding = -1; // see settle_defaults
 }
 
-static void
+static int
 settle_defaults(options_t *self)
 {
     if (self->warmup_ms == -1)
@@ -257,6 +258,9 @@ settle_defaults(options_t *self)
         acked.replies = self->consumers == 0;
         self->pattern = &acked;
     }
+    if (self->curve && keys_make(&self->keys) == -1)
+        return complain("--curve: this libzmq has no CURVE");
+    return 0;
 }
 
 static bool
@@ -295,6 +299,8 @@ check_places(const options_t *self)
         return complain("producers need --to ENDPOINT");
     if (given && self->consumers && !self->from.count)
         return complain("consumers need --from ENDPOINT");
+    if (self->curve && (given || self->through))
+        return complain("--curve is for brokers that are started here, and --direct");
     if (self->set.count && !self->zbroker)
         return complain("--set needs --zbroker PATH");
     for (size_t i = 0; i < self->set.count; i++)
@@ -373,6 +379,5 @@ options_parse(options_t *self, int argc, char **argv, bool *done)
         return complain("%s: no such pattern (pubsub, pushpull, reqrep, dealer, pair)", argv[optind - 1]);
     if (optind < argc)
         return complain("%s: one pattern is enough", argv[optind]);
-    settle_defaults(self);
-    return check(self);
+    return settle_defaults(self) == -1 ? -1 : check(self);
 }

@@ -60,6 +60,15 @@ attach(peer_t *self, const char *endpoint)
     return 0;
 }
 
+// A client that binds has no broker before it: it is the server of the others.
+static void
+encrypt(const peer_t *self)
+{
+    const place_list_t *where = &self->where;
+    bool binds = where->count > 0 && where->endpoint[0][0] == '@';
+    (binds ? keys_for_server : keys_for_client)(&self->options->keys, self->socket);
+}
+
 static void
 set_options(const options_t *options, void *socket, int type)
 {
@@ -88,6 +97,8 @@ peer_reopen(peer_t *self, int type)
     if (!self->socket)
         return fail(self, "no socket");
     set_options(self->options, self->socket, type);
+    if (self->options->curve)
+        encrypt(self);
     const place_list_t *where = &self->where;
     size_t first = where->all || !where->count ? 0 : self->index % where->count;
     size_t count = where->all ? where->count : where->count > 0;

@@ -41,6 +41,8 @@ bind_side(void *context, int type, const char *endpoint, const options_t *option
         zmq_setsockopt(socket, ZMQ_SNDHWM, &hwm, sizeof hwm);
         zmq_setsockopt(socket, ZMQ_RCVHWM, &hwm, sizeof hwm);
     }
+    if (options->curve)
+        keys_for_server(&options->keys, socket);
     // What everybody who runs this proxy in earnest sets: at the default it loses subscriptions.
     if (type == ZMQ_XSUB)
         zmq_setsockopt(socket, ZMQ_SNDHWM, &none, sizeof none);
@@ -161,6 +163,14 @@ sets(const options_t *options, const char *key)
 }
 
 static int
+write_cert(const target_t *self, const options_t *options)
+{
+    char path[96];
+    snprintf(path, sizeof path, "%s/server.cert", self->folder);
+    return options->curve ? keys_write_cert(&options->keys, path) : 0;
+}
+
+static int
 write_conf(const target_t *self, const options_t *options, const char *path)
 {
     FILE *file = fopen(path, "we");
@@ -182,6 +192,8 @@ write_conf(const target_t *self, const options_t *options, const char *path)
             fprintf(file, "frontend_sndhwm = %lld\nbackend_rcvhwm = %lld\n", (long long)options->broker_hwm,
                     (long long)options->broker_hwm);
     }
+    if (options->curve)
+        fprintf(file, "security = curve\nserver_cert = %s/server.cert\nclient_certs = any\n", self->folder);
     if (options->nodrop && options->pattern->backend == ZMQ_XPUB)
         fprintf(file, "backend_xpub_nodrop = yes\n");
     for (size_t i = 0; i < options->set.count; i++)
@@ -231,7 +243,7 @@ become(const target_t *self, const options_t *options)
         _exit(serve_zproxy(options, self->endpoint[0], self->endpoint[1]));
     case TARGET_ZBROKER:
         snprintf(path, sizeof path, "%s/zbroker.ini", self->folder);
-        if (write_conf(self, options, path) == 0)
+        if (write_cert(self, options) == 0 && write_conf(self, options, path) == 0)
             execlp(self->command, self->command, "-c", path, (char *)NULL);
         fprintf(stderr, "zbroker-bench: %s: %s\n", self->command, strerror(errno));
         _exit(127);

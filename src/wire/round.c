@@ -9,6 +9,7 @@
 #include "wire/observe.h"
 #include "wire/output.h"
 #include "wire/port.h"
+#include "wire/settle.h"
 #include "wire/shortage.h"
 #include "wire/stored.h"
 
@@ -136,6 +137,8 @@ tick(wire_t *self)
     }
     cluster_tick(self);
     shortage_tick(self);
+    settle_tick(self);
+    soon |= settle_waits(self);
     self->next_tick_ms = self->now_ms + (soon ? TICK_SHORT_MS : TICK_MS);
 }
 
@@ -144,7 +147,7 @@ tick_due_ms(const wire_t *self)
 {
     if (self->is_short)
         return self->now_ms + TICK_SHORT_MS; // also without a connection
-    return self->alive > 0 || self->cluster ? self->next_tick_ms : INT64_MAX;
+    return self->alive > 0 || self->cluster || settle_waits(self) ? self->next_tick_ms : INT64_MAX;
 }
 
 static int

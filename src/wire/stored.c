@@ -433,7 +433,10 @@ serve_acked(stored_t *self)
     workers_reached(wire);
     if (self->deadletters)
         deadletters_take(self->deadletters);
-    store_turn(self->store);
+    if (acks_are_owed(wire))
+        store_hurry(self->store); // somebody waits for it: what comes meanwhile is the next commit
+    else
+        store_turn(self->store);
 }
 
 static bool

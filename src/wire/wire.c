@@ -21,6 +21,7 @@
 #include "wire/remember.h"
 #include "wire/round.h"
 #include "wire/services.h"
+#include "wire/settle.h"
 #include "wire/stored.h"
 #include "wire/strangers.h"
 
@@ -33,7 +34,10 @@
 #include <unistd.h>
 #include <zmq.h>
 
-enum { STACK_BYTES = 256 * 1024 };
+enum {
+    STACK_BYTES = 256 * 1024,
+    SETTLED_EVERY_MS = 10,
+};
 
 // --- opening -----------------------------------------------------------------
 
@@ -257,11 +261,12 @@ run(void *arg)
     connect_remove_all(self);
     doors_remove_all(self);
     sides_let_others_accept(self);
+    self->hurries = !self->handed_over;
     for (side_t side = 0; side < SIDES; side++)
         for (conn_t *conn = self->ports[side].conns; conn; conn = conn->next)
             conn_break(conn, CUT_NONE, "the route has ended");
-    while (self->alive > 0)
-        round_run(self, 0);
+    while (self->alive > 0 || settle_waits(self))
+        round_run(self, self->alive > 0 ? 0 : SETTLED_EVERY_MS);
     ending_close_store(self);
     pthread_mutex_lock(&self->lock);
     atomic_store(&self->over, true);
