@@ -84,7 +84,8 @@ server_fault(server_t *server)
     for (size_t i = 0; i < server->host_size; i++)
         if (!isalnum((unsigned char)server->host[i]) && !strchr(bracket ? "[]:.%" : ".-_", server->host[i]))
             return "a server is a host and a port, without more";
-    if (server->host_size == 0 || (after && after < end && (*after != ':' || !is_port(after + 1, (size_t)(end - after - 1)))))
+    if (server->host_size == 0 ||
+        (after && after < end && (*after != ':' || !is_port(after + 1, (size_t)(end - after - 1)))))
         return "a server is written as nats://HOST:4222 or tls://HOST:4222";
     return NULL;
 }
@@ -109,7 +110,8 @@ check_servers(const check_t *self)
     for (server_t server; next_server(&at, &server); any = true) {
         const char *fault = server_fault(&server);
         if (fault) {
-            complain(self, given->item, place_moved(given->item->value_place, (size_t)(server.at - nats->servers)), "%s", fault);
+            complain(self, given->item, place_moved(given->item->value_place, (size_t)(server.at - nats->servers)),
+                     "%s", fault);
             return;
         }
         tls |= server.tls;
@@ -190,7 +192,8 @@ check_names(const check_t *self)
     size_t length = strlen(nats->subject);
     if (!is_plain(nats->subject, "_-.") || strstr(nats->subject, "..") || nats->subject[0] == '.' ||
         nats->subject[length - 1] == '.')
-        complain_name(self, "nats_subject", "a subject has levels of letters, digits, '_' and '-', with a '.' between two");
+        complain_name(self, "nats_subject",
+                      "a subject has levels of letters, digits, '_' and '-', with a '.' between two");
 }
 
 // --- all ------------------------------------------------------------------------------------
@@ -211,7 +214,8 @@ is_default(const key_row_t *row, const key_value_t *value)
     size_t offset;
     if (row->kind == KEY_TEXT || row->kind == KEY_PATH || row->kind == KEY_SECRET_FILE)
         return !value->text;
-    return key_parse(row, row->initial, "/", &initial, reason, sizeof reason, &offset) == 0 && initial.number == value->number;
+    return key_parse(row, row->initial, "/", &initial, reason, sizeof reason, &offset) == 0 &&
+           initial.number == value->number;
 }
 
 // Keys of a stream that the route has not.
@@ -239,12 +243,14 @@ check_login(const check_t *self)
 void
 nats_check(const check_t *self)
 {
+    const given_t *given = given_for_route(self, "store");
     if (!route_conf_is_shared(self->route)) {
-        if (!given_has(self, "store") || given_for_route(self, "store"))
+        bool is_told = given ? given->value.number == KEEP_SHARED : given_has(self, "store");
+        if (!is_told)
             check_unused(self);
         return;
     }
-    const raw_item_t *store = given_for_route(self, "store")->item;
+    const raw_item_t *store = given->item;
     const char *fault = library_fault();
     if (fault)
         complain_value(self, store, "nats needs the library libnats: %s", fault);

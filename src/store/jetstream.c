@@ -134,8 +134,8 @@ free_conf(nats_conf_t *conf)
 {
     if (conf->password)
         sodium_memzero(conf->password, strlen(conf->password));
-    char *const texts[] = { conf->servers, conf->stream, conf->subject, conf->credentials,
-                            conf->user,    conf->password, conf->ca,    conf->cert };
+    char *const texts[] = { conf->servers, conf->stream,   conf->subject, conf->credentials,
+                            conf->user,    conf->password, conf->ca,      conf->cert };
     for (size_t i = 0; i < COUNT(texts); i++)
         free(texts[i]);
 }
@@ -210,13 +210,6 @@ start_thread(jetstream_t *self)
     return errno == 0 ? 0 : -1;
 }
 
-const char *
-jetstream_unavailable(void)
-{
-    const char *why;
-    return libnats_load(&why) ? NULL : why;
-}
-
 jetstream_t *
 jetstream_open(const jetstream_setup_t *setup)
 {
@@ -274,8 +267,8 @@ bool
 jetstream_has_room(jetstream_t *self, size_t size)
 {
     jetstream_lock(self);
-    bool has = self->unsettled == 0 ||
-               (self->unsettled < WINDOW_MESSAGES && self->unsettled_bytes + size <= WINDOW_BYTES);
+    bool has =
+        self->unsettled == 0 || (self->unsettled < WINDOW_MESSAGES && self->unsettled_bytes + size <= WINDOW_BYTES);
     jetstream_unlock(self);
     return has;
 }
@@ -397,7 +390,8 @@ jetstream_settle(jetstream_t *self, outgoing_t *message, jetstream_outcome_t out
 static void
 say(jetstream_t *self, event_id_t id, const char *reason)
 {
-    log_event(id, EVENT_TEXT("route", self->route), EVENT_TEXT("server", self->state.server), EVENT_PROSE("reason", reason));
+    log_event(id, EVENT_TEXT("route", self->route), EVENT_TEXT("server", self->state.server),
+              EVENT_PROSE("reason", reason));
 }
 
 static void

@@ -29,9 +29,6 @@ typedef struct {
     int bell;
 } jetstream_setup_t;
 
-// Whether routes with a stream can be had: NULL, or why not.
-const char *jetstream_unavailable(void);
-
 // Begins to connect, and returns. NULL with errno: it has no thread.
 jetstream_t *jetstream_open(const jetstream_setup_t *setup);
 

@@ -11,10 +11,10 @@
 #include <stdatomic.h>
 
 enum {
-    CONNECT_MS = 2000,   // one attempt
-    REQUEST_MS = 2000,   // a question to the server
-    ACK_MS = 4000,       // after which a message that is not acknowledged is published again
-    WAIT_LEAST_MS = 50,  // between two attempts to connect; at random, so that not all nodes come at once
+    CONNECT_MS = 2000,  // one attempt
+    REQUEST_MS = 2000,  // a question to the server
+    ACK_MS = 4000,      // after which a message that is not acknowledged is published again
+    WAIT_LEAST_MS = 50, // between two attempts to connect; at random, so that not all nodes come at once
     WAIT_MOST_MS = 250,
     ELECTION_LEAST_MS = 100, // before a message is published again
     ELECTION_MOST_MS = 500,
@@ -23,7 +23,7 @@ enum {
     PULL_MESSAGES = 256, // asked for at once
     PULL_LOW = 128,      // no more are asked for while the route has as many in hand
     PULL_BYTES = 8 * 1024 * 1024,
-    PULL_MS = 5000,      // how long the server waits for them
+    PULL_MS = 5000, // how long the server waits for them
     INBOX = 64,
     HEADERS_MOST = 512, // bytes of the headers of a message of ours
 };
@@ -84,7 +84,7 @@ typedef struct {
 
 struct jetstream {
     const libnats_t *nats;
-    nats_conf_t conf; // copies
+    nats_conf_t conf;           // copies
     char *route, *next_subject; // where the consumer is asked for messages
     char node[NODE_DIGITS + 1];
     bool topics; // a forwarder's
@@ -109,15 +109,15 @@ struct jetstream {
     bool consumer_gone;
     uint64_t last_sequence; // of what came from a stream of topics
     bool began;             // it is known where that began
-    size_t most; // bytes of a message; 0: not known
+    size_t most;            // bytes of a message; 0: not known
     jetstream_state_t state;
 
     // The thread's own.
     link_t *link;
-    outgoing_t **window; // in order; NULL: settled
+    outgoing_t **window;             // in order; NULL: settled
     size_t first, next, count, room; // NEXT: the first that is to be published
     size_t on_their_way;
-    bool holds, probes;   // see jspublish.c
+    bool holds, probes; // see jspublish.c
     int64_t hold_until_ms;
     bool was_ready;
     unsigned server; // which one is tried next
@@ -144,8 +144,9 @@ typedef enum { LINK_UP, LINK_LATER, LINK_NEVER } link_result_t;
 // To the next server. Why not is in REASON.
 link_result_t link_open(jetstream_t *self, char reason[256]);
 void link_close(jetstream_t *self);
-bool link_hears(jetstream_t *self, const char *inbox, natsMsgHandler heard, natsSubscription **to); // on a new subscription
-void link_drop(link_t **link_p); // one holder less
+bool link_hears(jetstream_t *self, const char *inbox, natsMsgHandler heard,
+                natsSubscription **to);                                  // on a new subscription
+void link_drop(link_t **link_p);                                         // one holder less
 const char *link_last_error(const jetstream_t *self, natsStatus status); // in words
 
 // --- jsstream.c --------------------------------------------------------------------------

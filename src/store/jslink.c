@@ -99,8 +99,9 @@ set_credentials(const jetstream_t *self, attempt_t *attempt)
                takes(self, attempt, conf->credentials,
                      self->nats->natsOptions_SetUserCredentialsFromFiles(attempt->options, opened, NULL));
     if (conf->user)
-        return takes(self, attempt, "nats_user",
-                     self->nats->natsOptions_SetUserInfo(attempt->options, conf->user, conf->password ? conf->password : ""));
+        return takes(
+            self, attempt, "nats_user",
+            self->nats->natsOptions_SetUserInfo(attempt->options, conf->user, conf->password ? conf->password : ""));
     return true;
 }
 
@@ -116,12 +117,13 @@ set_tls(const jetstream_t *self, attempt_t *attempt)
     if (!takes(self, attempt, "tls", nats->natsOptions_SetSecure(attempt->options, true)) ||
         !takes(self, attempt, "tls", nats->natsOptions_SetExpectedHostname(attempt->options, attempt->host)))
         return false;
-    if (conf->ca && !(open_file(attempt, conf->ca, TRUST_RIGHTS, opened) &&
-                      takes(self, attempt, conf->ca, nats->natsOptions_LoadCATrustedCertificates(attempt->options, opened))))
+    if (conf->ca &&
+        !(open_file(attempt, conf->ca, TRUST_RIGHTS, opened) &&
+          takes(self, attempt, conf->ca, nats->natsOptions_LoadCATrustedCertificates(attempt->options, opened))))
         return false;
-    return !conf->cert ||
-           (open_file(attempt, conf->cert, TRUST_SECRET, opened) &&
-            takes(self, attempt, conf->cert, nats->natsOptions_LoadCertificatesChain(attempt->options, opened, opened)));
+    return !conf->cert || (open_file(attempt, conf->cert, TRUST_SECRET, opened) &&
+                           takes(self, attempt, conf->cert,
+                                 nats->natsOptions_LoadCertificatesChain(attempt->options, opened, opened)));
 }
 
 static bool
@@ -221,7 +223,8 @@ link_last_error(const jetstream_t *self, natsStatus status)
 {
     const char *text = NULL;
     const link_t *link = self->link;
-    if (link && link->connection && self->nats->natsConnection_GetLastError(link->connection, &text) != NATS_OK && text_given(text))
+    if (link && link->connection && self->nats->natsConnection_GetLastError(link->connection, &text) != NATS_OK &&
+        text_given(text))
         return text;
     return status == NATS_OK ? "the connection was closed" : words_of(self, status);
 }

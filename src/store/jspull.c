@@ -35,7 +35,8 @@ ask(jetstream_t *self)
     const libnats_t *nats = self->nats;
     snprintf(request, sizeof request, "{\"batch\":%d,\"expires\":%d000000,\"max_bytes\":%zu}", PULL_MESSAGES, PULL_MS,
              most_bytes(self));
-    nats->natsConnection_PublishRequestString(self->link->connection, self->next_subject, self->link->message_inbox, request);
+    nats->natsConnection_PublishRequestString(self->link->connection, self->next_subject, self->link->message_inbox,
+                                              request);
 }
 
 static bool
@@ -73,7 +74,8 @@ static const struct {
     { "404", NULL, false, false },
     { "408", NULL, false, false }, // nothing came for as long as it was asked to wait
     { "409", "Consumer Deleted", true, false },
-    { "409", "Message Size Exceeds MaxBytes", false, false }, // it does not fit in what was asked for besides the others
+    { "409", "Message Size Exceeds MaxBytes", false,
+      false }, // it does not fit in what was asked for besides the others
     { "409", NULL, false, true },
     { "503", NULL, false, true }, // nobody is there to answer: an election
 };
@@ -151,6 +153,7 @@ void
 pull_verdict(jetstream_t *self, jetstream_message_t *message)
 {
     const libnats_t *nats = self->nats;
-    nats->natsConnection_PublishString(self->link->connection, nats->natsMsg_GetReply(message->msg), message->done ? "+ACK" : "-NAK");
+    nats->natsConnection_PublishString(self->link->connection, nats->natsMsg_GetReply(message->msg),
+                                       message->done ? "+ACK" : "-NAK");
     arrived_free(nats, &message);
 }

@@ -24,8 +24,15 @@ enum {
 
 // Errors of the server that time does not mend.
 static const jsErrCode lasting[] = {
-    JSNotEnabledErr, JSNotEnabledForAccountErr, JSStreamSubjectOverlapErr, JSStreamReplicasNotSupportedErr,
-    JSStreamMaxBytesRequiredErr, JSStreamMaxStreamBytesExceededErr, JSMaximumStreamsLimitErr, JSStreamInvalidConfig, JSStorageResourcesExceededErr,
+    JSNotEnabledErr,
+    JSNotEnabledForAccountErr,
+    JSStreamSubjectOverlapErr,
+    JSStreamReplicasNotSupportedErr,
+    JSStreamMaxBytesRequiredErr,
+    JSStreamMaxStreamBytesExceededErr,
+    JSMaximumStreamsLimitErr,
+    JSStreamInvalidConfig,
+    JSStorageResourcesExceededErr,
 };
 
 static link_result_t
@@ -69,12 +76,14 @@ misfit(const jetstream_t *self, const jsStreamConfig *config, const char *subjec
         const char *reason;
     } faults[] = {
         { !takes_subject(config, subject), "it does not take the subject" },
-        { config->Retention != retention, self->topics ? "its retention is not limits" : "its retention is not workqueue" },
+        { config->Retention != retention,
+          self->topics ? "its retention is not limits" : "its retention is not workqueue" },
         { config->Replicas < self->conf.replicas, "it has fewer replicas than nats_replicas" },
         { config->NoAck, "it acknowledges nothing" },
         { config->Sealed, "it is sealed" },
         { config->Mirror != NULL, "it is a mirror" },
-        { config->Duplicates > 0 && config->Duplicates < DUPLICATES_NS, "its duplicate window is shorter than 2 minutes" },
+        { config->Duplicates > 0 && config->Duplicates < DUPLICATES_NS,
+          "its duplicate window is shorter than 2 minutes" },
         { !self->topics && config->Discard == js_DiscardOld && config->MaxBytes > 0 && !self->drop_oldest,
           "it drops its oldest messages when it is full" },
     };
@@ -242,7 +251,8 @@ consumer_misfit(const jetstream_t *self, const jsConsumerConfig *config, const c
         return "it pushes";
     if (config->AckPolicy != js_AckExplicit)
         return "it does not ask for each acknowledgement";
-    return text_given(config->FilterSubject) && strcmp(config->FilterSubject, subject) != 0 ? "it has another subject" : NULL;
+    return text_given(config->FilterSubject) && strcmp(config->FilterSubject, subject) != 0 ? "it has another subject"
+                                                                                            : NULL;
 }
 
 static natsStatus

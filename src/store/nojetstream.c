@@ -5,12 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-const char *
-jetstream_unavailable(void)
-{
-    return "zbroker was built without libnats";
-}
-
 jetstream_t *
 jetstream_open(const jetstream_setup_t *setup)
 {

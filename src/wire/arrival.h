@@ -15,10 +15,10 @@
 #include "wire/internal.h"
 
 typedef struct {
-    const char *prefix;  // of the subjects, where each topic has its own; NULL: there is one subject
-    int64_t topic_end;   // a byte; -1: the topic is the whole first frame
+    const char *prefix; // of the subjects, where each topic has its own; NULL: there is one subject
+    int64_t topic_end;  // a byte; -1: the topic is the whole first frame
     uint32_t max_parts;
-    uint64_t max_bytes;  // of one frame
+    uint64_t max_bytes; // of one frame
 } arrival_rules_t;
 
 // Frames of ZMTP 2.0: HEAD, and what lies at DATA.

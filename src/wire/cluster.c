@@ -30,16 +30,16 @@ typedef struct {
 
 struct cluster {
     wire_t *wire;
-    wport_t port;            // has no peers, but a stream
+    wport_t port; // has no peers, but a stream
     side_counters_t counters;
     watched_t watched;
     int bell;
     jetstream_t *jetstream;
-    outbox_t *outbox;        // what waits for it
-    char *prefix;            // of the subjects, where each topic has one
+    outbox_t *outbox; // what waits for it
+    char *prefix;     // of the subjects, where each topic has one
     jetstream_message_t *in_hand;
     int64_t in_hand_ms;
-    handed_t *handed;        // by their sequence, of a streamer
+    handed_t *handed; // by their sequence, of a streamer
     bool wants;
     char failure[300];
 };
@@ -295,9 +295,12 @@ open_port(cluster_t *self)
 {
     wire_t *wire = self->wire;
     const side_conf_t *backend = &wire->conf->sides[SIDE_BACKEND];
-    self->port = (wport_t){
-        .wire = wire, .side = SIDE_BACKEND, .socktype = &socktype_stream, .counters = &self->counters, .conf = backend, .own = self
-    };
+    self->port = (wport_t){ .wire = wire,
+                            .side = SIDE_BACKEND,
+                            .socktype = &socktype_stream,
+                            .counters = &self->counters,
+                            .conf = backend,
+                            .own = self };
     self->port.parked_end = &self->port.parked;
     if (backend->type == ZMQ_PUSH)
         self->handed = xcalloc(HANDED, sizeof *self->handed);

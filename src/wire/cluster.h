@@ -17,15 +17,17 @@ void cluster_close(wire_t *self);
 
 wport_t *cluster_port(wire_t *self); // where what comes in goes; NULL: there is no cluster
 
-void cluster_room(wire_t *self);             // peers may have room for more, or the mode has changed
+void cluster_room(wire_t *self); // peers may have room for more, or the mode has changed
+
 // For acknowledged producers, of whose route this is the store.
 store_t *cluster_store(const wire_t *self);
 store_put_t cluster_put(wire_t *self, const store_put_in_t *message, uint64_t *sequence);
 uint64_t cluster_acknowledged(const wire_t *self); // all below this sequence is in the stream
 
 void cluster_tick(wire_t *self);
-bool cluster_waits(const wire_t *self);      // not all that came in is in the stream, which takes it
-uint64_t cluster_close_outbox(wire_t *self, int64_t wait_ms); // it is on the disk then; returns how many messages are lost
+bool cluster_waits(const wire_t *self); // not all that came in is in the stream, which takes it
+uint64_t cluster_close_outbox(wire_t *self,
+                              int64_t wait_ms);   // it is on the disk then; returns how many messages are lost
 const char *cluster_failure(const route_t *self); // of the engine's record
 
 #endif

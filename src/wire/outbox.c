@@ -32,9 +32,9 @@ struct outbox {
     void (*changed)(wire_t *wire);
     jetstream_t *jetstream; // NULL: not begun
     const char *prefix;
-    flight_t *flights;      // published and not settled, and the settled ones between them: in order
+    flight_t *flights; // published and not settled, and the settled ones between them: in order
     size_t first, count, room;
-    uint64_t published;     // the last one
+    uint64_t published; // the last one
 };
 
 // --- to the stream ---------------------------------------------------------------------
@@ -63,7 +63,8 @@ static void
 land(outbox_t *self, uint64_t sequence)
 {
     flight_t wanted = { sequence, false };
-    flight_t *flight = bsearch(&wanted, self->flights + self->first, self->count - self->first, sizeof wanted, by_sequence);
+    flight_t *flight =
+        bsearch(&wanted, self->flights + self->first, self->count - self->first, sizeof wanted, by_sequence);
     flight->settled = true;
     while (self->first < self->count && self->flights[self->first].settled)
         self->first++;

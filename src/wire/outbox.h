@@ -13,15 +13,16 @@ typedef struct outbox outbox_t;
 
 // The store of WIRE's configuration. CHANGED is called when there may be room. NULL, with DIAG.
 outbox_t *outbox_open(wire_t *wire, void (*changed)(wire_t *wire), diag_t *diag);
-void outbox_begin(outbox_t *self, jetstream_t *jetstream, const char *prefix); // in the route's thread; of the subjects, or NULL
+void outbox_begin(outbox_t *self, jetstream_t *jetstream,
+                  const char *prefix); // in the route's thread; of the subjects, or NULL
 void outbox_configure(outbox_t *self);
 
 given_t outbox_put(outbox_t *self, const piece_t *piece);
 store_t *outbox_store(const outbox_t *self);
 uint64_t outbox_acknowledged(const outbox_t *self); // all below this sequence is in the stream
-void outbox_turn(outbox_t *self); // all that was put for now
+void outbox_turn(outbox_t *self);                   // all that was put for now
 
-void outbox_hear(outbox_t *self);         // the stream has said something, or is there again
+void outbox_hear(outbox_t *self);           // the stream has said something, or is there again
 bool outbox_is_empty(const outbox_t *self); // all is in the stream
 
 // What was put is on the disk then. Returns how many messages are lost. *SELF_P may be NULL.
