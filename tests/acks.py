@@ -572,8 +572,13 @@ def test_nothing_that_was_ok_is_lost_however_often_the_broker_is_killed():
             each.join()
         sure = set().union(*(each.sure for each in producers)) - {b""}
         done = lambda: [one for each in workers for one in each.done]
+
+        def all_done():
+            assert jobs.stats("store_corrupt") == 0, "a kill has damaged messages in the store"
+            return sure <= {body for body, _ in done()}
+
         try:
-            zb.wait_until(lambda: sure <= {body for body, _ in done()}, 30, what="all that was ok")
+            zb.wait_until(all_done, 30, what="all that was ok")
         finally:
             for each in workers:
                 each.over.set()
