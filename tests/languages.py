@@ -295,6 +295,17 @@ absent: the library does not have it. Rows run by hand are of libraries that thi
 
 """
 
+FOOT = """
+`tests/programs.py` runs programs that speak ZeroMQ of their own accord: rsyslog (omczmq, imczmq) and a Jupyter kernel.
+`tests/differential.py` compares what peers hear through wire and through libzmq's zmq_proxy(3), message by message. They can
+tell the two apart by this only:
+
+- a routing id that zbroker gives has up to 13 octets, libzmq's have 5;
+- `xpub_verbose` and a publisher: it hears of the last cancellation, which libzmq's proxies forget;
+- a second client with a routing id that is in use is refused, and not left without answers;
+- topics are limited (`max_topic`), and messages (`maxmsgsize`, `max_parts`).
+"""
+
 
 def tap(name, column):
     """A test: a cell of the table."""
@@ -333,7 +344,7 @@ def write_table(path):
     text = HEAD.format(conversations=len(CONVERSATIONS), count=COUNT, kinds=", ".join(each[0] for each in CONVERSATIONS),
                        restarted=", ".join(each[0] for each in RESTARTED))
     text += "".join("| " + " | ".join(row) + " |\n" for row in rows)
-    text += "".join(f"\nNot run here: {each}\n" for each in missing)
+    text += "".join(f"\nNot run here: {each}\n" for each in missing) + FOOT
     with open(path, "w") as out:
         out.write(text)
 
