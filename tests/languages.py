@@ -25,7 +25,8 @@ import typing
 import zmq
 import zb
 
-COUNT = 1000
+COUNT = 1000 if "--write" in sys.argv else 300  # messages of a conversation
+RESTART_COUNT = 500
 CLIENTS = os.path.join(zb.SRCDIR, "tests", "clients")
 
 
@@ -242,8 +243,8 @@ def restarts(command):
     for kind, side, route, other in RESTARTED:
         house = House(route, options={"CLIENT_PAUSE": "3"})
         daemon = house.start()
-        library = Client(command, kind, house.ends[side], COUNT // 2, house.options)
-        partner = Client(python_client(), other, house.ends[1 - side], COUNT // 2, house.options)
+        library = Client(command, kind, house.ends[side], RESTART_COUNT, house.options)
+        partner = Client(python_client(), other, house.ends[1 - side], RESTART_COUNT, house.options)
         for _ in range(2):
             with zb.Control(daemon) as control:
                 zb.wait_until(lambda: control.route("r")["frontend"]["messages_received"] > 100 or library.process.poll() is not None, 20,
