@@ -175,6 +175,7 @@ class House:
         self.file = zb.write(f"{self.folder}/zbroker.ini", f"""
 [route r]
 type = {kind}
+engine = wire
 frontend_bind = {self.ends[FRONT]}
 backend_bind = {self.ends[BACK]}
 {lines}
