@@ -712,6 +712,7 @@ def test_what_a_forwarder_remembers_goes_over():
 def test_a_subscriber_that_is_still_catching_up_goes_over():
     with Remembering("last_value = 5000\nbackend_sndbuf = 4096") as house:
         messages = [[b"%04d" % i, b"x" * 3000] for i in range(3000)]
+        assert house.pub.recv() == b"\1"
         house.publish(*messages)
         raw = zmtp.Raw(house.ports[1], b"SUB")
         raw.send(zmtp.frame(b"\1"))

@@ -84,7 +84,7 @@ static const event_row_t rows[] = {
     ROW(EVENT_CLIENT_STALLED, "client-stalled", WARNING, "route {route}: {side} client {client} disconnected: stalled",
         "route side client peer backlog_bytes"),
     ROW(EVENT_CLIENT_UNWELCOME, "client-unwelcome", NOTICE,
-        "route {route}: {side} client {client} disconnected, it has to authenticate again", "route side client peer user"),
+        "route {route}: {side} client {client} cut, it may no longer connect", "route side client peer user"),
     ROW(EVENT_CLIENT_CUT, "client-cut", WARNING, "route {route}: {side} client {client} at {peer} cut: {words}",
         "route side client peer user reason"),
     ROW(EVENT_CLIENT_SLOW, "client-slow", WARNING,

@@ -96,6 +96,13 @@ forget(owed_t *owed)
     owed->conn = NULL;
 }
 
+bool
+acks_are_owed(const wire_t *wire)
+{
+    const acks_t *self = wire->ports[SIDE_ACK].own;
+    return self && self->first < self->count;
+}
+
 void
 acks_committed(wire_t *wire)
 {

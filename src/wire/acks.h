@@ -13,6 +13,7 @@
 
 extern const socktype_t socktype_acks;
 
+bool acks_are_owed(const wire_t *wire);
 void acks_committed(wire_t *wire); // the store has got further: answer those who waited for it
 
 #endif

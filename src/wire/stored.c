@@ -426,7 +426,10 @@ serve_acked(stored_t *self)
     workers_reached(wire);
     if (self->deadletters)
         deadletters_take(self->deadletters);
-    store_turn(self->store);
+    if (acks_are_owed(wire))
+        store_hurry(self->store); // somebody waits for it: what comes meanwhile is the next commit
+    else
+        store_turn(self->store);
 }
 
 static bool
@@ -685,6 +688,7 @@ stored_close(wire_t *wire, int64_t wait_ms)
         loop_forget(&wire->loop, self->timer);
         count(self);
     }
+    port_write_all(wire); // the port of its own is among those that have something to write
     uint64_t lost = store_close(&self->store, wait_ms);
     close(self->timer);
     free(self->runs);
