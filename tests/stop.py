@@ -198,7 +198,7 @@ class Askers(threading.Thread):
 def test_a_restarted_queue_loses_no_request_of_clients_that_wait_for_ever():
     frontend, backend = (f"tcp://127.0.0.1:{port}" for port in zb.free_ports(2))
     folder = zb.folder()
-    ini = zb.write(os.path.join(folder, "zbroker.ini"), f"[route asks]\ntype = queue\nfrontend_bind = {frontend}\nbackend_bind = {backend}\n")
+    ini = zb.write(os.path.join(folder, "zbroker.ini"), f"[route asks]\ntype = queue\nengine = wire\nfrontend_bind = {frontend}\nbackend_bind = {backend}\n")
     with zmq.Context() as context:
         askers = Askers(context, frontend, backend)
         askers.start()
