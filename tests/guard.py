@@ -1485,7 +1485,7 @@ def test_a_removed_user_is_cut_over_libzmqs_sockets_and_the_others_come_again():
         assert not bob.is_in()
         alice.socket.send(b"still here")
         assert worker.socket.recv() == b"still here"
-        daemon.wait_log(r"route jobs: frontend client \d+ cut, it may no longer come in as it did event=client-unwelcome")
+        daemon.wait_log(r"route jobs: frontend client \d+ cut, it may no longer connect event=client-unwelcome")
         assert daemon.stop() == 0
 
 
