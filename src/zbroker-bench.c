@@ -55,7 +55,7 @@ look_through(bench_t *self, target_t *target)
 {
     char error[256];
     const options_t *options = &self->options;
-    if (through_read(&self->through, options->conf, options->through, error) == -1) {
+    if (through_read(&self->through, options->conf, options->through, options->ack, error) == -1) {
         complain(error);
         return -1;
     }

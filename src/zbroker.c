@@ -66,6 +66,7 @@ typedef struct {
     resolver_t *resolver;
     capacity_t *capacity;
     memory_t *memory;
+    letters_t *letters;
     watch_t *watch;
     guard_t *guard;
     policy_t *checked; // what the check has read, until the guard has it
@@ -356,6 +357,7 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
                                                .resolver = self->resolver,
                                                .capacity = self->capacity,
                                                .memory = self->memory,
+                                               .letters = self->letters,
                                                .epoch = self->setup.services.epoch,
                                                .admission = guard_admission(self->guard),
                                                .activated = activation_take,
@@ -392,6 +394,7 @@ stop(daemon_t *self)
     resolver_free(&self->resolver);
     capacity_destroy(&self->capacity);
     memory_free(&self->memory);
+    letters_free(&self->letters);
     if (self->ctx)
         zmq_ctx_term(self->ctx);
     log_flush();
@@ -525,6 +528,7 @@ run(const options_t *options, conf_t **conf_p, policy_t **policy_p, record_t *be
     take_over(&self, before);
     self.capacity = capacity_new();
     self.memory = memory_new();
+    self.letters = letters_new();
     limit_memory(&self, *conf_p);
     plan_descriptors(&self);
 

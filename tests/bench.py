@@ -65,6 +65,12 @@ def faults(fault):
     return ran.returncode, [int(count) for count in counts[0]]
 
 
+def test_what_is_encrypted_arrives_through_every_broker_and_none():
+    for where in ("--direct",), ("--zbroker", zb.program("zbroker")[0]):
+        against_zmq_proxy("pushpull", "--curve", *where)
+    assert bench("pushpull", "--curve", "--to", "tcp://127.0.0.1:1", "--from", "tcp://127.0.0.1:2").returncode == 2
+
+
 def test_every_pattern_goes_through_zmq_proxy_unharmed():
     for pattern in ("pubsub --nodrop", "pushpull", "reqrep", "dealer", "pair", "pair -o 8"):
         against_zmq_proxy(*pattern.split())
@@ -269,6 +275,19 @@ def test_a_route_of_a_running_zbroker_is_found_by_its_name():
         assert ran.returncode == 0, ran.stdout + ran.stderr
         ran = bench("pushpull", "--through", "none", "-c", daemon.file)
         assert ran.returncode == 3 and "there is no route none" in ran.stderr, ran.stderr
+
+
+def test_acknowledged_messages_are_driven_and_checked():
+    daemon_or_skip()
+    ports = zb.free_ports(2)
+    with zb.Daemon(f"[route jobs]\ntype = streamer\nstore = all\nstore_dir = {zb.folder()}/store\n"
+                   f"ack_bind = tcp://127.0.0.1:{ports[0]}\nworker_ack_bind = tcp://127.0.0.1:{ports[1]}\n") as daemon:
+        ran = bench("pushpull", "--ack", "--through", "jobs", "-c", daemon.file, "-m", "3000", "-p", "2", "-n", "2", "--parts", "2")
+        assert ran.returncode == 0 and "3000 sent, 3000 received of 3000: 0 lost, 0 doubled" in ran.stdout, ran.stdout + ran.stderr
+        with zb.Control(daemon) as control:
+            assert control.route("jobs")["acks"]["ok"] >= 3000 and control.route("jobs")["jobs"]["done"] >= 3000
+    ran = bench("pushpull", "--ack", "--zbroker", zb.program("zbroker")[0], "-n", "0", "-m", "2000")
+    assert ran.returncode == 0 and "2000 sent, 2000 received of 2000" in ran.stdout, ran.stdout + ran.stderr
 
 
 def test_a_zbroker_is_started_and_compared():

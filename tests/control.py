@@ -105,7 +105,8 @@ def test_text_and_json_of_every_question():
 
 # Scripts count on the order of columns: new ones stand at the end.
 COLUMNS = {
-    "show routes": "ROUTE TYPE STATE BLOCKED SINCE IN/S OUT/S FRONTEND_CLIENTS BACKEND_CLIENTS FRONTEND BACKEND INGRESS CAPTURE PROBLEM ENGINE",
+    "show routes": "ROUTE TYPE STATE BLOCKED SINCE IN/S OUT/S FRONTEND_CLIENTS BACKEND_CLIENTS FRONTEND BACKEND INGRESS CAPTURE PROBLEM ENGINE "
+                   "ACK WORKER_ACK",
     "show stats": "ROUTE STATE IN/1S OUT/1S IN/60S OUT/60S DROPPED BLOCKED_SECONDS FRONTEND_RECEIVED FRONTEND_SENT BACKEND_RECEIVED "
                   "BACKEND_SENT FRONTEND_RECEIVED_BYTES FRONTEND_SENT_BYTES BACKEND_RECEIVED_BYTES BACKEND_SENT_BYTES INGRESS_RECEIVED "
                   "INGRESS_RECEIVED_BYTES CAPTURE_SENT HWM UNDELIVERABLE ACL QUOTA STALLED SHUTDOWN CAPTURE_DROPPED BYTES_IN/1S "
@@ -121,8 +122,9 @@ def test_columns_are_only_ever_added():
         for question, columns in COLUMNS.items():
             header = control.ask(question).splitlines()[0]
             assert header.split() == columns.split(), question
-        routes = dict(zip(COLUMNS["show routes"].split()[-1:], control.ask("show routes").splitlines()[1].split()[-1:]))
-        assert routes == {"ENGINE": control.json("show routes")["routes"][0]["engine"]} and routes["ENGINE"] in ("zmq", "wire"), routes
+        routes = dict(zip(COLUMNS["show routes"].split()[-3:], control.ask("show routes").splitlines()[1].split()[-3:]))
+        engine = control.json("show routes")["routes"][0]["engine"]
+        assert routes == {"ENGINE": engine, "ACK": "-", "WORKER_ACK": "-"} and engine in ("zmq", "wire"), routes
 
 
 def test_who_may_connect_is_the_mode_of_the_file():

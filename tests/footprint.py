@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What a route costs while nobody uses it, that whoever comes first finds it awake, and what may wait in it."""
+"""What a route costs while nobody uses it, and what may wait in it."""
 
 import os
 import re
@@ -30,21 +30,14 @@ def used(ini):
         return zb.rss(daemon.pid), zb.fds(daemon.pid), zb.threads(daemon.pid)
 
 
-def test_an_idle_route_is_a_thread_and_four_descriptors():
+def test_an_idle_route_over_libzmqs_sockets_is_a_thread_and_eleven_descriptors():
     ports = zb.free_ports(100)
     few, many = used(streamers(ports[:20], ZMQ)), used(streamers(ports, ZMQ))
-    assert many[1] - few[1] == 40 * 4, (few, many)
+    assert many[1] - few[1] == 40 * 11, (few, many)
     assert many[2] - few[2] == 40, (few, many)
     if not os.environ.get("ZB_DAEMON") and zb.HEAVY == 1: # sanitizers have memory of their own
         each = (many[0] - few[0]) / 40 / 1024
-        assert each < 60, f"{each:.1f} KiB"
-
-
-def test_each_type_sleeps():
-    for kind in "forwarder", "queue", "streamer":
-        ports = zb.free_ports(20)
-        few, many = (used(streamers(some, ZMQ).replace("streamer", kind)) for some in (ports[:4], ports))
-        assert many[1] - few[1] == 8 * 4, (kind, few, many)
+        assert each < 120, f"{each:.1f} KiB"
 
 
 def test_the_first_clients_come_all_at_once():
@@ -59,7 +52,7 @@ def test_the_first_clients_come_all_at_once():
         context.destroy(0)
 
 
-def test_a_sleeping_route_lets_in_while_it_is_paused():
+def test_a_paused_route_lets_clients_in():
     front, back = zb.free_ports(2)
     with zb.Daemon(streamers([front, back])) as daemon, zb.Control(daemon) as control, zmq.Context() as context:
         assert "paused" in control.ask("pause r0")
@@ -72,7 +65,7 @@ def test_a_sleeping_route_lets_in_while_it_is_paused():
         context.destroy(0)
 
 
-def test_a_reload_leaves_who_sleeps_able_to_wake():
+def test_a_reload_leaves_a_route_without_clients_open():
     front, back, other = zb.free_ports(3)
     ini = streamers([front, back])
     changes = [ini + "backend_backlog = 5\n", ini + f"frontend_bind = tcp://127.0.0.1:{other}\n", ini]
@@ -102,7 +95,7 @@ def test_what_waits_for_the_first_consumer_survives_a_re_creation():
         context.destroy(0)
 
 
-def test_the_room_for_clients_leaves_what_sleeping_routes_need():
+def test_the_room_for_clients_leaves_what_the_routes_need():
     ports = zb.free_ports(20)
     with zb.Daemon("[zbroker]\nlog_level = debug\n" + streamers(ports), wrap=["prlimit", "--nofile=300"]) as daemon:
         with zmq.Context() as context:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
 """Peers that mean no good, beside one that does: it loses nothing, and the process stays as it was.
 
-ZB_SUBSCRIPTIONS is how many one client makes where it may, ZB_RECONNECTS how many connect and go."""
+ZB_SUBSCRIPTIONS is how many one client makes where it may, ZB_RECONNECTS how many connect and go, ZB_CROWD how many of all
+kinds are there at once."""
 
 import json
 import os
@@ -9,6 +10,7 @@ import random
 import select
 import socket
 import struct
+import subprocess
 import threading
 import time
 
@@ -18,6 +20,7 @@ from zmtp import GREETING, SIGNATURE, Raw, WebSocket, command, frame, ready
 
 SUBSCRIPTIONS = int(os.environ.get("ZB_SUBSCRIPTIONS", "100000"))
 RECONNECTS = int(os.environ.get("ZB_RECONNECTS", "5000"))
+CROWD = int(os.environ.get("ZB_CROWD", "120"))
 RATE = 1000  # legitimate messages a second
 MB = 1 << 20
 
@@ -67,10 +70,10 @@ class Honest(threading.Thread):
 class Target:
     """A daemon with one route of each type, and honest traffic through one more."""
 
-    def __init__(self, more="", prices=""):
+    def __init__(self, more="", prices="", process=""):
         names = ("fine_in", "fine_out", "jobs_in", "jobs_out", "prices_in", "prices_out", "asks_in", "asks_out")
         self.port = dict(zip(names, zb.free_ports(len(names))))
-        self.daemon = zb.Daemon("[zbroker]\ndrain_timeout = 1s\n" + "".join(f"""
+        self.daemon = zb.Daemon(f"[zbroker]\ndrain_timeout = 1s\n{process}\n" + "".join(f"""
 [route {name}]
 type = {kind}
 frontend_bind = tcp://127.0.0.1:{self.port[name + "_in"]}
@@ -599,6 +602,87 @@ def test_commands_that_come_out_of_turn():
         target.throw("asks_in", GREETING + ready(b"DEALER", b"\x08Identity" + struct.pack(">I", 70000) + b"\0" * 70000))
         target.throw("asks_in", GREETING + ready(b"NOSUCHTYPE"))
         target.survived()
+
+
+# --- a crowd of all kinds ----------------------------------------------------------------------------------------------
+
+class Nuisance:
+    """One hostile connection: what it sends first, and then again and again, as long as it is let."""
+
+    def __init__(self, port, kind, first, again, reads):
+        self.port, self.first, self.again, self.reads = port, (GREETING + ready(kind) if kind else b"") + first, again, reads
+        self.connections, self.socket = 0, None
+        self.connect()
+
+    def connect(self):
+        if self.socket:
+            self.socket.close()
+        self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=10 * zb.SLOW)
+        self.socket.setblocking(False)
+        self.connections += 1
+        self.out = self.first
+
+    def turn(self):
+        try:
+            if self.reads:
+                while True:
+                    if not self.socket.recv(65536):
+                        return self.connect()
+        except BlockingIOError:
+            pass
+        except OSError:
+            return self.connect()
+        try:
+            self.out = self.out[self.socket.send(self.out):] if self.out else self.again
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.connect()
+
+
+# What it is, where it comes, as which socket, what it sends first and then, does it read?
+KINDS = (
+    ("says nothing", "asks_in", None, b"", b"", True),
+    ("stops in its greeting", "asks_out", None, GREETING[:30], b"", True),
+    ("is no ZMTP", "prices_in", None, b"GET / HTTP/1.0\r\n\r\n", b"", True),
+    ("has a type that does not fit", "jobs_in", b"SUB", b"", b"", True),
+    ("never ends its message", "asks_in", b"DEALER", b"", frame(b"x" * 200, more=True), True),
+    ("announces more than it sends", "asks_in", b"DEALER", b"\x02" + struct.pack(">Q", 60000) + b"x" * 59000, b"", True),
+    ("is too large", "asks_in", b"DEALER", b"\x02" + struct.pack(">Q", 1 << 40), b"", True),
+    ("pings", "asks_in", b"DEALER", b"", command(b"PING", b"\0\x01" + b"c" * 16) * 20, False),
+    ("publishes as much as it can", "prices_in", b"PUB", b"", frame(b"junk" * 50) * 100, True),
+    ("subscribes and never reads", "prices_out", b"SUB", frame(b"\x01"), b"", False),
+    ("subscribes and cancels", "prices_out", b"SUB", b"", (frame(b"\x01topic") + frame(b"\x00topic")) * 200, True),
+    ("asks and never reads", "asks_in", b"DEALER", frame(b"") + frame(b"?") * 100, b"", False),
+)
+
+
+@zb.limit(120 + CROWD // 5)
+def test_a_crowd_of_all_kinds_keeps_nobody_polite_waiting():
+    """Fifty polite producers go through the same process, and what all of them take stays within max_memory."""
+    limit = 64 * MB
+    with Target("maxmsgsize = 64k", process=f"max_memory = {limit}") as target:
+        before, most = zb.rss(target.daemon.pid), 0
+        bench = zb.spawn(zb.program("zbroker-bench") + ["pushpull", "--to", target.tcp("jobs_in"), "--from", target.tcp("jobs_out"), "-q", "-p", "50",
+                         "--rate", "5000", "--messages", "60000", "--wait", "60", "--settle", "60"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        zb.wait_until(lambda: target.stats("jobs")["frontend"]["connections"] == 50, 60)
+        crowd = [Nuisance(target.port[where], *rest) for _, where, *rest in (KINDS[i % len(KINDS)] for i in range(CROWD))]
+        turns = 0
+        while bench.poll() is None:
+            for each in crowd:
+                each.turn()
+            turns += 1
+            most = max(most, zb.rss(target.daemon.pid))
+        said = bench.stdout.read()
+        failures = {name: target.stats(name)["frontend"]["handshake_failures"] for name in ("jobs", "asks", "prices")}
+        print(f"# {CROWD} hostile connections, {sum(each.connections for each in crowd)} in all, {turns} turns; {(most - before) >> 20} MiB more at most")
+        print("#", {name: {why: count for why, count in each.items() if count} for name, each in failures.items()})
+        print("# " + said.replace("\n", "\n# "))
+        assert bench.returncode == 0, said
+        assert most - before < limit * 1.25 * zb.HEAVY, (most - before) >> 20
+        for each in crowd:
+            each.socket.close()
+        target.survived(rss=limit * 1.25)
 
 
 # --- addresses ---------------------------------------------------------------------------------------------------------

@@ -104,7 +104,7 @@ class Task:
     def __init__(self, blocks):
         self.blocks, self.root, self.has_background = blocks, zb.folder(), False
         self.home, self.bin = self.root + "/home", self.root + "/bin"
-        for name in ("home", "bin", "etc/zbroker", "run/zbroker"):
+        for name in ("home", "bin", "etc/zbroker", "run/zbroker", "var/lib/zbroker"):
             os.makedirs(os.path.join(self.root, name))
         text = "\n".join("\n".join(block.lines) for block in blocks)
         self.upgrades = "zbrokerctl upgrade" in text
@@ -128,7 +128,7 @@ class Task:
 
     def fit(self, text):
         """TEXT with the places of this task."""
-        text = text.replace("@sysconfdir@", self.root + "/etc").replace("@runstatedir@", self.root + "/run")
+        text = text.replace("@sysconfdir@", self.root + "/etc").replace("@localstatedir@", self.root + "/var").replace("@runstatedir@", self.root + "/run")
         text = re.sub(r"(?<![\w.-])/(etc|run)/zbroker\b", self.root + r"/\1/zbroker", text).replace("ipc_group = workers", f"ipc_group = {GROUP}")
         text = re.sub(r"\b[a-z]+\.example\.(?:com|net|org)\b|(?<=tcp://)(?:\*|0\.0\.0\.0)(?=:)", "127.0.0.1", text)
         return PORT.sub(lambda found: str(self.ports.get(found.group(1), found.group(1))), text)
@@ -309,7 +309,7 @@ def test_socket_unit_opens_what_the_route_binds():
     assert re.findall(r"^ListenStream=(\S*)$", unit, re.M)[0] == "", "the unit's own address has to go"
 
 
-PAGES = {"zbroker-keygen.1": 1, "zbroker-acl.5": 1, "zbroker-howto.7": 15}
+PAGES = {"zbroker-keygen.1": 1, "zbroker-acl.5": 1, "zbroker-howto.7": 15, "zbroker-protocols.7": 5}
 
 
 def test_every_task_is_found():

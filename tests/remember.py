@@ -327,7 +327,7 @@ def test_what_is_remembered_is_counted_everywhere():
         assert re.search(r'^zbroker_remembered_messages\{route="r"\} 2$', get("/metrics"), re.M)
         assert re.search(r'^zbroker_remembered_bytes\{route="r"\} 6$', get("/metrics"), re.M)
         assert json.loads(get("/api/v1/routes"))["routes"][0]["remembered_bytes"] == 6
-        assert "messages remembered" in get("/app.js")
+        assert "remembered_messages" in get("/app.js")
         assert re.search("remembered_bytes +6", route.daemon.ctl("show", "route", "r").stdout)
 
 

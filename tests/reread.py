@@ -146,7 +146,7 @@ def test_clients_users_and_rights_are_named_and_cut_nobody_else():
     ini = streamer(f"security = curve\nserver_cert = {server}\nclient_certs = {clients}")
     ini += streamer(f"security = plain\nusers = {users}").replace("[route jobs]", "[route work]")
     ini += streamer(f"frontend_acl = {acl}").replace("[route jobs]", "[route news]")
-    with zb.Daemon(ini) as daemon, zb.Control(daemon) as control, zmq.Context() as context:
+    with zb.Daemon(zb.with_engine(ini, "wire")) as daemon, zb.Control(daemon) as control, zmq.Context() as context:
         alice = context.socket(zmq.PUSH)
         alice.linger = 0
         alice.curve_publickey, alice.curve_secretkey = zmq.auth.load_certificate(os.path.join(clients, "alice_secret"))

@@ -588,6 +588,29 @@ def test_a_stop_waits_for_what_is_unanswered_and_for_retries():
         assert "unanswered" not in queue.daemon.log()
 
 
+def test_a_paused_queue_gives_nothing_again_before_it_goes_on():
+    with Queue("backend_window = 1\nbackend_retries = 3") as queue:
+        first = queue.service()
+        client = queue.client(zmq.REQ)
+        client.send(b"question")
+        assert first.recv() == b"question"
+        second = queue.service()
+        with zb.Control(queue.daemon) as control:
+            assert "paused" in control.ask("pause q")
+            first.close()
+            assert hears_nothing(second)
+            assert "running" in control.ask("resume q")
+            assert second.recv() == b"question"
+            second.send(b"answer")
+            assert client.recv() == b"answer"
+            assert "draining" in control.ask("drain q")
+            client.send(b"too late")
+            assert hears_nothing(second)
+            control.ask("resume q")
+            assert second.recv() == b"too late"
+        nothing_lost(queue)
+
+
 def test_keys_change_while_requests_are_unanswered():
     with Queue("") as queue:
         service, client = queue.service(zmq.DEALER), queue.client(zmq.DEALER)

@@ -244,6 +244,7 @@ def test_a_message_that_is_too_large_for_the_store_ends_its_connection():
     with Streamer("all", "store_max = 1M") as route:
         route.producer.send(b"x" * 300000)
         route.daemon.wait_log("too large for the store.*client-cut")
+        route.producer = route.front(zmq.PUSH)
         route.put(0, 1)
         assert take(route.worker(), 1) == [0]
 

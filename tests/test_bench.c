@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "bench/board.h"
 #include "bench/hist.h"
 #include "bench/options.h"
@@ -10,6 +11,7 @@
 #include "bench/payload.h"
 #include "bench/peer.h"
 #include "bench/proc.h"
+#include "bench/recorded.h"
 #include "bench/report.h"
 #include "bench/stream.h"
 #include "bench/through.h"
@@ -254,6 +256,9 @@ senseless_command_lines_are_refused(void)
     CHECK(PARSE(&options, "pubsub", "--direct", "--topics", "2", "-n", "3", "--split-topics") == -1);
     CHECK(PARSE(&options, "pair", "--direct", "-p", "2") == -1);
     CHECK(PARSE(&options, "pushpull", "--direct", "--transport", "pigeon") == -1);
+    CHECK(PARSE(&options, "reqrep", "--ack", "--zbroker", "x") == -1);
+    CHECK(PARSE(&options, "pushpull", "--ack", "--direct") == -1);
+    CHECK(PARSE(&options, "pushpull", "--ack", "--zbroker", "x", "-o", "0") == -1);
     CHECK(PARSE(&options, "--serve", "tea", "--from", "tcp://a:1") == -1);
     CHECK(PARSE(&options, "--serve", "proxy", "--to", "tcp://a:1", "--from", "tcp://a:2") == -1);
 }
@@ -263,23 +268,27 @@ static const char dump[] = "[zbroker]\ncontrol = /run/x.sock\n"
                            "frontend_bind = ipc:///run/a\nbackend_connect = tcp://far:1\nsndhwm = 5\n"
                            "[route jobs2]\ntype = queue\nfrontend_bind = tcp://[::]:1\nbackend_bind = tcp://0.0.0.0:2\n"
                            "[route free]\ntype = pair\nfrontend_bind = tcp://127.0.0.1:*\nbackend_bind = tcp://127.0.0.1:3\n"
-                           "[route half]\nfrontend_bind = tcp://127.0.0.1:4\n";
+                           "[route half]\nfrontend_bind = tcp://127.0.0.1:4\n"
+                           "[route kept]\nfrontend_bind = tcp://127.0.0.1:5\nack_bind = tcp://127.0.0.1:6\nworker_ack_bind = tcp://127.0.0.1:7\n";
 
 static void
 endpoints_of_a_route_are_made_reachable(void)
 {
     static through_t through;
     char error[256];
-    CHECK(through_parse(&through, dump, "jobs", error) == 0);
+    CHECK(through_parse(&through, dump, "jobs", false, error) == 0);
     CHECK_TEXT(through.type, "streamer");
     CHECK_TEXT(through.control, "/run/x.sock");
     CHECK(through.tos == 2 && through.froms == 1);
     CHECK_TEXT(through.to[0], "tcp://127.0.0.1:5555");
     CHECK_TEXT(through.to[1], "ipc:///run/a");
     CHECK_TEXT(through.from[0], "@tcp://far:1");
-    CHECK(through_parse(&through, dump, "jobs2", error) == 0);
+    CHECK(through_parse(&through, dump, "jobs2", false, error) == 0);
     CHECK_TEXT(through.to[0], "tcp://[::1]:1");
     CHECK_TEXT(through.from[0], "tcp://127.0.0.1:2");
+    CHECK(through_parse(&through, dump, "kept", true, error) == 0 && through.tos == 1 && through.froms == 1);
+    CHECK_TEXT(through.to[0], "tcp://127.0.0.1:6");
+    CHECK_TEXT(through.from[0], "tcp://127.0.0.1:7");
 }
 
 static void
@@ -287,11 +296,13 @@ routes_that_cannot_be_reached_say_why(void)
 {
     static through_t through;
     char error[256];
-    CHECK(through_parse(&through, dump, "job", error) == -1);
+    CHECK(through_parse(&through, dump, "job", false, error) == -1);
     CHECK_TEXT(error, "there is no route job");
-    CHECK(through_parse(&through, dump, "free", error) == -1 && strstr(error, "free port"));
-    CHECK(through_parse(&through, dump, "half", error) == -1);
+    CHECK(through_parse(&through, dump, "free", false, error) == -1 && strstr(error, "free port"));
+    CHECK(through_parse(&through, dump, "half", false, error) == -1);
     CHECK_TEXT(error, "route half has no backend endpoint");
+    CHECK(through_parse(&through, dump, "half", true, error) == -1);
+    CHECK_TEXT(error, "route half has no acknowledged frontend endpoint");
 }
 
 static void
@@ -319,6 +330,38 @@ medians_ignore_what_is_unknown(void)
     CHECK(report_median((double[]){ -1, -1 }, 2) == -1);
 }
 
+#define RECORDED(time, frames) "{\"seq\":1,\"time\":\"" time "\",\"side\":\"backend\",\"frames\":" frames "}"
+
+static void
+recorded_message_has_its_bytes_and_its_time(void)
+{
+    static const char line[] = RECORDED("1970-01-01T00:00:02.000345Z", "[\"a\\u0000\\u00e4\",{\"hex\":\"00ff\"},\"\"]");
+    recorded_t message = { 0 };
+    CHECK(recorded_parse(&message, line, strlen(line)) == RECORDED_MESSAGE);
+    CHECK(message.wall_ns == 2000345000 && message.from_backend && message.count == 3);
+    CHECK(message.bytes.size == 6 && memcmp(message.bytes.data, "a\0\xc3\xa4\0\xff", 6) == 0);
+    CHECK(message.frames[1].at == 4 && message.frames[1].size == 2 && message.frames[2].size == 0);
+    CHECK(recorded_parse(&message, "{\"missed\": 3}", 13) == RECORDED_COUNT);
+    recorded_free(&message);
+}
+
+static void
+recorded_line_that_is_no_message_is_wrong(void)
+{
+    static const char *const wrong[] = {
+        "", "{", "[]", "7", "{\"missed\":\"3\"}", RECORDED("1970-01-01T00:00:02Z", "[]"),
+        RECORDED("1970-01-01T00:00:02Z", "{}"), RECORDED("1970-01-01T00:00:02Z", "[1]"),
+        RECORDED("1970-01-01T00:00:02Z", "[{\"hex\":\"0\"}]"), RECORDED("1970-01-01T00:00:02Z", "[{\"hex\":\"0g\"}]"),
+        RECORDED("1970-01-01T00:00:02Z", "[{\"hex\":3}]"), RECORDED("1969-01-01T00:00:02Z", "[\"\"]"),
+        RECORDED("9999-01-01T00:00:02Z", "[\"\"]"), RECORDED("1970-01-01T00:00:02", "[\"\"]"),
+        RECORDED("1970-01-01T00:00:02.Z", "[\"\"]"), RECORDED("soon", "[\"\"]"),
+    };
+    recorded_t message = { 0 };
+    for (size_t i = 0; i < COUNT(wrong); i++)
+        CHECK(recorded_parse(&message, wrong[i], strlen(wrong[i])) == RECORDED_WRONG);
+    recorded_free(&message);
+}
+
 int
 main(void)
 {
@@ -339,5 +382,7 @@ main(void)
     RUN(routes_that_cannot_be_reached_say_why);
     RUN(processes_are_read_by_thread);
     RUN(medians_ignore_what_is_unknown);
+    RUN(recorded_message_has_its_bytes_and_its_time);
+    RUN(recorded_line_that_is_no_message_is_wrong);
     return test_done();
 }

@@ -171,6 +171,22 @@ what_is_queued_and_half_sent_is_made_again(void)
 }
 
 static void
+a_subscriber_that_catches_up_is_made_again(void)
+{
+    set_up(HANDSHAKE_NULL);
+    conn_t *conn = new_conn(CONN_OPEN);
+    queue(conn, 100);
+    conn->beyond.messages = 40;
+    conn->beyond.bytes = 40 * (sizeof message - 1);
+    conn->said_durable = (uint8_t *)xstrdup("alice");
+    conn->said_durable_size = 5;
+    check_with(conn, 45, 100, true);
+    check_with(conn, 45, 101, false); // more than is queued
+    check_with(conn, 46, conn->out.bytes + 1, false);
+    check_same(conn);
+}
+
+static void
 a_sealed_session_is_made_again(void)
 {
     set_up(HANDSHAKE_CURVE);
@@ -299,6 +315,7 @@ main(void)
     RUN(a_connection_at_rest_is_made_again);
     RUN(half_a_message_and_what_comes_after_it_are_made_again);
     RUN(what_is_queued_and_half_sent_is_made_again);
+    RUN(a_subscriber_that_catches_up_is_made_again);
     RUN(a_sealed_session_is_made_again);
     RUN(a_handshake_is_made_again_wherever_it_is);
     RUN(one_that_has_left_is_made_again_without_a_descriptor);

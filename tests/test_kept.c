@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 // What a forwarder remembers: values and history, and bytetree, by which values are found.
 #include "base/mem.h"
+#include "base/text.h"
 #include "wire/history.h"
+#include "wire/keptrecord.h"
 #include "wire/values.h"
 
 #include "test.h"
@@ -300,6 +302,88 @@ what_is_forgotten_is_the_oldest(void)
     }
 }
 
+// --- written down ----------------------------------------------------------------------
+
+static void
+put_text(const keeper_t *keeper, void *kept, chunk_pool_t *pool, const char *first, int64_t since_ms)
+{
+    model_t message = { .size = strlen(first), .body = 3, .since_ms = since_ms };
+    memcpy(message.first, first, message.size);
+    put(keeper, kept, pool, &message);
+}
+
+static bool
+spell(void *arg, const kept_t *kept)
+{
+    text_bytes(arg, kept->topic.at, kept->topic.size);
+    text_add(arg, "@%d ", (int)kept->since_ms);
+    return true;
+}
+
+static void
+put_again(void *history, const kept_t *kept)
+{
+    keeper_history.put(history, kept);
+}
+
+static void
+test_what_is_kept_is_made_again_in_its_order(void)
+{
+    chunk_pool_t pool = { 0 };
+    kept_limits_t limits = { .messages = 10, .topic_end = ' ' };
+    void *values = keeper_values.new (&pool, &limits), *history = keeper_history.new (&pool, &limits);
+    record_t record = { 0 };
+    text_t spelled = { 0 };
+    put_text(&keeper_values, values, &pool, "a 1", 1);
+    put_text(&keeper_values, values, &pool, "b 2", 2);
+    put_text(&keeper_values, values, &pool, "a 3", 3);
+    keeper_values.each(values, keptrecord_save, &record);
+    keptrecord_restore(record_fields(&record), 3, put_again, history);
+    keeper_history.each(history, spell, &spelled);
+    CHECK_TEXT(spelled.data, "b 2@2 a 3@3 ");
+    CHECK(keeper_history.total(history).bytes == keeper_values.total(values).bytes);
+    keptrecord_restore(record_fields(&record), 2, put_again, history); // one of them is of the future
+    CHECK(keeper_history.total(history).messages == 3);
+    text_free(&spelled);
+    record_forget(&record);
+    keeper_values.free(values);
+    keeper_history.free(history);
+    CHECK(pool.bytes == 0);
+    chunk_pool_empty(&pool);
+}
+
+static void
+test_what_is_no_message_is_not_made_again(void)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+    } wrong[] = { { "", 0 },
+                  { "\0", 1 },
+                  { "\0\3ab", 4 },
+                  { "\1\1a", 3 },
+                  { "\0\1a\0\1b", 6 },
+                  { "\4\1a", 3 },
+                  { "\2\xff\xff\xff\xff\xff\xff\xff\xff", 9 } };
+    chunk_pool_t pool = { 0 };
+    kept_limits_t limits = { .messages = 10, .topic_end = -1 };
+    void *history = keeper_history.new (&pool, &limits);
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        record_t record = { 0 };
+        uint8_t *at = record_place(&record, TAG_KEPT, sizeof(int64_t) + wrong[i].size);
+        memset(at, 0, sizeof(int64_t));
+        memcpy(at + sizeof(int64_t), wrong[i].bytes, wrong[i].size);
+        keptrecord_restore(record_fields(&record), 1, put_again, history);
+        record_forget(&record);
+        record_bytes(&record, TAG_KEPT, "short", 5);
+        keptrecord_restore(record_fields(&record), 1, put_again, history);
+        record_forget(&record);
+    }
+    CHECK(keeper_history.total(history).messages == 0);
+    keeper_history.free(history);
+    chunk_pool_empty(&pool);
+}
+
 int
 main(void)
 {
@@ -307,5 +391,7 @@ main(void)
     RUN(a_topic_takes_little_beside_its_message);
     RUN(a_history_is_within_each_of_its_limits);
     RUN(what_is_forgotten_is_the_oldest);
+    RUN(test_what_is_kept_is_made_again_in_its_order);
+    RUN(test_what_is_no_message_is_not_made_again);
     return test_done();
 }

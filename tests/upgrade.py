@@ -112,6 +112,14 @@ backend_bind = {back if isinstance(back, str) else f"tcp://127.0.0.1:{back}"}
 
 # --- under load -------------------------------------------------------------------------------------------------------
 
+def meet(sender, taker):
+    """A publisher knows its subscriber."""
+    zb.wait_until(lambda: [sender(), taker()] and taker.count > 0)
+    while taker.socket.poll(100):
+        taker.socket.recv_multipart()
+    taker.next[sender.number], taker.wrong = sender.sent, []
+
+
 @zb.limit(120)
 def test_every_kind_of_route_goes_on():
     ports = zb.free_ports(12)
@@ -131,11 +139,8 @@ def test_every_kind_of_route_goes_on():
         zb.wait_until(lambda: house.connections() == 12)
         zb.wait_until(lambda: all(client["subscriptions"] == 1 for client in house.control.json("show clients")["clients"]
                                   if client["route"].startswith("forwarder") and client["side"] == "backend"))
-        for sender, taker in zip(senders, takers):  # a publisher knows its subscriber
-            zb.wait_until(lambda: [sender(), taker()] and taker.count > 0)
-            while taker.socket.poll(100):
-                taker.socket.recv_multipart()
-            taker.next[sender.number], taker.wrong = sender.sent, []
+        for sender, taker in zip(senders, takers):
+            meet(sender, taker)
         pid = house.daemon.pid
         hand_over_under_load(house, senders, takers, UPGRADES, house.upgrade)
         assert house.daemon.running() and int(open(f"/proc/{pid}/stat").read().split()[0]) == pid
@@ -234,12 +239,13 @@ def test_nobody_notices_upgrades_under_the_load_of_all_kinds():
     limits = "frontend_rcvhwm = 0\nbackend_sndhwm = 0\nbackend_rcvhwm = 0\nfrontend_sndhwm = 0\n"
     custom = limits + "frontend_type = PULL\nbackend_type = PUSH\n"
     kinds = [("streamer", limits), ("forwarder", limits), ("queue", limits), ("pair", limits), ("custom", custom)]
+    remembers = "last_value = 1000\ndurable = yes\n"
     ports = {}
     ini = ""
     for kind, keys in kinds:
         for secured in ("", "curve"):
             ports[kind + secured] = zb.free_ports(2)
-            ini += route(kind + secured, kind, *ports[kind + secured], keys + (CURVE if secured else ""))
+            ini += route(kind + secured, kind, *ports[kind + secured], keys + (CURVE if secured else "") + (remembers if kind + secured == "forwardercurve" else ""))
     for each in ("probe", "idle1", "idle2", "idle3", "idle1curve", "idle2curve", "idle3curve"):
         ports[each] = zb.free_ports(2)
         kind = {"1": "streamer", "2": "forwarder", "3": "queue"}.get(each[4], "streamer")
@@ -251,6 +257,10 @@ def test_nobody_notices_upgrades_under_the_load_of_all_kinds():
         for kind, front, back in (("streamer", zmq.PUSH, zmq.PULL), ("custom", zmq.PUSH, zmq.PULL), ("pair", zmq.PAIR, zmq.PAIR)):
             takers.append(Taker(house.peer(back, ports[kind + "curve"][1], True, rcvhwm=0)))
             senders.append(Sender(house.peer(front, ports[kind + "curve"][0], True, sndhwm=0), len(senders), takers[-1], 300))
+        takers.append(Taker(house.peer(zmq.SUB, ports["forwardercurve"][1], True, rcvhwm=0)))
+        takers[-1].socket.subscribe(b"")
+        senders.append(Sender(house.peer(zmq.PUB, ports["forwardercurve"][0], True, sndhwm=0), len(senders), takers[-1], 300))
+        meet(senders[-1], takers[-1])
         probe = Probe(ports["probe"])
         worker, client = house.peer(zmq.REP, ports["queuecurve"][1], True), house.peer(zmq.REQ, ports["queuecurve"][0], True)
         answered = [0]
@@ -277,7 +287,7 @@ def test_nobody_notices_upgrades_under_the_load_of_all_kinds():
                     pauses.append(probe.longest(begin, time.monotonic()))
                     ended = lost_connections(house)
                     for each in benches:
-                        if each.process.poll() is None:
+                        if each.moved() < each.messages:
                             each.upgrades += 1
                         else:
                             ended.pop(each.name)
@@ -702,6 +712,7 @@ def test_what_a_forwarder_remembers_goes_over():
 def test_a_subscriber_that_is_still_catching_up_goes_over():
     with Remembering("last_value = 5000\nbackend_sndbuf = 4096") as house:
         messages = [[b"%04d" % i, b"x" * 3000] for i in range(3000)]
+        assert house.pub.recv() == b"\1"
         house.publish(*messages)
         raw = zmtp.Raw(house.ports[1], b"SUB")
         raw.send(zmtp.frame(b"\1"))
@@ -768,6 +779,20 @@ def test_keys_of_what_is_remembered_change_without_forgetting():
             assert "re-created" in house.control.ask("reload")
             assert [each["topic"] for each in house.control.json("show values f")["values"]] == ["%d" % i for i in topics], keys
         assert house.disconnects() == 0
+
+
+def test_what_would_not_fit_into_memory_twice_is_not_handed_over():
+    limit = "[zbroker]\nmax_memory = 32M\n"
+    with Remembering("last_value = 10000") as house:
+        zb.write(house.daemon.file, limit + house.text("last_value = 10000"))
+        house.control.ask("reload")
+        assert house.pub.recv() == b"\1"
+        house.publish(*[[b"%d" % i, b"x" * 10000] for i in range(1000)])
+        assert "no room to hand them over" in house.control.ask("upgrade")
+        zb.write(house.daemon.file, limit + house.text("last_value = 9999"))
+        assert "re-created" in house.control.ask("reload")
+        zb.wait_until(lambda: house.disconnects() == 1)  # it drains, as all that cannot go over
+        assert house.control.json("show values f")["values"] == []
 
 
 def test_a_forwarder_begins_and_ends_to_remember_without_losing_a_peer():

@@ -420,6 +420,18 @@ class Custom(Route):
         return made
 
 
+def test_a_second_peer_of_a_pair_is_refused_while_the_first_is_there():
+    with Route("pair") as route:
+        first = zmtp.Raw(route.frontend, b"PAIR")
+        second = socket.create_connection(("127.0.0.1", route.frontend), timeout=10 * zb.SLOW)
+        second.sendall(zmtp.GREETING + zmtp.ready(b"PAIR"))
+        zb.wait_until(lambda: route.stats()["frontend"]["handshake_failures"]["limited"] == 1)
+        second.close()
+        first.socket.close()
+        route.wait_clients("frontend", 0)
+        zmtp.Raw(route.frontend, b"PAIR")
+
+
 def test_a_peer_is_called_by_connect_routing_id():
     with Custom("DEALER", "ROUTER", "backend_connect_routing_id = them") as route:
         service, client = route.back(zmq.DEALER, routing_id=b"another"), route.front(zmq.DEALER)
@@ -538,6 +550,15 @@ def test_a_sub_side_asks_for_its_topics():
         assert [pull.recv(), pull.recv()] == [b"b1", b"a1"]
 
 
+def test_a_sub_side_sorts_out_what_a_publisher_of_zmtp_1_sends():
+    with Custom("SUB", "PUSH", "frontend_subscribe = a\nfrontend_subscribe = bb") as route:
+        pull = route.back(zmq.PULL)
+        route.wait_clients("backend", 1)
+        with socket.create_connection(("127.0.0.1", route.frontend), timeout=10 * zb.SLOW) as pub:
+            pub.sendall(b"\1\0" + b"".join(bytes([len(body) + 1, 0]) + body for body in [b"b", b"a1", b"", b"c", b"bb2", b"b3", b"a"]))
+            assert [pull.recv() for _ in range(3)] == [b"a1", b"bb2", b"a"]
+
+
 def test_a_side_may_connect_once_only():
     with Custom("PULL", "PUSH", "backend_reconnect_ivl = -1") as route:
         pull, push = route.back(zmq.PULL), route.front(zmq.PUSH)
@@ -552,11 +573,52 @@ def test_what_waits_longer_than_linger_is_dropped_at_the_end():
     with Route("streamer", "backend_linger = 0\nbackend_sndbuf = 4096", "drain_timeout = 1h") as route:
         raw = zmtp.Raw(route.backend, b"PULL")  # that reads nothing
         push = route.front(zmq.PUSH)
-        while queued(route) < 5:
+        while queued(route) < 200:  # more than its system ever takes
             push.send(b"x" * 5000)
         assert route.daemon.stop() == 0
         assert re.search("messages (undelivered|that it had not taken)", route.daemon.log())
         raw.socket.close()
+
+
+def test_what_a_capture_takes_is_waited_for():
+    port = zb.free_port()
+    with Route("streamer", f"capture_bind = tcp://127.0.0.1:{port}\ncapture_type = push\ncapture_sndbuf = 4096", "drain_timeout = 1h") as route:
+        push, pull, reader = route.front(zmq.PUSH), route.back(zmq.PULL), route.peer(zmq.PULL, port, rcvhwm=1)
+        route.wait_clients("capture", 1)
+        for _ in range(200):
+            push.send(bytes(65536))
+            pull.recv()
+        route.daemon.send(signal.SIGTERM)
+        assert sum(len(reader.recv()) for _ in range(200)) == 200 * 65536
+        assert route.daemon.wait() == 0
+
+
+def test_requests_that_a_service_took_with_it_are_not_waited_for():
+    with Route("queue", process="drain_timeout = 1h") as route:
+        client, service = zmtp.Raw(route.frontend, b"DEALER"), zmtp.Raw(route.backend, b"DEALER")
+        client.send(zmtp.frame(b"ask") * 3)
+        service.wait(b"ask", 3)
+        service.socket.close()
+        route.wait_clients("backend", 0)
+        route.daemon.send(signal.SIGTERM)
+        client.wait_end()
+        client.socket.close()
+        assert route.daemon.wait() == 0
+
+
+def test_a_client_that_was_sent_away_asks_nobody_any_more():
+    with Route("queue", process="drain_timeout = 1h") as route, zb.Control(route.daemon) as control:
+        client, service = zmtp.Raw(route.frontend, b"DEALER"), zmtp.Raw(route.backend, b"DEALER")
+        route.wait_clients("backend", 1)
+        route.daemon.send(signal.SIGTERM)
+        client.wait_end()
+        client.send(zmtp.frame(b"late"))
+        zb.wait_until(lambda: control.route("r")["dropped"]["shutdown"] == 1)
+        client.socket.close()
+        service.wait_end()
+        service.socket.close()
+        assert b"late" not in service.got
+        assert route.daemon.wait() == 0
 
 
 # --- heartbeats -----------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ _zbroker_bench() {
         -w --workers -d --duration --to --from --through --against --zbroker --set --transport --parts --topics --topic
         --rate --warmup --wait --settle --work --timeout --retries --service --sndhwm --rcvhwm --broker-hwm --io-threads
         --pid --serve --plot --name'
-    local flags='--direct --empty --split-topics --verify --nodrop --each -q --quiet -V --version -h --help'
+    local flags='--ack --direct --empty --split-topics --verify --nodrop --curve --each -q --quiet -V --version -h --help'
     COMPREPLY=()
     if [[ ${COMP_WORDS[1]} == replay && $COMP_CWORD -gt 1 ]]; then
         alone='--to --as --speed --side --strip --wait'
@@ -20,7 +20,7 @@ _zbroker_bench() {
     --against) COMPREPLY=($(compgen -W 'zmq_proxy zproxy' -- "$current")) ;;
     --transport) COMPREPLY=($(compgen -W 'tcp ipc' -- "$current")) ;;
     --service) COMPREPLY=($(compgen -W 'rep router dealer' -- "$current")) ;;
-    --as) COMPREPLY=($(compgen -W 'dealer pair pub push' -- "$current")) ;;
+    --as) COMPREPLY=($(compgen -W 'dealer pair pub push req' -- "$current")) ;;
     --side) COMPREPLY=($(compgen -W 'frontend backend' -- "$current")) ;;
     --speed) COMPREPLY=($(compgen -W 'max' -- "$current")) ;;
     --serve) COMPREPLY=($(compgen -W 'rep router dealer proxy zproxy' -- "$current")) ;;

@@ -194,7 +194,8 @@ on_tick(zloop_t *loop, int timer, void *arg)
 // --- life -----------------------------------------------------------------------------
 
 control_t *
-control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_t group, const record_t *before, diag_t *diag)
+control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_t group, const record_t *before,
+            diag_t *diag)
 {
     record_field_t field;
     record_fields_t from = { 0 };

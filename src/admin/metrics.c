@@ -144,6 +144,48 @@ write_dropped(writer_t *writer)
                  counter_get(&route.counters->dropped[reason]));
 }
 
+// By result, for routes that may have SIDE.
+static void
+write_results(writer_t *writer, side_t side, int count, const char *(*name)(int result))
+{
+    EACH_ROUTE(writer, route)
+    for (int result = 0; result < count && pattern_may_have(route.conf->pattern, side); result++)
+        put_uint(writer, "", LABELS({ "route", route.conf->name }, { "result", name(result) }),
+                 counter_get(counter_in(route.counters, writer->metric->offset) + result));
+}
+
+static const char *
+ack_name(int result)
+{
+    return ack_result_name((ack_result_t)result);
+}
+
+static const char *
+job_name(int result)
+{
+    return job_result_name((job_result_t)result);
+}
+
+static void
+write_acks(writer_t *writer)
+{
+    write_results(writer, SIDE_ACK, ACK_RESULTS, ack_name);
+}
+
+static void
+write_jobs(writer_t *writer)
+{
+    write_results(writer, SIDE_WORKER_ACK, JOB_RESULTS, job_name);
+}
+
+static void
+write_outstanding(writer_t *writer)
+{
+    EACH_ROUTE(writer, route)
+    if (pattern_may_have(route.conf->pattern, SIDE_WORKER_ACK))
+        put_uint(writer, "", LABELS({ "route", route.conf->name }), counter_get(&route.counters->outstanding));
+}
+
 static void
 write_blocked(writer_t *writer)
 {
@@ -329,6 +371,7 @@ write_max_fds(writer_t *writer)
 #define ROUTE_FIELD(id) { NULL, NULL, NULL, write_route_field, id, 0 }
 #define FAMILY(name, type, help, write) { name, type, help, write, 0, 0 }
 #define REASONS(name, help, write, member) { name, "counter", help, write, 0, offsetof(side_counters_t, member) }
+#define RESULTS(name, help, write, member) { name, "counter", help, write, 0, offsetof(counters_t, member) }
 
 // clang-format off
 static const metric_t metrics[] = {
@@ -362,6 +405,9 @@ static const metric_t metrics[] = {
     FAMILY("zbroker_store_oldest_seconds", "gauge", "For how long the oldest message of a store has been there; 0 without one.", write_store_age),
     FAMILY("zbroker_store_commit_seconds", "histogram", "How long a commit of a store took.", write_commits),
     ROUTE_FIELD(FIELD_STORE_CORRUPT),
+    RESULTS("zbroker_acks_total", "Requests of acknowledged producers, by answer.", write_acks, acks),
+    RESULTS("zbroker_jobs_total", "Messages for acknowledged workers, by what became of them.", write_jobs, jobs),
+    FAMILY("zbroker_jobs_outstanding", "gauge", "Messages that acknowledged workers have and are not done with now.", write_outstanding),
     FAMILY("zbroker_config_reloads_total", "counter", "Reloads of the configuration, by result.", write_reloads),
     FAMILY("zbroker_config_last_reload_successful", "gauge", "1 if the last reload worked, 0 if the old configuration stayed.", write_reload_ok),
     FAMILY("zbroker_config_last_reload_success_timestamp_seconds", "gauge", "When the configuration that runs was loaded, since the epoch.", write_reload_time),

@@ -176,11 +176,19 @@ is_full(const broker_route_t *route, side_t side)
     return limit && counter_get(&route->counters->sides[side].connections) >= limit;
 }
 
+// Nobody is there, and nobody at the acknowledged side that does the same.
+static bool
+is_deserted(const broker_route_t *route, side_t side)
+{
+    side_t other = side == SIDE_FRONTEND ? SIDE_ACK : SIDE_WORKER_ACK;
+    return is_lonely(route, side) && (!stats_has_side(route, other) || is_lonely(route, other));
+}
+
 // One problem, also where both sides have nobody. SAID is a side that an error has named already, SIDES: none.
 static void
 lonely_problem(problems_t *self, const broker_route_t *route, side_t said)
 {
-    bool front = said != SIDE_FRONTEND && is_lonely(route, SIDE_FRONTEND), back = said != SIDE_BACKEND && is_lonely(route, SIDE_BACKEND);
+    bool front = said != SIDE_FRONTEND && is_deserted(route, SIDE_FRONTEND), back = said != SIDE_BACKEND && is_deserted(route, SIDE_BACKEND);
     if (front && back)
         problem(self, PROBLEM_INFO, "nothing is connected to the backend or the frontend");
     else if (front || back)

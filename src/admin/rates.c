@@ -10,15 +10,18 @@
 static sample_t
 sample(const counters_t *counters)
 {
-    const side_counters_t *front = &counters->sides[SIDE_FRONTEND], *ingress = &counters->sides[SIDE_INGRESS];
-    const side_counters_t *back = &counters->sides[SIDE_BACKEND];
-    sample_t now = { .in = counter_get(&front->messages_received) + counter_get(&ingress->messages_received),
-                     .in_bytes = counter_get(&front->received_bytes) + counter_get(&ingress->received_bytes),
-                     .out = counter_get(&back->messages_sent),
-                     .out_bytes = counter_get(&back->sent_bytes) };
-    for (int side = 0; side < SIDES; side++) {
-        uint64_t since = counter_get(&counters->sides[side].blocked_since_ns);
-        now.blocked_ns += counter_get(&counters->sides[side].blocked_ns);
+    sample_t now = { 0 };
+    for (side_t side = 0; side < SIDES; side++) {
+        const side_counters_t *from = &counters->sides[side];
+        if (side_takes_in(side)) {
+            now.in += counter_get(&from->messages_received);
+            now.in_bytes += counter_get(&from->received_bytes);
+        } else if (side == SIDE_BACKEND || side == SIDE_WORKER_ACK) {
+            now.out += counter_get(&from->messages_sent);
+            now.out_bytes += counter_get(&from->sent_bytes);
+        }
+        uint64_t since = counter_get(&from->blocked_since_ns);
+        now.blocked_ns += counter_get(&from->blocked_ns);
         if (since)
             now.blocked_ns += (uint64_t)clock_mono_ns() - since;
     }

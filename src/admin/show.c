@@ -101,10 +101,12 @@ add_route_row(request_t *request, const broker_route_t *route, void *context)
     table_cell(table, "%.0f", route->rate_out_1s);
     table_cell(table, "%" PRIu64, counter_get(&route->counters->sides[SIDE_FRONTEND].connections));
     table_cell(table, "%" PRIu64, counter_get(&route->counters->sides[SIDE_BACKEND].connections));
-    for (int side = 0; side < SIDES; side++)
-        add_endpoints(table, route, (side_t)side);
+    for (side_t side = 0; side <= SIDE_CAPTURE; side++)
+        add_endpoints(table, route, side);
     table_cell(table, "%s", problem.data);
     table_cell(table, "%s", engine_name(route->conf->engine));
+    for (side_t side = SIDE_ACK; side < SIDES; side++) // a column never moves
+        add_endpoints(table, route, side);
     text_free(&problem);
 }
 
@@ -116,7 +118,7 @@ show_routes(request_t *request)
         { "ROUTE", 0 },           { "TYPE", 0 },          { "STATE", 0 },    { "BLOCKED", 0 }, { "SINCE", 0 },
         { "IN/S", 1 },            { "OUT/S", 1 },         { "FRONTEND_CLIENTS", 1 }, { "BACKEND_CLIENTS", 1 },
         { "FRONTEND", 0 },        { "BACKEND", 0 },       { "INGRESS", 0 },  { "CAPTURE", 0 }, { "PROBLEM", 0 },
-        { "ENGINE", 0 },
+        { "ENGINE", 0 },          { "ACK", 0 },           { "WORKER_ACK", 0 },
     };
     // clang-format on
     if (request->json)

@@ -108,7 +108,7 @@ char **
 stats_topics(const broker_route_t *route, size_t *count, size_t max)
 {
     *count = 0;
-    return route->route && route->conf->pattern->ingress ? route_subscriptions(route->route, count, max) : NULL;
+    return route->route && pattern_may_have(route->conf->pattern, SIDE_INGRESS) ? route_subscriptions(route->route, count, max) : NULL;
 }
 
 const char *
@@ -353,6 +353,24 @@ write_side(json_t *json, const broker_route_t *route, side_t side)
 }
 
 static void
+write_acked(json_t *json, const broker_route_t *route)
+{
+    if (stats_has_side(route, SIDE_ACK)) {
+        json_object(json, "acks");
+        for (int i = 0; i < ACK_RESULTS; i++)
+            json_uint(json, ack_result_name((ack_result_t)i), STATS(route, acks[i]));
+        json_object_end(json);
+    }
+    if (!stats_has_side(route, SIDE_WORKER_ACK))
+        return;
+    json_object(json, "jobs");
+    for (int i = 0; i < JOB_RESULTS; i++)
+        json_uint(json, job_result_name((job_result_t)i), STATS(route, jobs[i]));
+    json_uint(json, "outstanding", counter_get(&route->counters->outstanding));
+    json_object_end(json);
+}
+
+static void
 write_state(json_t *json, const broker_route_t *route)
 {
     blocked_t blocked;
@@ -480,6 +498,7 @@ stats_route(json_t *json, broker_t *broker, const broker_route_t *route, stats_d
     for (int i = 0; i < DROP_REASONS; i++)
         json_uint(json, drop_reason_name((drop_reason_t)i), STATS(route, dropped[i]));
     json_object_end(json);
+    write_acked(json, route);
     write_fields(json, route, SIDES, FIELDS_OF_SIDE, FIELDS);
     write_sizes(json, route);
     if (depth == STATS_DETAIL) {

@@ -203,7 +203,7 @@ patience_ms(const options_t *options)
     int64_t patience = options->settle_ms;
     if (options->rate)
         patience += 2000 * options->producers / options->rate;
-    if (options->pattern->replies)
+    if (options->pattern->replies || options->ack)
         patience += options->timeout_ms * (options->retries + 1);
     return patience;
 }
@@ -353,7 +353,7 @@ run(load_t *self, place_list_t to, place_list_t from, load_result_t *result)
         to = direct_places(board, endpoints);
     }
     for (size_t i = 0; i < board->producers; i++)
-        start_client(self, replies ? request_client : stream_produce, board_producer(board, i), i, to);
+        start_client(self, replies || self->options->ack ? request_client : stream_produce, board_producer(board, i), i, to);
     if (wait_sync(self) == -1 || measure(self, result) == -1)
         return -1;
     return 0;

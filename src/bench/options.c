@@ -28,6 +28,7 @@ static const pattern_t patterns[] = {
 };
 // clang-format on
 
+enum { ACK_WINDOW = 1000 };
 enum { PATTERNS = sizeof patterns / sizeof *patterns };
 
 typedef enum { COUNT, BYTES, TIME, TEXT, FLAG, LIST } kind_t;
@@ -75,10 +76,12 @@ static const row_t rows[] = {
     { "outstanding", 'o', COUNT, AT(outstanding), 0, 60000, "N", "requests under way per client (dealer: 64)" },
     { "timeout", 0, TIME, AT(timeout_ms), 1, DAY_MS, "TIME", "for a reply (5s)" },
     { "retries", 0, COUNT, AT(retries), 0, 1000, "N", "repeat a request up to N times (0)" },
+    { "ack", 0, FLAG, AT(ack), 0, 0, NULL, "pushpull: producers wait for \"ok\", workers say \"done\"" },
     { "service", 0, TEXT, AT(service), 0, 0, "rep|router|dealer", "socket of the services" },
     { "sndhwm", 0, COUNT, AT(sndhwm), 0, INT32_MAX, "N", "of the clients" },
     { "rcvhwm", 0, COUNT, AT(rcvhwm), 0, INT32_MAX, "N", "of the clients" },
     { "nodrop", 0, FLAG, AT(nodrop), 0, 0, NULL, "publishers wait instead of dropping, brokers started here too" },
+    { "curve", 0, FLAG, AT(curve), 0, 0, NULL, "encrypt, brokers started here too" },
     { "broker-hwm", 0, COUNT, AT(broker_hwm), 0, INT32_MAX, "N", "of the brokers started here" },
     { "io-threads", 0, COUNT, AT(io_threads), 1, 64, "N", "of the brokers started here (1)" },
     { "pid", 0, COUNT, AT(pid), 1, INT32_MAX, "PID", "the broker's, for CPU and memory" },
@@ -223,7 +226,7 @@ set_defaults(options_t *self)
     self->settle_ms = self->warmup_ms = self->sndhwm = self->rcvhwm = self->broker_hwm = self->outstanding = -1; // see settle_defaults
 }
 
-static void
+static int
 settle_defaults(options_t *self)
 {
     if (self->warmup_ms == -1)
@@ -234,6 +237,8 @@ settle_defaults(options_t *self)
         self->rounds = self->against.count ? 7 : 1;
     if (self->messages)
         self->verify = true;
+    if (self->outstanding == -1 && self->ack)
+        self->outstanding = ACK_WINDOW;
     if (self->outstanding == -1)
         self->outstanding = self->pattern && self->pattern->producer == ZMQ_DEALER ? 64 : 0;
     // A pair with a window of requests is a client and a service.
@@ -245,6 +250,17 @@ settle_defaults(options_t *self)
     }
     if (self->pattern && self->pattern->producer == ZMQ_REQ)
         self->outstanding = 1;
+    // Without workers what is measured is the way to the disk and back.
+    static pattern_t acked;
+    if (self->pattern && self->pattern->producer == ZMQ_PUSH && self->ack) {
+        acked = *self->pattern;
+        acked.producer = acked.consumer = ZMQ_DEALER;
+        acked.replies = self->consumers == 0;
+        self->pattern = &acked;
+    }
+    if (self->curve && keys_make(&self->keys) == -1)
+        return complain("--curve: this libzmq has no CURVE");
+    return 0;
 }
 
 static bool
@@ -283,6 +299,8 @@ check_places(const options_t *self)
         return complain("producers need --to ENDPOINT");
     if (given && self->consumers && !self->from.count)
         return complain("consumers need --from ENDPOINT");
+    if (self->curve && (given || self->through))
+        return complain("--curve is for brokers that are started here, and --direct");
     if (self->set.count && !self->zbroker)
         return complain("--set needs --zbroker PATH");
     for (size_t i = 0; i < self->set.count; i++)
@@ -304,6 +322,10 @@ check(const options_t *self)
         return complain("--transport %s: not tcp or ipc", self->transport);
     if (self->service && (!self->pattern->replies || self->pattern->producer == ZMQ_PAIR || !is_one_of(self->service, services)))
         return complain("--service %s: not rep, router or dealer of a request pattern", self->service);
+    if (self->ack && (strcmp(self->pattern->name, "pushpull") != 0 || self->direct || self->against.count))
+        return complain("--ack is for pushpull through a zbroker");
+    if (self->ack && self->outstanding == 0)
+        return complain("--outstanding must be at least 1");
     if (self->service && self->pattern->producer == ZMQ_REQ && self->direct && strcmp(self->service, "dealer") == 0)
         return complain("a REQ client needs a broker before --service dealer");
     if (self->pattern->producer == ZMQ_PAIR && (self->producers > 1 || self->consumers > 1))
@@ -357,6 +379,5 @@ options_parse(options_t *self, int argc, char **argv, bool *done)
         return complain("%s: no such pattern (pubsub, pushpull, reqrep, dealer, pair)", argv[optind - 1]);
     if (optind < argc)
         return complain("%s: one pattern is enough", argv[optind]);
-    settle_defaults(self);
-    return check(self);
+    return settle_defaults(self) == -1 ? -1 : check(self);
 }

@@ -5,6 +5,8 @@
 #ifndef ZB_BENCH_OPTIONS_H
 #define ZB_BENCH_OPTIONS_H
 
+#include "bench/keys.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,6 +46,9 @@ typedef struct {
     int64_t outstanding, retries, timeout_ms; // request patterns
     int64_t sndhwm, rcvhwm;                   // -1: libzmq's default
     bool nodrop;
+    bool ack; // acknowledged producers and workers: zbroker-protocols(7)
+    bool curve; // with KEYS
+    keys_t keys;
 
     // Where
     list_t to, from; // endpoints; a leading '@' binds

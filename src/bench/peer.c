@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 void
 peer_sleep_ms(int ms)
@@ -59,6 +60,15 @@ attach(peer_t *self, const char *endpoint)
     return 0;
 }
 
+// A client that binds has no broker before it: it is the server of the others.
+static void
+encrypt(const peer_t *self)
+{
+    const place_list_t *where = &self->where;
+    bool binds = where->count > 0 && where->endpoint[0][0] == '@';
+    (binds ? keys_for_server : keys_for_client)(&self->options->keys, self->socket);
+}
+
 static void
 set_options(const options_t *options, void *socket, int type)
 {
@@ -87,6 +97,8 @@ peer_reopen(peer_t *self, int type)
     if (!self->socket)
         return fail(self, "no socket");
     set_options(self->options, self->socket, type);
+    if (self->options->curve)
+        encrypt(self);
     const place_list_t *where = &self->where;
     size_t first = where->all || !where->count ? 0 : self->index % where->count;
     size_t count = where->all ? where->count : where->count > 0;
@@ -102,6 +114,7 @@ peer_open(peer_t *self, int type)
     const options_t *options = self->options;
     self->payload = payload_new((size_t)options->size, (unsigned)options->parts, options->empty, options->topic);
     self->context = zmq_ctx_new();
+    self->salt = (uint64_t)getpid() << 40 ^ (uint64_t)clock_mono_ns();
     if (peer_reopen(self, type) == 0)
         atomic_store(&self->slot->state, SLOT_OPEN);
 }
@@ -145,18 +158,73 @@ try_again(peer_t *self)
     return (errno == EAGAIN || errno == EINTR) && board_phase(self->board) < PHASE_END;
 }
 
+// --- Acknowledged ends ---------------------------------------------------------
+//
+// The ID is the stamp, which comes back with the answer.
+
+enum { CREDIT_MOST = 1000 };
+
+typedef struct {
+    stamp_t stamp;
+    uint64_t salt;
+} id_t;
+
+static int
+send_head(peer_t *self, const stamp_t *stamp, int flags)
+{
+    id_t id;
+    memset(&id, 0, sizeof id);
+    id.stamp = *stamp;
+    id.salt = self->salt;
+    if (zmq_send(self->socket, "", 0, flags | ZMQ_SNDMORE) == -1)
+        return -1;
+    while (self->asks_ack && zmq_send(self->socket, &id, sizeof id, flags | ZMQ_SNDMORE) == -1)
+        if (!try_again(self))
+            return -1;
+    return 0;
+}
+
+static int
+say(peer_t *self, const char *word, const void *about, size_t size)
+{
+    if (zmq_send(self->socket, "", 0, ZMQ_SNDMORE) == -1 || zmq_send(self->socket, word, strlen(word), ZMQ_SNDMORE) == -1)
+        return -1;
+    return zmq_send(self->socket, about, size, 0) == -1 ? -1 : 0;
+}
+
+int
+peer_ready(peer_t *self, int64_t credit)
+{
+    char text[24];
+    if (credit > CREDIT_MOST)
+        credit = CREDIT_MOST;
+    snprintf(text, sizeof text, "%lld", (long long)credit);
+    return say(self, "ready", text, strlen(text));
+}
+
+int
+peer_job_done(peer_t *self)
+{
+    int rc;
+    while ((rc = say(self, "done", self->job, self->job_size)) == -1)
+        if (!try_again(self))
+            break;
+    return rc;
+}
+
 int
 peer_send(peer_t *self, const stamp_t *stamp, int flags)
 {
     // The first frame decides. libzmq has room for the others then, unless the
     // connection ends in between: they go on when there is one again.
-    if (self->envelope && zmq_send(self->socket, "", 0, flags | ZMQ_SNDMORE) == -1)
+    bool has_head = self->envelope || self->asks_ack;
+    if (has_head && send_head(self, stamp, flags) == -1)
         return -1;
     unsigned parts = (unsigned)self->options->parts;
     for (unsigned part = 0; part < parts; part++) {
         int more = part + 1 < parts ? ZMQ_SNDMORE : 0;
         while (send_part(self, part, stamp, flags | more) == -1)
-            if ((part == 0 && !self->envelope) || !try_again(self))
+            if ((part == 0 && !has_head) || !try_again(self))
                 return -1;
     }
     return 0;
@@ -172,6 +240,44 @@ receive_part(peer_t *self, zmq_msg_t *frame)
     return rc;
 }
 
+static void
+skip_rest(peer_t *self, zmq_msg_t *frame)
+{
+    while (zmq_msg_more(frame) && receive_part(self, frame) >= 0)
+        continue;
+    zmq_msg_close(frame);
+}
+
+// The answer to a request: after the empty frame come ID and answer.
+static int
+receive_answer(peer_t *self, zmq_msg_t *frame, stamp_t *stamp)
+{
+    id_t id;
+    bool good = zmq_msg_more(frame) && receive_part(self, frame) >= 0 && zmq_msg_size(frame) == sizeof id;
+    if (good) {
+        memcpy(&id, zmq_msg_data(frame), sizeof id);
+        *stamp = id.stamp;
+        good = id.salt == self->salt && zmq_msg_more(frame) && receive_part(self, frame) >= 0 && zmq_msg_size(frame) == 2 &&
+               memcmp(zmq_msg_data(frame), "ok", 2) == 0;
+    }
+    skip_rest(self, frame);
+    return good;
+}
+
+// JOB and TRIES, up to the first frame of the body.
+static bool
+receive_job(peer_t *self, zmq_msg_t *frame)
+{
+    if (!zmq_msg_more(frame) || receive_part(self, frame) < 0 || zmq_msg_size(frame) > sizeof self->job)
+        return false;
+    self->job_size = zmq_msg_size(frame);
+    memcpy(self->job, zmq_msg_data(frame), self->job_size);
+    if (!zmq_msg_more(frame) || receive_part(self, frame) < 0)
+        return false;
+    self->again = zmq_msg_size(frame) != 1 || *(const char *)zmq_msg_data(frame) != '1';
+    return zmq_msg_more(frame) && receive_part(self, frame) >= 0;
+}
+
 int
 peer_receive(peer_t *self, stamp_t *stamp, int flags)
 {
@@ -179,9 +285,13 @@ peer_receive(peer_t *self, stamp_t *stamp, int flags)
     zmq_msg_init(&frame);
     if (zmq_msg_recv(&frame, self->socket, flags) == -1)
         return -1; // an empty frame owns nothing
+    if (self->asks_ack)
+        return receive_answer(self, &frame, stamp);
     bool good = true;
     if (self->envelope)
         good = zmq_msg_size(&frame) == 0 && zmq_msg_more(&frame) && receive_part(self, &frame) >= 0;
+    else if (self->gets_jobs)
+        good = receive_job(self, &frame);
     good = good && payload_read(self->payload, zmq_msg_data(&frame), zmq_msg_size(&frame), stamp);
     unsigned part = 0;
     for (;; part++) {

@@ -37,6 +37,12 @@ typedef struct {
     void *context;
     void *socket;
     bool envelope; // an empty frame stands before what we send, as REP wants it
+    // Acknowledged: what we send has an ID, and what we get is an answer; or what we get is a job.
+    bool asks_ack, gets_jobs;
+    uint64_t salt; // of IDs, so that those of another process are others
+    char job[32];  // that was received last
+    size_t job_size;
+    bool again;    // it was given to somebody before
 } peer_t;
 
 // A context and a socket of TYPE. The process must not have used libzmq before.
@@ -55,6 +61,10 @@ int peer_send(peer_t *self, const stamp_t *stamp, int flags);
 // Receive a whole message into STAMP. 1; 0 if it is not as it was sent (with
 // --verify to the last byte); -1 with errno if there is none.
 int peer_receive(peer_t *self, stamp_t *stamp, int flags);
+
+// Acknowledged workers: ask for CREDIT jobs; be done with the one that was received last. 0, or -1 with errno.
+int peer_ready(peer_t *self, int64_t credit);
+int peer_job_done(peer_t *self);
 
 // How many of --messages are PRODUCER's.
 uint64_t peer_quota(const options_t *options, size_t producer);

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 #include <zmq.h>
@@ -45,6 +46,7 @@ static const kind_t kinds[] = {
     { "pair",   ZMQ_PAIR,   0, false },
     { "pub",    ZMQ_XPUB,   0, true },  // as XPUB it hears of subscribers
     { "push",   ZMQ_PUSH,   0, false },
+    { "req",    ZMQ_DEALER, 1, false }, // which need not wait for the answer
 };
 // clang-format on
 
@@ -94,12 +96,12 @@ complain(int status, const char *format, ...)
 static const char help[] =
     USAGE "FILE is what `zbrokerctl record' has written, or - for standard input.\n"
           "      --to ENDPOINT     where to connect ('@' before it: bind)\n"
-          "      --as TYPE         of the socket: dealer, pair, pub or push\n"
+          "      --as TYPE         of the socket: dealer, pair, pub, push or req\n"
           "      --speed FACTOR    2: twice as fast as it was recorded; max: as fast as it goes (1)\n"
           "      --loop            from the beginning again, until interrupted\n"
           "      --side SIDE       what came in on this side: frontend or backend (frontend)\n"
-          "      --strip N         leave out the first N frames of each message (1 as dealer: the\n"
-          "                        routing id that a queue's message has; else 0)\n"
+          "      --strip N         leave out the first N frames of each message (1 as dealer and req:\n"
+          "                        the routing id that a queue's message has; else 0)\n"
           "      --wait TIME       for the connection, or a subscriber (10s)\n"
           "  -q, --quiet           no progress and no figures\n"
           "  -h, --help            print this\n";
@@ -133,7 +135,7 @@ static const kind_t *
 find_kind(const char *name)
 {
     for (size_t i = 0; i < COUNT(kinds); i++)
-        if (strcmp(kinds[i].name, name) == 0)
+        if (strcasecmp(kinds[i].name, name) == 0)
             return &kinds[i];
     return NULL;
 }
@@ -158,7 +160,7 @@ check(replay_t *self)
         return complain(EXIT_USAGE, "replay needs FILE, --to ENDPOINT and --as TYPE");
     self->kind = find_kind(self->as);
     if (!self->kind)
-        return complain(EXIT_USAGE, "--as %s: not dealer, pair, pub or push", self->as);
+        return complain(EXIT_USAGE, "--as %s: not dealer, pair, pub, push or req", self->as);
     if (!read_speed(self->speed_text, &self->speed))
         return complain(EXIT_USAGE, "--speed %s: not max, nor between %g and %g", self->speed_text, SLOWEST, FASTEST);
     self->backend = strcmp(self->side, "backend") == 0;

@@ -318,6 +318,7 @@ json_load(json_t *json, const options_t *options)
     json_int(json, "work_us", options->work_us);
     json_string(json, "transport", options->transport);
     json_bool(json, "nodrop", options->nodrop);
+    json_bool(json, "curve", options->curve);
     json_object_end(json);
 }
 

@@ -82,6 +82,11 @@ note_reply(client_t *self, const stamp_t *stamp)
     release(self, stamp->tag);
     if (stamp->kind == PAYLOAD_SYNC)
         return;
+    if (!peer->options->pattern->replies) { // workers measure: what is stored has to reach one
+        if (stamp->kind == PAYLOAD_DATA)
+            peer_count(&slot->sent);
+        return;
+    }
     peer_count(&slot->moved);
     if (stamp->kind != PAYLOAD_DATA)
         return;
@@ -114,7 +119,7 @@ ask(client_t *self, payload_kind_t kind, int64_t due_ns)
     request->tries = 1;
     self->frees--;
     self->number++;
-    if (kind == PAYLOAD_DATA)
+    if (kind == PAYLOAD_DATA && self->peer->options->pattern->replies)
         peer_count(&self->peer->slot->sent);
     return true;
 }
@@ -284,6 +289,7 @@ request_client(peer_t *peer)
     const options_t *options = peer->options;
     int type = options->pattern->producer;
     client_t self = { .peer = peer, .quota = UINT64_MAX };
+    peer->asks_ack = options->ack;
     peer->envelope = type == ZMQ_DEALER && options->service && strcmp(options->service, "rep") == 0;
     self.in_order = options->consumers == 1 && options->retries == 0;
     self.window = xcalloc((size_t)options->outstanding, sizeof *self.window);

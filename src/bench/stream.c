@@ -126,10 +126,10 @@ note_data(peer_t *self, const stamp_t *stamp, int64_t *last)
     slot_t *slot = self->slot;
     bool again = board_note(self->board, self->index, stamp->producer, stamp->number);
     if (again || stamp->number == last[stamp->producer]) {
-        slot->doubled++;
+        slot->doubled += !self->again; // a job that says that it comes again may do so
         return;
     }
-    if (stamp->number < last[stamp->producer])
+    if (stamp->number < last[stamp->producer] && !self->again)
         slot->reordered++;
     else
         last[stamp->producer] = stamp->number;
@@ -141,34 +141,48 @@ note_data(peer_t *self, const stamp_t *stamp, int64_t *last)
     peer_count(&slot->received);
 }
 
+// What is known of the producers.
+typedef struct {
+    bool *seen;
+    size_t missing;
+    int64_t *last;
+} met_t;
+
+static void
+take(peer_t *self, const stamp_t *stamp, bool good, met_t *met)
+{
+    if (!good) {
+        self->slot->corrupt++;
+        return;
+    }
+    if (stamp->kind == PAYLOAD_SYNC) {
+        note_mark(self, stamp, met->seen, &met->missing);
+        return;
+    }
+    peer_count(&self->slot->moved);
+    if (stamp->kind == PAYLOAD_DATA)
+        note_data(self, stamp, met->last);
+    peer_work(self);
+}
+
+// A worker that has heard nothing asks again: the broker may be another one.
 static void
 consume(peer_t *self)
 {
-    size_t producers = self->board->producers, missing = producers;
-    bool *seen = xcalloc(producers + 1, sizeof *seen);
-    int64_t *last = xcalloc(producers + 1, sizeof *last);
+    size_t producers = self->board->producers;
+    met_t met = { xcalloc(producers + 1, sizeof *met.seen), producers, xcalloc(producers + 1, sizeof *met.last) };
     for (size_t i = 0; i < producers; i++)
-        last[i] = -1;
+        met.last[i] = -1;
     while (board_phase(self->board) < PHASE_END) {
         stamp_t stamp;
         int got = peer_receive(self, &stamp, 0);
-        if (got == -1)
-            continue;
-        if (got == 0) {
-            self->slot->corrupt++;
-            continue;
-        }
-        if (stamp.kind == PAYLOAD_SYNC) {
-            note_mark(self, &stamp, seen, &missing);
-            continue;
-        }
-        peer_count(&self->slot->moved);
-        if (stamp.kind == PAYLOAD_DATA)
-            note_data(self, &stamp, last);
-        peer_work(self);
+        if (got != -1)
+            take(self, &stamp, got, &met);
+        if (self->gets_jobs)
+            got == -1 ? peer_ready(self, self->options->outstanding) : peer_job_done(self);
     }
-    free(last);
-    free(seen);
+    free(met.last);
+    free(met.seen);
 }
 
 void
@@ -178,6 +192,9 @@ stream_consume(peer_t *self)
     if (!peer_failed(self)) {
         if (self->options->pattern->consumer == ZMQ_SUB)
             subscribe(self);
+        self->gets_jobs = self->options->ack;
+        if (self->gets_jobs)
+            peer_ready(self, self->options->outstanding);
         consume(self);
     }
     peer_done(self);

@@ -41,6 +41,8 @@ bind_side(void *context, int type, const char *endpoint, const options_t *option
         zmq_setsockopt(socket, ZMQ_SNDHWM, &hwm, sizeof hwm);
         zmq_setsockopt(socket, ZMQ_RCVHWM, &hwm, sizeof hwm);
     }
+    if (options->curve)
+        keys_for_server(&options->keys, socket);
     // What everybody who runs this proxy in earnest sets: at the default it loses subscriptions.
     if (type == ZMQ_XSUB)
         zmq_setsockopt(socket, ZMQ_SNDHWM, &none, sizeof none);
@@ -151,6 +153,23 @@ pick_endpoints(target_t *self, const options_t *options)
     return 0;
 }
 
+static bool
+sets(const options_t *options, const char *key)
+{
+    for (size_t i = 0; i < options->set.count; i++)
+        if (strncmp(options->set.item[i], key, strlen(key)) == 0)
+            return true;
+    return false;
+}
+
+static int
+write_cert(const target_t *self, const options_t *options)
+{
+    char path[96];
+    snprintf(path, sizeof path, "%s/server.cert", self->folder);
+    return options->curve ? keys_write_cert(&options->keys, path) : 0;
+}
+
 static int
 write_conf(const target_t *self, const options_t *options, const char *path)
 {
@@ -159,8 +178,13 @@ write_conf(const target_t *self, const options_t *options, const char *path)
         return -1;
     fprintf(file, "[zbroker]\ncontrol = %s/control.sock\nio_threads = %lld\nlog_level = warning\nlog_target = stderr\n\n",
             self->folder, (long long)options->io_threads);
-    fprintf(file, "[route bench]\ntype = %s\nfrontend_bind = %s\nbackend_bind = %s\n", options->pattern->route_type,
-            self->endpoint[0], self->endpoint[1]);
+    const char *front = options->ack ? "ack" : "frontend", *back = options->ack ? "worker_ack" : "backend";
+    fprintf(file, "[route bench]\ntype = %s\n%s_bind = %s\n%s_bind = %s\n", options->pattern->route_type, front,
+            self->endpoint[0], back, self->endpoint[1]);
+    if (options->ack)
+        fprintf(file, "store = all\n");
+    if (options->ack && !sets(options, "store_dir="))
+        fprintf(file, "store_dir = %s/store\n", self->folder);
     if (options->broker_hwm >= 0) {
         fprintf(file, "frontend_rcvhwm = %lld\nbackend_sndhwm = %lld\n", (long long)options->broker_hwm,
                 (long long)options->broker_hwm);
@@ -168,6 +192,8 @@ write_conf(const target_t *self, const options_t *options, const char *path)
             fprintf(file, "frontend_sndhwm = %lld\nbackend_rcvhwm = %lld\n", (long long)options->broker_hwm,
                     (long long)options->broker_hwm);
     }
+    if (options->curve)
+        fprintf(file, "security = curve\nserver_cert = %s/server.cert\nclient_certs = any\n", self->folder);
     if (options->nodrop && options->pattern->backend == ZMQ_XPUB)
         fprintf(file, "backend_xpub_nodrop = yes\n");
     for (size_t i = 0; i < options->set.count; i++)
@@ -217,7 +243,7 @@ become(const target_t *self, const options_t *options)
         _exit(serve_zproxy(options, self->endpoint[0], self->endpoint[1]));
     case TARGET_ZBROKER:
         snprintf(path, sizeof path, "%s/zbroker.ini", self->folder);
-        if (write_conf(self, options, path) == 0)
+        if (write_cert(self, options) == 0 && write_conf(self, options, path) == 0)
             execlp(self->command, self->command, "-c", path, (char *)NULL);
         fprintf(stderr, "zbroker-bench: %s: %s\n", self->command, strerror(errno));
         _exit(127);
@@ -289,17 +315,26 @@ target_ended(target_t *self, char error[256])
     return true;
 }
 
+// With what is in it, two floors deep: a store has a folder of its own.
 static void
-remove_folder(target_t *self)
+remove_all(int parent, const char *name, unsigned floors)
 {
-    DIR *folder = self->folder[0] ? opendir(self->folder) : NULL;
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *folder = fd == -1 ? NULL : fdopendir(fd);
     if (!folder)
         return;
     for (struct dirent *entry; (entry = readdir(folder));)
-        if (entry->d_name[0] != '.' || (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0))
-            unlinkat(dirfd(folder), entry->d_name, 0);
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && unlinkat(fd, entry->d_name, 0) == -1 && floors > 1)
+            remove_all(fd, entry->d_name, floors - 1);
     closedir(folder);
-    rmdir(self->folder);
+    unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+static void
+remove_folder(target_t *self)
+{
+    if (self->folder[0])
+        remove_all(AT_FDCWD, self->folder, 2);
     self->folder[0] = 0;
 }
 

@@ -50,15 +50,24 @@ add_endpoint(char list[][256], size_t *count, const char *value, bool connects)
         reach(entry, 256, value);
 }
 
+static bool
+names_endpoint(const char *key, const char *side)
+{
+    size_t length = strlen(side);
+    return strncmp(key, side, length) == 0 && (strcmp(key + length, "_bind") == 0 || strcmp(key + length, "_connect") == 0);
+}
+
 static void
 take_key(through_t *self, const char *key, const char *value)
 {
+    static const char *const sides[2][2] = { { "frontend", "backend" }, { "ack", "worker_ack" } };
+    const char *const *side = sides[self->ack];
     if (strcmp(key, "type") == 0)
         snprintf(self->type, sizeof self->type, "%s", value);
-    else if (strcmp(key, "frontend_bind") == 0 || strcmp(key, "frontend_connect") == 0)
-        add_endpoint(self->to, &self->tos, value, key[9] == 'c');
-    else if (strcmp(key, "backend_bind") == 0 || strcmp(key, "backend_connect") == 0)
-        add_endpoint(self->from, &self->froms, value, key[8] == 'c');
+    else if (names_endpoint(key, side[0]))
+        add_endpoint(self->to, &self->tos, value, strstr(key, "_connect"));
+    else if (names_endpoint(key, side[1]))
+        add_endpoint(self->from, &self->froms, value, strstr(key, "_connect"));
 }
 
 // Cut blanks off both ends, in place.
@@ -88,16 +97,17 @@ check(const through_t *self, const char *route, bool found, char error[256])
     }
     if (self->tos && self->froms)
         return 0;
-    snprintf(error, 256, "route %s has no %s endpoint", route, self->tos ? "backend" : "frontend");
+    snprintf(error, 256, "route %s has no %s%s endpoint", route, self->ack ? "acknowledged " : "", self->tos ? "backend" : "frontend");
     return -1;
 }
 
 int
-through_parse(through_t *self, const char *dump, const char *route, char error[256])
+through_parse(through_t *self, const char *dump, const char *route, bool ack, char error[256])
 {
     char line[4200], wanted[80];
     bool inside = false, found = false, global = false;
     memset(self, 0, sizeof *self);
+    self->ack = ack;
     snprintf(wanted, sizeof wanted, "[route %s]", route);
     while (*dump) {
         size_t length = strcspn(dump, "\n");
@@ -149,7 +159,7 @@ find_zbroker(char *path, size_t size)
 }
 
 int
-through_read(through_t *self, const char *conf, const char *route, char error[256])
+through_read(through_t *self, const char *conf, const char *route, bool ack, char error[256])
 {
     char program[4096], block[4096];
     int ends[2];
@@ -177,7 +187,7 @@ through_read(through_t *self, const char *conf, const char *route, char error[25
     if (pid > 0)
         waitpid(pid, &status, 0);
     if (status == 0)
-        rc = through_parse(self, dump.data, route, error);
+        rc = through_parse(self, dump.data, route, ack, error);
     else if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
         snprintf(error, 256, "there is no zbroker beside zbroker-bench or in PATH to read %.100s with", conf);
     else

@@ -47,6 +47,15 @@ attribute_sockets(size_t attribute, engine_t engine)
     return sockets;
 }
 
+// What goes through an acknowledged side has topics, though its socket is a ROUTER.
+bool
+attribute_fits(size_t attribute, const route_conf_t *route, size_t side)
+{
+    uint32_t sockets = attribute_sockets(attribute, route->engine);
+    bool is_acked = side == SIDE_ACK || side == SIDE_WORKER_ACK;
+    return sockets & ON(route->sides[side].type) || (is_acked && attribute == attribute_find("acl"));
+}
+
 bool
 attribute_is_list(size_t attribute)
 {

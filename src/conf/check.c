@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "conf/acked.h"
 #include "conf/endpoints.h"
 #include "conf/engine.h"
 #include "conf/fit.h"
@@ -132,7 +133,7 @@ resolve_route_rows(const check_t *self)
         char reason[128];
         size_t offset;
         bool idle = row->kind == KEY_SOCKET_TYPE ? route->pattern->frontend != -1
-                                                 : (row->flags & KEY_WIRE && route->engine != ENGINE_WIRE) || !fit_route_row(route, row);
+                                                 : (row->flags & KEY_WIRE && route->engine != ENGINE_WIRE) || !fit_route_row(route, row) || acked_row_is_idle(route, row);
         idle |= row->flags & KEY_OF_STORE && route->store == KEEP_NOTHING && !slot->count;
         if (idle)
             continue;
@@ -223,7 +224,7 @@ check_route(const check_t *self)
     for (size_t which = 0; which < SIDES; which++)
         endpoints_take(self, which);
     for (size_t which = 0; which < 2; which++)
-        if (!endpoints_given(self, which))
+        if (!endpoints_given(self, which) && !(known && acked_stands_in(self, which)))
             diag_error(self->diag, route->place, "[%s]: the %s has no endpoint, add %s_bind or %s_connect",
                        self->section->name, side_name((side_t)which), side_name((side_t)which),
                        side_name((side_t)which));
@@ -232,8 +233,10 @@ check_route(const check_t *self)
     const given_t *capture_type = given_for_route(self, "capture_type");
     if (route->sides[SIDE_CAPTURE].endpoint_count)
         route->sides[SIDE_CAPTURE].type = capture_type ? (int)capture_type->value.number : ZMQ_PUB;
-    if (route->sides[SIDE_INGRESS].endpoint_count && route->pattern->ingress)
-        route->sides[SIDE_INGRESS].type = ZMQ_PULL;
+    static const int extra[SIDES] = { [SIDE_INGRESS] = ZMQ_PULL, [SIDE_ACK] = ZMQ_ROUTER, [SIDE_WORKER_ACK] = ZMQ_ROUTER };
+    for (size_t which = 0; which < SIDES; which++)
+        if (route->sides[which].endpoint_count && extra[which] && pattern_may_have(route->pattern, (side_t)which))
+            route->sides[which].type = extra[which];
     engine_resolve(self);
     if (!has_types(self))
         return;
@@ -241,6 +244,7 @@ check_route(const check_t *self)
     check_budget(self);
     check_memory(self);
     check_store(self);
+    acked_check(self);
     for (size_t which = 0; which < SIDES; which++) {
         if (route->sides[which].type < 0) {
             fit_absent_side(self, which);

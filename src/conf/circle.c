@@ -21,12 +21,6 @@ typedef struct {
     size_t count, room;
 } feeds_t;
 
-static bool
-is_way_out(side_t side)
-{
-    return side == SIDE_BACKEND || side == SIDE_CAPTURE;
-}
-
 // Each bind that ENDPOINT, a connect of the route I, leads to.
 static void
 find_binds(feeds_t *self, size_t i, side_t side, const endpoint_conf_t *endpoint)
@@ -34,14 +28,14 @@ find_binds(feeds_t *self, size_t i, side_t side, const endpoint_conf_t *endpoint
     for (size_t j = 0; j < self->conf->route_count; j++)
         for (side_t bound = 0; bound < SIDES; bound++) {
             const side_conf_t *conf = &self->conf->routes[j]->sides[bound];
-            if (is_way_out(side) == is_way_out(bound))
+            if (side_takes_in(side) == side_takes_in(bound))
                 continue;
             for (size_t k = 0; k < conf->endpoint_count; k++) {
                 if (conf->endpoints[k].connect || !endpoint_reaches(&endpoint->at, &conf->endpoints[k].at))
                     continue;
                 mem_grow(self->at, self->count, self->room);
-                self->at[self->count++] = (feed_t){ .from = is_way_out(side) ? i : j,
-                                                    .to = is_way_out(side) ? j : i,
+                self->at[self->count++] = (feed_t){ .from = side_takes_in(side) ? j : i,
+                                                    .to = side_takes_in(side) ? i : j,
                                                     .route = self->conf->routes[i],
                                                     .side = side,
                                                     .endpoint = endpoint,

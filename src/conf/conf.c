@@ -198,6 +198,7 @@ route_conf_destroy(route_conf_t **self_p)
         free_side(&self->sides[side]);
     free_settings(&self->settings);
     free(self->store_dir);
+    free(self->dead_letter);
     free(self);
     *self_p = NULL;
 }

@@ -117,6 +117,10 @@ typedef struct {
     int64_t store_max;                // bytes
     bool store_drops_oldest;
     int64_t store_commit_ms;
+    int64_t ack_timeout_ms, max_tries; // of what an acknowledged worker has
+    char *dead_letter;                // the streamer that gets what nobody could do; NULL: none
+    place_t dead_letter_place;
+    int64_t dedupe_ms;                // how long the ID of a message is known
     int64_t cpu;                      // pin the route's thread; -1: not
     settings_t settings;
 } route_conf_t;

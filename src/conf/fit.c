@@ -26,13 +26,22 @@ types_of(const check_t *self, size_t layer)
     return types;
 }
 
+static bool
+fits_a_side(const check_t *self, size_t layer, size_t attribute)
+{
+    for (size_t i = 0; i < SIDES; i++)
+        if ((layer == ANY_SIDE || layer == i) && self->route->sides[i].type >= 0 && attribute_fits(attribute, self->route, i))
+            return true;
+    return false;
+}
+
 // A SIDE_key has to fit that side; a key without a side has to fit one at least.
 static void
 fit_key(const check_t *self, size_t layer, size_t attribute)
 {
     const given_slot_t *slot = &self->own->side[layer][attribute];
     uint32_t fits = attribute_sockets(attribute, self->route->engine), have = types_of(self, layer);
-    if (!slot->count || !have || (have & fits))
+    if (!slot->count || !have || fits_a_side(self, layer, attribute))
         return;
     text_t wanted = { 0 }, present = { 0 };
     list_types(fits, &wanted);
@@ -78,13 +87,17 @@ void
 fit_absent_side(const check_t *self, size_t which)
 {
     const route_conf_t *route = self->route;
-    bool possible = which != SIDE_INGRESS || route->pattern->ingress;
+    static const char *const only[SIDES] = {
+        [SIDE_INGRESS] = "only a forwarder has an ingress",
+        [SIDE_ACK] = "only a streamer has acknowledged producers",
+        [SIDE_WORKER_ACK] = "only a streamer has acknowledged workers",
+    };
+    bool possible = pattern_may_have(route->pattern, (side_t)which);
     for (size_t i = 0; i < ATTRIBUTES; i++) {
         const given_slot_t *slot = &self->own->side[which][i];
         for (size_t j = 0; j < slot->count; j++) {
             if (!possible)
-                complain_key(self, slot->at[j].item, "only a forwarder has an ingress, this is a %s",
-                             route->pattern->name);
+                complain_key(self, slot->at[j].item, "%s, this is a %s", only[which], route->pattern->name);
             else if (!endpoints_given(self, which))
                 complain_key(self, slot->at[j].item, "the route has no %s_bind or %s_connect", side_name((side_t)which),
                              side_name((side_t)which));

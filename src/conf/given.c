@@ -117,7 +117,8 @@ offer_keys(suggest_t *suggest, raw_kind_t kind)
     for (size_t side = 0; kind == RAW_ROUTE && side < SIDES; side++) {
         char prefix[16];
         snprintf(prefix, sizeof prefix, "%s_", side_name((side_t)side));
-        if (side != SIDE_INGRESS || strncmp(suggest->wrong, "in", 2) == 0)
+        bool is_rare = side == SIDE_INGRESS || side == SIDE_ACK || side == SIDE_WORKER_ACK;
+        if (!is_rare || strncmp(suggest->wrong, prefix, 2) == 0)
             offer_attributes(suggest, prefix);
     }
 }

@@ -102,6 +102,10 @@ static const key_row_t rows[] = {
     {SCOPE_ROUTE,   "store_max",         KEY_SIZE,      ROUTE(store_max),            1048576, INT64_MAX, "1G", NULL,     RELOAD_LIVE,    KEY_WIRE | KEY_OF_STORE, STREAMS},
     {SCOPE_ROUTE,   "store_full",        KEY_WORD,      ROUTE(store_drops_oldest),   0,  0,        "block",  when_full, RELOAD_LIVE,    KEY_WIRE | KEY_OF_STORE, STREAMS},
     {SCOPE_ROUTE,   "store_commit",      KEY_TIME,      ROUTE(store_commit_ms),      0,  10000,    "5ms",    NULL,      RELOAD_LIVE,    KEY_WIRE | KEY_OF_STORE, STREAMS},
+    {SCOPE_ROUTE,   "ack_timeout",       KEY_TIME,      ROUTE(ack_timeout_ms),       1,  86400000, "30s",    NULL,      RELOAD_LIVE,    KEY_WIRE, ON(ZMQ_PUSH)},
+    {SCOPE_ROUTE,   "max_tries",         KEY_NUMBER,    ROUTE(max_tries),            1,  1000000,  "5",      NULL,      RELOAD_LIVE,    KEY_WIRE, ON(ZMQ_PUSH)},
+    {SCOPE_ROUTE,   "dead_letter",       KEY_TEXT,      ROUTE(dead_letter),          1,  ROUTE_NAME_MAX, "", NULL,      RELOAD_LIVE,    KEY_WIRE | KEY_UNSET_OK, ON(ZMQ_PUSH)},
+    {SCOPE_ROUTE,   "dedupe",            KEY_TIME,      ROUTE(dedupe_ms),            0,  86400000, "2m",     NULL,      RELOAD_LIVE,    KEY_WIRE, ON(ZMQ_PUSH)},
     {SCOPE_ROUTE,   "cpu",               KEY_NUMBER,    ROUTE(cpu),                  -1, 1023,     "-1",     NULL,      RELOAD_ROUTE,   0, 0},
 
     {SCOPE_SIDE,    "bind",              KEY_ENDPOINT,  BY_HAND,                     0,  0,        "",       NULL,      RELOAD_LIVE,    KEY_LIST | KEY_SIDED, 0},

@@ -52,21 +52,37 @@ static const socket_type_t socket_types[] = {
     { "XREP", ZMQ_ROUTER, SENDS | RECEIVES, NULL },
 };
 
+#define ALWAYS (1u << SIDE_FRONTEND | 1u << SIDE_BACKEND | 1u << SIDE_CAPTURE)
+#define INGRESS (1u << SIDE_INGRESS)
+#define ACKS (1u << SIDE_ACK | 1u << SIDE_WORKER_ACK)
+
 static const pattern_t patterns[] = {
-    // name       frontend     backend      flow        ingress  draft
-    { "forwarder", ZMQ_XSUB, ZMQ_XPUB, FLOW_BOTH, true, false },
-    { "queue", ZMQ_ROUTER, ZMQ_DEALER, FLOW_BOTH, false, false },
-    { "streamer", ZMQ_PULL, ZMQ_PUSH, FLOW_DOWN, false, false },
-    { "pair", ZMQ_PAIR, ZMQ_PAIR, FLOW_BOTH, false, false },
-    { "pipeline", T_GATHER, T_SCATTER, FLOW_DOWN, false, true },
-    { "custom", -1, -1, FLOW_BOTH, false, false },
+    // name       frontend     backend      flow        extra    draft
+    { "forwarder", ZMQ_XSUB, ZMQ_XPUB, FLOW_BOTH, INGRESS, false },
+    { "queue", ZMQ_ROUTER, ZMQ_DEALER, FLOW_BOTH, 0, false },
+    { "streamer", ZMQ_PULL, ZMQ_PUSH, FLOW_DOWN, ACKS, false },
+    { "pair", ZMQ_PAIR, ZMQ_PAIR, FLOW_BOTH, 0, false },
+    { "pipeline", T_GATHER, T_SCATTER, FLOW_DOWN, 0, true },
+    { "custom", -1, -1, FLOW_BOTH, 0, false },
 };
+
+bool
+pattern_may_have(const pattern_t *self, side_t side)
+{
+    return (self->extra | ALWAYS) & 1u << side;
+}
 
 const char *
 side_name(side_t side)
 {
-    static const char *const names[SIDES] = { "frontend", "backend", "ingress", "capture" };
+    static const char *const names[SIDES] = { "frontend", "backend", "ingress", "capture", "ack", "worker_ack" };
     return side < SIDES ? names[side] : "";
+}
+
+bool
+side_takes_in(side_t side)
+{
+    return side == SIDE_FRONTEND || side == SIDE_INGRESS || side == SIDE_ACK;
 }
 
 const pattern_t *

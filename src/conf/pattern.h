@@ -8,9 +8,10 @@
 #include <stdbool.h>
 
 // The sockets a route can have. Order is that of the dump.
-typedef enum { SIDE_FRONTEND, SIDE_BACKEND, SIDE_INGRESS, SIDE_CAPTURE, SIDES } side_t;
+typedef enum { SIDE_FRONTEND, SIDE_BACKEND, SIDE_INGRESS, SIDE_CAPTURE, SIDE_ACK, SIDE_WORKER_ACK, SIDES } side_t;
 
 const char *side_name(side_t side);
+bool side_takes_in(side_t side); // new messages come to it from outside
 
 typedef enum { FLOW_DOWN = 1, FLOW_UP = 2, FLOW_BOTH = 3 } flow_t;
 
@@ -19,9 +20,11 @@ typedef struct {
     int frontend;    // ZMQ_XSUB, …; -1: the route's frontend_type says
     int backend;
     flow_t flow;     // of custom: decided by the two socket types, see pattern_flow
-    bool ingress;    // takes ingress_bind, ingress_connect
+    unsigned extra;  // bits of the sides that it may have beside frontend, backend and capture: see pattern_may_have
     bool draft;      // needs zmq_has ("draft")
 } pattern_t;
+
+bool pattern_may_have(const pattern_t *self, side_t side);
 
 const pattern_t *pattern_at(unsigned i);           // NULL past the end
 const pattern_t *pattern_find(const char *name);   // NULL: none of that name

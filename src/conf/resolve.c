@@ -289,7 +289,7 @@ resolve_row(const check_t *self, size_t which, size_t attribute)
     route_conf_t *route = self->route;
     side_conf_t *side = &route->sides[which];
     const key_row_t *row = attribute_row(attribute);
-    if (!row || row->kind == KEY_ENDPOINT || !(attribute_sockets(attribute, route->engine) & ON(side->type)))
+    if (!row || row->kind == KEY_ENDPOINT || !attribute_fits(attribute, route, which))
         return;
     const given_slot_t *slot = given_written(self, which, attribute, which == SIDE_CAPTURE && row->flags & KEY_NOT_CAPTURE);
     key_value_t value = { 0 };

@@ -177,12 +177,12 @@ secure_check(const check_t *self, size_t which)
 static bool
 is_acl_left_out(const check_t *self, size_t which, const given_slot_t *slot)
 {
-    uint32_t keepers = attribute_sockets(attribute_find("acl"), self->route->engine);
+    size_t acl = attribute_find("acl");
     bool ours_to_tell = given_by_defaults(self, slot);
-    if (which == SIDE_CAPTURE || keepers & ON(self->route->sides[which].type) || slot == given_written(self, which, attribute_find("acl"), true))
+    if (which == SIDE_CAPTURE || attribute_fits(acl, self->route, which) || slot == given_written(self, which, acl, true))
         return false;
     for (size_t i = 0; i < SIDES; i++)
-        ours_to_tell |= self->route->sides[i].type >= 0 && keepers & ON(self->route->sides[i].type);
+        ours_to_tell |= self->route->sides[i].type >= 0 && attribute_fits(acl, self->route, i);
     return ours_to_tell;
 }
 

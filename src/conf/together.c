@@ -2,6 +2,7 @@
 #include "conf/together.h"
 
 #include "base/mem.h"
+#include "conf/acked.h"
 #include "conf/circle.h"
 
 #include <stdio.h>
@@ -135,6 +136,7 @@ together_check(const conf_t *conf, const raw_t *raw, diag_t *diag)
     check_inproc(conf, bound, count, diag);
     check_max_sockets(conf, diag);
     check_stores(conf, diag);
+    acked_together(conf, diag);
     circle_check(conf, diag);
     free(bound);
 }

@@ -45,12 +45,12 @@ static const struct {
     const char *heading;
     char key;
     unit_t unit;
-    const char *paths[3]; // what is added up
+    const char *paths[5]; // what is added up
 } figures[] = {
     { "IN/s",    'i', UNIT_RATE,    { "rates.in_1s" } },
     { "OUT/s",   'o', UNIT_RATE,    { "rates.out_1s" } },
     { "BYTES/s", 'b', UNIT_BYTES,   { "rates.bytes_in_1s", "rates.bytes_out_1s" } },
-    { "CLIENTS", 'c', UNIT_COUNT,   { "frontend.connections", "backend.connections", "ingress.connections" } },
+    { "CLIENTS", 'c', UNIT_COUNT,   { "frontend.connections", "backend.connections", "ingress.connections", "ack.connections", "worker_ack.connections" } },
     { "DROPPED", 'd', UNIT_COUNT,   { "dropped" } },
     { "BLOCKED", 'k', UNIT_SECONDS, { "frontend.blocked_seconds", "backend.blocked_seconds", "ingress.blocked_seconds" } },
 };

@@ -27,6 +27,29 @@ static const char *const cut_reasons[CUT_REASONS] = {
     [CUT_STALLED] = "stalled",     [CUT_KICK] = "kick",         [CUT_AUTH] = "auth",
 };
 
+static const char *const ack_results[ACK_RESULTS] = {
+    [ACK_OK] = "ok", [ACK_DUPLICATE] = "duplicate", [ACK_FULL] = "full", [ACK_REFUSED] = "refused",
+};
+
+static const char *const job_results[JOB_RESULTS] = {
+    [JOB_GIVEN] = "given",     [JOB_DONE] = "done",       [JOB_RETRY] = "retry",
+    [JOB_REJECT] = "reject",   [JOB_TIMEOUT] = "timeout", [JOB_LOST] = "lost",
+    [JOB_LATE] = "late",       [JOB_REFUSED] = "refused", [JOB_DEAD_LETTER] = "dead_letter",
+    [JOB_EXPIRED] = "expired",
+};
+
+const char *
+ack_result_name(ack_result_t result)
+{
+    return ack_results[result];
+}
+
+const char *
+job_result_name(job_result_t result)
+{
+    return job_results[result];
+}
+
 const char *
 drop_reason_name(drop_reason_t reason)
 {
@@ -67,6 +90,7 @@ counters_end(counters_t *self)
     counter_set(&self->store.messages, 0);
     counter_set(&self->store.bytes, 0);
     counter_set(&self->store.oldest_ns, 0);
+    counter_set(&self->outstanding, 0);
 }
 
 // counters_t is nothing but counter_t, one after another.

@@ -80,6 +80,32 @@ typedef enum {
     CUT_REASONS,
 } cut_reason_t;
 
+// What became of a request of an acknowledged producer.
+typedef enum {
+    ACK_OK,
+    ACK_DUPLICATE, // its ID was known: ok, but not stored again
+    ACK_FULL,
+    ACK_REFUSED,
+    ACK_RESULTS,
+} ack_result_t;
+
+// What became of a message that was given to an acknowledged worker, or of what that said.
+typedef enum {
+    JOB_GIVEN,
+    JOB_DONE,
+    JOB_RETRY,       // the worker said so
+    JOB_REJECT,      // the same
+    JOB_TIMEOUT,     // it said nothing within ack_timeout
+    JOB_LOST,        // it has gone
+    JOB_LATE,        // it said something after ack_timeout
+    JOB_REFUSED,     // what it said is about no message that it has, or no word
+    JOB_DEAD_LETTER, // given up: it went to the dead letters
+    JOB_EXPIRED,     // given up: there are none
+    JOB_RESULTS,
+} job_result_t;
+
+const char *ack_result_name(ack_result_t result); // "ok", "duplicate", …
+const char *job_result_name(job_result_t result); // "given", "done", …
 const char *drop_reason_name(drop_reason_t reason);           // "hwm", "undeliverable", …
 const char *handshake_reason_name(handshake_reason_t reason); // "auth", "protocol", …
 const char *cut_reason_name(cut_reason_t reason);             // "too_large", …
@@ -130,6 +156,8 @@ typedef struct {
     counter_t remembered_messages, remembered_bytes; // that it keeps for subscribers to come now
     store_counters_t store;
     counter_t requeued;       // given to another worker: the first broke off before a byte was written
+    counter_t acks[ACK_RESULTS], jobs[JOB_RESULTS];
+    counter_t outstanding;    // messages that acknowledged workers have now
 } counters_t;
 
 void counters_end(counters_t *self); // its route is gone: what it had now, it has no more

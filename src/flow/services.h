@@ -8,6 +8,7 @@
 #include "conf/conf.h"
 #include "flow/admission.h"
 #include "flow/counters.h"
+#include "flow/letters.h"
 #include "flow/memory.h"
 #include "flow/capacity.h"
 
@@ -23,6 +24,7 @@ typedef struct {
     struct watch *watch;  // of libzmq's sockets
     capacity_t *capacity; // of the process
     memory_t *memory;     // of the process, for messages that are not libzmq's; may be NULL
+    letters_t *letters;   // of the process, for messages that go from route to route; may be NULL
     uint64_t epoch; // of this process: part of the routing ids of queues
 
     struct resolver *resolver;    // of host names, for connections that are not libzmq's (net/resolver.h)

@@ -58,39 +58,6 @@ bag_put(bag_t *self, const void *bytes, size_t size)
     return ++self->slots[i]->times;
 }
 
-// Linear probing without tombstones: what follows moves up.
-static void
-close_gap(bag_t *self, size_t gap)
-{
-    size_t mask = self->room - 1;
-    for (size_t i = (gap + 1) & mask; self->slots[i]; i = (i + 1) & mask) {
-        size_t home = self->slots[i]->hash & mask;
-        if (((i - home) & mask) < ((i - gap) & mask))
-            continue;
-        self->slots[gap] = self->slots[i];
-        self->slots[i] = NULL;
-        gap = i;
-    }
-}
-
-uint32_t
-bag_take(bag_t *self, const void *bytes, size_t size)
-{
-    if (!self->room)
-        return 0;
-    size_t i = slot_of(self, hash_bytes(bytes, size), bytes, size);
-    bag_item_t *item = self->slots[i];
-    if (!item)
-        return 0;
-    if (--item->times > 0)
-        return item->times;
-    self->slots[i] = NULL;
-    self->count--;
-    close_gap(self, i);
-    free(item);
-    return 0;
-}
-
 void
 bag_free(bag_t *self)
 {

@@ -24,13 +24,7 @@ typedef struct {
 
 bag_item_t *bag_find(const bag_t *self, const void *bytes, size_t size); // NULL: not in
 
-// Put it in once more, take it out once: how often it is in then. Taking what is not in is 0.
-// The item is freed when the last is taken; its value is then no longer reachable.
-uint32_t bag_put(bag_t *self, const void *bytes, size_t size);
-uint32_t bag_take(bag_t *self, const void *bytes, size_t size);
-
-// Walk: the I-th slot below room, NULL where it is free.
-#define bag_slot(self, i) ((self)->slots[i])
+uint32_t bag_put(bag_t *self, const void *bytes, size_t size); // once more: how often it is in then
 void bag_free(bag_t *self);
 
 #endif

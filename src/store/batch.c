@@ -17,7 +17,7 @@ typedef struct {
     uint32_t crc; // of all that stands before it
 } stored_head_t;
 
-_Static_assert(sizeof(stored_head_t) <= BATCH_HEAD, "the head fits its place");
+_Static_assert(2 * sizeof(stored_head_t) <= BATCH_HEAD, "the head fits its place");
 _Static_assert(sizeof(entry_t) == 16 && sizeof(said_t) == 24, "records have no holes");
 
 // --- on the disk -------------------------------------------------------------------
@@ -38,16 +38,25 @@ batch_write_head(uint8_t *at, const batch_head_t *head, const uint8_t *control)
     stored.crc = crc32c(0, &stored, offsetof(stored_head_t, crc));
     memset(at, 0, BATCH_HEAD);
     memcpy(at, &stored, sizeof stored);
+    memcpy(at + BATCH_HEAD / 2, &stored, sizeof stored);
+}
+
+static bool
+find_head(const uint8_t *at, stored_head_t *stored)
+{
+    for (size_t i = 0; i < BATCH_HEAD; i += BATCH_HEAD / 2) {
+        memcpy(stored, at + i, sizeof *stored);
+        if (memcmp(stored->magic, magic, sizeof magic) == 0 && stored->crc == crc32c(0, stored, offsetof(stored_head_t, crc)))
+            return true;
+    }
+    return false;
 }
 
 bool
 batch_read_head(const uint8_t *at, uint64_t salt, uint64_t file_bytes, batch_head_t *head)
 {
     stored_head_t stored;
-    memcpy(&stored, at, sizeof stored);
-    if (memcmp(stored.magic, magic, sizeof magic) != 0 || stored.head.salt != salt)
-        return false;
-    if (stored.crc != crc32c(0, &stored, offsetof(stored_head_t, crc)))
+    if (!find_head(at, &stored) || stored.head.salt != salt)
         return false;
     *head = stored.head;
     bool fits = head->data <= file_bytes && batch_control(head) <= file_bytes && head->first > 0
@@ -59,16 +68,14 @@ bool
 batch_check_control(const uint8_t *at, const uint8_t *control, const batch_head_t *head)
 {
     stored_head_t stored;
-    memcpy(&stored, at, sizeof stored);
-    return stored.control_crc == crc32c(0, control, batch_control(head));
+    return find_head(at, &stored) && stored.control_crc == crc32c(0, control, batch_control(head));
 }
 
 bool
 batch_check_said(const uint8_t *at, const uint8_t *control, const batch_head_t *head)
 {
     stored_head_t stored;
-    memcpy(&stored, at, sizeof stored);
-    return stored.said_crc == crc_of_said(control, head);
+    return find_head(at, &stored) && stored.said_crc == crc_of_said(control, head);
 }
 
 // --- in memory ---------------------------------------------------------------------
@@ -83,7 +90,6 @@ void
 batch_free(batch_t *self)
 {
     free(self->entries);
-    free(self->places);
     free(self->saying);
     free(self);
 }
@@ -117,49 +123,27 @@ batch_say_sequence(batch_t *self, said_kind_t kind, uint32_t number, uint64_t se
 }
 
 static uint32_t
-crc_of(const entry_t *entry, const uint8_t *message)
+crc_of(const entry_t *entry, const uint8_t *data)
 {
-    const uint32_t words[] = { entry->size, entry->heads, entry->flags };
-    return crc32c(crc32c(0, words, sizeof words), message, entry->size);
+    const uint32_t words[] = { entry->at, entry->size, entry->heads, entry->flags };
+    return crc32c(crc32c(0, words, sizeof words), data + entry->at, entry->size);
 }
 
 void
 batch_seal(batch_t *self)
 {
-    const uint8_t *at = self->data;
-    for (uint32_t i = 0; !self->sealed && i < self->head.messages; at += self->entries[i++].size)
-        self->entries[i].crc = crc_of(&self->entries[i], at);
+    for (uint32_t i = 0; !self->sealed && i < self->head.messages; i++)
+        self->entries[i].crc = crc_of(&self->entries[i], self->data);
     self->sealed = true;
 }
 
-static bool
-is_at(const batch_t *self, uint32_t i, uint64_t at)
-{
-    const entry_t *entry = &self->entries[i];
-    bool fits = at <= self->head.data && entry->size <= self->head.data - at && entry->heads <= entry->size;
-    return fits && entry->crc == crc_of(entry, self->data + at);
-}
-
-// A size that is damaged moves all that comes after it: those are found from the end.
 void
 batch_verify(batch_t *self)
 {
-    uint64_t at = 0, end = self->head.data;
-    uint32_t count = self->head.messages, bad = 0;
-    self->places = xrealloc(self->places, (size_t)count + 1, sizeof *self->places);
-    for (uint32_t i = 0; i < count; i++) {
-        bool good = is_at(self, i, at);
-        self->places[i] = good ? (uint32_t)at : UINT32_MAX;
-        bad += !good;
-        at += self->entries[i].size;
+    for (uint32_t i = 0; i < self->head.messages; i++) {
+        entry_t *entry = &self->entries[i];
+        bool fits = entry->at <= self->head.data && entry->size <= self->head.data - entry->at && entry->heads <= entry->size;
+        if (!fits || entry->crc != crc_of(entry, self->data))
+            entry->flags = ENTRY_BAD;
     }
-    for (uint32_t i = count; bad > 0 && i-- > 0 && self->entries[i].size <= end;) {
-        end -= self->entries[i].size;
-        if (self->places[i] != UINT32_MAX || !is_at(self, i, end))
-            continue;
-        self->places[i] = (uint32_t)end;
-        bad--;
-    }
-    for (uint32_t i = 0; i < count; i++)
-        self->entries[i].flags |= self->places[i] == UINT32_MAX ? ENTRY_BAD : 0;
 }

@@ -2,7 +2,7 @@
 // batch.h - what one commit writes: messages and what was said of others, in memory
 // and on the disk.
 //
-// On the disk it is one value: a head, for each message an entry, what was said, and
+// On the disk it is one value: a head, twice, for each message an entry, what was said, and
 // then the messages, one behind the other. The head has a CRC, what stands between it
 // and the messages has one, and so has every message together with its entry: of a
 // damaged one the others stay.
@@ -29,10 +29,11 @@ typedef struct {
     uint32_t said;     // records
 } batch_head_t;
 
+// Where a message is, so that each is found whatever becomes of the others.
 typedef struct {
-    uint32_t size, crc;
-    uint32_t heads; // bytes of it that are no payload
-    uint32_t flags;
+    uint32_t at, size, crc;
+    uint32_t heads : 30; // bytes of it that are no payload
+    uint32_t flags : 2;
 } entry_t;
 
 enum { ENTRY_DONE = 1, ENTRY_BAD = 2 }; // bad: only in memory
@@ -50,7 +51,7 @@ typedef struct {
 
 // --- on the disk -------------------------------------------------------------------
 
-enum { BATCH_HEAD = 80 };
+enum { BATCH_HEAD = 160 }; // there are two of them, so that one may be damaged
 
 static inline size_t
 batch_control(const batch_head_t *head) // bytes between the head and the messages
@@ -83,7 +84,6 @@ struct batch {
     uint8_t *data;
     size_t room;
     entry_t *entries;
-    uint32_t *places; // of its messages in DATA, if it was read; NULL: one behind the other
     uint32_t alive;   // messages that were not put as done
     said_t *saying;
     size_t entry_room, saying_room;
@@ -111,6 +111,6 @@ batch_is_empty(const batch_t *self)
 }
 
 void batch_seal(batch_t *self);   // its entries get their check sums
-void batch_verify(batch_t *self); // it was read: messages that are damaged are marked, the places of the others found
+void batch_verify(batch_t *self); // messages that are damaged are marked
 
 #endif

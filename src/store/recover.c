@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define GAP_MAX (UINT64_C(1) << 28) // messages that may be missing in a row
+#define RANGE_MAX (UINT64_C(1) << 22) // messages in a row that may be missing, or of which one record may speak
 
 // --- contents ------------------------------------------------------------------------
 
@@ -178,6 +178,8 @@ static void
 take_done(contents_t *contents, const said_t *said, bool done)
 {
     uint64_t end = said->about.sequence + said->number;
+    if (said->number > RANGE_MAX)
+        return;
     for (uint64_t i = said->about.sequence; i < end && i > 0 && i < contents->next_sequence; i++)
         (done ? seqset_add : seqset_remove)(&contents->done, i);
 }
@@ -225,6 +227,12 @@ take_said(search_t *self, const said_t *said, const located_t *located)
 static void
 lose(contents_t *contents, store_file_t *file, uint64_t from, uint64_t end)
 {
+    if (from == contents->done.before && contents->done.above == 0 && end > from) {
+        seqset_done_before(&contents->done, end);
+        contents->corrupt += end - from;
+        file->damaged = true;
+        return;
+    }
     for (uint64_t i = from; i < end; i++)
         if (seqset_add(&contents->done, i)) {
             contents->corrupt++;
@@ -238,7 +246,8 @@ look_for_gap(contents_t *contents, store_file_t *file, uint64_t first)
 {
     if (first <= contents->next_sequence)
         return true;
-    if (first - contents->next_sequence > GAP_MAX)
+    bool all_done = contents->done.before == contents->next_sequence;
+    if (first - contents->next_sequence > RANGE_MAX && !all_done)
         return false;
     lose(contents, file, contents->next_sequence, first);
     contents->next_sequence = first;

@@ -123,7 +123,8 @@ move_back(seqset_t *self, uint64_t sequence)
 bool
 seqset_remove(seqset_t *self, uint64_t sequence)
 {
-    if (!seqset_has(self, sequence))
+    bool too_far = sequence < self->before && self->before - sequence > SEQSET_BACK_MAX;
+    if (too_far || !seqset_has(self, sequence))
         return false;
     if (sequence < self->before) {
         move_back(self, sequence);

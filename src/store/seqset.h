@@ -8,6 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// How far below the lowest that is not done one may be that is not done after all.
+#define SEQSET_BACK_MAX (UINT64_C(1) << 24)
+
 // All zeros is one in which nothing is done but 0, which is no sequence.
 typedef struct {
     uint64_t *words; // a ring of bits, from BASE on
@@ -20,7 +23,7 @@ typedef struct {
 void seqset_free(seqset_t *self);
 void seqset_done_before(seqset_t *self, uint64_t sequence);  // all below it are
 bool seqset_add(seqset_t *self, uint64_t sequence);          // false: it was done before
-bool seqset_remove(seqset_t *self, uint64_t sequence);       // false: it was not done
+bool seqset_remove(seqset_t *self, uint64_t sequence);       // false: it was not done, or is too far back
 bool seqset_has(const seqset_t *self, uint64_t sequence);
 
 #endif

@@ -13,12 +13,13 @@
 #include <unistd.h>
 
 enum {
-    LOADED_BYTES = 4 * 1024 * 1024, // of messages that wait in memory
+    LOADED_BYTES = 16 * 1024 * 1024,// of messages that wait in memory
     READS_MOST = 2,                 // batches that are being read
     COMMITS_MOST = 2,               // batches that the thread has
     ROOM_FIRST = 64 * 1024,         // of a batch that is filled
     DRAINED_PART = 4,               // of a file, from which on it is not kept when it is drained
     LOOK_AGAIN_MS = 1000,           // at ids that are about to be forgotten
+    HEADS_MASK = (1 << 30) - 1,
     IDS_PART = 256,                 // of max_bytes, that an id counts for
 };
 
@@ -46,7 +47,6 @@ struct store {
     batch_t *loaded, **loaded_end;
     uint64_t loaded_bytes;
     uint32_t at;      // next one in the first of them
-    size_t at_offset;
     uint64_t cursor;  // all below are loaded, or being read
     unsigned reads;
     uint32_t retiring; // file that is about to go, 0: none
@@ -353,7 +353,9 @@ add(store_t *self, const store_put_in_t *message)
     }
     make_room(self, message->size);
     entry_t *entry = batch_add_entry(batch);
-    *entry = (entry_t){ .size = (uint32_t)message->size, .heads = (uint32_t)(message->size - message->payload) };
+    *entry = (entry_t){ .at = (uint32_t)batch->head.data,
+                        .size = (uint32_t)message->size,
+                        .heads = (uint32_t)(message->size - message->payload) & HEADS_MASK };
     memcpy(batch->data + batch->head.data, message->data, message->size);
     batch->head.data += message->size;
     uint64_t sequence = self->contents.next_sequence++;
@@ -378,7 +380,8 @@ store_put(store_t *self, const store_put_in_t *message, uint64_t *sequence)
         return STORE_TOO_LARGE;
     if (has_id && is_known(self, message, hash, sequence))
         return STORE_KNOWN;
-    if (!has_room(self, message->size) && !message->must)
+    bool must = message->must && self->fill->head.data + message->size < MESSAGE_BYTES_MAX;
+    if (!has_room(self, message->size) && !must)
         return STORE_NO_ROOM;
     *sequence = add(self, message);
     if (has_id)
@@ -532,7 +535,6 @@ release_first(store_t *self)
     self->loaded = batch->next;
     self->loaded_bytes -= batch->room;
     self->at = 0;
-    self->at_offset = 0;
     release(self, batch);
 }
 
@@ -540,7 +542,6 @@ void
 store_pass(store_t *self)
 {
     batch_t *batch = self->loaded;
-    self->at_offset += batch->entries[self->at].size;
     if (++self->at == batch->head.messages)
         release_first(self);
 }
@@ -565,7 +566,7 @@ store_next(store_t *self, store_message_t *message)
         *message = (store_message_t){ .sequence = sequence,
                                       .tries = tries_of(&self->contents.tries, sequence),
                                       .done = entry->flags & ENTRY_DONE,
-                                      .data = batch->data + (batch->places ? batch->places[self->at] : self->at_offset),
+                                      .data = batch->data + entry->at,
                                       .size = entry->size,
                                       .payload = entry->size - entry->heads,
                                       .block = batch->block };

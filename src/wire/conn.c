@@ -14,6 +14,7 @@
 #include "wire/pulse.h"
 #include "wire/pump.h"
 #include "wire/say.h"
+#include "wire/settle.h"
 #include "wire/shortage.h"
 #include "wire/strangers.h"
 
@@ -201,14 +202,15 @@ give_to_others(conn_t *self)
     }
     bool keep = (port->socktype->keeps_for_others && !port->wire->closing) || self->durable;
     spans_t unbegun = { 0 };
-    uint64_t unacknowledged = output_unacknowledged(self);
+    uint64_t on_the_way;
+    self->unsettled = !settle_is_known(self, &on_the_way);
     load_t lost = output_abandon(self, keep ? &unbegun : NULL);
     uint64_t requeued = self->durable ? 0 : unbegun.load.messages;
     if (self->durable)
         durables_take(self->durable, &unbegun);
     if (requeued > 0)
         port_return(port, &unbegun);
-    lost.messages += unacknowledged;
+    lost.messages += self->unsettled ? 0 : on_the_way;
     self->dropped += lost.messages;
     if (self->cut == CUT_STALLED && lost.messages > 0) { // the one that held up the others
         port_drop(port, DROP_STALLED, 1);
@@ -218,6 +220,15 @@ give_to_others(conn_t *self)
     if (requeued > 0)
         counter_add(&self->wire->counters->requeued, requeued);
     say_lost(self, lost.messages, requeued);
+}
+
+// What it had sent and nobody has taken.
+static void
+drop_unread(conn_t *self)
+{
+    uint64_t messages = self->port->to && !self->port->socktype->hears ? pump_discard(self) : 0;
+    port_drop(self->port, self->cut == CUT_AUTH ? DROP_ACL : DROP_PEER_LOST, messages);
+    self->dropped += messages;
 }
 
 static void
@@ -243,17 +254,24 @@ leave_port(conn_t *self)
     unlink_conn(self);
 }
 
-// Its memory goes at the end of the round: somebody may be looking at it.
 static void
 forget(conn_t *self)
 {
-    wire_t *wire = self->wire;
     input_free(self);
     shortage_forget(self);
     login_forget(self);
-    wire->alive--;
-    self->next = wire->ended;
-    wire->ended = self;
+    self->wire->alive--;
+}
+
+// Its memory goes at the end of the round: somebody may be looking at it.
+void
+conn_bury(conn_t *self)
+{
+    if (self->fd != -1)
+        close(self->fd);
+    self->fd = -1;
+    self->next = self->wire->ended;
+    self->wire->ended = self;
 }
 
 static void
@@ -271,13 +289,14 @@ end(conn_t *self)
 {
     wire_t *wire = self->wire;
     bool was_open = self->state == CONN_OPEN;
+    if (was_open)
+        drop_unread(self);
     leave_port(self);
     say_ended(self, was_open);
     self->state = CONN_ENDED;
     connect_ended(self, was_open);
-    if (self->fd != -1)
-        close(self->fd);
     forget(self);
+    (self->unsettled ? settle_later : conn_bury)(self);
     wire->made_room = true;
 }
 
@@ -291,6 +310,8 @@ conn_vanish(conn_t *self)
     unlink_conn(self);
     drop_buffers(self);
     forget(self);
+    self->fd = -1; // which is somebody else's now
+    conn_bury(self);
 }
 
 void
@@ -405,6 +426,7 @@ let_go(conn_t *self)
     self->output_over = true;
     self->writable = false;
     places_leave(self);
+    settle_at_once(self);
     say_ended(self, true);
     self->left = true;
     close(self->fd); // and out of the loop

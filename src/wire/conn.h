@@ -37,7 +37,8 @@ void conn_ask_for_room(conn_t *self, bool on);
 bool conn_tick(conn_t *self);       // heartbeats and deadlines. True: the next one should come soon
 void conn_half_close(conn_t *self); // we send no more; the peer sees the end
 void conn_leave(conn_t *self, const char *reason); // the same, and it ends soon, whatever the peer does
-void conn_free(conn_t *self);       // it has ended, nobody points to it
+void conn_bury(conn_t *self);       // it has ended, and goes at the end of the round
+void conn_free(conn_t *self);       // nobody points to it
 
 static inline chunk_pool_t *
 conn_pool(const conn_t *self)

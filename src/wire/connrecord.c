@@ -100,6 +100,7 @@ static const number_row_t numbers[] = {
     NUMBER(44, since_ms, INT64_MAX),
     NUMBER(45, beyond.messages, ANY),
     NUMBER(46, beyond.bytes, ANY),
+    NUMBER(60, in_hand, 1),
 };
 
 static uint64_t

@@ -8,15 +8,19 @@
 #include "wire/input.h"
 #include "wire/output.h"
 #include "wire/port.h"
+#include "wire/pump.h"
 #include "wire/round.h"
+#include "wire/settle.h"
 #include "wire/sides.h"
 #include "wire/stored.h"
+#include "wire/workers.h"
 
 #include <sys/ioctl.h>
 
 enum {
     TURN_MS = 10,
     COMMIT_MS = 2000,
+    CAPTURE_PATIENCE_MS = 1000,
     QUIET_MS = 30,  // without a client before it is believed that none is coming any more
     GRACE_MS = 100, // for a client that is on its way in, or about to ask
 };
@@ -39,7 +43,7 @@ is_between_messages(const conn_t *conn)
 static bool
 is_owed(const conn_t *conn)
 {
-    return conn->unanswered > 0 || output_pending(conn);
+    return (conn->unanswered > 0 && conn->wire->pending > 0) || output_pending(conn);
 }
 
 // A PAIR is not half-closed while something is on its way to it.
@@ -58,26 +62,37 @@ feeds_it(const conn_t *conn)
     return false;
 }
 
-// A request that is on its way to us when we half-close is never answered. So a queue's
-// client goes with an answer, or when it has asked nothing for a moment; a handshake gets
-// the same moment, because a request may be right behind it.
+// Nothing has come from it for a moment, since it came and since the end began.
 static bool
-had_its_chance(conn_t *conn)
+is_quiet(const conn_t *conn)
 {
     const wire_t *wire = conn->wire;
-    int64_t since_ms = conn->since_ms > wire->ending_ms ? conn->since_ms : wire->ending_ms;
-    bool asks = conn->state != CONN_OPEN || conn->port->socktype->prefix;
-    return !asks || conn->was_owed || wire->now_ms - since_ms >= GRACE_MS;
+    int64_t since_ms = conn->heard_ms > wire->ending_ms ? conn->heard_ms : wire->ending_ms;
+    return wire->now_ms - since_ms >= GRACE_MS;
 }
 
+// Where both sides send, one of them has to go first: those that only send, then those in front. Who only hears is last.
+static bool
+waits_for_the_others(const conn_t *conn)
+{
+    const wport_t *to = conn->port->to;
+    return to && to->input && to->conns && (conn->messages_received == 0 || conn->port->side == SIDE_BACKEND);
+}
+
+// What a peer sends while we half-close it is read, but can't be answered. So one that is answered goes right behind an
+// answer, when a peer that waits for each has sent nothing since, or when it has been quiet for a moment.
 static bool
 may_go(conn_t *conn)
 {
-    bool owed = is_owed(conn);
-    conn->was_owed |= owed;
-    if (!had_its_chance(conn))
+    bool served = conn->messages_sent != conn->sent_before;
+    conn->sent_before = conn->messages_sent;
+    if (conn->state != CONN_OPEN)
+        return is_quiet(conn);
+    if (is_owed(conn) || !is_between_messages(conn) || feeds_it(conn))
         return false;
-    return conn->state != CONN_OPEN || (!owed && is_between_messages(conn) && !feeds_it(conn));
+    if (!conn->port->socktype->prefix && conn->messages_sent == 0)
+        return true; // it only sends
+    return (served || is_quiet(conn)) && !waits_for_the_others(conn);
 }
 
 // FORCE: the time in which each could end a message of its own is over.
@@ -109,32 +124,31 @@ send_clients_away(wire_t *self, bool force)
 
 // --- what is left ----------------------------------------------------------------------
 
+// A capture never holds up its route, but gets what it takes.
+static bool
+is_waited_for(const conn_t *conn)
+{
+    return conn->port->side != SIDE_CAPTURE || conn->wire->now_ms - conn->moved_ms < CAPTURE_PATIENCE_MS;
+}
+
 // What has waited for LINGERED_MS does so no longer on a side whose linger says so.
 static bool
 anything_queued(const wire_t *self, int64_t lingered_ms)
 {
+    if (workers_are_busy(self))
+        return true;
     for (side_t side = 0; side < SIDES; side++) {
         const wport_t *port = &self->ports[side];
         int64_t linger_ms = self->conf->sides[side].linger_ms;
-        if (!port->socktype || side == SIDE_CAPTURE || (linger_ms >= 0 && lingered_ms >= linger_ms))
+        if (!port->socktype || (linger_ms >= 0 && lingered_ms >= linger_ms))
             continue;
         if (port->returned.count > 0 || port->waiting > 0 || port->parked)
             return true;
         for (const conn_t *conn = port->conns; conn; conn = conn->next)
-            if (!conn->broken && conn->state == CONN_OPEN && output_pending(conn))
+            if (!conn->broken && conn->state == CONN_OPEN && output_pending(conn) && is_waited_for(conn))
                 return true;
     }
     return false;
-}
-
-static uint64_t
-messages_in_hand(conn_t *conn)
-{
-    uint64_t messages = 0;
-    piece_t piece;
-    while (!conn->broken && conn->in && input_next(conn, &piece) == 1)
-        messages++;
-    return messages;
 }
 
 static uint64_t
@@ -148,8 +162,8 @@ abandon(wire_t *self)
             continue;
         left += port->returned.load.messages + port->waiting;
         for (conn_t *conn = port->conns; conn; conn = conn->next) {
-            if (port->input)
-                left += messages_in_hand(conn);
+            if (port->input && !conn->broken)
+                left += pump_discard(conn);
             left += conn->out.load.messages;
             spans_clear(&conn->out);
         }
@@ -193,8 +207,9 @@ wait_for_clients(wire_t *self)
 static void
 leave_inputs(wire_t *self)
 {
-    doors_remove_side(self, SIDE_FRONTEND);
-    doors_remove_side(self, SIDE_INGRESS);
+    for (side_t side = 0; side < SIDES; side++)
+        if (side_takes_in(side))
+            doors_remove_side(self, side);
     sides_let_others_accept(self);
 }
 
@@ -225,7 +240,7 @@ part(wire_t *self)
             part_from(self, conn);
     self->next_tick_ms = self->now_ms;
     self->stopped = self->frozen = false;
-    while (self->alive > 0 && !hurries(self))
+    while ((self->alive > 0 || settle_waits(self)) && !hurries(self))
         round_run(self, TURN_MS);
 }
 
@@ -245,12 +260,21 @@ ending_close_store(wire_t *self)
     counter_add(&self->counters->dropped[DROP_SHUTDOWN], lost);
 }
 
+static void
+begin(wire_t *self)
+{
+    self->draining = true;
+    self->ending_ms = clock_mono_ms();
+    for (side_t side = 0; side < SIDES; side++)
+        for (conn_t *conn = self->ports[side].conns; conn; conn = conn->next)
+            conn->sent_before = conn->messages_sent;
+}
+
 void
 ending_run(wire_t *self)
 {
     bool at_once = atomic_load(&self->finish) == FINISH_AT_ONCE;
-    self->draining = true;
-    self->ending_ms = clock_mono_ms();
+    begin(self);
     self->stopped = self->frozen = false;
     round_wake_all(self);
     round_run(self, 0);

@@ -285,7 +285,8 @@ fan_topics_each(const conn_t *conn, void (*fn)(void *arg, const void *topic, siz
 }
 
 void
-fan_topics_each_at(const wport_t *self, uint32_t number, void (*fn)(void *arg, const void *topic, size_t size), void *arg)
+fan_topics_each_at(const wport_t *self, uint32_t number, void (*fn)(void *arg, const void *topic, size_t size),
+                   void *arg)
 {
     const fan_t *fan = self->socktype->subscribed ? fan_of(self) : NULL;
     if (fan)

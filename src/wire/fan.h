@@ -24,7 +24,8 @@ void fan_remembers_now(wport_t *self);
 
 // The same for the subscriber of that NUMBER, which is away.
 uint32_t fan_free_number(wport_t *self);
-void fan_topics_each_at(const wport_t *self, uint32_t number, void (*fn)(void *arg, const void *topic, size_t size), void *arg);
+void fan_topics_each_at(const wport_t *self, uint32_t number, void (*fn)(void *arg, const void *topic, size_t size),
+                        void *arg);
 void fan_topic_again_at(wport_t *self, uint32_t number, const uint8_t *topic, size_t size);
 
 bool fan_is_wanted(const wport_t *self); // by anybody, of what is published at SELF

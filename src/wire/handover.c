@@ -6,6 +6,7 @@
 #include "base/idset.h"
 #include "base/mem.h"
 #include "flow/luggage.h"
+#include "flow/memory.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
 #include "wire/connrecord.h"
@@ -18,8 +19,8 @@
 #include "wire/port.h"
 #include "wire/remember.h"
 #include "wire/sides.h"
-#include "wire/strangers.h"
 #include "wire/stored.h"
+#include "wire/strangers.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -108,10 +109,19 @@ terms_wanted(const wport_t *port, const side_conf_t *wanted)
     return terms;
 }
 
+// All of it is there twice while it is handed over.
+static bool
+fits_twice(const wire_t *self)
+{
+    const memory_t *memory = self->services->memory;
+    uint64_t limit = memory ? memory_limit_of(memory) : 0;
+    return limit == 0 || self->pool.bytes <= limit / 4;
+}
+
 static bool
 may_keep_all(const wire_t *self, const route_conf_t *successor)
 {
-    bool keep = self->conf->engine == successor->engine && self->conf->flow == successor->flow;
+    bool keep = self->conf->engine == successor->engine && self->conf->flow == successor->flow && fits_twice(self);
     for (side_t side = 0; side < SIDES && keep; side++) {
         const wport_t *port = &self->ports[side];
         bool any = port->socktype && (port->conns || port->returned.count > 0);
@@ -459,8 +469,8 @@ has_our_terms(wire_t *self, record_fields_t from)
             continue;
         record_fields_t inside = record_inside(&field);
         const wport_t *port = port_of(self, inside);
-        if (!port || !record_find(inside, TAG_TERMS, &field) ||
-            !record_to_number(&field, UINT64_MAX, &terms) || terms != port->terms)
+        if (!port || !record_find(inside, TAG_TERMS, &field) || !record_to_number(&field, UINT64_MAX, &terms) ||
+            terms != port->terms)
             return false;
     }
     return true;

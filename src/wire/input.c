@@ -216,6 +216,8 @@ hear_command(conn_t *self, const uint8_t *body, size_t size)
         conn_break(self, CUT_PROTOCOL, "a malformed command");
         return -1;
     }
+    if (self->broken)
+        return 0; // only what it had sent is of interest still
     conn_hears(self, &command);
     return self->broken || self->turn_over ? -1 : 0;
 }

@@ -36,6 +36,7 @@ typedef struct remember remember_t;
 typedef struct stored stored_t;
 typedef struct durable durable_t;
 typedef struct durables durables_t;
+typedef struct deadletters deadletters_t;
 typedef struct stranger stranger_t;
 typedef struct route wire_t; // this engine's
 
@@ -91,9 +92,9 @@ struct conn {
     bool has_place;          // see places.h
     stranger_t *stranger;    // it is in its handshake, and came from there; NULL: it is not, or we went to it
     bool half_closed;
+    bool unsettled;          // it has ended, but for what is on the way to it: see settle.h
     bool turn_over;          // what else it has sent has another turn
     uint32_t asked;          // subscriptions in this turn
-    bool was_owed;           // an answer, since the route's end began
 
     // What comes in: [start, scan) is the message being collected, as frames; what
     // lies behind raw is not looked at yet.
@@ -108,6 +109,7 @@ struct conn {
 
     // What goes out.
     spans_t out;
+    size_t begun;            // bytes of a message that was given up in the middle
     struct {
         uint64_t messages, bytes;
     } beyond;            // of it, what does not count for its limits: see remember.h
@@ -164,6 +166,7 @@ struct conn {
     uint64_t flood_at;
     uint32_t flood;
     uint64_t messages_received, messages_sent, received_bytes, sent_bytes, dropped;
+    uint64_t sent_before; // messages, when the route's end looked last
     char reason[192];    // why it ends, in words
     cut_reason_t cut;    // CUT_NONE: we did not cut it
     bool refused;        // it did not pass its handshake
@@ -193,6 +196,7 @@ typedef struct socktype {
     void (*subscribed)(conn_t *conn, const uint8_t *topic, size_t size, bool on);
     void (*topic)(wport_t *port, const uint8_t *topic, size_t size, bool on);
     void (*close)(wport_t *port); // what it has of its own
+    void (*tick)(wport_t *port);  // time has passed; NULL: it has no clock
     // Where more than a peer's queue says who may get something. NULL: nothing does.
     bool (*has_room)(wport_t *port);
     void (*made_room)(wport_t *port); // instead of waking all who wait for it
@@ -299,6 +303,9 @@ struct route {
     int64_t now_ms, next_tick_ms;
     size_t alive; // connections
 
+    conn_t *settling;      // see settle.h
+    uint32_t settling_count;
+    bool hurries;          // it waits for nobody any more
     stranger_t *strangers; // see strangers.h; NULL: there was none
 
     bool is_short;    // of memory: see shortage.h

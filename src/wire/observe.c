@@ -119,7 +119,7 @@ static uint64_t
 messages_so_far(const wire_t *self)
 {
     uint64_t messages = 0;
-    for (side_t side = 0; side < SIDE_CAPTURE; side++)
+    for (side_t side = 0; side < SIDES; side++)
         messages += counter_get(&self->counters->sides[side].messages_received) + self->ports[side].received.messages;
     return messages;
 }

@@ -512,6 +512,7 @@ output_abandon(conn_t *self, spans_t *unbegun)
     port->queued.messages -= self->out.load.messages;
     port->queued_bytes -= self->out.bytes;
     load_t lost = { 0 };
+    self->begun = self->out.sent;
     if (unbegun)
         lost = spans_move(&self->out, unbegun);
     else {
@@ -528,6 +529,7 @@ output_unacknowledged(const conn_t *self)
     int bytes = 0;
     if (!self->written || self->ipc || self->fd == -1 || ioctl(self->fd, SIOCOUTQ, &bytes) == -1 || bytes <= 0)
         return 0;
-    uint64_t begun = self->out.sent; // of a message that is counted with the queue
+    bytes -= self->half_closed; // its end is one, too
+    uint64_t begun = self->begun + self->out.sent; // of a message that is counted with the queue
     return (uint64_t)bytes > begun ? written_last(self->written, (uint64_t)bytes - begun) : 0;
 }

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "wire/acks.h"
 #include "wire/conn.h"
 #include "wire/durable.h"
 #include "wire/options.h"
@@ -14,6 +15,7 @@
 #include "wire/least.h"
 #include "wire/request.h"
 #include "wire/services.h"
+#include "wire/workers.h"
 
 #include <stdlib.h>
 #include <zmq.h>
@@ -32,6 +34,14 @@ socktype_find(int type)
         if (socktypes[i]->type == type)
             return socktypes[i];
     return NULL;
+}
+
+// Some sides have their own, whatever they are to their peers.
+static const socktype_t *
+socktype_for(side_t side, int type)
+{
+    static const socktype_t *const own[SIDES] = { [SIDE_ACK] = &socktype_acks, [SIDE_WORKER_ACK] = &socktype_workers };
+    return own[side] && type != -1 ? own[side] : socktype_find(type);
 }
 
 // --- life ----------------------------------------------------------------------------
@@ -53,7 +63,7 @@ port_open(wport_t *self, wire_t *wire, side_t side, diag_t *diag)
     *self = (wport_t){ .wire = wire, .side = side, .counters = &wire->counters->sides[side] };
     self->parked_end = &self->parked;
     self->conf = &wire->conf->sides[side];
-    self->socktype = socktype_find(self->conf->type);
+    self->socktype = socktype_for(side, self->conf->type);
     if (!self->socktype) {
         diag_error(diag, wire->conf->place, "[route %s] engine wire has no %s", wire->name, socket_type_name(self->conf->type));
         return -1;
@@ -306,6 +316,8 @@ port_tick(wport_t *self)
         remember_tick(self->remembered);
     if (self->durables)
         durables_tick(self->durables);
+    if (self->socktype->tick)
+        self->socktype->tick(self);
     if (self->lossy || !self->parked || self->conf->stall_timeout_ms <= 0 || !self->socktype->subscribed)
         return;
     for (uint32_t i = self->ready; i < self->count; i++) {

@@ -23,6 +23,17 @@ admits(conn_t *self, const piece_t *piece)
     return false;
 }
 
+// In the drain it was told that this is the end, and would not get the answer.
+static bool
+is_too_late(conn_t *self)
+{
+    if (!self->half_closed || !self->port->socktype->prefix)
+        return false;
+    port_drop(self->port, DROP_SHUTDOWN, 1);
+    self->dropped++;
+    return true;
+}
+
 static bool
 is_heard(conn_t *self, piece_t *piece)
 {
@@ -74,7 +85,7 @@ pump_singly(conn_t *self)
         }
         if (addressed)
             take_off_address(&piece);
-        if (admits(self, &piece) && hand_over(self, &piece) == NO_ROOM)
+        if (!is_too_late(self) && admits(self, &piece) && hand_over(self, &piece) == NO_ROOM)
             return pump_wait(self, &piece);
         self->shown = false;
         pump_received(self, &piece);
@@ -95,6 +106,19 @@ pump_nowhere(conn_t *self)
     while (!self->turn_over && (rc = input_next(self, &piece)) == 1)
         is_heard(self, &piece);
     return rc == 0;
+}
+
+uint64_t
+pump_discard(conn_t *self)
+{
+    uint64_t messages = 0;
+    piece_t piece;
+    self->turn_over = false;
+    while (self->in && input_next(self, &piece) == 1) {
+        pump_received(self, &piece);
+        messages++;
+    }
+    return messages;
 }
 
 bool

@@ -12,6 +12,9 @@
 bool pump(conn_t *self);
 bool pump_singly(conn_t *self); // one by one, whatever the two sides are
 
+// Nobody gets what has come in whole: it counts as received. How many messages that were.
+uint64_t pump_discard(conn_t *self);
+
 // What every way of handing on does with a message that left the connection.
 static inline void
 pump_counted(conn_t *self, load_t load)

@@ -401,6 +401,17 @@ request_is_given_up(wport_t *port, const uint8_t *id, size_t size)
     answered(port, by_id(router_of(port), id, size));
 }
 
+void
+request_service_left(conn_t *service)
+{
+    const wport_t *to = service->port->to;
+    uint64_t got = service->messages_sent + spans_inside(&service->out);
+    if (!to || !to->socktype->addresses || got <= service->messages_received)
+        return;
+    int64_t unanswered = (int64_t)(got - service->messages_received), *pending = &service->wire->pending;
+    *pending -= unanswered < *pending ? unanswered : *pending;
+}
+
 // The first frame names the client, the rest is its message.
 static given_t
 router_give(wport_t *self, const piece_t *piece)

@@ -18,4 +18,8 @@ uint64_t request_number(wport_t *port); // as in an id of ours: never used again
 bool request_is_wanted(wport_t *port, const uint8_t *id, size_t size); // its client is there, or may come back for it
 void request_is_given_up(wport_t *port, const uint8_t *id, size_t size); // nobody will answer it
 
+// SERVICE, of a queue that does not know which request each has, has left: as many as it got more than it answered
+// are not awaited any more.
+void request_service_left(conn_t *service);
+
 #endif

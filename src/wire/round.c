@@ -8,6 +8,7 @@
 #include "wire/observe.h"
 #include "wire/output.h"
 #include "wire/port.h"
+#include "wire/settle.h"
 #include "wire/shortage.h"
 #include "wire/stored.h"
 
@@ -111,7 +112,9 @@ is_soon(int64_t ms) // 0: never
 static bool
 is_short(const wport_t *port)
 {
-    return port->unnamed > 0 || is_soon(port->heartbeat_ms) || is_soon(port->conf->stall_timeout_ms);
+    bool has_jobs = port->side == SIDE_WORKER_ACK && port->count > 0;
+    return port->unnamed > 0 || is_soon(port->heartbeat_ms) || is_soon(port->conf->stall_timeout_ms)
+           || (has_jobs && is_soon(port->wire->conf->ack_timeout_ms));
 }
 
 static void
@@ -131,6 +134,8 @@ tick(wire_t *self)
             soon |= conn_tick(conn);
     }
     shortage_tick(self);
+    settle_tick(self);
+    soon |= settle_waits(self);
     self->next_tick_ms = self->now_ms + (soon ? TICK_SHORT_MS : TICK_MS);
 }
 
@@ -139,7 +144,7 @@ tick_due_ms(const wire_t *self)
 {
     if (self->is_short)
         return self->now_ms + TICK_SHORT_MS; // also without a connection
-    return self->alive > 0 ? self->next_tick_ms : INT64_MAX;
+    return self->alive > 0 || settle_waits(self) ? self->next_tick_ms : INT64_MAX;
 }
 
 static int

@@ -106,9 +106,8 @@ sides_stop_accepting(route_t *self, closed_for_t reason, const route_conf_t *suc
 {
     for (size_t i = 0; i < self->listeners.count; i++) {
         side_t side = self->listeners.side[i];
-        bool input = side == SIDE_FRONTEND || side == SIDE_INGRESS;
         const char *wanted = listener_wanted(self->listeners.at[i]);
-        if (input && !(successor && side_has_endpoint(&successor->sides[side], wanted, false)))
+        if (side_takes_in(side) && !(successor && side_has_endpoint(&successor->sides[side], wanted, false)))
             listener_accept(self->listeners.at[i], reason, false);
     }
 }

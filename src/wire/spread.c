@@ -4,6 +4,7 @@
 #include "wire/conn.h"
 #include "wire/output.h"
 #include "wire/pump.h"
+#include "wire/request.h"
 #include "wire/services.h"
 
 #include "zmtp/peertype.h"
@@ -80,14 +81,15 @@ only_one(conn_t *conn)
 {
     if (conn->port->count == 0)
         return 0;
-    conn_refuse(conn, HANDSHAKE_TYPE, "a PAIR has a peer already");
+    conn_refuse(conn, HANDSHAKE_LIMITED, "a PAIR has a peer already");
     return -1;
 }
 
 // clang-format off
 const socktype_t socktype_push    = { .type = ZMQ_PUSH,   .give = give, .pump = pump_straight, .hears = spread_hears_nothing, .keeps_for_others = true };
 const socktype_t socktype_scatter = { .type = PEERTYPE_SCATTER, .give = give, .pump = pump_straight, .hears = spread_hears_nothing, .keeps_for_others = true };
-const socktype_t socktype_dealer  = { .type = ZMQ_DEALER, .give = give, .pump = pump_straight, .keeps_for_others = true, .restore = services_restore };
+const socktype_t socktype_dealer  = { .type = ZMQ_DEALER, .give = give, .pump = pump_straight, .left = request_service_left,
+                                     .keeps_for_others = true, .restore = services_restore };
 const socktype_t socktype_pair    = { .type = ZMQ_PAIR,   .give = give, .pump = pump_straight, .joined = only_one, .rejoined = only_one };
 const socktype_t socktype_pull    = { .type = ZMQ_PULL };
 const socktype_t socktype_gather  = { .type = PEERTYPE_GATHER };

@@ -5,10 +5,13 @@
 #include "base/event.h"
 #include "base/mem.h"
 #include "store/store.h"
+#include "wire/acks.h"
 #include "wire/conn.h"
+#include "wire/deadletters.h"
 #include "wire/output.h"
 #include "wire/port.h"
 #include "wire/pump.h"
+#include "wire/workers.h"
 
 #include <poll.h>
 #include <stdlib.h>
@@ -17,8 +20,9 @@
 #include <zmq.h>
 
 enum {
+    SOON_MOST = 100000,
     AHEAD_MOST = 10000, // messages that one worker is given before it takes them, whatever its high-water mark
-    PATIENCE_MS = 5,    // overflow: a worker that has no room for that long has none
+    PATIENCE_MS = 20,   // overflow: a worker that has no room for that long has none
     SETTLE_TURN_MS = 50,
 };
 
@@ -53,12 +57,16 @@ struct stored {
     bool is_patient; // overflow: somebody waits for the workers
     bool spills;     // overflow: messages go to the disk
     bool settled;    // nothing goes to workers any more
+    bool acked_first; // whose turn it is of plain and acknowledged workers, while both want messages
+    deadletters_t *deadletters; // what other routes give up
     run_t *runs;   // a ring
     uint32_t head, count, room;
     uint64_t claimed; // messages in it
     uint64_t ahead;   // put as done, and not come back
     uint64_t waiting; // put otherwise, or found on the disk
-    uint64_t budget;  // messages that may still be put as done in this turn
+    uint64_t given[2]; // to workers since the last commit, and before it
+    uint64_t commit;   // which was the last
+    uint64_t budget;   // messages that may still be put as done in this turn
 };
 
 static bool
@@ -136,10 +144,31 @@ room_of(const stored_t *self, uint64_t most)
     return room < most ? room : most;
 }
 
+// Workers that have taken more than they have room for since the last commit will do so again before the next one.
+static uint64_t
+room_soon(const stored_t *self, uint64_t most)
+{
+    uint64_t taken = self->given[0] > self->given[1] ? self->given[0] : self->given[1];
+    uint64_t soon = self->workers->count == 0 ? 0 : 2 * taken < SOON_MOST ? 2 * taken : SOON_MOST;
+    uint64_t room = room_of(self, most);
+    return room > soon ? room : soon;
+}
+
+static void
+note_commit(stored_t *self)
+{
+    uint64_t commit = store_reached(self->store) + store_committed(self->store);
+    if (commit == self->commit)
+        return;
+    self->commit = commit;
+    self->given[1] = self->given[0];
+    self->given[0] = 0;
+}
+
 static uint64_t
 room_left(const stored_t *self)
 {
-    uint64_t taken = self->claimed + self->ahead, room = room_of(self, AHEAD_MOST + taken);
+    uint64_t taken = self->claimed + self->ahead, room = room_soon(self, AHEAD_MOST + taken);
     bool goes = !self->settled && !self->port.wire->draining && !self->port.wire->frozen;
     return goes && room > taken ? room - taken : 0;
 }
@@ -177,6 +206,7 @@ give(stored_t *self, run_t *run)
     run->load.messages -= piece.load.messages;
     run->load.payload -= piece.load.payload;
     self->claimed -= piece.load.messages;
+    self->given[0] += piece.load.messages;
     return true;
 }
 
@@ -189,30 +219,41 @@ give_claimed(stored_t *self)
             drop_run(self);
 }
 
-// What comes next is said to be done, as far as there is room for it.
+// One that goes to plain workers is said to be done; those take turns with acknowledged ones. False: nobody wants it now.
+static bool
+claim_one(stored_t *self, const store_message_t *message, uint64_t *room)
+{
+    wire_t *wire = self->port.wire;
+    bool acked_first = self->acked_first || *room == 0;
+    if (message->done) {
+        add_run(self, message, 0);
+        self->ahead -= self->ahead > 0;
+        return true;
+    }
+    self->acked_first = !self->acked_first;
+    bool is_taken = workers_have(wire, message) || (acked_first && workers_take(wire, message));
+    if (!is_taken && *room > 0) {
+        add_run(self, message, NOT_SAID);
+        store_done(self->store, message->sequence);
+        --*room;
+        is_taken = true;
+    }
+    self->waiting -= is_taken && self->waiting > 0;
+    return is_taken;
+}
+
 static void
 claim(stored_t *self)
 {
     store_message_t message;
-    uint64_t room = room_left(self);
+    uint64_t room = room_left(self), said = store_said(self->store);
     uint32_t from = self->count;
-    bool any = false;
-    while (!self->settled && store_next(self->store, &message) && (message.done || room > 0)) {
-        add_run(self, &message, message.done ? 0 : NOT_SAID);
+    while (!self->settled && store_next(self->store, &message) && claim_one(self, &message, &room))
         store_pass(self->store);
-        if (message.done) {
-            self->ahead -= self->ahead > 0;
-            continue;
-        }
-        store_done(self->store, message.sequence);
-        self->waiting -= self->waiting > 0;
-        room--;
-        any = true;
-    }
     for (uint32_t i = from; i < self->count; i++)
         if (run_at(self, i)->said == NOT_SAID)
             run_at(self, i)->said = store_said(self->store);
-    if (any)
+    if (store_said(self->store) != said)
         store_hurry(self->store);
 }
 
@@ -232,6 +273,13 @@ deliver(stored_t *self)
         self->waiting = 0;
     if (self->count == 0 && self->workers->ready > 0 && store_is_passed(self->store))
         self->spills = false;
+}
+
+// How many messages may be put as done in this turn: none that an acknowledged worker may want.
+static uint64_t
+budget(const stored_t *self)
+{
+    return self->port.wire->ports[SIDE_WORKER_ACK].count > 0 ? 0 : room_left(self);
 }
 
 // --- from the producers ------------------------------------------------------------------
@@ -284,7 +332,7 @@ take(wport_t *port, const piece_t *piece)
     stored_t *self = port->wire->stored;
     if (!keeps_all(self) && is_clear(self))
         return give_straight(self, piece);
-    self->budget = room_left(self);
+    self->budget = budget(self);
     given_t given = put(self, piece);
     store_turn(self->store);
     return given;
@@ -295,7 +343,7 @@ pump_to_store(stored_t *self, conn_t *conn)
 {
     piece_t piece;
     int rc = 0;
-    self->budget = room_left(self);
+    self->budget = budget(self);
     while (!conn->broken && (rc = input_next(conn, &piece)) == 1) {
         if (put(self, &piece) == NO_ROOM) {
             pump_wait(conn, &piece);
@@ -369,10 +417,33 @@ count(stored_t *self)
     self->counted = now;
 }
 
+// What was said and put by the sides that speak with the store themselves.
+static void
+serve_acked(stored_t *self)
+{
+    wire_t *wire = self->port.wire;
+    acks_committed(wire);
+    workers_reached(wire);
+    if (self->deadletters)
+        deadletters_take(self->deadletters);
+    if (acks_are_owed(wire))
+        store_hurry(self->store); // somebody waits for it: what comes meanwhile is the next commit
+    else
+        store_turn(self->store);
+}
+
+static bool
+has_acked(const wire_t *wire)
+{
+    return wire->ports[SIDE_ACK].socktype || wire->ports[SIDE_WORKER_ACK].socktype;
+}
+
 static void
 go_on(stored_t *self)
 {
     deliver(self);
+    if (has_acked(self->port.wire))
+        serve_acked(self);
     count(self);
     port_unpark_all(&self->port);
 }
@@ -383,6 +454,7 @@ hear(watched_t *watched, uint32_t events)
     stored_t *self = ((news_t *)watched)->stored;
     (void)events;
     store_hear(self->store);
+    note_commit(self);
     go_on(self);
 }
 
@@ -398,6 +470,16 @@ lose_patience(watched_t *watched, uint32_t events)
     if (self->port.parked && self->workers->ready == 0 && !keeps_all(self))
         self->spills = true;
     port_unpark_all(&self->port);
+}
+
+void
+stored_hear_others(wire_t *wire)
+{
+    stored_t *self = wire->stored;
+    if (!self || !self->deadletters)
+        return;
+    workers_letters(wire);
+    go_on(self);
 }
 
 void
@@ -417,7 +499,8 @@ conf_of(const wire_t *wire)
     return (store_conf_t){ .folder = conf->store_dir,
                            .max_bytes = (uint64_t)conf->store_max,
                            .drop_oldest = conf->store_drops_oldest,
-                           .commit_ms = conf->store_commit_ms };
+                           .commit_ms = conf->store_commit_ms,
+                           .dedupe_ms = conf->dedupe_ms };
 }
 
 int
@@ -438,6 +521,8 @@ stored_open(wire_t *wire, diag_t *diag)
     self->port.parked_end = &self->port.parked;
     self->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     frontend->to = &self->port;
+    if (wire->ports[SIDE_ACK].socktype)
+        wire->ports[SIDE_ACK].to = &self->port;
     wire->stored = self;
     return 0;
 }
@@ -474,7 +559,31 @@ stored_begin(wire_t *wire)
     for (unsigned i = 0; i < STORE_FDS; i++)
         watch(self, &self->news[i], store_fd(self->store, i), hear);
     watch(self, &self->patience, self->timer, lose_patience);
+    if (has_acked(wire))
+        self->deadletters = deadletters_new(wire);
     self->begun = true;
+}
+
+store_t *
+stored_store(const wire_t *wire)
+{
+    return wire->stored->store;
+}
+
+store_put_t
+stored_put(wire_t *wire, const store_put_in_t *message, uint64_t *sequence)
+{
+    stored_t *self = wire->stored;
+    store_put_t result = store_put(self->store, message, sequence);
+    self->waiting += result == STORE_TAKEN;
+    wire->made_room = true; // the store has its turn in this round
+    return result;
+}
+
+deadletters_t *
+stored_deadletters(const wire_t *wire)
+{
+    return wire->stored ? wire->stored->deadletters : NULL;
 }
 
 void
@@ -521,11 +630,13 @@ stored_settle(wire_t *wire, int64_t wait_ms)
     if (!self || self->settled)
         return;
     int64_t end = clock_mono_ms() + wait_ms;
+    workers_end(wire);
     uint64_t put_before = store_next_sequence(self->store), said = store_said(self->store);
     give_claimed(self);
     self->settled = true;
     while (!is_written(self, put_before, said) && clock_mono_ms() < end)
         poll(&(struct pollfd){ store_fd(self->store, 0), POLLIN, 0 }, 1, SETTLE_TURN_MS);
+    acks_committed(wire);
     take_back(self);
     count(self);
 }
@@ -570,11 +681,14 @@ stored_close(wire_t *wire, int64_t wait_ms)
         return 0;
     if (self->begun) {
         stored_settle(wire, wait_ms);
+        workers_end(wire);
+        deadletters_free(&self->deadletters);
         for (unsigned i = 0; i < STORE_FDS; i++)
             loop_forget(&wire->loop, store_fd(self->store, i));
         loop_forget(&wire->loop, self->timer);
         count(self);
     }
+    port_write_all(wire); // the port of its own is among those that have something to write
     uint64_t lost = store_close(&self->store, wait_ms);
     close(self->timer);
     free(self->runs);

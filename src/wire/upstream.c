@@ -4,6 +4,7 @@
 #include "wire/fan.h"
 #include "wire/fan_parts.h"
 #include "wire/output.h"
+#include "wire/pump.h"
 #include "wire/remember.h"
 
 #include <string.h>
@@ -35,15 +36,38 @@ send_one(void *arg, const void *topic, size_t size)
     send_topic(arg, topic, size, true);
 }
 
+// The I-th thing that a SUB asks for, or NULL where that option is another.
+static const char *
+asked_for(const side_conf_t *side, size_t i)
+{
+    const option_conf_t *option = &side->options[i];
+    return option->option->option == ZMQ_SUBSCRIBE ? option->value.text : NULL;
+}
+
+// A publisher that cannot be told what is wanted sends everything.
+static bool
+is_unwanted(conn_t *conn, piece_t *piece)
+{
+    const side_conf_t *side = conn->port->conf;
+    size_t size;
+    const uint8_t *first = pump_first(piece, &size);
+    bool wanted = conn->major > 1;
+    for (size_t i = 0; i < side->option_count && !wanted; i++) {
+        const char *topic = asked_for(side, i);
+        wanted = topic && strlen(topic) <= size && memcmp(first, topic, strlen(topic)) == 0;
+    }
+    return !wanted;
+}
+
 // A publisher that comes is told all that is wanted.
 static int
 publisher_joined(conn_t *conn)
 {
     const wport_t *self = conn->port, *to = self->to;
     for (size_t i = 0; i < self->conf->option_count; i++) {
-        const option_conf_t *option = &self->conf->options[i];
-        if (option->option->option == ZMQ_SUBSCRIBE)
-            send_topic(conn, option->value.text, strlen(option->value.text), true);
+        const char *topic = asked_for(self->conf, i);
+        if (topic)
+            send_topic(conn, topic, strlen(topic), true);
     }
     if (self->socktype->topic && to && to->remembered)
         send_topic(conn, NULL, 0, true); // everything
@@ -64,5 +88,5 @@ give_to_all(wport_t *self, const piece_t *piece)
 
 // clang-format off
 const socktype_t socktype_xsub = { .type = ZMQ_XSUB, .give = give_to_all, .joined = publisher_joined, .topic = topic_for_all };
-const socktype_t socktype_sub  = { .type = ZMQ_SUB,  .joined = publisher_joined };
+const socktype_t socktype_sub  = { .type = ZMQ_SUB,  .hears = is_unwanted, .joined = publisher_joined };
 // clang-format on

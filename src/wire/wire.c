@@ -20,8 +20,9 @@
 #include "wire/remember.h"
 #include "wire/round.h"
 #include "wire/services.h"
-#include "wire/strangers.h"
+#include "wire/settle.h"
 #include "wire/stored.h"
+#include "wire/strangers.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -32,7 +33,10 @@
 #include <unistd.h>
 #include <zmq.h>
 
-enum { STACK_BYTES = 256 * 1024 };
+enum {
+    STACK_BYTES = 256 * 1024,
+    SETTLED_EVERY_MS = 10,
+};
 
 // --- opening -----------------------------------------------------------------
 
@@ -41,6 +45,7 @@ static void
 connect_sides(wire_t *self)
 {
     wport_t *frontend = &self->ports[SIDE_FRONTEND], *backend = &self->ports[SIDE_BACKEND], *ingress = &self->ports[SIDE_INGRESS];
+    wport_t *acks = &self->ports[SIDE_ACK];
     if (self->conf->flow & FLOW_DOWN)
         frontend->to = backend;
     if (self->conf->flow & FLOW_UP)
@@ -48,7 +53,10 @@ connect_sides(wire_t *self)
     if (ingress->socktype)
         ingress->to = backend;
     frontend->input = frontend->to != NULL;
+    if (acks->socktype)
+        acks->to = backend; // whose room they wait for
     ingress->input = ingress->to != NULL;
+    acks->input = acks->to != NULL;
     backend->input = backend->to && frontend->conf->type != ZMQ_ROUTER && backend->conf->type != ZMQ_XPUB;
 }
 
@@ -192,6 +200,7 @@ obey(wire_t *self)
     obey_mode(self);
     hear_guard(self);
     observe_sweep(self);
+    stored_hear_others(self);
     serve_call(self);
 }
 
@@ -246,11 +255,12 @@ run(void *arg)
     connect_remove_all(self);
     doors_remove_all(self);
     sides_let_others_accept(self);
+    self->hurries = !self->handed_over;
     for (side_t side = 0; side < SIDES; side++)
         for (conn_t *conn = self->ports[side].conns; conn; conn = conn->next)
             conn_break(conn, CUT_NONE, "the route has ended");
-    while (self->alive > 0)
-        round_run(self, 0);
+    while (self->alive > 0 || settle_waits(self))
+        round_run(self, self->alive > 0 ? 0 : SETTLED_EVERY_MS);
     ending_close_store(self);
     pthread_mutex_lock(&self->lock);
     atomic_store(&self->over, true);

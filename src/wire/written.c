@@ -6,7 +6,8 @@
 static bool
 is_of_one_size(const written_mark_t *a, uint64_t bytes, uint64_t messages)
 {
-    return a->messages > 0 && a->bytes % a->messages == 0 && bytes % messages == 0 && a->bytes / a->messages == bytes / messages;
+    return a->messages > 0 && a->bytes % a->messages == 0 && bytes % messages == 0 &&
+           a->bytes / a->messages == bytes / messages;
 }
 
 static void

@@ -16,7 +16,7 @@
 #include "zmq/message.h"
 #include "zmq/rights.h"
 #include "flow/tap.h"
-#include "flow/topics.h"
+#include "zmq/topics.h"
 
 #include <stdbool.h>
 #include <zmq.h>

@@ -235,7 +235,7 @@ leave(void *arg)
     route_t *self = arg;
     for (size_t i = 0; i < self->listeners.count; i++) {
         side_t side = self->listeners.side[i];
-        if (side != SIDE_FRONTEND && side != SIDE_INGRESS)
+        if (!side_takes_in(side))
             continue;
         sockets_set_linger(self, side, rest_ms(self)); // of the answers that are on their way
         zmq_unbind(self->forward.ports[side].socket, listener_bound_as(self->listeners.at[i]));
@@ -391,8 +391,7 @@ stop_accepting(route_t *self, closed_for_t reason, const route_conf_t *successor
 {
     for (size_t i = 0; i < self->listeners.count; i++) {
         side_t side = self->listeners.side[i];
-        bool input = side == SIDE_FRONTEND || side == SIDE_INGRESS;
-        if (input && !(successor && side_has_endpoint(&successor->sides[side], listener_wanted(self->listeners.at[i]), false)))
+        if (side_takes_in(side) && !(successor && side_has_endpoint(&successor->sides[side], listener_wanted(self->listeners.at[i]), false)))
             listener_accept(self->listeners.at[i], reason, false);
     }
 }

@@ -3,7 +3,10 @@
 // ZMTP, in the plainest form of its own protocol, for tests/perf/others. Messages
 // and measuring are those of zbroker-bench.
 //
-//     foreign nats|redis|mqtt PORT PID SIZE RATE SECONDS
+//     foreign nats|redis|mqtt|jetstream PORT PID SIZE RATE SECONDS
+//
+// With jetstream the subscriber gets the acknowledgements of a stream on disk instead
+// of the messages, for tests/perf/acks.
 //
 // prints one line of JSON. These brokers answer a subscriber that is too slow by
 // dropping it or its messages, so the publisher never is more than WINDOW ahead.
@@ -33,7 +36,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-enum { ROOM = 1 << 20, BATCH = 16384, WINDOW = 10000, SAMPLE = 16 };
+enum { ROOM = 1 << 20, BATCH = 16384, WINDOW = 10000, ACK_WINDOW = 4000, SAMPLE = 16 };
 
 typedef struct {
     atomic_int ready, stop;
@@ -61,6 +64,7 @@ typedef struct {
     // Bytes of the first thing in the input, 0 if it is incomplete; PAYLOAD and SIZE
     // are set if it is a message. May answer (PING).
     size_t (*parse)(stream_t *self, const unsigned char *data, size_t size, const unsigned char **payload, size_t *length);
+    bool acks; // what comes in is an acknowledgement, and the payload of it when its message was sent
 } protocol_t;
 
 static void
@@ -168,6 +172,49 @@ nats_parse(stream_t *self, const unsigned char *data, size_t size, const unsigne
     return size < line + *length + 2 ? 0 : line + *length + 2;
 }
 
+// --- JetStream: https://docs.nats.io/reference/reference-protocols/nats_api_reference -----
+//
+// The subject for the acknowledgement of a message says when it was sent.
+
+static void
+jetstream_greet(stream_t *self)
+{
+    static const char stream[] = "{\"name\":\"bench\",\"subjects\":[\"t\"],\"storage\":\"file\",\"num_replicas\":1}";
+    char request[256];
+    nats_greet(self);
+    int size = sprintf(request, "SUB made 2\r\nPUB $JS.API.STREAM.CREATE.bench made %zu\r\n%s\r\n", sizeof stream - 1, stream);
+    send_all(self, request, (size_t)size);
+    expect(self, "\"config\"", 8);
+    expect(self, "\r\n", 2);
+}
+
+static void
+jetstream_subscribe(stream_t *self)
+{
+    send_all(self, "SUB a.* 1\r\nPING\r\n", 17);
+    expect(self, "PONG\r\n", 6);
+}
+
+static size_t
+jetstream_head(char *to, size_t payload)
+{
+    return (size_t)sprintf(to, "PUB t a.%lld %zu\r\n", (long long)clock_mono_ns(), payload);
+}
+
+static size_t
+jetstream_parse(stream_t *self, const unsigned char *data, size_t size, const unsigned char **payload, size_t *length)
+{
+    size_t used = nats_parse(self, data, size, payload, length);
+    if (used == 0 || size < 6 || memcmp(data, "MSG a.", 6) != 0) {
+        *payload = NULL;
+        return used;
+    }
+    bool is_good = memmem(*payload, *length, "\"seq\"", 5) != NULL;
+    *payload = data + 6;
+    *length = is_good ? 1 : 0;
+    return used;
+}
+
 // --- Redis: https://redis.io/docs/latest/develop/reference/protocol-spec/ ------
 
 static void
@@ -265,9 +312,10 @@ mqtt_parse(stream_t *self, const unsigned char *data, size_t size, const unsigne
 }
 
 static const protocol_t protocols[] = {
-    { "nats", nats_greet, nats_subscribe, nats_head, "\r\n", nats_parse },
-    { "redis", redis_greet, redis_subscribe, redis_head, "\r\n", redis_parse },
-    { "mqtt", mqtt_greet, mqtt_subscribe, mqtt_head, "", mqtt_parse },
+    { "nats", nats_greet, nats_subscribe, nats_head, "\r\n", nats_parse, false },
+    { "redis", redis_greet, redis_subscribe, redis_head, "\r\n", redis_parse, false },
+    { "mqtt", mqtt_greet, mqtt_subscribe, mqtt_head, "", mqtt_parse, false },
+    { "jetstream", jetstream_greet, jetstream_subscribe, jetstream_head, "\r\n", jetstream_parse, true },
 };
 
 // --- The two clients --------------------------------------------------------------
@@ -302,9 +350,9 @@ dial(const run_t *run)
 static void
 take(const run_t *run, const payload_t *payload, const unsigned char *data, size_t size)
 {
-    stamp_t stamp;
+    stamp_t stamp = { .time_ns = run->protocol->acks && size > 0 ? strtoll((const char *)data, NULL, 10) : 0 };
     shared_t *shared = run->shared;
-    if (!payload_read(payload, data, size, &stamp) || !payload_check(payload, 0, &stamp, data, size)) {
+    if (run->protocol->acks ? stamp.time_ns == 0 : !payload_read(payload, data, size, &stamp) || !payload_check(payload, 0, &stamp, data, size)) {
         atomic_fetch_add(&shared->corrupt, 1);
         return;
     }
@@ -350,10 +398,12 @@ listen_to(const run_t *run, stream_t *stream)
     }
 }
 
-static uint64_t
-ahead(const shared_t *shared, uint64_t sent)
+static bool
+is_ahead(const run_t *run, uint64_t sent)
 {
-    return sent - atomic_load_explicit(&shared->received, memory_order_acquire) - atomic_load(&shared->corrupt);
+    const shared_t *shared = run->shared;
+    uint64_t most = run->protocol->acks ? ACK_WINDOW : WINDOW;
+    return most <= sent - atomic_load_explicit(&shared->received, memory_order_acquire) - atomic_load(&shared->corrupt);
 }
 
 static void
@@ -367,7 +417,7 @@ publisher(const run_t *run)
     uint64_t number = 0;
     while (batch && !atomic_load_explicit(&run->shared->stop, memory_order_relaxed)) {
         bool due = run->rate == 0 || pacer_due(&pacer) <= clock_mono_ns();
-        bool full = used >= BATCH || ahead(run->shared, number) >= WINDOW;
+        bool full = used >= BATCH || is_ahead(run, number);
         if (used && (full || !due)) {
             send_all(stream, batch, used);
             used = 0;
@@ -376,7 +426,7 @@ publisher(const run_t *run)
         }
         if (!due)
             pacer_wait(&pacer, 50);
-        else if (ahead(run->shared, number) >= WINDOW)
+        else if (is_ahead(run, number))
             usleep(50);
         else {
             stamp_t stamp = { .kind = PAYLOAD_DATA, .number = (uint32_t)number };
@@ -447,7 +497,7 @@ main(int argc, char **argv)
         if (strcmp(argv[1], protocols[i].name) == 0)
             run.protocol = &protocols[i];
     if (!run.protocol) {
-        fprintf(stderr, "usage: foreign nats|redis|mqtt PORT PID SIZE RATE SECONDS\n");
+        fprintf(stderr, "usage: foreign nats|redis|mqtt|jetstream PORT PID SIZE RATE SECONDS\n");
         return 2;
     }
     run.port = atoi(argv[2]);

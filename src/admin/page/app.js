@@ -6,7 +6,7 @@
 (() => {
 
 const EVERY_MS = 1000, HIDDEN_MS = 15000, PATIENCE_MS = 4000, CHART_SECONDS = 900, MANY_ROUTES = 20;
-const SIDES = ['frontend', 'backend', 'ingress', 'capture'];
+const SIDES = ['frontend', 'backend', 'ingress', 'capture', 'ack', 'worker_ack'];
 
 const $ = id => document.getElementById(id);
 
@@ -203,7 +203,7 @@ function copyButton(text) {
 
 const command = text => [make('code', null, text), copyButton(text)];
 
-const SIDE_SHORT = { frontend: 'front', backend: 'back', ingress: 'ingr', capture: 'capt' };
+const SIDE_SHORT = { frontend: 'front', backend: 'back', ingress: 'ingr', capture: 'capt', ack: 'ack', worker_ack: 'work' };
 
 function endpointItems(route) {
   return SIDES.filter(side => route[side]).flatMap(side => (route[side].endpoints || []).map((endpoint, i) =>

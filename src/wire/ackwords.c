@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "wire/ackwords.h"
+
+#include "base/mem.h"
+#include "zmtp/frame.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const answers[] = { [ANSWER_OK] = "ok", [ANSWER_FULL] = "full", [ANSWER_REFUSED] = "refused" };
+static const char *const words[WORKER_WORDS] = {
+    [WORKER_READY] = "ready", [WORKER_DONE] = "done", [WORKER_RETRY] = "retry", [WORKER_REJECT] = "reject"
+};
+
+// --- frames --------------------------------------------------------------------------
+
+// What is still to be read of a message, which is whole.
+typedef struct {
+    const uint8_t *at;
+    size_t left;
+    bool more; // another frame follows
+} frames_t;
+
+typedef struct {
+    const uint8_t *at;
+    size_t size;
+} body_t;
+
+static bool
+next_frame(frames_t *self, body_t *body)
+{
+    frame_head_t head;
+    if (!self->more || frame_read(self->at, self->left, &head) != 1 || head.body > self->left - head.head)
+        return false;
+    *body = (body_t){ self->at + head.head, head.body };
+    self->more = head.flags & FRAME_MORE;
+    self->at += head.head + head.body;
+    self->left -= head.head + head.body;
+    return true;
+}
+
+// Its size in bytes; 0: there is none that could be sent back.
+static size_t
+read_envelope(frames_t *self)
+{
+    const uint8_t *start = self->at;
+    body_t body;
+    while (next_frame(self, &body))
+        if (body.size == 0) {
+            size_t size = (size_t)(self->at - start);
+            return self->more && size <= ACK_ENVELOPE_MOST ? size : 0;
+        }
+    return 0;
+}
+
+bool
+ack_is_envelope(const uint8_t *frames, size_t size)
+{
+    return size > 0 && read_envelope(&(frames_t){ frames, size, true }) == size;
+}
+
+size_t
+ack_payload(const uint8_t *frames, size_t size)
+{
+    size_t payload = 0;
+    frame_head_t head;
+    for (size_t at = 0; at < size && frame_read(frames + at, size - at, &head) == 1; at += head.head + head.body)
+        payload += head.body;
+    return payload;
+}
+
+static size_t
+write_frame(uint8_t *at, uint8_t flags, const void *body, size_t size)
+{
+    size_t head = frame_write_head(at, flags, size);
+    if (size > 0)
+        memcpy(at + head, body, size);
+    return head + size;
+}
+
+// --- producers -----------------------------------------------------------------------
+
+bool
+ack_request_read(const uint8_t *frames, size_t size, ack_request_t *request)
+{
+    frames_t from = { frames, size, true };
+    body_t id;
+    *request = (ack_request_t){ .envelope = read_envelope(&from) };
+    if (request->envelope == 0 || !next_frame(&from, &id))
+        return false;
+    request->body = (size_t)(from.at - frames);
+    request->payload = ack_payload(frames, request->body);
+    request->is_right = from.more && id.size <= ACK_ID_MOST;
+    if (id.size > ACK_ID_MOST)
+        return true;
+    request->id = id.at;
+    request->id_size = id.size;
+    return true;
+}
+
+const char *
+ack_answer_name(ack_answer_t answer)
+{
+    return answers[answer];
+}
+
+size_t
+ack_answer_write(uint8_t *at, const uint8_t *frames, const ack_request_t *request, ack_answer_t answer)
+{
+    size_t size = request->envelope;
+    memcpy(at, frames, size);
+    size += write_frame(at + size, FRAME_MORE, request->id, request->id_size);
+    return size + write_frame(at + size, 0, answers[answer], strlen(answers[answer]));
+}
+
+// --- workers -------------------------------------------------------------------------
+
+const char *
+worker_word_name(worker_word_t word)
+{
+    return words[word];
+}
+
+static worker_word_t
+find_word(body_t said)
+{
+    worker_word_t word = 0;
+    while (word < WORKER_WORDS && (strlen(words[word]) != said.size || memcmp(words[word], said.at, said.size) != 0))
+        word++;
+    return word;
+}
+
+// Decimal text from 1 on; what is above the limit is the limit. 0: it is none.
+static uint32_t
+read_credit(body_t said)
+{
+    uint32_t credit = 0;
+    for (size_t i = 0; i < said.size; i++) {
+        if (said.at[i] < '0' || said.at[i] > '9')
+            return 0;
+        credit = credit * 10 + (said.at[i] - '0');
+        if (credit > CREDIT_MOST)
+            credit = CREDIT_MOST;
+    }
+    return credit;
+}
+
+static int
+read_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool
+read_job(body_t said, uint8_t job[JOB_BYTES])
+{
+    if (said.size != JOB_TEXT)
+        return false;
+    for (size_t i = 0; i < JOB_BYTES; i++) {
+        int high = read_digit(said.at[2 * i]), low = read_digit(said.at[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        job[i] = (uint8_t)(high << 4 | low);
+    }
+    return true;
+}
+
+bool
+worker_says_read(const uint8_t *frames, size_t size, worker_says_t *says)
+{
+    frames_t from = { frames, size, true };
+    body_t word, about;
+    *says = (worker_says_t){ .envelope = read_envelope(&from), .word = WORKER_WORDS, .credit = 1 };
+    if (says->envelope == 0 || !next_frame(&from, &word))
+        return false;
+    worker_word_t found = find_word(word);
+    bool has_more = next_frame(&from, &about);
+    if (from.more || found == WORKER_WORDS)
+        return true;
+    if (found == WORKER_READY)
+        says->credit = has_more ? read_credit(about) : 1;
+    bool is_right = found == WORKER_READY ? says->credit > 0 : has_more && read_job(about, says->job);
+    if (is_right)
+        says->word = found;
+    return true;
+}
+
+size_t
+job_head_write(uint8_t *at, const uint8_t *envelope, size_t size, const uint8_t job[JOB_BYTES], uint32_t tries)
+{
+    static const char digits[] = "0123456789abcdef";
+    char text[JOB_TEXT], number[16];
+    for (size_t i = 0; i < JOB_BYTES; i++) {
+        text[2 * i] = digits[job[i] >> 4];
+        text[2 * i + 1] = digits[job[i] & 15];
+    }
+    memcpy(at, envelope, size);
+    size += write_frame(at + size, FRAME_MORE, text, sizeof text);
+    return size + write_frame(at + size, FRAME_MORE, number, (size_t)snprintf(number, sizeof number, "%u", tries));
+}

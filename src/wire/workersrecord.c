@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MPL-2.0
+// workersrecord.c - see workers_parts.h. Jobs come in the order in which they were given.
+
+#include "base/record.h"
+#include "wire/workers_parts.h"
+
+#include <string.h>
+
+// Never used for anything else again.
+enum {
+    TAG_WORKER = 1,
+    TAG_JOB,
+    TAG_ID = 10, // of the worker, by its connection
+    TAG_WINDOW,
+    TAG_ASKS,
+    TAG_GIVEN,
+    TAG_ENVELOPE,
+    TAG_HANDLE = 20,
+    TAG_LATE,
+    TAG_NTH,
+    TAG_SINCE,
+    TAG_NUMBER,
+    TAG_TRIES,
+};
+
+// --- saving ----------------------------------------------------------------------------
+
+static void
+save_job(const worker_t *worker, const job_t *job, record_t *to)
+{
+    size_t opened = record_open(to, TAG_JOB);
+    record_number(to, TAG_ID, worker->id);
+    record_bytes(to, TAG_HANDLE, job->handle, sizeof job->handle);
+    record_number(to, TAG_LATE, job->late);
+    record_number(to, TAG_NTH, job->nth);
+    record_number(to, TAG_SINCE, (uint64_t)job->since_ms);
+    record_number(to, TAG_NUMBER, job->number);
+    record_number(to, TAG_TRIES, job->tries);
+    record_close(to, opened);
+}
+
+static void
+save_worker(const worker_t *worker, record_t *to)
+{
+    size_t opened = record_open(to, TAG_WORKER);
+    record_number(to, TAG_ID, worker->id);
+    record_number(to, TAG_WINDOW, worker->window);
+    record_number(to, TAG_ASKS, worker->asks);
+    record_number(to, TAG_GIVEN, worker->given);
+    record_bytes(to, TAG_ENVELOPE, worker->envelope, worker->envelope_size);
+    record_close(to, opened);
+    for (const job_t *job = worker->jobs.first; job; job = job->next)
+        if (job->late)
+            save_job(worker, job, to);
+}
+
+void
+workersrecord_save(const workers_t *self, record_t *to)
+{
+    for (uint32_t i = 0; i < self->port->count; i++)
+        save_worker(self->port->open[i]->own, to);
+    for (const job_t *job = self->jobs.oldest; job; job = job->newer)
+        save_job(worker_of(job), job, to);
+}
+
+// --- restoring -------------------------------------------------------------------------
+
+static uint64_t
+number_of(record_fields_t from, unsigned tag, uint64_t most)
+{
+    record_field_t field;
+    uint64_t number;
+    return record_find(from, tag, &field) && record_to_number(&field, most, &number) ? number : 0;
+}
+
+static void
+restore_worker(workers_t *self, record_fields_t from)
+{
+    record_field_t envelope;
+    worker_t *worker = workers_add(self, number_of(from, TAG_ID, UINT64_MAX));
+    worker->given = number_of(from, TAG_GIVEN, UINT64_MAX);
+    if (record_find(from, TAG_ENVELOPE, &envelope) && ack_is_envelope(envelope.at, envelope.size)) {
+        worker->window = (uint32_t)number_of(from, TAG_WINDOW, CREDIT_MOST);
+        worker->asks = number_of(from, TAG_ASKS, 1);
+        worker->envelope_size = envelope.size;
+        memcpy(worker->envelope, envelope.at, envelope.size);
+    }
+}
+
+static void
+restore_job(workers_t *self, record_fields_t from)
+{
+    record_field_t handle;
+    worker_t *worker = workers_find(self, number_of(from, TAG_ID, UINT64_MAX));
+    if (!worker || !record_find(from, TAG_HANDLE, &handle) || handle.size != JOB_BYTES ||
+        worker->jobs.count >= CREDIT_MOST)
+        return;
+    bool late = number_of(from, TAG_LATE, 1);
+    job_t *job =
+        jobs_again(&self->jobs, handle.at, late, &worker->jobs, (int64_t)number_of(from, TAG_SINCE, INT64_MAX));
+    if (!job || late)
+        return;
+    job->number = number_of(from, TAG_NUMBER, UINT64_MAX);
+    job->tries = (uint32_t)number_of(from, TAG_TRIES, UINT32_MAX);
+    job->nth = number_of(from, TAG_NTH, UINT64_MAX);
+    self->unread++;
+}
+
+void
+workersrecord_restore(workers_t *self, record_fields_t from)
+{
+    record_field_t field;
+    for (record_fields_t i = from; record_next(&i, &field);)
+        if (field.tag == TAG_WORKER)
+            restore_worker(self, record_inside(&field));
+    while (record_next(&from, &field))
+        if (field.tag == TAG_JOB)
+            restore_job(self, record_inside(&field));
+}

@@ -1,0 +1,591 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Acknowledged producers and workers: what is "ok" reaches a worker, until one is done with it.
+
+Producers and workers are plain sockets of ZeroMQ; zbroker-protocols(7) is what they go by."""
+
+import os
+import signal
+import threading
+import time
+import uuid
+
+import zmq
+import zb
+
+KILLS = int(os.environ.get("ZB_KILLS", "3"))  # how often the broker is killed under load
+
+
+class Jobs:
+    """A daemon with one streamer that has all four sides."""
+
+    def __init__(self, more="", above=""):
+        self.front, self.back, self.acks, self.workers = zb.free_ports(4)
+        self.context = zmq.Context()
+        self.folder = zb.folder()
+        self.above = above
+        self.daemon = zb.Daemon(self.ini(more), folder=self.folder)
+
+    def ini(self, more):
+        return f"""
+[route jobs]
+type = streamer
+store = all
+store_dir = {self.folder}/store
+frontend_bind = tcp://127.0.0.1:{self.front}
+backend_bind = tcp://127.0.0.1:{self.back}
+ack_bind = tcp://127.0.0.1:{self.acks}
+worker_ack_bind = tcp://127.0.0.1:{self.workers}
+{more}
+{self.above}
+"""
+
+    def reload(self, more):
+        zb.write(self.daemon.file, self.ini(more))
+        answer = self.daemon.ctl("reload")
+        assert answer.returncode == 0, answer.stderr
+        return answer.stdout
+
+    def restart(self):
+        """After it has ended."""
+        self.daemon = zb.Daemon(self.daemon.file, folder=self.folder)
+
+    def crash(self):
+        self.daemon.kill()
+        self.restart()
+
+    def peer(self, kind, port, **options):
+        made = zb.peer(self.context, kind, f"tcp://127.0.0.1:{port}", **options)
+        made.rcvtimeo = made.sndtimeo = int(10000 * zb.SLOW)
+        return made
+
+    def producer(self, kind=zmq.REQ, **options):
+        return self.peer(kind, self.acks, **options)
+
+    def worker(self, kind=zmq.REQ, **options):
+        return self.peer(kind, self.workers, **options)
+
+    def put(self, *bodies):
+        """Each body is on the disk."""
+        producer = self.producer()
+        for body in bodies:
+            assert ask(producer, b"", body) == b"ok"
+        producer.close()
+
+    def stats(self, part="jobs", route="jobs"):
+        with zb.Control(self.daemon) as control:
+            return control.route(route)[part]
+
+    def wait(self, part, **wanted):
+        zb.wait_until(lambda: all(self.stats(part)[name] == number for name, number in wanted.items()),
+                      what=lambda: f"{wanted}, not {self.stats(part)}")
+
+    def clients(self, side):
+        with zb.Control(self.daemon) as control:
+            return [each for each in control.json("show clients jobs")["clients"] if each["side"] == side]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.context.destroy(linger=0)
+        self.daemon.__exit__(kind, value, trace)
+
+
+def ask(producer, id, *body):
+    """The answer of a REQ's request."""
+    producer.send_multipart([id, *body])
+    said, answer = producer.recv_multipart()
+    assert said == id, said
+    return answer
+
+
+def ready(worker, credit=None):
+    """A DEALER says so."""
+    worker.send_multipart([b"", b"ready"] + ([str(credit).encode()] if credit else []))
+
+
+def say(worker, word, job):
+    worker.send_multipart([b"", word, job])
+
+
+def job_of(worker):
+    """(JOB, TRIES, body) of a DEALER."""
+    empty, job, tries, *body = worker.recv_multipart()
+    assert empty == b"" and 0 < len(job) <= 32, (empty, job)
+    return job, int(tries), b"|".join(body)
+
+
+def nothing(worker, seconds=0.3):
+    return not worker.poll(int(seconds * 1000))
+
+
+# --- producers -----------------------------------------------------------------------------------------------------------
+
+def test_a_producer_of_req_hears_ok_and_a_plain_worker_gets_the_body():
+    with Jobs() as jobs:
+        pull = jobs.peer(zmq.PULL, jobs.back)
+        producer = jobs.producer()
+        assert ask(producer, b"id-1", b"one") == b"ok"
+        assert ask(producer, b"", b"two", b"", b"parts") == b"ok"
+        assert pull.recv_multipart() == [b"one"] and pull.recv_multipart() == [b"two", b"", b"parts"]
+        assert jobs.stats("acks") == {"ok": 2, "duplicate": 0, "full": 0, "refused": 0}, jobs.stats("acks")
+
+
+def test_a_producer_of_dealer_has_many_requests_under_way_and_answers_in_their_order():
+    with Jobs() as jobs:
+        pull = jobs.peer(zmq.PULL, jobs.back)
+        producer = jobs.producer(zmq.DEALER)
+        ids = [b"%d" % number for number in range(5000)]
+        heard = []
+        for id in ids:
+            producer.send_multipart([b"", id, b"body " + id])
+            while producer.poll(0):
+                heard.append(producer.recv_multipart())
+        while len(heard) < len(ids):
+            heard.append(producer.recv_multipart())
+        assert heard == [[b"", id, b"ok"] for id in ids]
+        assert [pull.recv() for _ in ids] == [b"body " + id for id in ids]
+
+
+def test_an_envelope_of_more_frames_comes_back_with_the_answer():
+    with Jobs() as jobs:
+        producer = jobs.producer(zmq.DEALER)
+        producer.send_multipart([b"hop", b"\x00hop", b"", b"id-1", b"body"])
+        assert producer.recv_multipart() == [b"hop", b"\x00hop", b"", b"id-1", b"ok"]
+        relaxed = jobs.producer(req_relaxed=True, req_correlate=True)
+        assert ask(relaxed, b"id-2", b"body") == b"ok"
+
+
+def test_an_id_that_is_known_is_ok_and_not_stored_again():
+    with Jobs() as jobs:
+        first, second = jobs.producer(), jobs.producer()
+        for producer in (first, second, first):
+            assert ask(producer, b"once", b"one") == b"ok"
+        for _ in range(2):
+            assert ask(first, b"", b"each") == b"ok"
+        pull = jobs.peer(zmq.PULL, jobs.back)
+        assert [pull.recv() for _ in range(3)] == [b"one", b"each", b"each"]
+        assert ask(first, b"", b"last") == b"ok" and pull.recv() == b"last"
+        assert jobs.stats("acks")["duplicate"] == 2
+
+
+def test_what_cannot_be_stored_is_refused_and_what_has_no_envelope_is_counted():
+    with Jobs() as jobs:
+        producer = jobs.producer(zmq.DEALER)
+        producer.send_multipart([b"", b"x" * 65, b"body"])
+        assert producer.recv_multipart() == [b"", b"", b"refused"]
+        producer.send_multipart([b"", b"id-1"])
+        assert producer.recv_multipart() == [b"", b"id-1", b"refused"]
+        producer.send_multipart([b"id-2", b"body"])
+        producer.send_multipart([b"", b"x" * 64, b"body"])
+        assert producer.recv_multipart() == [b"", b"x" * 64, b"ok"]
+        assert jobs.stats("acks")["refused"] == 3
+
+
+# --- workers -------------------------------------------------------------------------------------------------------------
+
+def test_a_worker_of_req_asks_for_the_next_one_with_done():
+    with Jobs() as jobs:
+        jobs.put(b"one", b"two", b"three")
+        worker = jobs.worker()
+        worker.send(b"ready")
+        for body in (b"one", b"two", b"three"):
+            job, tries, got = worker.recv_multipart()
+            assert (tries, got) == (b"1", body), (tries, got)
+            worker.send_multipart([b"done", job])
+        jobs.wait("jobs", done=3, outstanding=0)
+        jobs.put(b"four")
+        assert worker.recv_multipart()[2] == b"four"
+
+
+def test_a_worker_of_dealer_has_as_many_as_its_credit():
+    with Jobs() as jobs:
+        jobs.put(*(b"%d" % number for number in range(8)))
+        worker = jobs.worker(zmq.DEALER)
+        ready(worker, 3)
+        held = [job_of(worker) for _ in range(3)]
+        assert [body for _, _, body in held] == [b"0", b"1", b"2"]
+        jobs.wait("jobs", outstanding=3)
+        assert nothing(worker)
+        say(worker, b"done", held[1][0])
+        assert job_of(worker)[2] == b"3"
+        ready(worker, 5)
+        assert [job_of(worker)[2] for _ in range(2)] == [b"4", b"5"]
+        jobs.wait("jobs", outstanding=5, done=1)
+
+
+def test_what_is_pushed_goes_to_acknowledged_and_to_plain_workers_once():
+    with Jobs() as jobs:
+        worker, pull = jobs.worker(zmq.DEALER), jobs.peer(zmq.PULL, jobs.back)
+        ready(worker, 1000)
+        push = jobs.peer(zmq.PUSH, jobs.front)
+        wanted, got = {b"%d" % number for number in range(400)}, []
+        for body in wanted:
+            push.send(body)
+        while len(got) < len(wanted):
+            if worker.poll(10):
+                job, tries, body = job_of(worker)
+                say(worker, b"done", job)
+                got.append((body, tries))
+            while pull.poll(0):
+                got.append((pull.recv(), 1))
+        assert {body for body, _ in got} == wanted and all(tries == 1 for _, tries in got)
+        jobs.wait("jobs", outstanding=0)
+        assert 0 < jobs.stats()["done"] < 400, jobs.stats()
+
+
+def test_retry_gives_it_again_and_counts_the_try():
+    with Jobs("max_tries = 3") as jobs:
+        jobs.put(b"hard")
+        worker = jobs.worker(zmq.DEALER)
+        ready(worker)
+        seen = set()
+        for tries in (1, 2, 3):
+            job, counted, body = job_of(worker)
+            assert (counted, body) == (tries, b"hard") and job not in seen
+            seen.add(job)
+            say(worker, b"retry", job)
+        jobs.wait("jobs", retry=3, expired=1, outstanding=0)
+        assert jobs.stats("dropped")["expired"] == 1
+        assert jobs.daemon.log().count("a message was given up after 3 tries") == 1, jobs.daemon.log()
+
+
+def test_reject_gives_it_up_at_once():
+    with Jobs() as jobs:
+        jobs.put(b"bad", b"good")
+        worker = jobs.worker(zmq.DEALER)
+        ready(worker)
+        say(worker, b"reject", job_of(worker)[0])
+        assert job_of(worker)[2] == b"good"
+        jobs.wait("jobs", reject=1, expired=1)
+
+
+def test_a_worker_that_is_gone_leaves_its_messages_to_another():
+    with Jobs() as jobs:
+        jobs.put(b"one", b"two")
+        first, second = jobs.worker(zmq.DEALER), jobs.worker(zmq.DEALER)
+        ready(first, 2)
+        assert {job_of(first)[2] for _ in range(2)} == {b"one", b"two"}
+        ready(second, 2)
+        first.close(linger=0)
+        assert {job_of(second)[1:] for _ in range(2)} == {(2, b"one"), (2, b"two")}
+        jobs.wait("jobs", lost=2, given=4)
+
+
+def test_a_worker_that_is_kicked_has_gone():
+    with Jobs() as jobs:
+        jobs.put(b"one")
+        worker = jobs.worker(zmq.DEALER)
+        ready(worker)
+        job_of(worker)
+        client, = jobs.clients("worker_ack")
+        assert client["socket_type"] == "DEALER", client
+        assert jobs.daemon.ctl("kick", "jobs", str(client["id"])).returncode == 0
+        zb.wait_until(lambda: [each["id"] for each in jobs.clients("worker_ack")] not in ([], [client["id"]]), what="the worker again")
+        ready(worker)
+        assert job_of(worker)[1:] == (2, b"one")
+
+
+def test_a_worker_that_is_late_is_not_heard_and_gets_nothing_until_it_says_so():
+    with Jobs("ack_timeout = 200ms") as jobs:
+        jobs.put(b"one")
+        slow, other = jobs.worker(zmq.DEALER), jobs.worker(zmq.DEALER)
+        ready(slow)
+        late, tries, _ = job_of(slow)
+        ready(other)
+        job, tries, body = job_of(other)
+        assert (tries, body) == (2, b"one")
+        say(other, b"done", job)
+        jobs.wait("jobs", done=1, timeout=1)
+        jobs.put(b"two")
+        job, _, body = job_of(other)
+        say(other, b"done", job)
+        assert body == b"two" and nothing(slow)
+        say(slow, b"done", late)
+        jobs.wait("jobs", late=1, done=2)
+        other.close()
+        jobs.put(b"three")
+        assert job_of(slow)[2] == b"three"
+
+
+def test_a_job_means_nothing_in_the_mouth_of_another():
+    with Jobs() as jobs:
+        jobs.put(b"one")
+        worker, thief = jobs.worker(zmq.DEALER), jobs.worker(zmq.DEALER)
+        ready(worker)
+        job, _, _ = job_of(worker)
+        for word in (b"done", b"retry", b"reject"):
+            say(thief, word, job)
+        say(worker, b"done", b"0" * 32)
+        say(worker, b"finished", job)
+        jobs.wait("jobs", refused=5, outstanding=1, done=0)
+        say(worker, b"done", job)
+        jobs.wait("jobs", done=1, outstanding=0)
+        say(worker, b"done", job)
+        jobs.wait("jobs", done=1, refused=6)
+
+
+def test_what_waits_for_acknowledged_workers_that_are_gone_goes_to_plain_ones():
+    with Jobs() as jobs:
+        worker = jobs.worker(zmq.DEALER)
+        ready(worker, 2)
+        jobs.put(*(b"%d" % number for number in range(6)))
+        held = {job_of(worker)[2] for _ in range(2)}
+        pull = jobs.peer(zmq.PULL, jobs.back)
+        worker.close(linger=0)
+        assert {pull.recv() for _ in range(6)} == held | {b"%d" % number for number in range(6)}
+
+
+LETTERS = """dead_letter = letters
+max_tries = 2
+[route letters]
+type = streamer
+store = all
+store_dir = {folder}/letters
+worker_ack_bind = tcp://127.0.0.1:{port}
+ack_bind = tcp://127.0.0.1:{acks}
+"""
+
+
+def test_dead_letters_go_to_the_streamer_that_is_named():
+    port, acks = zb.free_ports(2)
+    with Jobs(LETTERS.format(folder=zb.folder(), port=port, acks=acks)) as jobs:
+        jobs.put(b"bad", b"worse")
+        worker, undertaker = jobs.worker(zmq.DEALER), jobs.peer(zmq.DEALER, port)
+        ready(worker)
+        say(worker, b"reject", job_of(worker)[0])
+        for tries in (1, 2):
+            job, counted, body = job_of(worker)
+            assert (counted, body) == (tries, b"worse")
+            say(worker, b"retry", job)
+        ready(undertaker, 10)
+        assert [job_of(undertaker)[1:] for _ in range(2)] == [(1, b"bad"), (1, b"worse")]
+        jobs.wait("jobs", dead_letter=2, expired=0, outstanding=0)
+        assert "a message went to letters after 2 tries" in jobs.daemon.log()
+        jobs.put(b"good")
+        assert job_of(worker)[2] == b"good"
+
+
+def test_dead_letters_wait_for_a_route_that_does_not_run():
+    port, acks = zb.free_ports(2)
+    with Jobs(LETTERS.format(folder=zb.folder(), port=port, acks=acks)) as jobs:
+        assert jobs.daemon.ctl("disable", "letters").returncode == 0
+        jobs.put(b"bad")
+        worker = jobs.worker(zmq.DEALER)
+        ready(worker)
+        say(worker, b"reject", job_of(worker)[0])
+        jobs.wait("jobs", reject=1, dead_letter=0)
+        assert jobs.daemon.ctl("enable", "letters").returncode == 0
+        undertaker = jobs.peer(zmq.DEALER, port)
+        ready(undertaker)
+        assert job_of(undertaker)[2] == b"bad"
+        jobs.wait("jobs", dead_letter=1, expired=0)
+
+
+# --- rights --------------------------------------------------------------------------------------------------------------
+
+def test_an_id_belongs_to_the_user_who_sends_it():
+    users = "".join(zb.run("password", name, name="zbroker-keygen", stdin="secret\n").stdout for name in ("alice", "bob"))
+    with Jobs(f"ack_security = plain\nack_users = {zb.write(zb.folder() + '/users', users, 0o600)}") as jobs:
+        alice, bob = (jobs.producer(plain_username=name, plain_password=b"secret") for name in (b"alice", b"bob"))
+        assert ask(bob, b"next", b"of bob") == b"ok"
+        assert ask(alice, b"next", b"of alice") == b"ok"
+        assert ask(alice, b"next", b"of alice again") == b"ok"
+        pull = jobs.peer(zmq.PULL, jobs.back)
+        assert [pull.recv() for _ in range(2)] == [b"of bob", b"of alice"]
+        assert jobs.stats("acks") == {"ok": 2, "duplicate": 1, "full": 0, "refused": 0}
+
+
+def test_who_may_not_publish_is_refused_and_who_may_not_read_gets_nothing():
+    rights = zb.write(zb.folder() + "/acl", "topic write public\ntopic read public\ntopic write secret\n", 0o600)
+    with Jobs(f"ack_acl = {rights}\nworker_ack_acl = {rights}") as jobs:
+        producer = jobs.producer()
+        assert ask(producer, b"", b"private", b"1") == b"refused"
+        assert jobs.stats("dropped")["acl"] == 1
+        for number in range(3):
+            assert ask(producer, b"", b"secret", b"%d" % number) == b"ok"
+        assert ask(producer, b"", b"public", b"4") == b"ok"
+        worker = jobs.worker(zmq.DEALER)
+        ready(worker, 10)
+        assert job_of(worker)[2] == b"public|4" and nothing(worker)
+        zb.write(rights, "topic write public\ntopic read secret\n", 0o600)
+        assert jobs.daemon.ctl("reload").returncode == 0
+        assert [job_of(worker)[2] for _ in range(3)] == [b"secret|0", b"secret|1", b"secret|2"]
+
+
+# --- the end of the broker ------------------------------------------------------------------------------------------------
+
+def test_an_id_that_was_ok_before_a_crash_is_known_after_it():
+    with Jobs() as jobs:
+        producer = jobs.producer(req_relaxed=True, req_correlate=True)
+        assert ask(producer, b"once", b"one") == b"ok"
+        jobs.crash()
+        assert ask(producer, b"once", b"one") == b"ok"
+        assert ask(producer, b"twice", b"two") == b"ok"
+        pull = jobs.peer(zmq.PULL, jobs.back)
+        assert [pull.recv() for _ in range(2)] == [b"one", b"two"]
+        jobs.crash()  # also of those that are done
+        assert ask(producer, b"once", b"one") == b"ok" and ask(producer, b"", b"three") == b"ok"
+        assert pull.recv() == b"three"
+
+
+def test_what_a_worker_had_at_a_crash_says_that_it_comes_again():
+    with Jobs() as jobs:
+        bodies = [b"%03d" % number for number in range(300)]
+        jobs.put(*bodies)
+        worker = jobs.worker(zmq.DEALER)
+        ready(worker, 4)
+        had = [job_of(worker)[2] for _ in range(4)]
+        jobs.crash()
+        ready(worker, 4)
+        got = {}
+        while len(got) < len(bodies):
+            job, tries, body = job_of(worker)
+            assert body not in got
+            got[body] = tries
+            say(worker, b"done", job)
+        assert sorted(got) == bodies and all(got[body] == 2 for body in had), got
+        assert sum(tries == 1 for tries in got.values()) > 200, got
+
+
+def test_what_is_done_does_not_come_again_after_a_stop():
+    with Jobs() as jobs:
+        jobs.put(b"one", b"two", b"three")
+        worker = jobs.worker(zmq.DEALER)
+        ready(worker, 1)
+        job, _, body = job_of(worker)
+        jobs.daemon.send(signal.SIGTERM)
+        jobs.daemon.wait_log("stopping")
+        say(worker, b"done", job)  # which the stop waits for
+        assert jobs.daemon.wait() == 0
+        jobs.restart()
+        ready(worker, 5)
+        assert body == b"one" and [job_of(worker)[1:] for _ in range(2)] == [(1, b"two"), (1, b"three")]
+
+
+class Producer(threading.Thread):
+    """Sends what has an ID of its own until it is told to stop, and again what was not answered: .sure is what was ok."""
+
+    def __init__(self, jobs, name):
+        super().__init__()
+        self.jobs, self.prefix, self.sure, self.unsure = jobs, name, set(), {}
+        self.over = threading.Event()
+        self.start()
+
+    def run(self):
+        number, socket = 0, self.jobs.producer(zmq.DEALER)
+        while not self.over.is_set() or self.unsure:
+            while len(self.unsure) < 200 and not self.over.is_set():
+                body = b"%s %d" % (self.prefix, number)
+                self.unsure[uuid.uuid4().bytes] = body
+                number += 1
+                id = next(reversed(self.unsure))
+                socket.send_multipart([b"", id, body])
+            if not socket.poll(1000):
+                socket.close(linger=0)
+                socket = self.jobs.producer(zmq.DEALER)
+                for id, body in self.unsure.items():
+                    socket.send_multipart([b"", id, body])
+                continue
+            _, id, answer = socket.recv_multipart()
+            assert answer == b"ok", answer
+            self.sure.add(self.unsure.pop(id, b""))
+        socket.close()
+
+
+class Worker(threading.Thread):
+    """Does what it gets until it is told to stop: .done has (body, TRIES)."""
+
+    def __init__(self, jobs):
+        super().__init__()
+        self.jobs, self.done = jobs, []
+        self.over = threading.Event()
+        self.start()
+
+    def run(self):
+        socket = self.jobs.worker(zmq.DEALER)
+        while not self.over.is_set():
+            ready(socket, 50)
+            while socket.poll(200):
+                job, tries, body = job_of(socket)
+                self.done.append((body, tries))
+                say(socket, b"done", job)
+        socket.close()
+
+
+@zb.limit(120 + 2 * KILLS)
+def test_nothing_that_was_ok_is_lost_however_often_the_broker_is_killed():
+    with Jobs("ack_timeout = 2s\nmax_tries = 1000") as jobs:
+        workers, producers = [Worker(jobs) for _ in range(2)], [Producer(jobs, b"p%d" % i) for i in range(2)]
+        for _ in range(KILLS):
+            before = sum(len(each.sure) for each in producers)
+            zb.wait_until(lambda: sum(len(each.sure) for each in producers) > before + 500, 30, what="500 more that are ok")
+            jobs.crash()
+        for each in producers:
+            each.over.set()
+            each.join()
+        sure = set().union(*(each.sure for each in producers)) - {b""}
+        done = lambda: [one for each in workers for one in each.done]
+        try:
+            zb.wait_until(lambda: sure <= {body for body, _ in done()}, 30, what="all that was ok")
+        finally:
+            for each in workers:
+                each.over.set()
+                each.join()
+        print(f"# {KILLS} kills, {len(sure)} ok, {len(done())} given, 0 lost")
+        firsts = [body for body, tries in done() if tries == 1]
+        assert len(firsts) == len(set(firsts)), "one came twice without saying so"
+
+
+# --- another configuration, another program ----------------------------------------------------------------------------------
+
+def test_a_route_that_is_recreated_and_an_upgrade_keep_who_has_which_message():
+    for change in ["cpu = 0", "upgrade"]:
+        with Jobs() as jobs:
+            jobs.put(b"one", b"two", b"three", b"four")
+            worker, other, producer = jobs.worker(zmq.DEALER), jobs.worker(zmq.DEALER), jobs.producer()
+            ready(worker, 2)
+            held = [job_of(worker) for _ in range(2)]
+            ready(other)
+            third = job_of(other)
+            if change == "upgrade":
+                answer = jobs.daemon.ctl("upgrade", seconds=20)
+                assert answer.returncode == 0 and "3 connections kept" in answer.stdout, answer
+            else:
+                assert "re-created" in jobs.reload(change)
+            say(worker, b"done", held[0][0])
+            assert job_of(worker)[1:] == (1, b"four")
+            say(worker, b"retry", held[1][0])
+            assert job_of(worker)[1:] == (2, b"two")
+            say(other, b"done", third[0])
+            jobs.wait("jobs", done=2, refused=0, lost=0)
+            assert ask(producer, b"", b"five") == b"ok"
+
+
+def test_keys_change_while_workers_have_messages():
+    with Jobs() as jobs:
+        jobs.put(b"one")
+        worker, other = jobs.worker(zmq.DEALER), jobs.worker(zmq.DEALER)
+        ready(worker)
+        job_of(worker)
+        ready(other)
+        answer = jobs.reload("ack_timeout = 100ms\nmax_tries = 2\n")
+        assert "(live)" in answer and "re-created" not in answer, answer
+        assert job_of(other)[1:] == (2, b"one")
+        jobs.wait("jobs", timeout=2, expired=1, outstanding=0)
+
+
+def test_a_paused_route_gives_no_message_and_judges_no_time():
+    with Jobs("ack_timeout = 300ms") as jobs:
+        jobs.put(b"one")
+        worker = jobs.worker(zmq.DEALER)
+        ready(worker, 5)
+        job, _, _ = job_of(worker)
+        assert jobs.daemon.ctl("pause", "jobs").returncode == 0
+        say(worker, b"done", job)
+        time.sleep(0.6)  # longer than ack_timeout
+        assert jobs.daemon.ctl("resume", "jobs").returncode == 0
+        jobs.wait("jobs", done=1, timeout=0)
+
+
+zb.main()
