@@ -19,7 +19,7 @@ import time
 import zb
 
 NEEDED = ("debootstrap", "systemd-nspawn", "nsenter", "dpkg-deb", "dpkg-buildpackage", "dh")
-LIBRARIES = "libczmq4,libinih1,libmicrohttpd12,libsodium23,libzmq5"
+LIBRARIES = "libczmq4,libinih1,liblmdb0,libmicrohttpd12,libsodium23,libzmq5"
 BOOTED = 600  # seconds that a step of the machine may take
 
 # Sends numbers through a streamer until it is told to stop, then says which did not come exactly once.
