@@ -115,33 +115,38 @@ typedef struct {
     located_t *found;
     size_t count, room;
     int fd;
-    uint64_t salt, bytes, committed; // of the file at hand
+    uint64_t salt, bytes; // of the file at hand
 } search_t;
 
-// The beginning of LMDB's two first pages (MDB_meta), as its format 1 has it.
+// What LMDB says of a tree (MDB_db), and the beginning of its two first pages (MDB_meta), as its format 1 has them.
+typedef struct {
+    uint8_t shape[32];
+    uint64_t entries, root;
+} tree_t;
+
 typedef struct {
     uint32_t magic, version;
     uint64_t address, map_bytes;
-    uint8_t trees[2][48];
+    tree_t free_pages, values;
     uint64_t last_page, transaction;
 } meta_t;
 
-// How much of the file is part of what was committed. UINT64_MAX: it does not say.
+// How many batches were committed. UINT64_MAX: the file does not say.
 static uint64_t
-committed_bytes(int fd)
+count_committed(int fd)
 {
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), last = 0, transaction = 0;
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), entries = 0, transaction = 0;
     for (uint64_t i = 0; i < 2; i++) {
         meta_t meta;
         read_at(fd, i * page + LMDBFILE_PAGE_HEAD, &meta, sizeof meta);
-        if (meta.magic != 0xBEEFC0DE || meta.version != 1 || meta.last_page > UINT64_MAX / page - 1)
+        if (meta.magic != 0xBEEFC0DE || meta.version != 1)
             return UINT64_MAX;
         if (meta.transaction >= transaction) {
             transaction = meta.transaction;
-            last = meta.last_page;
+            entries = meta.values.entries;
         }
     }
-    return (last + 1) * page;
+    return entries;
 }
 
 static int
@@ -149,6 +154,24 @@ compare_numbers(const void *a, const void *b)
 {
     const located_t *first = a, *second = b;
     return first->number < second->number ? -1 : first->number > second->number;
+}
+
+// The head of LMDB's pages (MDB_page).
+typedef struct {
+    uint64_t number;
+    uint16_t padding, flags;
+    uint32_t more;
+} page_head_t;
+_Static_assert(sizeof(page_head_t) == LMDBFILE_PAGE_HEAD, "a value begins behind it");
+
+// LMDB makes the pages of its trees in memory where a batch has been, and what is left of it goes to the file with them.
+static bool
+is_of_tree(int fd, uint64_t offset)
+{
+    enum { BRANCH = 1, LEAF = 2, OVERFLOW = 4 };
+    page_head_t head;
+    read_at(fd, offset - sizeof head, &head, sizeof head);
+    return (head.flags & (BRANCH | LEAF)) && !(head.flags & OVERFLOW);
 }
 
 static void
@@ -161,7 +184,7 @@ find_batches(search_t *self, uint32_t file)
         batch_head_t head;
         page = LMDBFILE_PAGE;
         read_at(self->fd, offset, at, sizeof at);
-        if (!batch_read_head(at, self->salt, self->bytes, &head))
+        if (!batch_read_head(at, self->salt, self->bytes, &head) || is_of_tree(self->fd, offset))
             continue;
         mem_grow(self->found, self->count, self->room);
         self->found[self->count++] =
@@ -319,7 +342,7 @@ is_whole(const search_t *self, const located_t *located)
 }
 
 static void
-take_batch(search_t *self, store_file_t *file, const located_t *located)
+take_batch(search_t *self, store_file_t *file, const located_t *located, bool committed)
 {
     contents_t *contents = self->contents;
     uint8_t at[BATCH_HEAD];
@@ -327,7 +350,7 @@ take_batch(search_t *self, store_file_t *file, const located_t *located)
     read_at(self->fd, located->offset, at, sizeof at);
     if (!batch_read_head(at, self->salt, self->bytes, &head))
         return;
-    if (located->offset + batch_bytes(&head) > self->committed && !is_whole(self, located))
+    if (!committed && !is_whole(self, located))
         return;
     uint64_t end = head.first + head.messages;
     bool is_again = head.messages > 0 && end <= contents->next_sequence;
@@ -375,11 +398,11 @@ take_file(search_t *self, const file_name_t *name)
         return;
     store_file_t *file = contents_file(contents, name->number);
     self->salt = name->salt;
-    self->committed = committed_bytes(self->fd);
+    uint64_t committed = count_committed(self->fd);
     contents->bytes += self->bytes;
     find_batches(self, name->number);
     for (size_t i = 0; i < self->count; i++)
-        take_batch(self, file, &self->found[i]);
+        take_batch(self, file, &self->found[i], i < committed);
     file->last_batch = self->count ? self->found[self->count - 1].number : 0;
     if (file->last_batch >= contents->next_batch)
         contents->next_batch = file->last_batch + 1;

@@ -462,7 +462,7 @@ stored_open(wire_t *wire, diag_t *diag)
 {
     wport_t *frontend = &wire->ports[SIDE_FRONTEND];
     store_conf_t conf = storage_conf(wire);
-    if (wire->conf->store == KEEP_NOTHING || wire->conf->sides[SIDE_BACKEND].type != ZMQ_PUSH)
+    if (wire->conf->store == KEEP_NOTHING || route_conf_is_shared(wire->conf) || wire->conf->sides[SIDE_BACKEND].type != ZMQ_PUSH)
         return 0;
     store_t *store = store_open(wire->name, &conf, diag, wire->conf->place);
     if (!store)
