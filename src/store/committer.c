@@ -122,6 +122,22 @@ take(queue_t *self)
     return batch;
 }
 
+// The first that has no messages, NULL: there is none.
+static batch_t *
+take_words(queue_t *self)
+{
+    batch_t **at = &self->first, *before = NULL;
+    for (; *at && (*at)->head.messages > 0; at = &before->next)
+        before = *at;
+    batch_t *words = *at;
+    if (!words)
+        return NULL;
+    *at = words->next;
+    if (!words->next && before)
+        self->end = &before->next;
+    return words;
+}
+
 static void
 add_name(names_t *self, const file_name_t *name)
 {
@@ -479,8 +495,8 @@ next_work(committer_t *self)
 {
     work_t work = { 0 };
     bool again = self->stuck || self->owed || self->again;
-    bool words = self->given.first && self->given.first->head.messages == 0;
-    if (again && !self->readings && !words)
+    batch_t *words = self->stuck ? take_words(&self->given) : NULL;
+    if (again && !self->readings && !words && (self->stuck || !self->given.first))
         wait_a_moment(self);
     while (!again && !has_work(self) && !is_over(self))
         pthread_cond_wait(&self->work, &self->lock);
@@ -488,8 +504,7 @@ next_work(committer_t *self)
         self->readings = work.reading->next;
     if ((work.retiring = self->retiring))
         self->retiring = work.retiring->next;
-    if (!self->stuck || (self->given.first && self->given.first->head.messages == 0))
-        work.batch = take(&self->given);
+    work.batch = self->stuck ? words : take(&self->given);
     return work;
 }
 
