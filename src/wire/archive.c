@@ -141,7 +141,7 @@ int
 archive_open(wire_t *wire, diag_t *diag)
 {
     store_conf_t conf = storage_conf(wire);
-    if (wire->conf->store == KEEP_NOTHING || !wire->ports[SIDE_BACKEND].remembered)
+    if (wire->conf->store == KEEP_NOTHING || route_conf_is_shared(wire->conf) || !wire->ports[SIDE_BACKEND].remembered)
         return 0;
     store_t *store = store_open(wire->name, &conf, diag, wire->conf->place);
     if (!store)
