@@ -36,14 +36,6 @@ control_save(const control_t *self, estate_t *to)
     record_close(&to->record, opened);
 }
 
-static bool
-is_set(record_fields_t from, unsigned tag)
-{
-    record_field_t field;
-    uint64_t number = 0;
-    return record_find(from, tag, &field) && record_to_number(&field, 1, &number) && number;
-}
-
 static void
 restore_client(control_t *self, record_fields_t from)
 {
@@ -63,9 +55,9 @@ restore_client(control_t *self, record_fields_t from)
     }
     if (record_find(from, TAG_OUTPUT, &field))
         text_bytes(&client->output, field.at, field.size);
-    client->ended = is_set(from, TAG_ENDED);
-    client->asked = is_set(from, TAG_ASKED);
-    client->asks_json = is_set(from, TAG_JSON);
+    client->ended = record_number_of(from, TAG_ENDED, 1);
+    client->asked = record_number_of(from, TAG_ASKED, 1);
+    client->asks_json = record_number_of(from, TAG_JSON, 1);
     session_settle(self, client);
 }
 

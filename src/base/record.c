@@ -151,6 +151,14 @@ record_to_number(const record_field_t *field, uint64_t most, uint64_t *number)
     return *number <= most;
 }
 
+uint64_t
+record_number_of(record_fields_t fields, unsigned tag, uint64_t most)
+{
+    record_field_t field;
+    uint64_t number;
+    return record_find(fields, tag, &field) && record_to_number(&field, most, &number) ? number : 0;
+}
+
 char *
 record_to_text(const record_field_t *field, size_t most)
 {

@@ -57,6 +57,7 @@ bool record_find(record_fields_t fields, unsigned tag, record_field_t *field); /
 
 // False: it is not a number of at most MOST.
 bool record_to_number(const record_field_t *field, uint64_t most, uint64_t *number);
+uint64_t record_number_of(record_fields_t fields, unsigned tag, uint64_t most); // 0: it is not there, or is not one
 
 // To be freed. NULL: it is longer than MOST, or has a 0 byte.
 char *record_to_text(const record_field_t *field, size_t most);

@@ -360,14 +360,6 @@ durables_save(const durables_t *self, record_t *to)
         save_one(i, to);
 }
 
-static uint64_t
-number_in(record_fields_t from, unsigned tag, uint64_t most)
-{
-    record_field_t field;
-    uint64_t number;
-    return record_find(from, tag, &field) && record_to_number(&field, most, &number) ? number : 0;
-}
-
 static char *
 text_in(record_fields_t from, unsigned tag)
 {
@@ -401,9 +393,9 @@ restore_one(durables_t *self, record_fields_t from)
     if (!durable)
         return;
     enter(self, durable, fan_free_number(self->port));
-    go_away(durable, (int64_t)number_in(from, TAG_LEFT, (uint64_t)wire->now_ms));
-    durable->id = number_in(from, TAG_ID, UINT64_MAX);
-    durable->since_wall_ns = (int64_t)number_in(from, TAG_SINCE, INT64_MAX);
+    go_away(durable, (int64_t)record_number_of(from, TAG_LEFT, (uint64_t)wire->now_ms));
+    durable->id = record_number_of(from, TAG_ID, UINT64_MAX);
+    durable->since_wall_ns = (int64_t)record_number_of(from, TAG_SINCE, INT64_MAX);
     durable->peer_name = text_in(from, TAG_PEER_NAME);
     durable->user = text_in(from, TAG_USER);
     for (record_fields_t i = from; record_next(&i, &field);)

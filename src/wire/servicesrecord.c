@@ -91,30 +91,22 @@ servicesrecord_save(const services_t *self, record_t *to)
 
 // --- restoring -------------------------------------------------------------------------
 
-static uint64_t
-number_of(record_fields_t from, unsigned tag, uint64_t most)
-{
-    record_field_t field;
-    uint64_t number;
-    return record_find(from, tag, &field) && record_to_number(&field, most, &number) ? number : 0;
-}
-
 static void
 restore_service(services_t *self, record_fields_t from)
 {
-    service_t *service = services_add(self, number_of(from, TAG_ID, UINT64_MAX));
-    service->ready = number_of(from, TAG_READY, 1);
-    service->was_ready = number_of(from, TAG_WAS_READY, 1);
-    service->answered = number_of(from, TAG_ANSWERED, UINT64_MAX);
-    service->retried = number_of(from, TAG_RETRIED, UINT64_MAX);
-    service->free_since_wall_ns = (int64_t)number_of(from, TAG_FREE_SINCE, INT64_MAX);
-    service->inhand.given = number_of(from, TAG_GIVEN, UINT64_MAX);
+    service_t *service = services_add(self, record_number_of(from, TAG_ID, UINT64_MAX));
+    service->ready = record_number_of(from, TAG_READY, 1);
+    service->was_ready = record_number_of(from, TAG_WAS_READY, 1);
+    service->answered = record_number_of(from, TAG_ANSWERED, UINT64_MAX);
+    service->retried = record_number_of(from, TAG_RETRIED, UINT64_MAX);
+    service->free_since_wall_ns = (int64_t)record_number_of(from, TAG_FREE_SINCE, INT64_MAX);
+    service->inhand.given = record_number_of(from, TAG_GIVEN, UINT64_MAX);
 }
 
 static service_t *
 find_service(const services_t *self, record_fields_t from)
 {
-    uint64_t id = number_of(from, TAG_ID, UINT64_MAX);
+    uint64_t id = record_number_of(from, TAG_ID, UINT64_MAX);
     service_t *service = self->services;
     while (service && service->id != id)
         service = service->next;
@@ -145,7 +137,7 @@ restore_body(services_t *self, asked_t *asked, record_fields_t from)
     asked->chunk = chunk_new(&self->port->wire->pool, field.size);
     asked->chunk->size = asked->size = field.size;
     memcpy(asked->chunk->data, field.at, field.size);
-    asked->load = (load_t){ 1, number_of(from, TAG_PAYLOAD, field.size) };
+    asked->load = (load_t){ 1, record_number_of(from, TAG_PAYLOAD, field.size) };
 }
 
 static void
@@ -153,29 +145,29 @@ restore_asked(services_t *self, record_fields_t from)
 {
     record_field_t client, field;
     uint64_t number;
-    uint32_t slot = (uint32_t)number_of(from, TAG_SLOT, SLOT_MOST);
+    uint32_t slot = (uint32_t)record_number_of(from, TAG_SLOT, SLOT_MOST);
     if (!record_find(from, TAG_CLIENT, &client) || client.size == 0 || client.size > UINT8_MAX)
         return;
     service_t *service = find_service(self, from);
-    if (number_of(from, TAG_LATE, 1)) {
+    if (record_number_of(from, TAG_LATE, 1)) {
         if (service)
             outstanding_mark(&self->outstanding, client.at, client.size, &service->inhand,
-                             number_of(from, TAG_NTH, UINT64_MAX));
+                             record_number_of(from, TAG_NTH, UINT64_MAX));
         return;
     }
     asked_t *asked = outstanding_add_at(&self->outstanding, client.at, client.size, slot);
     if (!asked)
         return;
-    asked->tries = (uint32_t)number_of(from, TAG_TRIES, UINT32_MAX);
+    asked->tries = (uint32_t)record_number_of(from, TAG_TRIES, UINT32_MAX);
     for (record_fields_t i = from; record_next(&i, &field);)
         if (field.tag == TAG_FAILED && record_to_number(&field, UINT64_MAX, &number))
             asked_fails_at(asked, number);
     restore_body(self, asked, from);
     if (service) {
         uint64_t given = service->inhand.given;
-        outstanding_give(&self->outstanding, asked, &service->inhand, number_of(from, TAG_NUMBER, UINT64_MAX),
-                         (int64_t)number_of(from, TAG_SINCE, INT64_MAX));
-        asked->nth = number_of(from, TAG_NTH, UINT64_MAX);
+        outstanding_give(&self->outstanding, asked, &service->inhand, record_number_of(from, TAG_NUMBER, UINT64_MAX),
+                         (int64_t)record_number_of(from, TAG_SINCE, INT64_MAX));
+        asked->nth = record_number_of(from, TAG_NTH, UINT64_MAX);
         service->inhand.given = given;
     } else if (asked->chunk)
         services_wait(self, asked);

@@ -65,23 +65,15 @@ workersrecord_save(const workers_t *self, record_t *to)
 
 // --- restoring -------------------------------------------------------------------------
 
-static uint64_t
-number_of(record_fields_t from, unsigned tag, uint64_t most)
-{
-    record_field_t field;
-    uint64_t number;
-    return record_find(from, tag, &field) && record_to_number(&field, most, &number) ? number : 0;
-}
-
 static void
 restore_worker(workers_t *self, record_fields_t from)
 {
     record_field_t envelope;
-    worker_t *worker = workers_add(self, number_of(from, TAG_ID, UINT64_MAX));
-    worker->given = number_of(from, TAG_GIVEN, UINT64_MAX);
+    worker_t *worker = workers_add(self, record_number_of(from, TAG_ID, UINT64_MAX));
+    worker->given = record_number_of(from, TAG_GIVEN, UINT64_MAX);
     if (record_find(from, TAG_ENVELOPE, &envelope) && ack_is_envelope(envelope.at, envelope.size)) {
-        worker->window = (uint32_t)number_of(from, TAG_WINDOW, CREDIT_MOST);
-        worker->asks = number_of(from, TAG_ASKS, 1);
+        worker->window = (uint32_t)record_number_of(from, TAG_WINDOW, CREDIT_MOST);
+        worker->asks = record_number_of(from, TAG_ASKS, 1);
         worker->envelope_size = envelope.size;
         memcpy(worker->envelope, envelope.at, envelope.size);
     }
@@ -91,18 +83,18 @@ static void
 restore_job(workers_t *self, record_fields_t from)
 {
     record_field_t handle;
-    worker_t *worker = workers_find(self, number_of(from, TAG_ID, UINT64_MAX));
+    worker_t *worker = workers_find(self, record_number_of(from, TAG_ID, UINT64_MAX));
     if (!worker || !record_find(from, TAG_HANDLE, &handle) || handle.size != JOB_BYTES ||
         worker->jobs.count >= CREDIT_MOST)
         return;
-    bool late = number_of(from, TAG_LATE, 1);
+    bool late = record_number_of(from, TAG_LATE, 1);
     job_t *job =
-        jobs_again(&self->jobs, handle.at, late, &worker->jobs, (int64_t)number_of(from, TAG_SINCE, INT64_MAX));
+        jobs_again(&self->jobs, handle.at, late, &worker->jobs, (int64_t)record_number_of(from, TAG_SINCE, INT64_MAX));
     if (!job || late)
         return;
-    job->number = number_of(from, TAG_NUMBER, UINT64_MAX);
-    job->tries = (uint32_t)number_of(from, TAG_TRIES, UINT32_MAX);
-    job->nth = number_of(from, TAG_NTH, UINT64_MAX);
+    job->number = record_number_of(from, TAG_NUMBER, UINT64_MAX);
+    job->tries = (uint32_t)record_number_of(from, TAG_TRIES, UINT32_MAX);
+    job->nth = record_number_of(from, TAG_NTH, UINT64_MAX);
     self->unread++;
 }
 
