@@ -4,12 +4,12 @@
 #include "base/bell.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "store/lmdbfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -612,20 +612,11 @@ committer_new(folder_t **folder_p)
 int
 committer_start(committer_t *self, const char *name, int bell, const store_conf_t *conf)
 {
-    pthread_attr_t attributes;
-    sigset_t all, before;
     snprintf(self->name, sizeof self->name, "zs:%.12s", name);
     self->bell = bell;
     self->max_bytes = conf->max_bytes;
     self->ids_since_ns = clock_wall_ns() - conf->dedupe_ms * 1000000;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    errno = pthread_create(&self->thread, &attributes, run, self);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    self->started = errno == 0;
+    self->started = thread_start(&self->thread, STACK_BYTES, run, self) == 0;
     return self->started ? 0 : -1;
 }
 

@@ -5,10 +5,10 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "base/text.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -197,17 +197,10 @@ static int
 start_thread(jetstream_t *self)
 {
     pthread_t thread;
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    errno = pthread_create(&thread, &attributes, run, self);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return errno == 0 ? 0 : -1;
+    int rc = thread_start(&thread, STACK_BYTES, run, self);
+    if (rc == 0)
+        pthread_detach(thread);
+    return rc;
 }
 
 jetstream_t *

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "flow/luggage.h"
 #include "wire/sides.h"
 #include "wire/archive.h"
@@ -28,7 +29,6 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -282,17 +282,8 @@ run(void *arg)
 static int
 wire_run(route_t *self, int tell)
 {
-    pthread_attr_t attributes;
-    sigset_t all, before;
     self->tell = tell;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    errno = pthread_create(&self->thread, &attributes, run, self);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    self->started = errno == 0;
+    self->started = thread_start(&self->thread, STACK_BYTES, run, self) == 0;
     return self->started ? 0 : -1;
 }
 

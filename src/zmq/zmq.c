@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "zmq/proxy.h"
 
 #include <errno.h>
@@ -284,12 +285,7 @@ static int
 run_route(route_t *self, int tell)
 {
     self->tell = tell;
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, ROUTE_STACK_BYTES);
-    errno = pthread_create(&self->thread, &attributes, route_thread, self);
-    pthread_attr_destroy(&attributes);
-    self->started = errno == 0;
+    self->started = thread_start(&self->thread, ROUTE_STACK_BYTES, route_thread, self) == 0;
     return self->started ? 0 : -1;
 }
 
