@@ -6,6 +6,7 @@ ZB_KILLS is how many times the daemon is killed under load: 3, or 200 in a long 
     ZB_KILLS=200 python3 tests/store.py test_killed_under_load_it_delivers_nothing_twice_and_in_order
 """
 
+import contextlib
 import glob
 import json
 import os
@@ -39,6 +40,15 @@ class Streamer(Route):
     def put(self, start, end, size=100):
         for i in range(start, end):
             self.producer.send(b"%d:" % i + b"x" * size)
+
+    def fill(self, start=0):
+        """Send until nothing more is taken. Returns the number of the next one."""
+        self.producer.sndtimeo = 1000
+        with contextlib.suppress(zmq.Again):
+            while True:
+                self.put(start, start + 1, 10000)
+                start += 1
+        return start
 
     def shown(self):
         with zb.Control(self.daemon) as control:
@@ -199,14 +209,7 @@ def test_overflow_keeps_order_through_the_disk_and_back():
 
 def test_a_full_store_makes_producers_wait_and_goes_on():
     with Streamer("all", "store_max = 2M") as route:
-        route.producer.sndtimeo = 1000
-        sent = 0
-        while True:
-            try:
-                route.put(sent, sent + 1, 10000)
-                sent += 1
-            except zmq.Again:
-                break
+        sent = route.fill()
         route.daemon.wait_log("event=store-stopped route=r")
         assert route.shown()["state"] == "full"
         assert route.shown()["bytes"] <= 2 << 20
@@ -317,14 +320,7 @@ def test_a_full_disk_makes_producers_wait_and_workers_go_on():
                         file.flush()
                 except OSError:
                     pass
-            route.producer.sndtimeo = 1000
-            sent = 100
-            try:
-                while True:
-                    route.put(sent, sent + 1, 10000)
-                    sent += 1
-            except zmq.Again:
-                pass
+            sent = route.fill(100)
             route.daemon.wait_log("event=store-stopped route=r")
             assert route.shown()["state"] == "no_disk"
             worker = route.worker()
@@ -361,14 +357,7 @@ def test_a_route_that_is_created_anew_goes_on_with_its_store():
 
 def test_limits_change_while_it_runs():
     with Streamer("all", "store_max = 1M") as route:
-        route.producer.sndtimeo = 1000
-        sent = 0
-        try:
-            while True:
-                route.put(sent, sent + 1, 10000)
-                sent += 1
-        except zmq.Again:
-            pass
+        sent = route.fill()
         route.reload(route.settings("store_max = 100M"))
         route.producer.sndtimeo = 10000
         route.put(sent, sent + 300, 10000)

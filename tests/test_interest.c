@@ -4,28 +4,10 @@
 #include "base/mem.h"
 #include "wire/interest.h"
 
+#include "model.h"
 #include "test.h"
 
-#include <malloc.h>
-
 enum { TOPICS = 400, WORLD = 120, STEPS = 60000, MILLION = 1000000 };
-
-// Always the same numbers: a test that fails fails again.
-static uint32_t
-dice(uint32_t sides)
-{
-    static uint64_t state = 42;
-    state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (uint32_t)(state >> 33) % sides;
-}
-
-// Memory in use, in bytes. With a sanitizer's malloc it is always 0.
-static size_t
-in_use(void)
-{
-    struct mallinfo2 info = mallinfo2();
-    return info.uordblks + info.hblkhd;
-}
 
 static bool
 add(interest_t *interest, uint32_t subscriber, const char *topic)

@@ -6,27 +6,10 @@
 #include "wire/keptrecord.h"
 #include "wire/values.h"
 
+#include "model.h"
 #include "test.h"
 
-#include <malloc.h>
-
 enum { STEPS = 40000, MOST = 40, NAME_MAX = 6, PLENTY = 200000 };
-
-static uint32_t
-dice(uint32_t sides)
-{
-    static uint64_t state = 42;
-    state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (uint32_t)(state >> 33) % sides;
-}
-
-// Memory in use, in bytes. With a sanitizer's malloc it is always 0.
-static size_t
-in_use(void)
-{
-    struct mallinfo2 info = mallinfo2();
-    return info.uordblks + info.hblkhd;
-}
 
 // --- a message, and the naive model ----------------------------------------------------
 

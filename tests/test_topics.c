@@ -6,6 +6,7 @@
 #include "guard/bag.h"
 #include "zmq/topics.h"
 
+#include "model.h"
 #include "test.h"
 
 #include <pthread.h>
@@ -13,15 +14,6 @@
 #include <stdint.h>
 
 enum { MANY = 20000, CHURN = 100000, WORLD = 500 };
-
-// Always the same numbers: a test that fails fails again.
-static uint32_t
-dice(uint32_t sides)
-{
-    static uint64_t state = 42;
-    state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (uint32_t)(state >> 33) % sides;
-}
 
 // Topics of the most different kinds, each another one: empty, NUL bytes, one the
 // beginning of the other, long ones. They are written to TEXT.
