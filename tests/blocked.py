@@ -13,28 +13,6 @@ import zb
 DRAIN = 1.0  # seconds
 
 
-class Peers:
-    def __init__(self):
-        self.context = zmq.Context()
-
-    def open(self, kind, endpoint, **options):
-        peer = self.context.socket(kind)
-        peer.linger = 0
-        peer.rcvtimeo = peer.sndtimeo = int(10000 * zb.SLOW)
-        for name, value in options.items():
-            setattr(peer, name, value)
-        if kind == zmq.SUB:
-            peer.subscribe = b""
-        peer.connect(endpoint)
-        return peer
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *ignored):
-        self.context.destroy(0)
-
-
 def fill(peer, size, least=1):
     """Send as much as is taken, LEAST messages or more."""
     count, end = 0, time.monotonic() + 30 * zb.SLOW
@@ -76,7 +54,7 @@ type = streamer
 frontend_bind = {fine_front}
 backend_bind = {fine_back}
 """
-    with zb.Daemon(ini) as daemon, Peers() as peers:
+    with zb.Daemon(ini) as daemon, zb.Peers() as peers:
         push, pull = peers.open(zmq.PUSH, fine_front), peers.open(zmq.PULL, fine_back)
         push.send(b"hello")
         pull.recv()
@@ -181,7 +159,7 @@ def test_a_blocked_route_has_a_line_when_it_begins_and_one_when_it_ends():
     front, back, fine_front, fine_back = (f"tcp://127.0.0.1:{port}" for port in zb.free_ports(4))
     ini = "".join(f"[route {name}]\ntype = streamer\nfrontend_bind = {a}\nbackend_bind = {b}\n"
                   for name, a, b in (("r", front, back), ("fine", fine_front, fine_back)))
-    with zb.Daemon(ini) as daemon, Peers() as peers:
+    with zb.Daemon(ini) as daemon, zb.Peers() as peers:
         push, idle = peers.open(zmq.PUSH, front), peers.open(zmq.PUSH, fine_front)
         push.send(b"nobody takes it")
         daemon.wait_log(r"warning: route r: blocked, the backend has taken no messages for \d+ s event=route-blocked route=r side=backend seconds=\d+$", 20)
@@ -197,7 +175,7 @@ def test_status_says_how_many_messages_a_stuck_subscriber_lost_where_that_is_kno
                           ("zmq", r"(\d+) times? messages were dropped in the last minute; libzmq does not tell how many$")):
         front, back = (f"tcp://127.0.0.1:{port}" for port in zb.free_ports(2))
         ini = f"[route r]\ntype = forwarder\nengine = {engine}\nfrontend_bind = {front}\nbackend_bind = {back}\nbackend_sndhwm = 10\n"
-        with zb.Daemon(ini) as daemon, Peers() as peers:
+        with zb.Daemon(ini) as daemon, zb.Peers() as peers:
             stuck, publisher = peers.open(zmq.SUB, back, rcvhwm=1, rcvbuf=4096), peers.open(zmq.PUB, front, sndhwm=0)
             while not stuck.poll(20):
                 publisher.send(b"sync")
@@ -253,7 +231,7 @@ backend_bind = {back}
 backend_xpub_nodrop = yes
 backend_stall_timeout = 5s
 """
-    with zb.Daemon(ini) as daemon, Peers() as peers:
+    with zb.Daemon(ini) as daemon, zb.Peers() as peers:
         stuck = peers.open(zmq.SUB, back, rcvhwm=1, rcvbuf=4096, reconnect_ivl=-1)
         good, publisher = peers.open(zmq.SUB, back), peers.open(zmq.PUB, front, sndhwm=0)
         while not good.poll(20) or not stuck.poll(20):

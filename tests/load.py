@@ -48,6 +48,19 @@ def running(*steps):
         worker.stop()
 
 
+class Watched(list):
+    """Sockets by their monitors, for an end that nobody wanted."""
+
+    def peer(self, context, kind, place, **options):
+        made = zb.peer(context, kind, **options)
+        self.append(made.get_monitor_socket(zmq.EVENT_DISCONNECTED))
+        made.connect(zb.endpoint_of(place))
+        return made
+
+    def disconnects(self):
+        return sum(1 for each in self if each.poll(0))
+
+
 class Sender:
     """Sends numbered messages of many sizes; where they are AHEAD of what TAKER has, it waits."""
 

@@ -21,8 +21,7 @@ import urllib.request
 import zmq
 import zb
 import zmtp
-
-from wire import Route
+from zb import Route
 
 JOINERS = int(os.environ.get("ZB_JOINERS", "50"))
 MANY_TOPICS = int(os.environ.get("ZB_TOPICS", "50000"))
@@ -56,12 +55,10 @@ class Forwarder(Route):
         return sub
 
     def remembers(self):
-        with zb.Control(self.daemon) as control:
-            return control.json("show values r")["values"]
+        return self.ask("show values r")["values"]
 
     def topics(self, prefix=""):
-        with zb.Control(self.daemon) as control:
-            return [each["topic"] for each in control.json(f"show values r {prefix}")["values"]]
+        return [each["topic"] for each in self.ask(f"show values r {prefix}")["values"]]
 
     def queued(self):
         return sum(each["queued"] for each in self.clients("backend"))
