@@ -150,7 +150,7 @@ class Task:
         elif os.path.dirname(path) == os.path.join(self.root, "etc/zbroker") and path.endswith(".ini"):
             text = self.with_control(text, os.path.basename(path)[:-len(".ini")])
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        zb.write(path, text)
+        zb.write(path, text.encode())  # as bytes: the engine is the one that the page asks for
 
     # --- commands ---
 

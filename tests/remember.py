@@ -558,6 +558,7 @@ def test_an_old_subscriber_is_known_by_its_identity():
         assert b"b1" not in got and other.recv() == b"b1" and stranger.recv() == b"c1"
         assert not away(route) and [each["zmtp"] for each in present(route)].count("2.0") == 1
         raw.close()
+        zb.wait_until(lambda: away(route))
         nameless = old_subscriber(route, b"", b"d")
         route.hears(b"d")
         zb.wait_until(lambda: len(away(route)) == 1)

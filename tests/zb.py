@@ -117,14 +117,16 @@ NOT_ZMQ = re.compile(r"^ ((backend_|capture_)? acl | (worker_)? ack_(bind|connec
 
 
 def with_engine(text, engine=ENGINE):
-    """The text of an ini file, with ENGINE for each route that can have it and names none. Lines keep their numbers within a section."""
+    """The text of an ini file, with ENGINE for each route that can have it and names none. Lines keep their numbers where
+    a section ends with an empty one."""
     sections = re.split(r"^(?=\[)", text, flags=re.M)
     defaults = "".join(section for section in sections if section.startswith("[defaults]"))
     for i, section in enumerate(sections):
         cannot = {"wire": NOT_WIRE, "zmq": NOT_ZMQ}.get(engine)
         fits = not (cannot and cannot.search(defaults + section))
         if engine and fits and section.startswith("[route ") and not re.search(r"^engine\s*=", section, re.M):
-            sections[i] = f"{section.rstrip()}\nengine = {engine}\n" + section[len(section.rstrip()) + 1:]
+            lines = section.rstrip()
+            sections[i] = f"{lines}\nengine = {engine}\n" + section[len(lines) + 1:].replace("\n", "", 1)
     return "".join(sections)
 
 
@@ -203,14 +205,14 @@ def need_http():
 # --- waiting and measuring --------------------------------------------------------------------------------------------
 
 def wait_until(condition, seconds=10, what=None):
-    """Call CONDITION until it returns something true, and return that; AssertionError after SECONDS."""
+    """Call CONDITION until it returns something true, and return that; AssertionError after SECONDS. WHAT is a text, or says one."""
     end = time.monotonic() + seconds * SLOW
     while True:
         result = condition()
         if result:
             return result
         if time.monotonic() > end:
-            raise AssertionError(f"waited {seconds * SLOW:g} s in vain for {what or condition}")
+            raise AssertionError(f"waited {seconds * SLOW:g} s in vain for {what() if callable(what) else what or condition}")
         time.sleep(0.01)
 
 
