@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: MPL-2.0
 // zbroker(8) - wiring and exit code.
-#include "admin/activation.h"
-#include "admin/broker.h"
 #include "admin/control.h"
 #include "admin/events.h"
 #include "admin/files.h"
 #include "admin/http.h"
-#include "admin/program.h"
-#include "admin/service.h"
-#include "admin/succession.h"
+#include "admin/statelog.h"
 #include "base/diag.h"
 #include "base/event.h"
 #include "base/excerpt.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "broker/activation.h"
+#include "broker/broker.h"
+#include "broker/program.h"
+#include "broker/service.h"
+#include "broker/succession.h"
 #include "conf/conf.h"
 #include "conf/process.h"
 #include "flow/engine.h"
@@ -101,7 +102,7 @@ on_signal(zloop_t *loop, zmq_pollitem_t *item, void *arg)
         if (info.ssi_signo == SIGHUP)
             reload(self);
         else if (info.ssi_signo == SIGUSR2)
-            broker_log_state(self->broker);
+            statelog_write(self->broker);
         else
             broker_stop(self->broker);
     }

@@ -6,7 +6,7 @@ import re
 
 import zb
 
-ROOMS = ["base", "conf", "net", "zmtp", "flow", "store", "wire", "zmq", "guard", "admin"]
+ROOMS = ["base", "conf", "net", "zmtp", "flow", "store", "wire", "zmq", "guard", "broker", "admin"]
 MAY_USE = {room: ROOMS[:i + 1] for i, room in enumerate(ROOMS)}
 MAY_USE["zmtp"] = ["base", "zmtp"]
 MAY_USE["store"] = ["base", "conf", "store"]

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 // test_service.c - what systemd hears, and the sockets it hands over.
 
-#include "admin/activation.h"
-#include "admin/service.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "broker/activation.h"
+#include "broker/service.h"
 #include "test.h"
 
 #include <arpa/inet.h>

@@ -2,11 +2,11 @@
 // verbs.c - what an operator does to one route: broker_verb, broker_clear and
 // broker_kick of broker.h.
 
-#include "admin/connected.h"
-#include "admin/retire.h"
-#include "admin/slot.h"
 #include "base/clock.h"
 #include "base/event.h"
+#include "broker/connected.h"
+#include "broker/retire.h"
+#include "broker/slot.h"
 
 #include <stdlib.h>
 #include <string.h>

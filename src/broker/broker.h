@@ -5,8 +5,8 @@
 #ifndef ZB_BROKER_H
 #define ZB_BROKER_H
 
-#include "admin/estate.h"
 #include "base/text.h"
+#include "broker/estate.h"
 #include "conf/conf.h"
 #include "conf/plan.h"
 #include "flow/route.h"
@@ -101,7 +101,6 @@ void broker_settle(broker_t *self, size_t *routes, uint64_t *connections); // th
 bool broker_stopped(const broker_t *self);        // every route is gone: leave the loop
 bool broker_draining(const broker_t *self);
 int64_t broker_age_ms(broker_t *self);            // the oldest unanswered sign of life of a route's thread
-void broker_log_state(broker_t *self);            // SIGUSR2
 void broker_destroy(broker_t **self_p);
 
 #endif

@@ -4,7 +4,7 @@
 #ifndef ZB_CONNECTED_H
 #define ZB_CONNECTED_H
 
-#include "admin/parts.h"
+#include "broker/internal.h"
 
 // Cut the client ID of the route NAME, also of one that is on its way out. 0, or -1: it has no such client (any more).
 int connected_kick(broker_t *self, const char *name, uint64_t id);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 // service.c - see service.h.
 
-#include "admin/service.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "broker/service.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/guarding.h"
+#include "broker/guarding.h"
 
 #include "base/mem.h"
 #include "guard/policy.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/rates.h"
+#include "broker/rates.h"
 
 #include "base/clock.h"
 #include "base/mem.h"

@@ -5,7 +5,7 @@
 #ifndef ZB_SLOT_H
 #define ZB_SLOT_H
 
-#include "admin/parts.h"
+#include "broker/internal.h"
 
 slot_t *slot_find(const broker_t *self, const char *name); // NULL: none
 

@@ -5,7 +5,7 @@
 #ifndef ZB_READY_H
 #define ZB_READY_H
 
-#include "admin/parts.h"
+#include "broker/internal.h"
 
 // What one step of a plan has made ready. All zero: nothing.
 typedef struct {

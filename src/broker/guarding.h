@@ -5,7 +5,7 @@
 #ifndef ZB_GUARDING_H
 #define ZB_GUARDING_H
 
-#include "admin/parts.h"
+#include "broker/internal.h"
 
 // Read all that CONFS name (certificates, users, rights) into *POLICY_P, which is
 // the caller's and stays NULL without a guard. 0, or -1 with DIAG.

@@ -6,7 +6,7 @@
 #ifndef ZB_RETIRE_H
 #define ZB_RETIRE_H
 
-#include "admin/parts.h"
+#include "broker/internal.h"
 
 // The slot's route begins to drain; the slot is without one from now on. WHY is
 // logged at its end ("removed") and must be a literal.

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
-// parts.h - what the broker is made of. Only for the files that are the broker:
-// broker, slot, retire, ready, takeover, reload, succession, verbs, connected and
-// guarding. Everybody else has broker.h.
+// internal.h - what the broker is made of, for the files of this room only. All
+// others have broker.h.
 
-#ifndef ZB_PARTS_H
-#define ZB_PARTS_H
+#ifndef ZB_BROKER_INTERNAL_H
+#define ZB_BROKER_INTERNAL_H
 
-#include "admin/broker.h"
-#include "admin/rates.h"
-#include "admin/standstill.h"
+#include "broker/broker.h"
+#include "broker/rates.h"
+#include "broker/standstill.h"
 
 // One route's place, with and without sockets. It stays while routes come and go in it.
 typedef struct {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 // connected.c - see connected.h; and broker_clients of broker.h.
 
-#include "admin/connected.h"
+#include "broker/connected.h"
 
 #include "base/mem.h"
 

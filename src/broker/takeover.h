@@ -6,7 +6,7 @@
 #ifndef ZB_TAKEOVER_H
 #define ZB_TAKEOVER_H
 
-#include "admin/ready.h"
+#include "broker/ready.h"
 
 // Takes *WANTED_P, and what READY holds for each step of PLAN. PLAN points into configurations that are freed by this.
 void take_over(broker_t *self, conf_t **wanted_p, plan_t *plan, ready_t *ready);

@@ -2,12 +2,12 @@
 // reload.c - broker_reload and broker_plan of broker.h: read, plan, make ready, take
 // over, and tell.
 
-#include "admin/guarding.h"
-#include "admin/service.h"
-#include "admin/takeover.h"
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
+#include "broker/guarding.h"
+#include "broker/service.h"
+#include "broker/takeover.h"
 #include "flow/listener.h"
 #include "guard/policy.h"
 

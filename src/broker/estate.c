@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/estate.h"
+#include "broker/estate.h"
 
 #include "base/mem.h"
 

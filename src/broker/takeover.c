@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/takeover.h"
+#include "broker/takeover.h"
 
-#include "admin/retire.h"
-#include "admin/slot.h"
-#include "base/event.h"
 #include "base/event.h"
 #include "base/mem.h"
+#include "broker/retire.h"
+#include "broker/slot.h"
 
 #include <stdlib.h>
 #include <string.h>

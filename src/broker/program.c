@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/program.h"
+#include "broker/program.h"
 
-#include "admin/estate.h"
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
 #include "base/trust.h"
+#include "broker/estate.h"
 #include "flow/luggage.h"
 
 #include <errno.h>

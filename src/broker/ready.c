@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/ready.h"
+#include "broker/ready.h"
 
-#include "admin/slot.h"
+#include "broker/slot.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #ifndef ZB_RATES_H
 #define ZB_RATES_H
 
-#include "admin/broker.h"
+#include "broker/broker.h"
 
 #define RATES_SECONDS 60  // that rates are averaged over
 #define RATES_HISTORY 900 // seconds of messages a second

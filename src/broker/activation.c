@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 // activation.c - see activation.h.
 
-#include "admin/activation.h"
 #include "base/mem.h"
+#include "broker/activation.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -2,16 +2,16 @@
 // succession.c - the broker's part of an upgrade (broker.h): its routes are written
 // down, and those of another program are taken over.
 
-#include "admin/succession.h"
+#include "broker/succession.h"
 
-#include "admin/activation.h"
-#include "admin/guarding.h"
-#include "admin/program.h"
-#include "admin/ready.h"
-#include "admin/retire.h"
-#include "admin/slot.h"
 #include "base/event.h"
 #include "base/mem.h"
+#include "broker/activation.h"
+#include "broker/guarding.h"
+#include "broker/program.h"
+#include "broker/ready.h"
+#include "broker/retire.h"
+#include "broker/slot.h"
 #include "flow/luggage.h"
 #include "guard/policy.h"
 

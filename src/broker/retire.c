@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/retire.h"
+#include "broker/retire.h"
 
-#include "admin/activation.h"
-#include "admin/service.h"
-#include "admin/slot.h"
 #include "base/bell.h"
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
+#include "broker/activation.h"
+#include "broker/service.h"
+#include "broker/slot.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/slot.h"
+#include "broker/slot.h"
 
-#include "admin/guarding.h"
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
+#include "broker/guarding.h"
 #include "flow/luggage.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 // noroute.c - broker_no_route of broker.h. It needs nothing of the broker but the names of its routes.
 
-#include "admin/broker.h"
+#include "broker/broker.h"
 
 #include "conf/suggest.h"
 

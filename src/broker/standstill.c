@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/standstill.h"
+#include "broker/standstill.h"
 
 #include "base/clock.h"
 #include "base/event.h"

@@ -5,9 +5,9 @@
 #ifndef ZB_SUCCESSION_H
 #define ZB_SUCCESSION_H
 
-#include "admin/activation.h"
-#include "admin/estate.h"
-#include "admin/parts.h"
+#include "broker/activation.h"
+#include "broker/estate.h"
+#include "broker/internal.h"
 
 void succession_offer(activation_t *activation, record_fields_t from);
 
