@@ -35,7 +35,7 @@ typedef struct {
 } activation_left_t;
 bool activation_drop(activation_t *self, const conf_t *conf, activation_left_t *left);
 
-// The name under which ENDPOINT's descriptor goes into the store: its text, made fit for service_store.
+// The name under which ENDPOINT's descriptor goes into the store: its text, made fit for systemd_store.
 void activation_name(const endpoint_conf_t *endpoint, char name[256]);
 
 // One more, of the program before: its file goes when the endpoint goes. Takes FD.

@@ -7,9 +7,9 @@
 #include "broker/guarding.h"
 #include "broker/rates.h"
 #include "broker/retire.h"
-#include "broker/service.h"
 #include "broker/slot.h"
 #include "broker/succession.h"
+#include "broker/systemd.h"
 #include "guard/policy.h"
 
 #include <inttypes.h>
@@ -173,7 +173,7 @@ broker_stop(broker_t *self)
         return;
     }
     self->status.stopping = true;
-    service_stopping();
+    systemd_stopping();
     log_event(EVENT_STOPPING, EVENT_NUMBER("drain_timeout_ms", self->conf->drain_timeout_ms));
     for (size_t i = 0; i < self->count; i++) {
         self->slots[i]->opening_later = false;

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
-// reload.c - broker_reload and broker_plan of broker.h: read, plan, make ready, take
-// over, and tell.
+// reload.c - broker_reload and broker_plan of broker.h: read, plan, prepare, apply, and tell.
 
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
+#include "broker/apply.h"
 #include "broker/guarding.h"
-#include "broker/service.h"
-#include "broker/takeover.h"
+#include "broker/systemd.h"
 #include "flow/listener.h"
 #include "guard/policy.h"
 
@@ -28,18 +27,18 @@ make_plan(broker_t *self, const conf_t *wanted, const policy_t *policy)
 
 // Everything is bound before anybody is told anything: what most often goes wrong then costs nobody his connection.
 static int
-make_ready(broker_t *self, const conf_t *wanted, policy_t **policy_p, const plan_t *plan, ready_t *ready, diag_t *diag)
+make_ready(broker_t *self, const conf_t *wanted, policy_t **policy_p, const plan_t *plan, prepared_t *ready, diag_t *diag)
 {
     int rc = 0;
     listener_make_way_for(wanted);
     for (size_t i = 0; i < plan->count; i++)
-        rc |= ready_bind(self, &plan->steps[i], &ready[i], diag);
+        rc |= prepare_bind(self, &plan->steps[i], &ready[i], diag);
     listener_make_way_for(NULL);
     if (rc == -1)
         return -1;
     guarding_use(self, policy_p);
     for (size_t i = 0; i < plan->count; i++)
-        rc |= ready_open(self, &plan->steps[i], &ready[i], diag);
+        rc |= prepare_open(self, &plan->steps[i], &ready[i], diag);
     if (rc == -1) // what was in force
         guarding_use(self, policy_p);
     return rc;
@@ -48,13 +47,13 @@ make_ready(broker_t *self, const conf_t *wanted, policy_t **policy_p, const plan
 static int
 apply(broker_t *self, conf_t **wanted_p, policy_t **policy_p, plan_t *plan, diag_t *diag)
 {
-    ready_t *ready = xcalloc(plan->count + 1, sizeof *ready);
+    prepared_t *ready = xcalloc(plan->count + 1, sizeof *ready);
     int rc = make_ready(self, *wanted_p, policy_p, plan, ready, diag);
     if (rc == 0)
-        take_over(self, wanted_p, plan, ready);
+        apply_plan(self, wanted_p, plan, ready);
     else
         for (size_t i = 0; i < plan->count; i++)
-            ready_undo(&ready[i]);
+            prepare_undo(&ready[i]);
     free(ready);
     return rc;
 }
@@ -137,7 +136,7 @@ broker_reload(broker_t *self, text_t *answer)
         text_add(answer, self->leaving ? "an upgrade is under way\n" : "the process is stopping\n");
         return -1;
     }
-    service_reloading();
+    systemd_reloading();
     diag_t *diag = diag_new();
     conf_t *wanted = read_own_file(self, diag);
     policy_t *policy = NULL;
@@ -155,7 +154,7 @@ broker_reload(broker_t *self, text_t *answer)
     } else
         answer_problems(diag, answer);
     note_reload(self, ok, diag);
-    service_ready();
+    systemd_ready();
     text_free(&lines);
     policy_free(&policy);
     plan_destroy(&plan);
@@ -171,7 +170,7 @@ try_plan(broker_t *self, const conf_t *wanted, const plan_t *plan, diag_t *diag)
     int rc = 0;
     listener_make_way_for(wanted);
     for (size_t i = 0; i < plan->count; i++)
-        rc |= ready_try(self, &plan->steps[i], diag);
+        rc |= prepare_try(self, &plan->steps[i], diag);
     listener_make_way_for(NULL);
     return rc;
 }

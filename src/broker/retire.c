@@ -6,8 +6,8 @@
 #include "base/event.h"
 #include "base/mem.h"
 #include "broker/activation.h"
-#include "broker/service.h"
 #include "broker/slot.h"
+#include "broker/systemd.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -73,7 +73,7 @@ retire_unstore(const broker_t *self, const route_conf_t *conf)
             if (endpoint->connect || endpoint->at.transport != TRANSPORT_TCP || is_bound(self, endpoint->at.text))
                 continue;
             activation_name(endpoint, name);
-            service_unstore(name);
+            systemd_unstore(name);
         }
 }
 

@@ -8,8 +8,8 @@
 #include "base/mem.h"
 #include "broker/activation.h"
 #include "broker/guarding.h"
+#include "broker/prepare.h"
 #include "broker/program.h"
-#include "broker/ready.h"
 #include "broker/retire.h"
 #include "broker/slot.h"
 #include "flow/luggage.h"
@@ -75,7 +75,7 @@ drain_others(broker_t *self, bool all)
         slot->opening_later = false; // the other program opens it
         if (!has_to_drain(self, slot, all))
             continue;
-        ready_gather(self, slot, slot->conf, &slot->waiting);
+        prepare_gather(self, slot, slot->conf, &slot->waiting);
         route_stop_accepting(slot->route, CLOSED_FOR_MOVE, NULL);
         retire_slot(self, slot, "upgraded");
     }
@@ -144,7 +144,7 @@ end_route(broker_t *self, slot_t *slot, record_t *luggage)
 {
     if (!slot->route)
         return;
-    ready_gather(self, slot, slot->conf, &slot->waiting);
+    prepare_gather(self, slot, slot->conf, &slot->waiting);
     route_save(slot->route, heir_of(self, slot), luggage);
     route_finish(slot->route, 0, true);
     route_close(&slot->route, NULL);

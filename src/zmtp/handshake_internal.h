@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-// handshake_parts.h - what a handshake is made of. Only for the files that are it:
+// handshake_internal.h - what a handshake is made of. Only for the files that are it:
 // handshake, greeting and the mechanisms null, plain and curve. Everybody else has handshake.h.
 
 #ifndef ZB_ZMTP_HANDSHAKE_PARTS_H

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
-// raw_parts.h - what reading the files of a configuration is made of. Only for its files.
+// raw_internal.h - what reading the files of a configuration is made of. Only for its files.
 
-#ifndef ZB_RAW_PARTS_H
-#define ZB_RAW_PARTS_H
+#ifndef ZB_RAW_INTERNAL_H
+#define ZB_RAW_INTERNAL_H
 
 #include "conf/ini.h"
 #include "conf/raw.h"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
-// service.c - see service.h.
+// systemd.c - see systemd.h.
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "broker/service.h"
+#include "broker/systemd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -62,10 +62,10 @@ read_watchdog(void)
 }
 
 void
-service_open(void)
+systemd_open(void)
 {
     const char *name = getenv("NOTIFY_SOCKET");
-    service_close();
+    systemd_close();
     notifier = name ? open_notifier(name) : -1;
     watchdog_usec = notifier == -1 ? 0 : read_watchdog();
     unsetenv("NOTIFY_SOCKET");
@@ -74,7 +74,7 @@ service_open(void)
 }
 
 void
-service_close(void)
+systemd_close(void)
 {
     if (notifier != -1)
         close(notifier);
@@ -83,7 +83,7 @@ service_close(void)
 }
 
 bool
-service_is_watched(void)
+systemd_is_watched(void)
 {
     return notifier != -1;
 }
@@ -135,25 +135,25 @@ say(int fd, const char *format, ...)
 }
 
 void
-service_ready(void)
+systemd_ready(void)
 {
     say(-1, "READY=1");
 }
 
 void
-service_reloading(void)
+systemd_reloading(void)
 {
     say(-1, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_mono_ns() / 1000);
 }
 
 void
-service_stopping(void)
+systemd_stopping(void)
 {
     say(-1, "STOPPING=1");
 }
 
 void
-service_status(const char *format, ...)
+systemd_status(const char *format, ...)
 {
     text_t text = { 0 }, shown = { 0 };
     va_list args;
@@ -167,19 +167,19 @@ service_status(const char *format, ...)
 }
 
 void
-service_extend(int64_t usec)
+systemd_extend(int64_t usec)
 {
     say(-1, "EXTEND_TIMEOUT_USEC=%" PRId64, usec);
 }
 
 int64_t
-service_watchdog_usec(void)
+systemd_watchdog_usec(void)
 {
     return watchdog_usec;
 }
 
 void
-service_alive(void)
+systemd_alive(void)
 {
     say(-1, "WATCHDOG=1");
 }
@@ -195,7 +195,7 @@ is_name(const char *name)
 }
 
 int
-service_store(int fd, const char *name)
+systemd_store(int fd, const char *name)
 {
     if (is_name(name))
         return say(fd, "FDSTORE=1\nFDNAME=%s", name);
@@ -204,7 +204,7 @@ service_store(int fd, const char *name)
 }
 
 int
-service_unstore(const char *name)
+systemd_unstore(const char *name)
 {
     if (is_name(name))
         return say(-1, "FDSTOREREMOVE=1\nFDNAME=%s", name);
@@ -214,7 +214,7 @@ service_unstore(const char *name)
 
 // Its end of the pipe is closed when it comes to this message.
 void
-service_barrier(void)
+systemd_barrier(void)
 {
     int ends[2];
     if (notifier == -1 || pipe2(ends, O_CLOEXEC) == -1)

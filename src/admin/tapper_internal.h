@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-// tapper_parts.h - what the taps' sessions are made of. Only for their two files.
+// tapper_internal.h - what the taps' sessions are made of. Only for their two files.
 //
 // While a route is re-created its old and its new self run side by side, so a
 // tapping may have several sources for a moment, each with numbers of its own.
@@ -10,8 +10,8 @@
 // asked of a tapping is a flag in it, and who is told wakes by a bell. The
 // main thread frees what the other one has let go of.
 
-#ifndef ZB_TAPPER_PARTS_H
-#define ZB_TAPPER_PARTS_H
+#ifndef ZB_TAPPER_INTERNAL_H
+#define ZB_TAPPER_INTERNAL_H
 
 #include "admin/tapper.h"
 

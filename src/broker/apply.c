@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "broker/takeover.h"
+#include "broker/apply.h"
 
 #include "base/event.h"
 #include "base/mem.h"
@@ -29,7 +29,7 @@ run_ready(const broker_t *self, slot_t *slot, const char *event)
 }
 
 static void
-do_start(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *ready)
+do_start(broker_t *self, conf_t *wanted, const plan_step_t *step, prepared_t *ready)
 {
     slot_t *slot = slot_add(self, conf_take(wanted, step->wanted->name));
     slot->route = ready->route;
@@ -38,7 +38,7 @@ do_start(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *ready
 }
 
 static void
-do_stop(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *ready)
+do_stop(broker_t *self, conf_t *wanted, const plan_step_t *step, prepared_t *ready)
 {
     (void)wanted;
     (void)ready;
@@ -52,7 +52,7 @@ do_stop(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *ready)
 }
 
 static void
-do_replace(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *ready)
+do_replace(broker_t *self, conf_t *wanted, const plan_step_t *step, prepared_t *ready)
 {
     slot_t *slot = slot_find(self, step->running->name);
     route_conf_t *old = slot->conf;
@@ -88,13 +88,13 @@ make_anew(broker_t *self, slot_t *slot, diag_t *diag)
     diag_item_t problem;
     for (size_t i = 0; diag_at(diag, i, &problem); i++)
         event_problem(EVENT_ROUTE_CHANGE, slot->conf->name, &problem);
-    ready_gather(self, slot, slot->conf, &slot->waiting);
+    prepare_gather(self, slot, slot->conf, &slot->waiting);
     retire_slot(self, slot, "re-created");
     slot->opening_later = true;
 }
 
 static void
-do_change(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *ready)
+do_change(broker_t *self, conf_t *wanted, const plan_step_t *step, prepared_t *ready)
 {
     slot_t *slot = slot_find(self, step->running->name);
     route_conf_t *old = slot->conf;
@@ -111,7 +111,7 @@ do_change(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *read
 
 // Its text did not change; its place in the file may have.
 static void
-do_keep(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *ready)
+do_keep(broker_t *self, conf_t *wanted, const plan_step_t *step, prepared_t *ready)
 {
     (void)self;
     (void)wanted;
@@ -119,7 +119,7 @@ do_keep(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *ready)
     (void)ready;
 }
 
-static void (*const actions[])(broker_t *self, conf_t *wanted, const plan_step_t *step, ready_t *ready) = {
+static void (*const actions[])(broker_t *self, conf_t *wanted, const plan_step_t *step, prepared_t *ready) = {
     [PLAN_KEEP] = do_keep,   [PLAN_CHANGE] = do_change, [PLAN_REPLACE] = do_replace,
     [PLAN_START] = do_start, [PLAN_STOP] = do_stop,
 };
@@ -160,7 +160,7 @@ sort_slots(broker_t *self, char (*names)[ROUTE_NAME_MAX + 1], size_t count)
 }
 
 void
-take_over(broker_t *self, conf_t **wanted_p, plan_t *plan, ready_t *ready)
+apply_plan(broker_t *self, conf_t **wanted_p, plan_t *plan, prepared_t *ready)
 {
     conf_t *wanted = *wanted_p;
     size_t count = wanted->route_count;

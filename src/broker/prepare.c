@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "broker/ready.h"
+#include "broker/prepare.h"
 
 #include "broker/slot.h"
 
@@ -58,7 +58,7 @@ is_named(const broker_t *self, const char *name)
 }
 
 void
-ready_gather(broker_t *self, const slot_t *slot, const route_conf_t *wanted, listeners_t *to)
+prepare_gather(broker_t *self, const slot_t *slot, const route_conf_t *wanted, listeners_t *to)
 {
     listeners_t own = { 0 }, others = { 0 };
     if (slot)
@@ -98,12 +98,12 @@ needs_sockets(const broker_t *self, const plan_step_t *step)
 }
 
 int
-ready_bind(broker_t *self, const plan_step_t *step, ready_t *ready, diag_t *diag)
+prepare_bind(broker_t *self, const plan_step_t *step, prepared_t *ready, diag_t *diag)
 {
     if (!needs_sockets(self, step))
         return 0;
     const slot_t *slot = slot_of(self, step);
-    ready_gather(self, slot, step->wanted, &ready->listeners);
+    prepare_gather(self, slot, step->wanted, &ready->listeners);
     if (listeners_bind(&ready->listeners, step->wanted, &self->setup->services, diag) == -1)
         return -1;
     if (step->action == PLAN_CHANGE)
@@ -113,19 +113,19 @@ ready_bind(broker_t *self, const plan_step_t *step, ready_t *ready, diag_t *diag
 }
 
 int
-ready_try(broker_t *self, const plan_step_t *step, diag_t *diag)
+prepare_try(broker_t *self, const plan_step_t *step, diag_t *diag)
 {
     if (!needs_sockets(self, step))
         return 0;
     listeners_t kept = { 0 };
-    ready_gather(self, slot_of(self, step), step->wanted, &kept);
+    prepare_gather(self, slot_of(self, step), step->wanted, &kept);
     int rc = listeners_try(&kept, step->wanted, diag);
     listeners_close(&kept, false);
     return rc;
 }
 
 int
-ready_open(broker_t *self, const plan_step_t *step, ready_t *ready, diag_t *diag)
+prepare_open(broker_t *self, const plan_step_t *step, prepared_t *ready, diag_t *diag)
 {
     if (!needs_sockets(self, step) || step->action == PLAN_CHANGE || ready->later)
         return 0;
@@ -134,7 +134,7 @@ ready_open(broker_t *self, const plan_step_t *step, ready_t *ready, diag_t *diag
 }
 
 void
-ready_undo(ready_t *ready)
+prepare_undo(prepared_t *ready)
 {
     route_close(&ready->route, NULL);
     listeners_close(&ready->listeners, false);

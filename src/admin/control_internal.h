@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
-// control_parts.h - what the control socket is made of. Only for its files.
+// control_internal.h - what the control socket is made of. Only for its files.
 
-#ifndef ZB_CONTROL_PARTS_H
-#define ZB_CONTROL_PARTS_H
+#ifndef ZB_CONTROL_INTERNAL_H
+#define ZB_CONTROL_INTERNAL_H
 
 #include "admin/commands.h"
 #include "admin/control.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
-// endpoint_parts.h - what the parser of endpoints is made of. Only for its files.
+// endpoint_internal.h - what the parser of endpoints is made of. Only for its files.
 
-#ifndef ZB_ENDPOINT_PARTS_H
-#define ZB_ENDPOINT_PARTS_H
+#ifndef ZB_ENDPOINT_INTERNAL_H
+#define ZB_ENDPOINT_INTERNAL_H
 
 #include "conf/endpoint.h"
 

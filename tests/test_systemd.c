@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "broker/activation.h"
-#include "broker/service.h"
+#include "broker/systemd.h"
 #include "test.h"
 
 #include <arpa/inet.h>
@@ -66,25 +66,25 @@ test_every_state_is_one_datagram(void)
 {
     for (int abstract = 0; abstract < 2; abstract++) {
         int systemd = open_systemd(abstract);
-        service_open();
-        CHECK(service_is_watched());
+        systemd_open();
+        CHECK(systemd_is_watched());
         CHECK(!getenv("NOTIFY_SOCKET"));
-        service_ready();
+        systemd_ready();
         CHECK_TEXT(hear(systemd), "READY=1");
-        service_status("3 routes\nREADY=0");
+        systemd_status("3 routes\nREADY=0");
         CHECK_TEXT(hear(systemd), "STATUS=3 routes\\nREADY=0");
-        service_extend(5000000);
+        systemd_extend(5000000);
         CHECK_TEXT(hear(systemd), "EXTEND_TIMEOUT_USEC=5000000");
-        service_alive();
+        systemd_alive();
         CHECK_TEXT(hear(systemd), "WATCHDOG=1");
-        service_stopping();
+        systemd_stopping();
         CHECK_TEXT(hear(systemd), "STOPPING=1");
 
         int64_t before = clock_mono_ns() / 1000, usec = 0;
-        service_reloading();
+        systemd_reloading();
         CHECK(sscanf(hear(systemd), "RELOADING=1\nMONOTONIC_USEC=%" SCNd64, &usec) == 1);
         CHECK(usec >= before && usec <= clock_mono_ns() / 1000);
-        service_close();
+        systemd_close();
         close(systemd);
     }
 }
@@ -94,17 +94,17 @@ test_without_systemd_nothing_happens(void)
 {
     unsetenv("NOTIFY_SOCKET");
     setenv("WATCHDOG_USEC", "1000000", 1);
-    service_open();
-    CHECK(!service_is_watched());
-    CHECK(service_watchdog_usec() == 0);
-    service_ready();
-    CHECK(service_store(0, "x") == 0);
+    systemd_open();
+    CHECK(!systemd_is_watched());
+    CHECK(systemd_watchdog_usec() == 0);
+    systemd_ready();
+    CHECK(systemd_store(0, "x") == 0);
     setenv("NOTIFY_SOCKET", "not/absolute", 1);
-    service_open();
-    CHECK(!service_is_watched());
+    systemd_open();
+    CHECK(!systemd_is_watched());
     setenv("NOTIFY_SOCKET", "/nobody/is/here", 1);
-    service_open();
-    CHECK(!service_is_watched());
+    systemd_open();
+    CHECK(!systemd_is_watched());
 }
 
 static int64_t
@@ -117,8 +117,8 @@ watchdog(int systemd, const char *usec, const char *pid)
     setenv("WATCHDOG_USEC", usec, 1);
     if (pid)
         setenv("WATCHDOG_PID", pid, 1);
-    service_open();
-    return service_watchdog_usec();
+    systemd_open();
+    return systemd_watchdog_usec();
 }
 
 static void
@@ -133,7 +133,7 @@ test_the_watchdog_is_for_the_process_it_names(void)
     CHECK(watchdog(systemd, "30000000", "1") == 0);
     CHECK(watchdog(systemd, "soon", NULL) == 0);
     CHECK(watchdog(systemd, "-1", NULL) == 0);
-    service_close();
+    systemd_close();
     close(systemd);
 }
 
@@ -141,18 +141,18 @@ static void
 test_descriptors_go_to_the_store(void)
 {
     int systemd = open_systemd(false), pair[2];
-    service_open();
+    systemd_open();
     CHECK(pipe(pair) == 0);
-    CHECK(service_store(pair[0], "tcp_//0.0.0.0_5555") == 0);
+    CHECK(systemd_store(pair[0], "tcp_//0.0.0.0_5555") == 0);
     CHECK_TEXT(hear(systemd), "FDSTORE=1\nFDNAME=tcp_//0.0.0.0_5555");
     struct stat sent, got;
     CHECK(heard_fd != -1 && fstat(heard_fd, &got) == 0 && fstat(pair[0], &sent) == 0 && got.st_ino == sent.st_ino);
     close(heard_fd);
-    CHECK(service_unstore("x") == 0);
+    CHECK(systemd_unstore("x") == 0);
     CHECK_TEXT(hear(systemd), "FDSTOREREMOVE=1\nFDNAME=x");
-    CHECK(service_store(pair[0], "a:b") == -1 && errno == EINVAL);
-    CHECK(service_store(pair[0], "") == -1);
-    service_close();
+    CHECK(systemd_store(pair[0], "a:b") == -1 && errno == EINVAL);
+    CHECK(systemd_store(pair[0], "") == -1);
+    systemd_close();
     close(pair[0]);
     close(pair[1]);
     close(systemd);
