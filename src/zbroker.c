@@ -453,7 +453,7 @@ leave(daemon_t *self)
 
 // Before there is a thread.
 static void
-apply_plan(daemon_t *self, const record_t *before)
+inherit(daemon_t *self, const record_t *before)
 {
     record_field_t field;
     uint64_t id;
@@ -526,7 +526,7 @@ run(const options_t *options, conf_t **conf_p, policy_t **policy_p, record_t *be
     self.setup.services.epoch = process_seed();
     events_start();
     log_open((*conf_p)->log_target, (*conf_p)->syslog_facility, (*conf_p)->log_level);
-    apply_plan(&self, before);
+    inherit(&self, before);
     self.capacity = capacity_new();
     self.memory = memory_new();
     self.letters = letters_new();

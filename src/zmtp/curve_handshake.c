@@ -64,10 +64,10 @@ typedef struct {
 typedef struct {
     uint8_t nonce[SHORT_NONCE];
     uint8_t mac[MAC]; // the metadata follows
-} prepared_t;
+} ready_t;
 
 _Static_assert(sizeof(cookie_t) == 96 && sizeof(hello_t) == 200 - 6 && sizeof(welcome_t) == 168 - 8 &&
-                   sizeof(initiate_t) == 257 - 9 && sizeof(prepared_t) == 30 - 6,
+                   sizeof(initiate_t) == 257 - 9 && sizeof(ready_t) == 30 - 6,
                "the sizes of RFC 26");
 
 // The first octets of a nonce tell what it is for, so that no box passes for another.
@@ -271,7 +271,7 @@ say_ready(handshake_t *self)
     static const char name[] = "\5READY";
     struct {
         uint8_t name[sizeof name - 1];
-        prepared_t ready;
+        ready_t ready;
         uint8_t metadata[METADATA_WRITE_MAX];
     } command;
     memcpy(command.name, name, sizeof command.name);
@@ -364,7 +364,7 @@ take_welcome(handshake_t *self, uint8_t *body, size_t size)
 static void
 take_ready(handshake_t *self, uint8_t *body, size_t size)
 {
-    prepared_t *ready = (prepared_t *)body;
+    ready_t *ready = (ready_t *)body;
     if (size < sizeof *ready) {
         fail_malformed(self, "READY");
     } else if (!open_box(body + sizeof *ready, size - sizeof *ready, ready->mac, "CurveZMQREADY---", ready->nonce,
