@@ -116,7 +116,7 @@ pump_on(conn_t *conn, wport_t *to)
     return over;
 }
 
-static const socktype_t socktype_stored = { .type = -1, .give = take, .pump = pump_on };
+static const socktype_t socktype_stored = { .type = -1, .between = true, .give = take, .pump = pump_on };
 
 // --- news --------------------------------------------------------------------------------
 
