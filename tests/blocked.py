@@ -10,7 +10,7 @@ import time
 import zmq
 import zb
 
-DRAIN = 1.0  # seconds
+DRAIN = 0.3  # seconds
 
 
 def fill(peer, size, least=1):
@@ -43,7 +43,7 @@ def check(kind, block, lines="", blocked="backend", others_go_on=True):
     front, back, tap, fine_front, fine_back = (f"tcp://127.0.0.1:{port}" for port in zb.free_ports(5))
     ini = f"""
 [zbroker]
-drain_timeout = {DRAIN:g}s
+drain_timeout = {DRAIN * 1000:g}ms
 [route stuck]
 type = {kind}
 frontend_bind = {front}
@@ -64,7 +64,7 @@ backend_bind = {fine_back}
                 fill(kept[0], 10000, 0)  # what was taken meanwhile has made room
                 return (blocked_of(daemon, "stuck") or {}).get("side") == blocked
             zb.wait_until(is_blocked, what="the route says that it is blocked")
-        zb.wait_until(lambda: zb.rests(daemon.pid, 2, 0.02), 20, "a broker that rests")
+        zb.wait_until(lambda: zb.rests(daemon.pid, 1, 0.02), 20, "a broker that rests")
         zb.at_once("median of 20 answers", statistics.median(answer_seconds(daemon) for _ in range(20)))
         for i in range(1000):
             push.send(b"%d" % i)
