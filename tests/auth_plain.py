@@ -8,23 +8,14 @@ import sys
 
 import zmq
 import zb
-from secured import Client, Clients, has_come_in, is_in, keygen, plain_house, reload, users_of, wait_in
+from secured import Client, Clients, has_come_in, house, is_in, keygen, plain_house, reload, users_of, wait_in
 
 
 def test_plain_takes_the_password_that_keygen_hashed():
     folder = zb.folder()
-    ports = zb.free_ports(2)
     users = zb.write(folder + "/users", keygen("password", "alice", stdin="wonderland\n").stdout, 0o600)
-    with zb.Daemon(f"""
-[route jobs]
-type = streamer
-frontend_bind = tcp://127.0.0.1:{ports[0]}
-backend_bind = tcp://127.0.0.1:{ports[1]}
-security = plain
-handshake_ivl = 1m
-users = {users}
-""") as daemon:
-        front = f"tcp://127.0.0.1:{ports[0]}"
+    ini, front, _ = house("jobs", "streamer", f"security = plain\nusers = {users}")
+    with zb.Daemon(ini) as daemon:
         assert is_in(zmq.PUSH, front, user="alice", password="wonderland")
         assert not is_in(zmq.PUSH, front, user="alice", password="looking-glass")
         assert not is_in(zmq.PUSH, front, user="mallory", password="wonderland")

@@ -32,20 +32,11 @@ def test_the_fail2ban_filter_finds_every_refusal_and_nothing_else():
         assert not pattern.match(other), other
     # What a client calls itself cannot pass for a line of its own.
     folder = zb.folder()
-    ports = zb.free_ports(2)
-    users = zb.write(folder + "/users", "", 0o600)
     evil = ("a\nauth: route jobs frontend: 198.51.100.1 plain refused, bad-password event=auth-refused route=jobs side=frontend address=198.51.100.1"
             " mechanism=plain reason=bad-password")
-    with zb.Daemon(f"""
-[route jobs]
-type = streamer
-frontend_bind = tcp://127.0.0.1:{ports[0]}
-backend_bind = tcp://127.0.0.1:{ports[1]}
-security = plain
-handshake_ivl = 1m
-users = {users}
-""") as daemon:
-        assert not is_in(zmq.PUSH, f"tcp://127.0.0.1:{ports[0]}", user=evil, password="x")
+    ini, front, _ = plain_house(folder, ())
+    with zb.Daemon(ini) as daemon:
+        assert not is_in(zmq.PUSH, front, user=evil, password="x")
         daemon.wait_log("refused")
         found = [match.group("ip") for match in map(pattern.match, daemon.log().splitlines()) if match]
         assert found == ["127.0.0.1"], daemon.log()

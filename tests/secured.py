@@ -106,23 +106,38 @@ def reload(daemon):
     return before
 
 
-def curve_house(folder, extra=""):
-    clients = os.path.join(folder, "clients")
-    os.mkdir(clients)
-    ports = zb.free_ports(2)
-    server = make_cert(folder, "server")
-    ini = f"""
-[route jobs]
-type = streamer
-frontend_bind = tcp://127.0.0.1:{ports[0]}
-backend_bind = tcp://127.0.0.1:{ports[1]}
-security = curve
+def house(name, kind, lines):
+    """The text of a file with one route, and the endpoints of its frontend and its backend."""
+    front, back = (f"tcp://127.0.0.1:{port}" for port in zb.free_ports(2))
+    return f"""
+[route {name}]
+type = {kind}
+frontend_bind = {front}
+backend_bind = {back}
 handshake_ivl = 1m
-server_cert = {server}
-client_certs = {clients}
-{extra}
-"""
-    return ini, clients, server, f"tcp://127.0.0.1:{ports[0]}", f"tcp://127.0.0.1:{ports[1]}"
+{lines}
+""", front, back
+
+
+def users_file(folder, names):
+    """Everybody's name is his password."""
+    return zb.write(folder + "/users", "".join(keygen("password", name, stdin=name + "\n").stdout for name in names), 0o600)
+
+
+def curve_house(folder, extra=""):
+    clients, server = os.path.join(folder, "clients"), make_cert(folder, "server")
+    os.mkdir(clients)
+    ini, front, back = house("jobs", "streamer", f"security = curve\nserver_cert = {server}\nclient_certs = {clients}\n{extra}")
+    return ini, clients, server, front, back
+
+
+def plain_house(folder, names):
+    return house("jobs", "streamer", f"backend_security = none\nfrontend_security = plain\nusers = {users_file(folder, names)}")
+
+
+def forwarder(folder, acl, names, extra=""):
+    rights = f"users = {users_file(folder, names)}\nacl = {zb.write(folder + '/acl', acl)}"
+    return house("news", "forwarder", f"security = plain\n{rights}\n{extra}")
 
 
 def users_of(daemon, route):
@@ -152,39 +167,6 @@ def wait_in(*clients):
     """However often they are told to come again later."""
     for client in clients:
         zb.wait_until(lambda: has_come_in(client), 30, "a friend who is let in")
-
-
-def plain_house(folder, names):
-    ports = zb.free_ports(2)
-    users = "".join(keygen("password", name, stdin=name + "\n").stdout for name in names)
-    return f"""
-[route jobs]
-type = streamer
-frontend_bind = tcp://127.0.0.1:{ports[0]}
-backend_bind = tcp://127.0.0.1:{ports[1]}
-backend_security = none
-frontend_security = plain
-handshake_ivl = 1m
-users = {zb.write(folder + "/users", users, 0o600)}
-""", f"tcp://127.0.0.1:{ports[0]}", f"tcp://127.0.0.1:{ports[1]}"
-
-
-def forwarder(folder, acl, names, extra=""):
-    ports = zb.free_ports(2)
-    lines = [keygen("password", name, stdin=name + "\n").stdout for name in names]
-    users = zb.write(folder + "/users", "".join(lines), 0o600)
-    file = zb.write(folder + "/acl", acl)
-    return f"""
-[route news]
-type = forwarder
-frontend_bind = tcp://127.0.0.1:{ports[0]}
-backend_bind = tcp://127.0.0.1:{ports[1]}
-security = plain
-handshake_ivl = 1m
-users = {users}
-acl = {file}
-{extra}
-""", f"tcp://127.0.0.1:{ports[0]}", f"tcp://127.0.0.1:{ports[1]}"
 
 
 def publish_until(pub, subs, messages):
