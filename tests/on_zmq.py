@@ -13,7 +13,7 @@ os.environ["ZB_ENGINE"] = "zmq"
 
 import zb  # noqa: E402, its engine is that of the environment
 
-CHOSEN = ("routes", "blocked", "states", "ipc")
+CHOSEN = ("routes", "blocked", "pause", "ipc")
 
 
 def tests_of(name):
