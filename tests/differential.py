@@ -17,7 +17,7 @@ import zmq
 import zmq.utils.monitor
 import zb
 
-WAIT = int(10000 * zb.SLOW)
+WAIT = zb.WAIT_MS
 SCRIPTS = int(os.environ.get("ZB_SCRIPTS", "3"))
 SEED = int(os.environ.get("ZB_SEED", "1"))
 

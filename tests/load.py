@@ -9,7 +9,7 @@ import threading
 import zmq
 import zb
 
-WAIT = int(10000 * zb.SLOW)
+WAIT = zb.WAIT_MS
 
 
 class Worker(threading.Thread):

@@ -63,7 +63,7 @@ backend_bind = tcp://127.0.0.1:{two}
                     elsewhere.close()
                     assert third.event(zmq.EVENT_HANDSHAKE_SUCCEEDED) is None
                     second.close()
-                    third.monitor.rcvtimeo = int(10000 * zb.SLOW)
+                    third.monitor.rcvtimeo = zb.WAIT_MS
                     assert third.event(zmq.EVENT_HANDSHAKE_SUCCEEDED)
         assert daemon.stop() == 0
 

@@ -430,7 +430,7 @@ def named(route, name, *topics, **options):
     """A subscriber called so, which is connected."""
     before = len(present(route))
     sub = route.context.socket(zmq.XSUB)  # a SUB drops what it has not subscribed to itself
-    sub.rcvtimeo, sub.linger, sub.rcvhwm = int(10000 * zb.SLOW), 0, 0
+    sub.rcvtimeo, sub.linger, sub.rcvhwm = zb.WAIT_MS, 0, 0
     sub.setsockopt_string(zmq.METADATA, "X-Durable:" + name)
     for option, value in options.items():
         setattr(sub, option, value)

@@ -14,7 +14,7 @@ import time
 import zmq
 import zb
 
-WAIT = int(10000 * zb.SLOW)
+WAIT = zb.WAIT_MS
 GENERATIONS = int(os.environ.get("ZB_GENERATIONS", "20"))
 
 

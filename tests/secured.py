@@ -43,7 +43,7 @@ class Client:
             self.socket.plain_username = user.encode()
             self.socket.plain_password = password.encode()
         self.monitor = self.socket.get_monitor_socket()
-        self.monitor.rcvtimeo = int(10000 * zb.SLOW)
+        self.monitor.rcvtimeo = zb.WAIT_MS
         self.socket.handshake_ivl = 0  # whoever is slow here is not refused
         for topic in topics:
             self.socket.subscribe(topic)

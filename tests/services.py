@@ -72,7 +72,7 @@ def first_to_hear(sockets):
     poller = zmq.Poller()
     for each in sockets:
         poller.register(each, zmq.POLLIN)
-    ready = dict(poller.poll(int(10000 * zb.SLOW)))
+    ready = dict(poller.poll(zb.WAIT_MS))
     assert ready, "nobody has got anything"
     first = next(each for each in sockets if each in ready)
     return first, [each for each in sockets if each is not first]

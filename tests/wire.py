@@ -351,7 +351,7 @@ class Custom(Route):
 
     def back(self, kind, **options):
         made = self.context.socket(kind)
-        made.linger, made.rcvtimeo, made.sndtimeo = 0, int(10000 * zb.SLOW), int(10000 * zb.SLOW)
+        made.linger, made.rcvtimeo, made.sndtimeo = 0, zb.WAIT_MS, zb.WAIT_MS
         for name, value in options.items():
             setattr(made, name, value)
         made.bind(f"tcp://127.0.0.1:{self.backend}")
