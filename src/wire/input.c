@@ -275,6 +275,16 @@ size_on_the_way(const conn_t *self, const frame_head_t *head)
     return self->curve && head->body > CURVE_OVERHEAD ? head->body - CURVE_OVERHEAD : head->body;
 }
 
+// There is no more of it than SIZE bytes from AT on, as far as that is known. Commands before it that were heard are done with.
+static int
+wait_for_more(conn_t *self, size_t at, size_t size)
+{
+    if (self->scan == self->start)
+        self->start = self->scan = at;
+    self->want = at - self->start + size;
+    return 0;
+}
+
 int
 input_collect(conn_t *self)
 {
@@ -286,20 +296,16 @@ input_collect(conn_t *self)
         frame_head_t head;
         size_t at = self->raw, have = self->in->size - at;
         int rc = read_head(self, self->in->data + at, have, &head);
-        if (rc == 0) {
-            self->want = at - self->start + FRAME_HEAD_MAX;
-            return 0;
-        }
+        if (rc == 0)
+            return wait_for_more(self, at, FRAME_HEAD_MAX);
         if (rc == -1) {
             conn_break(self, CUT_PROTOCOL, "what came is no frame");
             return -1;
         }
         if (size_on_the_way(self, &head) > self->port->maxmsgsize)
             return too_long(self, "frame", head.body);
-        if (have - head.head < head.body) {
-            self->want = at - self->start + head.head + head.body;
-            return 0;
-        }
+        if (have - head.head < head.body)
+            return wait_for_more(self, at, head.head + head.body);
         self->raw = at + head.head + head.body;
         rc = take_frame(self, at, self->raw, &head);
         if (rc == 1 && self->raw - self->start > CHUNK_BYTES / 2)
