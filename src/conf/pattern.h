@@ -34,6 +34,7 @@ int socket_type_find(const char *name);
 const char *socket_type_name(int type);            // "XSUB"
 bool socket_type_sends(int type);
 bool socket_type_receives(int type);
+bool socket_type_publishes(int type);              // each message goes to all who subscribe to it
 bool socket_type_is_draft(int type);               // of libzmq's; engine wire needs none
 bool socket_type_is_wire(int type);                // engine wire has it
 
