@@ -2,7 +2,6 @@
 #include "wire/clients.h"
 
 #include "base/mem.h"
-#include "wire/sides.h"
 #include "wire/conn.h"
 #include "wire/durable.h"
 #include "wire/fan.h"
@@ -102,7 +101,7 @@ void
 clients_each(route_t *self, client_fn_t *fn, void *arg)
 {
     list_t list = { 0 };
-    wire_call(self, collect, &list);
+    route_call(self, collect, &list);
     if (list.count > 0)
         qsort(list.at, list.count, sizeof *list.at, by_id);
     for (size_t i = 0; i < list.count; i++) {
@@ -131,7 +130,7 @@ kick(wire_t *self, void *arg)
 int
 clients_kick(route_t *self, uint64_t id)
 {
-    return wire_call(self, kick, &id);
+    return route_call(self, kick, &id);
 }
 
 // --- endpoints -----------------------------------------------------------------------
@@ -169,7 +168,7 @@ void
 clients_endpoints_down(route_t *self, endpoint_down_fn_t *fn, void *arg)
 {
     downs_t downs = { 0 };
-    wire_call(self, collect_down, &downs);
+    route_call(self, collect_down, &downs);
     for (size_t i = 0; i < downs.count; i++)
         fn(downs.at[i].side, downs.at[i].endpoint, downs.at[i].reason, downs.at[i].since_ms, arg);
     free(downs.at);

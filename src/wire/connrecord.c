@@ -435,7 +435,7 @@ connrecord_topics(conn_t *conn, record_fields_t from, connrecord_topic_fn *fn)
 static const char *
 endpoint_of(const conn_t *self)
 {
-    const listeners_t *listeners = &self->wire->listeners;
+    const listeners_t *listeners = &self->wire->base.listeners;
     if (self->outgoing)
         return self->dialled ? dial_endpoint(self->dialled->dial) : NULL;
     for (size_t i = 0; i < listeners->count; i++)

@@ -19,7 +19,6 @@
 #include "wire/places.h"
 #include "wire/port.h"
 #include "wire/remember.h"
-#include "wire/sides.h"
 #include "wire/stored.h"
 #include "wire/strangers.h"
 
@@ -265,7 +264,7 @@ save_in_thread(wire_t *self, void *arg)
     archive_close(self, STORE_MS);
     record_number(to, TAG_FORMAT, LUGGAGE_FORMAT);
     record_number(to, TAG_PENDING, (uint64_t)self->pending);
-    record_number(to, TAG_MODE, (uint64_t)atomic_load(&self->mode));
+    record_number(to, TAG_MODE, (uint64_t)atomic_load(&self->base.thread.mode));
     for (side_t side = 0; side < SIDES; side++)
         if (self->ports[side].socktype)
             save_port(&self->ports[side], to);
@@ -274,7 +273,7 @@ save_in_thread(wire_t *self, void *arg)
             save_conns(&self->ports[side], to);
     save_fds(self, to);
     self->closing = self->handed_over = true;
-    atomic_store(&self->finish, FINISH_AT_ONCE); // it obeys nobody any more
+    routethread_end_now(&self->base.thread);
     doors_hold(self, true);
     for (side_t side = 0; side < SIDES; side++)
         if (self->ports[side].socktype)
@@ -291,14 +290,14 @@ may_save(wire_t *self, void *arg)
 bool
 handover_can_save(route_t *self, const route_conf_t *successor)
 {
-    return wire_call(self, may_save, (void *)successor) == 0;
+    return route_call(self, may_save, (void *)successor) == 0;
 }
 
 bool
 handover_save(route_t *self, const route_conf_t *successor, record_t *luggage)
 {
     saving_t saving = { successor, luggage };
-    return wire_call(self, save_in_thread, &saving) == 0;
+    return route_call(self, save_in_thread, &saving) == 0;
 }
 
 void
@@ -372,7 +371,7 @@ restore_endpoint(conn_t *conn, record_fields_t from)
     if (conn->outgoing)
         connect_again(conn, endpoint);
     else
-        conn->listener = listeners_find(&conn->wire->listeners, conn->port->side, endpoint, &place);
+        conn->listener = listeners_find(&conn->wire->base.listeners, conn->port->side, endpoint, &place);
     if (!conn->dialled && !conn->listener)
         conn_leave(conn, "its endpoint was removed");
     free(endpoint);
@@ -451,7 +450,7 @@ restore_numbers(wire_t *self, record_fields_t from)
     if (record_find(from, TAG_PENDING, &field) && record_to_number(&field, INT64_MAX, &number))
         self->pending = (int64_t)number;
     if (record_find(from, TAG_MODE, &field) && record_to_number(&field, ROUTE_DRAINING, &number))
-        atomic_store(&self->mode, (int)number);
+        atomic_store(&self->base.thread.mode, (int)number);
 }
 
 static bool

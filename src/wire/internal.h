@@ -23,8 +23,6 @@
 #include "zmtp/handshake.h"
 #include "zmtp/traffic.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -255,15 +253,6 @@ struct wport {
 
 // --- the route -------------------------------------------------------------------------
 
-typedef enum { FINISH_NOT, FINISH_DRAIN, FINISH_AT_ONCE } finish_t;
-
-// A piece of work for the route's thread; the caller waits for it.
-typedef struct {
-    int (*run)(wire_t *self, void *arg);
-    void *arg;
-    int result;
-} call_t;
-
 // A listening descriptor of a side.
 typedef struct door {
     watched_t watched; // first
@@ -284,7 +273,7 @@ struct dialled {
 };
 
 struct route {
-    const route_engine_t *engine; // first: what every route begins with
+    route_base_t base; // first: what every route begins with
     const route_conf_t *conf;
     char *name;
     const route_services_t *services;
@@ -293,12 +282,9 @@ struct route {
 
     loop_t loop;
     watched_t bell;
-    int bell_fd;
     wport_t ports[SIDES];
     door_t *doors;
     dialled_t *dialled;
-    listeners_t listeners;
-    listeners_t deferred; // until it joins; held in the other list
     chunk_pool_t pool;
     conn_t *scheduled, **scheduled_end, *dirty, *ended;
     wport_t *counted; // sides whose counters are not written yet
@@ -334,20 +320,6 @@ struct route {
     uint64_t seq;        // of observed messages
     uint32_t shown;      // of them, in this round
     int64_t wall_ns;     // when they pass
-
-    pthread_t thread;
-    bool started;
-    int tell;
-    _Atomic int mode;
-    _Atomic int finish;
-    _Atomic int64_t deadline_ms;
-    _Atomic bool joins, over;
-    _Atomic uint64_t pong;
-    uint64_t ping;
-    int64_t ping_ms;
-    pthread_mutex_t lock; // over the next two, and over the listeners
-    pthread_cond_t called;
-    call_t *call;
 
     route_leftover_t left;
     record_t luggage;  // of the route before, until its thread runs

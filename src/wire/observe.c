@@ -7,9 +7,7 @@
 #include "flow/tap.h"
 #include "wire/fan.h"
 #include "wire/port.h"
-#include "wire/sides.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -164,31 +162,13 @@ observe_close(wire_t *self)
     self->envelopes = NULL;
 }
 
-// --- one more tap ------------------------------------------------------------------------
-
-typedef struct {
-    const void *prefix;
-    size_t prefix_size;
-    tap_t *tap;
-} wanted_tap_t;
-
 // What is large is copied, too: its chunk belongs to the route's thread.
-static int
-add_tap(wire_t *self, void *arg)
-{
-    wanted_tap_t *wanted = arg;
-    if (!self->taps)
-        self->taps = tap_ring_new(NULL);
-    wanted->tap = self->taps ? tap_ring_add(self->taps, wanted->prefix, wanted->prefix_size) : NULL;
-    look(self);
-    return 0;
-}
-
 tap_t *
 observe_tap(route_t *self, const void *prefix, size_t prefix_size)
 {
-    wanted_tap_t wanted = { prefix, prefix_size, NULL };
-    wire_call(self, add_tap, &wanted);
-    errno = ENOSPC;
-    return wanted.tap;
+    if (!self->taps)
+        self->taps = tap_ring_new(NULL);
+    tap_t *tap = self->taps ? tap_ring_add(self->taps, prefix, prefix_size) : NULL;
+    look(self);
+    return tap;
 }

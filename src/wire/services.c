@@ -10,7 +10,6 @@
 #include "wire/request.h"
 #include "wire/say.h"
 #include "wire/services_parts.h"
-#include "wire/sides.h"
 #include "zmtp/peertype.h"
 
 #include <stdio.h>
@@ -851,7 +850,7 @@ void
 services_each(route_t *self, client_service_fn_t *fn, void *arg)
 {
     list_t list = { 0 };
-    wire_call(self, collect, &list);
+    route_call(self, collect, &list);
     if (list.count > 0)
         qsort(list.at, list.count, sizeof *list.at, by_id);
     for (size_t i = 0; i < list.count; i++)
