@@ -17,9 +17,6 @@ bool handover_can_save(route_t *self, const route_conf_t *successor);
 bool handover_save(route_t *self, const route_conf_t *successor, record_t *luggage);
 void handover_take(route_t *self, record_t *luggage); // before its thread runs
 
-// In its thread, when a side has its keys: what they were when its peers came is compared later.
-void handover_note_terms(wport_t *port);
-
 // In its thread, before it connects.
 void handover_restore(wire_t *self);
 

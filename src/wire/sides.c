@@ -6,13 +6,13 @@
 #include "wire/conn.h"
 #include "wire/connect.h"
 #include "wire/doors.h"
-#include "wire/handover.h"
 #include "wire/login.h"
 #include "wire/output.h"
 #include "wire/places.h"
 #include "wire/port.h"
 #include "wire/round.h"
 #include "wire/stored.h"
+#include "wire/terms.h"
 
 #include <string.h>
 
@@ -159,7 +159,7 @@ change_side(wire_t *self, side_t side, const side_conf_t *had, listeners_t *list
         return -1;
     port_configure(port);
     login_configure(port);
-    handover_note_terms(port);
+    terms_note(port);
     drop_endpoints(self, side, had);
     connect_configure(port);
     add_listeners(self, side, listeners);

@@ -24,6 +24,7 @@
 #include "wire/settle.h"
 #include "wire/stored.h"
 #include "wire/strangers.h"
+#include "wire/terms.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -191,7 +192,7 @@ begin(wire_t *self)
     for (side_t side = 0; side < SIDES; side++)
         if (self->ports[side].socktype) {
             login_configure(&self->ports[side]);
-            handover_note_terms(&self->ports[side]);
+            terms_note(&self->ports[side]);
         }
     handover_restore(self);
     wire_go_on(self, atomic_load(&self->base.thread.mode));
