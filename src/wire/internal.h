@@ -15,6 +15,7 @@
 #include "flow/admission.h"
 #include "flow/counters.h"
 #include "flow/engine.h"
+#include "flow/observers.h"
 #include "net/dial.h"
 #include "wire/chunk.h"
 #include "wire/spans.h"
@@ -220,7 +221,7 @@ struct wport {
     bool input;       // they are new ones: not read while the route drains
     handshake_conf_t greeting;
     const admission_secrets_t *secrets;
-    uint64_t terms;   // of who may come in, see handover.c
+    uint64_t terms;   // of who may come in, see terms.h
     bool locked;      // it needs keys, and has none: nobody comes in
 
     conn_t *conns;    // all, in whatever state
@@ -315,11 +316,8 @@ struct route {
     uint64_t subscriptions; // of all subscribers together
 
     uint64_t generation; // of the policy that its connections were judged by
-    tap_ring_t *taps;
+    observers_t observers;
     struct envelope *envelopes; // one for each side; NULL: none was needed yet
-    uint64_t seq;        // of observed messages
-    uint32_t shown;      // of them, in this round
-    int64_t wall_ns;     // when they pass
 
     route_leftover_t left;
     record_t luggage;  // of the route before, until its thread runs

@@ -15,7 +15,7 @@
 #include "flow/counters.h"
 #include "zmq/message.h"
 #include "zmq/rights.h"
-#include "flow/tap.h"
+#include "flow/observers.h"
 #include "zmq/topics.h"
 
 #include <stdbool.h>
@@ -67,11 +67,7 @@ typedef struct {
     capture_t *capture;
     rights_t *rights; // NULL: everybody may publish
     topics_t *topics;
-    tap_ring_t *taps; // NULL while nobody looks on
-    uint64_t seq;     // of observed messages
-    int64_t now_ns;   // when they pass
-    unsigned shown;   // since the burst began
-    bool observed;    // capture, tap or rights: whole messages are gathered
+    observers_t observers; // capture, tap or rights: whole messages are gathered
 
     int64_t batch_ns;
     size_t batch_min;
@@ -111,9 +107,7 @@ void forward_only_input(forward_t *self); // new messages are read, and nothing 
 // observed; false: none there. pass: false: refused for now, keep it; else it is
 // gone (sent, or dropped and counted). settle: what the loop left in hand.
 bool forward_take(forward_t *self, lane_t *lane, message_t *message);
-// Before and after some of them.
-void forward_begin(forward_t *self);
-void forward_end(forward_t *self);
+// Before and after some of them: observers_begin and observers_end.
 bool forward_deliver(forward_t *self, lane_t *lane, message_t *message);
 bool forward_settle(forward_t *self, lane_t *lane);
 // A message whose first part is in hand, refused: make it a whole one, so that those behind it can be read.

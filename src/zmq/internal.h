@@ -31,7 +31,7 @@ struct route {
     bool cut_stalled;       // a stalled subscriber can hold up the others
 
     int error; // when the thread is over: what ended zmq_proxy
-    drain_left_t left;
+    route_leftover_t left;
 
     pthread_mutex_t listeners_lock; // the thread changes them, the watch thread closes and opens them
     bool full[SIDES];               // under that lock: at max_clients

@@ -65,7 +65,7 @@ open_proxy(route_t *self, const route_conf_t *conf, listeners_t *listeners, cons
 static void
 close_route(route_t *self, route_leftover_t *left)
 {
-    *left = (route_leftover_t){ self->left.undelivered, self->left.unanswered };
+    *left = self->left;
     sockets_close(self, 0);
     sockets_unwatch(self);
     counters_end(self->counters);
@@ -82,13 +82,13 @@ close_route(route_t *self, route_leftover_t *left)
 // --- the thread --------------------------------------------------------------
 
 // Asked all the time while the route drains; it may have to wait for consumers itself.
-static bool
-hurry(void *arg)
+static int64_t
+left_ms(void *arg)
 {
     route_t *self = arg;
     if (routethread_joins(&self->base.thread))
         sockets_join(self);
-    return routethread_hurries(&self->base.thread);
+    return routethread_left_ms(&self->base.thread);
 }
 
 static void
@@ -179,7 +179,7 @@ leave(void *arg)
 static void
 drain(route_t *self)
 {
-    drain_t how = { .hurry = hurry, .leave = leave, .arg = self, .deadline_ms = atomic_load(&self->base.thread.deadline_ms) };
+    drain_t how = { .left_ms = left_ms, .leave = leave, .arg = self };
     for (size_t i = 0; i < self->forward.lane_count; i++) {
         side_t side = self->forward.lanes[i].from->side;
         if (self->forward.lanes[i].input)
