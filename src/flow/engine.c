@@ -138,7 +138,7 @@ route_obey(route_t *self)
         base->engine->join(self);
     base->engine->go_on(self, atomic_load(&base->thread.mode));
     base->engine->look(self);
-    routethread_answer(&base->thread);
+    routethread_serve(&base->thread);
 }
 
 typedef struct {
@@ -270,16 +270,47 @@ route_share_listeners(const route_t *self, listeners_t *shared)
 
 // --- what only some engines can -----------------------------------------------------------
 
+static int
+can_save_in_thread(route_t *self, void *successor)
+{
+    return engine_of(self)->can_save(self, successor) ? 0 : -1;
+}
+
 bool
 route_can_save(route_t *self, const route_conf_t *successor)
 {
-    return engine_of(self)->can_save && engine_of(self)->can_save(self, successor);
+    return engine_of(self)->can_save && route_call(self, can_save_in_thread, (void *)successor) == 0;
+}
+
+static int
+save_in_thread(route_t *self, void *arg)
+{
+    route_saving_t *saving = arg;
+    return engine_of(self)->save(self, saving->successor, &saving->luggage) ? 0 : -1;
+}
+
+void
+route_begin_save(route_t *self, const route_conf_t *successor)
+{
+    route_saving_t *saving = &base_of(self)->saving;
+    if (!engine_of(self)->save)
+        return;
+    *saving = (route_saving_t){ .call = { .run = save_in_thread, .arg = saving }, .successor = successor, .begun = true };
+    routethread_ask(&base_of(self)->thread, &saving->call);
 }
 
 bool
 route_save(route_t *self, const route_conf_t *successor, record_t *luggage)
 {
-    return engine_of(self)->save && engine_of(self)->save(self, successor, luggage);
+    route_saving_t *saving = &base_of(self)->saving;
+    if (!engine_of(self)->save)
+        return false;
+    if (!saving->begun)
+        route_begin_save(self, successor);
+    bool saved = routethread_answer(&base_of(self)->thread, &saving->call) == 0;
+    *luggage = saving->luggage;
+    *saving = (route_saving_t){ 0 };
+    return saved;
 }
 
 void

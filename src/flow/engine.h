@@ -22,9 +22,7 @@ typedef struct route_engine {
     void (*told_to_end)(route_t *self);                   // NULL: its loop hears of it by the bell
     const char *(*endpoint)(const route_t *self, side_t side, size_t i, bool *connected);
     const char *(*failure)(const route_t *self);          // when its thread is over. NULL: it cannot end by itself
-    bool (*can_save)(route_t *self, const route_conf_t *successor); // NULL, as are the next two: its peers stay
-    bool (*save)(route_t *self, const route_conf_t *successor, record_t *luggage);
-    void (*take)(route_t *self, record_t *luggage);
+    void (*take)(route_t *self, record_t *luggage); // NULL, as are can_save and save: its peers stay
     char **(*subscriptions)(route_t *self, size_t *count, size_t max);
     route_value_t *(*values)(route_t *self, const route_prefix_t *prefix, size_t *count, size_t max, uint64_t *more); // NULL: it has none
     uint64_t (*clear_values)(route_t *self, const route_prefix_t *prefix);
@@ -40,8 +38,18 @@ typedef struct route_engine {
     void (*look)(route_t *self);                      // taps may have left, the policy may have changed
     int (*change)(route_t *self, const route_conf_t *conf, listeners_t *listeners, diag_t *diag);
     tap_t *(*tap)(route_t *self, const void *prefix, size_t prefix_size);
+    bool (*can_save)(const route_t *self, const route_conf_t *successor);
+    bool (*save)(route_t *self, const route_conf_t *successor, record_t *luggage);
     void (*reconnect)(route_t *self, const char *endpoint); // NULL: it connects again by itself
 } route_engine_t;
+
+// What a route's peers have is being written down, for SUCCESSOR.
+typedef struct {
+    routecall_t call;
+    const route_conf_t *successor;
+    record_t luggage;
+    bool begun;
+} route_saving_t;
 
 // The listeners are changed by the route's thread while the main thread waits for it, and by nobody else.
 typedef struct {
@@ -49,6 +57,7 @@ typedef struct {
     listeners_t listeners;
     listeners_t deferred; // of those, what it does not accept on until it joins
     routethread_t thread;
+    route_saving_t saving;
 } route_base_t;
 
 // Work for its thread, for whoever is in the main one; see routethread_call. -1 too, if the thread is deaf.

@@ -97,21 +97,38 @@ routethread_poke(routethread_t *self)
     bell_ring(self->bell);
 }
 
+void
+routethread_ask(routethread_t *self, routecall_t *call)
+{
+    call->result = -1;
+    if (!self->started)
+        return;
+    pthread_mutex_lock(&self->lock);
+    while (self->call)
+        pthread_cond_wait(&self->called, &self->lock);
+    if (!atomic_load(&self->over) && !routethread_is_to_end(self)) {
+        self->call = call;
+        routethread_poke(self);
+    }
+    pthread_mutex_unlock(&self->lock);
+}
+
+int
+routethread_answer(routethread_t *self, const routecall_t *call)
+{
+    pthread_mutex_lock(&self->lock);
+    while (self->call == call)
+        pthread_cond_wait(&self->called, &self->lock);
+    pthread_mutex_unlock(&self->lock);
+    return call->result;
+}
+
 int
 routethread_call(routethread_t *self, routework_t *work, void *arg)
 {
-    routecall_t call = { .run = work, .arg = arg, .result = -1 };
-    if (!self->started)
-        return -1;
-    pthread_mutex_lock(&self->lock);
-    if (!atomic_load(&self->over) && !routethread_is_to_end(self)) {
-        self->call = &call;
-        routethread_poke(self);
-        while (self->call == &call)
-            pthread_cond_wait(&self->called, &self->lock);
-    }
-    pthread_mutex_unlock(&self->lock);
-    return call.result;
+    routecall_t call = { .run = work, .arg = arg };
+    routethread_ask(self, &call);
+    return routethread_answer(self, &call);
 }
 
 void
@@ -179,7 +196,7 @@ routethread_joins(routethread_t *self)
 }
 
 void
-routethread_answer(routethread_t *self)
+routethread_serve(routethread_t *self)
 {
     pthread_mutex_lock(&self->lock);
     if (self->call) {

@@ -16,7 +16,7 @@ typedef enum { FINISH_NOT, FINISH_DRAIN, FINISH_AT_ONCE } finish_t;
 
 typedef int routework_t(route_t *route, void *arg);
 
-// A piece of work for the route's thread; the caller waits for it.
+// A piece of work for the route's thread; one at a time.
 typedef struct {
     routework_t *run;
     void *arg;
@@ -64,6 +64,9 @@ void routethread_poke(routethread_t *self); // there is something to do; from an
 // Work for the thread, and wait: its loop answers within milliseconds. RUN NULL: only the answer, once it has obeyed.
 // -1: it runs no more, or is about to end.
 int routethread_call(routethread_t *self, routework_t *run, void *arg);
+// The same in two steps: ask, do something else, and wait for the answer.
+void routethread_ask(routethread_t *self, routecall_t *call);
+int routethread_answer(routethread_t *self, const routecall_t *call);
 void routethread_join(routethread_t *self); // it may accept where it waited for the route before
 void routethread_finish(routethread_t *self, int64_t drain_ms, bool at_once); // a second time: sooner, or at once
 int64_t routethread_age_ms(routethread_t *self);                              // see route_age_ms
@@ -91,6 +94,6 @@ void routethread_end_now(routethread_t *self);
 // The question and the call that came with the bell.
 void routethread_hear(routethread_t *self);
 bool routethread_joins(routethread_t *self); // true once, after routethread_join
-void routethread_answer(routethread_t *self);
+void routethread_serve(routethread_t *self);
 
 #endif

@@ -55,8 +55,8 @@ fits_twice(const wire_t *self)
     return limit == 0 || self->pool.bytes <= limit / 4;
 }
 
-static bool
-may_keep_all(const wire_t *self, const route_conf_t *successor)
+bool
+handover_can_save(const route_t *self, const route_conf_t *successor)
 {
     bool keep = self->conf->engine == successor->engine && self->conf->flow == successor->flow && fits_twice(self) && !self->cluster &&
                 !route_conf_is_shared(successor);
@@ -183,18 +183,11 @@ save_fds(const wire_t *self, record_t *to)
     record_close(to, opened);
 }
 
-typedef struct {
-    const route_conf_t *successor;
-    record_t *luggage;
-} saving_t;
-
-static int
-save_in_thread(wire_t *self, void *arg)
+bool
+handover_save(route_t *self, const route_conf_t *successor, record_t *to)
 {
-    saving_t *saving = arg;
-    record_t *to = saving->luggage;
-    if (!may_keep_all(self, saving->successor))
-        return -1;
+    if (!handover_can_save(self, successor))
+        return false;
     end_broken(self);
     stored_settle(self, STORE_MS);
     counter_add(&self->counters->dropped[DROP_SHUTDOWN], stored_close(self, STORE_MS));
@@ -215,26 +208,7 @@ save_in_thread(wire_t *self, void *arg)
     for (side_t side = 0; side < SIDES; side++)
         if (self->ports[side].socktype)
             vanish_all(&self->ports[side]);
-    return 0;
-}
-
-static int
-may_save(wire_t *self, void *arg)
-{
-    return may_keep_all(self, arg) ? 0 : -1;
-}
-
-bool
-handover_can_save(route_t *self, const route_conf_t *successor)
-{
-    return route_call(self, may_save, (void *)successor) == 0;
-}
-
-bool
-handover_save(route_t *self, const route_conf_t *successor, record_t *luggage)
-{
-    saving_t saving = { successor, luggage };
-    return route_call(self, save_in_thread, &saving) == 0;
+    return true;
 }
 
 void

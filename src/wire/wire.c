@@ -254,8 +254,6 @@ const route_engine_t engine_wire = {
     .close = wire_close,
     .failure = cluster_failure,
     .endpoint = sides_endpoint,
-    .can_save = handover_can_save,
-    .save = handover_save,
     .take = handover_take,
     .subscriptions = wire_subscriptions,
     .values = remember_values,
@@ -270,4 +268,6 @@ const route_engine_t engine_wire = {
     .look = wire_look,
     .change = sides_change,
     .tap = observe_tap,
+    .can_save = handover_can_save,
+    .save = handover_save,
 };
