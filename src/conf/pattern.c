@@ -189,6 +189,12 @@ subscriptions_get_lost(int type, int other)
     return (type == ZMQ_XPUB || type == ZMQ_XSUB) && !speaks_both_ways(other);
 }
 
+bool
+pattern_brings_in(int from, int to)
+{
+    return to != ZMQ_ROUTER && from != ZMQ_XPUB;
+}
+
 const char *
 pattern_refusal(int frontend, int backend)
 {

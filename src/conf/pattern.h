@@ -45,6 +45,10 @@ flow_t pattern_flow(int frontend, int backend);
 // Why that is so, as the end of a sentence; NULL: they can be proxied.
 const char *pattern_refusal(int frontend, int backend);
 
+// Are they new messages that go from a socket of type FROM to one of type TO? A ROUTER gets replies, and an XPUB hears
+// subscriptions.
+bool pattern_brings_in(int from, int to);
+
 // Walk the names of all socket types, old ones included: NULL past the end.
 const char *socket_type_at(unsigned i);
 

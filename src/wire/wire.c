@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "flow/luggage.h"
+#include "flow/ways.h"
 #include "wire/sides.h"
 #include "wire/archive.h"
 #include "wire/clients.h"
@@ -38,25 +39,17 @@ enum {
 
 // --- opening -----------------------------------------------------------------
 
-// Where the messages of each side go, and whether they are new ones.
+// Where the messages of each side go, and whether they are new ones. Where there is a cluster, those go to it.
 static void
 connect_sides(wire_t *self)
 {
-    wport_t *frontend = &self->ports[SIDE_FRONTEND], *backend = &self->ports[SIDE_BACKEND], *ingress = &self->ports[SIDE_INGRESS];
-    wport_t *acks = &self->ports[SIDE_ACK];
-    wport_t *down = self->cluster ? cluster_port(self) : backend;
-    if (self->conf->flow & FLOW_DOWN)
-        frontend->to = down;
-    if (self->conf->flow & FLOW_UP)
-        backend->to = frontend;
-    if (ingress->socktype)
-        ingress->to = down;
-    frontend->input = frontend->to != NULL;
-    if (acks->socktype)
-        acks->to = down; // whose room they wait for
-    ingress->input = ingress->to != NULL;
-    acks->input = acks->to != NULL;
-    backend->input = backend->to && frontend->conf->type != ZMQ_ROUTER && backend->conf->type != ZMQ_XPUB;
+    way_t ways[WAYS_MOST];
+    size_t count = ways_of(self->conf, ways);
+    for (size_t i = 0; i < count; i++) {
+        wport_t *from = &self->ports[ways[i].from];
+        from->to = ways[i].to == SIDE_BACKEND && self->cluster ? cluster_port(self) : &self->ports[ways[i].to];
+        from->input = ways[i].brings_in;
+    }
 }
 
 static int

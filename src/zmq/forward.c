@@ -130,26 +130,21 @@ kind_of(const port_t *from, const port_t *to)
 }
 
 static void
-add_lane(forward_t *self, side_t from, side_t to)
+add_lane(forward_t *self, const way_t *way)
 {
     lane_t *lane = &self->lanes[self->lane_count++];
-    *lane = (lane_t){ .from = &self->ports[from], .to = &self->ports[to] };
+    *lane = (lane_t){ .from = &self->ports[way->from], .to = &self->ports[way->to], .input = way->brings_in, .due = true };
     lane->kind = kind_of(lane->from, lane->to);
-    lane->input = lane->kind == LANE_PLAIN || lane->kind == LANE_REQUEST;
-    lane->due = true;
     zmq_msg_init(&lane->part);
 }
 
 void
-forward_init(forward_t *self, flow_t flow)
+forward_init(forward_t *self, const route_conf_t *conf)
 {
-    if (flow & FLOW_DOWN)
-        add_lane(self, SIDE_FRONTEND, SIDE_BACKEND);
-    if (self->ports[SIDE_INGRESS].socket)
-        add_lane(self, SIDE_INGRESS, SIDE_BACKEND);
-    if (flow & FLOW_UP)
-        add_lane(self, SIDE_BACKEND, SIDE_FRONTEND);
-
+    way_t ways[WAYS_MOST];
+    size_t count = ways_of(conf, ways);
+    for (size_t i = 0; i < count; i++)
+        add_lane(self, &ways[i]);
     forward_observe(self);
 }
 

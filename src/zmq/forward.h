@@ -16,6 +16,7 @@
 #include "zmq/message.h"
 #include "zmq/rights.h"
 #include "flow/observers.h"
+#include "flow/ways.h"
 #include "zmq/topics.h"
 
 #include <stdbool.h>
@@ -57,7 +58,7 @@ typedef struct lane {
 
 typedef struct {
     port_t ports[SIDES];
-    lane_t lanes[3];
+    lane_t lanes[WAYS_MOST];
     size_t lane_count;
     counters_t *counters;
 
@@ -76,8 +77,8 @@ typedef struct {
     int bell;         // rung when there is a command for the route
 } forward_t;
 
-// PORTS are filled in by the caller; lanes follow from FLOW and the socket types.
-void forward_init(forward_t *self, flow_t flow);
+// PORTS are filled in by the caller; lanes follow from CONF.
+void forward_init(forward_t *self, const route_conf_t *conf);
 void forward_close(forward_t *self); // what is in hand; sockets stay
 
 // One pass: every direction moves up to a burst. True if there may be more to do at once.

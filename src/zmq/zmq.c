@@ -31,7 +31,7 @@ set_up_forwarding(route_t *self)
     forward->rights = rights_new(conf, services->admission);
     self->cut_stalled = conf->sides[SIDE_BACKEND].nodrop;
     counter_set(&self->counters->subscriptions, 0);
-    forward_init(forward, conf->flow);
+    forward_init(forward, conf);
 }
 
 static int
