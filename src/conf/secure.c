@@ -186,13 +186,6 @@ is_acl_left_out(const check_t *self, size_t which, const given_slot_t *slot)
     return ours_to_tell;
 }
 
-// libzmq's sockets send by prefixes, and do not tell to whom.
-static bool
-subscribes(int type)
-{
-    return type == ZMQ_XPUB || type == ZMQ_PUB;
-}
-
 // A capture is there to show all that passes.
 static void
 warn_of_what_is_not_shown(const check_t *self, const raw_item_t *item)
@@ -210,7 +203,7 @@ secure_check_kept(const check_t *self, size_t which)
         return;
     if (self->route->engine == ENGINE_ZMQ_PROXY)
         complain_key(self, slot->at[0].item, "not supported with engine = zmq_proxy");
-    else if (self->route->engine == ENGINE_ZMQ && text_given(side->security.acl) && subscribes(side->type))
+    else if (self->route->engine == ENGINE_ZMQ && text_given(side->security.acl) && socket_type_publishes(side->type))
         complain_key(self, slot->at[0].item, "engine = zmq cannot keep what the subscribers of the %s may read; engine = wire can",
                      side_name((side_t)which));
     else if (is_acl_left_out(self, which, slot))
