@@ -46,7 +46,7 @@ print_status(request_t *request)
     size_t states[ROUTE_STATES];
     stats_states(request->broker, states);
     size_t total = broker_count(request->broker);
-    text_add(out, "%zu route%s", total, total == 1 ? "" : "s");
+    text_add(out, "%zu route%s", total, text_plural(total));
     for (int i = 0; i < ROUTE_STATES; i++)
         if (states[i])
             text_add(out, ", %zu %s", states[i], route_state_name((route_state_t)i));
