@@ -134,7 +134,7 @@ def test_every_variable_is_told():
 
 
 def test_every_http_path_is_told():
-    table = re.search(r"^\} resources\[\] = \{(.*?)^\};", source("src", "admin", "http.c"), re.M | re.S).group(1)
+    table = re.search(r"^\} resources\[\] = \{(.*?)^\};", source("src", "admin", "http_resources.c"), re.M | re.S).group(1)
     paths = re.findall(r'\{ "(/\S*)"', table)
     assert len(paths) > 4 and sorted(entries(section(page("zbroker.8"), "HTTP"))) == sorted("Pa " + path for path in paths), paths
 
