@@ -2,7 +2,7 @@
 #include "zbroker-limits.h"
 
 #include "base/event.h"
-#include "flow/listener.h"
+#include "net/listener.h"
 #include "zbroker-process.h"
 #include "zmq/shield.h"
 

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "broker/systemd.h"
-#include "flow/listener.h"
+#include "net/listener.h"
 
 // --- its store of descriptors ------------------------------------------------------
 

@@ -26,7 +26,6 @@ add_listener(wire_t *self, side_t side, listener_t *listener)
     listeners_add(&self->listeners, listener, side);
     pthread_mutex_unlock(&self->lock);
     listener_accept(listener, CLOSED_FOR_DRAIN, true);
-    listener_resolve(listener);
 }
 
 static listener_t *
