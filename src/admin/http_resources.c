@@ -4,7 +4,7 @@
 #include "admin/http_internal.h"
 
 #include "admin/metrics.h"
-#include "admin/stats.h"
+#include "admin/statsjson.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -30,7 +30,7 @@ serve_status(exchange_t *exchange)
 {
     json_t json = json_on(&exchange->answer->body);
     json_object(&json, NULL);
-    stats_status(&json, exchange->http->broker);
+    statsjson_status(&json, exchange->http->broker);
     json_object_end(&json);
     text_char(&exchange->answer->body, '\n');
 }
@@ -49,7 +49,7 @@ serve_routes(exchange_t *exchange)
     json_array(&json, "routes");
     for (size_t i = 0; broker_at(broker, i, &route); i++)
         if (!only || strcmp(route.conf->name, only) == 0)
-            stats_route(&json, broker, &route, only ? STATS_DETAIL : STATS_HISTORY);
+            statsjson_route(&json, broker, &route, only ? STATS_DETAIL : STATS_HISTORY);
     json_array_end(&json);
     json_object_end(&json);
     text_char(&exchange->answer->body, '\n');
@@ -60,7 +60,7 @@ serve_events(exchange_t *exchange)
 {
     json_t json = json_on(&exchange->answer->body);
     json_object(&json, NULL);
-    stats_events(&json, NULL);
+    statsjson_events(&json, NULL);
     json_object_end(&json);
     text_char(&exchange->answer->body, '\n');
 }
