@@ -167,7 +167,7 @@ static const char *
 security_name(security_t security)
 {
     static const char *const names[] = {
-        [SECURITY_UNSET] = "none", [SECURITY_NONE] = "none",     [SECURITY_PLAIN] = "plain",
+        [SECURITY_UNSET] = "none",  [SECURITY_NONE] = "none",     [SECURITY_PLAIN] = "plain",
         [SECURITY_CURVE] = "curve", [SECURITY_GSSAPI] = "gssapi",
     };
     return names[security];
