@@ -103,7 +103,7 @@ PROMISES = [
     ("fail2ban filter in `contrib/`", lambda: exists("contrib/fail2ban/filter.d/zbroker.conf")),
     ("`handshake_ivl` 5 s (0 is refused)",
      lambda: has(route(), "frontend_handshake_ivl = 5s", "backend_handshake_ivl = 5s") and refuses(route("handshake_ivl = 0"), "handshake_ivl")),
-    ("a reserve of descriptors for control and HTTP", lambda: number("zbroker.c", "RESERVE") == 64),
+    ("a reserve of descriptors for control and HTTP", lambda: number("zbroker-limits.c", "RESERVE") == 64),
     ("own parsers, fuzzed", lambda: len(os.listdir(os.path.join(zb.SRCDIR, "tests/fuzz"))) >= 7),
     ("`maxmsgsize` 4k where only subscriptions come in", lambda: has(route(), "backend_maxmsgsize = 4k")),
     ("the daemon has its own `epoll_wait`", lambda: exists("src/zmq/shield_hangup.c")),

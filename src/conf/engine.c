@@ -51,7 +51,7 @@ refuses_type(const check_t *self, size_t which, bool tell)
     if (socket_type_is_wire(type))
         return false;
     if (tell)
-        complain_value(self, given_for_route(self, keys[which])->item, "engine = wire has no %s sockets",
+        complain_value(self, assigned_for_route(self, keys[which])->item, "engine = wire has no %s sockets",
                        socket_type_name(type));
     return true;
 }
@@ -60,9 +60,9 @@ refuses_type(const check_t *self, size_t which, bool tell)
 static bool
 told(const check_t *self, size_t which, size_t attribute)
 {
-    const given_slot_t *slot = given_written(self, which, attribute, false);
+    const assigned_slot_t *slot = assigned_written(self, which, attribute, false);
     for (size_t i = 0; i < which; i++)
-        if (self->route->sides[i].type >= 0 && given_written(self, i, attribute, false) == slot)
+        if (self->route->sides[i].type >= 0 && assigned_written(self, i, attribute, false) == slot)
             return true;
     return false;
 }
@@ -70,7 +70,7 @@ told(const check_t *self, size_t which, size_t attribute)
 static bool
 refuses_mechanism(const check_t *self, size_t which, bool tell)
 {
-    const given_slot_t *security = given_row(self, which, "security");
+    const assigned_slot_t *security = assigned_row(self, which, "security");
     if (!security || security->at[0].value.number != SECURITY_GSSAPI)
         return false;
     if (tell && !told(self, which, attribute_find("security")))
@@ -82,7 +82,7 @@ static bool
 refuses_option(const check_t *self, size_t which, size_t attribute, bool tell)
 {
     const sockopt_t *option = attribute_option(attribute);
-    const given_slot_t *slot = given_written(self, which, attribute, false);
+    const assigned_slot_t *slot = assigned_written(self, which, attribute, false);
     if (option->wire != WIRE_REFUSES || !slot || !(option->sockets & ON(self->route->sides[which].type)))
         return false;
     const key_value_t *given = &slot->at[0].value;
@@ -127,7 +127,7 @@ engine_wire_refuses(const check_t *self, bool tell)
 void
 engine_resolve(const check_t *self)
 {
-    const given_t *given = given_for_route(self, "engine");
+    const assigned_t *given = assigned_for_route(self, "engine");
     engine_t asked = given ? (engine_t)given->value.number : ENGINE_AUTO;
     bool refused = engine_wire_refuses(self, asked == ENGINE_WIRE);
     if (asked == ENGINE_AUTO)

@@ -28,9 +28,6 @@ int listener_try(const endpoint_conf_t *endpoint, const side_conf_t *side, diag_
 char *listener_bind_text(const listener_t *self);
 void listener_bound(listener_t *self, const char *name);
 
-// Whoever accepts by himself: find out what a wildcard became, for listener_endpoint.
-void listener_resolve(listener_t *self);
-
 // Not accepting, for one reason or several at once: newcomers wait in the kernel
 // (tcp, ws: a drop-all socket filter; ipc: the path is moved aside, so that connects
 // find nobody and come again). From any thread.
@@ -58,11 +55,12 @@ bool listener_note_missing(const char *wanted);
 // accepted at once, whatever the limits say. 0: as configured.
 void listener_backlog_cap(int backlog);
 
-const char *listener_endpoint(const listener_t *self);  // as bound: a wildcard port is resolved (after listener_give where there is no descriptor)
-bool listener_is_wildcard(const listener_t *self);        // "tcp://*:*": the same text is not the same endpoint
-const char *listener_bound_as(const listener_t *self);   // what zmq_unbind wants to hear
-const char *listener_wanted(const listener_t *self);    // as configured, the key a reload finds it by
-int listener_fd(const listener_t *self);                // -1: libzmq's
+const char *listener_endpoint(
+    const listener_t *self); // as bound: a wildcard port is resolved (after listener_give where there is no descriptor)
+bool listener_is_wildcard(const listener_t *self);     // "tcp://*:*": the same text is not the same endpoint
+const char *listener_bound_as(const listener_t *self); // what zmq_unbind wants to hear
+const char *listener_wanted(const listener_t *self);   // as configured, the key a reload finds it by
+int listener_fd(const listener_t *self);               // -1: libzmq's
 
 // One more holder.
 listener_t *listener_share(listener_t *self);

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: MPL-2.0
-// secure.h - who may come in and do what, as far as the configuration can tell: each
+// access.h - who may come in and do what, as far as the configuration can tell: each
 // mechanism has what it needs, nothing is open by oversight, and no key gives a false
 // sense of safety.
 
-#ifndef ZB_SECURE_H
-#define ZB_SECURE_H
+#ifndef ZB_ACCESS_H
+#define ZB_ACCESS_H
 
-#include "conf/given.h"
+#include "conf/assigned.h"
 
-void secure_check(const check_t *self, size_t which);
+void access_check(const check_t *self, size_t which);
 
 // What the side could not keep: rights where no topics are seen, or beside an option that turns them round;
 // addresses over a transport that tells none.
-void secure_check_kept(const check_t *self, size_t which);
+void access_check_kept(const check_t *self, size_t which);
 
 // Keys of mechanisms that no side of the route uses.
-void secure_check_unused(const check_t *self);
+void access_check_unused(const check_t *self);
 
 // Is KEY one that only mechanisms other than MECHANISM read?
-bool secure_is_foreign(const char *key, security_t mechanism);
+bool access_is_foreign(const char *key, security_t mechanism);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "guard/admit.h"
+#include "guard/authenticate.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -80,7 +80,7 @@ proven(const admission_claim_t *claim)
 }
 
 void
-admit(verdict_t *self, const policy_t *policy, const admission_claim_t *claim)
+authenticate(verdict_t *self, const policy_t *policy, const admission_claim_t *claim)
 {
     *self = (verdict_t){ 0 };
     snprintf(self->address, sizeof self->address, "%s", *claim->address ? claim->address : "ipc");
@@ -98,7 +98,7 @@ admit(verdict_t *self, const policy_t *policy, const admission_claim_t *claim)
 }
 
 void
-admit_address(verdict_t *self, const policy_t *policy, const char *route, side_t side, const char *address)
+authenticate_address(verdict_t *self, const policy_t *policy, const char *route, side_t side, const char *address)
 {
     *self = (verdict_t){ .status = ADMISSION_WELCOME };
     snprintf(self->address, sizeof self->address, "%s", address);

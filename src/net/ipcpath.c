@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "flow/ipcpath.h"
+#include "net/ipcpath.h"
 
 #include "net/address.h"
 

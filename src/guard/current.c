@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "guard/inforce.h"
+#include "guard/current.h"
 
 #include "base/mem.h"
 
@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-struct inforce {
+struct current {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     policy_t *policy;
@@ -16,19 +16,19 @@ struct inforce {
     _Atomic uint64_t generation;
 };
 
-inforce_t *
-inforce_new(void)
+current_t *
+current_new(void)
 {
-    inforce_t *self = xcalloc(1, sizeof *self);
+    current_t *self = xcalloc(1, sizeof *self);
     pthread_mutex_init(&self->lock, NULL);
     pthread_cond_init(&self->changed, NULL);
     return self;
 }
 
 void
-inforce_free(inforce_t **self_p)
+current_free(current_t **self_p)
 {
-    inforce_t *self = *self_p;
+    current_t *self = *self_p;
     if (!self)
         return;
     policy_free(&self->policy);
@@ -40,14 +40,14 @@ inforce_free(inforce_t **self_p)
 
 // Only the main thread sets it, so there it is read without the lock.
 const policy_t *
-inforce_policy(const inforce_t *self)
+current_policy(const current_t *self)
 {
     return self->policy;
 }
 
 // However many threads borrow it, one after the other: while it is to be replaced, nobody borrows it anew.
 policy_t *
-inforce_replace(inforce_t *self, policy_t *policy)
+current_replace(current_t *self, policy_t *policy)
 {
     pthread_mutex_lock(&self->lock);
     self->replacing = true;
@@ -63,7 +63,7 @@ inforce_replace(inforce_t *self, policy_t *policy)
 }
 
 const policy_t *
-inforce_borrow(inforce_t *self)
+current_borrow(current_t *self)
 {
     pthread_mutex_lock(&self->lock);
     while (self->replacing)
@@ -75,7 +75,7 @@ inforce_borrow(inforce_t *self)
 }
 
 void
-inforce_return(inforce_t *self)
+current_return(current_t *self)
 {
     pthread_mutex_lock(&self->lock);
     if (--self->borrowed == 0 && self->replacing)
@@ -84,7 +84,7 @@ inforce_return(inforce_t *self)
 }
 
 uint64_t
-inforce_generation(const inforce_t *self)
+current_generation(const current_t *self)
 {
     return atomic_load_explicit(&self->generation, memory_order_acquire);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "conf/secure.h"
+#include "conf/access.h"
 
 #include "base/mem.h"
 #include "base/text.h"
@@ -38,7 +38,7 @@ static const struct {
 };
 
 bool
-secure_is_foreign(const char *key, security_t mechanism)
+access_is_foreign(const char *key, security_t mechanism)
 {
     for (size_t i = 0; i < COUNT(needs); i++)
         if (strcmp(needs[i].key, key) == 0 && needs[i].mechanism != mechanism)
@@ -65,7 +65,7 @@ check_needs(const check_t *self, size_t which, const raw_item_t *security)
         const char *text = security_text(side, needs[i].offset);
         char key[64];
         snprintf(key, sizeof key, "%s_%s", side_name((side_t)which), needs[i].key);
-        bool is_written = given_may_have(self, key);
+        bool is_written = assigned_may_have(self, key);
         for (size_t j = 0; j < self->section->count; j++) {
             const char *base;
             size_t layer = attribute_side(self->section->items[j].key, &base);
@@ -73,7 +73,7 @@ check_needs(const check_t *self, size_t which, const raw_item_t *security)
                           (strcmp(base, needs[i].key) == 0 ||
                            (strcmp(base, "plain_password") == 0 && strcmp(needs[i].key, "plain_password_file") == 0));
         }
-        if (text_given(text) || (is_written && !given_row(self, which, needs[i].key)))
+        if (text_given(text) || (is_written && !assigned_row(self, which, needs[i].key)))
             continue;
         diag_error(self->diag, self->section->kind == RAW_ROUTE ? self->route->place : security->value_place,
                    "[%s] %s: is missing for the %s, security = %s needs %s", self->section->name, needs[i].key,
@@ -88,7 +88,7 @@ security_is_wrong(const check_t *self, size_t which)
     const raw_section_t *section = self->section;
     char key[32];
     snprintf(key, sizeof key, "%s_security", side_name((side_t)which));
-    if (self->route->sides[which].security.mechanism == SECURITY_UNSET && given_may_have(self, key))
+    if (self->route->sides[which].security.mechanism == SECURITY_UNSET && assigned_may_have(self, key))
         return true;
     for (size_t i = 0; i < section->count; i++) {
         const char *base;
@@ -103,7 +103,7 @@ security_is_wrong(const check_t *self, size_t which)
 static void
 check_unused(const check_t *self, size_t layer, const char *key, security_t mechanism)
 {
-    const given_slot_t *slot = &self->own->side[layer][attribute_find(key)];
+    const assigned_slot_t *slot = &self->own->side[layer][attribute_find(key)];
     if (!slot->count || !slot->at[0].value.text)
         return;
     for (size_t i = 0; i < SIDES; i++)
@@ -118,7 +118,7 @@ check_unused(const check_t *self, size_t layer, const char *key, security_t mech
 }
 
 void
-secure_check_unused(const check_t *self)
+access_check_unused(const check_t *self)
 {
     for (size_t layer = 0; layer < LAYERS; layer++)
         for (size_t i = 0; i < COUNT(needs); i++)
@@ -148,10 +148,10 @@ check_open_bind(const check_t *self, size_t which, const endpoint_conf_t *endpoi
 }
 
 void
-secure_check(const check_t *self, size_t which)
+access_check(const check_t *self, size_t which)
 {
     const side_conf_t *side = &self->route->sides[which];
-    const raw_item_t *security = given_item(self, which, "security");
+    const raw_item_t *security = assigned_item(self, which, "security");
     security_t mechanism = side->security.mechanism;
     if (security_is_wrong(self, which))
         return;
@@ -172,14 +172,15 @@ secure_check(const check_t *self, size_t which)
 
 // --- what cannot be kept -----------------------------------------------------------------
 
-// Without a side, acl is for frontend, backend and ingress, and each has to keep it. Where none does fit_keys tells of it,
+// Without a side, acl is for frontend, backend and ingress, and each has to keep it. Where none does compat_keys tells of it,
 // if it is not of [defaults].
 static bool
-is_acl_left_out(const check_t *self, size_t which, const given_slot_t *slot)
+is_acl_left_out(const check_t *self, size_t which, const assigned_slot_t *slot)
 {
     size_t acl = attribute_find("acl");
-    bool ours_to_tell = given_by_defaults(self, slot);
-    if (which == SIDE_CAPTURE || attribute_fits(acl, self->route, which) || slot == given_written(self, which, acl, true))
+    bool ours_to_tell = assigned_by_defaults(self, slot);
+    if (which == SIDE_CAPTURE || attribute_fits(acl, self->route, which) ||
+        slot == assigned_written(self, which, acl, true))
         return false;
     for (size_t i = 0; i < SIDES; i++)
         ours_to_tell |= self->route->sides[i].type >= 0 && attribute_fits(acl, self->route, i);
@@ -190,21 +191,23 @@ is_acl_left_out(const check_t *self, size_t which, const given_slot_t *slot)
 static void
 warn_of_what_is_not_shown(const check_t *self, const raw_item_t *item)
 {
-    diag_warning(self->diag, item->value_place, "[%s] %s: its readers do not see all that passes, only what they may read",
-                 self->section->name, item->key);
+    diag_warning(self->diag, item->value_place,
+                 "[%s] %s: its readers do not see all that passes, only what they may read", self->section->name,
+                 item->key);
 }
 
 void
-secure_check_kept(const check_t *self, size_t which)
+access_check_kept(const check_t *self, size_t which)
 {
     const side_conf_t *side = &self->route->sides[which];
-    const given_slot_t *slot = given_row(self, which, "acl");
+    const assigned_slot_t *slot = assigned_row(self, which, "acl");
     if (!slot || !text_given(slot->at[0].value.text))
         return;
     if (self->route->engine == ENGINE_ZMQ_PROXY)
         complain_key(self, slot->at[0].item, "not supported with engine = zmq_proxy");
     else if (self->route->engine == ENGINE_ZMQ && text_given(side->security.acl) && socket_type_publishes(side->type))
-        complain_key(self, slot->at[0].item, "engine = zmq cannot keep what the subscribers of the %s may read; engine = wire can",
+        complain_key(self, slot->at[0].item,
+                     "engine = zmq cannot keep what the subscribers of the %s may read; engine = wire can",
                      side_name((side_t)which));
     else if (is_acl_left_out(self, which, slot))
         complain_key(self, slot->at[0].item, "the %s is a %s, which knows no topics; name the side that it is for",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "conf/given.h"
+#include "conf/assigned.h"
 
 #include "base/mem.h"
 #include "base/text.h"
@@ -152,7 +152,7 @@ is_sideless_endpoint(raw_kind_t kind, const char *key)
 }
 
 static void
-note_meant(given_slots_t *slots, const char *prefix, const char *key)
+note_meant(assigned_slots_t *slots, const char *prefix, const char *key)
 {
     if (!slots)
         return;
@@ -161,7 +161,7 @@ note_meant(given_slots_t *slots, const char *prefix, const char *key)
 }
 
 void
-given_unknown_key(const check_t *self, given_slots_t *slots, const raw_item_t *item)
+assigned_unknown_key(const check_t *self, assigned_slots_t *slots, const raw_item_t *item)
 {
     char near[80];
     raw_kind_t kind = self->section->kind;
@@ -187,23 +187,23 @@ given_unknown_key(const check_t *self, given_slots_t *slots, const raw_item_t *i
 // --- taking in what a section says ---------------------------------------------------
 
 void
-given_free_slot(given_slot_t *slot)
+assigned_free_slot(assigned_slot_t *slot)
 {
     for (size_t i = 0; i < slot->count; i++)
         free(slot->at[i].value.text);
     free(slot->at);
-    *slot = (given_slot_t){ 0 };
+    *slot = (assigned_slot_t){ 0 };
 }
 
 void
-given_free(given_slots_t **slots_p)
+assigned_free(assigned_slots_t **slots_p)
 {
-    given_slots_t *slots = *slots_p;
+    assigned_slots_t *slots = *slots_p;
     for (size_t i = 0; i < ROWS_MAX; i++)
-        given_free_slot(&slots->route[i]);
+        assigned_free_slot(&slots->route[i]);
     for (size_t layer = 0; layer < LAYERS; layer++)
         for (size_t i = 0; i < ATTRIBUTES; i++)
-            given_free_slot(&slots->side[layer][i]);
+            assigned_free_slot(&slots->side[layer][i]);
     for (size_t i = 0; i < slots->meant_count; i++)
         free(slots->meant[i]);
     free(slots->meant);
@@ -213,13 +213,13 @@ given_free(given_slots_t **slots_p)
 
 // Is there already a value for a scalar? The second -o wins, a second line is an error.
 bool
-given_is_double(const check_t *self, const raw_item_t *item, given_slot_t *slot)
+assigned_is_double(const check_t *self, const raw_item_t *item, assigned_slot_t *slot)
 {
     if (slot->count == 0)
         return false;
     const raw_item_t *first = slot->at[0].item;
     if (item->override) {
-        given_free_slot(slot);
+        assigned_free_slot(slot);
         return false;
     }
     complain_key(self, item, "is given twice, first in %s:%d", first->key_place.file, first->key_place.line);
@@ -227,7 +227,7 @@ given_is_double(const check_t *self, const raw_item_t *item, given_slot_t *slot)
 }
 
 void
-given_put(given_slot_t *slot, given_t given)
+assigned_put(assigned_slot_t *slot, assigned_t given)
 {
     mem_grow(slot->at, slot->count, slot->room);
     slot->at[slot->count++] = given;
@@ -242,15 +242,16 @@ warn_of_quotes(const check_t *self, const raw_item_t *item)
 }
 
 int
-given_parse(const check_t *self, const key_row_t *row, const raw_item_t *item, given_t *given)
+assigned_parse(const check_t *self, const key_row_t *row, const raw_item_t *item, assigned_t *given)
 {
     char reason[512];
     size_t offset;
-    *given = (given_t){ .item = item };
+    *given = (assigned_t){ .item = item };
     if (key_parse(row, item->value, item->folder, &given->value, reason, sizeof reason, &offset) == 0) {
         if (*reason)
             diag_warning(self->diag, item->value_place, "[%s] %s: %s", self->section->name, item->key, reason);
-        if (row->kind != KEY_ENDPOINT && row->kind != KEY_INCLUDE && row->kind != KEY_BYTE) // judged later; may be quoted
+        if (row->kind != KEY_ENDPOINT && row->kind != KEY_INCLUDE &&
+            row->kind != KEY_BYTE) // judged later; may be quoted
             warn_of_quotes(self, item);
         return 0;
     }
@@ -259,11 +260,11 @@ given_parse(const check_t *self, const key_row_t *row, const raw_item_t *item, g
 }
 
 static int
-parse_option(const check_t *self, const sockopt_t *option, const raw_item_t *item, given_t *given)
+parse_option(const check_t *self, const sockopt_t *option, const raw_item_t *item, assigned_t *given)
 {
     char reason[512];
     sockopt_value_t value = { 0 };
-    *given = (given_t){ .item = item };
+    *given = (assigned_t){ .item = item };
     if ((option->flags & SOCKOPT_AUTO) && strcmp(item->value, "auto") == 0) {
         given->value.number = -1;
         return 0;
@@ -290,32 +291,33 @@ parse_option(const check_t *self, const sockopt_t *option, const raw_item_t *ite
 
 // The same value is put twice by "hwm": each slot owns its own.
 static void
-take_attribute(const check_t *self, given_slots_t *slots, size_t layer, size_t attribute, const raw_item_t *item,
+take_attribute(const check_t *self, assigned_slots_t *slots, size_t layer, size_t attribute, const raw_item_t *item,
                bool inverted)
 {
-    given_slot_t *slot = &slots->side[layer][attribute];
-    given_t given;
-    if (!attribute_is_list(attribute) && given_is_double(self, item, slot))
+    assigned_slot_t *slot = &slots->side[layer][attribute];
+    assigned_t given;
+    if (!attribute_is_list(attribute) && assigned_is_double(self, item, slot))
         return;
     const sockopt_t *option = attribute_option(attribute);
-    int result = option ? parse_option(self, option, item, &given) : given_parse(self, attribute_row(attribute), item, &given);
+    int result = option ? parse_option(self, option, item, &given)
+                        : assigned_parse(self, attribute_row(attribute), item, &given);
     if (result == -1)
         return;
     if (inverted)
         given.value.number = !given.value.number;
-    given_put(slot, given);
+    assigned_put(slot, given);
 }
 
 void
-given_take(const check_t *self, given_slots_t *slots, const raw_item_t *item)
+assigned_take(const check_t *self, assigned_slots_t *slots, const raw_item_t *item)
 {
     target_t target = find_target(item->key);
     bool in_defaults = self->section->kind == RAW_DEFAULTS;
     if (target.route_row && !in_defaults) {
-        given_slot_t *slot = &slots->route[target.route_row - key_at(SCOPE_ROUTE, 0)];
-        given_t given;
-        if (!given_is_double(self, item, slot) && given_parse(self, target.route_row, item, &given) == 0)
-            given_put(slot, given);
+        assigned_slot_t *slot = &slots->route[target.route_row - key_at(SCOPE_ROUTE, 0)];
+        assigned_t given;
+        if (!assigned_is_double(self, item, slot) && assigned_parse(self, target.route_row, item, &given) == 0)
+            assigned_put(slot, given);
         return;
     }
     const char *refusal = sockopt_refusal(target.base);
@@ -333,7 +335,7 @@ given_take(const check_t *self, given_slots_t *slots, const raw_item_t *item)
         return;
     }
     if (target.attribute == ATTRIBUTES) {
-        given_unknown_key(self, slots, item);
+        assigned_unknown_key(self, slots, item);
         return;
     }
     const sockopt_old_t *old = sockopt_old_find(target.base);
@@ -345,11 +347,11 @@ given_take(const check_t *self, given_slots_t *slots, const raw_item_t *item)
 // --- asking what it said -------------------------------------------------------------
 
 // What was written for ATTRIBUTE of SIDE, nearest first; NULL: nothing.
-const given_slot_t *
-given_written(const check_t *self, size_t side, size_t attribute, bool only_sided)
+const assigned_slot_t *
+assigned_written(const check_t *self, size_t side, size_t attribute, bool only_sided)
 {
-    const given_slot_t *candidates[] = { &self->own->side[side][attribute], &self->own->side[ANY_SIDE][attribute],
-                                   &self->defaults->side[ANY_SIDE][attribute] };
+    const assigned_slot_t *candidates[] = { &self->own->side[side][attribute], &self->own->side[ANY_SIDE][attribute],
+                                            &self->defaults->side[ANY_SIDE][attribute] };
     for (size_t i = 0; i < (only_sided ? 1 : 3); i++)
         if (candidates[i]->count)
             return candidates[i];
@@ -357,44 +359,44 @@ given_written(const check_t *self, size_t side, size_t attribute, bool only_side
 }
 
 bool
-given_by_defaults(const check_t *self, const given_slot_t *slot)
+assigned_by_defaults(const check_t *self, const assigned_slot_t *slot)
 {
-    const given_slot_t *all = self->defaults->side[ANY_SIDE];
+    const assigned_slot_t *all = self->defaults->side[ANY_SIDE];
     return slot >= all && slot < all + ATTRIBUTES;
 }
 
-const given_slot_t *
-given_row(const check_t *self, size_t side, const char *key)
+const assigned_slot_t *
+assigned_row(const check_t *self, size_t side, const char *key)
 {
-    return given_written(self, side, attribute_find(key), false);
+    return assigned_written(self, side, attribute_find(key), false);
 }
 
 // The one line to point at, NULL without.
 const raw_item_t *
-given_item(const check_t *self, size_t side, const char *key)
+assigned_item(const check_t *self, size_t side, const char *key)
 {
-    const given_slot_t *slot = given_row(self, side, key);
+    const assigned_slot_t *slot = assigned_row(self, side, key);
     return slot ? slot->at[0].item : NULL;
 }
 
-const given_t *
-given_for_route(const check_t *self, const char *key)
+const assigned_t *
+assigned_for_route(const check_t *self, const char *key)
 {
-    const given_slot_t *slot = &self->own->route[key_find(SCOPE_ROUTE, key) - key_at(SCOPE_ROUTE, 0)];
+    const assigned_slot_t *slot = &self->own->route[key_find(SCOPE_ROUTE, key) - key_at(SCOPE_ROUTE, 0)];
     return slot->count ? &slot->at[0] : NULL;
 }
 
 bool
-given_has(const check_t *self, const char *key)
+assigned_has(const check_t *self, const char *key)
 {
     for (size_t i = 0; i < self->section->count; i++)
         if (strcmp(self->section->items[i].key, key) == 0)
             return true;
-    return given_may_have(self, key);
+    return assigned_may_have(self, key);
 }
 
 static bool
-is_meant(const given_slots_t *slots, const char *key)
+is_meant(const assigned_slots_t *slots, const char *key)
 {
     for (size_t i = 0; i < slots->meant_count; i++)
         if (strcmp(slots->meant[i], key) == 0)
@@ -403,7 +405,7 @@ is_meant(const given_slots_t *slots, const char *key)
 }
 
 bool
-given_may_have(const check_t *self, const char *key)
+assigned_may_have(const check_t *self, const char *key)
 {
     const char *base;
     attribute_side(key, &base);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "guard/verify.h"
+#include "guard/passwords.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -24,7 +24,7 @@ enum {
 
 typedef struct {
     void *ticket;
-    void (*told)(void *ticket, verify_result_t *result);
+    void (*told)(void *ticket, password_result_t *result);
     char *hash; // "" for nobody
     char password[PASSWORD_BYTES];
     size_t size;
@@ -42,7 +42,7 @@ typedef struct {
     int tries;
 } bucket_t;
 
-struct verify {
+struct passwords {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t more;
@@ -70,7 +70,7 @@ free_job(job_t *job)
 // --- what was right once -----------------------------------------------------------
 
 static void
-sum_up(const verify_t *self, const char *hash, const void *password, size_t size, unsigned char sum[])
+sum_up(const passwords_t *self, const char *hash, const void *password, size_t size, unsigned char sum[])
 {
     crypto_generichash_state state;
     crypto_generichash_init(&state, self->key, sizeof self->key, crypto_generichash_BYTES);
@@ -81,7 +81,7 @@ sum_up(const verify_t *self, const char *hash, const void *password, size_t size
 }
 
 static memory_t *
-memory_of(verify_t *self, const unsigned char sum[])
+memory_of(passwords_t *self, const unsigned char sum[])
 {
     uint32_t place;
     memcpy(&place, sum, sizeof place);
@@ -89,7 +89,7 @@ memory_of(verify_t *self, const unsigned char sum[])
 }
 
 static bool
-remembers(verify_t *self, const char *hash, const void *password, size_t size)
+remembers(passwords_t *self, const char *hash, const void *password, size_t size)
 {
     unsigned char sum[crypto_generichash_BYTES];
     sum_up(self, hash, password, size, sum);
@@ -101,7 +101,7 @@ remembers(verify_t *self, const char *hash, const void *password, size_t size)
 }
 
 static void
-remember(verify_t *self, const job_t *job)
+remember(passwords_t *self, const job_t *job)
 {
     unsigned char sum[crypto_generichash_BYTES];
     sum_up(self, job->hash, job->password, job->size, sum);
@@ -115,7 +115,7 @@ remember(verify_t *self, const job_t *job)
 // --- the limit ----------------------------------------------------------------------
 
 static size_t
-bucket_of(const verify_t *self, const char *address)
+bucket_of(const passwords_t *self, const char *address)
 {
     uint64_t hash;
     crypto_shorthash((unsigned char *)&hash, (const unsigned char *)address, strlen(address), self->address_key);
@@ -140,7 +140,7 @@ is_below_limit(bucket_t *bucket)
 }
 
 static bool
-may_try(verify_t *self, size_t bucket)
+may_try(passwords_t *self, size_t bucket)
 {
     pthread_mutex_lock(&self->lock);
     bool may = is_below_limit(&self->buckets[bucket]);
@@ -150,7 +150,7 @@ may_try(verify_t *self, size_t bucket)
 
 // Under the lock. A whole office behind one address may come at once, as long as it knows its passwords.
 static void
-close_job(verify_t *self, const job_t *job)
+close_job(passwords_t *self, const job_t *job)
 {
     self->open--;
     if (job->right && self->buckets[job->bucket].tries > 0)
@@ -158,10 +158,10 @@ close_job(verify_t *self, const job_t *job)
 }
 
 // Frees it.
-static verify_result_t
+static password_result_t
 result_of(job_t *job)
 {
-    verify_result_t result = { .ticket = job->ticket, .hash = job->hash, .right = job->right };
+    password_result_t result = { .ticket = job->ticket, .hash = job->hash, .right = job->right };
     job->hash = NULL;
     free_job(job);
     return result;
@@ -170,19 +170,19 @@ result_of(job_t *job)
 // --- the thread ---------------------------------------------------------------------
 
 static void
-tell(verify_t *self, job_t *job)
+tell(passwords_t *self, job_t *job)
 {
-    void (*told)(void *ticket, verify_result_t *result) = job->told;
+    void (*told)(void *ticket, password_result_t *result) = job->told;
     pthread_mutex_lock(&self->lock);
     close_job(self, job);
     pthread_mutex_unlock(&self->lock);
-    verify_result_t result = result_of(job);
+    password_result_t result = result_of(job);
     told(result.ticket, &result);
 }
 
 // For more to do, but not longer than a sign of life may be away.
 static void
-wait_a_round(verify_t *self)
+wait_a_round(passwords_t *self)
 {
     struct timespec until;
     self->round_ms = clock_mono_ms();
@@ -192,7 +192,7 @@ wait_a_round(verify_t *self)
 }
 
 static job_t *
-next_job(verify_t *self)
+next_job(passwords_t *self)
 {
     job_t *job = NULL;
     pthread_mutex_lock(&self->lock);
@@ -210,14 +210,12 @@ next_job(verify_t *self)
 
 // A name that is not there must cost as much as one that is.
 static const char *
-nobodys_hash(verify_t *self)
+nobodys_hash(passwords_t *self)
 {
     char secret[32];
     randombytes_buf(secret, sizeof secret);
-    if (!*self->nobody
-        && crypto_pwhash_str(self->nobody, secret, sizeof secret, crypto_pwhash_OPSLIMIT_INTERACTIVE,
-                             crypto_pwhash_MEMLIMIT_INTERACTIVE)
-               == -1)
+    if (!*self->nobody && crypto_pwhash_str(self->nobody, secret, sizeof secret, crypto_pwhash_OPSLIMIT_INTERACTIVE,
+                                            crypto_pwhash_MEMLIMIT_INTERACTIVE) == -1)
         *self->nobody = '\0';
     return self->nobody;
 }
@@ -225,7 +223,7 @@ nobodys_hash(verify_t *self)
 static void *
 work(void *arg)
 {
-    verify_t *self = arg;
+    passwords_t *self = arg;
     job_t *job;
     pthread_setname_np(pthread_self(), "zb:verify");
     while ((job = next_job(self))) {
@@ -241,10 +239,10 @@ work(void *arg)
 
 // --- the asker ----------------------------------------------------------------------
 
-verify_t *
-verify_new(void)
+passwords_t *
+passwords_new(void)
 {
-    verify_t *self = xcalloc(1, sizeof *self);
+    passwords_t *self = xcalloc(1, sizeof *self);
     randombytes_buf(self->key, sizeof self->key);
     randombytes_buf(self->address_key, sizeof self->address_key);
     pthread_mutex_init(&self->lock, NULL);
@@ -264,7 +262,7 @@ verify_new(void)
 }
 
 static bool
-enqueue(verify_t *self, job_t *job)
+enqueue(passwords_t *self, job_t *job)
 {
     pthread_mutex_lock(&self->lock);
     bool room = self->open < QUEUE_MAX;
@@ -277,38 +275,39 @@ enqueue(verify_t *self, job_t *job)
     return room;
 }
 
-verify_answer_t
-verify_ask(verify_t *self, void *ticket, const char *address, const char *hash, const void *password, size_t size,
-           void (*told)(void *ticket, verify_result_t *result))
+password_answer_t
+passwords_ask(passwords_t *self, void *ticket, const char *address, const char *hash, const void *password, size_t size,
+              void (*told)(void *ticket, password_result_t *result))
 {
     if (hash && size < PASSWORD_BYTES && remembers(self, hash, password, size))
-        return VERIFY_RIGHT;
+        return PASSWORD_RIGHT;
     size_t bucket = bucket_of(self, address);
     if (!may_try(self, bucket))
-        return VERIFY_LIMITED;
+        return PASSWORD_LIMITED;
     job_t *job = xcalloc(1, sizeof *job);
     bool fits = hash && size < PASSWORD_BYTES;
-    *job = (job_t){ .ticket = ticket, .told = told, .hash = xstrdup(fits ? hash : ""), .size = fits ? size : 0,
-                    .bucket = bucket };
+    *job = (job_t){
+        .ticket = ticket, .told = told, .hash = xstrdup(fits ? hash : ""), .size = fits ? size : 0, .bucket = bucket
+    };
     if (job->size)
         memcpy(job->password, password, job->size);
     if (enqueue(self, job))
-        return VERIFY_QUEUED;
+        return PASSWORD_QUEUED;
     free_job(job);
-    return VERIFY_BUSY;
+    return PASSWORD_BUSY;
 }
 
 int64_t
-verify_age_ms(const verify_t *self)
+passwords_age_ms(const passwords_t *self)
 {
     int64_t age = clock_mono_ms() - self->round_ms;
     return age > 0 ? age : 0;
 }
 
 void
-verify_destroy(verify_t **self_p)
+passwords_destroy(passwords_t **self_p)
 {
-    verify_t *self = *self_p;
+    passwords_t *self = *self_p;
     if (!self)
         return;
     pthread_mutex_lock(&self->lock);

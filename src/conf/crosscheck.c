@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "conf/together.h"
+#include "conf/crosscheck.h"
 
 #include "base/mem.h"
 #include "conf/acked.h"
@@ -128,7 +128,7 @@ check_stores(const conf_t *conf, diag_t *diag)
 }
 
 void
-together_check(const conf_t *conf, const raw_t *raw, diag_t *diag)
+crosscheck_check(const conf_t *conf, const raw_t *raw, diag_t *diag)
 {
     size_t count;
     bound_t *bound = collect_bound(conf, raw, &count);
