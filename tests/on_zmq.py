@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
 """The other engine: what every route promises, over libzmq's sockets. The files of this folder run with engine
-wire wherever that can be (auto); a chosen part of them runs here with engine = zmq. All of them do so with
+wire wherever that can be (auto). Those about the way of messages through a route run here with engine = zmq; whoever
+changes src/zmq runs all of them so:
 
-    ZB_ENGINE=zmq make check
+    ZB_ENGINE=zmq make -j4 check
 """
 
 import importlib
@@ -12,7 +13,7 @@ os.environ["ZB_ENGINE"] = "zmq"
 
 import zb  # noqa: E402, its engine is that of the environment
 
-CHOSEN = ("routes", "blocked", "states", "ipc")
+CHOSEN = ("routes", "blocked", "pause", "ipc")
 
 
 def tests_of(name):

@@ -19,8 +19,7 @@ import time
 
 import zmq
 import zb
-
-from wire import Route
+from zb import Route
 
 KILLS = int(os.environ.get("ZB_KILLS", "3"))
 LAST = 10**9  # the number of a message after which nothing comes
@@ -52,8 +51,7 @@ class Streamer(Route):
         return start
 
     def shown(self):
-        with zb.Control(self.daemon) as control:
-            return control.json("show store r")["stores"][0]
+        return self.ask("show store r")["stores"][0]
 
     def wait_stored(self, messages, seconds=30):
         zb.wait_until(lambda: self.shown()["messages"] == messages, seconds, f"{messages} messages in the store")
@@ -411,8 +409,7 @@ class Forwarder(Route):
         zb.wait_until(lambda: self.stats()["frontend"]["messages_received"] == before + len(messages))
 
     def shown(self):
-        with zb.Control(self.daemon) as control:
-            return control.json("show store r")["stores"][0]
+        return self.ask("show store r")["stores"][0]
 
     def hears(self, end=b"\xff"):
         """What a new subscriber gets before a message that is published now."""
