@@ -84,13 +84,13 @@ static void
 count_sent(conn_t *self, load_t gone, uint64_t bytes)
 {
     wport_t *port = self->port;
-    if (!written_more(self->written, bytes, gone.messages))
-        mark_written(self, bytes, gone.messages);
     self->messages_sent += gone.messages;
     self->sent_bytes += gone.payload;
     port->sent.messages += gone.messages;
     port->sent.payload += gone.payload;
     port_count(port);
+    if (!written_more(self->written, bytes, gone.messages))
+        mark_written(self, bytes, gone.messages);
 }
 
 // --- adding ----------------------------------------------------------------------
@@ -335,34 +335,33 @@ static inline bool
 goes_at_once(const conn_t *self, const piece_t *piece)
 {
     const wire_t *wire = self->wire;
-    return wire->last_turn && !wire->dirty && self->writable && !self->out.count && !self->stage && !self->urgent_size
+    return !self->out.count && !wire->dirty && wire->last_turn && self->writable && !self->stage && !self->urgent_size
            && !piece->prefix && piece->from && piece->at + piece->size == piece->from->in->size && !stage_is_needed(self);
 }
 
-// What the kernel takes at once need not be queued. Returns how much that is.
-static size_t
+// What the kernel takes at once need not be queued.
+static void
 write_at_once(conn_t *self, const piece_t *piece)
 {
     ssize_t written = kernel_send(self->fd, piece->chunk->data + piece->at, piece->size);
-    if (written < 0)
-        return 0; // the queue finds out why
-    self->moved_ms = self->fed_ms = self->wire->now_ms;
-    self->writable = (size_t)written == piece->size;
-    return (size_t)written;
+    if (written == (ssize_t)piece->size) {
+        self->moved_ms = self->fed_ms = self->wire->now_ms;
+        count_sent(self, piece->load, piece->size);
+        return;
+    }
+    self->writable = written < 0; // the queue finds out why
+    queue(self, piece);
+    if (written > 0) {
+        self->moved_ms = self->wire->now_ms;
+        advance_queue(self, (size_t)written, 0);
+    }
 }
 
 void
 output_add(conn_t *self, const piece_t *piece)
 {
-    size_t written = goes_at_once(self, piece) ? write_at_once(self, piece) : 0;
     self->port->moved = true;
-    if (written == piece->size) {
-        count_sent(self, piece->load, piece->size);
-        return;
-    }
-    queue(self, piece);
-    if (written > 0)
-        advance_queue(self, written, 0);
+    (goes_at_once(self, piece) ? write_at_once : queue)(self, piece);
 }
 
 // --- the end -----------------------------------------------------------------------
