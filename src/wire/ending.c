@@ -91,7 +91,7 @@ may_go(conn_t *conn)
         return is_quiet(conn);
     if (is_owed(conn) || !is_between_messages(conn) || feeds_it(conn))
         return false;
-    if (!conn->port->socktype->prefix && conn->messages_sent == 0)
+    if (!conn->prefix && conn->messages_sent == 0)
         return true; // it only sends
     return (served || is_quiet(conn)) && !waits_for_the_others(conn);
 }
