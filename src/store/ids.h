@@ -19,12 +19,18 @@ typedef struct {
     uint64_t batch;    // in which it is written down
 } taken_id_t;
 
+// Where an id is, with as much of its hash as tells it from most others without a look there.
+typedef struct {
+    uint32_t at; // in the ring, and 1 more; 0: none
+    uint32_t hash;
+} id_place_t;
+
 // All zeros but the key is one without ids.
 typedef struct {
     uint8_t key[IDS_KEY];
     taken_id_t *ring; // oldest first
     size_t head, count, room;
-    uint32_t *places; // in the ring, and 1 more; by hash
+    id_place_t *places; // by hash
     size_t place_room;
 } ids_t;
 

@@ -349,11 +349,18 @@ measure(const conn_t *self, const uint8_t *at, size_t have, uint64_t *payload)
     return 0;
 }
 
+// Can what is there go out as it came?
+static bool
+is_plain(const conn_t *self)
+{
+    return self->as_it_comes && self->in && !self->whole && self->start == self->raw;
+}
+
 // Of however many parts; 0: it is not there whole, or cannot go out as it came.
 static size_t
 look(const conn_t *self, uint64_t *payload)
 {
-    if (!self->as_it_comes || !self->in || self->whole || self->start != self->raw)
+    if (!is_plain(self))
         return 0;
     return measure(self, self->in->data + self->raw, self->in->size - self->raw, payload);
 }
@@ -376,23 +383,49 @@ input_next_long(conn_t *self, piece_t *piece)
     return 1;
 }
 
+static inline size_t
+measure_next(const conn_t *self, const uint8_t *at, size_t have, uint64_t *payload)
+{
+    size_t size = input_short_at(self->port, at, have, payload);
+    return size > 0 ? size : measure(self, at, have, payload);
+}
+
 void
 input_run(conn_t *self, uint64_t most, uint64_t most_bytes, piece_t *run)
 {
     *run = (piece_t){ .from = self, .chunk = self->in, .at = self->start };
-    if (!self->as_it_comes || !self->in || self->whole || self->start != self->raw)
+    if (!is_plain(self))
         return;
     counter_t *sizes = self->wire->counters->sizes;
     const uint8_t *at = self->in->data + self->start;
     size_t have = self->in->size - self->start, size;
     uint64_t payload;
     while (run->size < have && run->load.messages < most && run->size < most_bytes
-           && ((size = input_short_at(self->port, at + run->size, have - run->size, &payload)) > 0
-               || (size = measure(self, at + run->size, have - run->size, &payload)) > 0)) {
+           && (size = measure_next(self, at + run->size, have - run->size, &payload)) > 0) {
         run->size += size;
         run->load.messages++;
         run->load.payload += payload;
         counter_add(&sizes[size_bucket(payload)], 1);
     }
-    self->start = self->scan = self->raw = self->start + run->size;
+    input_take(self, run->size);
+}
+
+uint32_t
+input_parts(const conn_t *self, store_part_t *parts, uint32_t most)
+{
+    if (!is_plain(self))
+        return 0;
+    const uint8_t *at = self->in->data + self->start;
+    size_t have = self->in->size - self->start, size;
+    uint64_t payload;
+    uint32_t count = 0;
+    for (; have > 0 && count < most && (size = measure_next(self, at, have, &payload)) > 0; at += size, have -= size)
+        parts[count++] = (store_part_t){ (uint32_t)size, (uint32_t)payload };
+    return count;
+}
+
+void
+input_take(conn_t *self, size_t size)
+{
+    self->start = self->scan = self->raw = self->start + size;
 }

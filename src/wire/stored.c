@@ -15,7 +15,10 @@
 #include <unistd.h>
 #include <zmq.h>
 
-enum { PATIENCE_MS = 100 }; // overflow: a worker that has no room for that long has none
+enum {
+    PARTS = 256,       // messages that are taken at once
+    PATIENCE_MS = 100, // overflow: a worker that has no room for that long has none
+};
 
 // --- from the producers ------------------------------------------------------------------
 
@@ -30,6 +33,13 @@ static uint64_t
 budget(const stored_t *self)
 {
     return self->port.wire->ports[SIDE_WORKER_ACK].count > 0 ? 0 : delivery_room(self);
+}
+
+static void
+note_put(stored_t *self, uint64_t messages, bool done)
+{
+    *(done ? &self->ahead : &self->waiting) += messages;
+    self->budget -= done ? messages : 0;
 }
 
 given_t
@@ -49,9 +59,7 @@ stored_take(stored_t *self, const piece_t *piece)
         conn_break(piece->from, CUT_TOO_LARGE, "a message of %zu bytes is too large for the store", piece->size);
         return DROPPED;
     }
-    self->ahead += done;
-    self->budget -= done;
-    self->waiting += !done;
+    note_put(self, 1, done);
     return GIVEN;
 }
 
@@ -87,19 +95,43 @@ take(wport_t *port, const piece_t *piece)
     return given;
 }
 
+// Those that came as they will go, and for which there is room.
+static void
+take_many(stored_t *self, conn_t *conn)
+{
+    store_part_t parts[PARTS];
+    bool done = self->waiting == 0 && self->budget > 0;
+    uint32_t most = done && self->budget < PARTS ? (uint32_t)self->budget : PARTS;
+    uint32_t count = input_parts(conn, parts, most);
+    if (count == 0)
+        return;
+    uint32_t taken = store_put_many(self->store, conn->in->data + conn->start, parts, count, done);
+    size_t size = 0;
+    load_t load = { taken, 0 };
+    for (uint32_t i = 0; i < taken; i++) {
+        size += parts[i].size;
+        load.payload += parts[i].payload;
+        counter_add(&self->port.wire->counters->sizes[size_bucket(parts[i].payload)], 1);
+    }
+    input_take(conn, size);
+    pump_counted(conn, load);
+    note_put(self, taken, done);
+}
+
 static bool
 pump_to_store(stored_t *self, conn_t *conn)
 {
     piece_t piece;
     int rc = 0;
     self->budget = budget(self);
-    while (!conn->broken && (rc = input_next(conn, &piece)) == 1) {
-        if (stored_take(self, &piece) == NO_ROOM) {
-            pump_wait(conn, &piece);
-            break;
-        }
-        pump_received(conn, &piece);
-    }
+    do {
+        take_many(self, conn);
+        rc = conn->broken ? -1 : input_next(conn, &piece);
+        if (rc == 1 && stored_take(self, &piece) == NO_ROOM)
+            rc = -1, pump_wait(conn, &piece);
+        else if (rc == 1)
+            pump_received(conn, &piece);
+    } while (rc == 1);
     store_turn(self->store);
     return rc == 0 && !conn->broken;
 }
@@ -272,7 +304,8 @@ stored_put(wire_t *wire, const store_put_in_t *message, uint64_t *sequence)
         return cluster_put(wire, message, sequence);
     store_put_t result = store_put(self->store, message, sequence);
     self->waiting += result == STORE_TAKEN;
-    wire->made_room = true; // the store has its turn in this round
+    if (result != STORE_NO_ROOM)
+        wire->made_room = true; // the store has its turn in this round
     return result;
 }
 
