@@ -172,6 +172,7 @@ claim_for_acked(stored_t *self, uint64_t room)
         return false;
     store_pass(self->store);
     self->waiting = less(self->waiting, 1);
+    self->pace++;
     return true;
 }
 
@@ -190,6 +191,7 @@ claim_run(stored_t *self, uint64_t most, uint64_t *room)
         self->waiting = less(self->waiting, run.messages);
         *room -= run.messages;
     }
+    self->pace += run.messages;
     add_run(self, &run, run.done ? 0 : store_said(self->store));
     store_pass_run(self->store, &run);
     return true;
@@ -217,6 +219,8 @@ delivery_go_on(stored_t *self)
     delivery_give(self);
     if (store_is_passed(self->store))
         self->waiting = 0;
-    if (self->count == 0 && self->workers->ready > 0 && store_is_passed(self->store))
+    if (self->count == 0 && self->workers->ready > 0 && store_is_passed(self->store)) {
         self->spills = false;
+        self->pace = 0;
+    }
 }

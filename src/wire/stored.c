@@ -35,9 +35,19 @@ budget(const stored_t *self)
     return self->port.wire->ports[SIDE_WORKER_ACK].count > 0 ? 0 : delivery_room(self);
 }
 
+// How many messages producers may put in. Overflow: any number while the workers take nothing, else half as many as they
+// take from the disk, so that what lies there becomes less, and producers then go at the pace of the workers.
+static uint64_t
+allowed(const stored_t *self)
+{
+    bool any = stored_keeps_all(self) || self->stuck || self->port.wire->draining;
+    return any ? UINT64_MAX : self->pace / 2;
+}
+
 static void
 note_put(stored_t *self, uint64_t messages, bool done)
 {
+    self->pace -= 2 * messages < self->pace ? 2 * messages : self->pace;
     *(done ? &self->ahead : &self->waiting) += messages;
     self->budget -= done ? messages : 0;
 }
@@ -63,7 +73,7 @@ stored_take(stored_t *self, const piece_t *piece)
     return GIVEN;
 }
 
-// Overflow: who waits for the workers waits for the disk only when they have had some time.
+// Overflow: what waits for the workers goes to the disk only when they have had some time.
 static void
 be_patient(stored_t *self)
 {
@@ -89,6 +99,10 @@ take(wport_t *port, const piece_t *piece)
     stored_t *self = port->wire->stored;
     if (!stored_keeps_all(self) && is_clear(self))
         return give_straight(self, piece);
+    if (allowed(self) == 0) {
+        be_patient(self);
+        return NO_ROOM;
+    }
     self->budget = budget(self);
     given_t given = stored_take(self, piece);
     store_turn(self->store);
@@ -101,8 +115,10 @@ take_many(stored_t *self, conn_t *conn)
 {
     store_part_t parts[PARTS];
     bool done = self->waiting == 0 && self->budget > 0;
-    uint32_t most = done && self->budget < PARTS ? (uint32_t)self->budget : PARTS;
-    uint32_t count = input_parts(conn, parts, most);
+    uint64_t most = allowed(self);
+    if (done && self->budget < most)
+        most = self->budget;
+    uint32_t count = input_parts(conn, parts, most < PARTS ? (uint32_t)most : PARTS);
     if (count == 0)
         return;
     uint32_t taken = store_put_many(self->store, conn->in->data + conn->start, parts, count, done);
@@ -124,14 +140,18 @@ pump_to_store(stored_t *self, conn_t *conn)
     piece_t piece;
     int rc = 0;
     self->budget = budget(self);
-    do {
+    while (!conn->broken) {
         take_many(self, conn);
-        rc = conn->broken ? -1 : input_next(conn, &piece);
-        if (rc == 1 && stored_take(self, &piece) == NO_ROOM)
-            rc = -1, pump_wait(conn, &piece);
-        else if (rc == 1)
-            pump_received(conn, &piece);
-    } while (rc == 1);
+        if ((rc = input_next(conn, &piece)) != 1)
+            break;
+        if (allowed(self) == 0 || stored_take(self, &piece) == NO_ROOM) {
+            pump_wait(conn, &piece);
+            break;
+        }
+        pump_received(conn, &piece);
+    }
+    if (conn->parked && !stored_keeps_all(self))
+        be_patient(self);
     store_turn(self->store);
     return rc == 0 && !conn->broken;
 }
@@ -209,7 +229,8 @@ lose_patience(watched_t *watched, uint32_t events)
         return;
     self->is_patient = false;
     if (self->port.parked && self->workers->ready == 0 && !stored_keeps_all(self)) {
-        self->spills = !self->had_room;
+        self->stuck = !self->had_room;
+        self->spills |= self->stuck;
         be_patient(self);
     }
     port_unpark_all(&self->port);
@@ -231,7 +252,10 @@ stored_made_room(wire_t *wire)
     stored_t *self = wire->stored;
     if (!self->begun)
         return;
-    self->had_room = true;
+    if (self->workers->ready > 0) {
+        self->had_room = true;
+        self->stuck = false;
+    }
     go_on(self);
 }
 
