@@ -91,6 +91,7 @@ struct batch {
     uint32_t own_said;    // records that belong to its messages: they come first
     int64_t since_ms;     // when the first message or word came
     bool sealed;
+    bool stays; // in its owner's memory until its messages have gone, most likely
 
     // Where it is on the disk.
     uint32_t file;

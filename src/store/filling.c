@@ -49,6 +49,7 @@ filling_submit(store_t *self)
     self->words->head.said = 0;
     filling_number(self, batch);
     self->filled_before = batch->head.data;
+    batch->stays = self->loaded_bytes < LOADED_BYTES && self->reads == 0;
     committer_commit(self->committer, batch);
     self->commits++;
     self->fill = batch_new();
