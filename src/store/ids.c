@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREFETCH = 8 };
+enum { SOON = 8 }; // ids later
 
 void
 ids_free(ids_t *self)
@@ -57,6 +57,13 @@ place_of(const ids_t *self, const uint8_t hash[IDS_HASH])
     }
 }
 
+void
+ids_expect(const ids_t *self, const uint8_t hash[IDS_HASH])
+{
+    if (self->place_room > 0)
+        __builtin_prefetch(&self->places[short_hash(hash) & (self->place_room - 1)]);
+}
+
 taken_id_t *
 ids_find(const ids_t *self, const uint8_t hash[IDS_HASH])
 {
@@ -84,8 +91,11 @@ grow(ids_t *self)
     self->ring = ring;
     self->head = 0;
     self->places = xcalloc(self->place_room, sizeof *self->places);
-    for (size_t i = 0; i < self->count; i++)
+    for (size_t i = 0; i < self->count; i++) {
+        if (i + SOON < self->count)
+            ids_expect(self, ring[i + SOON].hash);
         put_at(self, i);
+    }
 }
 
 // The places behind a free one move up, as far as they would not be found any more.
@@ -106,8 +116,7 @@ static void
 forget_oldest(ids_t *self)
 {
     free_place(self, (size_t)(place_of(self, self->ring[self->head].hash) - self->places));
-    size_t soon = (self->head + PREFETCH) & (self->room - 1); // places are far apart
-    __builtin_prefetch(&self->places[short_hash(self->ring[soon].hash) & (self->place_room - 1)]);
+    ids_expect(self, self->ring[(self->head + SOON) & (self->room - 1)].hash);
     self->head = (self->head + 1) & (self->room - 1);
     self->count--;
 }

@@ -325,8 +325,11 @@ take_flags_of_whole(search_t *self, store_file_t *file, const located_t *located
 static void
 take_records(search_t *self, const located_t *located, uint32_t count, const uint8_t *records)
 {
+    enum { SOON = 8 }; // records later
     for (uint32_t i = 0; i < count; i++) {
         said_t said;
+        if (i + SOON < count) // should it be an id
+            ids_expect(&self->contents->ids, records + (i + SOON) * sizeof said + offsetof(said_t, about));
         memcpy(&said, records + i * sizeof said, sizeof said);
         take_said(self, &said, located);
     }
