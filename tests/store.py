@@ -200,6 +200,21 @@ def test_overflow_keeps_order_through_the_disk_and_back():
         assert take(worker, 10) == list(range(20010, 20020))
 
 
+def test_overflow_ends_while_producers_go_on_as_fast_as_they_can():
+    with Streamer("overflow", "backend_sndhwm = 100") as route:
+        zb.spawn(zb.program("zbroker-bench") + ["pushpull", "-q", "--to", f"tcp://127.0.0.1:{route.frontend}", "-n", "0",
+                                                "-s", "1000", "-d", "600s"], stdout=subprocess.DEVNULL)
+        zb.wait_until(lambda: route.shown()["messages"] > 10000, what="messages that went to the disk")
+        worker = route.worker(rcvhwm=100)
+
+        def is_empty():
+            for _ in range(1000):
+                worker.recv()
+            return route.shown()["messages"] == 0
+
+        zb.wait_until(is_empty, 60, "an empty store")
+
+
 # --- what fills and empties ---------------------------------------------------------------------------------------------
 
 def test_a_full_store_makes_producers_wait_and_goes_on():

@@ -408,6 +408,29 @@ input_run(conn_t *self, uint64_t most, uint64_t most_bytes, piece_t *run)
         counter_add(&sizes[size_bucket(extent.payload)], 1);
     }
     *run = (piece_t){ .from = self, .chunk = self->in, .at = self->start, .size = (size_t)(at - begin), .load = load };
-    self->start = self->scan = self->raw = self->start + run->size;
+    input_take(self, run->size);
     return load.messages > 0;
+}
+
+uint32_t
+input_parts(const conn_t *self, store_part_t *parts, uint32_t most)
+{
+    if (!input_is_fresh(self) || self->whole)
+        return 0;
+    const uint8_t *at = self->in->data + self->start, *end = self->in->data + self->in->size;
+    uint32_t count = 0;
+    while (at < end && count < most) {
+        extent_t extent = next_of_run(self->port, at, (size_t)(end - at));
+        if (extent.size == 0)
+            break;
+        parts[count++] = (store_part_t){ (uint32_t)extent.size, (uint32_t)extent.payload };
+        at += extent.size;
+    }
+    return count;
+}
+
+void
+input_take(conn_t *self, size_t size)
+{
+    self->start = self->scan = self->raw = self->start + size;
 }
