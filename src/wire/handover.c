@@ -257,6 +257,8 @@ save_in_thread(wire_t *self, void *arg)
     end_broken(self);
     stored_settle(self, STORE_MS);
     counter_add(&self->counters->dropped[DROP_SHUTDOWN], stored_close(self, STORE_MS));
+    if (self->ports[SIDE_BACKEND].durables)
+        durables_hand_over(self->ports[SIDE_BACKEND].durables);
     archive_close(self, STORE_MS);
     record_number(to, TAG_FORMAT, LUGGAGE_FORMAT);
     record_number(to, TAG_PENDING, (uint64_t)self->pending);

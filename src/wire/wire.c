@@ -256,7 +256,8 @@ run(void *arg)
 {
     wire_t *self = arg;
     begin(self);
-    sides_listen(self);
+    if (archive_is_read(self))
+        sides_listen(self);
     while (atomic_load(&self->finish) == FINISH_NOT)
         round_run(self, -1);
     if (!self->handed_over)
