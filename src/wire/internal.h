@@ -304,7 +304,8 @@ struct route {
     uint64_t spared_at; // its messages then
     int64_t patient_until_ms, room_since_ms;
 
-    archive_t *archive; // NULL: what it remembers is in memory only
+    archive_t *archive; // NULL: what it keeps is in memory only
+    uint64_t archived;  // at the end: what is below this sequence is on its disk
     stored_t *stored; // NULL: nothing goes over the disk
     bool made_room;   // a queue that was full takes messages again
     bool closing;     // its end: nobody gets what a peer leaves behind

@@ -198,7 +198,8 @@ static void
 wire_thread(route_t *self)
 {
     begin(self);
-    sides_listen(self);
+    if (archive_is_read(self))
+        sides_listen(self);
     while (!routethread_is_to_end(&self->base.thread))
         round_run(self, -1);
     if (!self->handed_over)
