@@ -364,7 +364,7 @@ def test_a_server_that_has_forgotten_how_far_its_stream_had_counted_gives_out_wh
     assert [int(worker.recv()) for _ in range(100)] == list(range(100))
     with natsserver.Client(server) as client:
         zb.wait_until(lambda: client.api("STREAM.INFO.zbroker_r")["state"]["messages"] == 0)
-    server.kill()
+    server.stop()
     node.daemon.wait_log("event=nats-away")
     shutil.rmtree(server.stream_folder("zbroker_r") + "/msgs")
     server.start()

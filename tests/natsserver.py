@@ -55,6 +55,11 @@ jetstream {{ store_dir: "{self.folder}/{self.name}", max_mem: 64M, max_file: 4G 
         self.process.kill()
         self.process.wait()
 
+    def stop(self):
+        """It ends by itself, and writes down what it knows."""
+        self.process.terminate()
+        self.process.wait()
+
     def send(self, number):
         self.process.send_signal(number)
 
