@@ -208,6 +208,7 @@ obey(wire_t *self)
     hear_guard(self);
     observe_sweep(self);
     stored_hear_others(self);
+    cluster_hear_others(self);
     serve_call(self);
 }
 

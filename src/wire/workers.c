@@ -5,10 +5,9 @@
 #include "base/mem.h"
 #include "flow/letters.h"
 #include "wire/conn.h"
-#include "wire/deadletters.h"
+#include "wire/joblog.h"
 #include "wire/output.h"
 #include "wire/pump.h"
-#include "wire/stored.h"
 #include "wire/workers_parts.h"
 #include "zmtp/peertype.h"
 
@@ -17,6 +16,7 @@
 #include <zmq.h>
 
 enum {
+    PATIENCE_MS = 1000,  // that a message waits here, where other machines have workers
     AHEAD_MOST = 64,     // messages that are made ready before a worker asks for them
     DEAD_MOST = 1000,    // that wait for the route of the dead letters
     SHUNNED_MOST = 1000, // that wait for a worker that may have them, while others go on
@@ -165,22 +165,15 @@ give(workers_t *self)
 
 // --- what becomes of a message -----------------------------------------------------------
 
-// What was said goes to the disk in this round.
-static store_t *
-store_to_say(const workers_t *self)
-{
-    self->port->wire->made_room = true;
-    return stored_store(self->port->wire);
-}
-
-// TRIES is counted on the disk first.
+// TRIES is counted first, where it survives us.
 static void
 say_try(workers_t *self, job_t *job, uint32_t tries)
 {
-    store_t *store = store_to_say(self);
+    wire_t *wire = self->port->wire;
     job->tries = tries;
-    store_try(store, job->number, tries);
-    job->commit = store_said(store);
+    job->since_ms = wire->now_ms;
+    joblog_try(wire, job->number, tries);
+    job->commit = joblog_said(wire);
     jobs_append(&self->said, job);
 }
 
@@ -188,7 +181,7 @@ static void
 expire(workers_t *self, job_t *job)
 {
     wire_t *wire = self->port->wire;
-    store_done(store_to_say(self), job->number);
+    joblog_done(wire, job->number);
     port_drop(self->port, DROP_EXPIRED, 1);
     count(self, JOB_EXPIRED);
     log_event(EVENT_JOB_EXPIRED, EVENT_TEXT("route", wire->name), EVENT_NUMBER("tries", job->tries));
@@ -203,15 +196,14 @@ post(const workers_t *self, const job_t *job)
     letter_t letter = { .number = job->number, .payload = job->load.payload, .size = job->size };
     _Static_assert(sizeof letter.id == sizeof job->handle, "a handle, which is never drawn again, names the letter");
     memcpy(letter.id, job->handle, sizeof letter.id);
-    return letterbox_post(deadletters_box(stored_deadletters(wire)), wire->conf->dead_letter, &letter,
-                          job->chunk->data + job->at);
+    return letterbox_post(joblog_letters(wire), wire->conf->dead_letter, &letter, job->chunk->data + job->at);
 }
 
 static void
 give_up(workers_t *self, job_t *job)
 {
     const wire_t *wire = self->port->wire;
-    if (!wire->conf->dead_letter || !stored_deadletters(wire)) {
+    if (!wire->conf->dead_letter || !joblog_letters(wire)) {
         expire(self, job);
         return;
     }
@@ -223,8 +215,8 @@ give_up(workers_t *self, job_t *job)
 static void
 is_buried(workers_t *self, job_t *job)
 {
-    const wire_t *wire = self->port->wire;
-    store_done(store_to_say(self), job->number);
+    wire_t *wire = self->port->wire;
+    joblog_done(wire, job->number);
     count(self, JOB_DEAD_LETTER);
     log_event(EVENT_JOB_DEAD, EVENT_TEXT("route", wire->name), EVENT_NUMBER("tries", job->tries),
               EVENT_TEXT("dead_letter", wire->conf->dead_letter));
@@ -236,7 +228,7 @@ workers_letters(wire_t *wire)
 {
     workers_t *self = workers_of(wire);
     receipt_t receipt;
-    while (self && stored_deadletters(wire) && letterbox_hear(deadletters_box(stored_deadletters(wire)), &receipt)) {
+    while (self && joblog_letters(wire) && letterbox_hear(joblog_letters(wire), &receipt)) {
         job_t *job = self->dead.first;
         while (job && job->number != receipt.number)
             job = job->next;
@@ -274,16 +266,25 @@ forget_unread(workers_t *self, job_t *job)
     jobs_forget(&self->jobs, job);
 }
 
+static void
+try_next(workers_t *self, job_t *job)
+{
+    if (is_tried_enough(self, job->tries))
+        give_up(self, job);
+    else
+        say_try(self, job, job->tries + 1);
+}
+
 // Its worker has it no more, and is not done.
 static void
 try_again(workers_t *self, job_t *job)
 {
     if (!job->chunk)
         forget_unread(self, job);
-    else if (is_tried_enough(self, job->tries))
-        give_up(self, job);
+    else if (!is_tried_enough(self, job->tries) && joblog_gives_again(self->port->wire, job->number))
+        jobs_forget(&self->jobs, job);
     else
-        say_try(self, job, job->tries + 1);
+        try_next(self, job);
 }
 
 // --- the store -----------------------------------------------------------------------------
@@ -292,17 +293,19 @@ static uint32_t
 ahead(const workers_t *self)
 {
     const wire_t *wire = self->port->wire;
-    bool needs_exact = wire->conf->max_tries == 1 || wire->ports[SIDE_BACKEND].count > 0;
+    bool needs_exact = wire->conf->max_tries == 1 || wire->ports[SIDE_BACKEND].count > 0 || wire->cluster;
     return needs_exact ? 0 : self->port->count < AHEAD_MOST ? self->port->count : AHEAD_MOST;
 }
 
-static bool
-want_more(const workers_t *self)
+uint32_t
+workers_wanted(const wire_t *wire)
 {
-    const wire_t *wire = self->port->wire;
-    uint32_t ready = self->said.count + self->waiting.count - self->shunned;
-    return !wire->draining && self->port->count > 0 && self->shunned < SHUNNED_MOST && self->dead.count < DEAD_MOST &&
-           ready < self->free + ahead(self);
+    const workers_t *self = workers_of(wire);
+    bool may = self && !wire->draining && self->port->count > 0 && self->shunned < SHUNNED_MOST &&
+               self->dead.count < DEAD_MOST;
+    uint32_t wanted = may ? self->free + ahead(self) : 0;
+    uint32_t ready = may ? self->said.count + self->waiting.count - self->shunned : 0;
+    return wanted > ready ? wanted - ready : 0;
 }
 
 // A worker of the route before has it already.
@@ -333,12 +336,12 @@ bool
 workers_take(wire_t *wire, const store_message_t *message)
 {
     workers_t *self = workers_of(wire);
-    if (!self || !want_more(self))
+    if (workers_wanted(wire) == 0)
         return false;
     chunk_t *chunk = message->block;
     job_t *job = jobs_add(&self->jobs, message->sequence, message->tries, chunk, (size_t)(message->data - chunk->data),
                           message->size, (load_t){ 1, message->payload });
-    try_again(self, job);
+    try_next(self, job);
     return true;
 }
 
@@ -352,8 +355,8 @@ part(workers_t *self)
         if (self->port->count > 0 && !job->shunned)
             continue;
         stop_waiting(self, job);
-        store_done(store_to_say(self), job->number);
-        job->commit = store_said(stored_store(wire));
+        joblog_done(wire, job->number);
+        job->commit = joblog_said(wire);
         jobs_append(&self->parting, job);
     }
 }
@@ -375,7 +378,7 @@ workers_reached(wire_t *wire)
     workers_t *self = workers_of(wire);
     if (!self)
         return;
-    uint64_t reached = store_reached(stored_store(wire));
+    uint64_t reached = joblog_reached(wire);
     while (self->said.first && self->said.first->commit <= reached) {
         job_t *job = self->said.first;
         jobs_remove(job);
@@ -397,7 +400,7 @@ workers_are_busy(const wire_t *wire)
 static void
 untry(workers_t *self, job_t *job)
 {
-    store_try(stored_store(self->port->wire), job->number, job->tries - 1);
+    joblog_untry(self->port->wire, job->number, job->tries - 1);
     jobs_forget(&self->jobs, job);
 }
 
@@ -412,7 +415,7 @@ workers_end(wire_t *wire)
     while (self->waiting.first)
         untry(self, self->waiting.first);
     while (self->parting.first) {
-        store_undo(stored_store(wire), self->parting.first->number);
+        joblog_undo(wire, self->parting.first->number);
         untry(self, self->parting.first);
     }
     while (self->dead.first)
@@ -436,7 +439,7 @@ is_ready(workers_t *self, worker_t *worker, const worker_says_t *says)
 static void
 is_done(workers_t *self, job_t *job)
 {
-    store_done(store_to_say(self), job->number);
+    joblog_done(self->port->wire, job->number);
     self->unread -= !job->chunk;
     jobs_forget(&self->jobs, job);
     count(self, JOB_DONE);
@@ -508,6 +511,20 @@ hears(conn_t *conn, piece_t *piece)
 
 // --- time ------------------------------------------------------------------------------------
 
+static void
+leave_to_others(workers_t *self)
+{
+    wire_t *wire = self->port->wire;
+    for (job_t *job = self->waiting.first, *next; job && wire->cluster; job = next) {
+        next = job->next;
+        if (wire->now_ms - job->since_ms < PATIENCE_MS)
+            continue;
+        stop_waiting(self, job);
+        joblog_gives_again(wire, job->number);
+        jobs_forget(&self->jobs, job);
+    }
+}
+
 // What was said while the route was paused is read before its time is judged.
 static void
 tick(wport_t *port)
@@ -521,10 +538,11 @@ tick(wport_t *port)
         count(self, JOB_TIMEOUT);
         try_again(self, job);
     }
-    if (self)
-        post_again(self);
-    if (self)
-        self->was_paused = wire->frozen;
+    if (!self)
+        return;
+    post_again(self);
+    leave_to_others(self);
+    self->was_paused = wire->frozen;
 }
 
 // --- life ------------------------------------------------------------------------------------
