@@ -78,7 +78,7 @@ pump_to_outbox(conn_t *conn, wport_t *to)
     return rc == 0 && !conn->broken;
 }
 
-static const socktype_t socktype_stream = { .type = -1, .give = give, .pump = pump_to_outbox };
+static const socktype_t socktype_stream = { .type = -1, .between = true, .give = give, .pump = pump_to_outbox };
 
 static void
 outbox_changed(wire_t *wire)
