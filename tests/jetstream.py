@@ -288,11 +288,13 @@ def test_what_waits_for_the_server_survives_a_kill_of_zbroker():
 
 def test_it_goes_to_the_next_server_when_one_is_away():
     cluster = natsserver.Cluster()
-    cluster.servers[0].kill()
     node = Node("streamer", cluster, "nats_replicas = 3").ready()
     producer, worker = node.front(), node.back()
+    at = next(server for server in cluster.servers if f"connected to {server.url}," in node.daemon.ctl("show", "store").stdout)
+    at.kill()
     producer.send(b"x")
     assert worker.recv() == b"x"
+    assert f"connected to {at.url}," not in node.daemon.ctl("show", "store").stdout
 
 
 def test_a_server_that_has_forgotten_how_far_its_stream_had_counted_gives_out_what_comes():

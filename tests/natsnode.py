@@ -97,13 +97,15 @@ class Load:
 
     def __init__(self, node, pause=0.0005):
         self.producer, self.pause = node.front(), pause
-        self.sent, self.stops = 0, False
+        self.sent, self.stops, self.longest = 0, False, 0
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
     def run(self):
         while not self.stops:
+            began = time.monotonic()
             self.producer.send(b"%d" % self.sent)
+            self.longest = max(self.longest, time.monotonic() - began)
             self.sent += 1
             time.sleep(self.pause)
 
@@ -149,8 +151,8 @@ def check_once(workers, sent):
 class AckedLoad:
     """A producer that sends each number again until it is ok, with so many at once."""
 
-    def __init__(self, node, window=50):
-        self.socket, self.window = node.peer(zmq.DEALER, node.acks), window
+    def __init__(self, node, pause=0, window=50):
+        self.socket, self.window, self.pause = node.peer(zmq.DEALER, node.acks), window, pause
         self.open, self.next, self.acked, self.stops = {}, 0, set(), False
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
@@ -166,6 +168,7 @@ class AckedLoad:
         while len(self.open) < self.window and not self.stops:
             self.send(self.next)
             self.next += 1
+            time.sleep(self.pause)
 
     def run(self):
         while not self.stops or self.open:
@@ -183,3 +186,42 @@ class AckedLoad:
         self.stops = True
         self.thread.join()
         return self.next
+
+
+class AckedWorker:
+    """It says done of what it gets, and remembers (number, TRIES). One that dies leaves what it has, and another one comes."""
+
+    def __init__(self, node, credit=20):
+        self.node, self.credit, self.got = node, credit, []
+        self.dies = self.stops = False
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def begin(self):
+        socket = self.node.peer(zmq.DEALER, self.node.workers)
+        socket.send_multipart([b"", b"ready", b"%d" % self.credit])
+        return socket
+
+    def work(self, socket):
+        job, tries, body = job_of(socket.recv_multipart()[1:])
+        self.got.append((int(body), tries))
+        if not self.dies:
+            socket.send_multipart([b"", b"done", job])
+
+    def run(self):
+        socket = self.begin()
+        while not self.stops:
+            if socket.poll(50):
+                self.work(socket)
+            if self.dies and socket.poll(50):
+                self.work(socket)
+            if self.dies:
+                socket.close()
+                socket, self.dies = self.begin(), False
+
+    def die(self):
+        self.dies = True
+
+    def stop(self):
+        self.stops = True
+        self.thread.join()
