@@ -163,6 +163,7 @@ wire_look(route_t *self)
     hear_guard(self);
     observe_sweep(self);
     stored_hear_others(self);
+    cluster_hear_others(self);
 }
 
 static void
