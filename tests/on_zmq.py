@@ -13,6 +13,16 @@ os.environ["ZB_ENGINE"] = "zmq"
 import zb  # noqa: E402, its engine is that of the environment
 
 CHOSEN = ("routes", "blocked", "states", "ipc")
+OF_GUARD = (
+    "test_curve_lets_friends_through_and_strangers_not",
+    "test_a_reload_lets_a_new_key_in_and_cuts_a_removed_one",
+    "test_denied_addresses_stay_out_also_after_a_reload",
+    "test_an_upstream_is_not_who_it_says_it_is",
+    "test_a_user_is_not_who_it_says_it_is_besides_its_password",
+    "test_a_line_that_goes_by_what_a_client_says_of_itself_only_denies",
+    "test_each_side_has_rights_of_its_own",
+    "test_a_route_that_leaves_keeps_its_rights",
+)
 
 
 def tests_of(name):
@@ -22,5 +32,7 @@ def tests_of(name):
 
 main, zb.main = zb.main, lambda: None  # a file runs its own tests when it is read
 found = [test for name in CHOSEN for test in tests_of(name)]
+guard = dict(tests_of("guard"))
+found += [(f"guard: {name}", guard[f"guard: {name}"]) for name in OF_GUARD]
 zb.main = main
 zb.main(found)
