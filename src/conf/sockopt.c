@@ -389,31 +389,40 @@ first_type(uint32_t sockets)
 }
 
 static bool
-probe(const sockopt_t *option)
+probe(const sockopt_t *option, void *socket)
 {
     char text[] = "X-a:b", reason[128];
     sockopt_value_t value = { .text = text };
     if (!is_text(option) && sockopt_parse(option, option->initial, &value, reason, sizeof reason) == -1)
         value.number = option->max;
-    void *ctx = zmq_ctx_new();
-    void *socket = ctx ? zmq_socket(ctx, first_type(option->sockets)) : NULL;
-    bool works = socket && sockopt_set(option, socket, value) == 0;
-    if (socket) {
-        int now = 0;
-        zmq_setsockopt(socket, ZMQ_LINGER, &now, sizeof now);
-        zmq_close(socket);
+    return socket && sockopt_set(option, socket, value) == 0;
+}
+
+// One context for all of them: to start and end its threads takes longer than the rest together.
+static void
+probe_all(bool known[static COUNT(sockopts)])
+{
+    void *ctx = zmq_ctx_new(), *sockets[32] = { NULL };
+    zmq_ctx_set(ctx, ZMQ_IO_THREADS, 0);
+    for (size_t i = 0; ctx && i < COUNT(sockopts); i++) {
+        int type = first_type(sockopts[i].sockets);
+        if (!sockets[type])
+            sockets[type] = zmq_socket(ctx, type);
+        known[i] = probe(&sockopts[i], sockets[type]);
     }
+    for (size_t i = 0; i < COUNT(sockets); i++)
+        if (sockets[i])
+            zmq_close(sockets[i]);
     if (ctx)
         zmq_ctx_term(ctx);
-    return works;
 }
 
 bool
 sockopt_works(const sockopt_t *option)
 {
-    static signed char known[COUNT(sockopts)]; // 0: not asked yet
-    signed char *answer = &known[option - sockopts];
-    if (!*answer)
-        *answer = probe(option) ? 1 : -1;
-    return *answer > 0;
+    static bool asked, known[COUNT(sockopts)];
+    if (!asked)
+        probe_all(known);
+    asked = true;
+    return known[option - sockopts];
 }

@@ -98,6 +98,13 @@ route_can_save(route_t *self, const route_conf_t *successor)
     return engine_of(self)->can_save && engine_of(self)->can_save(self, successor);
 }
 
+void
+route_begin_save(route_t *self, const route_conf_t *successor)
+{
+    if (engine_of(self)->begin_save)
+        engine_of(self)->begin_save(self, successor);
+}
+
 bool
 route_save(route_t *self, const route_conf_t *successor, record_t *luggage)
 {

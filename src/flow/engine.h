@@ -24,7 +24,8 @@ typedef struct route_engine {
     void (*stop_accepting)(route_t *self, closed_for_t reason, const route_conf_t *successor);
     bool (*finished)(const route_t *self);
     const char *(*failure)(const route_t *self); // NULL: it cannot end by itself
-    bool (*can_save)(route_t *self, const route_conf_t *successor); // NULL, as are the next two: its peers stay
+    bool (*can_save)(route_t *self, const route_conf_t *successor); // NULL, as are the next three: its peers stay
+    void (*begin_save)(route_t *self, const route_conf_t *successor);
     bool (*save)(route_t *self, const route_conf_t *successor, record_t *luggage);
     void (*take)(route_t *self, record_t *luggage);
     void (*close)(route_t **self_p, route_leftover_t *leftover);

@@ -65,7 +65,9 @@ void route_stop_accepting(route_t *self, closed_for_t reason, const route_conf_t
 
 // All that its peers have, themselves included, goes to a route with the configuration SUCCESSOR: into LUGGAGE, and SELF
 // ends by itself. False: they cannot, or SELF ends already; it is left as it was.
+// BEGIN does not wait for it; SAVE comes next then.
 bool route_can_save(route_t *self, const route_conf_t *successor);
+void route_begin_save(route_t *self, const route_conf_t *successor);
 bool route_save(route_t *self, const route_conf_t *successor, record_t *luggage);
 void route_take(route_t *self, record_t *luggage); // before route_run: takes it, LUGGAGE is empty then
 bool route_finished(const route_t *self);

@@ -248,16 +248,11 @@ save_fds(const wire_t *self, record_t *to)
     record_close(to, opened);
 }
 
-typedef struct {
-    const route_conf_t *successor;
-    record_t *luggage;
-} saving_t;
-
 static int
 save_in_thread(wire_t *self, void *arg)
 {
     saving_t *saving = arg;
-    record_t *to = saving->luggage;
+    record_t *to = &saving->luggage;
     if (!may_keep_all(self, saving->successor))
         return -1;
     end_broken(self);
@@ -295,11 +290,24 @@ handover_can_save(route_t *self, const route_conf_t *successor)
     return wire_call(self, may_save, (void *)successor) == 0;
 }
 
+void
+handover_begin_save(route_t *self, const route_conf_t *successor)
+{
+    saving_t *saving = &self->saving;
+    *saving = (saving_t){ .call = { .run = save_in_thread, .arg = saving }, .successor = successor, .begun = true };
+    wire_ask(self, &saving->call);
+}
+
 bool
 handover_save(route_t *self, const route_conf_t *successor, record_t *luggage)
 {
-    saving_t saving = { successor, luggage };
-    return wire_call(self, save_in_thread, &saving) == 0;
+    saving_t *saving = &self->saving;
+    if (!saving->begun)
+        handover_begin_save(self, successor);
+    bool saved = wire_answer(self, &saving->call) == 0;
+    *luggage = saving->luggage;
+    *saving = (saving_t){ 0 };
+    return saved;
 }
 
 void

@@ -14,6 +14,7 @@
 // Of the engine's record, for the main thread. SAVE: SELF has no connection from then on, accepts none, and ends by itself.
 // False: SUCCESSOR cannot take them over, or SELF ends already; nothing has changed.
 bool handover_can_save(route_t *self, const route_conf_t *successor);
+void handover_begin_save(route_t *self, const route_conf_t *successor);
 bool handover_save(route_t *self, const route_conf_t *successor, record_t *luggage);
 void handover_take(route_t *self, record_t *luggage); // before its thread runs
 

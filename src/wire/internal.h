@@ -210,6 +210,7 @@ typedef struct socktype {
     void (*restore)(wport_t *port, record_fields_t from);
     bool keeps_for_others;        // what a peer leaves behind goes to the next one
     bool addresses;               // the first frame of what it sends says to whom
+    bool between;                 // it has no peers of its own: messages lie in it until others take them
 } socktype_t;
 
 struct wport {
@@ -257,12 +258,20 @@ struct wport {
 
 typedef enum { FINISH_NOT, FINISH_DRAIN, FINISH_AT_ONCE } finish_t;
 
-// A piece of work for the route's thread; the caller waits for it.
+// A piece of work for the route's thread.
 typedef struct {
     int (*run)(wire_t *self, void *arg);
     void *arg;
     int result;
 } call_t;
+
+// What a route's peers have is being written down, for SUCCESSOR.
+typedef struct {
+    call_t call;
+    const route_conf_t *successor;
+    record_t luggage;
+    bool begun;
+} saving_t;
 
 // A listening descriptor of a side.
 typedef struct door {
@@ -351,6 +360,7 @@ struct route {
 
     route_leftover_t left;
     record_t luggage;  // of the route before, until its thread runs
+    saving_t saving;
     bool handed_over;  // all that its peers had: nothing is left
 };
 

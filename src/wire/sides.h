@@ -22,7 +22,9 @@ void sides_stop_accepting(route_t *self, closed_for_t reason, const route_conf_t
 void sides_share_listeners(const route_t *self, listeners_t *shared);
 void sides_let_others_accept(wire_t *self);
 
-// Run FUNCTION in the route's thread and wait for it. -1: it has none any more.
+// Run CALL in the route's thread; ANSWER waits for it. -1: it has none any more. CALL does both, for FUNCTION.
+void wire_ask(wire_t *self, call_t *call);
+int wire_answer(wire_t *self, call_t *call);
 int wire_call(wire_t *self, int (*function)(wire_t *self, void *arg), void *arg);
 
 #endif

@@ -289,21 +289,38 @@ wire_run(route_t *self, int tell)
 
 // --- commands --------------------------------------------------------------------
 
+void
+wire_ask(wire_t *self, call_t *call)
+{
+    call->result = -1;
+    if (!self->started)
+        return;
+    pthread_mutex_lock(&self->lock);
+    while (self->call)
+        pthread_cond_wait(&self->called, &self->lock);
+    if (!atomic_load(&self->over) && atomic_load(&self->finish) == FINISH_NOT) {
+        self->call = call;
+        bell_ring(self->bell_fd);
+    }
+    pthread_mutex_unlock(&self->lock);
+}
+
+int
+wire_answer(wire_t *self, call_t *call)
+{
+    pthread_mutex_lock(&self->lock);
+    while (self->call == call)
+        pthread_cond_wait(&self->called, &self->lock);
+    pthread_mutex_unlock(&self->lock);
+    return call->result;
+}
+
 int
 wire_call(wire_t *self, int (*function)(wire_t *self, void *arg), void *arg)
 {
-    call_t call = { .run = function, .arg = arg, .result = -1 };
-    if (!self->started)
-        return -1;
-    pthread_mutex_lock(&self->lock);
-    if (!atomic_load(&self->over) && atomic_load(&self->finish) == FINISH_NOT) {
-        self->call = &call;
-        bell_ring(self->bell_fd);
-        while (self->call == &call)
-            pthread_cond_wait(&self->called, &self->lock);
-    }
-    pthread_mutex_unlock(&self->lock);
-    return call.result;
+    call_t call = { .run = function, .arg = arg };
+    wire_ask(self, &call);
+    return wire_answer(self, &call);
 }
 
 static int
@@ -449,6 +466,7 @@ const route_engine_t engine_wire = {
     .finished = wire_finished,
     .failure = cluster_failure,
     .can_save = handover_can_save,
+    .begin_save = handover_begin_save,
     .save = handover_save,
     .take = handover_take,
     .close = wire_close,
