@@ -229,6 +229,7 @@ struct wport {
     conn_t **open;    // past their handshake: first those with room, then the full ones
     uint32_t count, ready, room;
     uint32_t turn;    // round robin
+    uint32_t placed;  // that have a place: see places.h
     uint32_t unnamed; // in their handshake
     conn_t *parked, **parked_end; // of other ports, until a peer here has room: first come, first served
     uint32_t waiting;             // messages that the socket type has taken and given to nobody
