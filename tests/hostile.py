@@ -487,6 +487,22 @@ def test_a_peer_breaks_off_with_a_ping_behind_what_is_held_up():
         assert daemon.stop() == 0, daemon.log()
 
 
+def test_a_client_that_has_left_gives_its_place_back_though_nobody_reads_what_it_sent():
+    """However it ends: the route takes nothing more, for want of a worker, and goes on without one."""
+    daemon, port, _ = held_up("engine = wire\nfrontend_max_clients = 3")
+    with daemon, zb.Control(daemon) as control:
+        connections = lambda: control.route("held")["frontend"]["connections"]
+        for end, most in [(Raw.break_off, 200), (lambda peer: peer.socket.close(), 40)] * 2:
+            peers = [Raw(port) for _ in range(3)]
+            for peer in peers:
+                peer.socket.sendall(b"".join(frame(b"x" * 1000) for _ in range(most)))
+            zb.wait_until(lambda: connections() == 3)
+            for peer in peers:
+                end(peer)
+            zb.wait_until(lambda: connections() == 0)
+        assert control.route("held")["backend"]["messages_sent"] == 0
+
+
 def test_peers_break_off_while_a_route_is_paused():
     """The end of each is seen when the route goes on, on every transport."""
     path = os.path.join(zb.folder(), "in.sock")

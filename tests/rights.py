@@ -65,6 +65,48 @@ def test_an_exact_topic_never_brings_its_longer_neighbour():
         assert daemon.stop() == 0
 
 
+def test_a_reply_goes_to_the_user_who_asked():
+    folder = zb.folder()
+    ports = zb.free_ports(2)
+    users = zb.write(folder + "/users", "".join(keygen("password", user, stdin="x\n").stdout for user in ("alice", "mallory")), 0o600)
+    for more in ("", "frontend_router_handover = yes"):
+        with zb.Daemon(f"""
+[route asks]
+type = queue
+engine = wire
+frontend_bind = tcp://127.0.0.1:{ports[0]}
+frontend_security = plain
+frontend_users = {users}
+backend_bind = tcp://127.0.0.1:{ports[1]}
+{more}
+""") as daemon, zmq.Context() as own, zb.Control(daemon) as control:
+            def client(user):
+                return zb.peer(own, zmq.DEALER, f"tcp://127.0.0.1:{ports[0]}", plain_username=user, plain_password=b"x", identity=b"7",
+                               rcvtimeo=int(10000 * zb.SLOW))
+
+            refused = lambda: control.route("asks")["frontend"]["handshake_failures"]["duplicate_id"]
+            service = zb.peer(own, zmq.DEALER, f"tcp://127.0.0.1:{ports[1]}", rcvtimeo=int(10000 * zb.SLOW))
+            # Neither while she is there, nor while an answer to her is on its way.
+            alice, question = client(b"alice"), None
+            for leaves in (False, True):
+                alice.send(b"question")
+                question = service.recv_multipart()
+                if leaves:
+                    alice.close()
+                    zb.wait_until(lambda: control.route("asks")["frontend"]["connections"] == 0)
+                before = refused()
+                mallory = client(b"mallory")
+                zb.wait_until(lambda: refused() > before)
+                mallory.close()
+                if leaves:
+                    alice = client(b"alice")
+                    zb.wait_until(lambda: control.route("asks")["frontend"]["connections"] == 1)
+                service.send_multipart(question)
+                assert alice.recv() == b"question"
+            own.destroy(0)
+            assert daemon.stop() == 0
+
+
 def test_each_side_has_rights_of_its_own():
     folder = zb.folder()
     everything, only = zb.write(folder + "/open", "topic readwrite #\n"), zb.write(folder + "/strict", "topic write only/#\n")

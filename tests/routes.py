@@ -310,6 +310,19 @@ def test_a_publisher_that_comes_later_or_again_hears_of_the_subscriptions():
             assert daemon.stop() == 0
 
 
+def test_a_publisher_that_comes_later_hears_of_what_a_dealer_asks_for():
+    for kind, backend in ((zmq.DEALER, "DEALER"), (zmq.PAIR, "PAIR")):
+        front, back = endpoints("tcp", 2)
+        with Peers() as peers, zb.Daemon(route("r", "custom", "frontend_type = XSUB", f"backend_type = {backend}", f"frontend_bind = {front}",
+                                               f"backend_bind = {back}")) as daemon:
+            subscriber = peers.open(kind, back)
+            subscriber.send(b"\1news")
+            zb.wait_until(lambda: stats(daemon, "r")["backend"]["connections"] == 1)
+            publisher = peers.open(zmq.XPUB, front)
+            assert publisher.recv() == b"\1news"
+            assert daemon.stop() == 0
+
+
 def test_the_last_cancellation_comes_as_the_manual_says():
     for engine, option, off in (("wire", "xpub_verbose", 1), ("zmq", "xpub_verbose", 0), ("zmq", "xpub_verboser", 1)):
         front, back = endpoints("tcp", 2)

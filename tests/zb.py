@@ -162,6 +162,11 @@ def write(path, text, mode=0o644):
     return path
 
 
+def contents(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
 def _take(port):
     """Is PORT ours until this process ends? Tests that run side by side agree by a name in the abstract namespace."""
     name = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
