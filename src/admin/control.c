@@ -5,10 +5,10 @@
 // of their taps, and only that one is in the zloop: hundreds of clients that
 // come and go do not make it build its poll set anew.
 
-#include "admin/answer.h"
 #include "admin/control.h"
 #include "admin/control_internal.h"
 #include "admin/problems.h"
+#include "admin/reply.h"
 #include "base/clock.h"
 #include "base/mem.h"
 
@@ -39,8 +39,8 @@ void
 control_follow(control_t *self)
 {
     for (session_t *client = self->clients; client; client = client->next)
-        if (client->tapping && !tapping_follow(client->tapping))
-            tapping_end(client->tapping);
+        if (client->tap && !tapsession_follow(client->tap))
+            tapsession_end(client->tap);
 }
 
 static void
@@ -75,7 +75,7 @@ control_answer(control_t *self, const char *lines, const char *json, const char 
             continue;
         client->asked = false;
         if (failure)
-            answer_refuse(&client->output, client->asks_json, failure);
+            reply_refuse(&client->output, client->asks_json, failure);
         else
             text_add(&client->output, "%s\n", client->asks_json ? json : lines);
         text_char(&client->output, '\n');
@@ -102,7 +102,7 @@ look_at_taps(control_t *self)
     control_follow(self);
     for (session_t *client = self->clients, *next; client; client = next) {
         next = client->next;
-        if (client->tapping && session_see_end_of_tap(client)) {
+        if (client->tap && session_see_end_of_tap(client)) {
             session_advance(self, client);
             session_settle(self, client);
         }
@@ -113,7 +113,7 @@ static bool
 has_taps(const control_t *self)
 {
     for (const session_t *client = self->clients; client; client = client->next)
-        if (client->tapping)
+        if (client->tap)
             return true;
     return false;
 }
@@ -123,12 +123,12 @@ control_end_taps(control_t *self)
 {
     int64_t end_ms = clock_mono_ms() + TAPS_END_MS;
     for (session_t *client = self->clients; client; client = client->next)
-        if (client->tapping)
-            tapping_end(client->tapping);
+        if (client->tap)
+            tapsession_end(client->tap);
     for (int64_t left_ms; has_taps(self) && (left_ms = end_ms - clock_mono_ms()) > 0;) {
-        struct pollfd news = { .fd = tapper_fd(self->tapper), .events = POLLIN };
+        struct pollfd news = { .fd = tapserver_fd(self->tapserver), .events = POLLIN };
         poll(&news, 1, (int)left_ms);
-        tapper_look(self->tapper);
+        tapserver_look(self->tapserver);
         look_at_taps(self);
     }
 }
@@ -147,7 +147,7 @@ on_events(zloop_t *loop, zmq_pollitem_t *item, void *arg)
         if (source->kind == SOURCE_LISTENER) {
             control_accept(self);
         } else if (source->kind == SOURCE_TAPS) {
-            tapper_look(self->tapper);
+            tapserver_look(self->tapserver);
             look_at_taps(self);
         } else if (!client->dead) {
             session_serve(self, client, events[i].events);
@@ -161,8 +161,8 @@ on_events(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 static bool
 is_stuck(const session_t *client, int64_t now)
 {
-    if (client->tapping)
-        return tapping_stuck_ms(client->tapping) > CONTROL_TAP_STALL_MS;
+    if (client->tap)
+        return tapsession_stuck_ms(client->tap) > CONTROL_TAP_STALL_MS;
     return session_waiting(client) && now - client->progress_ms > CONTROL_STALL_MS;
 }
 
@@ -206,7 +206,7 @@ control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_
     *self = (control_t){ .loop = loop, .broker = broker, .epoll = -1, .timer = -1 };
     self->source = (event_source_t){ SOURCE_LISTENER, NULL };
     self->taps_source = (event_source_t){ SOURCE_TAPS, NULL };
-    self->tapper = tapper_new(broker);
+    self->tapserver = tapserver_new(broker);
     controlsocket_t *socket = &self->socket;
     if (controlsocket_open(socket, path, mode, group, control_find_listener(from, path), reason, sizeof reason) == -1) {
         int error = errno;
@@ -217,7 +217,7 @@ control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_
     }
     self->epoll = epoll_create1(EPOLL_CLOEXEC);
     control_watch(self, EPOLL_CTL_ADD, self->socket.fd, EPOLLIN, &self->source);
-    control_watch(self, EPOLL_CTL_ADD, tapper_fd(self->tapper), EPOLLIN, &self->taps_source);
+    control_watch(self, EPOLL_CTL_ADD, tapserver_fd(self->tapserver), EPOLLIN, &self->taps_source);
     zmq_pollitem_t item = { .fd = self->epoll, .events = ZMQ_POLLIN };
     if (self->epoll == -1 || zloop_poller(loop, &item, on_events, self) == -1) {
         diag_error(diag, (place_t){ 0 }, "control %s: %s", path, strerror(errno));
@@ -239,7 +239,7 @@ control_chmod(control_t *self, mode_t mode, gid_t group)
 int64_t
 control_age_ms(control_t *self)
 {
-    return tapper_age_ms(self->tapper);
+    return tapserver_age_ms(self->tapserver);
 }
 
 size_t
@@ -257,12 +257,12 @@ control_destroy(control_t **self_p)
         return;
     broker_on_left(self->broker, NULL, NULL);
     for (session_t *client = self->clients; client; client = client->next)
-        if (client->tapping)
-            tapping_end(client->tapping);
-    tapper_destroy(&self->tapper);
+        if (client->tap)
+            tapsession_end(client->tap);
+    tapserver_destroy(&self->tapserver);
     while (self->clients) {
         session_t *client = self->clients;
-        if (client->tapping)
+        if (client->tap)
             session_see_end_of_tap(client);
         session_flush(self, client);
         session_drop(self, client);

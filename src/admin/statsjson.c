@@ -2,9 +2,9 @@
 #include "admin/statsjson.h"
 
 #include "admin/clients.h"
-#include "admin/events.h"
 #include "admin/fields.h"
 #include "admin/problems.h"
+#include "admin/recentlog.h"
 #include "admin/stats.h"
 #include "admin/usage.h"
 #include "base/clock.h"
@@ -335,8 +335,8 @@ write_topics(json_t *json, const broker_route_t *route)
 void
 statsjson_events(json_t *json, const char *route)
 {
-    event_t events[EVENTS_SHOWN];
-    events_write(json, "events", events, events_of(route, events, EVENTS_SHOWN));
+    logged_t events[EVENTS_SHOWN];
+    recentlog_write(json, "events", events, recentlog_of(route, events, EVENTS_SHOWN));
 }
 
 void
