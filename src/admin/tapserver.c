@@ -115,8 +115,8 @@ tapserver_destroy(tapserver_t **self_p)
 static void
 post(tapserver_t *self, tapsession_t *session, tap_t *tap)
 {
-    source_t *source = xcalloc(1, sizeof *source);
-    *source = (source_t){ .session = session, .tap = tap };
+    tap_source_t *source = xcalloc(1, sizeof *source);
+    *source = (tap_source_t){ .session = session, .tap = tap };
     source->next = atomic_load(&self->inbox);
     while (!atomic_compare_exchange_weak(&self->inbox, &source->next, source))
         ;

@@ -25,12 +25,12 @@ typedef struct source {
     tapsession_t *session;
     tap_t *tap;
     uint64_t seq; // how far the route has come, as far as we know
-} source_t;
+} tap_source_t;
 
 typedef struct ring {
     struct ring *next;
     tap_ring_t *ring;
-    source_t *sources;
+    tap_source_t *sources;
     bool drained; // in this turn
 } ring_t;
 
@@ -67,7 +67,7 @@ struct tapserver {
     int wake; // and one for ours
     bool started;
     pthread_t thread;
-    _Atomic(source_t *) inbox;
+    _Atomic(tap_source_t *) inbox;
     _Atomic bool quit;
     _Atomic uint64_t pulse;
     uint64_t pulse_seen;

@@ -75,14 +75,14 @@ finish(tapsession_t *self)
 }
 
 static void
-advance(source_t *source, uint64_t seq)
+advance(tap_source_t *source, uint64_t seq)
 {
     source->session->seq += seq - source->seq;
     source->seq = seq;
 }
 
 static void
-show(source_t *source, const tap_message_t *message)
+show(tap_source_t *source, const tap_message_t *message)
 {
     tapsession_t *session = source->session;
     uint64_t seq = tap_see(source->tap);
@@ -104,9 +104,9 @@ show(source_t *source, const tap_message_t *message)
 // --- rings ---------------------------------------------------------------
 
 static void
-drop_source(source_t **at)
+drop_source(tap_source_t **at)
 {
-    source_t *source = *at;
+    tap_source_t *source = *at;
     *at = source->next;
     tap_leave(source->tap);
     tap_release(&source->tap);
@@ -115,7 +115,7 @@ drop_source(source_t **at)
 
 // Sources are told of what passed in order, and so are those who follow each other.
 static void
-add_source(tapserver_t *self, source_t *source)
+add_source(tapserver_t *self, tap_source_t *source)
 {
     ring_t **at = &self->rings;
     while (*at && (*at)->ring != tap_ring_of(source->tap))
@@ -134,7 +134,7 @@ drop_sources(tapserver_t *self, const tapsession_t *session)
 {
     for (ring_t **at = &self->rings; *at;) {
         ring_t *ring = *at;
-        for (source_t **source = &ring->sources; *source;)
+        for (tap_source_t **source = &ring->sources; *source;)
             if ((*source)->session == session)
                 drop_source(source);
             else
@@ -152,7 +152,7 @@ drop_sources(tapserver_t *self, const tapsession_t *session)
 static void
 settle(ring_t *ring, const tapsession_t *session)
 {
-    for (source_t *source = ring->sources; source; source = source->next)
+    for (tap_source_t *source = ring->sources; source; source = source->next)
         if ((!session || source->session == session) && !source->session->done)
             advance(source, tap_seq(source->tap));
 }
@@ -164,7 +164,7 @@ serve_ring(ring_t *ring)
     size_t count = 0;
     const tap_message_t *message;
     while (count < BATCH && (message = tap_ring_take(ring->ring))) {
-        for (source_t *source = ring->sources; source; source = source->next)
+        for (tap_source_t *source = ring->sources; source; source = source->next)
             show(source, message);
         count++;
     }
@@ -201,9 +201,9 @@ serve_rings(tapserver_t *self)
 static void
 take_inbox(tapserver_t *self)
 {
-    source_t *source = atomic_exchange(&self->inbox, NULL), *ordered = NULL;
+    tap_source_t *source = atomic_exchange(&self->inbox, NULL), *ordered = NULL;
     while (source) {
-        source_t *next = source->next;
+        tap_source_t *next = source->next;
         source->next = ordered;
         ordered = source;
         source = next;
@@ -238,7 +238,7 @@ static bool
 has_drained(const tapserver_t *self, const tapsession_t *session)
 {
     for (const ring_t *ring = self->rings; ring; ring = ring->next)
-        for (const source_t *source = ring->sources; source; source = source->next)
+        for (const tap_source_t *source = ring->sources; source; source = source->next)
             if (source->session == session && !ring->drained)
                 return false;
     return true;
