@@ -186,7 +186,7 @@ PROMISES = [
     ("no core dumps", lambda: unit("LimitCORE") == ["0"]),
     ("a start again after a crash", lambda: unit("Restart") == ["on-failure"] and unit("RestartPreventExitStatus") == ["1 2 77"]),
     ("20 tries at once and then two a second for each address",
-     lambda: number("guard/verify.c", "TRIES") == 20 and number("guard/verify.c", "TRY_EVERY_MS") == 500),
+     lambda: number("guard/passwords.c", "TRIES") == 20 and number("guard/passwords.c", "TRY_EVERY_MS") == 500),
     ("fail2ban filter in `contrib/`", lambda: exists("contrib/fail2ban/filter.d/zbroker.conf")),
     ("`handshake_ivl` 5 s (0 is refused)",
      lambda: has(route(), "frontend_handshake_ivl = 5s", "backend_handshake_ivl = 5s") and refuses(route("handshake_ivl = 0"), "handshake_ivl")),

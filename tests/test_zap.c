@@ -400,10 +400,10 @@ addresses_are_denied_first(void)
     close_house(&house);
 }
 
-static entry_t
+static policy_entry_t
 make_entry(const char *allow, const char *deny)
 {
-    entry_t entry = { 0 };
+    policy_entry_t entry = { 0 };
     char reason[200];
     size_t offset;
     CHECK(!allow || cidr_parse(&entry.allow, allow, reason, sizeof reason, &offset) == 0);
@@ -425,7 +425,7 @@ what_has_no_address_comes_only_where_none_is_asked_for(void)
     };
     static const char *const none[] = { "", "unknown", "localhost", "?", "192.0.2" };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        entry_t entry = make_entry(cases[i].allow, cases[i].deny);
+        policy_entry_t entry = make_entry(cases[i].allow, cases[i].deny);
         for (size_t j = 0; j < sizeof none / sizeof *none; j++)
             CHECK(entry_admits(&entry, none[j]) == cases[i].nothing);
         CHECK(entry_admits(&entry, "192.0.2.7") == cases[i].address);

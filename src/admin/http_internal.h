@@ -41,12 +41,12 @@ typedef struct {
     const page_asset_t *asset; // what is compiled in
     const char *allow;
     char etag[24];
-} answer_t;
+} http_answer_t;
 
 typedef struct {
     http_t *http;
     struct MHD_Connection *connection;
-    answer_t *answer;
+    http_answer_t *answer;
 } exchange_t;
 
 // A whole request has arrived: it is answered. ARG is the http_t.
@@ -54,7 +54,7 @@ enum MHD_Result http_on_request(void *arg, struct MHD_Connection *connection, co
                                 const char *version, const char *upload, size_t *upload_size, void **request);
 
 // The answer says why there is none. TEXT has no newline.
-void http_refuse(answer_t *answer, unsigned status, const char *text);
+void http_refuse(http_answer_t *answer, unsigned status, const char *text);
 
 // What is at the path URL, into the exchange's answer.
 void http_serve(exchange_t *exchange, const char *url);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
-// events.h - the last lines of the log, kept for the status page and `show errors`:
+// recentlog.h - the last lines of the log, kept for the status page and `show errors`:
 // what happened lately. Fed by the log's observer from any thread; read by the main
 // thread.
 
-#ifndef ZB_EVENTS_H
-#define ZB_EVENTS_H
+#ifndef ZB_RECENTLOG_H
+#define ZB_RECENTLOG_H
 
 #include "base/json.h"
 #include "base/log.h"
@@ -18,18 +18,18 @@ typedef struct {
     log_level_t level;
     char route[ROUTE_NAME_MAX + 1]; // "": it is about none
     char text[240];                 // the words, cut there
-} event_t;
+} logged_t;
 
 // Begin to collect. May be called again.
-void events_start(void);
+void recentlog_start(void);
 
 // The last events about ROUTE (NULL: all), the newest first: how many were written to AT.
-size_t events_of(const char *route, event_t *at, size_t room);
+size_t recentlog_of(const char *route, logged_t *at, size_t room);
 
 // Likewise, those of LEVEL or worse.
-size_t events_of_level(log_level_t level, event_t *at, size_t room);
+size_t recentlog_of_level(log_level_t level, logged_t *at, size_t room);
 
 // An array under KEY.
-void events_write(json_t *json, const char *key, const event_t *events, size_t count);
+void recentlog_write(json_t *json, const char *key, const logged_t *events, size_t count);
 
 #endif

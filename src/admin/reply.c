@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/answer.h"
+#include "admin/reply.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -7,17 +7,18 @@
 // --- what was asked -----------------------------------------------------------------
 
 const char *
-answer_arg(const request_t *request, size_t i)
+reply_arg(const request_t *request, size_t i)
 {
     return i < request->count ? request->args[i].text : NULL;
 }
 
 // Call FN for the route that the first argument names, or for each where it names none. False: there is no such route.
 bool
-answer_for_routes(request_t *request, void (*fn)(request_t *request, const broker_route_t *route, void *context), void *context)
+reply_for_routes(request_t *request, void (*fn)(request_t *request, const broker_route_t *route, void *context),
+                 void *context)
 {
     broker_route_t route;
-    const char *name = answer_arg(request, 0);
+    const char *name = reply_arg(request, 0);
     if (name && !broker_find(request->broker, name, &route)) {
         broker_no_route(request->broker, name, &request->error);
         return false;
@@ -34,7 +35,7 @@ answer_for_routes(request_t *request, void (*fn)(request_t *request, const broke
 // --- what comes of it ---------------------------------------------------------------
 
 void
-answer_fail(request_t *request, const char *format, ...)
+reply_fail(request_t *request, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -57,7 +58,7 @@ put_lines(text_t *out, const char *text)
 }
 
 void
-answer_done(request_t *request, const char *format, ...)
+reply_done(request_t *request, const char *format, ...)
 {
     text_t text = { 0 };
     va_list args;
@@ -69,7 +70,7 @@ answer_done(request_t *request, const char *format, ...)
 }
 
 void
-answer_refuse(text_t *answer, bool json, const char *text)
+reply_refuse(text_t *answer, bool json, const char *text)
 {
     if (!json) {
         text_add(answer, "error: ");
@@ -88,7 +89,7 @@ answer_refuse(text_t *answer, bool json, const char *text)
 }
 
 json_t
-answer_json(request_t *request)
+reply_json(request_t *request)
 {
     json_t json = json_on(request->out);
     json_object(&json, NULL);
@@ -96,7 +97,7 @@ answer_json(request_t *request)
 }
 
 void
-answer_json_end(request_t *request, json_t *json)
+reply_json_end(request_t *request, json_t *json)
 {
     json_object_end(json);
     text_char(request->out, '\n');
@@ -104,15 +105,15 @@ answer_json_end(request_t *request, json_t *json)
 
 // The broker's lines under KEY, or as a failure.
 void
-answer_broker(request_t *request, int rc, text_t *lines, const char *key, const char *failure)
+reply_broker(request_t *request, int rc, text_t *lines, const char *key, const char *failure)
 {
     if (rc == -1) {
-        answer_fail(request, "%s\n%s", failure, lines->data ? lines->data : "");
+        reply_fail(request, "%s\n%s", failure, lines->data ? lines->data : "");
     } else if (request->json) {
-        json_t json = answer_json(request);
+        json_t json = reply_json(request);
         json_bool(&json, "ok", true);
         json_lines(&json, key, lines->data ? lines->data : "");
-        answer_json_end(request, &json);
+        reply_json_end(request, &json);
     } else {
         put_lines(request->out, lines->size ? lines->data : "nothing to do\n");
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
-// events.c - see events.h.
+// recentlog.c - see recentlog.h.
 
-#include "admin/events.h"
+#include "admin/recentlog.h"
 #include "base/clock.h"
 #include "base/event.h"
 
@@ -13,12 +13,12 @@
 enum { EVENTS_MAX = 1024 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static event_t ring[EVENTS_MAX];
+static logged_t ring[EVENTS_MAX];
 static size_t written;
 
 // The words, and how often they came.
 static void
-keep_words(event_t *event, const char *text)
+keep_words(logged_t *event, const char *text)
 {
     const char *tail = event_tail(text), *repeated = strstr(text, " (repeated ");
     size_t size = tail ? (size_t)(tail - text) : strlen(text);
@@ -27,7 +27,7 @@ keep_words(event_t *event, const char *text)
 }
 
 static void
-keep_route(event_t *event, const char *text)
+keep_route(logged_t *event, const char *text)
 {
     size_t size = 0;
     const char *route = event_value(text, "route", &size);
@@ -39,7 +39,7 @@ observe(log_level_t level, const char *text, void *arg)
 {
     (void)arg;
     pthread_mutex_lock(&mutex);
-    event_t *event = &ring[written++ % EVENTS_MAX];
+    logged_t *event = &ring[written++ % EVENTS_MAX];
     event->wall_ns = clock_wall_ns();
     event->level = level;
     keep_words(event, text);
@@ -48,20 +48,20 @@ observe(log_level_t level, const char *text, void *arg)
 }
 
 void
-events_start(void)
+recentlog_start(void)
 {
     log_observe(observe, NULL);
 }
 
 // The newest first: those about ROUTE (NULL: all), of LEVEL or worse.
 static size_t
-pick(const char *route, log_level_t level, event_t *at, size_t room)
+pick(const char *route, log_level_t level, logged_t *at, size_t room)
 {
     size_t count = 0;
     pthread_mutex_lock(&mutex);
     size_t oldest = written > EVENTS_MAX ? written - EVENTS_MAX : 0;
     for (size_t i = written; i > oldest && count < room; i--) {
-        const event_t *event = &ring[(i - 1) % EVENTS_MAX];
+        const logged_t *event = &ring[(i - 1) % EVENTS_MAX];
         if (event->level <= level && (!route || strcmp(event->route, route) == 0))
             at[count++] = *event;
     }
@@ -70,19 +70,19 @@ pick(const char *route, log_level_t level, event_t *at, size_t room)
 }
 
 size_t
-events_of(const char *route, event_t *at, size_t room)
+recentlog_of(const char *route, logged_t *at, size_t room)
 {
     return pick(route, LOG_LEVEL_TRACE, at, room);
 }
 
 size_t
-events_of_level(log_level_t level, event_t *at, size_t room)
+recentlog_of_level(log_level_t level, logged_t *at, size_t room)
 {
     return pick(NULL, level, at, room);
 }
 
 void
-events_write(json_t *json, const char *key, const event_t *events, size_t count)
+recentlog_write(json_t *json, const char *key, const logged_t *events, size_t count)
 {
     char time[32];
     json_array(json, key);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/words.h"
+#include "admin/tokens.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 
 // \xNN, \n, \r, \t, \\, \" and what they stand for. False: a backslash that starts none of these.
 bool
-words_unescape(const char *text, text_t *out)
+tokens_unescape(const char *text, text_t *out)
 {
     static const char letters[] = "n\nr\rt\t\\\\\"\"";
     text_bytes(out, "", 0);
@@ -35,13 +35,13 @@ words_unescape(const char *text, text_t *out)
 
 // Cut the next word out of *AT, in place. False: no more, or a REASON why it is none.
 static bool
-next_word(char **at, word_t *word, const char **reason)
+next_word(char **at, token_t *word, const char **reason)
 {
     char *from = *at + strspn(*at, " \t");
     char *to = from;
     if (!*from)
         return false;
-    *word = (word_t){ .text = from, .quoted = *from == '"' };
+    *word = (token_t){ .text = from, .quoted = *from == '"' };
     if (!word->quoted) {
         to = from + strcspn(from, " \t");
         *at = *to ? to + 1 : to;
@@ -57,7 +57,7 @@ next_word(char **at, word_t *word, const char **reason)
     }
     *scan = '\0';
     text_t plain = { 0 };
-    if (!words_unescape(from + 1, &plain) || strlen(plain.data) != plain.size)
+    if (!tokens_unescape(from + 1, &plain) || strlen(plain.data) != plain.size)
         *reason = "in quotes a backslash is written \\\\";
     else
         memcpy(from, plain.data, plain.size + 1); // never longer than what it was written as
@@ -67,19 +67,19 @@ next_word(char **at, word_t *word, const char **reason)
 }
 
 size_t
-words_split(char *line, size_t size, word_t words[WORDS_MAX], const char **reason)
+tokens_split(char *line, size_t size, token_t words[TOKENS_MAX], const char **reason)
 {
     size_t count = 0;
     *reason = memchr(line, '\0', size) ? "a NUL byte in the line" : NULL;
-    while (!*reason && count < WORDS_MAX && next_word(&line, &words[count], reason))
+    while (!*reason && count < TOKENS_MAX && next_word(&line, &words[count], reason))
         count++;
-    if (!*reason && count == WORDS_MAX)
+    if (!*reason && count == TOKENS_MAX)
         *reason = "too many words";
     return count;
 }
 
 bool
-word_is(const word_t *word, const char *text)
+token_is(const token_t *word, const char *text)
 {
     return !word->quoted && strcmp(word->text, text) == 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/backing.h"
+#include "admin/servicelist.h"
 
 #include "admin/table.h"
 #include "base/clock.h"
@@ -105,21 +105,21 @@ refusal(const broker_route_t *route)
 }
 
 void
-backing_show(request_t *request)
+servicelist_show(request_t *request)
 {
-    const char *name = answer_arg(request, 0), *reason;
+    const char *name = reply_arg(request, 0), *reason;
     broker_route_t route;
     if (!broker_find(request->broker, name, &route))
         broker_no_route(request->broker, name, &request->error);
     else if ((reason = refusal(&route)))
-        answer_fail(request, "route %s: %s", name, reason);
+        reply_fail(request, "route %s: %s", name, reason);
     else if (request->json) {
-        json_t json = answer_json(request);
+        json_t json = reply_json(request);
         json_array(&json, "services");
         if (route.route)
             route_backend_services(route.route, write_one, &json);
         json_array_end(&json);
-        answer_json_end(request, &json);
+        reply_json_end(request, &json);
     } else {
         table_t table = table_on(columns, COUNT(columns));
         if (route.route)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/stores.h"
+#include "admin/storelist.h"
 
 #include "admin/table.h"
 #include "base/clock.h"
@@ -24,7 +24,9 @@ static const column_t columns[] = {
 static const char *
 kind_of(const route_conf_t *conf)
 {
-    static const char *const kinds[] = { [KEEP_NOTHING] = "off", [KEEP_OVERFLOW] = "overflow", [KEEP_ALL] = "all", [KEEP_SHARED] = "nats" };
+    static const char *const kinds[] = {
+        [KEEP_NOTHING] = "off", [KEEP_OVERFLOW] = "overflow", [KEEP_ALL] = "all", [KEEP_SHARED] = "nats"
+    };
     return kinds[conf->store];
 }
 
@@ -112,7 +114,7 @@ write_engine(json_t *json, const broker_route_t *route)
 }
 
 const char *
-stores_problem(const broker_route_t *route)
+storelist_problem(const broker_route_t *route)
 {
     static const char *const words[] = {
         [STORE_READY] = NULL,
@@ -178,7 +180,7 @@ print_one(table_t *table, const broker_route_t *route)
 static bool
 is_asked_for(const request_t *request, const broker_route_t *route)
 {
-    const char *name = answer_arg(request, 0);
+    const char *name = reply_arg(request, 0);
     return name ? strcmp(name, route->conf->name) == 0 : route->conf->store != KEEP_NOTHING;
 }
 
@@ -186,13 +188,13 @@ static void
 show_json(request_t *request)
 {
     broker_route_t route;
-    json_t json = answer_json(request);
+    json_t json = reply_json(request);
     json_array(&json, "stores");
     for (size_t i = 0; broker_at(request->broker, i, &route); i++)
         if (is_asked_for(request, &route))
             write_one(&json, &route);
     json_array_end(&json);
-    answer_json_end(request, &json);
+    reply_json_end(request, &json);
 }
 
 static void
@@ -208,9 +210,9 @@ show_table(request_t *request)
 }
 
 void
-stores_show(request_t *request)
+storelist_show(request_t *request)
 {
-    const char *name = answer_arg(request, 0);
+    const char *name = reply_arg(request, 0);
     broker_route_t route;
     if (name && !broker_find(request->broker, name, &route))
         broker_no_route(request->broker, name, &request->error);

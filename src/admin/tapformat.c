@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/tapping.h"
+#include "admin/tapformat.h"
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -10,7 +10,7 @@
 enum { FRAME_MAX = 1024 * 1024 }; // bytes of a frame that are shown, but in JSON
 
 int
-tap_format_find(const char *name)
+tapformat_find(const char *name)
 {
     static const char *const names[] = { [TAP_LINE] = "line", [TAP_HEX] = "hex", [TAP_JSON] = "json" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -20,7 +20,7 @@ tap_format_find(const char *name)
 }
 
 void
-tapping_conf_free(tapping_conf_t *conf)
+tap_request_free(tap_request_t *conf)
 {
     text_free(&conf->prefix);
 }
@@ -110,7 +110,7 @@ print_json(const tap_message_t *message, uint64_t seq, text_t *out)
 }
 
 bool
-tapping_can_print(const tap_message_t *message, tap_format_t format)
+tapformat_can_print(const tap_message_t *message, tapformat_t format)
 {
     size_t left = TAP_JSON_MAX;
     for (size_t i = 0; i < message->frames && format == TAP_JSON; i++) {
@@ -122,7 +122,7 @@ tapping_can_print(const tap_message_t *message, tap_format_t format)
 }
 
 void
-tapping_print(const tap_message_t *message, uint64_t seq, tap_format_t format, text_t *out)
+tapformat_print(const tap_message_t *message, uint64_t seq, tapformat_t format, text_t *out)
 {
     if (format == TAP_JSON) {
         print_json(message, seq, out);
@@ -141,7 +141,7 @@ tapping_print(const tap_message_t *message, uint64_t seq, tap_format_t format, t
 }
 
 void
-tapping_print_missed(uint64_t missed, bool json, text_t *out)
+tapformat_print_missed(uint64_t missed, bool json, text_t *out)
 {
     text_add(out, json ? "{\"missed\":%" PRIu64 "}\n" : "missed %" PRIu64 "\n", missed);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //
 // The main thread's half.
-#include "admin/tapper_internal.h"
+#include "admin/tapserver_internal.h"
 
 #include "base/bell.h"
 #include "base/clock.h"
@@ -15,19 +15,19 @@
 enum { RETRY_MS = 200 }; // of a tap that the route would not take
 
 static void
-free_tapping(tapping_t *self)
+free_tapping(tapsession_t *self)
 {
     text_free(&self->output);
-    tapping_conf_free(&self->conf);
+    tap_request_free(&self->conf);
     free(self);
 }
 
-// --- the tapper -----------------------------------------------------
+// --- the tapserver -----------------------------------------------------
 
-tapper_t *
-tapper_new(broker_t *broker)
+tapserver_t *
+tapserver_new(broker_t *broker)
 {
-    tapper_t *self = xcalloc(1, sizeof *self);
+    tapserver_t *self = xcalloc(1, sizeof *self);
     self->broker = broker;
     self->news = bell_new();
     self->wake = bell_new();
@@ -36,35 +36,35 @@ tapper_new(broker_t *broker)
 
 // Those whose clients have gone before they were over.
 static void
-bury(tapper_t *self)
+bury(tapserver_t *self)
 {
-    for (tapping_t **at = &self->left; *at;) {
-        tapping_t *tapping = *at;
-        if (!atomic_load(&tapping->over)) {
-            at = &tapping->next_left;
+    for (tapsession_t **at = &self->left; *at;) {
+        tapsession_t *session = *at;
+        if (!atomic_load(&session->over)) {
+            at = &session->next_left;
             continue;
         }
-        *at = tapping->next_left;
-        close(tapping->fd);
-        free_tapping(tapping);
+        *at = session->next_left;
+        close(session->fd);
+        free_tapping(session);
     }
 }
 
 int
-tapper_fd(const tapper_t *self)
+tapserver_fd(const tapserver_t *self)
 {
     return self->news;
 }
 
 void
-tapper_look(tapper_t *self)
+tapserver_look(tapserver_t *self)
 {
     bell_hear(self->news);
     bury(self);
 }
 
 int64_t
-tapper_age_ms(tapper_t *self)
+tapserver_age_ms(tapserver_t *self)
 {
     if (!self->started)
         return 0;
@@ -77,7 +77,7 @@ tapper_age_ms(tapper_t *self)
 }
 
 static bool
-start(tapper_t *self)
+start(tapserver_t *self)
 {
     if (self->started)
         return true;
@@ -85,14 +85,14 @@ start(tapper_t *self)
         errno = EMFILE;
         return false;
     }
-    errno = pthread_create(&self->thread, NULL, tapper_run, self);
+    errno = pthread_create(&self->thread, NULL, tapserver_run, self);
     return self->started = errno == 0;
 }
 
 void
-tapper_destroy(tapper_t **self_p)
+tapserver_destroy(tapserver_t **self_p)
 {
-    tapper_t *self = *self_p;
+    tapserver_t *self = *self_p;
     *self_p = NULL;
     if (!self)
         return;
@@ -110,13 +110,13 @@ tapper_destroy(tapper_t **self_p)
     free(self);
 }
 
-// --- a tapping --------------------------------------------------------
+// --- a session --------------------------------------------------------
 
 static void
-post(tapper_t *self, tapping_t *tapping, tap_t *tap)
+post(tapserver_t *self, tapsession_t *session, tap_t *tap)
 {
-    source_t *source = xcalloc(1, sizeof *source);
-    *source = (source_t){ .tapping = tapping, .tap = tap };
+    tap_source_t *source = xcalloc(1, sizeof *source);
+    *source = (tap_source_t){ .session = session, .tap = tap };
     source->next = atomic_load(&self->inbox);
     while (!atomic_compare_exchange_weak(&self->inbox, &source->next, source))
         ;
@@ -124,7 +124,7 @@ post(tapper_t *self, tapping_t *tapping, tap_t *tap)
 }
 
 static bool
-attach(tapping_t *self, const broker_route_t *route)
+attach(tapsession_t *self, const broker_route_t *route)
 {
     const text_t *prefix = &self->conf.prefix;
     tap_t *tap = route_tap(route->route, prefix->data ? prefix->data : "", prefix->size);
@@ -133,50 +133,51 @@ attach(tapping_t *self, const broker_route_t *route)
     tap_release(&self->newest);
     self->newest = tap_hold(tap);
     self->route = route->route;
-    post(self->tapper, self, tap);
+    post(self->tapserver, self, tap);
     return true;
 }
 
-tapping_t *
-tapping_new(tapper_t *tapper, tapping_conf_t *conf, int fd, text_t *error)
+tapsession_t *
+tapsession_new(tapserver_t *tapserver, tap_request_t *conf, int fd, text_t *error)
 {
     broker_route_t route;
-    if (!broker_find(tapper->broker, conf->route, &route)) {
-        broker_no_route(tapper->broker, conf->route, error);
+    if (!broker_find(tapserver->broker, conf->route, &route)) {
+        broker_no_route(tapserver->broker, conf->route, error);
     } else if (route.conf->engine == ENGINE_ZMQ_PROXY) {
         text_add(error, "route %s: engine = zmq_proxy cannot be tapped", conf->route);
     } else if (!route.route) {
         text_add(error, "route %s is %s", conf->route, route_state_name(route.state));
     } else {
-        tapping_t *self = xcalloc(1, sizeof *self);
-        self->tapper = tapper;
-        self->broker = tapper->broker;
+        tapsession_t *self = xcalloc(1, sizeof *self);
+        self->tapserver = tapserver;
+        self->broker = tapserver->broker;
         self->conf = *conf;
         memset(&conf->prefix, 0, sizeof conf->prefix);
         self->fd = fd;
-        if (start(tapper) && attach(self, &route))
+        if (start(tapserver) && attach(self, &route))
             return self;
-        text_add(error, "route %s: %s", self->conf.route, errno == ENOSPC ? "no room for another tap" : strerror(errno));
+        text_add(error, "route %s: %s", self->conf.route,
+                 errno == ENOSPC ? "no room for another tap" : strerror(errno));
         free_tapping(self);
     }
     return NULL;
 }
 
 bool
-tapping_is_endless(const tapping_t *self)
+tapsession_is_endless(const tapsession_t *self)
 {
     return !self->conf.count;
 }
 
 // Is the newest tap the one of the route that runs now?
 static bool
-is_current(const tapping_t *self, const broker_route_t *route)
+is_current(const tapsession_t *self, const broker_route_t *route)
 {
     return route->route && self->route == route->route && !tap_ring_is_closed(tap_ring_of(self->newest));
 }
 
 bool
-tapping_follow(tapping_t *self)
+tapsession_follow(tapsession_t *self)
 {
     broker_route_t route;
     if (atomic_load(&self->over))
@@ -191,7 +192,7 @@ tapping_follow(tapping_t *self)
 }
 
 void
-tapping_end(tapping_t *self)
+tapsession_end(tapsession_t *self)
 {
     broker_route_t route;
     if (atomic_load(&self->ending))
@@ -199,30 +200,30 @@ tapping_end(tapping_t *self)
     if (broker_find(self->broker, self->conf.route, &route) && is_current(self, &route))
         route_settle(route.route);
     atomic_store(&self->ending, true);
-    bell_ring(self->tapper->wake);
+    bell_ring(self->tapserver->wake);
 }
 
 bool
-tapping_is_over(tapping_t *self, text_t *out)
+tapsession_is_over(tapsession_t *self, text_t *out)
 {
     if (!atomic_load(&self->over))
         return false;
-    if (tapping_waiting(self))
-        text_bytes(out, self->output.data + self->sent, tapping_waiting(self));
+    if (tapsession_waiting(self))
+        text_bytes(out, self->output.data + self->sent, tapsession_waiting(self));
     return true;
 }
 
 int64_t
-tapping_stuck_ms(const tapping_t *self)
+tapsession_stuck_ms(const tapsession_t *self)
 {
     int64_t since = atomic_load(&self->stuck_since_ms);
     return since ? clock_mono_ms() - since : 0;
 }
 
 bool
-tapping_destroy(tapping_t **self_p)
+tapsession_destroy(tapsession_t **self_p)
 {
-    tapping_t *self = *self_p;
+    tapsession_t *self = *self_p;
     broker_route_t route;
     *self_p = NULL;
     if (!self)
@@ -237,8 +238,8 @@ tapping_destroy(tapping_t **self_p)
         free_tapping(self);
         return true;
     }
-    self->next_left = self->tapper->left;
-    self->tapper->left = self;
-    bell_ring(self->tapper->wake);
+    self->next_left = self->tapserver->left;
+    self->tapserver->left = self;
+    bell_ring(self->tapserver->wake);
     return false;
 }

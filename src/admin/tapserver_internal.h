@@ -1,42 +1,42 @@
 // SPDX-License-Identifier: MPL-2.0
-// tapper_internal.h - what the taps' sessions are made of. Only for their two files.
+// tapserver_internal.h - what the taps' sessions are made of. Only for their two files.
 //
 // While a route is re-created its old and its new self run side by side, so a
-// tapping may have several sources for a moment, each with numbers of its own.
+// session may have several sources for a moment, each with numbers of its own.
 // What counts is how far each has come: the steps of all together make our SEQ.
 //
 // The two threads share no lock: the one of low priority would make the other
 // one wait. What is new comes through an inbox that is exchanged whole, what is
-// asked of a tapping is a flag in it, and who is told wakes by a bell. The
+// asked of a session is a flag in it, and who is told wakes by a bell. The
 // main thread frees what the other one has let go of.
 
-#ifndef ZB_TAPPER_INTERNAL_H
-#define ZB_TAPPER_INTERNAL_H
+#ifndef ZB_TAPSERVER_INTERNAL_H
+#define ZB_TAPSERVER_INTERNAL_H
 
-#include "admin/tapper.h"
+#include "admin/tapserver.h"
 
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
-// One tap of a tapping, and its ring.
+// One tap of a session, and its ring.
 typedef struct source {
     struct source *next;
-    tapping_t *tapping;
+    tapsession_t *session;
     tap_t *tap;
     uint64_t seq; // how far the route has come, as far as we know
-} source_t;
+} tap_source_t;
 
 typedef struct ring {
     struct ring *next;
     tap_ring_t *ring;
-    source_t *sources;
+    tap_source_t *sources;
     bool drained; // in this turn
 } ring_t;
 
-struct tapping {
-    tapper_t *tapper;
-    tapping_conf_t conf;
+struct tapsession {
+    tapserver_t *tapserver;
+    tap_request_t conf;
     int fd;
     _Atomic bool ending;            // asked to
     _Atomic bool abandoned;         // nobody wants the rest
@@ -48,10 +48,10 @@ struct tapping {
     const route_t *route; // of the newest tap; to compare with only: it may be gone
     tap_t *newest;
     int64_t retry_ms;
-    tapping_t *next_left;
+    tapsession_t *next_left;
 
     // The other thread's, until it is over:
-    tapping_t *next;
+    tapsession_t *next;
     bool full;   // the socket takes nothing more
     bool broken; // and never will
     bool done;
@@ -61,21 +61,21 @@ struct tapping {
     size_t sent;
 };
 
-struct tapper {
+struct tapserver {
     broker_t *broker;
     int news; // a bell for the main thread
     int wake; // and one for ours
     bool started;
     pthread_t thread;
-    _Atomic(source_t *) inbox;
+    _Atomic(tap_source_t *) inbox;
     _Atomic bool quit;
     _Atomic uint64_t pulse;
     uint64_t pulse_seen;
-    int64_t asked_ms; // 0: not yet
-    tapping_t *left;  // destroyed, not over
+    int64_t asked_ms;   // 0: not yet
+    tapsession_t *left; // destroyed, not over
 
     // The thread's:
-    tapping_t *tappings;
+    tapsession_t *sessions;
     ring_t *rings;
     struct pollfd *polled;
     size_t polled_count, polled_room;
@@ -83,11 +83,11 @@ struct tapper {
 
 // What its client has not been sent yet.
 static inline size_t
-tapping_waiting(const tapping_t *self)
+tapsession_waiting(const tapsession_t *self)
 {
     return self->output.size - self->sent;
 }
 
-void *tapper_run(void *tapper); // the other thread
+void *tapserver_run(void *tapserver); // the other thread
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //
 // The thread of low priority that reads the routes' rings and writes to the clients.
-#include "admin/tapper_internal.h"
+#include "admin/tapserver_internal.h"
 
 #include "base/bell.h"
 #include "base/clock.h"
@@ -31,82 +31,82 @@ static const size_t output_max[] = {
 
 // Not before it is worth it: what waits is moved.
 static void
-forget_sent(tapping_t *self)
+forget_sent(tapsession_t *self)
 {
-    memmove(self->output.data, self->output.data + self->sent, tapping_waiting(self));
+    memmove(self->output.data, self->output.data + self->sent, tapsession_waiting(self));
     self->output.size -= self->sent;
     self->sent = 0;
 }
 
 // Send what the socket takes; when it takes no more, poll(2) tells.
 static void
-flush(tapping_t *tapping)
+flush(tapsession_t *session)
 {
-    while (!tapping->full && tapping_waiting(tapping)) {
-        ssize_t done = send(tapping->fd, tapping->output.data + tapping->sent, tapping_waiting(tapping),
+    while (!session->full && tapsession_waiting(session)) {
+        ssize_t done = send(session->fd, session->output.data + session->sent, tapsession_waiting(session),
                             MSG_NOSIGNAL | MSG_DONTWAIT);
         if (done > 0) {
-            tapping->sent += (size_t)done;
-            atomic_store(&tapping->stuck_since_ms, clock_mono_ms());
+            session->sent += (size_t)done;
+            atomic_store(&session->stuck_since_ms, clock_mono_ms());
             continue;
         }
         if (done == -1 && errno == EINTR)
             continue;
         // If nobody is there any more, the main thread finds out, and asks us to end.
-        tapping->full = true;
-        tapping->broken = errno != EAGAIN;
-        if (!atomic_load(&tapping->stuck_since_ms))
-            atomic_store(&tapping->stuck_since_ms, clock_mono_ms());
+        session->full = true;
+        session->broken = errno != EAGAIN;
+        if (!atomic_load(&session->stuck_since_ms))
+            atomic_store(&session->stuck_since_ms, clock_mono_ms());
     }
-    if (!tapping_waiting(tapping))
-        atomic_store(&tapping->stuck_since_ms, 0);
-    if (tapping->sent > tapping_waiting(tapping))
-        forget_sent(tapping);
+    if (!tapsession_waiting(session))
+        atomic_store(&session->stuck_since_ms, 0);
+    if (session->sent > tapsession_waiting(session))
+        forget_sent(session);
 }
 
 static void
-finish(tapping_t *self)
+finish(tapsession_t *self)
 {
     if (self->done)
         return;
     self->done = true;
-    tapping_print_missed(self->seq - self->shown, self->conf.json, &self->output);
+    tapformat_print_missed(self->seq - self->shown, self->conf.json, &self->output);
     text_char(&self->output, '\n');
 }
 
 static void
-advance(source_t *source, uint64_t seq)
+advance(tap_source_t *source, uint64_t seq)
 {
-    source->tapping->seq += seq - source->seq;
+    source->session->seq += seq - source->seq;
     source->seq = seq;
 }
 
 static void
-show(source_t *source, const tap_message_t *message)
+show(tap_source_t *source, const tap_message_t *message)
 {
-    tapping_t *tapping = source->tapping;
+    tapsession_t *session = source->session;
     uint64_t seq = tap_see(source->tap);
-    if (!seq || tapping->done)
+    if (!seq || session->done)
         return;
     advance(source, seq);
-    size_t most = output_max[tapping->conf.format];
-    if (tapping_waiting(tapping) >= most)
-        flush(tapping);
-    if (tapping_waiting(tapping) >= most || !tapping_can_print(message, tapping->conf.format))
+    size_t most = output_max[session->conf.format];
+    if (tapsession_waiting(session) >= most)
+        flush(session);
+    if (tapsession_waiting(session) >= most || !tapformat_can_print(message, session->conf.format))
         return;
-    tapping_print(message, tapping->seq, tapping->conf.format, &tapping->output);
-    tapping->shown++;
+    tapformat_print(message, session->seq, session->conf.format, &session->output);
+    session->shown++;
     // With a count the answer ends at the last message shown; what came after is nobody's loss.
-    if (tapping->shown == tapping->conf.count)
-        finish(tapping);
+    if (session->shown == session->conf.count)
+        finish(session);
 }
 
 // --- rings ---------------------------------------------------------------
 
 static void
-drop_source(source_t **at)
+drop_source(tap_source_t **at)
 {
-    source_t *source = *at;
+    tap_source_t *source = *at;
     *at = source->next;
     tap_leave(source->tap);
     tap_release(&source->tap);
@@ -115,7 +115,7 @@ drop_source(source_t **at)
 
 // Sources are told of what passed in order, and so are those who follow each other.
 static void
-add_source(tapper_t *self, source_t *source)
+add_source(tapserver_t *self, tap_source_t *source)
 {
     ring_t **at = &self->rings;
     while (*at && (*at)->ring != tap_ring_of(source->tap))
@@ -130,12 +130,12 @@ add_source(tapper_t *self, source_t *source)
 
 // A ring may go with its last tap.
 static void
-drop_sources(tapper_t *self, const tapping_t *tapping)
+drop_sources(tapserver_t *self, const tapsession_t *session)
 {
     for (ring_t **at = &self->rings; *at;) {
         ring_t *ring = *at;
-        for (source_t **source = &ring->sources; *source;)
-            if ((*source)->tapping == tapping)
+        for (tap_source_t **source = &ring->sources; *source;)
+            if ((*source)->session == session)
                 drop_source(source);
             else
                 source = &(*source)->next;
@@ -150,10 +150,10 @@ drop_sources(tapper_t *self, const tapping_t *tapping)
 
 // What was lost after the last message that could be taken: call when nothing waits any more.
 static void
-settle(ring_t *ring, const tapping_t *tapping)
+settle(ring_t *ring, const tapsession_t *session)
 {
-    for (source_t *source = ring->sources; source; source = source->next)
-        if ((!tapping || source->tapping == tapping) && !source->tapping->done)
+    for (tap_source_t *source = ring->sources; source; source = source->next)
+        if ((!session || source->session == session) && !source->session->done)
             advance(source, tap_seq(source->tap));
 }
 
@@ -164,7 +164,7 @@ serve_ring(ring_t *ring)
     size_t count = 0;
     const tap_message_t *message;
     while (count < BATCH && (message = tap_ring_take(ring->ring))) {
-        for (source_t *source = ring->sources; source; source = source->next)
+        for (tap_source_t *source = ring->sources; source; source = source->next)
             show(source, message);
         count++;
     }
@@ -173,7 +173,7 @@ serve_ring(ring_t *ring)
 }
 
 static bool
-serve_rings(tapper_t *self)
+serve_rings(tapserver_t *self)
 {
     bool came = false, closed = false;
     for (ring_t **at = &self->rings; *at;) {
@@ -196,14 +196,14 @@ serve_rings(tapper_t *self)
     return came;
 }
 
-// --- tappings ------------------------------------------------------------
+// --- sessions ------------------------------------------------------------
 
 static void
-take_inbox(tapper_t *self)
+take_inbox(tapserver_t *self)
 {
-    source_t *source = atomic_exchange(&self->inbox, NULL), *ordered = NULL;
+    tap_source_t *source = atomic_exchange(&self->inbox, NULL), *ordered = NULL;
     while (source) {
-        source_t *next = source->next;
+        tap_source_t *next = source->next;
         source->next = ordered;
         ordered = source;
         source = next;
@@ -211,86 +211,86 @@ take_inbox(tapper_t *self)
     while (ordered) {
         source = ordered;
         ordered = source->next;
-        tapping_t *tapping = source->tapping;
+        tapsession_t *session = source->session;
         bool known = false;
-        for (tapping_t *each = self->tappings; each; each = each->next)
-            known |= each == tapping;
+        for (tapsession_t *each = self->sessions; each; each = each->next)
+            known |= each == session;
         if (!known) {
-            tapping->next = self->tappings;
-            self->tappings = tapping;
+            session->next = self->sessions;
+            self->sessions = session;
         }
         add_source(self, source);
     }
 }
 
 static void
-note_endings(tapper_t *self)
+note_endings(tapserver_t *self)
 {
-    for (tapping_t *tapping = self->tappings; tapping; tapping = tapping->next) {
-        if (!tapping->turns && (atomic_load(&tapping->ending) || atomic_load(&self->quit)))
-            tapping->turns = ENDING_TURNS;
-        if (atomic_load(&tapping->abandoned))
-            tapping->done = true;
+    for (tapsession_t *session = self->sessions; session; session = session->next) {
+        if (!session->turns && (atomic_load(&session->ending) || atomic_load(&self->quit)))
+            session->turns = ENDING_TURNS;
+        if (atomic_load(&session->abandoned))
+            session->done = true;
     }
 }
 
 static bool
-has_drained(const tapper_t *self, const tapping_t *tapping)
+has_drained(const tapserver_t *self, const tapsession_t *session)
 {
     for (const ring_t *ring = self->rings; ring; ring = ring->next)
-        for (const source_t *source = ring->sources; source; source = source->next)
-            if (source->tapping == tapping && !ring->drained)
+        for (const tap_source_t *source = ring->sources; source; source = source->next)
+            if (source->session == session && !ring->drained)
                 return false;
     return true;
 }
 
 // It has been asked to end: with all that its rings held by then, if they do not fill as fast.
 static void
-end_soon(tapper_t *self, tapping_t *tapping)
+end_soon(tapserver_t *self, tapsession_t *session)
 {
-    bool drained = has_drained(self, tapping);
-    if (!drained && --tapping->turns > 0)
+    bool drained = has_drained(self, session);
+    if (!drained && --session->turns > 0)
         return;
     for (ring_t *ring = self->rings; drained && ring; ring = ring->next)
-        settle(ring, tapping);
-    finish(tapping);
+        settle(ring, session);
+    finish(session);
 }
 
 static void
-tend_tappings(tapper_t *self)
+tend_tappings(tapserver_t *self)
 {
-    for (tapping_t **at = &self->tappings; *at;) {
-        tapping_t *tapping = *at;
-        if (tapping->turns && !tapping->done)
-            end_soon(self, tapping);
-        flush(tapping);
-        if (!tapping->done) {
-            at = &tapping->next;
+    for (tapsession_t **at = &self->sessions; *at;) {
+        tapsession_t *session = *at;
+        if (session->turns && !session->done)
+            end_soon(self, session);
+        flush(session);
+        if (!session->done) {
+            at = &session->next;
             continue;
         }
-        *at = tapping->next;
-        drop_sources(self, tapping);
-        atomic_store(&tapping->over, true);
+        *at = session->next;
+        drop_sources(self, session);
+        atomic_store(&session->over, true);
         bell_ring(self->news);
     }
 }
 
 static void
-look_at(tapper_t *self, int fd, short events)
+look_at(tapserver_t *self, int fd, short events)
 {
     mem_grow(self->polled, self->polled_count, self->polled_room);
     self->polled[self->polled_count++] = (struct pollfd){ .fd = fd, .events = events };
 }
 
 static void
-wait_for_news(tapper_t *self, bool came)
+wait_for_news(tapserver_t *self, bool came)
 {
     bool more = false;
     self->polled_count = 0;
     look_at(self, self->wake, POLLIN);
-    for (tapping_t *tapping = self->tappings; tapping; tapping = tapping->next)
-        if (tapping->full && !tapping->broken)
-            look_at(self, tapping->fd, POLLOUT);
+    for (tapsession_t *session = self->sessions; session; session = session->next)
+        if (session->full && !session->broken)
+            look_at(self, session->fd, POLLOUT);
     for (ring_t *ring = self->rings; ring; ring = ring->next) {
         more |= !ring->drained || (!came && !tap_ring_sleep(ring->ring));
         if (!came)
@@ -299,19 +299,19 @@ wait_for_news(tapper_t *self, bool came)
     if (poll(self->polled, (nfds_t)self->polled_count, more ? 0 : came ? NAP_MS : -1) <= 0)
         return;
     size_t at = 1;
-    for (tapping_t *tapping = self->tappings; tapping; tapping = tapping->next)
-        if (tapping->full && !tapping->broken)
-            tapping->full = !self->polled[at++].revents;
+    for (tapsession_t *session = self->sessions; session; session = session->next)
+        if (session->full && !session->broken)
+            session->full = !self->polled[at++].revents;
 }
 
 void *
-tapper_run(void *arg)
+tapserver_run(void *arg)
 {
-    tapper_t *self = arg;
+    tapserver_t *self = arg;
     pthread_setname_np(pthread_self(), "zb:taps");
     setpriority(PRIO_PROCESS, 0, NICE); // of this thread alone
     bool came = false;
-    while (!atomic_load(&self->quit) || self->tappings || atomic_load(&self->inbox)) {
+    while (!atomic_load(&self->quit) || self->sessions || atomic_load(&self->inbox)) {
         wait_for_news(self, came);
         atomic_fetch_add(&self->pulse, 1);
         bell_hear(self->wake);
