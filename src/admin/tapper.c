@@ -31,6 +31,7 @@ tapper_new(broker_t *broker)
     self->broker = broker;
     self->news = bell_new();
     self->wake = bell_new();
+    self->loop.epoll = -1;
     return self;
 }
 
@@ -81,12 +82,15 @@ start(tapper_t *self)
 {
     if (self->started)
         return true;
-    if (self->news == -1 || self->wake == -1) {
+    if (self->news == -1 || self->wake == -1 || loop_open(&self->loop) == -1) {
         errno = EMFILE;
         return false;
     }
     errno = pthread_create(&self->thread, NULL, tapper_run, self);
-    return self->started = errno == 0;
+    self->started = errno == 0;
+    if (!self->started)
+        loop_close(&self->loop);
+    return self->started;
 }
 
 void
@@ -106,7 +110,7 @@ tapper_destroy(tapper_t **self_p)
         close(self->news);
     if (self->wake != -1)
         close(self->wake);
-    free(self->polled);
+    loop_close(&self->loop);
     free(self);
 }
 

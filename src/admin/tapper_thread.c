@@ -27,6 +27,32 @@ static const size_t output_max[] = {
     [TAP_JSON] = 16 * 1024 * 1024,
 };
 
+// --- news ----------------------------------------------------------------
+
+// What has fired is looked at in the next turn.
+static void
+on_news(watched_t *watched, uint32_t events)
+{
+    (void)watched;
+    (void)events;
+}
+
+static void
+on_room(watched_t *watched, uint32_t events)
+{
+    tapping_t *tapping = (tapping_t *)watched;
+    (void)events;
+    tapping->full = tapping->broken;
+}
+
+// Told once of each ring's bell and of each socket's room: neither is news again until it was used up.
+static void
+watch(tapper_t *self, int fd, uint32_t events, watched_t *watched, void (*ready)(watched_t *, uint32_t))
+{
+    watched->ready = ready;
+    self->blind |= loop_watch(&self->loop, fd, events | EPOLLET, watched) == -1;
+}
+
 // --- output --------------------------------------------------------------
 
 // Not before it is worth it: what waits is moved.
@@ -38,7 +64,7 @@ forget_sent(tapping_t *self)
     self->sent = 0;
 }
 
-// Send what the socket takes; when it takes no more, poll(2) tells.
+// Send what the socket takes; when it takes no more, the loop tells.
 static void
 flush(tapping_t *tapping)
 {
@@ -123,9 +149,19 @@ add_source(tapper_t *self, source_t *source)
     if (!*at) {
         *at = xcalloc(1, sizeof **at);
         (*at)->ring = tap_ring_of(source->tap);
+        watch(self, tap_ring_fd((*at)->ring), EPOLLIN, &(*at)->watched, on_news);
     }
     source->next = (*at)->sources;
     (*at)->sources = source;
+}
+
+static bool
+has_others(const ring_t *ring, const tapping_t *tapping)
+{
+    const source_t *source = ring->sources;
+    while (source && source->tapping == tapping)
+        source = source->next;
+    return source;
 }
 
 // A ring may go with its last tap.
@@ -134,6 +170,8 @@ drop_sources(tapper_t *self, const tapping_t *tapping)
 {
     for (ring_t **at = &self->rings; *at;) {
         ring_t *ring = *at;
+        if (!has_others(ring, tapping))
+            loop_forget(&self->loop, tap_ring_fd(ring->ring));
         for (source_t **source = &ring->sources; *source;)
             if ((*source)->tapping == tapping)
                 drop_source(source);
@@ -185,6 +223,7 @@ serve_rings(tapper_t *self)
             continue;
         }
         settle(ring, NULL);
+        loop_forget(&self->loop, tap_ring_fd(ring->ring));
         while (ring->sources)
             drop_source(&ring->sources);
         *at = ring->next;
@@ -218,6 +257,7 @@ take_inbox(tapper_t *self)
         if (!known) {
             tapping->next = self->tappings;
             self->tappings = tapping;
+            watch(self, tapping->fd, EPOLLOUT, &tapping->watched, on_room);
         }
         add_source(self, source);
     }
@@ -270,38 +310,19 @@ tend_tappings(tapper_t *self)
         }
         *at = tapping->next;
         drop_sources(self, tapping);
+        loop_forget(&self->loop, tapping->fd);
         atomic_store(&tapping->over, true);
         bell_ring(self->news);
     }
 }
 
 static void
-look_at(tapper_t *self, int fd, short events)
-{
-    mem_grow(self->polled, self->polled_count, self->polled_room);
-    self->polled[self->polled_count++] = (struct pollfd){ .fd = fd, .events = events };
-}
-
-static void
 wait_for_news(tapper_t *self, bool came)
 {
     bool more = false;
-    self->polled_count = 0;
-    look_at(self, self->wake, POLLIN);
-    for (tapping_t *tapping = self->tappings; tapping; tapping = tapping->next)
-        if (tapping->full && !tapping->broken)
-            look_at(self, tapping->fd, POLLOUT);
-    for (ring_t *ring = self->rings; ring; ring = ring->next) {
+    for (ring_t *ring = self->rings; ring; ring = ring->next)
         more |= !ring->drained || (!came && !tap_ring_sleep(ring->ring));
-        if (!came)
-            look_at(self, tap_ring_fd(ring->ring), POLLIN);
-    }
-    if (poll(self->polled, (nfds_t)self->polled_count, more ? 0 : came ? NAP_MS : -1) <= 0)
-        return;
-    size_t at = 1;
-    for (tapping_t *tapping = self->tappings; tapping; tapping = tapping->next)
-        if (tapping->full && !tapping->broken)
-            tapping->full = !self->polled[at++].revents;
+    loop_run(&self->loop, more ? 0 : came || self->blind ? NAP_MS : -1);
 }
 
 void *
@@ -311,6 +332,7 @@ tapper_run(void *arg)
     pthread_setname_np(pthread_self(), "zb:taps");
     setpriority(PRIO_PROCESS, 0, NICE); // of this thread alone
     bool came = false;
+    watch(self, self->wake, EPOLLIN, &self->woken, on_news);
     while (!atomic_load(&self->quit) || self->tappings || atomic_load(&self->inbox)) {
         wait_for_news(self, came);
         atomic_fetch_add(&self->pulse, 1);
