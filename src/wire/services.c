@@ -115,12 +115,9 @@ arm(services_t *self)
 static size_t
 write_prefix(const services_t *self, const asked_t *asked, uint8_t *at)
 {
-    uint8_t name[255];
     size_t empty = ways[self->dispatch].by_asking ? frame_write_head(at, FRAME_MORE, 0) : 0;
-    size_t size = outstanding_name(asked, name);
-    size_t head = frame_write_head(at + empty, FRAME_MORE, size);
-    memcpy(at + empty + head, name, size);
-    return empty + head + size;
+    size_t size = outstanding_name(asked, at + empty + FRAME_SHORT_HEAD);
+    return empty + frame_write_head(at + empty, FRAME_MORE, size) + size;
 }
 
 static void
@@ -128,7 +125,7 @@ hand(services_t *self, service_t *service, asked_t *asked, const piece_t *messag
 {
     uint8_t prefix[PREFIX_MAX];
     piece_t piece = *message;
-    outstanding_give(&self->outstanding, asked, &service->inhand, request_number(clients_of(self)), clock_mono_ns());
+    outstanding_give(&self->outstanding, asked, &service->inhand, request_number(clients_of(self)), self->port->wire->now_ns);
     piece.prefix = prefix;
     piece.prefix_size = write_prefix(self, asked, prefix);
     service->retried += asked->tries > 0;
@@ -239,7 +236,8 @@ static given_t
 give(wport_t *port, const piece_t *piece)
 {
     services_t *self = port->own;
-    give_waiting(self);
+    if (self->waiting.first)
+        give_waiting(self);
     if (jumps_the_line(port, piece->from))
         return NO_ROOM;
     if (piece->from)
@@ -360,7 +358,7 @@ undeliverable(conn_t *conn, piece_t *piece)
 static void
 is_answered(services_t *self, service_t *service, asked_t *asked)
 {
-    int64_t now_ns = clock_mono_ns(), took_ns = now_ns - asked->since_ns;
+    int64_t now_ns = self->port->wire->now_ns, took_ns = now_ns - asked->since_ns;
     uint64_t nth = asked->nth;
     outstanding_take(&self->outstanding, asked);
     outstanding_forget(&self->outstanding, asked);

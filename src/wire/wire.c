@@ -86,7 +86,7 @@ static int
 open_loop(wire_t *self)
 {
     self->scheduled_end = &self->scheduled;
-    self->now_ms = clock_mono_ms();
+    round_note_time(self);
     self->bell.ready = on_bell;
     self->bell_fd = bell_new();
     if (loop_open(&self->loop) == -1 || self->bell_fd == -1)
@@ -217,7 +217,7 @@ on_bell(watched_t *watched, uint32_t events)
     wire_t *self = (wire_t *)((char *)watched - offsetof(wire_t, bell));
     (void)events;
     bell_hear(self->bell_fd);
-    self->now_ms = clock_mono_ms();
+    round_note_time(self);
     obey(self);
 }
 
