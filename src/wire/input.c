@@ -361,6 +361,8 @@ look(const conn_t *self)
 int
 input_next_long(conn_t *self, piece_t *piece)
 {
+    if (input_empty(self))
+        return 0;
     extent_t extent = look(self);
     if (extent.size > 0)
         return input_cut(self, piece, extent);
