@@ -367,6 +367,10 @@ look(const conn_t *self)
 int
 input_next_long(conn_t *self, piece_t *piece)
 {
+    if (input_empty(self)) {
+        self->want = 0;
+        return 0;
+    }
     extent_t extent = look(self);
     if (extent.size > 0)
         return input_cut(self, piece, extent);

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-enum { PIECES = 64 };
+enum { PIECES = 64, SMALL = 512 };
 
 void
 output_mark(conn_t *self)
@@ -336,17 +336,33 @@ goes_at_once(const conn_t *self, const piece_t *piece)
 {
     const wire_t *wire = self->wire;
     return !self->out.count && !wire->dirty && wire->last_turn && self->writable && !self->stage && !self->urgent_size
-           && !piece->prefix && piece->from && piece->at + piece->size == piece->from->in->size && !stage_is_needed(self);
+           && piece->from && piece->at + piece->size == piece->from->in->size && !stage_is_needed(self);
+}
+
+// To copy a small one is less than to tell the kernel of two places.
+static __attribute__((noinline)) ssize_t
+write_prefixed(const conn_t *self, const piece_t *piece)
+{
+    uint8_t whole[SMALL];
+    const uint8_t *at = piece->chunk->data + piece->at;
+    if (piece->prefix_size + piece->size > sizeof whole) {
+        struct iovec both[] = { { (void *)piece->prefix, piece->prefix_size }, { (void *)at, piece->size } };
+        return write_pieces(self, both, COUNT(both));
+    }
+    memcpy(whole, piece->prefix, piece->prefix_size);
+    memcpy(whole + piece->prefix_size, at, piece->size);
+    return kernel_send(self->fd, whole, piece->prefix_size + piece->size);
 }
 
 // What the kernel takes at once need not be queued.
 static void
 write_at_once(conn_t *self, const piece_t *piece)
 {
-    ssize_t written = kernel_send(self->fd, piece->chunk->data + piece->at, piece->size);
-    if (written == (ssize_t)piece->size) {
+    size_t all = piece->prefix_size + piece->size;
+    ssize_t written = piece->prefix ? write_prefixed(self, piece) : kernel_send(self->fd, piece->chunk->data + piece->at, all);
+    if (written == (ssize_t)all) {
         self->moved_ms = self->fed_ms = self->wire->now_ms;
-        count_sent(self, piece->load, piece->size);
+        count_sent(self, piece->load, all);
         return;
     }
     self->writable = written < 0; // the queue finds out why

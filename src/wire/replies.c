@@ -138,7 +138,7 @@ undeliverable(conn_t *conn, piece_t *piece)
 static void
 is_answered(services_t *self, service_t *service, asked_t *asked)
 {
-    int64_t now_ns = clock_mono_ns(), took_ns = now_ns - asked->since_ns;
+    int64_t now_ns = self->port->wire->now_ns, took_ns = now_ns - asked->since_ns;
     uint64_t nth = asked->nth;
     outstanding_take(&self->outstanding, asked);
     outstanding_forget(&self->outstanding, asked);

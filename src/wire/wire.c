@@ -75,7 +75,7 @@ static int
 open_loop(wire_t *self)
 {
     self->scheduled_end = &self->scheduled;
-    self->now_ms = clock_mono_ms();
+    round_note_time(self);
     self->bell.ready = on_bell;
     return loop_open(&self->loop) == -1 ? -1 : loop_watch(&self->loop, self->base.thread.bell, EPOLLIN, &self->bell);
 }
@@ -172,7 +172,7 @@ on_bell(watched_t *watched, uint32_t events)
     wire_t *self = (wire_t *)((char *)watched - offsetof(wire_t, bell));
     (void)events;
     bell_hear(self->base.thread.bell);
-    self->now_ms = clock_mono_ms();
+    round_note_time(self);
     route_obey(self);
 }
 
