@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/crc32c.h"
 #include "base/mem.h"
+#include "store/batch.h"
 #include "store/ids.h"
 #include "store/seqset.h"
 #include "store/store.h"
@@ -589,6 +590,48 @@ test_store_of_a_truncated_file_delivers_what_is_there(void)
 
 // --- its folder --------------------------------------------------------------------------
 
+// Copies the head of the last batch in the file to where LMDB has pages of its trees. Returns to how many.
+static int
+copy_head_to_trees(const char *path)
+{
+    enum { PAGE = 4096, PAGE_HEAD = 16, FLAGS_AT = 10, LEAF = 2, OVERFLOW = 4 };
+    uint8_t page[PAGE], head[BATCH_HEAD];
+    int fd = open(path, O_RDWR), copies = 0;
+    for (off_t at = 0; pread(fd, page, PAGE, at) == PAGE; at += PAGE)
+        if (memcmp(page + PAGE_HEAD, "zbatch1", 8) == 0)
+            memcpy(head, page + PAGE_HEAD, sizeof head);
+    for (off_t at = 0; pread(fd, page, PAGE, at) == PAGE; at += PAGE)
+        if ((page[FLAGS_AT] & (LEAF | OVERFLOW)) == LEAF) {
+            CHECK(pwrite(fd, head, sizeof head, at + PAGE_HEAD) == sizeof head);
+            copies++;
+        }
+    close(fd);
+    return copies;
+}
+
+static void
+test_store_takes_a_head_of_a_batch_in_a_page_of_a_tree_for_no_batch(void)
+{
+    store_t *store = begin_empty();
+    char path[512], text[16];
+    for (int i = 0; i < 20; i++) {
+        snprintf(text, sizeof text, "%d", i);
+        put_text(store, text, "", "");
+        commit(store);
+    }
+    store_close(&store, ENOUGH_MS);
+    CHECK(count_files(".mdb", path, sizeof path) == 1);
+    CHECK(copy_head_to_trees(path) > 0);
+    store = begin();
+    CHECK(figures_of(store).messages == 20);
+    CHECK(figures_of(store).corrupt == 0);
+    for (int i = 0; i < 20; i++) {
+        snprintf(text, sizeof text, "%d", i);
+        CHECK(next_is(store, text));
+    }
+    store_close(&store, ENOUGH_MS);
+}
+
 static void
 test_store_folder_is_of_one_owner_and_ours_alone(void)
 {
@@ -656,6 +699,7 @@ main(void)
     RUN(test_store_gives_what_was_put_as_done_once);
     RUN(test_store_delivers_what_is_whole_of_a_damaged_file);
     RUN(test_store_of_a_truncated_file_delivers_what_is_there);
+    RUN(test_store_takes_a_head_of_a_batch_in_a_page_of_a_tree_for_no_batch);
     RUN(test_store_folder_is_of_one_owner_and_ours_alone);
     RUN(test_store_folder_of_another_process_is_refused);
     clear_folder();
