@@ -319,25 +319,29 @@ def on_small_disk():
     return folder
 
 
+def fill_disk(disk):
+    """Returns what has to be removed for some room."""
+    with open(os.path.join(disk, "fill"), "wb") as file:
+        with contextlib.suppress(OSError):
+            while True:
+                file.write(b"x" * 65536)
+                file.flush()
+    return file.name
+
+
 def test_a_full_disk_makes_producers_wait_and_workers_go_on():
     disk = on_small_disk()
     try:
         with Streamer("all", folder=os.path.join(disk, "store")) as route:
             route.put(0, 100)
             route.wait_stored(100)
-            with open(os.path.join(disk, "fill"), "wb") as file:
-                try:
-                    while True:
-                        file.write(b"x" * 65536)
-                        file.flush()
-                except OSError:
-                    pass
+            filler = fill_disk(disk)
             sent = route.fill(100)
             route.daemon.wait_log("event=store-stopped route=r")
             assert route.shown()["state"] == "no_disk"
             worker = route.worker()
             assert take(worker, 100) == list(range(100)), "what is there goes on to the workers"
-            os.unlink(os.path.join(disk, "fill"))
+            os.unlink(filler)
             assert take(worker, sent - 100) == list(range(100, sent))
             assert route.shown()["state"] == "ready"
             route.daemon.stop()
