@@ -160,6 +160,18 @@ def test_killed_under_load_it_delivers_nothing_twice_and_in_order():
         print(f"# {KILLS} kills, {sent[0]} sent, {sent[0] - len(got)} were on their way")
 
 
+def test_what_comes_while_much_is_on_the_disk_follows_on_it():
+    with Streamer("all", "backend_sndhwm = 10") as route:
+        route.put(0, 3000, 10000) # more than is read ahead
+        route.wait_stored(3000)
+        route.again()
+        worker = route.worker(rcvhwm=10)
+        producer = threading.Thread(target=route.put, args=(3000, 9000, 10))
+        producer.start()
+        assert take(worker, 9000) == list(range(9000))
+        producer.join()
+
+
 def test_what_a_worker_has_not_taken_at_the_end_is_kept():
     with Streamer("all", "backend_sndhwm = 100\nbackend_sndbuf = 4096", ) as route:
         worker = route.worker(rcvhwm=1, rcvbuf=4096)
