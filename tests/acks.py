@@ -447,7 +447,7 @@ def test_a_full_disk_is_answered_with_full_where_the_oldest_is_dropped():
     for kind in "all", "overflow":
         disk = on_small_disk()
         try:
-            with Jobs("store_full = drop_oldest", store=kind, folder=os.path.join(disk, "store")) as jobs:
+            with Jobs("store_full = drop_oldest\nstore_max = 8M", store=kind, folder=os.path.join(disk, "store")) as jobs:
                 producer, body, count = jobs.producer(zmq.DEALER), os.urandom(50000), 60
                 producer.send_multipart([b"", b"first", body])
                 assert producer.recv_multipart() == [b"", b"first", b"ok"]
