@@ -278,6 +278,9 @@ test_seqset_against_an_array(void)
     }
     seqset_done_before(&set, N + 100);
     CHECK(set.before == N + 100 && set.above == 0);
+    seqset_done_before(&set, UINT64_C(1) << 60);
+    CHECK(seqset_add(&set, (UINT64_C(1) << 60) + 1)); // takes no room for what is done
+    CHECK(set.room < N);
     seqset_free(&set);
 }
 
