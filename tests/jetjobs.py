@@ -39,7 +39,7 @@ def test_a_worker_of_another_node_gets_one_after_the_other_and_says_done():
         says = [b"done", job]
     worker.send_multipart(says)
     zb.wait_until(lambda: left_in(server) == 0)
-    assert jobs(b)["given"] == jobs(b)["done"] == 3
+    assert jobs(b)["given"] == jobs(b)["done"] == 3 and jobs(b)["again"] == 0
     assert not worker.poll(100)
 
 
@@ -141,6 +141,11 @@ def test_what_was_tried_too_often_is_dropped_and_counted():
     worker.send_multipart([b"reject", job])
     zb.wait_until(lambda: left_in(server) == 0)
     assert jobs(a)["expired"] == 2 and a.stats()["dropped"]["expired"] == 2
+    with zb.Control(a.daemon) as control:
+        store, = control.json("show store")["stores"]
+    assert store["jobs"] == {"given": 3, "unacked": 0, "again": 1, "dead": 2}, store
+    table = a.daemon.ctl("show", "store").stdout.split("\n")
+    assert table[0].split()[5:9] == ["GIVEN", "UNACKED", "AGAIN", "DEAD"] and table[1].split()[5:9] == ["3", "0", "1", "2"], table
 
 
 def test_dead_letters_go_to_a_streamer_of_this_machine():

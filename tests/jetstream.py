@@ -251,7 +251,9 @@ def test_messages_wait_for_the_server_and_each_arrives_once():
         producer.send(b"%d" % i)
     zb.wait_until(lambda: a.stored() == 1000)
     assert "nats: not connected, 1000 waiting" in a.daemon.ctl("show", "store").stdout
+    assert re.search(r"nats: not connected, 1000 waiting: \S", a.daemon.ctl("show", "store").stdout)
     assert "its stream is away" in a.daemon.ctl("status").stdout
+    assert re.search(f"{server.url}: not connected for \\d+ s: \\S", a.daemon.ctl("status").stdout), a.daemon.ctl("status").stdout
     server.start()
     assert [int(worker.recv()) for _ in range(1000)] == list(range(1000))
     assert not worker.poll(100)

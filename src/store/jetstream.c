@@ -162,6 +162,7 @@ jetstream_open(const jetstream_setup_t *setup)
     pthread_cond_init(&self->parted, &attributes);
     pthread_condattr_destroy(&attributes);
     snprintf(self->state.reason, sizeof self->state.reason, "not connected yet");
+    self->state.since_ms = clock_mono_ms();
     self->holders = 2;
     if (self->nats && self->bell != -1 && start_thread(self) == 0)
         return self;
@@ -240,6 +241,8 @@ became_unready(jetstream_t *self, link_result_t result, const char *reason)
 {
     jetstream_lock(self);
     bool is_news = self->state.ready || strcmp(self->state.reason, reason) != 0;
+    if (self->state.ready)
+        self->state.since_ms = clock_mono_ms();
     self->state.ready = false;
     self->state.failed = result == LINK_NEVER;
     snprintf(self->state.reason, sizeof self->state.reason, "%s", reason);

@@ -386,6 +386,17 @@ cluster_tick(wire_t *wire)
         give_back(self);
 }
 
+bool
+cluster_is_away(const wire_t *wire, char reason[256], int64_t *since_ms)
+{
+    jetstream_state_t state = { .ready = true };
+    if (wire->cluster)
+        jetstream_state(wire->cluster->jetstream, &state);
+    snprintf(reason, 256, "%s", state.reason);
+    *since_ms = state.since_ms;
+    return !state.ready;
+}
+
 const char *
 cluster_failure(const route_t *self)
 {

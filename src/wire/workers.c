@@ -124,6 +124,8 @@ hand(workers_t *self, worker_t *worker, job_t *job, piece_t *piece)
     output_add(worker->conn, piece);
     settle(self, worker);
     count(self, JOB_GIVEN);
+    if (job->tries > 1)
+        count(self, JOB_AGAIN);
 }
 
 static piece_t
