@@ -22,6 +22,11 @@ def jobs(node):
     return node.stats()["jobs"]
 
 
+def consumer(server):
+    with natsserver.Client(server) as client:
+        return client.api("CONSUMER.INFO.zbroker_r.zbroker")
+
+
 def left_in(server, stream="zbroker_r"):
     with natsserver.Client(server) as client:
         return client.api(f"STREAM.INFO.{stream}")["state"]["messages"]
@@ -65,6 +70,23 @@ def test_a_worker_has_as_many_as_its_credit_and_leaves_the_rest_to_other_nodes()
     others = [job_of(quick.recv_multipart()[1:]) for _ in range(17)]
     assert sorted(int(body) for _, _, body in mine + others) == list(range(20))
     assert {tries for _, tries, _ in mine + others} == {1}
+
+
+def test_a_worker_that_is_gone_before_its_message_comes_costs_no_try():
+    server = natsserver.Server()
+    a, b = acked_nodes(server, more="max_tries = 1")
+    for node in (a, b):
+        gone = node.peer(zmq.DEALER, node.workers)
+        gone.send_multipart([b"", b"ready", b"10"])
+        zb.wait_until(lambda: consumer(server)["num_waiting"] > 0)
+        gone.close()
+        zb.wait_until(lambda: not node.clients("worker_ack"))
+    put(a, *[b"%d" % i for i in range(20)])
+    worker = b.peer(zmq.DEALER, b.workers)
+    worker.send_multipart([b"", b"ready", b"100"])
+    got = [job_of(worker.recv_multipart()[1:])[1:] for _ in range(20)]
+    assert sorted(got) == sorted((1, b"%d" % i) for i in range(20))
+    assert jobs(a)["expired"] == jobs(b)["expired"] == 0
 
 
 def test_retry_gives_it_to_any_node_and_counts_the_try():

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
 """One route on several machines: streamers and forwarders that share a stream on NATS servers."""
 
-import os
 import re
 import shutil
 import time
