@@ -297,6 +297,31 @@ def test_it_goes_to_the_next_server_when_one_is_away():
     assert f"connected to {at.url}," not in node.daemon.ctl("show", "store").stdout
 
 
+def test_a_full_stream_makes_messages_wait():
+    server = natsserver.Server()
+    node, = nodes("streamer", server, 1, "store_max = 1M")
+    producer = node.front()
+    for i in range(300):
+        producer.send(b"%d " % i + b"x" * 5000)
+    zb.wait_until(lambda: node.stats()["frontend"]["messages_received"] == 300)
+    assert rests_at(node.stored) > 50, "not all are in the stream"
+    worker = node.back()
+    assert [int(worker.recv().split()[0]) for _ in range(300)] == list(range(300))
+    zb.wait_until(lambda: node.stored() == 0)
+
+
+def test_a_full_stream_of_a_forwarder_drops_its_oldest_messages():
+    server = natsserver.Server()
+    a, = nodes("forwarder", server, 1, "store_max = 1M\nreplay_messages = 1000")
+    publish_and_wait(a, [[b"t", b"%d " % i + b"x" * 5000] for i in range(300)])
+    zb.wait_until(lambda: a.stored() == 0)
+    b, = nodes("forwarder", server, 1, "replay_messages = 1000")
+    sub, got = b.back(b""), []
+    while not got or got[-1] < 299:
+        got.append(int(sub.recv_multipart()[1].split()[0]))
+    assert got == list(range(got[0], 300)) and 50 < got[0] < 250, got
+
+
 def test_a_server_that_has_forgotten_how_far_its_stream_had_counted_gives_out_what_comes():
     server = natsserver.Server()
     node, = nodes("streamer", server, 1)
