@@ -5,8 +5,8 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
-#include "base/thread.h"
 #include "base/text.h"
+#include "base/thread.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -68,6 +68,7 @@ copy_conf(jetstream_t *self, const route_conf_t *conf)
     };
     self->route = xstrdup(conf->name);
     self->topics = socket_type_publishes(conf->sides[SIDE_BACKEND].type);
+    self->acked = conf->sides[SIDE_WORKER_ACK].type != -1;
     self->max_bytes = conf->store_max;
     self->drop_oldest = conf->store_drops_oldest;
     self->last_values = conf->last_value > 0;
@@ -161,6 +162,7 @@ jetstream_open(const jetstream_setup_t *setup)
     pthread_cond_init(&self->parted, &attributes);
     pthread_condattr_destroy(&attributes);
     snprintf(self->state.reason, sizeof self->state.reason, "not connected yet");
+    self->state.since_ms = clock_mono_ms();
     self->holders = 2;
     if (self->nats && self->bell != -1 && start_thread(self) == 0)
         return self;
@@ -239,6 +241,8 @@ became_unready(jetstream_t *self, link_result_t result, const char *reason)
 {
     jetstream_lock(self);
     bool is_news = self->state.ready || strcmp(self->state.reason, reason) != 0;
+    if (self->state.ready)
+        self->state.since_ms = clock_mono_ms();
     self->state.ready = false;
     self->state.failed = result == LINK_NEVER;
     snprintf(self->state.reason, sizeof self->state.reason, "%s", reason);

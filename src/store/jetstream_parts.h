@@ -80,6 +80,7 @@ typedef struct {
 typedef struct {
     jetstream_t *jetstream;
     unsigned holders; // under the jetstream's lock
+    unsigned parting; // subscriptions that end though the connection does not
     bool lost;        // under the lock as well, like all that callbacks change
     natsConnection *connection;
     jsCtx *context;
@@ -94,6 +95,7 @@ struct jetstream {
     char *route, *next_subject; // where the consumer is asked for messages
     char node[NODE_DIGITS + 1];
     bool topics; // a forwarder's
+    bool acked;  // it has workers that acknowledge
     bool drop_oldest;
     int64_t max_bytes;
     bool last_values;
@@ -105,6 +107,7 @@ struct jetstream {
     unsigned holders;
     bool ending, asleep, has_ended;
     uint32_t wants;
+    bool exact; // no more than is wanted may come
     outgoing_t *given, **given_end;
     answers_t answers, settled;
     messages_t arrived, verdicts;
@@ -147,6 +150,7 @@ link_result_t link_open(jetstream_t *self, char reason[256]);
 void link_close(jetstream_t *self);
 bool link_hears(jetstream_t *self, const char *inbox, natsMsgHandler heard,
                 natsSubscription **to);                                  // on a new subscription
+bool link_renew(jetstream_t *self); // messages come to another inbox: who was asked for the old one has to answer no more
 void link_drop(link_t **link_p);                                         // one holder less
 const char *link_last_error(const jetstream_t *self, natsStatus status); // in words
 
