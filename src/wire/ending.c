@@ -167,6 +167,7 @@ abandon(wire_t *self)
             if (port->input && !conn->broken)
                 left += pump_discard(conn);
             left += conn->out.load.messages;
+            conn->begun += conn->out.sent;
             spans_clear(&conn->out);
         }
     }
