@@ -148,6 +148,7 @@ PROMISES = [
      shown_by("guard.py", "test_an_upstream_is_not_who_it_says_it_is", "test_a_user_is_not_who_it_says_it_is_besides_its_password",
               "test_a_stranger_is_not_who_it_says_it_is_where_nobody_is_asked",
               "test_a_line_that_goes_by_what_a_client_says_of_itself_only_denies")),
+    ("as long as no more than 65536 clients have left before theirs", lambda: number("wire/request.c", "OWNED_MOST") == 65536),
     ("no other user can have it while replies are on the way", shown_by("guard.py", "test_a_reply_goes_to_the_user_who_asked")),
     ("a late reply to an earlier process is dropped", shown_by("routes.py", "test_old_answers_reach_no_new_client")),
     ("of two connections with one name the second is refused",
