@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "zbroker-options.h"
 
-#include "admin/estate.h"
-#include "admin/program.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "broker/estate.h"
+#include "broker/program.h"
 #include "flow/luggage.h"
 
 #include <czmq.h>

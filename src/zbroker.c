@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: MPL-2.0
 // zbroker(8) - wiring and exit code.
-#include "admin/activation.h"
-#include "admin/broker.h"
 #include "admin/control.h"
 #include "admin/events.h"
 #include "admin/files.h"
 #include "admin/http.h"
-#include "admin/program.h"
-#include "admin/service.h"
-#include "admin/succession.h"
+#include "admin/statelog.h"
 #include "base/diag.h"
 #include "base/event.h"
 #include "base/excerpt.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "broker/activation.h"
+#include "broker/broker.h"
+#include "broker/program.h"
+#include "broker/succession.h"
+#include "broker/systemd.h"
 #include "conf/conf.h"
 #include "conf/process.h"
 #include "flow/engine.h"
@@ -101,7 +102,7 @@ on_signal(zloop_t *loop, zmq_pollitem_t *item, void *arg)
         if (info.ssi_signo == SIGHUP)
             reload(self);
         else if (info.ssi_signo == SIGUSR2)
-            broker_log_state(self->broker);
+            statelog_write(self->broker);
         else
             broker_stop(self->broker);
     }
@@ -197,7 +198,7 @@ keep_listening(void *arg, const endpoint_conf_t *endpoint, int fd)
     (void)arg;
     char name[256];
     activation_name(endpoint, name);
-    service_store(fd, name);
+    systemd_store(fd, name);
 }
 
 // A route gave it up: who connects there is to be refused, and the next one may bind it. When
@@ -214,7 +215,7 @@ stop_listening(const char *wanted, void *arg)
     char name[256];
     snprintf(endpoint.at.text, sizeof endpoint.at.text, "%s", wanted);
     activation_name(&endpoint, name);
-    service_unstore(name);
+    systemd_unstore(name);
 }
 
 static void
@@ -228,7 +229,7 @@ tell_status(daemon_t *self)
         for (int side = 0; side < SIDES; side++)
             clients += counter_get(&route.counters->sides[side].connections);
     }
-    service_status("%s%zu route%s, %llu client%s, %.0f messages/s", broker_draining(self->broker) ? "draining; " : "",
+    systemd_status("%s%zu route%s, %llu client%s, %.0f messages/s", broker_draining(self->broker) ? "draining; " : "",
                    broker_count(self->broker), plural(broker_count(self->broker)), (unsigned long long)clients,
                    plural(clients), rate);
 }
@@ -241,10 +242,10 @@ on_second(zloop_t *loop, int timer, void *arg)
     daemon_t *self = arg;
     broker_status_t status;
     broker_status(self->broker, &status);
-    if (service_is_watched())
+    if (systemd_is_watched())
         tell_status(self);
     if (status.stopping)
-        service_extend(5000000);
+        systemd_extend(5000000);
     else
         files_tick(self->broker);
     log_tick();
@@ -258,7 +259,7 @@ on_watchdog(zloop_t *loop, int timer, void *arg)
     (void)loop;
     (void)timer;
     daemon_t *self = arg;
-    int64_t most_ms = service_watchdog_usec() / 2000, routes_ms = broker_age_ms(self->broker);
+    int64_t most_ms = systemd_watchdog_usec() / 2000, routes_ms = broker_age_ms(self->broker);
     // These come round once a second by themselves.
     int64_t others_ms = watch_age_ms(self->watch), guard_ms = guard_age_ms(self->guard), taps_ms = control_age_ms(self->control);
     if (guard_ms > others_ms)
@@ -266,7 +267,7 @@ on_watchdog(zloop_t *loop, int timer, void *arg)
     if (taps_ms > others_ms)
         others_ms = taps_ms;
     if (routes_ms < most_ms && others_ms < most_ms + 1000)
-        service_alive();
+        systemd_alive();
     else
         log_event(EVENT_WATCHDOG, EVENT_NUMBER("ms", routes_ms > others_ms ? routes_ms : others_ms));
     return 0;
@@ -281,22 +282,22 @@ drop_unused_descriptors(activation_t *activation, const conf_t *conf)
     activation_left_t left;
     for (; activation_drop(activation, conf, &left); any = true) {
         log_event(EVENT_UNUSED_SOCKET, EVENT_TEXT("address", left.address.data), EVENT_TEXT("name", left.name));
-        service_unstore(left.name);
+        systemd_unstore(left.name);
         listener_port_closes(left.port);
         text_free(&left.address);
     }
     if (any)
-        service_barrier();
+        systemd_barrier();
 }
 
 static void
 begin_service(daemon_t *self)
 {
     listener_on_gone(stop_listening, self);
-    service_ready();
+    systemd_ready();
     tell_status(self);
     zloop_timer(self->loop, 1000, 0, on_second, self);
-    int64_t interval_ms = service_watchdog_usec() / 1000;
+    int64_t interval_ms = systemd_watchdog_usec() / 1000;
     if (interval_ms > 0)
         zloop_timer(self->loop, (size_t)(interval_ms / 4 > 0 ? interval_ms / 4 : 1), 0, on_watchdog, self);
 }
@@ -435,7 +436,7 @@ leave(daemon_t *self)
 {
     estate_t estate = { 0 };
     text_t error = { 0 };
-    service_reloading();
+    systemd_reloading();
     if (self->control)
         control_end_taps(self->control); // while the routes still run: nobody waits for it
     log_flush();
@@ -446,13 +447,13 @@ leave(daemon_t *self)
     log_event(EVENT_UPGRADE_FAILED, EVENT_PROSE("reason", error.data));
     if (self->control)
         control_answer(self->control, NULL, NULL, error.data);
-    service_ready();
+    systemd_ready();
     text_free(&error);
 }
 
 // Before there is a thread.
 static void
-take_over(daemon_t *self, const record_t *before)
+inherit(daemon_t *self, const record_t *before)
 {
     record_field_t field;
     uint64_t id;
@@ -518,14 +519,14 @@ run(const options_t *options, conf_t **conf_p, policy_t **policy_p, record_t *be
     *policy_p = NULL;
     process_tame_czmq();
     process_thread_stacks(ROUTE_STACK_BYTES);
-    service_open();
+    systemd_open();
     self.activation = activation_new();
     self.setup.overrides = options->overrides;
     self.setup.override_count = options->override_count;
     self.setup.services.epoch = process_seed();
     events_start();
     log_open((*conf_p)->log_target, (*conf_p)->syslog_facility, (*conf_p)->log_level);
-    take_over(&self, before);
+    inherit(&self, before);
     self.capacity = capacity_new();
     self.memory = memory_new();
     self.letters = letters_new();

@@ -16,54 +16,6 @@ import zb
 import zmq
 
 
-class Control:
-    """A connection to the control socket."""
-
-    def __init__(self, daemon, timeout=10):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(timeout * zb.SLOW)
-        self.socket.connect(daemon.control)
-        self.file = self.socket.makefile("rb")
-
-    def send(self, line):
-        self.socket.sendall(line if isinstance(line, bytes) else line.encode() + b"\n")
-
-    def line(self):
-        """The next line, None at the end of the connection."""
-        line = self.file.readline()
-        return line.decode()[:-1] if line else None
-
-    def answer(self):
-        lines = []
-        while True:
-            line = self.line()
-            if line is None:
-                raise AssertionError(f"the connection ended after {lines!r}")
-            if not line:
-                return "\n".join(lines)
-            lines.append(line)
-
-    def ask(self, line):
-        self.send(line)
-        return self.answer()
-
-    def json(self, line):
-        return json.loads(self.ask(line + " json"))
-
-    def route(self, name):
-        return next(each for each in self.json("show stats")["routes"] if each["name"] == name)
-
-    def close(self):
-        self.file.close()
-        self.socket.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-
 def streamer(ports, more=""):
     return f"""
 [route jobs]
@@ -87,7 +39,7 @@ def wait_connections(control, name, frontend, backend):
 
 def test_text_and_json_of_every_question():
     ports = zb.free_ports(2)
-    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control:
+    with zb.Daemon(streamer(ports)) as daemon, zb.Control(daemon) as control:
         for question in ["help", "status", "show routes", "show stats", "show stats jobs", "show clients", "show clients jobs",
                          "show subscriptions", "show subscriptions jobs", "show config", "show config jobs", "show plan"]:
             text = control.ask(question)
@@ -118,7 +70,7 @@ COLUMNS = {
 
 def test_columns_are_only_ever_added():
     ports = zb.free_ports(2)
-    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control:
+    with zb.Daemon(streamer(ports)) as daemon, zb.Control(daemon) as control:
         for question, columns in COLUMNS.items():
             header = control.ask(question).splitlines()[0]
             assert header.split() == columns.split(), question
@@ -133,7 +85,7 @@ def test_who_may_connect_is_the_mode_of_the_file():
     with zb.Daemon(f"[zbroker]\ncontrol = {path}\ncontrol_mode = 0600\n" + streamer(ports)) as daemon:
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
         assert stat.S_ISSOCK(os.stat(path).st_mode)
-        with Control(daemon) as control:
+        with zb.Control(daemon) as control:
             assert control.ask("pause jobs") == "route jobs: paused"
         daemon.wait_log(rf'control: pause by uid {os.getuid()} event=control-command command="pause jobs" uid={os.getuid()} gid=\d+ pid=\d+$')
         assert daemon.stop() == 0
@@ -143,14 +95,14 @@ def test_who_may_connect_is_the_mode_of_the_file():
 def test_a_control_socket_that_vanished_is_made_anew():
     ports, folder = zb.free_ports(2), zb.folder()
     path = os.path.join(folder, "c.sock")
-    with zb.Daemon(f"[zbroker]\ncontrol = {path}\ncontrol_mode = 0600\n" + streamer(ports)) as daemon, Control(daemon) as early:
+    with zb.Daemon(f"[zbroker]\ncontrol = {path}\ncontrol_mode = 0600\n" + streamer(ports)) as daemon, zb.Control(daemon) as early:
         for names in (("c.sock",), ("c.sock", "c.sock.lock")):
             for name in names:
                 os.unlink(os.path.join(folder, name))
             zb.wait_until(lambda: os.path.exists(path), what=path)
         daemon.wait_log(rf"notice: control: {path} had vanished and was made anew event=control-anew path={path}$")
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o600 and os.path.exists(f"{path}.lock")
-        with Control(daemon) as late:
+        with zb.Control(daemon) as late:
             assert late.ask("pause jobs") == "route jobs: paused"
         assert early.ask("resume jobs") == "route jobs: running", "who was connected stays so"
         assert daemon.stop() == 0
@@ -166,7 +118,7 @@ def test_a_folder_that_vanished_is_told_once_and_waited_for():
         daemon.wait_log(r"warning: control: \S+ has vanished and cannot be made anew: \S+: No such file or directory event=control-gone ")
         os.makedirs(os.path.dirname(path))
         daemon.wait_log(r" event=control-anew ")
-        with Control(daemon) as control:
+        with zb.Control(daemon) as control:
             assert control.ask("status").startswith("zbroker ")
         assert daemon.log().count("event=control-gone") == 1, daemon.log()
 
@@ -197,16 +149,16 @@ def test_a_daemon_leaves_what_is_not_its_own():
         second = zb.run("-c", ini, "-o", f"route jobs.frontend_bind=tcp://127.0.0.1:{others[0]}",
                         "-o", f"route jobs.backend_bind=tcp://127.0.0.1:{others[1]}")
         assert second.returncode == 69 and path in second.stderr, second
-        with Control(daemon) as control:
+        with zb.Control(daemon) as control:
             assert control.ask("status").startswith("zbroker ")
         daemon.kill()
-    with zb.Daemon(ini) as daemon, Control(daemon) as control:  # what the killed one has left is no obstacle
+    with zb.Daemon(ini) as daemon, zb.Control(daemon) as control:  # what the killed one has left is no obstacle
         assert control.ask("status").startswith("zbroker ")
 
 
 def test_counts_are_exact_and_cleared():
     ports, count = zb.free_ports(2), 5000
-    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control, zmq.Context() as context:
+    with zb.Daemon(streamer(ports)) as daemon, zb.Control(daemon) as control, zmq.Context() as context:
         push, pull = connected(context, zmq.PUSH, ports[0]), connected(context, zmq.PULL, ports[1])
         for i in range(count):
             push.send_multipart([b"k" * (i % 7), b"x" * 10])
@@ -232,7 +184,7 @@ def test_counts_are_exact_and_cleared():
 
 def test_states_and_blocked():
     ports = zb.free_ports(2)
-    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control, zmq.Context() as context:
+    with zb.Daemon(streamer(ports)) as daemon, zb.Control(daemon) as control, zmq.Context() as context:
         assert control.ask("pause jobs") == "route jobs: paused"
         assert control.ask("pause jobs") == "route jobs: paused", "a command that changes nothing is fine"
         assert control.route("jobs")["state"] == "paused"
@@ -267,7 +219,7 @@ def test_states_and_blocked():
 
 def test_clients_are_listed_and_kicked():
     ports = zb.free_ports(2)
-    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control, zmq.Context() as context:
+    with zb.Daemon(streamer(ports)) as daemon, zb.Control(daemon) as control, zmq.Context() as context:
         push = connected(context, zmq.PUSH, ports[0])
         wait_connections(control, "jobs", 1, 0)
         clients = control.json("show clients")["clients"]
@@ -297,7 +249,7 @@ type = forwarder
 frontend_bind = tcp://127.0.0.1:{ports[0]}
 backend_bind = tcp://127.0.0.1:{ports[1]}
 """
-    with zb.Daemon(ini) as daemon, Control(daemon) as control, zmq.Context() as context:
+    with zb.Daemon(ini) as daemon, zb.Control(daemon) as control, zmq.Context() as context:
         sub = connected(context, zmq.SUB, ports[1])
         sub.subscribe(b"eur\n\x1b[31m")
         zb.wait_until(lambda: control.route("prices")["subscriptions"] == 1)
@@ -309,19 +261,19 @@ backend_bind = tcp://127.0.0.1:{ports[1]}
 
 def test_long_lines_and_silent_readers():
     ports = zb.free_ports(2)
-    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as other:
-        with Control(daemon) as control:
+    with zb.Daemon(streamer(ports)) as daemon, zb.Control(daemon) as other:
+        with zb.Control(daemon) as control:
             control.send(b"x" * 4096 + b"\n")
             assert control.answer().startswith("error: unknown command")
             control.send(b"y" * 4097 + b"\n")
             assert control.answer() == "error: line too long"
             assert control.line() is None
-        with Control(daemon) as control:
+        with zb.Control(daemon) as control:
             control.send(b"status\r\nstatus\n")
             assert control.answer().startswith("zbroker ") and control.answer().startswith("zbroker ")
             control.send(b"sta\0tus\n")
             assert control.answer().startswith("error: ")
-        deaf = Control(daemon)
+        deaf = zb.Control(daemon)
         deaf.socket.setblocking(False)
         try:
             while True:
@@ -339,20 +291,20 @@ def test_long_lines_and_silent_readers():
 def test_hundreds_of_clients():
     ports = zb.free_ports(2)
     with zb.Daemon(streamer(ports)) as daemon:
-        clients = [Control(daemon) for _ in range(250)]
+        clients = [zb.Control(daemon) for _ in range(250)]
         for client in clients:
             client.send("show stats jobs")
         for client in clients:
             assert "jobs" in client.answer()
         for client in clients:
             client.close()
-        with Control(daemon) as control:
+        with zb.Control(daemon) as control:
             assert control.ask("status").startswith("zbroker ")
 
 
 def test_answers_come_at_once_with_a_stuck_consumer():
     ports = zb.free_ports(2)
-    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control, zmq.Context() as context:
+    with zb.Daemon(streamer(ports)) as daemon, zb.Control(daemon) as control, zmq.Context() as context:
         push = connected(context, zmq.PUSH, ports[0], sndhwm=10)
         stuck = connected(context, zmq.PULL, ports[1], rcvhwm=1)
         try:
@@ -374,15 +326,15 @@ def test_answers_come_at_once_with_a_stuck_consumer():
 
 def test_tap_forms():
     ports = zb.free_ports(2)
-    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control, zmq.Context() as context:
+    with zb.Daemon(streamer(ports)) as daemon, zb.Control(daemon) as control, zmq.Context() as context:
         push, pull = connected(context, zmq.PUSH, ports[0]), connected(context, zmq.PULL, ports[1])
         wait_connections(control, "jobs", 1, 1)
-        forms = {form: Control(daemon) for form in ("line", "hex", "json")}
+        forms = {form: zb.Control(daemon) for form in ("line", "hex", "json")}
         for form, tap in forms.items():
             tap.send(f"tap jobs count 2 format {form}")
-        whole = Control(daemon)
+        whole = zb.Control(daemon)
         whole.send("tap jobs count 2 json")
-        topic = Control(daemon)
+        topic = zb.Control(daemon)
         topic.send(r"tap jobs topic a\x00 count 1")
         wait_for_taps(control)
         push.send_multipart([b"a\0", b'say "hi"\n\x1b\xff'])
@@ -413,7 +365,7 @@ def wait_for_taps(control):
 
 def test_a_line_ends_a_tap():
     ports = zb.free_ports(2)
-    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control:
+    with zb.Daemon(streamer(ports)) as daemon, zb.Control(daemon) as control:
         control.send("tap jobs")
         control.send(b"\n")
         assert control.answer() == "missed 0"
@@ -422,11 +374,11 @@ def test_a_line_ends_a_tap():
         assert control.answer() == "missed 0"
         assert control.answer() == "route jobs: paused"
         control.send(b"tap jobs count 1\nstatus\n")  # that waits
-        with Control(daemon) as other:
+        with zb.Control(daemon) as other:
             other.ask("status")
         control.send(b"\n")
         control.close()
-    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control:
+    with zb.Daemon(streamer(ports)) as daemon, zb.Control(daemon) as control:
         control.send("tap jobs")
         control.socket.shutdown(socket.SHUT_WR)
         assert control.answer() == "missed 0"
@@ -435,7 +387,7 @@ def test_a_line_ends_a_tap():
 
 def test_a_tap_follows_its_route():
     ports = zb.free_ports(2)
-    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control, Control(daemon) as tap, zmq.Context() as context:
+    with zb.Daemon(streamer(ports)) as daemon, zb.Control(daemon) as control, zb.Control(daemon) as tap, zmq.Context() as context:
         push, pull = connected(context, zmq.PUSH, ports[0]), connected(context, zmq.PULL, ports[1])
         tap.send("tap jobs count 2")
         wait_connections(control, "jobs", 1, 1)
@@ -461,10 +413,10 @@ def test_a_tap_follows_its_route():
 @zb.limit(90)
 def test_slow_taps_lose_and_the_route_does_not():
     ports, count = zb.free_ports(2), 60000
-    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control, zmq.Context() as context:
+    with zb.Daemon(streamer(ports)) as daemon, zb.Control(daemon) as control, zmq.Context() as context:
         push = connected(context, zmq.PUSH, ports[0], sndhwm=0)
         pull = connected(context, zmq.PULL, ports[1], rcvhwm=0)
-        slow = Control(daemon, 30)
+        slow = zb.Control(daemon, 30)
         slow.send("tap jobs")
         wait_connections(control, "jobs", 1, 1)
         wait_for_taps(control)
@@ -493,8 +445,8 @@ def test_slow_taps_lose_and_the_route_does_not():
 
 def test_taps_are_limited():
     ports = zb.free_ports(2)
-    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control:
-        taps = [Control(daemon) for _ in range(16)]
+    with zb.Daemon(streamer(ports)) as daemon, zb.Control(daemon) as control:
+        taps = [zb.Control(daemon) for _ in range(16)]
         for tap in taps:
             tap.send("tap jobs")
         wait_for_taps(control)
@@ -515,7 +467,7 @@ def test_taps_are_limited():
 
 def test_stop_answers_and_ends_taps():
     ports = zb.free_ports(2)
-    with zb.Daemon(streamer(ports)) as daemon, Control(daemon) as control, Control(daemon) as tap:
+    with zb.Daemon(streamer(ports)) as daemon, zb.Control(daemon) as control, zb.Control(daemon) as tap:
         tap.send("tap jobs")
         wait_for_taps(control)
         assert control.ask("stop") == "stopping"
@@ -524,7 +476,7 @@ def test_stop_answers_and_ends_taps():
 
 
 def test_stop_without_a_route():
-    with zb.Daemon("[zbroker]\n") as daemon, Control(daemon) as control:
+    with zb.Daemon("[zbroker]\n") as daemon, zb.Control(daemon) as control:
         assert control.ask("show routes").startswith("ROUTE ")
         assert control.json("show routes") == {"routes": []}
         assert control.ask("stop") == "stopping"

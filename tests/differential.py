@@ -395,7 +395,9 @@ PAIR_SCRIPTS = {
     "a message of every shape, both ways": Script("type = pair", only(PAIRS, "a", "b"), all_come("a", "b") + [
         ("a", "sends", SHAPES), ("b", "takes", len(SHAPES)), ("b", "sends", SHAPES), ("a", "takes", len(SHAPES))]),
     "another one when the first has gone": Script("type = pair", PAIRS, all_come("a", "b") + [
-        ("a", "asks", numbers(b"", 10), "b"), ("b", "goes"), ("c", "comes"), ("a", "asks", numbers(b"", 10), "c")]),
+        ("a", "asks", numbers(b"", 10), "b"), ("b", "goes"), ("c", "comes"),
+        ("a", "is_seen_by", "c", [b"who is there?"]),  # libzmq may send c away once, before it knows that b has gone
+        ("a", "asks", numbers(b"", 10), "c")]),
 }
 
 

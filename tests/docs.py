@@ -128,7 +128,7 @@ def test_every_exit_status_is_told():
 def test_every_variable_is_told():
     told = section(page("zbroker.8"), "ENVIRONMENT")
     for path in tracked():
-        if re.match(r"src/(base|conf|flow|guard|admin)/\w+\.c$|src/zbroker\.c$", path):
+        if re.match(r"src/(base|conf|flow|guard|broker|admin)/\w+\.c$|src/zbroker\.c$", path):
             for name in re.findall(r'getenv\s*\("(\w+)"', source(path)):
                 assert name in told or name.startswith("ZSYS_"), f"{path} asks for {name}: zbroker.8, ENVIRONMENT"
 

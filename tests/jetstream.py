@@ -355,6 +355,42 @@ def test_it_goes_to_the_next_server_when_one_is_away():
     assert worker.recv() == b"x"
 
 
+def test_a_server_that_has_forgotten_how_far_its_stream_had_counted_gives_out_what_comes():
+    server = natsserver.Server()
+    node, = nodes("streamer", server, 1)
+    producer, worker = node.front(), node.back()
+    for i in range(100):
+        producer.send(b"%d" % i)
+    assert [int(worker.recv()) for _ in range(100)] == list(range(100))
+    with natsserver.Client(server) as client:
+        zb.wait_until(lambda: client.api("STREAM.INFO.zbroker_r")["state"]["messages"] == 0)
+    server.kill()
+    node.daemon.wait_log("event=nats-away")
+    shutil.rmtree(server.stream_folder("zbroker_r") + "/msgs")
+    server.start()
+    producer.send(b"after")
+    assert worker.recv() == b"after"
+
+
+def test_a_message_that_the_server_takes_in_again_goes_to_no_second_worker():
+    server = natsserver.Server()
+    node, = nodes("streamer", server, 1)
+    worker = node.back()
+
+    def publish(number):
+        with natsserver.Client(server) as client:
+            assert b'"seq":%d' % number in client.request("zbroker.r", b"%d" % number, {"Nats-Msg-Id": "x"})
+            zb.wait_until(lambda: client.api("STREAM.INFO.zbroker_r")["state"]["messages"] == 0)
+
+    publish(1)
+    server.kill()
+    server.start()
+    publish(2)  # what has left the stream is not known any more
+    with natsserver.Client(server) as client:
+        assert b'"seq":3' in client.request("zbroker.r", b"last")
+    assert [worker.recv() for _ in range(2)] == [b"1", b"last"]
+
+
 class Load:
     """A producer that sends numbers until it is told to stop."""
 

@@ -6,7 +6,7 @@ import re
 
 import zb
 
-ROOMS = ["base", "conf", "net", "zmtp", "flow", "store", "wire", "zmq", "guard", "admin"]
+ROOMS = ["base", "conf", "net", "zmtp", "flow", "store", "wire", "zmq", "guard", "broker", "admin"]
 MAY_USE = {room: ROOMS[:i + 1] for i, room in enumerate(ROOMS)}
 MAY_USE["zmtp"] = ["base", "zmtp"]
 MAY_USE["store"] = ["base", "conf", "store"]
@@ -59,6 +59,17 @@ def test_rooms_include_earlier_rooms_only():
                 wrong.append(f"{path}:{line}: {room_of(path)} must not include {header}")
     assert seen > 20, "found hardly any #include: is ZB_SRCDIR right?"
     assert not wrong, "\n".join(wrong)
+
+
+def test_internal_headers_stay_in_their_room():
+    """internal.h is what the files of a room share, NAME_internal.h what those of one module do."""
+    internal = re.compile(r"(?:^|/)(?:\w+_)?internal\.h$")
+    wrong, seen = [], 0
+    for path in files("src", (".c", ".h")):
+        inside = [header for _, header in includes(path) if internal.search(header)]
+        seen += len(inside)
+        wrong += [f"{path}: {header}" for header in inside if os.path.dirname(header) != os.path.dirname(os.path.relpath(path, "src"))]
+    assert seen > 20 and not wrong, "\n".join(wrong)
 
 
 def test_what_zbrokerctl_uses_of_the_daemon_knows_no_broker():

@@ -48,6 +48,9 @@ jetstream {{ store_dir: "{self.folder}/{self.name}", max_mem: 64M, max_file: 4G 
     def log_file(self):
         return os.path.join(self.folder, f"{self.name}.log")
 
+    def stream_folder(self, stream):
+        return os.path.join(self.folder, self.name, "jetstream", "$G", "streams", stream)
+
     def kill(self):
         self.process.kill()
         self.process.wait()

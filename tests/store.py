@@ -23,6 +23,7 @@ import zb
 from wire import Route
 
 KILLS = int(os.environ.get("ZB_KILLS", "3"))
+LAST = 10**9  # the number of a message after which nothing comes
 
 
 class Streamer(Route):
@@ -68,6 +69,11 @@ class Streamer(Route):
     def worker(self, **options):
         return self.back(zmq.PULL, **options)
 
+    def take_rest(self, worker):
+        """All that comes before a message that is sent now."""
+        self.put(LAST, LAST + 1)
+        return list(until_last(worker))
+
 
 def number(message):
     return int(message.split(b":")[0])
@@ -77,12 +83,8 @@ def take(worker, count):
     return [number(worker.recv()) for _ in range(count)]
 
 
-def take_rest(worker):
-    """All that comes, until a second was quiet."""
-    numbers = []
-    while worker.poll(1000 * zb.SLOW):
-        numbers.append(number(worker.recv()))
-    return numbers
+def until_last(worker):
+    return iter(lambda: number(worker.recv()), LAST)
 
 
 # --- restarts -----------------------------------------------------------------------------------------------------------
@@ -123,8 +125,7 @@ def test_multipart_and_empty_messages_are_kept_as_they_are():
 
 def test_killed_under_load_it_delivers_nothing_twice_and_in_order():
     with Streamer("all", "store_commit = 1ms") as route:
-        got, last, stop = [], -1, threading.Event()
-        sent = [0]
+        got, stop, sent = [], threading.Event(), [0]
 
         def send():
             producer = route.front(zmq.PUSH, sndhwm=100)
@@ -138,21 +139,21 @@ def test_killed_under_load_it_delivers_nothing_twice_and_in_order():
 
         def receive():
             worker = route.worker(rcvhwm=100)
-            while not stop.is_set() or worker.poll(2000 * zb.SLOW):
-                if worker.poll(100):
-                    got.append(number(worker.recv()))
+            for each in until_last(worker):
+                got.append(each)
             worker.close(0)
 
-        threads = [threading.Thread(target=send), threading.Thread(target=receive)]
-        for thread in threads:
-            thread.start()
+        sender, receiver = threading.Thread(target=send), threading.Thread(target=receive)
+        sender.start()
+        receiver.start()
         for _ in range(KILLS):
             had = len(got)
             zb.wait_until(lambda: len(got) > had + 500, 60, "messages between two kills")
             route.again(signal.SIGKILL)
         stop.set()
-        for thread in threads:
-            thread.join()
+        sender.join()
+        route.put(LAST, LAST + 1)
+        receiver.join()
         assert len(set(got)) == len(got), "something came twice"
         assert got == sorted(got), "something came out of order"
         assert route.shown()["corrupt"] == 0
@@ -168,13 +169,9 @@ def test_what_a_worker_has_not_taken_at_the_end_is_kept():
         first = take(worker, 10)
         zb.write(route.daemon.file, zb.read(route.daemon.file).replace("[zbroker]", "[zbroker]\ndrain_timeout = 1s"))
         assert route.daemon.ctl("reload").returncode == 0
-        rest, ended = [], route.daemon
-        thread = threading.Thread(target=lambda: rest.extend(take_rest(worker)))
-        route.daemon.send(signal.SIGTERM)
-        route.daemon.wait()
-        route.daemon = zb.Daemon(route.daemon.file, folder=route.daemon.folder)
-        thread.start()
-        thread.join()
+        ended = route.daemon
+        route.again()
+        rest = route.take_rest(worker)
         lost = sum(int(found) for found in re.findall(r"event=(?:client-lost|route-leftover) .*(?:messages|undelivered)=(\d+)", ended.log()))
         assert len(set(first + rest)) == len(first + rest), "something came twice"
         assert set(range(1000)) - set(first + rest) <= set(range(10, 1000)) and len(first + rest) + lost >= 1000
@@ -227,7 +224,7 @@ def test_a_full_store_drops_the_oldest_if_it_shall():
         with zb.Control(route.daemon) as control:
             zb.wait_until(lambda: control.route("r")["frontend"]["messages_received"] == 1000)
             worker = route.worker()
-            numbers = take_rest(worker)
+            numbers = route.take_rest(worker)
             expired = control.route("r")["dropped"]["expired"]
         assert numbers == list(range(expired, 1000))
         assert expired > 0
@@ -269,7 +266,7 @@ def test_of_damaged_files_all_that_is_whole_is_delivered():
                     file.write(bytes([byte[0] ^ 1]))
                     flips += 1
         route.daemon = zb.Daemon(route.daemon.file, folder=route.daemon.folder)
-        numbers = take_rest(route.worker())
+        numbers = route.take_rest(route.worker())
         assert numbers == sorted(set(numbers))
         corrupt = route.shown()["corrupt"]
         assert len(numbers) + corrupt == 5000
@@ -367,14 +364,8 @@ def test_limits_change_while_it_runs():
 def test_an_upgrade_loses_nothing_and_keeps_the_connections():
     with Streamer() as route:
         worker = route.worker()
-        got, stop = [], threading.Event()
-
-        def receive():
-            while not stop.is_set() or worker.poll(1000 * zb.SLOW):
-                if worker.poll(50):
-                    got.append(number(worker.recv()))
-
-        thread = threading.Thread(target=receive)
+        got = []
+        thread = threading.Thread(target=lambda: got.extend(until_last(worker)))
         thread.start()
         sent = 0
         for turn in range(3):
@@ -382,7 +373,7 @@ def test_an_upgrade_loses_nothing_and_keeps_the_connections():
             sent += 3000
             answer = route.daemon.ctl("upgrade", seconds=30)
             assert answer.returncode == 0, answer.stderr
-        stop.set()
+        route.put(LAST, LAST + 1)
         thread.join()
         assert got == list(range(sent)), f"{len(got)} of {sent}"
 
@@ -402,6 +393,9 @@ class Forwarder(Route):
     def __init__(self, more):
         self.folder = os.path.join(zb.folder(), "store")
         super().__init__("forwarder", f"store = all\nstore_dir = {self.folder}\n{more}")
+        self.open_publisher()
+
+    def open_publisher(self):
         self.publisher = self.front(zmq.XPUB, sndhwm=0)
         assert self.publisher.recv() == b"\1"
 
@@ -415,15 +409,18 @@ class Forwarder(Route):
         with zb.Control(self.daemon) as control:
             return control.json("show store r")["stores"][0]
 
-    def hears(self, topic):
+    def hears(self, end=b"\xff"):
+        """What a new subscriber gets before a message that is published now."""
         subscriber = self.back(zmq.SUB, rcvhwm=0)
-        subscriber.subscribe(topic)
-        heard = []
-        while subscriber.poll(500 * zb.SLOW):
-            heard.append(subscriber.recv())
-        return heard
+        subscriber.subscribe(b"")
+        zb.wait_until(lambda: [each["subscriptions"] for each in self.clients("backend")] == [1])
+        self.publish([end])
+        return list(iter(subscriber.recv, end))
 
-    again = Streamer.again
+    def again(self, number=signal.SIGTERM):
+        self.publisher.close()
+        Streamer.again(self, number)
+        self.open_publisher()
 
 
 def test_last_values_survive_a_restart_and_a_kill():
@@ -434,7 +431,7 @@ def test_last_values_survive_a_restart_and_a_kill():
             route.publish([b"last|1"])
             zb.wait_until(lambda: b"last|1" in b"".join(zb.contents(path) for path in glob.glob(route.folder + "/*.mdb")), what="the last value on the disk")
             route.again(number)
-            heard = route.hears(b"")
+            heard = route.hears()
             assert sorted(heard) == sorted([b"%d|399" % topic for topic in range(20)] + [b"last|1"]), (number, len(heard), heard[:30])
 
 
@@ -447,7 +444,7 @@ def test_what_was_cleared_does_not_come_back():
                 route.publish([b"b3"])
                 zb.wait_until(lambda: b"b3" in b"".join(zb.contents(path) for path in glob.glob(route.folder + "/*.mdb")))
                 route.again(number)
-                assert sorted(route.hears(b"")) == [b"a", b"b3", b"c"]
+                assert sorted(route.hears()) == [b"a", b"b3", b"c"]
 
 
 def test_history_survives_a_restart_and_a_kill():
@@ -456,8 +453,8 @@ def test_history_survives_a_restart_and_a_kill():
             route.publish([b"%05d" % i for i in range(1000)])
             zb.wait_until(lambda: route.shown()["messages"] == 100, what="that all but the last hundred go")
             route.again(number)
-            assert route.hears(b"") == [b"%05d" % i for i in range(900, 1000)], number
             assert route.shown()["messages"] == 100
+            assert route.hears() == [b"%05d" % i for i in range(900, 1000)], number
 
 
 # --- its folder and its keys --------------------------------------------------------------------------------------------

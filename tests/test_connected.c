@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/connected.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "broker/connected.h"
 #include "flow/engine.h"
 #include "test.h"
 

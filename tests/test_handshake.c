@@ -4,7 +4,7 @@
 // a scripted peer to either. What a test changes on the way is in spoil().
 #include "base/mem.h"
 #include "zmtp/handshake.h"
-#include "zmtp/handshake_parts.h"
+#include "zmtp/handshake_internal.h"
 #include "zmtp/peertype.h"
 
 #include "test.h"

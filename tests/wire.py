@@ -3,6 +3,7 @@
 
 import ctypes
 import ctypes.util
+import datetime
 import re
 import select
 import signal
@@ -557,6 +558,16 @@ def test_a_sub_side_sorts_out_what_a_publisher_of_zmtp_1_sends():
         with socket.create_connection(("127.0.0.1", route.frontend), timeout=10 * zb.SLOW) as pub:
             pub.sendall(b"\1\0" + b"".join(bytes([len(body) + 1, 0]) + body for body in [b"b", b"a1", b"", b"c", b"bb2", b"b3", b"a"]))
             assert [pull.recv() for _ in range(3)] == [b"a1", b"bb2", b"a"]
+
+
+def test_an_endpoint_that_is_down_says_since_when():
+    before = time.time() - 1
+    with Custom("PULL", "PUSH", "") as route, zb.Control(route.daemon) as control:
+        (down,) = zb.wait_until(lambda: control.json("status").get("endpoints_down"), what="an endpoint that is down")
+        since = datetime.datetime.fromisoformat(down["since"].replace("Z", "+00:00")).timestamp()
+        assert before <= since <= time.time() + 1, down
+        (seconds,) = re.findall(r"not connected for (\d+) s", control.ask("status"))
+        assert int(seconds) <= time.time() - before, (seconds, down)
 
 
 def test_a_side_may_connect_once_only():

@@ -476,6 +476,8 @@ class Daemon:
 class Control:
     """A connection to the control socket of a Daemon: .ask(line) is the text of the answer, .json(line) the document."""
 
+    asked = ""
+
     def __init__(self, daemon, seconds=10):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(seconds * SLOW)
@@ -483,23 +485,26 @@ class Control:
         self.file = self.socket.makefile("rb")
 
     def send(self, line, descriptor=None):
-        """Ask, and let the answer wait. DESCRIPTOR goes with the line."""
+        """Ask, and let the answer wait: a line of text, or bytes as they are. DESCRIPTOR goes with the line."""
         self.asked = line
-        data = line.encode() + b"\n"
+        data = line if isinstance(line, bytes) else line.encode() + b"\n"
         if descriptor is None:
             self.socket.sendall(data)
         else:
             socket.send_fds(self.socket, [data], [descriptor])
 
+    def line(self):
+        """The next line; None at the end of the connection."""
+        text = self.file.readline().decode(errors="replace")
+        return text[:-1] if text else None
+
     def answer(self):
         lines = []
-        while True:
-            text = self.file.readline().decode(errors="replace")
-            if not text:
-                raise AssertionError(f"{self.asked}: the connection ended after {lines!r}")
-            if text == "\n":
-                return "\n".join(lines)
-            lines.append(text[:-1])
+        while line := self.line():
+            lines.append(line)
+        if line is None:
+            raise AssertionError(f"{self.asked}: the connection ended after {lines!r}")
+        return "\n".join(lines)
 
     def ask(self, line, descriptor=None):
         self.send(line, descriptor)

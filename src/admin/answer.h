@@ -5,11 +5,11 @@
 #ifndef ZB_ANSWER_H
 #define ZB_ANSWER_H
 
-#include "admin/broker.h"
 #include "admin/commands.h"
 #include "admin/words.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "broker/broker.h"
 
 #include <stddef.h>
 

@@ -5,9 +5,9 @@
 #ifndef ZB_CLIENTS_H
 #define ZB_CLIENTS_H
 
-#include "admin/broker.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "broker/broker.h"
 
 // "clients": an array, the oldest first, at most MAX of them (0: all). ROUTE NULL: of every route.
 void clients_write(json_t *json, broker_t *broker, const char *route, size_t max);

@@ -9,9 +9,9 @@
 #ifndef ZB_COMMANDS_H
 #define ZB_COMMANDS_H
 
-#include "admin/broker.h"
 #include "admin/tapping.h"
 #include "base/text.h"
+#include "broker/broker.h"
 
 #include <stdbool.h>
 

@@ -5,9 +5,9 @@
 // of their taps, and only that one is in the zloop: hundreds of clients that
 // come and go do not make it build its poll set anew.
 
-#include "admin/control.h"
 #include "admin/answer.h"
-#include "admin/control_parts.h"
+#include "admin/control.h"
+#include "admin/control_internal.h"
 #include "admin/problems.h"
 #include "base/clock.h"
 #include "base/mem.h"

@@ -13,8 +13,8 @@
 #ifndef ZB_CONTROL_H
 #define ZB_CONTROL_H
 
-#include "admin/broker.h"
 #include "base/diag.h"
+#include "broker/broker.h"
 
 #include <czmq.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //
 // Who may be a client of the control socket, and how many.
-#include "admin/control_parts.h"
+#include "admin/control_internal.h"
 
 #include "base/clock.h"
 #include "base/mem.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //
 // The control socket and its clients on their way from one program to the next.
-#include "admin/control_parts.h"
+#include "admin/control_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

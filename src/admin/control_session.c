@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //
 // One client of the control socket: the lines that come, and the answers that go.
-#include "admin/control_parts.h"
+#include "admin/control_internal.h"
 
 #include "admin/answer.h"
 #include "base/clock.h"

@@ -6,7 +6,7 @@
 #ifndef ZB_FIELDS_H
 #define ZB_FIELDS_H
 
-#include "admin/broker.h"
+#include "broker/broker.h"
 
 #include <stddef.h>
 

@@ -4,7 +4,7 @@
 #ifndef ZB_FILES_H
 #define ZB_FILES_H
 
-#include "admin/broker.h"
+#include "broker/broker.h"
 
 // FOUND is told of each endpoint of ROUTE whose file has gone while it should accept.
 void files_missing(const broker_route_t *route, void (*found)(side_t side, const char *endpoint, void *arg), void *arg);

@@ -10,8 +10,8 @@
 #ifndef ZB_HTTP_H
 #define ZB_HTTP_H
 
-#include "admin/broker.h"
 #include "base/diag.h"
+#include "broker/broker.h"
 
 #include <czmq.h>
 

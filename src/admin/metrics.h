@@ -7,8 +7,8 @@
 #ifndef ZB_METRICS_H
 #define ZB_METRICS_H
 
-#include "admin/broker.h"
 #include "base/text.h"
+#include "broker/broker.h"
 
 #define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 

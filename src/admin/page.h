@@ -9,8 +9,8 @@
 #ifndef ZB_PAGE_H
 #define ZB_PAGE_H
 
-#include "admin/broker.h"
 #include "base/text.h"
+#include "broker/broker.h"
 
 #include <stddef.h>
 

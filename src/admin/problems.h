@@ -5,7 +5,7 @@
 #ifndef ZB_PROBLEMS_H
 #define ZB_PROBLEMS_H
 
-#include "admin/broker.h"
+#include "broker/broker.h"
 
 typedef enum { PROBLEM_ERROR, PROBLEM_WARNING, PROBLEM_INFO } problem_level_t;
 typedef struct {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 // stats.c - see stats.h.
 
-#include "admin/stats.h"
 #include "admin/clients.h"
 #include "admin/events.h"
 #include "admin/fields.h"
 #include "admin/problems.h"
-#include "admin/standstill.h"
+#include "admin/stats.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "broker/standstill.h"
 #include "conf/engine.h"
 
 #include <dirent.h>

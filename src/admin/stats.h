@@ -5,8 +5,8 @@
 #ifndef ZB_STATS_H
 #define ZB_STATS_H
 
-#include "admin/broker.h"
 #include "base/json.h"
+#include "broker/broker.h"
 
 #define STATS_PROBLEM_SECONDS 0.1 // a side that could not be sent to for less is not worth a word
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //
 // The main thread's half.
-#include "admin/tapper_parts.h"
+#include "admin/tapper_internal.h"
 
 #include "base/bell.h"
 #include "base/clock.h"

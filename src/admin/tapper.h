@@ -12,8 +12,8 @@
 #ifndef ZB_TAPPER_H
 #define ZB_TAPPER_H
 
-#include "admin/broker.h"
 #include "admin/tapping.h"
+#include "broker/broker.h"
 
 typedef struct tapper tapper_t;
 

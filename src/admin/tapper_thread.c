@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //
 // The thread of low priority that reads the routes' rings and writes to the clients.
-#include "admin/tapper_parts.h"
+#include "admin/tapper_internal.h"
 
 #include "base/bell.h"
 #include "base/clock.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "conf/endpoint.h"
-#include "conf/endpoint_parts.h"
+#include "conf/endpoint_internal.h"
 #include "conf/suggest.h"
 #include "conf/units.h"
 

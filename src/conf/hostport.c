@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //
 // Hosts and ports in endpoints.
-#include "conf/endpoint_parts.h"
+#include "conf/endpoint_internal.h"
 #include "conf/units.h"
 
 #include <arpa/inet.h>

@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "conf/ini.h"
-#include "conf/raw_parts.h"
+#include "conf/raw_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

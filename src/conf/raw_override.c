@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //
 // -o SECTION.KEY=VALUE.
-#include "conf/raw_parts.h"
+#include "conf/raw_internal.h"
 
 #include "base/mem.h"
 #include "conf/suggest.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //
 // The sections of all files, and the names that places have.
-#include "conf/raw_parts.h"
+#include "conf/raw_internal.h"
 
 #include "base/mem.h"
 #include "conf/suggest.h"

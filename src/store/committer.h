@@ -52,8 +52,4 @@ typedef struct {
 
 void committer_news(committer_t *self, committer_news_t *news);
 
-// How large a file may become, and one batch, for so many bytes in all.
-uint64_t committer_file_bytes(uint64_t max_bytes);
-uint64_t committer_batch_bytes(uint64_t max_bytes);
-
 #endif

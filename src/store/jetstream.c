@@ -44,58 +44,6 @@ jetstream_random(int64_t least, int64_t most)
     return least + randombytes_uniform((uint32_t)(most - least));
 }
 
-// --- queues ----------------------------------------------------------------------------
-
-void
-answers_put(answers_t *self, answer_t answer)
-{
-    if (self->count == self->room && self->first > 0) {
-        self->count -= self->first;
-        memmove(self->at, self->at + self->first, self->count * sizeof *self->at);
-        self->first = 0;
-    }
-    mem_grow(self->at, self->count, self->room);
-    self->at[self->count++] = answer;
-}
-
-bool
-answers_take(answers_t *self, answer_t *answer)
-{
-    if (self->first == self->count)
-        return false;
-    *answer = self->at[self->first++];
-    if (self->first == self->count)
-        self->first = self->count = 0;
-    return true;
-}
-
-void
-messages_put(messages_t *self, jetstream_message_t *message)
-{
-    message->next = NULL;
-    *self->end = message;
-    self->end = &message->next;
-}
-
-jetstream_message_t *
-messages_take(messages_t *self)
-{
-    jetstream_message_t *message = self->first;
-    if (message && !(self->first = message->next))
-        self->end = &self->first;
-    return message;
-}
-
-void
-arrived_free(const libnats_t *nats, jetstream_message_t **message_p)
-{
-    jetstream_message_t *message = *message_p;
-    nats->jsMsgMetaData_Destroy(message->meta);
-    nats->natsMsg_Destroy(message->msg);
-    free(message);
-    *message_p = NULL;
-}
-
 // --- life ------------------------------------------------------------------------------
 
 static char *
@@ -143,18 +91,8 @@ free_conf(nats_conf_t *conf)
 static void
 free_all(jetstream_t *self)
 {
-    jetstream_message_t *message;
     publish_forget(self);
-    while (self->given) {
-        outgoing_t *next = self->given->next;
-        free(self->given->subject);
-        free(self->given);
-        self->given = next;
-    }
-    while ((message = messages_take(&self->arrived)) || (message = messages_take(&self->verdicts)))
-        arrived_free(self->nats, &message);
-    free(self->answers.at);
-    free(self->settled.at);
+    pull_forget(self);
     free_conf(&self->conf);
     free(self->route);
     free(self->next_subject);
@@ -247,112 +185,6 @@ jetstream_close(jetstream_t **self_p)
 
 // --- for the route's thread --------------------------------------------------------------
 
-size_t
-jetstream_most(jetstream_t *self)
-{
-    jetstream_lock(self);
-    size_t most = self->most;
-    jetstream_unlock(self);
-    return most == 0 ? JETSTREAM_UNKNOWN : most > HEADERS_MOST ? most - HEADERS_MOST : 0;
-}
-
-bool
-jetstream_has_room(jetstream_t *self, size_t size)
-{
-    jetstream_lock(self);
-    bool has =
-        self->unsettled == 0 || (self->unsettled < WINDOW_MESSAGES && self->unsettled_bytes + size <= WINDOW_BYTES);
-    jetstream_unlock(self);
-    return has;
-}
-
-void
-jetstream_publish(jetstream_t *self, const jetstream_piece_t *piece)
-{
-    outgoing_t *message = xcalloc(1, sizeof *message + piece->size);
-    message->sequence = piece->sequence;
-    message->subject = copy(piece->subject);
-    message->framed = piece->framed;
-    message->size = piece->size;
-    if (piece->size > 0)
-        memcpy(message->data, piece->data, piece->size);
-    jetstream_lock(self);
-    *self->given_end = message;
-    self->given_end = &message->next;
-    self->unsettled++;
-    self->unsettled_bytes += piece->size;
-    jetstream_wake(self);
-    jetstream_unlock(self);
-}
-
-bool
-jetstream_settled(jetstream_t *self, uint64_t *sequence, jetstream_outcome_t *outcome)
-{
-    answer_t answer;
-    jetstream_lock(self);
-    bool any = answers_take(&self->settled, &answer);
-    jetstream_unlock(self);
-    if (!any)
-        return false;
-    *sequence = answer.sequence;
-    *outcome = answer.kind == ANSWER_STORED ? JETSTREAM_STORED : JETSTREAM_TOO_LARGE;
-    return true;
-}
-
-void
-jetstream_want(jetstream_t *self, bool wanted)
-{
-    jetstream_lock(self);
-    if (wanted && !self->wants)
-        jetstream_wake(self);
-    self->wants = wanted;
-    jetstream_unlock(self);
-}
-
-jetstream_message_t *
-jetstream_take(jetstream_t *self)
-{
-    jetstream_lock(self);
-    jetstream_message_t *message = messages_take(&self->arrived);
-    jetstream_unlock(self);
-    return message;
-}
-
-void
-jetstream_look(const jetstream_t *self, const jetstream_message_t *message, jetstream_arrival_t *arrival)
-{
-    const char *frames = NULL;
-    const libnats_t *nats = self->nats;
-    *arrival = (jetstream_arrival_t){
-        .piece = {
-            .sequence = message->meta->Sequence.Stream,
-            .subject = nats->natsMsg_GetSubject(message->msg),
-            .framed = nats->natsMsgHeader_Get(message->msg, HEADER_FRAMES, &frames) == NATS_OK,
-            .data = nats->natsMsg_GetData(message->msg),
-            .size = (size_t)nats->natsMsg_GetDataLength(message->msg),
-        },
-        .tries = message->meta->NumDelivered,
-        .stored_ns = message->meta->Timestamp,
-    };
-}
-
-void
-jetstream_done(jetstream_t *self, jetstream_message_t **message_p, bool done)
-{
-    jetstream_message_t *message = *message_p;
-    *message_p = NULL;
-    message->done = done;
-    jetstream_lock(self);
-    self->in_hand--;
-    if (!self->topics)
-        messages_put(&self->verdicts, message);
-    if (!self->topics || self->in_hand == PULL_LOW - 1)
-        jetstream_wake(self);
-    jetstream_unlock(self);
-    if (self->topics) // nothing is acknowledged
-        arrived_free(self->nats, &message);
-}
-
 void
 jetstream_state(jetstream_t *self, jetstream_state_t *state)
 {
@@ -363,22 +195,6 @@ jetstream_state(jetstream_t *self, jetstream_state_t *state)
 }
 
 // --- the thread ------------------------------------------------------------------------------
-
-void
-jetstream_settle(jetstream_t *self, outgoing_t *message, jetstream_outcome_t outcome)
-{
-    answer_t answer = { message->sequence, outcome == JETSTREAM_STORED ? ANSWER_STORED : ANSWER_TOO_LARGE };
-    jetstream_lock(self);
-    bool was_empty = self->settled.count == 0;
-    answers_put(&self->settled, answer);
-    self->unsettled--;
-    self->unsettled_bytes -= message->size;
-    jetstream_unlock(self);
-    if (was_empty)
-        bell_ring(self->bell);
-    free(message->subject);
-    free(message);
-}
 
 static void
 say(jetstream_t *self, event_id_t id, const char *reason)
@@ -427,30 +243,6 @@ sleep_until(jetstream_t *self, int64_t due_ms)
     self->asleep = false;
 }
 
-// What was handed to the thread.
-static void
-take_news(jetstream_t *self)
-{
-    answer_t answer;
-    jetstream_message_t *message;
-    jetstream_lock(self);
-    outgoing_t *given = self->given;
-    self->given = NULL;
-    self->given_end = &self->given;
-    while (answers_take(&self->answers, &answer)) {
-        jetstream_unlock(self);
-        publish_answered(self, &answer);
-        jetstream_lock(self);
-    }
-    while ((message = messages_take(&self->verdicts))) {
-        jetstream_unlock(self);
-        pull_verdict(self, message);
-        jetstream_lock(self);
-    }
-    jetstream_unlock(self);
-    publish_take(self, given);
-}
-
 static bool
 goes_on(jetstream_t *self)
 {
@@ -463,7 +255,7 @@ goes_on(jetstream_t *self)
 static bool
 has_news(const jetstream_t *self)
 {
-    return self->given || self->answers.count > 0 || self->verdicts.first || self->link->lost;
+    return self->given || self->answers.count > 0 || self->verdicts.first || self->notes || self->link->lost;
 }
 
 static void
@@ -471,7 +263,8 @@ serve(jetstream_t *self)
 {
     while (goes_on(self)) {
         int64_t now_ms = clock_mono_ms();
-        take_news(self);
+        publish_take(self);
+        pull_answer(self);
         int64_t due_ms = publish_work(self, now_ms);
         pull_work(self, now_ms);
         jetstream_lock(self);
@@ -481,6 +274,7 @@ serve(jetstream_t *self)
             sleep_until(self, due_ms);
         jetstream_unlock(self);
     }
+    pull_answer(self); // what was said at the end
 }
 
 static void

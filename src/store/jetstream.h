@@ -66,8 +66,8 @@ bool jetstream_settled(jetstream_t *self, uint64_t *sequence, jetstream_outcome_
 
 typedef struct jetstream_message jetstream_message_t;
 
-// Somebody here can take messages.
-void jetstream_want(jetstream_t *self, bool wanted);
+// How many messages somebody here can take.
+void jetstream_want(jetstream_t *self, uint32_t wanted);
 
 // The next one that has come; NULL: none now. It is the caller's, who gives it back with jetstream_done.
 jetstream_message_t *jetstream_take(jetstream_t *self);
@@ -76,12 +76,22 @@ typedef struct {
     jetstream_piece_t piece; // its sequence is that in the stream
     uint64_t tries;          // how often it was handed out, this time included
     int64_t stored_ns;       // when the stream took it: with its sequence, a name that no other message has
+    const char *id;          // under which it was published; NULL: it has none
 } jetstream_arrival_t;
 
 void jetstream_look(const jetstream_t *self, const jetstream_message_t *message, jetstream_arrival_t *arrival);
 
+// It stays with the caller for long, and does not count among those that wait here to be done. Until it is, it has to be
+// kept again and again, or it is given out again.
+enum { JETSTREAM_KEEP_MS = 3000 };
+void jetstream_hold(jetstream_t *self, jetstream_message_t *message);
+void jetstream_keep(jetstream_t *self, const jetstream_message_t *message);
+
 // DONE: no other node gets it. Else it is given out again.
 void jetstream_done(jetstream_t *self, jetstream_message_t **message_p, bool done);
+
+// The stream has given it out another time: nothing is said of this one.
+void jetstream_forget(jetstream_t *self, jetstream_message_t **message_p);
 
 // --- how it is -----------------------------------------------------------------------
 

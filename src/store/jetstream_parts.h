@@ -62,9 +62,15 @@ typedef struct {
 struct jetstream_message {
     struct jetstream_message *next;
     natsMsg *msg;
-    bool done;
+    bool done, held;
     jsMsgMetaData *meta;
 };
+
+// Somebody is at a message, whose answers go to REPLY.
+typedef struct note {
+    struct note *next;
+    char reply[];
+} note_t;
 
 typedef struct {
     jetstream_message_t *first, **end;
@@ -97,12 +103,14 @@ struct jetstream {
     pthread_mutex_t lock; // over all up to the thread's own
     pthread_cond_t news;
     unsigned holders;
-    bool ending, asleep, wants;
+    bool ending, asleep;
+    uint32_t wants;
     outgoing_t *given, **given_end;
     answers_t answers, settled;
     messages_t arrived, verdicts;
+    note_t *notes;
     size_t unsettled, unsettled_bytes;
-    size_t in_hand; // messages that came and are not done
+    size_t in_hand; // messages that came, are not done and not held
     bool pulling;   // the server has a request of ours
     size_t pulled;  // of it, messages that are still to come
     int64_t pull_ends_ms;
@@ -128,14 +136,7 @@ struct jetstream {
 void jetstream_lock(jetstream_t *self);
 void jetstream_unlock(jetstream_t *self);
 void jetstream_wake(jetstream_t *self); // the thread; the lock is held
-void jetstream_settle(jetstream_t *self, outgoing_t *message, jetstream_outcome_t outcome);
 int64_t jetstream_random(int64_t least, int64_t most);
-
-void answers_put(answers_t *self, answer_t answer);
-bool answers_take(answers_t *self, answer_t *answer);
-void messages_put(messages_t *self, jetstream_message_t *message);
-jetstream_message_t *messages_take(messages_t *self);
-void arrived_free(const libnats_t *nats, jetstream_message_t **message_p);
 
 // --- jslink.c ---------------------------------------------------------------------------
 
@@ -157,8 +158,7 @@ link_result_t stream_prepare(jetstream_t *self, char reason[256]);
 // --- jspublish.c -------------------------------------------------------------------------
 
 void publish_reset(jetstream_t *self); // the connection has gone: what was on its way is not known
-void publish_take(jetstream_t *self, outgoing_t *given);
-void publish_answered(jetstream_t *self, const answer_t *answer);
+void publish_take(jetstream_t *self); // what was given, and what was answered
 int64_t publish_work(jetstream_t *self, int64_t now_ms); // when it wants to be called again
 void publish_forget(jetstream_t *self);
 void publish_heard(natsConnection *connection, natsSubscription *subscription, natsMsg *msg, void *closure);
@@ -167,7 +167,8 @@ void publish_heard(natsConnection *connection, natsSubscription *subscription, n
 
 void pull_reset(jetstream_t *self); // there is a new connection
 void pull_work(jetstream_t *self, int64_t now_ms);
-void pull_verdict(jetstream_t *self, jetstream_message_t *message);
+void pull_answer(jetstream_t *self); // what was said of messages
+void pull_forget(jetstream_t *self);
 void pull_heard(natsConnection *connection, natsSubscription *subscription, natsMsg *msg, void *closure);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "store/jetstream_parts.h"
 
+#include "base/bell.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -11,6 +12,85 @@
 #include <string.h>
 
 enum { IDLE_MS = 60000 };
+
+// --- queues of answers ---------------------------------------------------------------------
+
+static void
+answers_put(answers_t *self, answer_t answer)
+{
+    if (self->count == self->room && self->first > 0) {
+        self->count -= self->first;
+        memmove(self->at, self->at + self->first, self->count * sizeof *self->at);
+        self->first = 0;
+    }
+    mem_grow(self->at, self->count, self->room);
+    self->at[self->count++] = answer;
+}
+
+static bool
+answers_take(answers_t *self, answer_t *answer)
+{
+    if (self->first == self->count)
+        return false;
+    *answer = self->at[self->first++];
+    if (self->first == self->count)
+        self->first = self->count = 0;
+    return true;
+}
+
+// --- for the route's thread ----------------------------------------------------------------
+
+size_t
+jetstream_most(jetstream_t *self)
+{
+    jetstream_lock(self);
+    size_t most = self->most;
+    jetstream_unlock(self);
+    return most == 0 ? JETSTREAM_UNKNOWN : most > HEADERS_MOST ? most - HEADERS_MOST : 0;
+}
+
+bool
+jetstream_has_room(jetstream_t *self, size_t size)
+{
+    jetstream_lock(self);
+    bool has =
+        self->unsettled == 0 || (self->unsettled < WINDOW_MESSAGES && self->unsettled_bytes + size <= WINDOW_BYTES);
+    jetstream_unlock(self);
+    return has;
+}
+
+void
+jetstream_publish(jetstream_t *self, const jetstream_piece_t *piece)
+{
+    outgoing_t *message = xcalloc(1, sizeof *message + piece->size);
+    message->sequence = piece->sequence;
+    message->subject = piece->subject ? xstrdup(piece->subject) : NULL;
+    message->framed = piece->framed;
+    message->size = piece->size;
+    if (piece->size > 0)
+        memcpy(message->data, piece->data, piece->size);
+    jetstream_lock(self);
+    *self->given_end = message;
+    self->given_end = &message->next;
+    self->unsettled++;
+    self->unsettled_bytes += piece->size;
+    jetstream_wake(self);
+    jetstream_unlock(self);
+}
+
+bool
+jetstream_settled(jetstream_t *self, uint64_t *sequence, jetstream_outcome_t *outcome)
+{
+    answer_t answer;
+    jetstream_lock(self);
+    bool any = answers_take(&self->settled, &answer);
+    jetstream_unlock(self);
+    if (!any)
+        return false;
+    *sequence = answer.sequence;
+    *outcome = answer.kind == ANSWER_STORED ? JETSTREAM_STORED : JETSTREAM_TOO_LARGE;
+    return true;
+}
 
 // --- what is given ------------------------------------------------------------------------
 
@@ -26,29 +106,26 @@ make_room(jetstream_t *self)
     self->first = 0;
 }
 
-void
-publish_take(jetstream_t *self, outgoing_t *given)
+static void
+free_outgoing(outgoing_t *message)
 {
-    for (outgoing_t *next; given; given = next) {
-        next = given->next;
-        if (self->count == self->room && self->count > 0)
-            make_room(self);
-        mem_grow(self->window, self->count, self->room);
-        self->window[self->count++] = given;
-    }
+    if (message)
+        free(message->subject);
+    free(message);
 }
 
 void
 publish_forget(jetstream_t *self)
 {
     for (size_t i = self->first; i < self->count; i++)
-        if (self->window[i]) {
-            free(self->window[i]->subject);
-            free(self->window[i]);
-        }
+        free_outgoing(self->window[i]);
+    for (outgoing_t *next; self->given; self->given = next) {
+        next = self->given->next;
+        free_outgoing(self->given);
+    }
     free(self->window);
-    self->window = NULL;
-    self->first = self->next = self->count = self->room = 0;
+    free(self->answers.at);
+    free(self->settled.at);
 }
 
 static void
@@ -58,6 +135,21 @@ forget_settled(jetstream_t *self)
         self->first++;
     if (self->next < self->first)
         self->next = self->first;
+}
+
+static void
+settle(jetstream_t *self, outgoing_t *message, jetstream_outcome_t outcome)
+{
+    answer_t answer = { message->sequence, outcome == JETSTREAM_STORED ? ANSWER_STORED : ANSWER_TOO_LARGE };
+    jetstream_lock(self);
+    bool was_empty = self->settled.count == 0;
+    answers_put(&self->settled, answer);
+    self->unsettled--;
+    self->unsettled_bytes -= message->size;
+    jetstream_unlock(self);
+    if (was_empty)
+        bell_ring(self->bell);
+    free_outgoing(message);
 }
 
 // --- not acknowledged ------------------------------------------------------------------------
@@ -128,8 +220,8 @@ find(jetstream_t *self, uint64_t sequence)
     return NULL;
 }
 
-void
-publish_answered(jetstream_t *self, const answer_t *answer)
+static void
+hear_answer(jetstream_t *self, const answer_t *answer)
 {
     outgoing_t **at = find(self, answer->sequence);
     if (!at)
@@ -144,7 +236,44 @@ publish_answered(jetstream_t *self, const answer_t *answer)
     self->probes = false;
     *at = NULL;
     forget_settled(self);
-    jetstream_settle(self, message, answer->kind == ANSWER_STORED ? JETSTREAM_STORED : JETSTREAM_TOO_LARGE);
+    settle(self, message, answer->kind == ANSWER_STORED ? JETSTREAM_STORED : JETSTREAM_TOO_LARGE);
+}
+
+static void
+hear_answers(jetstream_t *self)
+{
+    answer_t answer;
+    jetstream_lock(self);
+    while (answers_take(&self->answers, &answer)) {
+        jetstream_unlock(self);
+        hear_answer(self, &answer);
+        jetstream_lock(self);
+    }
+    jetstream_unlock(self);
+}
+
+static void
+take_given(jetstream_t *self)
+{
+    jetstream_lock(self);
+    outgoing_t *given = self->given;
+    self->given = NULL;
+    self->given_end = &self->given;
+    jetstream_unlock(self);
+    for (outgoing_t *next; given; given = next) {
+        next = given->next;
+        if (self->count == self->room && self->count > 0)
+            make_room(self);
+        mem_grow(self->window, self->count, self->room);
+        self->window[self->count++] = given;
+    }
+}
+
+void
+publish_take(jetstream_t *self)
+{
+    hear_answers(self);
+    take_given(self);
 }
 
 static bool
@@ -212,7 +341,7 @@ send_one(jetstream_t *self, outgoing_t **at, int64_t now_ms)
     nats->natsMsg_Destroy(msg);
     if (status == NATS_MAX_PAYLOAD) {
         *at = NULL;
-        jetstream_settle(self, message, JETSTREAM_TOO_LARGE);
+        settle(self, message, JETSTREAM_TOO_LARGE);
         return;
     }
     if (status != NATS_OK) {

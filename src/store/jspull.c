@@ -11,6 +11,132 @@
 
 enum { LATE_MS = 3000 }; // the server says when a request has ended; after as much more it is not there
 
+// --- queues of messages -------------------------------------------------------------------
+
+static void
+messages_put(messages_t *self, jetstream_message_t *message)
+{
+    message->next = NULL;
+    *self->end = message;
+    self->end = &message->next;
+}
+
+static jetstream_message_t *
+messages_take(messages_t *self)
+{
+    jetstream_message_t *message = self->first;
+    if (message && !(self->first = message->next))
+        self->end = &self->first;
+    return message;
+}
+
+static void
+arrived_free(const libnats_t *nats, jetstream_message_t **message_p)
+{
+    jetstream_message_t *message = *message_p;
+    nats->jsMsgMetaData_Destroy(message->meta);
+    nats->natsMsg_Destroy(message->msg);
+    free(message);
+    *message_p = NULL;
+}
+
+// --- for the route's thread ---------------------------------------------------------------
+
+void
+jetstream_want(jetstream_t *self, uint32_t wanted)
+{
+    jetstream_lock(self);
+    if (wanted > self->wants)
+        jetstream_wake(self);
+    self->wants = wanted;
+    jetstream_unlock(self);
+}
+
+jetstream_message_t *
+jetstream_take(jetstream_t *self)
+{
+    jetstream_lock(self);
+    jetstream_message_t *message = messages_take(&self->arrived);
+    jetstream_unlock(self);
+    return message;
+}
+
+void
+jetstream_look(const jetstream_t *self, const jetstream_message_t *message, jetstream_arrival_t *arrival)
+{
+    const char *frames = NULL, *id = NULL;
+    const libnats_t *nats = self->nats;
+    bool has_id = nats->natsMsgHeader_Get(message->msg, HEADER_ID, &id) == NATS_OK;
+    *arrival = (jetstream_arrival_t){
+        .piece = {
+            .sequence = message->meta->Sequence.Stream,
+            .subject = nats->natsMsg_GetSubject(message->msg),
+            .framed = nats->natsMsgHeader_Get(message->msg, HEADER_FRAMES, &frames) == NATS_OK,
+            .data = nats->natsMsg_GetData(message->msg),
+            .size = (size_t)nats->natsMsg_GetDataLength(message->msg),
+        },
+        .tries = message->meta->NumDelivered,
+        .stored_ns = message->meta->Timestamp,
+        .id = has_id ? id : NULL,
+    };
+}
+
+void
+jetstream_hold(jetstream_t *self, jetstream_message_t *message)
+{
+    jetstream_lock(self);
+    message->held = true;
+    self->in_hand--;
+    jetstream_wake(self);
+    jetstream_unlock(self);
+}
+
+void
+jetstream_keep(jetstream_t *self, const jetstream_message_t *message)
+{
+    const char *reply = self->nats->natsMsg_GetReply(message->msg);
+    note_t *note = xcalloc(1, sizeof *note + strlen(reply) + 1);
+    strcpy(note->reply, reply);
+    jetstream_lock(self);
+    note->next = self->notes;
+    self->notes = note;
+    jetstream_wake(self);
+    jetstream_unlock(self);
+}
+
+static void
+leave(jetstream_t *self, const jetstream_message_t *message)
+{
+    if (!message->held)
+        self->in_hand--;
+}
+
+void
+jetstream_done(jetstream_t *self, jetstream_message_t **message_p, bool done)
+{
+    jetstream_message_t *message = *message_p;
+    *message_p = NULL;
+    message->done = done;
+    jetstream_lock(self);
+    leave(self, message);
+    if (!self->topics)
+        messages_put(&self->verdicts, message);
+    if (!self->topics || self->in_hand == PULL_LOW - 1)
+        jetstream_wake(self);
+    jetstream_unlock(self);
+    if (self->topics) // nothing is acknowledged
+        arrived_free(self->nats, &message);
+}
+
+void
+jetstream_forget(jetstream_t *self, jetstream_message_t **message_p)
+{
+    jetstream_lock(self);
+    leave(self, *message_p);
+    jetstream_unlock(self);
+    arrived_free(self->nats, message_p);
+}
+
 // --- asking for messages --------------------------------------------------------------------
 
 void
@@ -29,39 +155,41 @@ most_bytes(const jetstream_t *self)
 }
 
 static void
-ask(jetstream_t *self)
+ask(jetstream_t *self, size_t messages)
 {
     char request[128];
     const libnats_t *nats = self->nats;
-    snprintf(request, sizeof request, "{\"batch\":%d,\"expires\":%d000000,\"max_bytes\":%zu}", PULL_MESSAGES, PULL_MS,
+    snprintf(request, sizeof request, "{\"batch\":%zu,\"expires\":%d000000,\"max_bytes\":%zu}", messages, PULL_MS,
              most_bytes(self));
     nats->natsConnection_PublishRequestString(self->link->connection, self->next_subject, self->link->message_inbox,
                                               request);
 }
 
-static bool
+// How many to ask for, 0: none now.
+static size_t
 begin(jetstream_t *self, int64_t now_ms)
 {
     if (self->pulling && now_ms >= self->pull_ends_ms) {
         self->consumer_gone |= self->pulled > 0;
         self->pulling = false;
     }
-    if (self->pulling || self->consumer_gone || !self->wants || self->in_hand >= PULL_LOW)
-        return false;
+    if (self->pulling || self->consumer_gone || self->wants <= self->in_hand || self->in_hand >= PULL_LOW)
+        return 0;
+    size_t wanted = self->wants - self->in_hand;
     self->pulling = true;
-    self->pulled = PULL_MESSAGES;
+    self->pulled = wanted < PULL_MESSAGES ? wanted : PULL_MESSAGES;
     self->pull_ends_ms = now_ms + PULL_MS + LATE_MS;
-    return true;
+    return self->pulled;
 }
 
 void
 pull_work(jetstream_t *self, int64_t now_ms)
 {
     jetstream_lock(self);
-    bool asks = begin(self, now_ms);
+    size_t messages = begin(self, now_ms);
     jetstream_unlock(self);
-    if (asks)
-        ask(self);
+    if (messages > 0)
+        ask(self, messages);
 }
 
 // --- what comes, in a thread of the library -----------------------------------------------------
@@ -149,11 +277,41 @@ pull_heard(natsConnection *connection, natsSubscription *subscription, natsMsg *
 
 // --- and what becomes of it ----------------------------------------------------------------------
 
-void
-pull_verdict(jetstream_t *self, jetstream_message_t *message)
+static void
+answer(const jetstream_t *self, const char *reply, const char *word)
 {
-    const libnats_t *nats = self->nats;
-    nats->natsConnection_PublishString(self->link->connection, nats->natsMsg_GetReply(message->msg),
-                                       message->done ? "+ACK" : "-NAK");
-    arrived_free(nats, &message);
+    self->nats->natsConnection_PublishString(self->link->connection, reply, word);
+}
+
+void
+pull_answer(jetstream_t *self)
+{
+    jetstream_message_t *message;
+    jetstream_lock(self);
+    messages_t verdicts = self->verdicts;
+    note_t *notes = self->notes;
+    self->verdicts = (messages_t){ .end = &self->verdicts.first };
+    self->notes = NULL;
+    jetstream_unlock(self);
+    for (note_t *next; notes; notes = next) {
+        next = notes->next;
+        answer(self, notes->reply, "+WPI");
+        free(notes);
+    }
+    while ((message = messages_take(&verdicts))) {
+        answer(self, self->nats->natsMsg_GetReply(message->msg), message->done ? "+ACK" : "-NAK");
+        arrived_free(self->nats, &message);
+    }
+}
+
+void
+pull_forget(jetstream_t *self)
+{
+    jetstream_message_t *message;
+    while ((message = messages_take(&self->arrived)) || (message = messages_take(&self->verdicts)))
+        arrived_free(self->nats, &message);
+    for (note_t *next; self->notes; self->notes = next) {
+        next = self->notes->next;
+        free(self->notes);
+    }
 }

@@ -255,6 +255,24 @@ consumer_misfit(const jetstream_t *self, const jsConsumerConfig *config, const c
                                                                                             : NULL;
 }
 
+// A server that is killed while its stream is empty may forget how far that had counted. The consumer knows it, and would
+// leave out all messages up to there.
+static natsStatus
+leave_ahead(const jetstream_t *self, jsConsumerInfo **info, jsErrCode *code)
+{
+    jsStreamInfo *stream = NULL;
+    const libnats_t *nats = self->nats;
+    natsStatus status = nats->js_GetStreamInfo(&stream, self->link->context, self->conf.stream, NULL, code);
+    bool is_ahead = status == NATS_OK && (*info)->Delivered.Stream > stream->State.LastSeq;
+    nats->jsStreamInfo_Destroy(stream);
+    if (!is_ahead)
+        return status;
+    nats->jsConsumerInfo_Destroy(*info);
+    *info = NULL;
+    status = nats->js_DeleteConsumer(self->link->context, self->conf.stream, CONSUMER, NULL, code);
+    return status == NATS_OK ? NATS_NOT_FOUND : status;
+}
+
 static natsStatus
 find_consumer(jetstream_t *self, const jsConsumerConfig *config, jsConsumerInfo **info, jsErrCode *code)
 {
@@ -262,6 +280,8 @@ find_consumer(jetstream_t *self, const jsConsumerConfig *config, jsConsumerInfo 
     natsStatus status = NATS_NOT_FOUND;
     if (!self->topics)
         status = nats->js_GetConsumerInfo(info, self->link->context, self->conf.stream, CONSUMER, NULL, code);
+    if (status == NATS_OK)
+        status = leave_ahead(self, info, code);
     if (status != NATS_NOT_FOUND)
         return status;
     return nats->js_AddConsumer(info, self->link->context, self->conf.stream, (jsConsumerConfig *)config, NULL, code);
@@ -275,8 +295,10 @@ prepare_consumer(jetstream_t *self, const char *subject, const jsStreamState *st
     jsConsumerInfo *info = NULL;
     describe_consumer(self, subject, state, &config);
     natsStatus status = find_consumer(self, &config, &info, &code);
-    if (status != NATS_OK)
+    if (status != NATS_OK) {
+        self->nats->jsConsumerInfo_Destroy(info);
         return refused(self, "consumer", status, code, reason);
+    }
     const char *fault = consumer_misfit(self, info->Config, subject);
     if (fault)
         snprintf(reason, 256, "consumer " CONSUMER " of stream %.60s does not fit: %s", self->conf.stream, fault);

@@ -54,6 +54,7 @@
     X(natsMsgHeader_Set)                                                                                               \
     X(js_AddConsumer)                                                                                                  \
     X(js_AddStream)                                                                                                    \
+    X(js_DeleteConsumer)                                                                                               \
     X(js_GetConsumerInfo)                                                                                              \
     X(js_GetStreamInfo)                                                                                                \
     X(jsConsumerConfig_Init)                                                                                           \

@@ -52,7 +52,7 @@ jetstream_settled(jetstream_t *self, uint64_t *sequence, jetstream_outcome_t *ou
 }
 
 void
-jetstream_want(jetstream_t *self, bool wanted)
+jetstream_want(jetstream_t *self, uint32_t wanted)
 {
     (void)self;
     (void)wanted;
@@ -72,6 +72,27 @@ jetstream_look(const jetstream_t *self, const jetstream_message_t *message, jets
     (void)message;
     (void)arrival;
     abort();
+}
+
+void
+jetstream_hold(jetstream_t *self, jetstream_message_t *message)
+{
+    (void)self;
+    (void)message;
+}
+
+void
+jetstream_keep(jetstream_t *self, const jetstream_message_t *message)
+{
+    (void)self;
+    (void)message;
+}
+
+void
+jetstream_forget(jetstream_t *self, jetstream_message_t **message_p)
+{
+    (void)self;
+    *message_p = NULL;
 }
 
 void

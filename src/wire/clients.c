@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "wire/clients.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "wire/sides.h"
 #include "wire/conn.h"
@@ -139,7 +140,7 @@ clients_kick(route_t *self, uint64_t id)
 typedef struct {
     side_t side;
     char endpoint[512], reason[256];
-    int64_t since_ms;
+    int64_t since_ms; // of the loop's clock
 } down_t;
 
 typedef struct {
@@ -170,7 +171,8 @@ clients_endpoints_down(route_t *self, endpoint_down_fn_t *fn, void *arg)
 {
     downs_t downs = { 0 };
     wire_call(self, collect_down, &downs);
+    int64_t wall_ms = clock_wall_ns() / 1000000 - clock_mono_ms();
     for (size_t i = 0; i < downs.count; i++)
-        fn(downs.at[i].side, downs.at[i].endpoint, downs.at[i].reason, downs.at[i].since_ms, arg);
+        fn(downs.at[i].side, downs.at[i].endpoint, downs.at[i].reason, wall_ms + downs.at[i].since_ms, arg);
     free(downs.at);
 }

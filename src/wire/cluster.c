@@ -6,6 +6,7 @@
 #include "store/jetstream.h"
 #include "store/node.h"
 #include "wire/arrival.h"
+#include "wire/handed.h"
 #include "wire/outbox.h"
 #include "wire/port.h"
 #include "wire/pump.h"
@@ -17,16 +18,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
-enum {
-    PATIENCE_MS = 1000, // a message that no worker here has room for goes to another machine after it
-    HANDED = 16 * 1024, // messages that are known to have been handed over
-};
-
-// A server that is killed may forget which ones were acknowledged, and gives them out again.
-typedef struct {
-    uint64_t sequence;
-    int64_t stored_ns;
-} handed_t;
+enum { PATIENCE_MS = 1000 }; // a message that no worker here has room for goes to another machine after it
 
 struct cluster {
     wire_t *wire;
@@ -39,8 +31,8 @@ struct cluster {
     char *prefix;     // of the subjects, where each topic has one
     jetstream_message_t *in_hand;
     int64_t in_hand_ms;
-    handed_t *handed; // by their sequence, of a streamer
-    bool wants;
+    handed_set_t *handed; // of a streamer
+    uint32_t wants;
     char failure[300];
 };
 
@@ -78,7 +70,7 @@ pump_to_outbox(conn_t *conn, wport_t *to)
     return rc == 0 && !conn->broken;
 }
 
-static const socktype_t socktype_stream = { .type = -1, .give = give, .pump = pump_to_outbox };
+static const socktype_t socktype_stream = { .type = -1, .between = true, .give = give, .pump = pump_to_outbox };
 
 static void
 outbox_changed(wire_t *wire)
@@ -125,23 +117,18 @@ give_out(cluster_t *self, const jetstream_arrival_t *in)
     return given;
 }
 
-static bool
-is_handed(const handed_t *handed, const jetstream_arrival_t *in)
-{
-    return handed && handed->sequence == in->piece.sequence && handed->stored_ns == in->stored_ns;
-}
-
 // False: nobody has room for the one in hand.
 static bool
 deliver(cluster_t *self)
 {
     jetstream_arrival_t in;
     jetstream_look(self->jetstream, self->in_hand, &in);
-    handed_t *handed = self->handed ? &self->handed[in.piece.sequence % HANDED] : NULL;
-    if (!is_handed(handed, &in) && give_out(self, &in) == NO_ROOM)
+    handed_t *handed = self->handed ? handed_meet(self->handed, &in) : NULL;
+    bool had = handed && handed->done;
+    if (!had && give_out(self, &in) == NO_ROOM)
         return false;
     if (handed)
-        *handed = (handed_t){ in.piece.sequence, in.stored_ns };
+        handed->done = true;
     jetstream_done(self->jetstream, &self->in_hand, true);
     return true;
 }
@@ -168,7 +155,7 @@ has_takers(const cluster_t *self)
 }
 
 static void
-want(cluster_t *self, bool wanted)
+want(cluster_t *self, uint32_t wanted)
 {
     if (self->wants != wanted)
         jetstream_want(self->jetstream, wanted);
@@ -181,10 +168,10 @@ take(cluster_t *self)
     while (has_takers(self) && (self->in_hand || (self->in_hand = jetstream_take(self->jetstream))))
         if (!deliver(self))
             break;
-    want(self, has_takers(self));
-    if (!self->prefix && !self->wants && (self->wire->ports[SIDE_BACKEND].count == 0 || !may_deliver(self->wire)))
+    want(self, has_takers(self) ? UINT32_MAX : 0);
+    if (!self->prefix && self->wants == 0 && (self->wire->ports[SIDE_BACKEND].count == 0 || !may_deliver(self->wire)))
         give_back(self);
-    if (self->wants || self->in_hand_ms == 0)
+    if (self->wants > 0 || self->in_hand_ms == 0)
         self->in_hand_ms = self->wire->now_ms;
 }
 
@@ -254,7 +241,7 @@ cluster_tick(wire_t *wire)
     if (!self)
         return;
     take(self);
-    if (!self->prefix && !self->wants && wire->now_ms - self->in_hand_ms >= PATIENCE_MS)
+    if (!self->prefix && self->wants == 0 && wire->now_ms - self->in_hand_ms >= PATIENCE_MS)
         give_back(self);
 }
 
@@ -303,7 +290,7 @@ open_port(cluster_t *self)
                             .own = self };
     self->port.parked_end = &self->port.parked;
     if (backend->type == ZMQ_PUSH)
-        self->handed = xcalloc(HANDED, sizeof *self->handed);
+        self->handed = handed_new();
     else
         self->prefix = xstrdup(wire->conf->nats.subject);
 }
@@ -363,7 +350,7 @@ cluster_close(wire_t *wire)
     jetstream_close(&self->jetstream);
     if (self->bell != -1)
         close(self->bell);
-    free(self->handed);
+    handed_free(&self->handed);
     free(self->prefix);
     free(self);
     wire->cluster = NULL;

@@ -117,6 +117,8 @@ never_waits(const wport_t *to)
 static bool
 is_blocked(const wport_t *to)
 {
+    if (to->socktype->between)
+        return to->parked != NULL;
     return to->socktype->subscribed ? to->ready < to->count : to->ready == 0;
 }
 

@@ -2,7 +2,7 @@
 //
 // The handshake of CURVE (RFC 26): HELLO, WELCOME, INITIATE, READY.
 #include "zmtp/curve.h"
-#include "zmtp/handshake_parts.h"
+#include "zmtp/handshake_internal.h"
 
 #include <sodium.h>
 #include <string.h>

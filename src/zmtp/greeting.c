@@ -3,7 +3,7 @@
 // The greeting, in the stages that let all versions find each other: 10 octets which
 // a peer of ZMTP 1.0 takes for the head of our identity; the version when the
 // peer's 10 are in; the rest when its version is.
-#include "zmtp/handshake_parts.h"
+#include "zmtp/handshake_internal.h"
 
 #include "base/mem.h"
 #include "zmtp/peertype.h"

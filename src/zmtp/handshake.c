@@ -2,7 +2,7 @@
 #include "zmtp/handshake.h"
 
 #include "base/mem.h"
-#include "zmtp/handshake_parts.h"
+#include "zmtp/handshake_internal.h"
 #include "zmtp/peertype.h"
 
 #include <assert.h>

@@ -2,7 +2,7 @@
 //
 // What comes is collected until the stage has all its octets: never more than it
 // needs, so that what follows the handshake is left to the caller.
-#include "zmtp/handshake_parts.h"
+#include "zmtp/handshake_internal.h"
 
 #include <string.h>
 

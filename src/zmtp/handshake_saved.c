@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //
 // A handshake on its way from one program to the next.
-#include "zmtp/handshake_parts.h"
+#include "zmtp/handshake_internal.h"
 #include "zmtp/peertype.h"
 
 #include <string.h>

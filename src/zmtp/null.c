@@ -5,7 +5,7 @@
 // and nobody could say what it was. It does not wait for ever (handshake_prompt).
 // A side that asks knows all there is to know when the greeting is over, and says
 // READY after the verdict.
-#include "zmtp/handshake_parts.h"
+#include "zmtp/handshake_internal.h"
 
 static void
 say_ready(handshake_t *self)

@@ -2,7 +2,7 @@
 //
 // PLAIN (RFC 24): HELLO with name and password, WELCOME, INITIATE and READY with
 // metadata.
-#include "zmtp/handshake_parts.h"
+#include "zmtp/handshake_internal.h"
 
 #include <string.h>
 

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MPL-2.0
+// tapper_internal.h - what the taps' sessions are made of. Only for their two files.
+//
+// While a route is re-created its old and its new self run side by side, so a
+// tapping may have several sources for a moment, each with numbers of its own.
+// What counts is how far each has come: the steps of all together make our SEQ.
+//
+// The two threads share no lock: the one of low priority would make the other
+// one wait. What is new comes through an inbox that is exchanged whole, what is
+// asked of a tapping is a flag in it, and who is told wakes by a bell. The
+// main thread frees what the other one has let go of.
+
+#ifndef ZB_TAPPER_INTERNAL_H
+#define ZB_TAPPER_INTERNAL_H
+
+#include "admin/tapper.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+// One tap of a tapping, and its ring.
+typedef struct source {
+    struct source *next;
+    tapping_t *tapping;
+    tap_t *tap;
+    uint64_t seq; // how far the route has come, as far as we know
+} source_t;
+
+typedef struct ring {
+    struct ring *next;
+    tap_ring_t *ring;
+    source_t *sources;
+    bool drained; // in this turn
+} ring_t;
+
+struct tapping {
+    tapper_t *tapper;
+    tapping_conf_t conf;
+    int fd;
+    _Atomic bool ending;            // asked to
+    _Atomic bool abandoned;         // nobody wants the rest
+    _Atomic bool over;              // the thread knows it no more
+    _Atomic int64_t stuck_since_ms; // 0: nothing waits
+
+    // The main thread's:
+    broker_t *broker;
+    const route_t *route; // of the newest tap; to compare with only: it may be gone
+    tap_t *newest;
+    int64_t retry_ms;
+    tapping_t *next_left;
+
+    // The other thread's, until it is over:
+    tapping_t *next;
+    bool full;   // the socket takes nothing more
+    bool broken; // and never will
+    bool done;
+    unsigned turns; // left, once it is ending
+    uint64_t seq, shown;
+    text_t output;
+    size_t sent;
+};
+
+struct tapper {
+    broker_t *broker;
+    int news; // a bell for the main thread
+    int wake; // and one for ours
+    bool started;
+    pthread_t thread;
+    _Atomic(source_t *) inbox;
+    _Atomic bool quit;
+    _Atomic uint64_t pulse;
+    uint64_t pulse_seen;
+    int64_t asked_ms; // 0: not yet
+    tapping_t *left;  // destroyed, not over
+
+    // The thread's:
+    tapping_t *tappings;
+    ring_t *rings;
+    struct pollfd *polled;
+    size_t polled_count, polled_room;
+};
+
+// What its client has not been sent yet.
+static inline size_t
+tapping_waiting(const tapping_t *self)
+{
+    return self->output.size - self->sent;
+}
+
+void *tapper_run(void *tapper); // the other thread
+
+#endif

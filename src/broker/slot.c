@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "broker/slot.h"
+
+#include "base/clock.h"
+#include "base/event.h"
+#include "base/mem.h"
+#include "broker/guarding.h"
+#include "flow/luggage.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// --- the list ------------------------------------------------------------------------------
+
+slot_t *
+slot_find(const broker_t *self, const char *name)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (strcmp(self->slots[i]->conf->name, name) == 0)
+            return self->slots[i];
+    return NULL;
+}
+
+slot_t *
+slot_add(broker_t *self, route_conf_t *conf)
+{
+    mem_grow(self->slots, self->count, self->room);
+    slot_t *slot = self->slots[self->count++] = xcalloc(1, sizeof *slot);
+    slot->conf = conf;
+    return slot;
+}
+
+// The slot is done with CONF; a route that is still leaving may not be, and takes it over.
+void
+slot_give_up_conf(broker_t *self, route_conf_t **conf_p)
+{
+    for (retired_t *i = self->retired; i; i = i->next)
+        if (i->conf == *conf_p) {
+            i->owns_conf = true;
+            *conf_p = NULL;
+        }
+    route_conf_destroy(conf_p);
+}
+
+void
+slot_free(broker_t *self, slot_t *slot)
+{
+    slot_give_up_conf(self, &slot->conf);
+    listeners_close(&slot->waiting, false);
+    luggage_drop(&slot->luggage);
+    free(slot->counters);
+    free(slot->failure);
+    rates_free(&slot->rates);
+    free(slot);
+}
+
+void
+slot_remove(broker_t *self, slot_t *slot)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (self->slots[i] == slot) {
+            memmove(&self->slots[i], &self->slots[i + 1], (self->count - i - 1) * sizeof *self->slots);
+            self->count--;
+            return;
+        }
+}
+
+// --- what it has counted -------------------------------------------------------------------
+
+static bool
+belongs_to(const retired_t *retired, const slot_t *slot)
+{
+    return strcmp(retired->name, slot->conf->name) == 0;
+}
+
+const counters_t *
+slot_counters(broker_t *self, slot_t *slot)
+{
+    memset(&slot->total, 0, sizeof slot->total);
+    counters_add(&slot->total, guarding_logins(self, slot->conf->name));
+    counters_add(&slot->total, &slot->past);
+    for (const retired_t *i = self->retired; i; i = i->next)
+        if (belongs_to(i, slot))
+            counters_add(&slot->total, i->counters);
+    for (int side = 0; side < SIDES; side++) // when it is blocked is told by the one that runs
+        counter_set(&slot->total.sides[side].blocked_since_ns, 0);
+    if (slot->counters)
+        counters_add(&slot->total, slot->counters);
+    return &slot->total;
+}
+
+// --- its route -----------------------------------------------------------------------------
+
+// For people, "frontend tcp://...:5555, backend ..."; for machines what SIDE has, with commas.
+static void
+describe(const route_t *route, side_t side, text_t *words, text_t *endpoints)
+{
+    bool connected;
+    const char *endpoint;
+    for (size_t i = 0; (endpoint = route_endpoint(route, side, i, &connected)); i++) {
+        text_add(words, "%s%s %s%s", words->size ? ", " : "", side_name(side), connected ? ">" : "", endpoint);
+        text_add(endpoints, "%s%s%s", i ? "," : "", connected ? ">" : "", endpoint);
+    }
+}
+
+static void
+log_started(const slot_t *slot, const char *how)
+{
+    text_t words = { 0 }, sides[SIDES] = { { 0 } };
+    for (side_t side = 0; side < SIDES; side++)
+        describe(slot->route, side, &words, &sides[side]);
+    log_event(EVENT_ROUTE_STARTED, EVENT_TEXT("route", slot->conf->name), EVENT_TEXT("type", slot->conf->pattern->name),
+              EVENT_PROSE("how", how), EVENT_WORDS("endpoints", words.data),
+              EVENT_TEXT("frontend", sides[SIDE_FRONTEND].data), EVENT_TEXT("backend", sides[SIDE_BACKEND].data),
+              EVENT_TEXT("ingress", sides[SIDE_INGRESS].data), EVENT_TEXT("capture", sides[SIDE_CAPTURE].data));
+    for (side_t side = 0; side < SIDES; side++)
+        text_free(&sides[side]);
+    text_free(&words);
+}
+
+// Give the route its thread, in the state it had.
+int
+slot_run(const broker_t *self, slot_t *slot, const char *event)
+{
+    if (slot->luggage.data)
+        route_take(slot->route, &slot->luggage);
+    if (route_run(slot->route, self->over) == -1) {
+        log_event(EVENT_ROUTE_THREAD, EVENT_TEXT("route", slot->conf->name), EVENT_PROSE("reason", strerror(errno)));
+        return -1;
+    }
+    slot->started_wall_ns = clock_wall_ns();
+    if (slot->mode == ROUTE_PAUSED)
+        route_pause(slot->route);
+    else if (slot->mode == ROUTE_DRAINING)
+        route_drain(slot->route);
+    else
+        slot->mode = ROUTE_RUNNING;
+    log_started(slot, event);
+    return 0;
+}
+
+static void
+fail(slot_t *slot, const char *reason)
+{
+    slot->mode = ROUTE_FAILED;
+    free(slot->failure);
+    slot->failure = xstrdup(reason);
+    log_event(EVENT_ROUTE_FAILED, EVENT_TEXT("route", slot->conf->name), EVENT_PROSE("reason", slot->failure));
+}
+
+void
+slot_fail(slot_t *slot, diag_t *diag)
+{
+    diag_level_t level;
+    const char *reason = diag_text(diag, 0, &level);
+    fail(slot, reason ? reason : "unknown reason");
+}
+
+route_t *
+slot_open_route(broker_t *self, const route_conf_t *conf, listeners_t *listeners, counters_t **counters, diag_t *diag)
+{
+    *counters = xcalloc(1, sizeof **counters);
+    route_t *route = route_open(conf, listeners, &self->setup->services, *counters, diag);
+    if (!route) {
+        free(*counters);
+        *counters = NULL;
+    }
+    return route;
+}
+
+static void
+close_route(slot_t *slot)
+{
+    route_close(&slot->route, NULL);
+    counters_add(&slot->past, slot->counters);
+    free(slot->counters);
+    slot->counters = NULL;
+}
+
+// A route without a thread is none.
+void
+slot_drop_route(slot_t *slot, diag_t *diag)
+{
+    diag_error(diag, slot->conf->place, "[route %s] cannot start its thread", slot->conf->name);
+    close_route(slot);
+}
+
+void
+slot_look_for_failure(slot_t *slot)
+{
+    const char *reason = slot->route ? route_failure(slot->route) : NULL;
+    if (!reason)
+        return;
+    char *failure = xasprintf("%s%s", slot->conf->engine == ENGINE_ZMQ_PROXY ? "zmq_proxy has ended: " : "", reason);
+    close_route(slot);
+    fail(slot, failure);
+    free(failure);
+}
+
+static bool
+connects_to(const route_conf_t *conf, const char *endpoint)
+{
+    for (side_t side = 0; side < SIDES; side++)
+        for (size_t i = 0; i < conf->sides[side].endpoint_count; i++)
+            if (conf->sides[side].endpoints[i].connect && strcmp(conf->sides[side].endpoints[i].at.text, endpoint) == 0)
+                return true;
+    return false;
+}
+
+// Other routes of ours that lead here over inproc.
+static void
+call_back(broker_t *self, const slot_t *slot)
+{
+    for (side_t side = 0; side < SIDES; side++)
+        for (size_t i = 0; i < slot->conf->sides[side].endpoint_count; i++) {
+            const endpoint_conf_t *endpoint = &slot->conf->sides[side].endpoints[i];
+            if (endpoint->connect || endpoint->at.transport != TRANSPORT_INPROC)
+                continue;
+            for (size_t j = 0; j < self->count; j++)
+                if (self->slots[j]->route && connects_to(self->slots[j]->conf, endpoint->at.text))
+                    route_reconnect(self->slots[j]->route, endpoint->at.text);
+        }
+}
+
+// Bind, open and run a slot that has no route, on the listeners that wait for it.
+int
+slot_bring_up(broker_t *self, slot_t *slot, const char *event, diag_t *diag)
+{
+    if (listeners_bind(&slot->waiting, slot->conf, &self->setup->services, diag) == 0)
+        slot->route = slot_open_route(self, slot->conf, &slot->waiting, &slot->counters, diag);
+    listeners_close(&slot->waiting, false);
+    if (slot->route && slot_run(self, slot, event) == -1)
+        slot_drop_route(slot, diag);
+    if (!slot->route) {
+        slot_fail(slot, diag);
+        return -1;
+    }
+    call_back(self, slot);
+    free(slot->failure);
+    slot->failure = NULL;
+    return 0;
+}
+
+void
+slot_open_again(broker_t *self, slot_t *slot)
+{
+    slot->opening_later = false;
+    diag_t *diag = diag_new();
+    slot_bring_up(self, slot, "started again", diag);
+    diag_destroy(&diag);
+}

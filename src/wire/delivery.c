@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "wire/stored_parts.h"
+
+#include "base/mem.h"
+#include "wire/conn.h"
+#include "wire/port.h"
+#include "wire/workers.h"
+
+#include <stdlib.h>
+
+enum {
+    SOON_MOST = 100000,
+    AHEAD_MOST = 10000, // messages that one worker is given before it takes them, whatever its high-water mark
+};
+
+#define NOT_SAID UINT64_MAX // yet: in the middle of it
+
+// --- runs ------------------------------------------------------------------------------
+
+static void
+grow_runs(stored_t *self)
+{
+    uint32_t old = self->room;
+    run_t *runs = xcalloc(old ? 2 * old : 64, sizeof *runs);
+    for (uint32_t i = 0; i < self->count; i++)
+        runs[i] = *stored_run(self, i);
+    free(self->runs);
+    self->runs = runs;
+    self->head = 0;
+    self->room = old ? 2 * old : 64;
+}
+
+static bool
+goes_on(const run_t *last, const store_message_t *message, size_t at, uint64_t said)
+{
+    return last->chunk == message->block && last->at + last->size == at && last->said == said &&
+           last->first + last->load.messages == message->sequence;
+}
+
+static void
+add_run(stored_t *self, const store_message_t *message, uint64_t said)
+{
+    chunk_t *chunk = message->block;
+    size_t at = (size_t)(message->data - chunk->data);
+    run_t *last = self->count > 0 ? stored_run(self, self->count - 1) : NULL;
+    self->claimed++;
+    if (last && goes_on(last, message, at, said)) {
+        last->size += message->size;
+        last->load.messages++;
+        last->load.payload += message->payload;
+        return;
+    }
+    if (self->count == self->room)
+        grow_runs(self);
+    *stored_run(self, self->count++) =
+        (run_t){ chunk_hold(chunk), at, message->size, { 1, message->payload }, message->sequence, said };
+}
+
+void
+delivery_drop_run(stored_t *self)
+{
+    chunk_drop(stored_run(self, 0)->chunk);
+    self->head = (self->head + 1) & (self->room - 1);
+    self->count--;
+}
+
+// --- room ------------------------------------------------------------------------------
+
+// How many messages the workers can take, of MOST.
+static uint64_t
+room_of(const stored_t *self, uint64_t most)
+{
+    const wport_t *workers = self->workers;
+    uint64_t each = workers->sndhwm < AHEAD_MOST ? workers->sndhwm : AHEAD_MOST, room = 0;
+    for (uint32_t i = 0; i < workers->ready && room < most; i++) {
+        uint64_t queued = workers->open[i]->out.load.messages;
+        room += queued < each ? each - queued : 0;
+    }
+    return room < most ? room : most;
+}
+
+// Workers that have taken more than they have room for since the last commit will do so again before the next one.
+static uint64_t
+room_soon(const stored_t *self, uint64_t most)
+{
+    uint64_t taken = self->given[0] > self->given[1] ? self->given[0] : self->given[1];
+    uint64_t soon = self->workers->count == 0 ? 0 : 2 * taken < SOON_MOST ? 2 * taken : SOON_MOST;
+    uint64_t room = room_of(self, most);
+    return room > soon ? room : soon;
+}
+
+void
+delivery_note_commit(stored_t *self)
+{
+    uint64_t commit = store_reached(self->store) + store_committed(self->store);
+    if (commit == self->commit)
+        return;
+    self->commit = commit;
+    self->given[1] = self->given[0];
+    self->given[0] = 0;
+}
+
+uint64_t
+delivery_room(const stored_t *self)
+{
+    uint64_t taken = self->claimed + self->ahead, room = room_soon(self, AHEAD_MOST + taken);
+    bool goes = !self->settled && !self->port.wire->draining && !self->port.wire->frozen;
+    return goes && room > taken ? room - taken : 0;
+}
+
+// --- to the workers ----------------------------------------------------------------------
+
+// The first message of RUN, by its frames.
+static load_t
+first_of(const run_t *run, size_t *size)
+{
+    frame_head_t head;
+    load_t load = { 1, 0 };
+    *size = 0;
+    do {
+        if (frame_read(run->chunk->data + run->at + *size, run->size - *size, &head) != 1)
+            break;
+        *size += head.head + head.body;
+        load.payload += head.body;
+    } while (head.flags & FRAME_MORE && *size < run->size);
+    return load;
+}
+
+static bool
+give(stored_t *self, run_t *run)
+{
+    piece_t piece = { .chunk = run->chunk, .at = run->at, .size = run->size, .load = run->load };
+    bool alone = self->workers->count == 1 && self->workers->ready == 1 && self->workers->returned.count == 0;
+    if (!alone && run->load.messages > 1)
+        piece.load = first_of(run, &piece.size);
+    if (port_give(self->workers, &piece) == NO_ROOM)
+        return false;
+    run->at += piece.size;
+    run->size -= piece.size;
+    run->first += piece.load.messages;
+    run->load.messages -= piece.load.messages;
+    run->load.payload -= piece.load.payload;
+    self->claimed -= piece.load.messages;
+    self->given[0] += piece.load.messages;
+    return true;
+}
+
+void
+delivery_give(stored_t *self)
+{
+    uint64_t reached = store_reached(self->store);
+    while (self->count > 0 && stored_run(self, 0)->said <= reached && give(self, stored_run(self, 0)))
+        if (stored_run(self, 0)->load.messages == 0)
+            delivery_drop_run(self);
+}
+
+// One that goes to plain workers is said to be done; those take turns with acknowledged ones. False: nobody wants it now.
+static bool
+claim_one(stored_t *self, const store_message_t *message, uint64_t *room)
+{
+    wire_t *wire = self->port.wire;
+    bool acked_first = self->acked_first || *room == 0;
+    if (message->done) {
+        add_run(self, message, 0);
+        self->ahead -= self->ahead > 0;
+        return true;
+    }
+    self->acked_first = !self->acked_first;
+    bool is_taken = workers_have(wire, message) || (acked_first && workers_take(wire, message));
+    if (!is_taken && *room > 0) {
+        add_run(self, message, NOT_SAID);
+        store_done(self->store, message->sequence);
+        --*room;
+        is_taken = true;
+    }
+    self->waiting -= is_taken && self->waiting > 0;
+    return is_taken;
+}
+
+static void
+claim(stored_t *self)
+{
+    store_message_t message;
+    uint64_t room = delivery_room(self), said = store_said(self->store);
+    uint32_t from = self->count;
+    while (!self->settled && store_next(self->store, &message) && claim_one(self, &message, &room))
+        store_pass(self->store);
+    for (uint32_t i = from; i < self->count; i++)
+        if (stored_run(self, i)->said == NOT_SAID)
+            stored_run(self, i)->said = store_said(self->store);
+    if (store_said(self->store) != said)
+        store_hurry(self->store);
+}
+
+void
+delivery_go_on(stored_t *self)
+{
+    delivery_give(self);
+    claim(self);
+    delivery_give(self);
+    if (store_is_passed(self->store))
+        self->waiting = 0;
+    if (self->count == 0 && self->workers->ready > 0 && store_is_passed(self->store))
+        self->spills = false;
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MPL-2.0
+// handed.h - messages of a stream that workers here have, or had a while ago: so that
+// none comes twice because a server has forgotten something when it was killed.
+//
+// A server may forget that a message was acknowledged, and gives it out again. It may
+// forget that it has had a message that is no longer there, and takes it in again when
+// a node publishes it again: then it comes under another sequence, with the same id.
+
+#ifndef ZB_WIRE_HANDED_H
+#define ZB_WIRE_HANDED_H
+
+#include "store/jetstream.h"
+
+typedef struct handed {
+    struct handed *same;            // in its bucket
+    struct handed *next, *previous; // in one of the lists
+    uint64_t name;
+    int64_t stored_ns;
+    uint64_t sequence; // in the stream
+    uint32_t tries;    // how often workers here got it
+    bool done;
+    jetstream_message_t *message; // NULL: nobody has it
+} handed_t;
+
+typedef struct {
+    handed_t *first, *last;
+    size_t count;
+} handed_list_t;
+
+typedef struct handed_set handed_set_t;
+
+handed_set_t *handed_new(void);
+void handed_free(handed_set_t **self_p); // of none may there be a message
+
+// What is known of the message that has come; of a new one nothing.
+handed_t *handed_meet(handed_set_t *self, const jetstream_arrival_t *in);
+
+void handed_hold(handed_set_t *self, handed_t *handed, jetstream_message_t *message); // somebody has it
+jetstream_message_t *handed_release(handed_set_t *self, handed_t *handed);            // nobody has it any more
+
+handed_t *handed_held(const handed_set_t *self); // the first that somebody has, and so on by NEXT
+
+#endif

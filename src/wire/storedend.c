@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "wire/stored_parts.h"
+
+#include "base/clock.h"
+#include "wire/acks.h"
+#include "wire/conn.h"
+#include "wire/output.h"
+#include "wire/port.h"
+#include "wire/workers.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { SETTLE_TURN_MS = 50 };
+
+static bool
+is_written(stored_t *self, uint64_t put_before, uint64_t said)
+{
+    store_hear(self->store);
+    store_hurry(self->store);
+    return store_committed(self->store) >= put_before && store_reached(self->store) >= said;
+}
+
+// What was promised to workers and not given is not done.
+static void
+take_back(stored_t *self)
+{
+    store_message_t message;
+    while (self->count > 0) {
+        run_t *run = stored_run(self, 0);
+        for (uint64_t i = 0; i < run->load.messages; i++)
+            store_undo(self->store, run->first + i);
+        delivery_drop_run(self);
+    }
+    while (store_next(self->store, &message)) {
+        if (message.done)
+            store_undo(self->store, message.sequence);
+        store_pass(self->store);
+    }
+    self->claimed = self->ahead = 0;
+}
+
+void
+stored_settle(wire_t *wire, int64_t wait_ms)
+{
+    stored_t *self = wire->stored;
+    if (!self || self->settled)
+        return;
+    int64_t end = clock_mono_ms() + wait_ms;
+    workers_end(wire);
+    uint64_t put_before = store_next_sequence(self->store), said = store_said(self->store);
+    delivery_give(self);
+    self->settled = true;
+    while (!is_written(self, put_before, said) && clock_mono_ms() < end)
+        poll(&(struct pollfd){ store_fd(self->store, 0), POLLIN, 0 }, 1, SETTLE_TURN_MS);
+    acks_committed(wire);
+    take_back(self);
+    stored_count(self);
+}
+
+static void
+keep(stored_t *self, spans_t *spans)
+{
+    piece_t piece = { 0 };
+    chunk_pool_t *pool = &self->port.wire->pool;
+    while (spans_take(spans, pool, &piece.chunk, &piece.at, &piece.size, &piece.load)) {
+        if (piece.load.messages > 0 && stored_take(self, &piece) != GIVEN)
+            port_drop(self->workers, DROP_SHUTDOWN, piece.load.messages);
+        chunk_drop(piece.chunk);
+    }
+    spans_clear(spans);
+}
+
+// They come after what is on the disk already.
+void
+stored_keep_queues(wire_t *wire)
+{
+    stored_t *self = wire->stored;
+    if (!self)
+        return;
+    wport_t *workers = self->workers;
+    workers->queued.messages -= workers->returned.load.messages;
+    workers->queued_bytes -= workers->returned.bytes;
+    keep(self, &workers->returned);
+    for (conn_t *conn = workers->conns; conn; conn = conn->next) {
+        spans_t unbegun = { 0 };
+        load_t lost = output_abandon(conn, &unbegun);
+        wire->left.undelivered += lost.messages;
+        keep(self, &unbegun);
+    }
+}
+
+uint64_t
+stored_close(wire_t *wire, int64_t wait_ms)
+{
+    stored_t *self = wire->stored;
+    if (!self)
+        return 0;
+    if (self->begun) {
+        stored_settle(wire, wait_ms);
+        workers_end(wire);
+        deadletters_free(&self->deadletters);
+        for (unsigned i = 0; i < STORE_FDS; i++)
+            loop_forget(&wire->loop, store_fd(self->store, i));
+        loop_forget(&wire->loop, self->timer);
+        stored_count(self);
+    }
+    port_write_all(wire); // the port of its own is among those that have something to write
+    uint64_t lost = store_close(&self->store, wait_ms);
+    close(self->timer);
+    free(self->runs);
+    free(self);
+    wire->stored = NULL;
+    return lost;
+}
