@@ -110,9 +110,18 @@ terms_wanted(const wport_t *port, const side_conf_t *wanted)
     return terms;
 }
 
-// All of it is there twice while it is handed over.
+// All of it is there twice while it is handed over, beside what other routes have.
 static bool
 fits_twice(const wire_t *self)
+{
+    const memory_t *memory = self->services->memory;
+    uint64_t limit = memory ? memory_limit_of(memory) : 0;
+    return limit == 0 || memory_taken(memory) + self->pool.bytes <= limit;
+}
+
+// To another program all routes hand over at once, and that program has all of it once more before this one has gone.
+static bool
+fits_often(const wire_t *self)
 {
     const memory_t *memory = self->services->memory;
     uint64_t limit = memory ? memory_limit_of(memory) : 0;
@@ -122,7 +131,7 @@ fits_twice(const wire_t *self)
 static bool
 may_keep_all(const wire_t *self, const route_conf_t *successor)
 {
-    bool keep = self->conf->engine == successor->engine && self->conf->flow == successor->flow && fits_twice(self) && !self->cluster &&
+    bool keep = self->conf->engine == successor->engine && self->conf->flow == successor->flow && !self->cluster &&
                 !route_conf_is_shared(successor);
     for (side_t side = 0; side < SIDES && keep; side++) {
         const wport_t *port = &self->ports[side];
@@ -252,7 +261,7 @@ save_in_thread(wire_t *self, void *arg)
 {
     saving_t *saving = arg;
     record_t *to = &saving->luggage;
-    if (!may_keep_all(self, saving->successor))
+    if (!may_keep_all(self, saving->successor) || !fits_twice(self))
         return -1;
     end_broken(self);
     stored_settle(self, STORE_MS);
@@ -282,7 +291,7 @@ save_in_thread(wire_t *self, void *arg)
 static int
 may_save(wire_t *self, void *arg)
 {
-    return may_keep_all(self, arg) ? 0 : -1;
+    return may_keep_all(self, arg) && fits_twice(self) && fits_often(self) ? 0 : -1;
 }
 
 bool
