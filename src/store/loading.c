@@ -112,7 +112,7 @@ store_next(store_t *self, store_message_t *message)
             continue;
         *message = (store_message_t){ .sequence = sequence,
                                       .tries = tries_of(&self->contents.tries, sequence),
-                                      .done = entry->flags & ENTRY_DONE,
+                                      .done = batch->fresh && entry->flags & ENTRY_DONE,
                                       .data = batch->data + entry->at,
                                       .size = entry->size,
                                       .payload = entry->size - entry->heads,
