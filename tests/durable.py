@@ -294,9 +294,10 @@ def test_values_and_histories_beside_it_are_kept_too():
                 route.on_disk(messages[-1])
                 ordered = sorted if "last" in more else list
                 route.again(number)
-                assert ordered(receive(route.sub(b""), old)) == ordered([each] for each in messages[-old:])
+                sub, alice = route.sub(b""), named(route, "alice")
+                assert ordered(receive(sub, old)) == ordered([each] for each in messages[-old:])
                 mine = [[each] for each in messages if each.startswith(b"1")]
-                assert receive(named(route, "alice"), len(mine)) == mine
+                assert receive(alice, len(mine)) == mine
 
 
 def test_the_log_of_what_happened_does_not_grow_without_end():

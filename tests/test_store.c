@@ -547,6 +547,30 @@ test_store_gives_what_was_put_as_done_once(void)
     store_close(&store, ENOUGH_MS);
 }
 
+// Whoever gets it then has to say so.
+static void
+test_store_gives_what_was_put_as_done_and_undone_as_any_other(void)
+{
+    store_t *store = begin_empty();
+    store_message_t message;
+    uint64_t sequence;
+    store_put_in_t in = { .data = (const uint8_t *)"now", .size = 3, .payload = 3, .done = true };
+    CHECK(store_put(store, &in, &sequence) == STORE_TAKEN);
+    commit(store);
+    CHECK(store_next(store, &message) && message.done);
+    CHECK(store_undo(store, sequence));
+    store_close(&store, ENOUGH_MS);
+    store = begin();
+    free(next_text(store, &message));
+    CHECK(message.sequence == sequence && !message.done);
+    store_pass(store);
+    store_done(store, sequence);
+    store_close(&store, ENOUGH_MS);
+    store = begin();
+    CHECK(!store_next(store, &message) && store_is_passed(store));
+    store_close(&store, ENOUGH_MS);
+}
+
 // --- damage ------------------------------------------------------------------------------
 
 static void
@@ -749,6 +773,7 @@ main(void)
     RUN(test_store_undoes_what_was_done);
     RUN(test_store_gives_what_was_put_as_done_once);
     RUN(test_store_takes_nothing_as_done_behind_what_it_has_not_read);
+    RUN(test_store_gives_what_was_put_as_done_and_undone_as_any_other);
     RUN(test_store_delivers_what_is_whole_of_a_damaged_file);
     RUN(test_store_of_a_truncated_file_delivers_what_is_there);
     RUN(test_store_takes_a_head_of_a_batch_in_a_page_of_a_tree_for_no_batch);

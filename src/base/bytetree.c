@@ -114,6 +114,26 @@ bytetree_remove(bytetree_t *self, bytes_t name)
     free(node);
 }
 
+// Nodes are turned around on the way, so that it takes no memory however deep they lie.
+void
+bytetree_clear(bytetree_t *self)
+{
+    node_t *node = node_at(self->root);
+    self->root = NULL;
+    while (node) {
+        node_t *left = node_at(node->child[0]);
+        if (left) { // which takes its place, with NODE below it on the right
+            node->child[0] = left->child[1];
+            left->child[1] = marked(node);
+            node = left;
+        } else {
+            node_t *right = node_at(node->child[1]);
+            free(node);
+            node = right;
+        }
+    }
+}
+
 static void *
 leftmost(void *child)
 {

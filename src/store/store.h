@@ -119,7 +119,7 @@ uint64_t store_next_sequence(const store_t *self);
 typedef struct {
     uint64_t sequence;
     uint32_t tries; // that were counted before
-    bool done;      // it was put as done: it is given out now, or lost
+    bool done;      // it was put as done, in this process: it is given out now, or lost
     const uint8_t *data;
     size_t size;
     uint64_t payload;

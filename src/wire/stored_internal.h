@@ -71,5 +71,7 @@ void delivery_note_commit(stored_t *self);
 void delivery_give(stored_t *self); // what was claimed and may go
 void delivery_go_on(stored_t *self);
 void delivery_drop_run(stored_t *self);
+piece_t delivery_first(const run_t *run); // its first message
+void delivery_pass(run_t *run, const piece_t *piece);
 
 #endif
