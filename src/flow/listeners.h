@@ -5,8 +5,8 @@
 #ifndef ZB_LISTENERS_H
 #define ZB_LISTENERS_H
 
-#include "flow/listener.h"
 #include "flow/services.h"
+#include "net/listener.h"
 
 // Owns a hold on each; all zero is empty.
 typedef struct {

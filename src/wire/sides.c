@@ -23,7 +23,6 @@ add_listener(wire_t *self, side_t side, listener_t *listener)
 {
     listeners_add(&self->base.listeners, listener, side);
     listener_accept(listener, CLOSED_FOR_DRAIN, true);
-    listener_resolve(listener);
 }
 
 static listener_t *
