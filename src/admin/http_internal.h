@@ -6,6 +6,7 @@
 
 #include "admin/http.h"
 #include "admin/page.h"
+#include "base/loop.h"
 #include "base/text.h"
 
 #include <limits.h>
@@ -19,10 +20,13 @@ typedef struct {
 } place_in_time_t;
 
 struct http {
-    zloop_t *loop;
+    watched_t clients; // first: those who come
+    watched_t requests; // of those who are there: descriptors of libmicrohttpd
+    zloop_t *main;      // which hears of both by one descriptor
+    loop_t loop;
     broker_t *broker;
     struct MHD_Daemon *daemon;
-    int listener, epoll, timer, soon;
+    int listener, timer, soon;
     int port;
     bool full; // the listener is not polled
     char hostname[HOST_NAME_MAX + 1];
