@@ -275,6 +275,16 @@ size_on_the_way(const conn_t *self, const frame_head_t *head)
     return self->curve && head->body > CURVE_OVERHEAD ? head->body - CURVE_OVERHEAD : head->body;
 }
 
+// There is no more of it than SIZE bytes from AT on, as far as that is known. Commands before it that were heard are done with.
+static int
+wait_for_more(conn_t *self, size_t at, size_t size)
+{
+    if (self->scan == self->start)
+        self->start = self->scan = at;
+    self->want = at - self->start + size;
+    return 0;
+}
+
 int
 input_collect(conn_t *self)
 {
@@ -286,20 +296,16 @@ input_collect(conn_t *self)
         frame_head_t head;
         size_t at = self->raw, have = self->in->size - at;
         int rc = read_head(self, self->in->data + at, have, &head);
-        if (rc == 0) {
-            self->want = at - self->start + FRAME_HEAD_MAX;
-            return 0;
-        }
+        if (rc == 0)
+            return wait_for_more(self, at, FRAME_HEAD_MAX);
         if (rc == -1) {
             conn_break(self, CUT_PROTOCOL, "what came is no frame");
             return -1;
         }
         if (size_on_the_way(self, &head) > self->port->maxmsgsize)
             return too_long(self, "frame", head.body);
-        if (have - head.head < head.body) {
-            self->want = at - self->start + head.head + head.body;
-            return 0;
-        }
+        if (have - head.head < head.body)
+            return wait_for_more(self, at, head.head + head.body);
         self->raw = at + head.head + head.body;
         rc = take_frame(self, at, self->raw, &head);
         if (rc == 1 && self->raw - self->start > CHUNK_BYTES / 2)
@@ -406,6 +412,29 @@ input_run(conn_t *self, uint64_t most, uint64_t most_bytes, piece_t *run)
         counter_add(&sizes[size_bucket(extent.payload)], 1);
     }
     *run = (piece_t){ .from = self, .chunk = self->in, .at = self->start, .size = (size_t)(at - begin), .load = load };
-    self->start = self->scan = self->raw = self->start + run->size;
+    input_take(self, run->size);
     return load.messages > 0;
+}
+
+uint32_t
+input_parts(const conn_t *self, store_part_t *parts, uint32_t most)
+{
+    if (!input_is_fresh(self) || self->whole)
+        return 0;
+    const uint8_t *at = self->in->data + self->start, *end = self->in->data + self->in->size;
+    uint32_t count = 0;
+    while (at < end && count < most) {
+        extent_t extent = next_of_run(self->port, at, (size_t)(end - at));
+        if (extent.size == 0)
+            break;
+        parts[count++] = (store_part_t){ (uint32_t)extent.size, (uint32_t)extent.payload };
+        at += extent.size;
+    }
+    return count;
+}
+
+void
+input_take(conn_t *self, size_t size)
+{
+    self->start = self->scan = self->raw = self->start + size;
 }

@@ -6,6 +6,7 @@
 #ifndef ZB_WIRE_INPUT_H
 #define ZB_WIRE_INPUT_H
 
+#include "store/store.h"
 #include "wire/internal.h"
 
 // Read what is there, at most a chunk. False: nothing came, and readable or broken say why.
@@ -75,6 +76,11 @@ input_empty(const conn_t *self) // all that came was taken
 // Whole messages that lie behind each other, at most MOST and about MOST_BYTES, as RUN: taken off the connection.
 // What is not as most are ends it. False: there are none.
 bool input_run(conn_t *self, uint64_t most, uint64_t most_bytes, piece_t *run);
+
+// How such messages lie behind each other, at most MOST. Returns how many; they stay the connection's, until as many bytes
+// are taken off it as those are that have found a place.
+uint32_t input_parts(const conn_t *self, store_part_t *parts, uint32_t most);
+void input_take(conn_t *self, size_t size);
 
 // See input_next: for what is not short.
 int input_next_long(conn_t *self, piece_t *piece);
