@@ -118,16 +118,16 @@ bytetree_remove(bytetree_t *self, bytes_t name)
 void
 bytetree_clear(bytetree_t *self)
 {
-    node_t *node = node_at(self->root);
+    byte_node_t *node = node_at(self->root);
     self->root = NULL;
     while (node) {
-        node_t *left = node_at(node->child[0]);
+        byte_node_t *left = node_at(node->child[0]);
         if (left) { // which takes its place, with NODE below it on the right
             node->child[0] = left->child[1];
             left->child[1] = marked(node);
             node = left;
         } else {
-            node_t *right = node_at(node->child[1]);
+            byte_node_t *right = node_at(node->child[1]);
             free(node);
             node = right;
         }

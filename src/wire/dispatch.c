@@ -3,7 +3,6 @@
 
 #include "wire/services_parts.h"
 
-#include "base/clock.h"
 #include "wire/output.h"
 #include "wire/port.h"
 #include "wire/pump.h"
@@ -95,19 +94,18 @@ write_prefix(const services_t *self, const asked_t *asked, uint8_t *at)
 }
 
 static void
-hand(services_t *self, service_t *service, asked_t *asked, const piece_t *message)
+hand(services_t *self, service_t *service, asked_t *asked, piece_t *piece)
 {
     uint8_t prefix[PREFIX_MAX];
-    piece_t piece = *message;
     outstanding_give(&self->outstanding, asked, &service->inhand, request_number(services_clients(self)),
                      self->port->wire->now_ns);
-    piece.prefix = prefix;
-    piece.prefix_size = write_prefix(self, asked, prefix);
+    piece->prefix = prefix;
+    piece->prefix_size = write_prefix(self, asked, prefix);
     service->retried += asked->tries > 0;
     service->ready = false;
     service->free_since_wall_ns = 0;
     ranks_take(&self->ranks, &service->rank); // it is the last one from now on
-    output_add(service->conn, &piece);
+    output_add(service->conn, piece);
     dispatch_settle(self, service);
     replies_arm(self);
 }

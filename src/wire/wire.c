@@ -2,7 +2,6 @@
 #include "wire/wire.h"
 
 #include "base/bell.h"
-#include "base/clock.h"
 #include "base/mem.h"
 #include "flow/luggage.h"
 #include "flow/ways.h"
