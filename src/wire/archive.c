@@ -117,7 +117,7 @@ archive_kept(const wire_t *self, const piece_t *piece)
 
 // A frame of a command: a field of that name, with the fields in it.
 bool
-archive_note(const wire_t *self, note_t note, record_t *fields, bool must, kept_t *kept)
+archive_note(const wire_t *self, archive_note_t note, record_t *fields, bool must, kept_t *kept)
 {
     record_t frame = { 0 };
     uint8_t head[FRAME_LARGE_HEAD] = { FRAME_COMMAND | FRAME_LARGE };
@@ -217,7 +217,7 @@ static void
 read_note(const archive_t *self, const kept_t *kept)
 {
     static const struct {
-        note_t note;
+        archive_note_t note;
         void (*read)(wport_t *port, record_fields_t from);
     } readers[] = { { NOTE_REMEMBERED, remember_read },
                     { NOTE_CLEARED, remember_read_cleared },

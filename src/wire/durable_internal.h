@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
-// durable_parts.h - what durable subscribers are made of; only for durable.c,
-// durablenotes.c, which notes in the archive what becomes of them, and durablerecord.c,
+// durable_internal.h - what durable subscribers are made of; only for durable.c,
+// durablemissed.c, durablenotes.c, which notes in the archive what becomes of them, and durablerecord.c,
 // which writes them down for another route and reads both.
 
-#ifndef ZB_WIRE_DURABLE_PARTS_H
-#define ZB_WIRE_DURABLE_PARTS_H
+#ifndef ZB_WIRE_DURABLE_INTERNAL_H
+#define ZB_WIRE_DURABLE_INTERNAL_H
 
 #include "base/bytetree.h"
 #include "wire/durable.h"
@@ -76,6 +76,12 @@ void durable_is_back(durable_t *self); // it is not in the list of those that ar
 void durable_put(durable_t *self, const kept_t *message);
 kept_total_t durable_total(const durable_t *self); // of what is kept, which is not NULL
 void durable_let_go_of_kept(durable_t *self);
+void durable_let_go_of_first(durable_t *self, uint64_t count); // they have gone: expired, or to its connection
+void durable_expire(durable_t *self);
+
+// --- durablemissed.c -------------------------------------------------------------------
+
+void durable_look_how_far_it_is(durable_t *self); // what was sent of what it had missed
 
 // --- durablenotes.c --------------------------------------------------------------------
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
-// services_parts.h - what a queue that knows its services is made of; only for services.c,
+// services_internal.h - what a queue that knows its services is made of; only for services.c,
 // dispatch.c, replies.c and servicesrecord.c.
 
-#ifndef ZB_WIRE_SERVICES_PARTS_H
-#define ZB_WIRE_SERVICES_PARTS_H
+#ifndef ZB_WIRE_SERVICES_INTERNAL_H
+#define ZB_WIRE_SERVICES_INTERNAL_H
 
 #include "wire/answers.h"
 #include "wire/internal.h"

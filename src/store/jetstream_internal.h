@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
-// jetstream_parts.h - what a jetstream is made of. For jetstream.c, jslink.c, jsstream.c, jspublish.c and jspull.c only.
+// jetstream_internal.h - what a jetstream is made of. For jetstream.c, jslink.c, jsstream.c, jspublish.c and jspull.c only.
 
-#ifndef ZB_JETSTREAM_PARTS_H
-#define ZB_JETSTREAM_PARTS_H
+#ifndef ZB_JETSTREAM_INTERNAL_H
+#define ZB_JETSTREAM_INTERNAL_H
 
 #include "store/jetstream.h"
 #include "store/libnats.h"
@@ -57,7 +57,7 @@ typedef struct {
 typedef struct {
     answer_t *at;
     size_t first, count, room;
-} answers_t;
+} stream_answers_t;
 
 struct jetstream_message {
     struct jetstream_message *next;
@@ -109,7 +109,7 @@ struct jetstream {
     uint32_t wants;
     bool exact; // no more than is wanted may come
     outgoing_t *given, **given_end;
-    answers_t answers, settled;
+    stream_answers_t answers, settled;
     messages_t arrived, verdicts;
     note_t *notes;
     size_t unsettled, unsettled_bytes;

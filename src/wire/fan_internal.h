@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
-// fan_parts.h - what a publishing side has of its own, for the files of the fan only.
+// fan_internal.h - what a publishing side has of its own, for the files of the fan only.
 
-#ifndef ZB_WIRE_FAN_PARTS_H
-#define ZB_WIRE_FAN_PARTS_H
+#ifndef ZB_WIRE_FAN_INTERNAL_H
+#define ZB_WIRE_FAN_INTERNAL_H
 
 #include "wire/fan.h"
 #include "wire/interest.h"
