@@ -159,9 +159,10 @@ def test_a_paused_queue_carries_neither_requests_nor_replies():
         assert client.recv() == b"first" and service.recv_multipart()[-1] == b"second"
 
 
-def test_drain_reads_nothing_new_and_delivers_the_rest():
-    with house("ask", "queue") as (daemon, control, peers, one, two):
-        client, service = peers.open(zmq.DEALER, one), peers.open(zmq.DEALER, two)
+def drains_with_its_answers(kind, types="", turned=False):
+    """A queue; TURNED: its clients are behind it."""
+    with house("ask", kind, types) as (daemon, control, peers, one, two):
+        client, service = peers.open(zmq.DEALER, two if turned else one), peers.open(zmq.DEALER, one if turned else two)
         client.send(b"first")
         request = service.recv_multipart()
         assert control.ask("drain ask") == "route ask: draining"
@@ -173,6 +174,14 @@ def test_drain_reads_nothing_new_and_delivers_the_rest():
         assert state(control, "ask") == "draining", "and it stays so"
         control.ask("resume ask")
         assert service.recv_multipart()[-1] == b"second"
+
+
+def test_drain_reads_nothing_new_and_delivers_the_rest():
+    drains_with_its_answers("queue")
+
+
+def test_drain_tells_requests_from_answers_on_either_side():
+    drains_with_its_answers("custom", "frontend_type = DEALER\nbackend_type = ROUTER", turned=True)
 
 
 def test_drain_and_resume_under_load():

@@ -31,6 +31,7 @@ tapserver_new(broker_t *broker)
     self->broker = broker;
     self->news = bell_new();
     self->wake = bell_new();
+    self->loop.epoll = -1;
     return self;
 }
 
@@ -81,12 +82,15 @@ start(tapserver_t *self)
 {
     if (self->started)
         return true;
-    if (self->news == -1 || self->wake == -1) {
+    if (self->news == -1 || self->wake == -1 || loop_open(&self->loop) == -1) {
         errno = EMFILE;
         return false;
     }
     errno = pthread_create(&self->thread, NULL, tapserver_run, self);
-    return self->started = errno == 0;
+    self->started = errno == 0;
+    if (!self->started)
+        loop_close(&self->loop);
+    return self->started;
 }
 
 void
@@ -106,7 +110,7 @@ tapserver_destroy(tapserver_t **self_p)
         close(self->news);
     if (self->wake != -1)
         close(self->wake);
-    free(self->polled);
+    loop_close(&self->loop);
     free(self);
 }
 
@@ -156,8 +160,7 @@ tapsession_new(tapserver_t *tapserver, tap_request_t *conf, int fd, text_t *erro
         self->fd = fd;
         if (start(tapserver) && attach(self, &route))
             return self;
-        text_add(error, "route %s: %s", self->conf.route,
-                 errno == ENOSPC ? "no room for another tap" : strerror(errno));
+        text_add(error, "route %s: %s", self->conf.route, errno == ENOSPC ? "no room for another tap" : strerror(errno));
         free_tapping(self);
     }
     return NULL;

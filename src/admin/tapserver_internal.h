@@ -14,8 +14,8 @@
 #define ZB_TAPSERVER_INTERNAL_H
 
 #include "admin/tapserver.h"
+#include "base/loop.h"
 
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -28,6 +28,7 @@ typedef struct source {
 } tap_source_t;
 
 typedef struct ring {
+    watched_t watched; // first
     struct ring *next;
     tap_ring_t *ring;
     tap_source_t *sources;
@@ -35,6 +36,7 @@ typedef struct ring {
 } ring_t;
 
 struct tapsession {
+    watched_t watched; // first
     tapserver_t *tapserver;
     tap_request_t conf;
     int fd;
@@ -71,14 +73,15 @@ struct tapserver {
     _Atomic bool quit;
     _Atomic uint64_t pulse;
     uint64_t pulse_seen;
-    int64_t asked_ms;   // 0: not yet
-    tapsession_t *left; // destroyed, not over
+    int64_t asked_ms; // 0: not yet
+    tapsession_t *left;  // destroyed, not over
 
     // The thread's:
+    loop_t loop;
+    watched_t woken;
+    bool blind; // something is not watched: it looks by itself
     tapsession_t *sessions;
     ring_t *rings;
-    struct pollfd *polled;
-    size_t polled_count, polled_room;
 };
 
 // What its client has not been sent yet.

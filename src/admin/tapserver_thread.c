@@ -27,6 +27,32 @@ static const size_t output_max[] = {
     [TAP_JSON] = 16 * 1024 * 1024,
 };
 
+// --- news ----------------------------------------------------------------
+
+// What has fired is looked at in the next turn.
+static void
+on_news(watched_t *watched, uint32_t events)
+{
+    (void)watched;
+    (void)events;
+}
+
+static void
+on_room(watched_t *watched, uint32_t events)
+{
+    tapsession_t *session = (tapsession_t *)watched;
+    (void)events;
+    session->full = session->broken;
+}
+
+// Told once of each ring's bell and of each socket's room: neither is news again until it was used up.
+static void
+watch(tapserver_t *self, int fd, uint32_t events, watched_t *watched, void (*ready)(watched_t *, uint32_t))
+{
+    watched->ready = ready;
+    self->blind |= loop_watch(&self->loop, fd, events | EPOLLET, watched) == -1;
+}
+
 // --- output --------------------------------------------------------------
 
 // Not before it is worth it: what waits is moved.
@@ -38,7 +64,7 @@ forget_sent(tapsession_t *self)
     self->sent = 0;
 }
 
-// Send what the socket takes; when it takes no more, poll(2) tells.
+// Send what the socket takes; when it takes no more, the loop tells.
 static void
 flush(tapsession_t *session)
 {
@@ -123,9 +149,19 @@ add_source(tapserver_t *self, tap_source_t *source)
     if (!*at) {
         *at = xcalloc(1, sizeof **at);
         (*at)->ring = tap_ring_of(source->tap);
+        watch(self, tap_ring_fd((*at)->ring), EPOLLIN, &(*at)->watched, on_news);
     }
     source->next = (*at)->sources;
     (*at)->sources = source;
+}
+
+static bool
+has_others(const ring_t *ring, const tapsession_t *session)
+{
+    const tap_source_t *source = ring->sources;
+    while (source && source->session == session)
+        source = source->next;
+    return source;
 }
 
 // A ring may go with its last tap.
@@ -134,6 +170,8 @@ drop_sources(tapserver_t *self, const tapsession_t *session)
 {
     for (ring_t **at = &self->rings; *at;) {
         ring_t *ring = *at;
+        if (!has_others(ring, session))
+            loop_forget(&self->loop, tap_ring_fd(ring->ring));
         for (tap_source_t **source = &ring->sources; *source;)
             if ((*source)->session == session)
                 drop_source(source);
@@ -185,6 +223,7 @@ serve_rings(tapserver_t *self)
             continue;
         }
         settle(ring, NULL);
+        loop_forget(&self->loop, tap_ring_fd(ring->ring));
         while (ring->sources)
             drop_source(&ring->sources);
         *at = ring->next;
@@ -218,6 +257,7 @@ take_inbox(tapserver_t *self)
         if (!known) {
             session->next = self->sessions;
             self->sessions = session;
+            watch(self, session->fd, EPOLLOUT, &session->watched, on_room);
         }
         add_source(self, source);
     }
@@ -257,7 +297,7 @@ end_soon(tapserver_t *self, tapsession_t *session)
 }
 
 static void
-tend_tappings(tapserver_t *self)
+tend_sessions(tapserver_t *self)
 {
     for (tapsession_t **at = &self->sessions; *at;) {
         tapsession_t *session = *at;
@@ -270,38 +310,19 @@ tend_tappings(tapserver_t *self)
         }
         *at = session->next;
         drop_sources(self, session);
+        loop_forget(&self->loop, session->fd);
         atomic_store(&session->over, true);
         bell_ring(self->news);
     }
 }
 
 static void
-look_at(tapserver_t *self, int fd, short events)
-{
-    mem_grow(self->polled, self->polled_count, self->polled_room);
-    self->polled[self->polled_count++] = (struct pollfd){ .fd = fd, .events = events };
-}
-
-static void
 wait_for_news(tapserver_t *self, bool came)
 {
     bool more = false;
-    self->polled_count = 0;
-    look_at(self, self->wake, POLLIN);
-    for (tapsession_t *session = self->sessions; session; session = session->next)
-        if (session->full && !session->broken)
-            look_at(self, session->fd, POLLOUT);
-    for (ring_t *ring = self->rings; ring; ring = ring->next) {
+    for (ring_t *ring = self->rings; ring; ring = ring->next)
         more |= !ring->drained || (!came && !tap_ring_sleep(ring->ring));
-        if (!came)
-            look_at(self, tap_ring_fd(ring->ring), POLLIN);
-    }
-    if (poll(self->polled, (nfds_t)self->polled_count, more ? 0 : came ? NAP_MS : -1) <= 0)
-        return;
-    size_t at = 1;
-    for (tapsession_t *session = self->sessions; session; session = session->next)
-        if (session->full && !session->broken)
-            session->full = !self->polled[at++].revents;
+    loop_run(&self->loop, more ? 0 : came || self->blind ? NAP_MS : -1);
 }
 
 void *
@@ -311,6 +332,7 @@ tapserver_run(void *arg)
     pthread_setname_np(pthread_self(), "zb:taps");
     setpriority(PRIO_PROCESS, 0, NICE); // of this thread alone
     bool came = false;
+    watch(self, self->wake, EPOLLIN, &self->woken, on_news);
     while (!atomic_load(&self->quit) || self->sessions || atomic_load(&self->inbox)) {
         wait_for_news(self, came);
         atomic_fetch_add(&self->pulse, 1);
@@ -318,7 +340,7 @@ tapserver_run(void *arg)
         take_inbox(self);
         note_endings(self);
         came = serve_rings(self);
-        tend_tappings(self);
+        tend_sessions(self);
     }
     return NULL;
 }

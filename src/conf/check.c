@@ -175,7 +175,7 @@ check_memory(const check_t *self)
     const route_conf_t *route = self->route;
     int type = route->sides[SIDE_BACKEND].type;
     bool has_topics = route->sides[SIDE_FRONTEND].type != ZMQ_ROUTER; // else each message begins with its sender
-    bool publishes = (type == ZMQ_XPUB || type == ZMQ_PUB) && has_topics, last = route->last_value > 0;
+    bool publishes = socket_type_publishes(type) && has_topics, last = route->last_value > 0;
     const char *why = has_topics ? "needs a backend that publishes, XPUB or PUB" : "does not go with a frontend of ROUTER";
     const struct {
         const char *key;

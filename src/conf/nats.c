@@ -203,7 +203,7 @@ can_be_shared(const route_conf_t *route)
 {
     int from = route->sides[SIDE_FRONTEND].type, to = route->sides[SIDE_BACKEND].type;
     bool streams = from == ZMQ_PULL && to == ZMQ_PUSH;
-    return streams || ((from == ZMQ_XSUB || from == ZMQ_SUB) && (to == ZMQ_XPUB || to == ZMQ_PUB));
+    return streams || ((from == ZMQ_XSUB || from == ZMQ_SUB) && socket_type_publishes(to));
 }
 
 static bool

@@ -176,7 +176,7 @@ budget(const route_conf_t *route, const sockopt_t *option, int type)
 {
     // What goes the other way there are subscriptions.
     bool sends = option->option == ZMQ_SNDHWM && type != ZMQ_XSUB && type != ZMQ_SUB;
-    bool receives = option->option == ZMQ_RCVHWM && type != ZMQ_XPUB && type != ZMQ_PUB;
+    bool receives = option->option == ZMQ_RCVHWM && !socket_type_publishes(type);
     if ((!sends && !receives) || !route->queue_bytes || !route->message_size || route->engine == ENGINE_WIRE)
         return 0;
     int64_t messages = route->queue_bytes / route->message_size;

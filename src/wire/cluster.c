@@ -220,7 +220,7 @@ look_at_stream(cluster_t *self)
     if (!state.failed || *self->failure)
         return;
     snprintf(self->failure, sizeof self->failure, "%s", state.reason);
-    atomic_store(&self->wire->finish, FINISH_AT_ONCE);
+    routethread_end_now(&self->wire->base.thread);
 }
 
 static void
@@ -249,8 +249,7 @@ const char *
 cluster_failure(const route_t *self)
 {
     const cluster_t *cluster = ((const wire_t *)self)->cluster;
-    bool over = atomic_load(&((wire_t *)self)->over);
-    return cluster && over && *cluster->failure ? cluster->failure : NULL;
+    return cluster && *cluster->failure ? cluster->failure : NULL;
 }
 
 // What the servers do not take is on the disk, and goes there later.

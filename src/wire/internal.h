@@ -15,6 +15,7 @@
 #include "flow/admission.h"
 #include "flow/counters.h"
 #include "flow/engine.h"
+#include "flow/observers.h"
 #include "net/dial.h"
 #include "wire/chunk.h"
 #include "wire/spans.h"
@@ -23,8 +24,6 @@
 #include "zmtp/handshake.h"
 #include "zmtp/traffic.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -223,7 +222,7 @@ struct wport {
     bool input;       // they are new ones: not read while the route drains
     handshake_conf_t greeting;
     const admission_secrets_t *secrets;
-    uint64_t terms;   // of who may come in, see handover.c
+    uint64_t terms;   // of who may come in, see terms.h
     bool locked;      // it needs keys, and has none: nobody comes in
 
     conn_t *conns;    // all, in whatever state
@@ -256,23 +255,6 @@ struct wport {
 
 // --- the route -------------------------------------------------------------------------
 
-typedef enum { FINISH_NOT, FINISH_DRAIN, FINISH_AT_ONCE } finish_t;
-
-// A piece of work for the route's thread.
-typedef struct {
-    int (*run)(wire_t *self, void *arg);
-    void *arg;
-    int result;
-} call_t;
-
-// What a route's peers have is being written down, for SUCCESSOR.
-typedef struct {
-    call_t call;
-    const route_conf_t *successor;
-    record_t luggage;
-    bool begun;
-} saving_t;
-
 // A listening descriptor of a side.
 typedef struct door {
     watched_t watched; // first
@@ -293,7 +275,7 @@ struct dialled {
 };
 
 struct route {
-    const route_engine_t *engine; // first: what every route begins with
+    route_base_t base; // first: what every route begins with
     const route_conf_t *conf;
     char *name;
     const route_services_t *services;
@@ -302,12 +284,9 @@ struct route {
 
     loop_t loop;
     watched_t bell;
-    int bell_fd;
     wport_t ports[SIDES];
     door_t *doors;
     dialled_t *dialled;
-    listeners_t listeners;
-    listeners_t deferred; // until it joins; held in the other list
     chunk_pool_t pool;
     conn_t *scheduled, **scheduled_end, *dirty, *ended;
     wport_t *counted; // sides whose counters are not written yet
@@ -338,29 +317,11 @@ struct route {
     uint64_t subscriptions; // of all subscribers together
 
     uint64_t generation; // of the policy that its connections were judged by
-    tap_ring_t *taps;
+    observers_t observers;
     struct envelope *envelopes; // one for each side; NULL: none was needed yet
-    uint64_t seq;        // of observed messages
-    uint32_t shown;      // of them, in this round
-    int64_t wall_ns;     // when they pass
-
-    pthread_t thread;
-    bool started;
-    int tell;
-    _Atomic int mode;
-    _Atomic int finish;
-    _Atomic int64_t deadline_ms;
-    _Atomic bool joins, over;
-    _Atomic uint64_t pong;
-    uint64_t ping;
-    int64_t ping_ms;
-    pthread_mutex_t lock; // over the next two, and over the listeners
-    pthread_cond_t called;
-    call_t *call;
 
     route_leftover_t left;
     record_t luggage;  // of the route before, until its thread runs
-    saving_t saving;
     bool handed_over;  // all that its peers had: nothing is left
 };
 

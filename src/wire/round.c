@@ -170,7 +170,7 @@ round_run(wire_t *self, int64_t most_ms)
 {
     loop_run(&self->loop, wait_ms(self, most_ms));
     self->now_ms = clock_mono_ms();
-    bool observable = self->taps || self->ports[SIDE_CAPTURE].socktype;
+    bool observable = self->observers.taps || self->ports[SIDE_CAPTURE].socktype;
     if (observable || self->observed)
         observe_begin(self);
     round_flush(self); // those that were told of room
