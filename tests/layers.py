@@ -19,7 +19,14 @@ MAY_USE["."] = ROOMS + ["ctl", "bench", "."]  # the mains
 FILE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 60
 LONG_FILES = {
-    "src/wire/output.c",
+    "src/wire/cluster.c",
+    "src/wire/durable.c",
+}
+NAMED_TWICE = {
+    "bringing_t",
+    "note_t",
+    "reading_t",
+    "topics_t",
 }
 
 SOURCES = (".c", ".h", ".py", ".sh", ".rb", ".js", ".css", ".html", ".in", ".am", ".ac", ".ini", ".supp")
@@ -151,7 +158,9 @@ def test_no_two_types_have_one_name():
         for name in types(path):
             where.setdefault(name, set()).add(path)
     where.pop("route_t")  # each engine has its own
-    wrong = [f"{name}: {', '.join(sorted(paths))}" for name, paths in sorted(where.items()) if len(paths) > 1]
+    twice = {name: paths for name, paths in where.items() if len(paths) > 1}
+    wrong = [f"{name}: {', '.join(sorted(paths))}" for name, paths in sorted(twice.items()) if name not in NAMED_TWICE]
+    wrong += [f"{name} is one type now: take it out of NAMED_TWICE" for name in sorted(NAMED_TWICE) if name not in twice]
     assert len(where) > 300 and not wrong, "\n".join(wrong)
 
 

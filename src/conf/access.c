@@ -179,7 +179,8 @@ is_acl_left_out(const check_t *self, size_t which, const assigned_slot_t *slot)
 {
     size_t acl = attribute_find("acl");
     bool ours_to_tell = assigned_by_defaults(self, slot);
-    if (which == SIDE_CAPTURE || attribute_fits(acl, self->route, which) || slot == assigned_written(self, which, acl, true))
+    if (which == SIDE_CAPTURE || attribute_fits(acl, self->route, which) ||
+        slot == assigned_written(self, which, acl, true))
         return false;
     for (size_t i = 0; i < SIDES; i++)
         ours_to_tell |= self->route->sides[i].type >= 0 && attribute_fits(acl, self->route, i);
@@ -190,8 +191,9 @@ is_acl_left_out(const check_t *self, size_t which, const assigned_slot_t *slot)
 static void
 warn_of_what_is_not_shown(const check_t *self, const raw_item_t *item)
 {
-    diag_warning(self->diag, item->value_place, "[%s] %s: its readers do not see all that passes, only what they may read",
-                 self->section->name, item->key);
+    diag_warning(self->diag, item->value_place,
+                 "[%s] %s: its readers do not see all that passes, only what they may read", self->section->name,
+                 item->key);
 }
 
 void
@@ -204,7 +206,8 @@ access_check_kept(const check_t *self, size_t which)
     if (self->route->engine == ENGINE_ZMQ_PROXY)
         complain_key(self, slot->at[0].item, "not supported with engine = zmq_proxy");
     else if (self->route->engine == ENGINE_ZMQ && text_given(side->security.acl) && socket_type_publishes(side->type))
-        complain_key(self, slot->at[0].item, "engine = zmq cannot keep what the subscribers of the %s may read; engine = wire can",
+        complain_key(self, slot->at[0].item,
+                     "engine = zmq cannot keep what the subscribers of the %s may read; engine = wire can",
                      side_name((side_t)which));
     else if (is_acl_left_out(self, which, slot))
         complain_key(self, slot->at[0].item, "the %s is a %s, which knows no topics; name the side that it is for",

@@ -36,12 +36,10 @@ acked_stands_in(const check_t *self, size_t which)
 }
 
 static const char *
-why_not(const route_conf_t *route, side_t which)
+why_not(const route_conf_t *route)
 {
     if (route->engine != ENGINE_WIRE)
         return "needs engine = wire";
-    if (which == SIDE_WORKER_ACK && route_conf_is_shared(route))
-        return "is not there with store = nats";
     return route->store == KEEP_NOTHING ? "needs a store, such as store = all: what is acknowledged has to be kept" : NULL;
 }
 
@@ -49,7 +47,7 @@ static void
 check_side(const check_t *self, side_t which)
 {
     const side_conf_t *side = &self->route->sides[which];
-    const char *why = side->type < 0 || assigned_may_have(self, "store") ? NULL : why_not(self->route, which);
+    const char *why = side->type < 0 || assigned_may_have(self, "store") ? NULL : why_not(self->route);
     for (size_t i = 0; why && i < side->endpoint_count; i++)
         complain_key(self, endpoints_item(self, which, &side->endpoints[i]), "%s", why);
 }

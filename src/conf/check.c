@@ -217,7 +217,8 @@ check_store(const check_t *self)
         { !STORE_IS_BUILT, "this zbroker was built without LMDB" },
         { streams && !is_shared && route->sides[SIDE_FRONTEND].type != ZMQ_PULL, "needs a frontend of PULL" },
         { !streams && route->store == KEEP_OVERFLOW, "overflow is for a streamer" },
-        { !streams && !is_shared && !route_conf_remembers(route), "does nothing on a forwarder without last_value or replay_…" },
+        { !streams && !is_shared && !route_conf_remembers(route) && !route->durable,
+          "does nothing on a forwarder without last_value, replay_… or durable" },
     };
     for (size_t i = 0; i < COUNT(rules) && wanted; i++)
         if (rules[i].wrong)

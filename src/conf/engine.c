@@ -56,6 +56,23 @@ refuses_type(const check_t *self, size_t which, bool tell)
     return true;
 }
 
+// Subscriptions are no messages there: those of an XPUB go to an XSUB and nowhere else, and an XSUB hears of no others.
+static bool
+refuses_partner(const check_t *self, size_t which, bool tell)
+{
+    static const int partners[][2] = { { ZMQ_XSUB, ZMQ_XPUB }, { ZMQ_XPUB, ZMQ_XSUB } };
+    static const char *const keys[] = { [SIDE_FRONTEND] = "frontend_type", [SIDE_BACKEND] = "backend_type" };
+    for (size_t i = 0; which < COUNT(keys) && i < COUNT(partners); i++) {
+        if (self->route->sides[which].type != partners[i][0] || self->route->sides[!which].type == partners[i][1])
+            continue;
+        if (tell)
+            complain_value(self, assigned_for_route(self, keys[which])->item, "engine = wire joins %s with %s only",
+                           socket_type_name(partners[i][0]), socket_type_name(partners[i][1]));
+        return true;
+    }
+    return false;
+}
+
 // A line that holds for two sides is told of once.
 static bool
 told(const check_t *self, size_t which, size_t attribute)
@@ -108,6 +125,7 @@ refuses_options(const check_t *self, size_t which, bool tell)
 static bool (*const refusals[])(const check_t *self, size_t which, bool tell) = {
     refuses_endpoints,
     refuses_type,
+    refuses_partner,
     refuses_mechanism,
     refuses_options,
 };

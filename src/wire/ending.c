@@ -7,6 +7,7 @@
 #include "wire/conn.h"
 #include "wire/connect.h"
 #include "wire/doors.h"
+#include "wire/durable.h"
 #include "wire/input.h"
 #include "wire/output.h"
 #include "wire/port.h"
@@ -91,7 +92,7 @@ may_go(conn_t *conn)
         return is_quiet(conn);
     if (is_owed(conn) || !is_between_messages(conn) || feeds_it(conn))
         return false;
-    if (!conn->port->socktype->prefix && conn->messages_sent == 0)
+    if (!conn->prefix && conn->messages_sent == 0)
         return true; // it only sends
     return (served || is_quiet(conn)) && !waits_for_the_others(conn);
 }
@@ -165,6 +166,7 @@ abandon(wire_t *self)
         for (conn_t *conn = port->conns; conn; conn = conn->next) {
             if (port->input && !conn->broken)
                 left += pump_discard(conn);
+            left += durables_keep_queue(conn);
             left += conn->out.load.messages;
             spans_clear(&conn->out);
         }
@@ -256,7 +258,7 @@ time_left_ms(const wire_t *self)
 void
 ending_close_store(wire_t *self)
 {
-    archive_close(self, time_left_ms(self));
+    self->archived = archive_close(self, time_left_ms(self));
     uint64_t lost = stored_close(self, time_left_ms(self)) + cluster_close_outbox(self, time_left_ms(self));
     self->left.undelivered += lost;
     counter_add(&self->counters->dropped[DROP_SHUTDOWN], lost);

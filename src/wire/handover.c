@@ -191,6 +191,8 @@ handover_save(route_t *self, const route_conf_t *successor, record_t *to)
     end_broken(self);
     stored_settle(self, STORE_MS);
     counter_add(&self->counters->dropped[DROP_SHUTDOWN], stored_close(self, STORE_MS));
+    if (self->ports[SIDE_BACKEND].durables)
+        durables_hand_over(self->ports[SIDE_BACKEND].durables);
     archive_close(self, STORE_MS);
     record_number(to, TAG_FORMAT, LUGGAGE_FORMAT);
     record_number(to, TAG_PENDING, (uint64_t)self->pending);

@@ -127,6 +127,8 @@ struct conn {
     int type; // of the peer's socket, -1: not said
     uint8_t *routing_id; // a queue's client: ours or its own
     uint8_t routing_id_size;
+    uint8_t *prefix; // the frame with it, which goes before each of its messages; NULL: none does
+    size_t prefix_size;
     uint32_t slot;       // its number among the peers of the port
     uint32_t place;      // in the port's array
     int64_t unanswered;  // requests of this client
@@ -191,8 +193,6 @@ typedef struct socktype {
     // What a peer sent is no message to hand on, and was dealt with. NULL: it always is one.
     // What is to be handed on may be changed.
     bool (*hears)(conn_t *conn, piece_t *piece);
-    // The frame that goes before each of its messages. NULL: none.
-    size_t (*prefix)(const conn_t *conn, uint8_t *at);
     // A SUBSCRIBE or CANCEL from a peer, or a topic from the other side.
     void (*subscribed)(conn_t *conn, const uint8_t *topic, size_t size, bool on);
     void (*topic)(wport_t *port, const uint8_t *topic, size_t size, bool on);
@@ -229,6 +229,7 @@ struct wport {
     conn_t **open;    // past their handshake: first those with room, then the full ones
     uint32_t count, ready, room;
     uint32_t turn;    // round robin
+    uint32_t placed;  // that have a place: see places.h
     uint32_t unnamed; // in their handshake
     conn_t *parked, **parked_end; // of other ports, until a peer here has room: first come, first served
     uint32_t waiting;             // messages that the socket type has taken and given to nobody
@@ -304,7 +305,8 @@ struct route {
     uint64_t spared_at; // its messages then
     int64_t patient_until_ms, room_since_ms;
 
-    archive_t *archive; // NULL: what it remembers is in memory only
+    archive_t *archive; // NULL: what it keeps is in memory only
+    uint64_t archived;  // at the end: what is below this sequence is on its disk
     stored_t *stored; // NULL: nothing goes over the disk
     bool made_room;   // a queue that was full takes messages again
     bool closing;     // its end: nobody gets what a peer leaves behind

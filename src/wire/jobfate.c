@@ -5,29 +5,21 @@
 
 #include "base/event.h"
 #include "flow/letters.h"
-#include "wire/deadletters.h"
+#include "wire/joblog.h"
 #include "wire/port.h"
-#include "wire/stored.h"
 #include "wire/workers.h"
 
 #include <string.h>
 
-// What was said goes to the disk in this round.
-store_t *
-jobfate_store(const workers_t *self)
-{
-    self->port->wire->made_room = true;
-    return stored_store(self->port->wire);
-}
-
-// TRIES is counted on the disk first.
+// TRIES is counted first, where it survives us.
 static void
 say_try(workers_t *self, job_t *job, uint32_t tries)
 {
-    store_t *store = jobfate_store(self);
+    wire_t *wire = self->port->wire;
     job->tries = tries;
-    store_try(store, job->number, tries);
-    job->commit = store_said(store);
+    job->since_ms = wire->now_ms;
+    joblog_try(wire, job->number, tries);
+    job->commit = joblog_said(wire);
     jobs_append(&self->said, job);
 }
 
@@ -35,7 +27,7 @@ static void
 expire(workers_t *self, job_t *job)
 {
     wire_t *wire = self->port->wire;
-    store_done(jobfate_store(self), job->number);
+    joblog_done(wire, job->number);
     port_drop(self->port, DROP_EXPIRED, 1);
     workers_count(self, JOB_EXPIRED);
     log_event(EVENT_JOB_EXPIRED, EVENT_TEXT("route", wire->name), EVENT_NUMBER("tries", job->tries));
@@ -50,15 +42,14 @@ post(const workers_t *self, const job_t *job)
     letter_t letter = { .number = job->number, .payload = job->load.payload, .size = job->size };
     _Static_assert(sizeof letter.id == sizeof job->handle, "a handle, which is never drawn again, names the letter");
     memcpy(letter.id, job->handle, sizeof letter.id);
-    return letterbox_post(deadletters_box(stored_deadletters(wire)), wire->conf->dead_letter, &letter,
-                          job->chunk->data + job->at);
+    return letterbox_post(joblog_letters(wire), wire->conf->dead_letter, &letter, job->chunk->data + job->at);
 }
 
 static void
-jobfate_give_up(workers_t *self, job_t *job)
+give_up(workers_t *self, job_t *job)
 {
     const wire_t *wire = self->port->wire;
-    if (!wire->conf->dead_letter || !stored_deadletters(wire)) {
+    if (!wire->conf->dead_letter || !joblog_letters(wire)) {
         expire(self, job);
         return;
     }
@@ -70,8 +61,8 @@ jobfate_give_up(workers_t *self, job_t *job)
 static void
 is_buried(workers_t *self, job_t *job)
 {
-    const wire_t *wire = self->port->wire;
-    store_done(jobfate_store(self), job->number);
+    wire_t *wire = self->port->wire;
+    joblog_done(wire, job->number);
     workers_count(self, JOB_DEAD_LETTER);
     log_event(EVENT_JOB_DEAD, EVENT_TEXT("route", wire->name), EVENT_NUMBER("tries", job->tries),
               EVENT_TEXT("dead_letter", wire->conf->dead_letter));
@@ -83,7 +74,7 @@ workers_letters(wire_t *wire)
 {
     workers_t *self = workers_of(wire);
     receipt_t receipt;
-    while (self && stored_deadletters(wire) && letterbox_hear(deadletters_box(stored_deadletters(wire)), &receipt)) {
+    while (self && joblog_letters(wire) && letterbox_hear(joblog_letters(wire), &receipt)) {
         job_t *job = self->dead.first;
         while (job && job->number != receipt.number)
             job = job->next;
@@ -121,16 +112,24 @@ forget_unread(workers_t *self, job_t *job)
     jobs_forget(&self->jobs, job);
 }
 
-// Its worker has it no more, and is not done.
 void
-jobfate_try(workers_t *self, job_t *job)
+jobfate_take(workers_t *self, job_t *job)
+{
+    if (is_tried_enough(self, job->tries))
+        give_up(self, job);
+    else
+        say_try(self, job, job->tries + 1);
+}
+
+void
+jobfate_try_again(workers_t *self, job_t *job)
 {
     if (!job->chunk)
         forget_unread(self, job);
-    else if (is_tried_enough(self, job->tries))
-        jobfate_give_up(self, job);
+    else if (!is_tried_enough(self, job->tries) && joblog_gives_again(self->port->wire, job->number))
+        jobs_forget(&self->jobs, job);
     else
-        say_try(self, job, job->tries + 1);
+        jobfate_take(self, job);
 }
 
 // --- what its worker says of it ---------------------------------------------------------
@@ -138,7 +137,7 @@ jobfate_try(workers_t *self, job_t *job)
 void
 jobfate_done(workers_t *self, job_t *job)
 {
-    store_done(jobfate_store(self), job->number);
+    joblog_done(self->port->wire, job->number);
     self->unread -= !job->chunk;
     jobs_forget(&self->jobs, job);
     workers_count(self, JOB_DONE);
@@ -149,7 +148,7 @@ jobfate_retry(workers_t *self, job_t *job)
 {
     jobs_take(&self->jobs, job, false);
     workers_count(self, JOB_RETRY);
-    jobfate_try(self, job);
+    jobfate_try_again(self, job);
 }
 
 // One that is not read again yet is read first.
@@ -159,7 +158,7 @@ jobfate_reject(workers_t *self, job_t *job)
     jobs_take(&self->jobs, job, false);
     workers_count(self, JOB_REJECT);
     if (job->chunk)
-        jobfate_give_up(self, job);
+        give_up(self, job);
     else
         forget_unread(self, job);
 }

@@ -3,12 +3,13 @@
 
 #include "wire/workers_parts.h"
 
+#include "wire/joblog.h"
 #include "wire/output.h"
 #include "wire/port.h"
-#include "wire/stored.h"
 #include "wire/workers.h"
 
 enum {
+    PATIENCE_MS = 1000,  // that a message waits here, where other machines have workers
     AHEAD_MOST = 64,     // messages that are made ready before a worker asks for them
     DEAD_MOST = 1000,    // that wait for the route of the dead letters
     SHUNNED_MOST = 1000, // that wait for a worker that may have them, while others go on
@@ -18,17 +19,19 @@ static uint32_t
 ahead(const workers_t *self)
 {
     const wire_t *wire = self->port->wire;
-    bool needs_exact = wire->conf->max_tries == 1 || wire->ports[SIDE_BACKEND].count > 0;
+    bool needs_exact = wire->conf->max_tries == 1 || wire->ports[SIDE_BACKEND].count > 0 || wire->cluster;
     return needs_exact ? 0 : self->port->count < AHEAD_MOST ? self->port->count : AHEAD_MOST;
 }
 
-static bool
-want_more(const workers_t *self)
+uint32_t
+workers_wanted(const wire_t *wire)
 {
-    const wire_t *wire = self->port->wire;
-    uint32_t ready = self->said.count + self->waiting.count - self->shunned;
-    return !wire->draining && self->port->count > 0 && self->shunned < SHUNNED_MOST && self->dead.count < DEAD_MOST &&
-           ready < self->free + ahead(self);
+    const workers_t *self = workers_of(wire);
+    bool may = self && !wire->draining && self->port->count > 0 && self->shunned < SHUNNED_MOST &&
+               self->dead.count < DEAD_MOST;
+    uint32_t wanted = may ? self->free + ahead(self) : 0;
+    uint32_t ready = may ? self->said.count + self->waiting.count - self->shunned : 0;
+    return wanted > ready ? wanted - ready : 0;
 }
 
 // A worker of the route before has it already.
@@ -59,12 +62,12 @@ bool
 workers_take(wire_t *wire, const store_message_t *message)
 {
     workers_t *self = workers_of(wire);
-    if (!self || !want_more(self))
+    if (workers_wanted(wire) == 0)
         return false;
     chunk_t *chunk = message->block;
     job_t *job = jobs_add(&self->jobs, message->sequence, message->tries, chunk, (size_t)(message->data - chunk->data),
                           message->size, (load_t){ 1, message->payload });
-    jobfate_try(self, job);
+    jobfate_take(self, job);
     return true;
 }
 
@@ -78,8 +81,8 @@ part(workers_t *self)
         if (self->port->count > 0 && !job->shunned)
             continue;
         workers_stop_waiting(self, job);
-        store_done(jobfate_store(self), job->number);
-        job->commit = store_said(stored_store(wire));
+        joblog_done(wire, job->number);
+        job->commit = joblog_said(wire);
         jobs_append(&self->parting, job);
     }
 }
@@ -101,7 +104,7 @@ workers_reached(wire_t *wire)
     workers_t *self = workers_of(wire);
     if (!self)
         return;
-    uint64_t reached = store_reached(stored_store(wire));
+    uint64_t reached = joblog_reached(wire);
     while (self->said.first && self->said.first->commit <= reached) {
         job_t *job = self->said.first;
         jobs_remove(job);
@@ -111,6 +114,20 @@ workers_reached(wire_t *wire)
     part(self);
     while (self->parting.first && self->parting.first->commit <= reached)
         hand_to_plain(self, self->parting.first);
+}
+
+void
+jobstock_leave_to_others(workers_t *self)
+{
+    wire_t *wire = self->port->wire;
+    for (job_t *job = self->waiting.first, *next; job && wire->cluster; job = next) {
+        next = job->next;
+        if (wire->now_ms - job->since_ms < PATIENCE_MS)
+            continue;
+        workers_stop_waiting(self, job);
+        joblog_gives_again(wire, job->number);
+        jobs_forget(&self->jobs, job);
+    }
 }
 
 bool
@@ -123,7 +140,7 @@ workers_are_busy(const wire_t *wire)
 static void
 untry(workers_t *self, job_t *job)
 {
-    store_try(stored_store(self->port->wire), job->number, job->tries - 1);
+    joblog_untry(self->port->wire, job->number, job->tries - 1);
     jobs_forget(&self->jobs, job);
 }
 
@@ -138,7 +155,7 @@ workers_end(wire_t *wire)
     while (self->waiting.first)
         untry(self, self->waiting.first);
     while (self->parting.first) {
-        store_undo(stored_store(wire), self->parting.first->number);
+        joblog_undo(wire, self->parting.first->number);
         untry(self, self->parting.first);
     }
     while (self->dead.first)

@@ -30,20 +30,21 @@ mix_told(uint64_t *terms, const side_conf_t *side)
                 mix_word(terms, side->options[i].value.text);
 }
 
-// Who may come in, with which keys, and what they are told, as one number: it holds secrets.
+// Who may come in, with which keys, and what they are told, as one number: it holds secrets. The certificate of a server
+// is for those who come: who is there has proven that it knows the one before.
 static uint64_t
 terms_of(const side_conf_t *side, const admission_secrets_t *secrets)
 {
     const security_conf_t *security = &side->security;
-    const char *const words[] = { security->server_cert, security->client_cert, security->peer_cert,
-                                  security->plain_username, security->plain_password };
+    const char *const words[] = { security->client_cert, security->peer_cert, security->plain_username,
+                                  security->plain_password };
     uint64_t terms = 0;
     mix(&terms, &side->type, sizeof side->type);
     mix(&terms, &security->mechanism, sizeof security->mechanism);
     for (size_t i = 0; i < COUNT(words); i++)
         mix_word(&terms, words[i]);
     mix_told(&terms, side);
-    if (secrets) {
+    if (secrets && side_is_client(side)) {
         mix(&terms, secrets->public_key, sizeof secrets->public_key);
         mix(&terms, secrets->peer_key, sizeof secrets->peer_key);
     }

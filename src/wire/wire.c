@@ -163,6 +163,7 @@ wire_look(route_t *self)
     hear_guard(self);
     observe_sweep(self);
     stored_hear_others(self);
+    cluster_hear_others(self);
 }
 
 static void
@@ -198,7 +199,8 @@ static void
 wire_thread(route_t *self)
 {
     begin(self);
-    sides_listen(self);
+    if (archive_is_read(self))
+        sides_listen(self);
     while (!routethread_is_to_end(&self->base.thread))
         round_run(self, -1);
     if (!self->handed_over)

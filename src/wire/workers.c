@@ -217,12 +217,13 @@ tick(wport_t *port)
     while (is_judged && (job = self->jobs.oldest) && job->since_ms + wire->conf->ack_timeout_ms <= wire->now_ms) {
         jobs_take(&self->jobs, job, true);
         workers_count(self, JOB_TIMEOUT);
-        jobfate_try(self, job);
+        jobfate_try_again(self, job);
     }
-    if (self)
-        jobfate_post_again(self);
-    if (self)
-        self->was_paused = wire->frozen;
+    if (!self)
+        return;
+    jobfate_post_again(self);
+    jobstock_leave_to_others(self);
+    self->was_paused = wire->frozen;
 }
 
 // --- life ------------------------------------------------------------------------------------
@@ -330,7 +331,7 @@ bequeath(conn_t *conn)
             jobs_forget(&self->jobs, job);
         else {
             workers_count(self, JOB_LOST);
-            jobfate_try(self, job);
+            jobfate_try_again(self, job);
         }
     }
     remove_worker(self, worker);

@@ -64,12 +64,16 @@ void workers_count(const workers_t *self, job_result_t result);
 
 // --- jobfate.c: what becomes of a message that workers try ------------------------------
 
-store_t *jobfate_store(const workers_t *self);  // what is said to it goes to the disk in this round
-void jobfate_try(workers_t *self, job_t *job);  // no worker has it (any more), and it is not done
-void jobfate_post_again(workers_t *self);       // dead letters whose route did not run
-void jobfate_done(workers_t *self, job_t *job); // these say its worker
+void jobfate_take(workers_t *self, job_t *job);      // no worker has it, and it is not done
+void jobfate_try_again(workers_t *self, job_t *job); // nor has its worker any more
+void jobfate_post_again(workers_t *self);            // dead letters whose route did not run
+void jobfate_done(workers_t *self, job_t *job);      // these say its worker
 void jobfate_retry(workers_t *self, job_t *job);
 void jobfate_reject(workers_t *self, job_t *job);
+
+// --- jobstock.c ------------------------------------------------------------------------
+
+void jobstock_leave_to_others(workers_t *self); // what waits for too long, where other machines have workers
 
 // --- workersrecord.c ----------------------------------------------------------------------
 

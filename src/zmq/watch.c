@@ -365,9 +365,12 @@ watch_each(watch_t *self, const char *route, client_fn_t *fn, void *arg)
 
 // Who has broken off while nothing is read from it stays in the list until something is, and is cut already.
 static bool
-cut(const peer_t *peer)
+cut(peer_t *peer)
 {
-    return peer_is_still(peer) && (shutdown(peer->fd, SHUT_RDWR) == 0 || errno == ENOTCONN);
+    if (peer->cut || !peer_is_still(peer))
+        return false;
+    peer->cut = shutdown(peer->fd, SHUT_RDWR) == 0 || errno == ENOTCONN;
+    return peer->cut;
 }
 
 int

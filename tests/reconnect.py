@@ -40,7 +40,7 @@ def client(context, kind, endpoints, number, **options):
 
 def collect(socket, wanted, what, room):
     """Receive WANTED messages, each within ten seconds of the one before; each makes room for another producer."""
-    socket.rcvtimeo = int(10000 * zb.SLOW)
+    socket.rcvtimeo = zb.WAIT_MS
     got = set()
     while len(got) < wanted:
         try:
@@ -63,7 +63,7 @@ def producers_come_and_go(extra=""):
             for number in range(COUNT):
                 room.acquire()
                 with client(context, zmq.PUSH, frontend, number) as push:
-                    push.linger = int(10000 * zb.SLOW)
+                    push.linger = zb.WAIT_MS
                     push.send(b"%d" % number)
 
         thread = threading.Thread(target=produce, daemon=True)
@@ -103,7 +103,7 @@ def test_workers_that_come_and_go_never_stop_the_others():
         thread.start()
         for number in range(COUNT // 3):
             with client(context, zmq.PULL, backend, number, rcvhwm=1) as pull:
-                pull.rcvtimeo = int(10000 * zb.SLOW)
+                pull.rcvtimeo = zb.WAIT_MS
                 try:
                     pull.recv()
                 except zmq.Again:
@@ -135,7 +135,7 @@ def test_clients_of_a_queue_that_ask_once_and_leave():
             worker.start()
         for number in range(COUNT // 3):
             with client(context, zmq.REQ, frontend, number) as req:
-                req.rcvtimeo, req.linger = int(10000 * zb.SLOW), 0
+                req.rcvtimeo, req.linger = zb.WAIT_MS, 0
                 req.send(b"%d" % number)
                 try:
                     assert req.recv() == b"%d" % number
@@ -163,7 +163,7 @@ def test_subscribers_that_come_and_go_never_stop_a_forwarder():
         thread.start()
         for number in range(COUNT // 3):
             with client(context, zmq.SUB, backend, number) as sub:
-                sub.linger, sub.rcvtimeo = 0, int(10000 * zb.SLOW)
+                sub.linger, sub.rcvtimeo = 0, zb.WAIT_MS
                 sub.subscribe(b"topic")
                 try:
                     sub.recv()

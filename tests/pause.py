@@ -26,30 +26,17 @@ def route(name, kind, one, two, more=""):
     return f"[route {name}]\ntype = {kind}\nfrontend_bind = {tcp(one)}\nbackend_bind = {tcp(two)}\n{more}\n"
 
 
-class Peers:
-    """A context; its threads end before it does."""
+class Peers(zb.Peers):
+    """Their threads end before the sockets do."""
 
     def __init__(self):
-        self.context, self.threads, self.peers = zmq.Context(), [], []
-
-    def open(self, kind, port, **options):
-        peer = self.context.socket(kind)
-        self.peers.append(peer)
-        peer.linger, peer.reconnect_ivl, peer.rcvtimeo = 0, 20, int(10000 * zb.SLOW)
-        for name, value in options.items():
-            setattr(peer, name, value)
-        if kind == zmq.SUB:
-            peer.subscribe(b"")
-        peer.connect(tcp(port))
-        return peer
-
-    def __enter__(self):
-        return self
+        super().__init__()
+        self.threads = []
 
     def __exit__(self, *ignored):
         for thread in self.threads:
             thread.stop()
-        self.context.destroy(0)
+        super().__exit__()
 
 
 class Flow(threading.Thread):

@@ -52,6 +52,9 @@ MISTAKES = [
     (OPEN, "frontend_bind = 'ipc://@x'", ["1:17: error: [route r] frontend_bind: unknown transport \"'ipc\"; did you mean ipc://?; quotes are part of a value, leave them out"]),
     ("[zbroker]\n", "control = \"{}/control\"", ["1:11: warning: [zbroker] control: the quotes are part of the value; leave them out"]),
     (ENDS.replace("streamer", "custom\nfrontend_type = SUB\nbackend_type = PUB"), "subscribe = \"\"", ["1:13: warning: [route r] subscribe: the quotes are part of the value; leave them out"]),
+    # Engines.
+    (ENDS.replace("streamer", "custom\nengine = wire\nbackend_type = DEALER"), "frontend_type = XSUB",
+     ["1:17: error: [route r] frontend_type: engine = wire joins XSUB with XPUB only"]),
     # Endpoints.
     (OPEN, "frontend_bind = tcp://127.0.0.1", ["1:23: error: [route r] frontend_bind: the port is missing, as in *:5555"]),
     (OPEN, "frontend_bind = tcp://127.0.0.1:5000-5010", ["1:33: error: [route r] frontend_bind: \"5000-5010\" is not a port, 1 to 65535, or * for a free one"]),
