@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "store/jetstream_parts.h"
+#include "store/jetstream_internal.h"
 
 #include "base/bell.h"
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
-#include "base/thread.h"
 #include "base/text.h"
+#include "base/thread.h"
 
 #include <errno.h>
 #include <sodium.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
-// dispatch.c - which service gets the next request, and how it gets it: see services_parts.h.
+// dispatch.c - which service gets the next request, and how it gets it: see services_internal.h.
 
-#include "wire/services_parts.h"
+#include "wire/services_internal.h"
 
 #include "base/clock.h"
 #include "wire/output.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "wire/durable_parts.h"
+#include "wire/durable_internal.h"
 
 #include "base/mem.h"
 #include "flow/client.h"

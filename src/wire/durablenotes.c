@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
-// durablenotes.c - see durable_parts.h.
+// durablenotes.c - see durable_internal.h.
 
 #include "base/mem.h"
 #include "wire/archive.h"
 #include "wire/conn.h"
-#include "wire/durable_parts.h"
+#include "wire/durable_internal.h"
 #include "wire/fan.h"
 #include "wire/history.h"
 #include "wire/keptrecord.h"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
-// durablerecord.c - see durable_parts.h.
+// durablerecord.c - see durable_internal.h.
 
 #include "base/mem.h"
 #include "flow/client.h"
 #include "wire/archive.h"
-#include "wire/durable_parts.h"
+#include "wire/durable_internal.h"
 #include "wire/fan.h"
 #include "wire/history.h"
 #include "wire/keptrecord.h"

@@ -4,7 +4,7 @@
 #include "wire/archive.h"
 #include "wire/durable.h"
 #include "wire/fan.h"
-#include "wire/fan_parts.h"
+#include "wire/fan_internal.h"
 #include "wire/output.h"
 #include "wire/pump.h"
 #include "wire/remember.h"

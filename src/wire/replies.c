@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
-// replies.c - the answers of services, and what becomes of requests that get none: see services_parts.h.
+// replies.c - the answers of services, and what becomes of requests that get none: see services_internal.h.
 
-#include "wire/services_parts.h"
+#include "wire/services_internal.h"
 
 #include "base/clock.h"
 #include "base/mem.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-// fan_parts.h - what a publishing side has of its own, for the files of the fan only.
+// fan_internal.h - what a publishing side has of its own, for the files of the fan only.
 
 #ifndef ZB_WIRE_FAN_PARTS_H
 #define ZB_WIRE_FAN_PARTS_H

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-// workers_parts.h - what the side of acknowledged workers is made of; only for workers.c,
+// workers_internal.h - what the side of acknowledged workers is made of; only for workers.c,
 // jobfate.c, jobstock.c and workersrecord.c.
 
 #ifndef ZB_WIRE_WORKERS_PARTS_H

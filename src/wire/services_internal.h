@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-// services_parts.h - what a queue that knows its services is made of; only for services.c,
+// services_internal.h - what a queue that knows its services is made of; only for services.c,
 // dispatch.c, replies.c and servicesrecord.c.
 
 #ifndef ZB_WIRE_SERVICES_PARTS_H

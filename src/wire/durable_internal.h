@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-// durable_parts.h - what durable subscribers are made of; only for durable.c,
+// durable_internal.h - what durable subscribers are made of; only for durable.c,
 // durablenotes.c, which notes in the archive what becomes of them, and durablerecord.c,
 // which writes them down for another route and reads both.
 

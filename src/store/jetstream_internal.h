@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
-// jetstream_parts.h - what a jetstream is made of. For jetstream.c, jslink.c, jsstream.c, jspublish.c and jspull.c only.
+// jetstream_internal.h - what a jetstream is made of. For jetstream.c, jslink.c, jsstream.c, jspublish.c and jspull.c only.
 
-#ifndef ZB_JETSTREAM_PARTS_H
-#define ZB_JETSTREAM_PARTS_H
+#ifndef ZB_JETSTREAM_INTERNAL_H
+#define ZB_JETSTREAM_INTERNAL_H
 
 #include "store/jetstream.h"
 #include "store/libnats.h"
