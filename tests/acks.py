@@ -58,13 +58,13 @@ worker_ack_bind = tcp://127.0.0.1:{self.workers}
             assert ask(producer, b"", body) == b"ok"
         producer.close()
 
-    def figures(self, part="jobs", route="jobs"):
+    def stats(self, part="jobs", route="jobs"):
         with zb.Control(self.daemon) as control:
             return control.route(route)[part]
 
     def wait(self, part, **wanted):
-        zb.wait_until(lambda: all(self.figures(part)[name] == number for name, number in wanted.items()),
-                      what=lambda: f"{wanted}, not {self.figures(part)}")
+        zb.wait_until(lambda: all(self.stats(part)[name] == number for name, number in wanted.items()),
+                      what=lambda: f"{wanted}, not {self.stats(part)}")
 
 
 def ask(producer, id, *body):
@@ -104,7 +104,7 @@ def test_a_producer_of_req_hears_ok_and_a_plain_worker_gets_the_body():
         assert ask(producer, b"id-1", b"one") == b"ok"
         assert ask(producer, b"", b"two", b"", b"parts") == b"ok"
         assert pull.recv_multipart() == [b"one"] and pull.recv_multipart() == [b"two", b"", b"parts"]
-        assert jobs.figures("acks") == {"ok": 2, "duplicate": 0, "full": 0, "refused": 0}, jobs.figures("acks")
+        assert jobs.stats("acks") == {"ok": 2, "duplicate": 0, "full": 0, "refused": 0}, jobs.stats("acks")
 
 
 def test_a_producer_of_dealer_has_many_requests_under_way_and_answers_in_their_order():
@@ -142,7 +142,7 @@ def test_an_id_that_is_known_is_ok_and_not_stored_again():
         pull = jobs.back(zmq.PULL)
         assert [pull.recv() for _ in range(3)] == [b"one", b"each", b"each"]
         assert ask(first, b"", b"last") == b"ok" and pull.recv() == b"last"
-        assert jobs.figures("acks")["duplicate"] == 2
+        assert jobs.stats("acks")["duplicate"] == 2
 
 
 def test_what_cannot_be_stored_is_refused_and_what_has_no_envelope_is_counted():
@@ -155,7 +155,7 @@ def test_what_cannot_be_stored_is_refused_and_what_has_no_envelope_is_counted():
         producer.send_multipart([b"id-2", b"body"])
         producer.send_multipart([b"", b"x" * 64, b"body"])
         assert producer.recv_multipart() == [b"", b"x" * 64, b"ok"]
-        assert jobs.figures("acks")["refused"] == 3
+        assert jobs.stats("acks")["refused"] == 3
 
 
 # --- workers -------------------------------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def test_what_is_pushed_goes_to_acknowledged_and_to_plain_workers_once():
                 got.append((pull.recv(), 1))
         assert {body for body, _ in got} == wanted and all(tries == 1 for _, tries in got)
         jobs.wait("jobs", outstanding=0)
-        assert 0 < jobs.figures()["done"] < 400, jobs.figures()
+        assert 0 < jobs.stats()["done"] < 400, jobs.stats()
 
 
 def test_retry_gives_it_again_and_counts_the_try():
@@ -222,7 +222,7 @@ def test_retry_gives_it_again_and_counts_the_try():
             seen.add(job)
             say(worker, b"retry", job)
         jobs.wait("jobs", retry=3, expired=1, outstanding=0)
-        assert jobs.figures("dropped")["expired"] == 1
+        assert jobs.stats("dropped")["expired"] == 1
         assert jobs.daemon.log().count("a message was given up after 3 tries") == 1, jobs.daemon.log()
 
 
@@ -369,7 +369,7 @@ def test_an_id_belongs_to_the_user_who_sends_it():
         assert ask(alice, b"next", b"of alice again") == b"ok"
         pull = jobs.back(zmq.PULL)
         assert [pull.recv() for _ in range(2)] == [b"of bob", b"of alice"]
-        assert jobs.figures("acks") == {"ok": 2, "duplicate": 1, "full": 0, "refused": 0}
+        assert jobs.stats("acks") == {"ok": 2, "duplicate": 1, "full": 0, "refused": 0}
 
 
 def test_who_may_not_publish_is_refused_and_who_may_not_read_gets_nothing():
@@ -377,7 +377,7 @@ def test_who_may_not_publish_is_refused_and_who_may_not_read_gets_nothing():
     with Jobs(f"ack_acl = {rights}\nworker_ack_acl = {rights}") as jobs:
         producer = jobs.producer()
         assert ask(producer, b"", b"private", b"1") == b"refused"
-        assert jobs.figures("dropped")["acl"] == 1
+        assert jobs.stats("dropped")["acl"] == 1
         for number in range(3):
             assert ask(producer, b"", b"secret", b"%d" % number) == b"ok"
         assert ask(producer, b"", b"public", b"4") == b"ok"
@@ -548,7 +548,7 @@ def test_nothing_that_was_ok_is_lost_however_often_the_broker_is_killed():
         done = lambda: [one for each in workers for one in each.done]
 
         def all_done():
-            assert jobs.figures("store_corrupt") == 0, "a kill has damaged messages in the store"
+            assert jobs.stats("store_corrupt") == 0, "a kill has damaged messages in the store"
             return sure <= {body for body, _ in done()}
 
         try:

@@ -356,9 +356,9 @@ def test_examples_run():
 def test_the_sample_speaks_of_defaults():
     """A commented key of etc/zbroker.ini is the default: taking the ';' away changes nothing."""
     folder, ini, _ = sample()
-    without = zb.run("-T", "-c", zb.write(os.path.join(folder, "a.ini"), ini))
+    without = zb.run("-T", "-c", zb.write(os.path.join(folder, "a.ini"), ini.encode()))
     opened, count = re.subn(r"^;(?=\w+ *=)", "", ini, flags=re.M)
-    with_all = zb.run("-T", "-c", zb.write(os.path.join(folder, "b.ini"), opened))
+    with_all = zb.run("-T", "-c", zb.write(os.path.join(folder, "b.ini"), opened.encode()))
     assert count > 10 and without.returncode == 0, without.stderr
     assert with_all.returncode == 0, with_all.stderr
     settings = [re.findall(r"^(?:\[.*\]|\w+ *=.*)$", result.stdout, re.M) for result in (without, with_all)]

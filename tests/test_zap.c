@@ -14,6 +14,7 @@
 #include "zmq/zap.h"
 #include "zmq/zmq.h"
 
+#include "files.h"
 #include "test.h"
 
 #include <sodium.h>
@@ -24,16 +25,6 @@
 static char folder[] = "/tmp/zb-zap-XXXXXX";
 
 // --- files ------------------------------------------------------------------------
-
-static char *
-write_file(const char *name, mode_t mode, const char *text)
-{
-    char *path = xasprintf("%s/%s", folder, name);
-    FILE *file = fopen(path, "w");
-    if (!file || fputs(text, file) == EOF || fclose(file) != 0 || chmod(path, mode) != 0)
-        abort();
-    return path;
-}
 
 static cert_t
 write_cert(const char *name)
@@ -46,8 +37,8 @@ write_cert(const char *name)
     cert_print(&cert, false, NULL, 0, &public);
     cert_print(&cert, true, NULL, 0, &secret);
     char *secret_name = xasprintf("%s_secret", name);
-    free(write_file(name, 0644, public.data));
-    free(write_file(secret_name, 0600, secret.data));
+    free(write_file(folder, name, 0644, public.data));
+    free(write_file(folder, secret_name, 0600, secret.data));
     free(secret_name);
     text_free(&public);
     text_free(&secret);
@@ -63,7 +54,7 @@ write_users(const char *const users[][2])
         text_add(&text, "%s\n", line);
         free(line);
     }
-    free(write_file("users", 0600, text.data));
+    free(write_file(folder, "users", 0600, text.data));
     text_free(&text);
 }
 
@@ -348,7 +339,7 @@ static void
 a_damaged_certificate_leaves_the_others(void)
 {
     cert_t server = write_cert("server"), alice = write_cert("clients/alice");
-    free(write_file("clients/broken", 0644, "curve\n    public-key = \"tooshort\"\n"));
+    free(write_file(folder, "clients/broken", 0644, "curve\n    public-key = \"tooshort\"\n"));
     char *lines = xasprintf("security = curve\nserver_cert = %s/server\nclient_certs = %s/clients", folder, folder);
     house_t house = open_house(lines);
     CHECK(start(&house));
@@ -616,7 +607,7 @@ write_public(int i, const uint8_t key[32])
     zmq_z85_encode(z85, key, 32);
     snprintf(name, sizeof name, "many/%d", i);
     snprintf(text, sizeof text, "metadata\n    name = \"c%d\"\ncurve\n    public-key = \"%s\"\n", i, z85);
-    free(write_file(name, 0644, text));
+    free(write_file(folder, name, 0644, text));
 }
 
 static int

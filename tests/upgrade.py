@@ -143,7 +143,7 @@ class Bench:
         self.name, self.house, self.messages, self.upgrades = name, house, messages, 0
         to, from_ = (f"tcp://127.0.0.1:{port}" for port in ports)
         self.process = zb.spawn(zb.program("zbroker-bench") + [pattern, "--to", to, "--from", from_, "-m", str(messages), "--rate", str(rate), "--quiet",
-                                                               "--sndhwm", "0", "--rcvhwm", "0", "--settle", "20s", *more],
+                                                               "--sndhwm", "0", "--rcvhwm", "0", "--wait", "60", "--settle", "20s", *more],
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def moved(self):
