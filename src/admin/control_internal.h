@@ -34,7 +34,7 @@ struct session {
     text_t output;
     size_t sent;
     int64_t progress_ms; // when the socket last took something, or a command came
-    tapsession_t *tap;   // as long as it is there, it writes to FD, not we
+    tapsession_t *tap;  // as long as it is there, it writes to FD, not we
     leaving_t leaving;   // its route must go before there is an answer
     control_peer_t who;
 };

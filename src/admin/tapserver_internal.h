@@ -73,8 +73,8 @@ struct tapserver {
     _Atomic bool quit;
     _Atomic uint64_t pulse;
     uint64_t pulse_seen;
-    int64_t asked_ms;   // 0: not yet
-    tapsession_t *left; // destroyed, not over
+    int64_t asked_ms; // 0: not yet
+    tapsession_t *left;  // destroyed, not over
 
     // The thread's:
     loop_t loop;

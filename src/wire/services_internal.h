@@ -21,7 +21,7 @@ typedef struct service {
     bool ready, was_ready; // it said so
     uint64_t answered, retried;
     int64_t free_since_wall_ns; // 0: it has something to do
-    answers_t *answers;         // NULL: none yet
+    answer_times_t *answers;         // NULL: none yet
 } service_t;
 
 // Of a port.

@@ -221,12 +221,12 @@ wire_thread(route_t *self)
 typedef struct {
     char **topics;
     size_t *count, max;
-} listing_t;
+} topic_listing_t;
 
 static int
 list_topics(wire_t *self, void *arg)
 {
-    listing_t *listing = arg;
+    topic_listing_t *listing = arg;
     listing->topics = fan_topics(&self->ports[SIDE_BACKEND], listing->count, listing->max);
     return 0;
 }
@@ -234,7 +234,7 @@ list_topics(wire_t *self, void *arg)
 static char **
 wire_subscriptions(route_t *self, size_t *count, size_t max)
 {
-    listing_t listing = { NULL, count, max };
+    topic_listing_t listing = { NULL, count, max };
     *count = 0;
     route_call(self, list_topics, &listing);
     return listing.topics;

@@ -36,14 +36,14 @@ receive_whole(lane_t *lane, message_t *message)
 }
 
 void
-whole_received(forward_t *self, const lane_t *lane, const message_t *message)
+multipart_received(forward_t *self, const lane_t *lane, const message_t *message)
 {
     count_received(lane, 1, message->bytes);
     counter_add(&self->counters->sizes[size_bucket(message->bytes)], 1);
 }
 
 void
-whole_receive_rest(lane_t *lane, message_t *message, uint64_t bytes)
+multipart_receive_rest(lane_t *lane, message_t *message, uint64_t bytes)
 {
     message->hidden = lane->kind == LANE_REQUEST || lane->kind == LANE_REPLY;
     zmq_msg_move(message_add(message), &lane->part);
@@ -92,7 +92,7 @@ bool
 forward_take(forward_t *self, lane_t *lane, message_t *message)
 {
     while (receive_whole(lane, message)) {
-        whole_received(self, lane, message);
+        multipart_received(self, lane, message);
         if (admit(self, lane, message)) {
             if (self->observers.any)
                 show(self, lane, message->frames, message->count);
@@ -129,7 +129,7 @@ forward_deliver(forward_t *self, lane_t *lane, message_t *message)
 }
 
 size_t
-whole_move(forward_t *self, lane_t *lane, size_t up_to)
+multipart_move(forward_t *self, lane_t *lane, size_t up_to)
 {
     size_t moved = 0;
     bool taken = true;
