@@ -19,7 +19,7 @@ enum {
 
 #define FILE_MOST (UINT64_C(256) << 20)
 #define FILE_LEAST (UINT64_C(128) << 10)
-#define BATCH_MOST (UINT64_C(2) << 20)
+#define BATCH_MOST (UINT64_C(1) << 20)
 #define BATCH_LEAST (UINT64_C(64) << 10)
 
 uint64_t
