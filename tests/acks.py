@@ -25,9 +25,9 @@ class Jobs(zb.Route):
 
     name = "jobs"
 
-    def __init__(self, more="", above="", store="all", folder=None):
+    def __init__(self, more="", above="", store="all", store_dir=None):
         self.folder, self.above, self.store = zb.folder(), above, store
-        self.store_dir = folder or self.folder + "/store"
+        self.store_dir = store_dir or os.path.join(self.folder, "store")
         self.acks, self.workers = zb.free_ports(2)
         super().__init__("streamer", more, folder=self.folder)
 
@@ -421,7 +421,7 @@ def test_a_full_disk_is_answered_with_full_where_the_oldest_is_dropped():
     for kind in "all", "overflow":
         disk = on_small_disk()
         try:
-            with Jobs("store_full = drop_oldest\nstore_max = 8M", store=kind, folder=os.path.join(disk, "store")) as jobs:
+            with Jobs("store_full = drop_oldest\nstore_max = 8M", store=kind, store_dir=os.path.join(disk, "store")) as jobs:
                 producer, body, count = jobs.producer(zmq.DEALER), os.urandom(50000), 60
                 producer.send_multipart([b"", b"first", body])
                 assert producer.recv_multipart() == [b"", b"first", b"ok"]
@@ -436,7 +436,7 @@ def test_a_full_disk_is_answered_with_full_where_the_oldest_is_dropped():
                 assert {answer[-1] for answer in answers} == {b"ok", b"full"}
                 assert len({answer[1] for answer in answers}) == count
                 full = [answer[1] for answer in answers if answer[-1] == b"full"]
-                assert jobs.stats("acks") == {"ok": count + 1 - len(full), "duplicate": 0, "full": len(full), "refused": 0}
+                assert jobs.figures("acks") == {"ok": count + 1 - len(full), "duplicate": 0, "full": len(full), "refused": 0}
                 assert ask(jobs.producer(), full[0], body) == b"ok"
         finally:
             subprocess.run(["umount", "-l", disk], check=True)

@@ -29,11 +29,12 @@ crc_of_said(const uint8_t *control, const batch_head_t *head)
 }
 
 void
-batch_write_head(uint8_t *at, const batch_head_t *head, const uint8_t *control)
+batch_write_head(uint8_t *at, const batch_head_t *head, const void *entries, const void *said)
 {
     stored_head_t stored = { .head = *head };
-    stored.control_crc = crc32c(0, control, batch_control(head));
-    stored.said_crc = crc_of_said(control, head);
+    size_t said_size = head->said * sizeof(said_t);
+    stored.control_crc = crc32c(crc32c(0, entries, head->messages * sizeof(entry_t)), said, said_size);
+    stored.said_crc = crc32c(0, said, said_size);
     memcpy(stored.magic, magic, sizeof magic);
     stored.crc = crc32c(0, &stored, offsetof(stored_head_t, crc));
     memset(at, 0, BATCH_HEAD);

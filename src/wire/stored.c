@@ -50,7 +50,7 @@ note_put(stored_t *self, uint64_t messages, bool done)
 {
     self->pace -= 2 * messages < self->pace ? 2 * messages : self->pace;
     *(done ? &self->ahead : &self->waiting) += messages;
-    self->budget -= done ? messages : self->budget; // nothing behind one that waits
+    self->budget -= done ? messages : 0;
 }
 
 given_t
