@@ -14,18 +14,16 @@
 enum { NS_IN_S = 1000000000 };
 
 static const column_t columns[] = {
-    { "ROUTE", 0 },
-    { "STATE", 0 },
-    { "MESSAGES", COLUMN_RIGHT },
-    { "BYTES", COLUMN_RIGHT },
-    { "OLDEST", COLUMN_RIGHT },
+    { "ROUTE", 0 }, { "STATE", 0 }, { "MESSAGES", COLUMN_RIGHT }, { "BYTES", COLUMN_RIGHT }, { "OLDEST", COLUMN_RIGHT },
 };
 static const column_t engine_column = { "ENGINE", 0 };
 
 static const char *
 kind_of(const route_conf_t *conf)
 {
-    static const char *const kinds[] = { [KEEP_NOTHING] = "off", [KEEP_OVERFLOW] = "overflow", [KEEP_ALL] = "all", [KEEP_SHARED] = "nats" };
+    static const char *const kinds[] = {
+        [KEEP_NOTHING] = "off", [KEEP_OVERFLOW] = "overflow", [KEEP_ALL] = "all", [KEEP_SHARED] = "nats"
+    };
     return kinds[conf->store];
 }
 

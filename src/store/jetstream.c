@@ -5,8 +5,8 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
-#include "base/thread.h"
 #include "base/text.h"
+#include "base/thread.h"
 
 #include <errno.h>
 #include <sodium.h>
