@@ -3,6 +3,7 @@
 
 import re
 import shutil
+import signal
 import time
 
 import natsserver
@@ -417,6 +418,28 @@ def test_a_stop_waits_until_the_stream_has_everything():
     assert a.daemon.stop() == 0, a.daemon.log()
     worker = b.back()
     assert [int(worker.recv()) for _ in range(2000)] == list(range(2000))
+
+
+def test_what_a_stopped_node_had_not_handed_over_goes_on_when_it_is_back():
+    a, b = nodes("streamer", natsserver.Server(), more="backend_sndhwm = 30")
+    large = [b"%d " % i + b"x" * 100000 for i in range(100)]
+    full = b.back(rcvhwm=1, rcvbuf=4096)
+    zb.wait_until(lambda: b.stats()["backend"]["connections"] == 1)
+    producer = a.front()
+    for message in large:
+        producer.send(message)
+    zb.wait_until(lambda: b.stats()["backend"]["queued_messages"] == 30)
+    sent = rests_at(lambda: b.stats()["backend"]["messages_sent"])
+    b.daemon.send(signal.SIGTERM)
+    b.daemon.wait_log("event=stopping")
+    b.daemon.send(signal.SIGTERM)
+    b.daemon.wait()
+    full.close()
+    worker, got = a.back(rcvhwm=10), set()
+    zb.wait_until(lambda: a.stats()["backend"]["connections"] == 1)
+    b.restart()
+    while len(got) < len(large) - sent - 1:  # one was half sent
+        got.add(int(worker.recv().split()[0]))
 
 
 def test_a_paused_route_hands_nothing_over():

@@ -172,6 +172,23 @@ cluster_waits(const wire_t *wire)
     return state.ready && !outbox_is_empty(self->outbox);
 }
 
+bool
+cluster_has_workers(const wire_t *wire)
+{
+    return wire->cluster && !wire->cluster->prefix;
+}
+
+given_t
+cluster_keep(wire_t *wire, const piece_t *piece)
+{
+    uint64_t sequence;
+    const store_put_in_t message = { .data = piece->chunk->data + piece->at,
+                                     .size = piece->size,
+                                     .payload = piece->load.payload,
+                                     .must = true };
+    return store_put(cluster_store(wire), &message, &sequence) == STORE_TAKEN ? GIVEN : DROPPED;
+}
+
 uint64_t
 cluster_close_outbox(wire_t *wire, int64_t wait_ms)
 {
