@@ -7,7 +7,7 @@ import zmq
 
 import natsserver
 import zb
-from natsnode import acked_nodes, ask, job_of
+from natsnode import Node, acked_nodes, ask, failed, job_of
 
 
 def put(node, *bodies):
@@ -239,6 +239,27 @@ def test_a_node_that_stops_gives_back_what_its_workers_have():
     a.daemon.send(signal.SIGTERM)  # waits for nobody any more
     a.daemon.wait()
     assert ask(other, b"ready")[1:] == (2, b"x")
+
+
+CONSUMER = {"durable_name": "zbroker", "ack_policy": "explicit", "ack_wait": 10 ** 10, "max_deliver": -1}
+MISFITS = [
+    ({"max_deliver": 3}, "it gives up a message that was given out too often"),
+    ({"ack_wait": 10 ** 9}, "it waits for an acknowledgement for less than 10 seconds"),
+]
+
+
+def test_a_consumer_that_does_not_fit_fails_the_route():
+    server, port = natsserver.Server(), zb.free_port()
+    with natsserver.Client(server) as client:
+        stream = {"name": "zbroker_r", "subjects": ["zbroker.r"], "retention": "workqueue", "storage": "file", "num_replicas": 1}
+        assert "error" not in client.api("STREAM.CREATE.zbroker_r", **stream)
+        for change, reason in MISFITS:
+            made = client.api("CONSUMER.DURABLE.CREATE.zbroker_r.zbroker", stream_name="zbroker_r", config=dict(CONSUMER, **change))
+            assert "error" not in made, made
+            node = Node("streamer", server, f"worker_ack_bind = tcp://127.0.0.1:{port}")
+            failed(node, f"consumer zbroker of stream zbroker_r does not fit: {reason}")
+            node.daemon.stop()
+            assert client.api("CONSUMER.DELETE.zbroker_r.zbroker")["success"]
 
 
 zb.main()

@@ -69,6 +69,7 @@ copy_conf(jetstream_t *self, const route_conf_t *conf)
     };
     self->route = xstrdup(conf->name);
     self->topics = conf->sides[SIDE_BACKEND].type == ZMQ_XPUB || conf->sides[SIDE_BACKEND].type == ZMQ_PUB;
+    self->acked = conf->sides[SIDE_WORKER_ACK].type != -1;
     self->max_bytes = conf->store_max;
     self->drop_oldest = conf->store_drops_oldest;
     self->last_values = conf->last_value > 0;

@@ -95,6 +95,7 @@ struct jetstream {
     char *route, *next_subject; // where the consumer is asked for messages
     char node[NODE_DIGITS + 1];
     bool topics; // a forwarder's
+    bool acked;  // it has workers that acknowledge
     bool drop_oldest;
     int64_t max_bytes;
     bool last_values;
