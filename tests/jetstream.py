@@ -235,6 +235,20 @@ def test_a_message_of_another_client_of_nats_reaches_subscribers():
     zb.wait_until(lambda: node.stats()["dropped"]["undeliverable"] == 3)
 
 
+def test_rights_hold_for_what_comes_from_the_stream():
+    """Live, and remembered; the node where a message comes in asks who may publish it."""
+    server = natsserver.Server()
+    acls = [zb.write(f"{zb.folder()}/acl", text) for text in ("topic write open/#\ntopic write secret/#\n", "topic read open/#\n")]
+    a, b = (Node("forwarder", server, f"replay_messages = 10\n{side}_acl = {acl}").ready() for side, acl in zip(("frontend", "backend"), acls))
+    sub = hears(b, b"")
+    messages = [b"other/1", b"secret/1", b"open/1", b"secret/2", b"open/2"]
+    publish_and_wait(a, [[message] for message in messages])
+    assert [sub.recv() for _ in range(2)] == [b"open/1", b"open/2"]
+    late = hears(b, b"")
+    assert [late.recv() for _ in range(2)] == [b"open/1", b"open/2"]
+    assert a.stats()["dropped"]["acl"] == 1
+
+
 # --- servers that go away --------------------------------------------------------------------------------------------------
 
 def test_messages_wait_for_the_server_and_each_arrives_once():

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <zmq.h>
 
 enum { STACK_BYTES = 512 * 1024 };
 
@@ -68,7 +67,7 @@ copy_conf(jetstream_t *self, const route_conf_t *conf)
         .cert = copy(from->cert),
     };
     self->route = xstrdup(conf->name);
-    self->topics = conf->sides[SIDE_BACKEND].type == ZMQ_XPUB || conf->sides[SIDE_BACKEND].type == ZMQ_PUB;
+    self->topics = socket_type_publishes(conf->sides[SIDE_BACKEND].type);
     self->acked = conf->sides[SIDE_WORKER_ACK].type != -1;
     self->max_bytes = conf->store_max;
     self->drop_oldest = conf->store_drops_oldest;

@@ -120,7 +120,7 @@ look_at_stream(cluster_t *self)
     if (!state.failed || *self->failure)
         return;
     snprintf(self->failure, sizeof self->failure, "%s", state.reason);
-    atomic_store(&self->wire->finish, FINISH_AT_ONCE);
+    routethread_end_now(&self->wire->base.thread);
 }
 
 static void
@@ -156,8 +156,7 @@ const char *
 cluster_failure(const route_t *self)
 {
     const cluster_t *cluster = ((const wire_t *)self)->cluster;
-    bool over = atomic_load(&((wire_t *)self)->over);
-    return cluster && over && *cluster->failure ? cluster->failure : NULL;
+    return cluster && *cluster->failure ? cluster->failure : NULL;
 }
 
 // What the servers do not take is on the disk, and goes there later.
@@ -258,7 +257,7 @@ cluster_begin(wire_t *wire)
     outbox_begin(self->outbox, self->jetstream, self->prefix);
     loop_watch(&wire->loop, self->bell, EPOLLIN, &self->watched);
     if (wire->ports[SIDE_WORKER_ACK].socktype && wire->services->letters)
-        self->letters = letterbox_open(wire->services->letters, wire->name, wire->bell_fd);
+        self->letters = letterbox_open(wire->services->letters, wire->name, wire->base.thread.bell);
 }
 
 void
