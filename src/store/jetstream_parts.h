@@ -105,7 +105,8 @@ struct jetstream {
     pthread_mutex_t lock; // over all up to the thread's own
     pthread_cond_t news, parted;
     unsigned holders;
-    bool ending, asleep, has_ended;
+    bool ending, has_ended;
+    bool woken; // there is news that the thread has not looked at
     uint32_t wants;
     bool exact; // no more than is wanted may come
     outgoing_t *given, **given_end;
