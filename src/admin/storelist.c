@@ -224,10 +224,10 @@ write_seconds(json_t *json, const char *key, double seconds)
 }
 
 static void
-write_one(json_t *json, const broker_route_t *route)
+write_one(json_t *json, const char *key, const broker_route_t *route)
 {
     const store_counters_t *store = &route->counters->store;
-    json_object(json, NULL);
+    json_object(json, key);
     json_string(json, "route", route->conf->name);
     json_string(json, "store", kind_of(route->conf));
     json_string(json, "state", state_name(route));
@@ -243,6 +243,15 @@ write_one(json_t *json, const broker_route_t *route)
     write_jobs(json, route);
     write_engine(json, route);
     json_object_end(json);
+}
+
+void
+storelist_write(json_t *json, const char *key, const broker_route_t *route)
+{
+    if (route->conf->store == KEEP_NOTHING)
+        json_null(json, key);
+    else
+        write_one(json, key, route);
 }
 
 static void
@@ -279,7 +288,7 @@ show_json(request_t *request)
     json_array(&json, "stores");
     for (size_t i = 0; broker_at(request->broker, i, &route); i++)
         if (is_asked_for(request, &route))
-            write_one(&json, &route);
+            write_one(&json, NULL, &route);
     json_array_end(&json);
     reply_json_end(request, &json);
 }
