@@ -5,6 +5,7 @@ ZB_SUBSCRIPTIONS is how many one client makes where it may, ZB_RECONNECTS how ma
 kinds are there at once."""
 
 import json
+import math
 import os
 import random
 import select
@@ -383,7 +384,7 @@ def test_a_thousand_clients_of_one_address():
             pull.connect(target.tcp("jobs_out"))
             for number, client in enumerate(clients):
                 client.sendall(frame(b"%d" % number))
-            pull.rcvtimeo = int(10000 * zb.SLOW)
+            pull.rcvtimeo = zb.WAIT_MS
             assert sorted(int(pull.recv()) for _ in clients) == list(range(1000))
         for client in clients:
             client.close()
@@ -484,6 +485,22 @@ def test_a_peer_breaks_off_with_a_ping_behind_what_is_held_up():
             assert all(one == list(range(each)) for one in got)
         zb.wait_until(lambda: control.route("held")["frontend"]["connections"] == 0)
         assert daemon.stop() == 0, daemon.log()
+
+
+def test_a_client_that_has_left_gives_its_place_back_though_nobody_reads_what_it_sent():
+    """However it ends: the route takes nothing more, for want of a worker, and goes on without one."""
+    daemon, port, _ = held_up("engine = wire\nfrontend_max_clients = 3")
+    with daemon, zb.Control(daemon) as control:
+        connections = lambda: control.route("held")["frontend"]["connections"]
+        for end, most in [(Raw.break_off, 200), (lambda peer: peer.socket.close(), 40)] * 2:
+            peers = [Raw(port) for _ in range(3)]
+            for peer in peers:
+                peer.socket.sendall(b"".join(frame(b"x" * 1000) for _ in range(most)))
+            zb.wait_until(lambda: connections() == 3)
+            for peer in peers:
+                end(peer)
+            zb.wait_until(lambda: connections() == 0)
+        assert control.route("held")["backend"]["messages_sent"] == 0
 
 
 def test_peers_break_off_while_a_route_is_paused():
@@ -659,9 +676,11 @@ KINDS = (
 
 @zb.limit(120 + CROWD // 5)
 def test_a_crowd_of_all_kinds_keeps_nobody_polite_waiting():
-    """Fifty polite producers go through the same process, and what all of them take stays within max_memory."""
+    """Fifty polite producers go through the same process, and what all of them take with engine wire stays within max_memory."""
     limit = 64 * MB
     bound = limit * 1.25 + (256 * MB if zb.HEAVY > 1 else 0)  # which sanitizers keep of what was freed
+    if not zb.WIRE:
+        bound = math.inf  # max_memory is what engine wire keeps
     with Target("maxmsgsize = 64k", process=f"max_memory = {limit}") as target:
         before, most = zb.rss(target.daemon.pid), 0
         bench = zb.spawn(zb.program("zbroker-bench") + ["pushpull", "--to", target.tcp("jobs_in"), "--from", target.tcp("jobs_out"), "-q", "-p", "50",
@@ -680,9 +699,9 @@ def test_a_crowd_of_all_kinds_keeps_nobody_polite_waiting():
         print("#", {name: {why: count for why, count in each.items() if count} for name, each in failures.items()})
         print("# " + said.replace("\n", "\n# "))
         assert bench.returncode == 0, said
-        assert most - before < bound * zb.HEAVY, (most - before) >> 20
         for each in crowd:
             each.socket.close()
+        assert most - before < bound * zb.HEAVY, (most - before) >> 20
         target.survived(rss=bound)
 
 
@@ -730,7 +749,7 @@ security = none
             zb.write(file, ini + line)
             assert daemon.ctl("reload").returncode == 0, daemon.log()
 
-        pull.rcvtimeo = int(10000 * zb.SLOW)
+        pull.rcvtimeo = zb.WAIT_MS
         with WebSocket(ports[0]) as before:
             before.send(b"\0before")
             assert pull.recv() == b"before"

@@ -19,8 +19,7 @@ import time
 
 import zmq
 import zb
-
-from wire import Route
+from zb import Route
 
 KILLS = int(os.environ.get("ZB_KILLS", "3"))
 LAST = 10**9  # the number of a message after which nothing comes
@@ -52,8 +51,7 @@ class Streamer(Route):
         return start
 
     def shown(self):
-        with zb.Control(self.daemon) as control:
-            return control.json("show store r")["stores"][0]
+        return self.ask("show store r")["stores"][0]
 
     def wait_stored(self, messages, seconds=30):
         zb.wait_until(lambda: self.shown()["messages"] == messages, seconds, f"{messages} messages in the store")
@@ -200,6 +198,21 @@ def test_overflow_keeps_order_through_the_disk_and_back():
         route.wait_stored(0)
         route.put(20010, 20020)
         assert take(worker, 10) == list(range(20010, 20020))
+
+
+def test_overflow_ends_while_producers_go_on_as_fast_as_they_can():
+    with Streamer("overflow", "backend_sndhwm = 100") as route:
+        zb.spawn(zb.program("zbroker-bench") + ["pushpull", "-q", "--to", f"tcp://127.0.0.1:{route.frontend}", "-n", "0",
+                                                "-s", "1000", "-d", "600s"], stdout=subprocess.DEVNULL)
+        zb.wait_until(lambda: route.shown()["messages"] > 10000, what="messages that went to the disk")
+        worker = route.worker(rcvhwm=100)
+
+        def is_empty():
+            for _ in range(1000):
+                worker.recv()
+            return route.shown()["messages"] == 0
+
+        zb.wait_until(is_empty, 60, "an empty store")
 
 
 # --- what fills and empties ---------------------------------------------------------------------------------------------
@@ -406,8 +419,7 @@ class Forwarder(Route):
         zb.wait_until(lambda: self.stats()["frontend"]["messages_received"] == before + len(messages))
 
     def shown(self):
-        with zb.Control(self.daemon) as control:
-            return control.json("show store r")["stores"][0]
+        return self.ask("show store r")["stores"][0]
 
     def hears(self, end=b"\xff"):
         """What a new subscriber gets before a message that is published now."""

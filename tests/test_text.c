@@ -107,6 +107,13 @@ test_shown_text_keeps_its_direction(void)
         const char *bytes, *shown;
     } cases[] = {
         { "\xc2\xa0", "\xc2\xa0" },
+        { "\xd8\x9b", "\xd8\x9b" },
+        { "\xd8\x9c", "\\xd8\\x9c" },
+        { "\xd8\x9d", "\xd8\x9d" },
+        { "\xe2\x80\x8d", "\xe2\x80\x8d" },
+        { "\xe2\x80\x8e", "\\xe2\\x80\\x8e" },
+        { "\xe2\x80\x8f", "\\xe2\\x80\\x8f" },
+        { "\xe2\x80\x90", "\xe2\x80\x90" },
         { "\xe2\x80\xa7", "\xe2\x80\xa7" },
         { "\xe2\x80\xa8", "\\xe2\\x80\\xa8" },
         { "\xe2\x80\xaa", "\\xe2\\x80\\xaa" },

@@ -107,6 +107,8 @@ static const struct {
 } controls[] = {
     { 0x0000, 0x001f }, // C0
     { 0x007f, 0x009f }, // DEL and C1, of which terminals understand some
+    { 0x061c, 0x061c }, // turns the direction of what is beside it
+    { 0x200e, 0x200f }, // likewise
     { 0x2028, 0x2029 }, // end a line for some programs
     { 0x202a, 0x202e }, // turn the direction of writing
     { 0x2066, 0x2069 }, // likewise
@@ -175,6 +177,12 @@ text_escaped(text_t *self, const void *bytes, size_t size)
             text_add(self, "\\x%02x", at[i]);
         else
             text_char(self, (char)at[i]);
+}
+
+const char *
+text_plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
 }
 
 bool

@@ -190,8 +190,8 @@ use_source(const loader_t *self, const route_conf_t *route, side_t side, policy_
         source = add_source(&named, kind, path);
         end_named(&named);
     }
-    note_file(self->policy, route, (policy_file_t){ .kind = kind, .key = names[kind], .path = path, .keys = source->keys,
-                                                    .users = source->users, .acl = source->acl });
+    note_file(self->policy, route, (policy_file_t){ .kind = kind, .key = names[kind], .path = path, .reload = RELOAD_LIVE,
+                                                    .keys = source->keys, .users = source->users, .acl = source->acl });
     return source;
 }
 
@@ -217,11 +217,12 @@ policy_mechanism_name(security_t mechanism)
 }
 
 static void
-note_cert(const loader_t *self, const route_conf_t *route, const char *key, char *path, const cert_t *cert)
+note_cert(const named_t *self, char *path, const cert_t *cert)
 {
-    policy_file_t file = { .kind = POLICY_CERT, .key = key, .path = path };
+    const setting_t *setting = side_setting(self->route, self->side, self->key);
+    policy_file_t file = { .kind = POLICY_CERT, .key = self->key, .path = path, .reload = setting ? setting->reload : RELOAD_ROUTE };
     memcpy(file.public_key, cert->public_text, sizeof file.public_key);
-    note_file(self->policy, route, file);
+    note_file(self->loader->policy, self->route, file);
 }
 
 static void
@@ -235,7 +236,7 @@ try_cert(const loader_t *self, const route_conf_t *route, side_t side, char *pat
     if ((secret ? cert_load_secret(&cert, path, &fault) : cert_load_public(&cert, path, &fault)) == -1)
         diag_error(named.diag, (place_t){ path, fault.line, 0 }, "%s", fault.text);
     else {
-        note_cert(self, route, key, path, &cert);
+        note_cert(&named, path, &cert);
         cert_wipe(&cert);
     }
     if (*fault.warning)

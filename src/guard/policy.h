@@ -43,6 +43,7 @@ typedef struct {
     char route[ROUTE_NAME_MAX + 1];
     const char *key;                  // "server_cert"
     char *path;
+    reload_t reload;                  // what it takes to make it count when it reads otherwise
     char public_key[CERT_Z85_SIZE];   // of a certificate
     const keyset_t *keys;             // of the others, that of their kind
     const users_t *users;

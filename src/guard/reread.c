@@ -75,14 +75,11 @@ say_acl(const policy_file_t *before, const policy_file_t *now, text_t *words)
         text_add(words, " changed");
 }
 
-static const struct {
-    void (*say)(const policy_file_t *before, const policy_file_t *now, text_t *words);
-    reload_t reload; // a socket has its certificate from the start; all else is asked for at each login and message
-} rows[] = {
-    [POLICY_CERT] = { say_cert, RELOAD_ROUTE },
-    [POLICY_KEYS] = { say_keys, RELOAD_LIVE },
-    [POLICY_USERS] = { say_users, RELOAD_LIVE },
-    [POLICY_ACL] = { say_acl, RELOAD_LIVE },
+static void (*const sayers[])(const policy_file_t *before, const policy_file_t *now, text_t *words) = {
+    [POLICY_CERT] = say_cert,
+    [POLICY_KEYS] = say_keys,
+    [POLICY_USERS] = say_users,
+    [POLICY_ACL] = say_acl,
 };
 
 void
@@ -97,9 +94,9 @@ reread_compare(const policy_t *before, const policy_t *now, reread_found_t *foun
         text_clear(&words);
         text_add(&words, "%s", file->path);
         size_t nothing = words.size;
-        rows[file->kind].say(had, file, &words);
+        sayers[file->kind](had, file, &words);
         if (words.size > nothing)
-            found(arg, file->route, file->key, words.data, rows[file->kind].reload);
+            found(arg, file->route, file->key, words.data, file->reload);
     }
     text_free(&words);
 }

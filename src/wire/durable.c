@@ -540,22 +540,16 @@ durables_tick(durables_t *self)
 // --- seen from outside -------------------------------------------------------------
 
 void
-durables_each(const durables_t *self, durables_fn *fn, void *arg)
+durables_list(const durables_t *self, client_list_t *list)
 {
     for (const durable_t *i = self->oldest; i; i = i->newer) {
-        client_t client;
-        client_know_nothing(&client);
-        client.id = i->id;
-        client.route = self->port->wire->name;
-        client.side = self->port->side;
-        client.away = true;
-        client.since_wall_ns = i->since_wall_ns;
-        snprintf(client.peer, sizeof client.peer, "%s", i->peer_name ? i->peer_name : "");
-        snprintf(client.user, sizeof client.user, "%s", i->user ? i->user : "");
-        client.queued = (int64_t)durable_total(i).messages;
-        client.queued_bytes = (int64_t)durable_total(i).bytes;
-        client.subscriptions = (int64_t)fan_topics_at(self->port, i->number);
-        fn(arg, &client);
+        client_t *client = client_list_add(list, self->port->wire->name, self->port->side, i->id, i->peer_name ? i->peer_name : "");
+        client->away = true;
+        client->since_wall_ns = i->since_wall_ns;
+        snprintf(client->user, sizeof client->user, "%s", i->user ? i->user : "");
+        client->queued = (int64_t)durable_total(i).messages;
+        client->queued_bytes = (int64_t)durable_total(i).bytes;
+        client->subscriptions = (int64_t)fan_topics_at(self->port, i->number);
     }
 }
 

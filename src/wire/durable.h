@@ -63,8 +63,7 @@ bool durables_write_some(durables_t *self);
 // Whoever is away for longer than durable_time is forgotten.
 void durables_tick(durables_t *self);
 
-typedef void durables_fn(void *arg, const client_t *client);
-void durables_each(const durables_t *self, durables_fn *fn, void *arg);
+void durables_list(const durables_t *self, client_list_t *list); // those who are away
 bool durables_forget(durables_t *self, uint64_t id); // false: nobody who is away has this id
 
 #endif

@@ -14,7 +14,6 @@
 #include "wire/pump.h"
 #include "wire/round.h"
 #include "wire/settle.h"
-#include "wire/sides.h"
 #include "wire/stored.h"
 #include "wire/workers.h"
 
@@ -31,7 +30,7 @@ enum {
 static bool
 hurries(const wire_t *self)
 {
-    return atomic_load(&self->finish) == FINISH_AT_ONCE || clock_mono_ms() >= atomic_load(&self->deadline_ms);
+    return routethread_left_ms(&self->base.thread) == 0;
 }
 
 // --- who may go ------------------------------------------------------------------------
@@ -93,7 +92,7 @@ may_go(conn_t *conn)
         return is_quiet(conn);
     if (is_owed(conn) || !is_between_messages(conn) || feeds_it(conn))
         return false;
-    if (!conn->port->socktype->prefix && conn->messages_sent == 0)
+    if (!conn->prefix && conn->messages_sent == 0)
         return true; // it only sends
     return (served || is_quiet(conn)) && !waits_for_the_others(conn);
 }
@@ -192,7 +191,7 @@ read_requests(wire_t *self, bool on)
 static void
 wait_for_clients(wire_t *self)
 {
-    int64_t start = clock_mono_ms(), share = (atomic_load(&self->deadline_ms) - start) / 4, quiet_since = start;
+    int64_t start = clock_mono_ms(), share = routethread_left_ms(&self->base.thread) / 4, quiet_since = start;
     bool force = false;
     while (!hurries(self)) {
         bool late = clock_mono_ms() - start >= share;
@@ -214,7 +213,7 @@ leave_inputs(wire_t *self)
     for (side_t side = 0; side < SIDES; side++)
         if (side_takes_in(side))
             doors_remove_side(self, side);
-    sides_let_others_accept(self);
+    listeners_let_others_accept(&self->base.listeners);
 }
 
 static void
@@ -250,7 +249,7 @@ static void
 part(wire_t *self)
 {
     doors_remove_all(self);
-    sides_let_others_accept(self);
+    listeners_let_others_accept(&self->base.listeners);
     for (side_t side = 0; side < SIDES; side++)
         for (conn_t *conn = self->ports[side].conns; conn; conn = conn->next)
             part_from(self, conn);
@@ -266,7 +265,7 @@ part(wire_t *self)
 static int64_t
 time_left_ms(const wire_t *self)
 {
-    int64_t left = atomic_load(&self->deadline_ms) - clock_mono_ms();
+    int64_t left = atomic_load(&self->base.thread.deadline_ms) - clock_mono_ms();
     return left > COMMIT_MS ? left : COMMIT_MS;
 }
 
@@ -292,7 +291,7 @@ begin(wire_t *self)
 void
 ending_run(wire_t *self)
 {
-    bool at_once = atomic_load(&self->finish) == FINISH_AT_ONCE;
+    bool at_once = routethread_hurries(&self->base.thread);
     begin(self);
     self->stopped = self->frozen = false;
     round_wake_all(self);

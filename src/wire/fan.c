@@ -120,11 +120,13 @@ change_topic(wport_t *self, uint32_t number, const uint8_t *topic, size_t size, 
     return true;
 }
 
-// What it may not read is not sent, whatever it asks for. It is told once where that is all that it asked for.
+// What it may not read is not sent, whatever it asks for. It is told once where that is all that it asked for; where
+// matching is inverted a subscription asks for all but its topic.
 static void
 look_at_rights(conn_t *conn, const uint8_t *topic, size_t size)
 {
-    if (!conn->rights || conn->wire->services->admission->may(conn->rights, ADMISSION_SUBSCRIBE, topic, size))
+    if (!conn->rights || fan_of(conn->port)->invert ||
+        conn->wire->services->admission->may(conn->rights, ADMISSION_SUBSCRIBE, topic, size))
         return;
     port_drop(conn->port, DROP_ACL, 1);
     say_denied(conn, "read", topic, size);

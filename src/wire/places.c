@@ -19,13 +19,15 @@ capacity_of(const wport_t *port)
 bool
 places_free(const wport_t *port)
 {
-    return port->conf->max_clients <= 0 || port->count < (uint64_t)port->conf->max_clients;
+    return port->conf->max_clients <= 0 || port->placed < (uint64_t)port->conf->max_clients;
 }
 
-static bool
-is_last(const wport_t *port)
+static void
+set_place(conn_t *conn, bool has_place)
 {
-    return port->conf->max_clients > 0 && port->count + 1 >= (uint64_t)port->conf->max_clients;
+    conn->port->placed -= conn->has_place;
+    conn->port->placed += has_place;
+    conn->has_place = has_place;
 }
 
 bool
@@ -36,8 +38,8 @@ places_enter(conn_t *conn)
         conn_refuse(conn, HANDSHAKE_LIMITED, "max_clients is reached");
         return false;
     }
-    conn->has_place = true;
-    if (is_last(conn->port))
+    set_place(conn, true);
+    if (!places_free(conn->port))
         doors_close_side(conn->port);
     return true;
 }
@@ -48,7 +50,7 @@ count(conn_t *conn, bool has_place)
     capacity_t *capacity = capacity_of(conn->port);
     if (capacity)
         capacity_count(capacity, (has_place ? 1 : 0) - (conn->has_place ? 1 : 0));
-    conn->has_place = has_place;
+    set_place(conn, has_place);
 }
 
 void
@@ -70,7 +72,7 @@ places_leave(conn_t *conn)
     capacity_t *capacity = capacity_of(conn->port);
     if (!conn->has_place)
         return;
-    conn->has_place = false;
+    set_place(conn, false);
     if (capacity)
         capacity_give(capacity);
     doors_open_side(conn->port);

@@ -9,7 +9,6 @@
 #include "wire/history.h"
 #include "wire/keptrecord.h"
 #include "wire/output.h"
-#include "wire/sides.h"
 #include "wire/values.h"
 
 #include <stdlib.h>
@@ -331,7 +330,7 @@ route_value_t *
 remember_values(route_t *self, const route_prefix_t *prefix, size_t *count, size_t max, uint64_t *more)
 {
     listing_t listing = { .prefix = prefix, .max = max };
-    wire_call(self, list, &listing);
+    route_call(self, list, &listing);
     *count = listing.count;
     *more = listing.more;
     return listing.at;
@@ -370,6 +369,6 @@ uint64_t
 remember_clear(route_t *self, const route_prefix_t *prefix)
 {
     clearing_t clearing = { .prefix = prefix };
-    wire_call(self, clear, &clearing);
+    route_call(self, clear, &clearing);
     return clearing.cleared;
 }
