@@ -294,7 +294,7 @@ def test_values_and_histories_beside_it_are_kept_too():
                 route.on_disk(messages[-1])
                 ordered = sorted if "last" in more else list
                 route.again(number)
-                sub, alice = route.sub(b""), named(route, "alice")
+                alice, sub = named(route, "alice"), route.sub(b"")
                 assert ordered(receive(sub, old)) == ordered([each] for each in messages[-old:])
                 mine = [[each] for each in messages if each.startswith(b"1")]
                 assert receive(alice, len(mine)) == mine
