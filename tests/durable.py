@@ -335,8 +335,9 @@ def test_killed_again_and_again_it_loses_and_doubles_nothing():
             route.publish(*numbers(1000 * turn, 1000 * turn + 1000))
             route.on_disk(b"a%05d" % (1000 * turn + 999))
             route.again(signal.SIGKILL)
-        assert receive(named(route, "alice"), 1000 * KILLS) == numbers(0, 1000 * KILLS)
-        remember.nothing_more(route, named(route, "bob", b"the end"))
+        alice = named(route, "alice")
+        assert receive(alice, 1000 * KILLS) == numbers(0, 1000 * KILLS)
+        remember.nothing_more(route, alice, b"a the end")
 
 
 def test_an_upgrade_and_a_route_that_is_created_anew_keep_all():
