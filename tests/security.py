@@ -173,7 +173,7 @@ PROMISES = [
     ("no message repeats a line that cannot be parsed", shown_by("control.py", "test_no_answer_repeats_a_line_of_a_file_that_is_no_configuration")),
     ("only endpoints of the daemon's own file are ever bound", shown_by("control.py", "test_a_plan_binds_nothing_for_a_file_that_was_handed_in")),
     ("`tls://` checks the server's name and certificate",
-     shown_by("jetstream.py", "test_a_server_is_known_by_its_certificate_and_knows_us_by_ours", "test_a_server_with_the_certificate_of_another_is_not_talked_to")),
+     shown_by("jetsecure.py", "test_a_server_is_known_by_its_certificate_and_knows_us_by_ours", "test_a_server_with_the_certificate_of_another_is_not_talked_to")),
     ("credentials over `nats://` beyond loopback are refused unless `nats_insecure = yes`",
      lambda: refuses(nats("nats = nats://192.0.2.1:4222", "nats_user = a"), "in the clear") and
      "in the clear" not in check(nats("nats = nats://192.0.2.1:4222", "nats_user = a", "nats_insecure = yes"))[1]),
