@@ -138,8 +138,8 @@ measure(bench_t *self, size_t i, size_t round, load_result_t *result)
         complain(gone ? ended : error);
         return -1;
     }
-    subject->round[subject->rounds++] = report_figures(result);
-    report_add(&subject->total, result);
+    subject->round[subject->rounds++] = figures_of(result);
+    figures_add(&subject->total, result);
     self->faulty = self->faulty || (options.verify ? load_faulty(result) : result->corrupt || result->doubled);
     return options.json ? report_json(&options, subject->name, round + 1, result) : 0;
 }

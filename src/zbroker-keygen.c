@@ -332,7 +332,7 @@ check_users(const char *path)
     int rc = users ? EXIT_OK : EXIT_FAILED;
     diag_print(diag, stderr);
     if (users)
-        printf("%s: %zu user%s\n", path, users_count(users), users_count(users) == 1 ? "" : "s");
+        printf("%s: %zu user%s\n", path, users_count(users), text_plural(users_count(users)));
     users_free(&users);
     diag_destroy(&diag);
     return rc;

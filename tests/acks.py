@@ -17,35 +17,25 @@ import zb
 KILLS = int(os.environ.get("ZB_KILLS", "3"))  # how often the broker is killed under load
 
 
-class Jobs:
+class Jobs(zb.Route):
     """A daemon with one streamer that has all four sides."""
 
+    name = "jobs"
+
     def __init__(self, more="", above=""):
-        self.front, self.back, self.acks, self.workers = zb.free_ports(4)
-        self.context = zmq.Context()
-        self.folder = zb.folder()
-        self.above = above
-        self.daemon = zb.Daemon(self.ini(more), folder=self.folder)
+        self.folder, self.above = zb.folder(), above
+        self.acks, self.workers = zb.free_ports(2)
+        super().__init__("streamer", more, folder=self.folder)
 
     def ini(self, more):
-        return f"""
-[route jobs]
-type = streamer
+        return super().ini(f"""
 store = all
 store_dir = {self.folder}/store
-frontend_bind = tcp://127.0.0.1:{self.front}
-backend_bind = tcp://127.0.0.1:{self.back}
 ack_bind = tcp://127.0.0.1:{self.acks}
 worker_ack_bind = tcp://127.0.0.1:{self.workers}
 {more}
 {self.above}
-"""
-
-    def reload(self, more):
-        zb.write(self.daemon.file, self.ini(more))
-        answer = self.daemon.ctl("reload")
-        assert answer.returncode == 0, answer.stderr
-        return answer.stdout
+""")
 
     def restart(self):
         """After it has ended."""
@@ -54,11 +44,6 @@ worker_ack_bind = tcp://127.0.0.1:{self.workers}
     def crash(self):
         self.daemon.kill()
         self.restart()
-
-    def peer(self, kind, port, **options):
-        made = zb.peer(self.context, kind, f"tcp://127.0.0.1:{port}", **options)
-        made.rcvtimeo = made.sndtimeo = int(10000 * zb.SLOW)
-        return made
 
     def producer(self, kind=zmq.REQ, **options):
         return self.peer(kind, self.acks, **options)
@@ -73,24 +58,13 @@ worker_ack_bind = tcp://127.0.0.1:{self.workers}
             assert ask(producer, b"", body) == b"ok"
         producer.close()
 
-    def stats(self, part="jobs", route="jobs"):
+    def figures(self, part="jobs", route="jobs"):
         with zb.Control(self.daemon) as control:
             return control.route(route)[part]
 
     def wait(self, part, **wanted):
-        zb.wait_until(lambda: all(self.stats(part)[name] == number for name, number in wanted.items()),
-                      what=lambda: f"{wanted}, not {self.stats(part)}")
-
-    def clients(self, side):
-        with zb.Control(self.daemon) as control:
-            return [each for each in control.json("show clients jobs")["clients"] if each["side"] == side]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, value, trace):
-        self.context.destroy(linger=0)
-        self.daemon.__exit__(kind, value, trace)
+        zb.wait_until(lambda: all(self.figures(part)[name] == number for name, number in wanted.items()),
+                      what=lambda: f"{wanted}, not {self.figures(part)}")
 
 
 def ask(producer, id, *body):
@@ -125,17 +99,17 @@ def nothing(worker, seconds=0.3):
 
 def test_a_producer_of_req_hears_ok_and_a_plain_worker_gets_the_body():
     with Jobs() as jobs:
-        pull = jobs.peer(zmq.PULL, jobs.back)
+        pull = jobs.back(zmq.PULL)
         producer = jobs.producer()
         assert ask(producer, b"id-1", b"one") == b"ok"
         assert ask(producer, b"", b"two", b"", b"parts") == b"ok"
         assert pull.recv_multipart() == [b"one"] and pull.recv_multipart() == [b"two", b"", b"parts"]
-        assert jobs.stats("acks") == {"ok": 2, "duplicate": 0, "full": 0, "refused": 0}, jobs.stats("acks")
+        assert jobs.figures("acks") == {"ok": 2, "duplicate": 0, "full": 0, "refused": 0}, jobs.figures("acks")
 
 
 def test_a_producer_of_dealer_has_many_requests_under_way_and_answers_in_their_order():
     with Jobs() as jobs:
-        pull = jobs.peer(zmq.PULL, jobs.back)
+        pull = jobs.back(zmq.PULL)
         producer = jobs.producer(zmq.DEALER)
         ids = [b"%d" % number for number in range(5000)]
         heard = []
@@ -165,10 +139,10 @@ def test_an_id_that_is_known_is_ok_and_not_stored_again():
             assert ask(producer, b"once", b"one") == b"ok"
         for _ in range(2):
             assert ask(first, b"", b"each") == b"ok"
-        pull = jobs.peer(zmq.PULL, jobs.back)
+        pull = jobs.back(zmq.PULL)
         assert [pull.recv() for _ in range(3)] == [b"one", b"each", b"each"]
         assert ask(first, b"", b"last") == b"ok" and pull.recv() == b"last"
-        assert jobs.stats("acks")["duplicate"] == 2
+        assert jobs.figures("acks")["duplicate"] == 2
 
 
 def test_what_cannot_be_stored_is_refused_and_what_has_no_envelope_is_counted():
@@ -181,7 +155,7 @@ def test_what_cannot_be_stored_is_refused_and_what_has_no_envelope_is_counted():
         producer.send_multipart([b"id-2", b"body"])
         producer.send_multipart([b"", b"x" * 64, b"body"])
         assert producer.recv_multipart() == [b"", b"x" * 64, b"ok"]
-        assert jobs.stats("acks")["refused"] == 3
+        assert jobs.figures("acks")["refused"] == 3
 
 
 # --- workers -------------------------------------------------------------------------------------------------------------
@@ -218,9 +192,9 @@ def test_a_worker_of_dealer_has_as_many_as_its_credit():
 
 def test_what_is_pushed_goes_to_acknowledged_and_to_plain_workers_once():
     with Jobs() as jobs:
-        worker, pull = jobs.worker(zmq.DEALER), jobs.peer(zmq.PULL, jobs.back)
+        worker, pull = jobs.worker(zmq.DEALER), jobs.back(zmq.PULL)
         ready(worker, 1000)
-        push = jobs.peer(zmq.PUSH, jobs.front)
+        push = jobs.front(zmq.PUSH)
         wanted, got = {b"%d" % number for number in range(400)}, []
         for body in wanted:
             push.send(body)
@@ -233,7 +207,7 @@ def test_what_is_pushed_goes_to_acknowledged_and_to_plain_workers_once():
                 got.append((pull.recv(), 1))
         assert {body for body, _ in got} == wanted and all(tries == 1 for _, tries in got)
         jobs.wait("jobs", outstanding=0)
-        assert 0 < jobs.stats()["done"] < 400, jobs.stats()
+        assert 0 < jobs.figures()["done"] < 400, jobs.figures()
 
 
 def test_retry_gives_it_again_and_counts_the_try():
@@ -248,7 +222,7 @@ def test_retry_gives_it_again_and_counts_the_try():
             seen.add(job)
             say(worker, b"retry", job)
         jobs.wait("jobs", retry=3, expired=1, outstanding=0)
-        assert jobs.stats("dropped")["expired"] == 1
+        assert jobs.figures("dropped")["expired"] == 1
         assert jobs.daemon.log().count("a message was given up after 3 tries") == 1, jobs.daemon.log()
 
 
@@ -333,7 +307,7 @@ def test_what_waits_for_acknowledged_workers_that_are_gone_goes_to_plain_ones():
         ready(worker, 2)
         jobs.put(*(b"%d" % number for number in range(6)))
         held = {job_of(worker)[2] for _ in range(2)}
-        pull = jobs.peer(zmq.PULL, jobs.back)
+        pull = jobs.back(zmq.PULL)
         worker.close(linger=0)
         assert {pull.recv() for _ in range(6)} == held | {b"%d" % number for number in range(6)}
 
@@ -393,9 +367,9 @@ def test_an_id_belongs_to_the_user_who_sends_it():
         assert ask(bob, b"next", b"of bob") == b"ok"
         assert ask(alice, b"next", b"of alice") == b"ok"
         assert ask(alice, b"next", b"of alice again") == b"ok"
-        pull = jobs.peer(zmq.PULL, jobs.back)
+        pull = jobs.back(zmq.PULL)
         assert [pull.recv() for _ in range(2)] == [b"of bob", b"of alice"]
-        assert jobs.stats("acks") == {"ok": 2, "duplicate": 1, "full": 0, "refused": 0}
+        assert jobs.figures("acks") == {"ok": 2, "duplicate": 1, "full": 0, "refused": 0}
 
 
 def test_who_may_not_publish_is_refused_and_who_may_not_read_gets_nothing():
@@ -403,7 +377,7 @@ def test_who_may_not_publish_is_refused_and_who_may_not_read_gets_nothing():
     with Jobs(f"ack_acl = {rights}\nworker_ack_acl = {rights}") as jobs:
         producer = jobs.producer()
         assert ask(producer, b"", b"private", b"1") == b"refused"
-        assert jobs.stats("dropped")["acl"] == 1
+        assert jobs.figures("dropped")["acl"] == 1
         for number in range(3):
             assert ask(producer, b"", b"secret", b"%d" % number) == b"ok"
         assert ask(producer, b"", b"public", b"4") == b"ok"
@@ -468,7 +442,7 @@ def test_an_id_that_was_ok_before_a_crash_is_known_after_it():
         jobs.crash()
         assert ask(producer, b"once", b"one") == b"ok"
         assert ask(producer, b"twice", b"two") == b"ok"
-        pull = jobs.peer(zmq.PULL, jobs.back)
+        pull = jobs.back(zmq.PULL)
         assert [pull.recv() for _ in range(2)] == [b"one", b"two"]
         jobs.crash()  # also of those that are done
         assert ask(producer, b"once", b"one") == b"ok" and ask(producer, b"", b"three") == b"ok"
@@ -574,7 +548,7 @@ def test_nothing_that_was_ok_is_lost_however_often_the_broker_is_killed():
         done = lambda: [one for each in workers for one in each.done]
 
         def all_done():
-            assert jobs.stats("store_corrupt") == 0, "a kill has damaged messages in the store"
+            assert jobs.figures("store_corrupt") == 0, "a kill has damaged messages in the store"
             return sure <= {body for body, _ in done()}
 
         try:

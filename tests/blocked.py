@@ -10,29 +10,7 @@ import time
 import zmq
 import zb
 
-DRAIN = 1.0  # seconds
-
-
-class Peers:
-    def __init__(self):
-        self.context = zmq.Context()
-
-    def open(self, kind, endpoint, **options):
-        peer = self.context.socket(kind)
-        peer.linger = 0
-        peer.rcvtimeo = peer.sndtimeo = int(10000 * zb.SLOW)
-        for name, value in options.items():
-            setattr(peer, name, value)
-        if kind == zmq.SUB:
-            peer.subscribe = b""
-        peer.connect(endpoint)
-        return peer
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *ignored):
-        self.context.destroy(0)
+DRAIN = 0.3  # seconds
 
 
 def fill(peer, size, least=1):
@@ -65,7 +43,7 @@ def check(kind, block, lines="", blocked="backend", others_go_on=True):
     front, back, tap, fine_front, fine_back = (f"tcp://127.0.0.1:{port}" for port in zb.free_ports(5))
     ini = f"""
 [zbroker]
-drain_timeout = {DRAIN:g}s
+drain_timeout = {DRAIN * 1000:g}ms
 [route stuck]
 type = {kind}
 frontend_bind = {front}
@@ -76,7 +54,7 @@ type = streamer
 frontend_bind = {fine_front}
 backend_bind = {fine_back}
 """
-    with zb.Daemon(ini) as daemon, Peers() as peers:
+    with zb.Daemon(ini) as daemon, zb.Peers() as peers:
         push, pull = peers.open(zmq.PUSH, fine_front), peers.open(zmq.PULL, fine_back)
         push.send(b"hello")
         pull.recv()
@@ -86,7 +64,7 @@ backend_bind = {fine_back}
                 fill(kept[0], 10000, 0)  # what was taken meanwhile has made room
                 return (blocked_of(daemon, "stuck") or {}).get("side") == blocked
             zb.wait_until(is_blocked, what="the route says that it is blocked")
-        zb.wait_until(lambda: zb.rests(daemon.pid, 2, 0.02), 20, "a broker that rests")
+        zb.wait_until(lambda: zb.rests(daemon.pid, 1, 0.02), 20, "a broker that rests")
         zb.at_once("median of 20 answers", statistics.median(answer_seconds(daemon) for _ in range(20)))
         for i in range(1000):
             push.send(b"%d" % i)
@@ -181,7 +159,7 @@ def test_a_blocked_route_has_a_line_when_it_begins_and_one_when_it_ends():
     front, back, fine_front, fine_back = (f"tcp://127.0.0.1:{port}" for port in zb.free_ports(4))
     ini = "".join(f"[route {name}]\ntype = streamer\nfrontend_bind = {a}\nbackend_bind = {b}\n"
                   for name, a, b in (("r", front, back), ("fine", fine_front, fine_back)))
-    with zb.Daemon(ini) as daemon, Peers() as peers:
+    with zb.Daemon(ini) as daemon, zb.Peers() as peers:
         push, idle = peers.open(zmq.PUSH, front), peers.open(zmq.PUSH, fine_front)
         push.send(b"nobody takes it")
         daemon.wait_log(r"warning: route r: blocked, the backend has taken no messages for \d+ s event=route-blocked route=r side=backend seconds=\d+$", 20)
@@ -197,7 +175,7 @@ def test_status_says_how_many_messages_a_stuck_subscriber_lost_where_that_is_kno
                           ("zmq", r"(\d+) times? messages were dropped in the last minute; libzmq does not tell how many$")):
         front, back = (f"tcp://127.0.0.1:{port}" for port in zb.free_ports(2))
         ini = f"[route r]\ntype = forwarder\nengine = {engine}\nfrontend_bind = {front}\nbackend_bind = {back}\nbackend_sndhwm = 10\n"
-        with zb.Daemon(ini) as daemon, Peers() as peers:
+        with zb.Daemon(ini) as daemon, zb.Peers() as peers:
             stuck, publisher = peers.open(zmq.SUB, back, rcvhwm=1, rcvbuf=4096), peers.open(zmq.PUB, front, sndhwm=0)
             while not stuck.poll(20):
                 publisher.send(b"sync")
@@ -253,7 +231,7 @@ backend_bind = {back}
 backend_xpub_nodrop = yes
 backend_stall_timeout = 5s
 """
-    with zb.Daemon(ini) as daemon, Peers() as peers:
+    with zb.Daemon(ini) as daemon, zb.Peers() as peers:
         stuck = peers.open(zmq.SUB, back, rcvhwm=1, rcvbuf=4096, reconnect_ivl=-1)
         good, publisher = peers.open(zmq.SUB, back), peers.open(zmq.PUB, front, sndhwm=0)
         while not good.poll(20) or not stuck.poll(20):

@@ -17,7 +17,7 @@ import zmq
 import zmq.utils.monitor
 import zb
 
-WAIT = int(10000 * zb.SLOW)
+WAIT = zb.WAIT_MS
 SCRIPTS = int(os.environ.get("ZB_SCRIPTS", "3"))
 SEED = int(os.environ.get("ZB_SEED", "1"))
 
@@ -44,7 +44,7 @@ class Secrets:
     """What a route wants of its peers: its lines, and the options of their sockets."""
 
     def __init__(self, security, folder):
-        make = {"none": self.none, "plain": self.plain, "curve": self.curve}
+        make = {"none": self.none, "plain": self.plain, "curve": zb.curve}
         self.lines, self.options = make[security](folder)
 
     @staticmethod
@@ -56,14 +56,6 @@ class Secrets:
         line = zb.run("password", "me", name="zbroker-keygen", stdin="secret\n").stdout
         users = zb.write(f"{folder}/users", line, 0o600)
         return f"security = plain\nusers = {users}", {"plain_username": b"me", "plain_password": b"secret"}
-
-    @staticmethod
-    def curve(folder):
-        server, client = zmq.curve_keypair(), zmq.curve_keypair()
-        text = 'curve\n    public-key = "%s"\n    secret-key = "%s"\n' % tuple(key.decode() for key in server)
-        cert = zb.write(f"{folder}/server.cert", text, 0o600)
-        return (f"security = curve\nserver_cert = {cert}\nclient_certs = any",
-                {"curve_publickey": client[0], "curve_secretkey": client[1], "curve_serverkey": server[0]})
 
 
 def connections(endpoint, far=False):

@@ -128,13 +128,13 @@ def test_every_exit_status_is_told():
 def test_every_variable_is_told():
     told = section(page("zbroker.8"), "ENVIRONMENT")
     for path in tracked():
-        if re.match(r"src/(base|conf|flow|guard|broker|admin)/\w+\.c$|src/zbroker\.c$", path):
+        if re.match(r"src/(base|conf|flow|guard|broker|admin)/\w+\.c$|src/zbroker[\w-]*\.c$", path):
             for name in re.findall(r'getenv\s*\("(\w+)"', source(path)):
                 assert name in told or name.startswith("ZSYS_"), f"{path} asks for {name}: zbroker.8, ENVIRONMENT"
 
 
 def test_every_http_path_is_told():
-    table = re.search(r"^\} resources\[\] = \{(.*?)^\};", source("src", "admin", "http.c"), re.M | re.S).group(1)
+    table = re.search(r"^\} resources\[\] = \{(.*?)^\};", source("src", "admin", "http_resources.c"), re.M | re.S).group(1)
     paths = re.findall(r'\{ "(/\S*)"', table)
     assert len(paths) > 4 and sorted(entries(section(page("zbroker.8"), "HTTP"))) == sorted("Pa " + path for path in paths), paths
 

@@ -6,6 +6,7 @@ import re
 
 import zmq
 import zb
+import zmtp
 
 
 ZMQ = "engine = zmq\n"  # what its sockets cost, and count
@@ -77,6 +78,25 @@ def test_a_reload_leaves_a_route_without_clients_open():
         producer.send(b"still here")
         assert consumer.recv() == b"still here"
         context.destroy(0)
+
+
+def test_commands_that_were_heard_take_no_memory():
+    """Subscriptions and PONGs, which every idle subscriber sends; one that is not there whole takes a chunk."""
+    front, back = zb.free_ports(2)
+    ping = zmtp.command(b"PING", b"\0\0id")
+    with zb.Daemon(f"[route f]\ntype = forwarder\nfrontend_bind = tcp://127.0.0.1:{front}\nbackend_bind = tcp://127.0.0.1:{back}\n") as daemon, zb.Control(daemon) as control:
+        subscribers = [zmtp.Raw(back, b"SUB") for _ in range(200)]
+
+        def taken():
+            return control.json("status")["message_bytes"]
+        for each in subscribers:
+            each.send(zmtp.command(b"SUBSCRIBE", b"topic") + zmtp.command(b"PONG", b"") + ping[:5])
+        zb.wait_until(lambda: taken() > 2 << 18)
+        for each in subscribers:
+            each.send(ping[5:])
+            each.wait(b"PONGid", 1)
+        zb.wait_until(lambda: taken() <= 2 << 18)
+        assert [each["subscriptions"] for each in control.json("show clients")["clients"]] == [1] * 200
 
 
 def test_what_waits_for_the_first_consumer_survives_a_re_creation():

@@ -10,95 +10,44 @@ import threading
 import zmq
 import zb
 import zmtp
-from load import WAIT, Sender, Taker, hand_over_under_load, running
+from load import WAIT, Sender, Taker, Watched, hand_over_under_load, running
 
 HANDOVERS = int(os.environ.get("ZB_HANDOVERS", "20"))
 
 
-class Broker:
-    """A daemon with one route of engine wire; recreate() makes the route again, with another value of a key that needs it."""
+class Broker(zb.Route):
+    """recreate() makes the route again, with another value of a key that needs it."""
 
     def __init__(self, kind, more="", curve=False):
-        self.folder = zb.folder()
-        self.kind, self.more, self.keys, self.number = kind, more, None, 2000
-        self.front, self.back = zb.free_ports(2)
-        if curve:
-            self.keys = {name: zmq.curve_keypair() for name in ("server", "client")}
-            self.write_key()
-        self.context = zmq.Context()
-        self.watched = []
-        self.daemon = zb.Daemon(self.ini(), folder=self.folder)
+        self.folder, self.number, self.watched = zb.folder(), 2000, Watched()
+        self.secured, self.options = zb.curve(self.folder) if curve else ("", {})
+        self.more = more
+        super().__init__(kind, process="drain_timeout = 5m", folder=self.folder)
         self.control = zb.Control(self.daemon)
 
-    def ini(self, key="frontend_backlog"):
-        secured = f"""
-frontend_security = curve
-frontend_server_cert = {self.folder}/server.cert
-frontend_client_certs = any
-backend_security = curve
-backend_server_cert = {self.folder}/server.cert
-backend_client_certs = any
-""" if self.keys else ""
-        return f"""
-[zbroker]
-drain_timeout = 5m
-[route r]
-type = {self.kind}
-engine = wire
-frontend_bind = tcp://127.0.0.1:{self.front}
-backend_bind = tcp://127.0.0.1:{self.back}
-{key} = {self.number}
-{secured}{self.more}
-"""
-
-    def write_key(self):
-        public, secret = (each.decode() for each in self.keys["server"])
-        zb.write(f"{self.folder}/server.cert", f'curve\n    public-key = "{public}"\n    secret-key = "{secret}"\n', 0o600)
+    def ini(self, more=""):
+        return super().ini(f"frontend_backlog = {self.number}\n{self.secured}{self.more}")
 
     def recreate(self):
         self.number += 1
-        zb.write(self.daemon.file, self.ini())
-        answer = self.control.ask("reload")
+        answer = self.reload("")
         assert f"frontend_backlog {self.number - 1} -> {self.number} (re-created)" in answer, answer
 
-    def peer(self, kind, port, **options):
-        if self.keys:
-            public, secret = self.keys["client"]
-            options = dict(options, curve_publickey=public, curve_secretkey=secret, curve_serverkey=self.keys["server"][0])
-        made = self.context.socket(kind)
-        self.watched.append(made.get_monitor_socket(zmq.EVENT_DISCONNECTED))
-        made.linger = 0
-        made.rcvtimeo = made.sndtimeo = WAIT
-        for name, value in options.items():
-            setattr(made, name, value)
-        made.connect(f"tcp://127.0.0.1:{port}")
-        return made
-
-    def to_front(self, kind, **options):
-        return self.peer(kind, self.front, **options)
-
-    def to_back(self, kind, **options):
-        return self.peer(kind, self.back, **options)
+    def peer(self, kind, place, **options):
+        return self.watched.peer(self.context, kind, place, **{**self.options, **options})
 
     def disconnects(self):
-        return sum(1 for each in self.watched if each.poll(0))
+        return self.watched.disconnects()
 
-    def stats(self):
-        return self.control.route("r")
-
-    def wait_clients(self, front, back):
+    def wait_connections(self, front, back):
         zb.wait_until(lambda: (self.stats()["frontend"]["connections"], self.stats()["backend"]["connections"]) == (front, back))
 
-    def clients(self):
-        return self.control.json("show clients r")["clients"]
-
-    def __enter__(self):
-        return self
+    def everybody(self):
+        return self.ask("show clients r")["clients"]
 
     def __exit__(self, kind, value, trace):
         self.control.close()
-        self.context.destroy(0)
-        self.daemon.kill()
+        super().__exit__(kind, value, trace)
 
 
 def each_security(test):
@@ -111,13 +60,13 @@ def each_security(test):
 def test_a_streamer_is_handed_over():
     def test(curve):
         with Broker("streamer", curve=curve) as broker:
-            taker = Taker(broker.to_back(zmq.PULL))
-            senders = [Sender(broker.to_front(zmq.PUSH), i, taker) for i in range(3)]
-            broker.wait_clients(3, 1)
+            taker = Taker(broker.back(zmq.PULL))
+            senders = [Sender(broker.front(zmq.PUSH), i, taker) for i in range(3)]
+            broker.wait_connections(3, 1)
             hand_over_under_load(broker, senders, [taker], HANDOVERS, broker.recreate)
             sent = sum(sender.sent for sender in senders)
             zb.wait_until(lambda: broker.stats()["frontend"]["messages_received"] == broker.stats()["backend"]["messages_sent"] == sent)
-            broker.wait_clients(3, 1)
+            broker.wait_connections(3, 1)
     each_security(test)
 
 
@@ -125,16 +74,16 @@ def test_a_forwarder_is_handed_over_with_its_subscriptions():
     def test(curve):
         more = "frontend_rcvhwm = 0\nbackend_sndhwm = 0"
         with Broker("forwarder", more, curve) as broker:
-            pub = broker.to_front(zmq.XPUB, sndhwm=0)
-            subs = [broker.to_back(zmq.SUB, rcvhwm=0) for _ in range(3)]
+            pub = broker.front(zmq.XPUB, sndhwm=0)
+            subs = [broker.back(zmq.SUB, rcvhwm=0) for _ in range(3)]
             takers = [Taker(sub) for sub in subs]
             for i, sub in enumerate(subs):
                 sub.subscribe(struct.pack("<I", i))
             told = {pub.recv() for _ in subs}
             assert told == {b"\1" + struct.pack("<I", i) for i in range(3)}, told
-            senders = [Sender(broker.to_front(zmq.PUB, sndhwm=0), i, takers[i], 500) for i in range(3)]
-            broker.wait_clients(4, 3)
-            zb.wait_until(lambda: all(client["subscriptions"] == 1 for client in broker.clients() if client["side"] == "backend"))
+            senders = [Sender(broker.front(zmq.PUB, sndhwm=0), i, takers[i], 500) for i in range(3)]
+            broker.wait_connections(4, 3)
+            zb.wait_until(lambda: all(client["subscriptions"] == 1 for client in broker.everybody() if client["side"] == "backend"))
             for sender in senders:  # its subscriptions have come to it
                 zb.wait_until(lambda: [sender(), takers[sender.number]()] and takers[sender.number].count > 0)
                 takers[sender.number].next[sender.number] = sender.sent
@@ -153,14 +102,14 @@ def test_a_forwarder_is_handed_over_with_its_subscriptions():
 def test_a_queue_is_handed_over_with_its_requests():
     def test(curve):
         with Broker("queue", curve=curve) as broker:
-            worker = broker.to_back(zmq.DEALER)
+            worker = broker.back(zmq.DEALER)
             asked = threading.Event()
 
             def answer():
                 if worker.poll(20):
                     worker.send_multipart(worker.recv_multipart())
                     asked.set()
-            takers = [Taker(broker.to_front(zmq.DEALER, **options)) for options in ({}, {"identity": b"me"}, {})]
+            takers = [Taker(broker.front(zmq.DEALER, **options)) for options in ({}, {"identity": b"me"}, {})]
             senders = [Sender(taker.socket, i, taker, 100) for i, taker in enumerate(takers)]
 
             def both(sender, taker):
@@ -169,7 +118,7 @@ def test_a_queue_is_handed_over_with_its_requests():
                     while taker.socket.poll(0):
                         taker()
                 return step
-            broker.wait_clients(3, 1)
+            broker.wait_connections(3, 1)
             with running(answer):
                 with running(*(both(sender, taker) for sender, taker in zip(senders, takers))):
                     for _ in range(HANDOVERS):
@@ -186,9 +135,9 @@ def test_a_queue_is_handed_over_with_its_requests():
 def test_a_pair_is_handed_over():
     def test(curve):
         with Broker("pair", curve=curve) as broker:
-            taker = Taker(broker.to_back(zmq.PAIR))
-            sender = Sender(broker.to_front(zmq.PAIR), 0, taker)
-            broker.wait_clients(1, 1)
+            taker = Taker(broker.back(zmq.PAIR))
+            sender = Sender(broker.front(zmq.PAIR), 0, taker)
+            broker.wait_connections(1, 1)
             hand_over_under_load(broker, [sender], [taker], HANDOVERS, broker.recreate)
     each_security(test)
 
@@ -197,8 +146,8 @@ def test_a_pair_is_handed_over():
 
 def test_requests_without_an_answer_are_handed_over():
     with Broker("queue") as broker:
-        worker = broker.to_back(zmq.DEALER)
-        clients = [broker.to_front(zmq.REQ, **options) for options in ({}, {"identity": b"me"})]
+        worker = broker.back(zmq.DEALER)
+        clients = [broker.front(zmq.REQ, **options) for options in ({}, {"identity": b"me"})]
         for i, client in enumerate(clients):
             client.send(b"%d" % i)
         requests = [worker.recv_multipart() for _ in clients]
@@ -213,13 +162,13 @@ def test_requests_without_an_answer_are_handed_over():
 def test_what_waits_is_handed_over():
     """For a peer that does not read, and for a worker that is not there."""
     with Broker("streamer") as broker:
-        push = broker.to_front(zmq.PUSH, sndhwm=0)
+        push = broker.front(zmq.PUSH, sndhwm=0)
         for i in range(5000):
             push.send(b"%d" % i)
-        broker.wait_clients(1, 0)
+        broker.wait_connections(1, 0)
         broker.recreate()
-        pull = broker.to_back(zmq.PULL, rcvhwm=1, rcvbuf=4096)
-        broker.wait_clients(1, 1)
+        pull = broker.back(zmq.PULL, rcvhwm=1, rcvbuf=4096)
+        broker.wait_connections(1, 1)
         for i in range(2500):
             assert pull.recv() == b"%d" % i
         broker.recreate()
@@ -230,42 +179,42 @@ def test_what_waits_is_handed_over():
 
 def test_halves_of_messages_and_of_handshakes_are_handed_over():
     with Broker("streamer") as broker:
-        pull = broker.to_back(zmq.PULL)
-        broker.wait_clients(0, 1)
+        pull = broker.back(zmq.PULL)
+        broker.wait_connections(0, 1)
         message = zmtp.frame(b"a" * 300, True) + zmtp.frame(b"b" * 10)
         for cut in (1, 5, 200, len(message) - 12, len(message) - 5, len(message) - 1):
-            raw = zmtp.Raw(broker.front)
+            raw = zmtp.Raw(broker.frontend)
             raw.send(message[:cut])
-            broker.wait_clients(1, 1)
-            received = broker.clients()
+            broker.wait_connections(1, 1)
+            received = broker.everybody()
             broker.recreate()
             raw.send(message[cut:])
             assert pull.recv_multipart() == [b"a" * 300, b"b" * 10]
-            assert [each["id"] for each in broker.clients()] == [each["id"] for each in received]
+            assert [each["id"] for each in broker.everybody()] == [each["id"] for each in received]
             raw.socket.close()
-            broker.wait_clients(0, 1)
+            broker.wait_connections(0, 1)
         assert broker.disconnects() == 0
 
 
 def test_clients_stay_who_they_are():
     with Broker("queue", curve=True) as broker:
-        worker, client = broker.to_back(zmq.DEALER), broker.to_front(zmq.DEALER, identity=b"me")
+        worker, client = broker.back(zmq.DEALER), broker.front(zmq.DEALER, identity=b"me")
         client.send(b"1")
         worker.recv_multipart()
-        broker.wait_clients(1, 1)
-        before = broker.clients()
+        broker.wait_connections(1, 1)
+        before = broker.everybody()
         broker.recreate()
-        zb.wait_until(lambda: len(broker.clients()) == 2)
+        zb.wait_until(lambda: len(broker.everybody()) == 2)
         changing = ("idle_ms", "backlog_bytes", "fd")
-        assert [{key: value for key, value in each.items() if key not in changing} for each in broker.clients()] \
+        assert [{key: value for key, value in each.items() if key not in changing} for each in broker.everybody()] \
             == [{key: value for key, value in each.items() if key not in changing} for each in before]
         assert broker.disconnects() == 0
 
 
 def test_a_paused_route_stays_paused():
     with Broker("streamer") as broker:
-        push, pull = broker.to_front(zmq.PUSH), broker.to_back(zmq.PULL)
-        broker.wait_clients(1, 1)
+        push, pull = broker.front(zmq.PUSH), broker.back(zmq.PULL)
+        broker.wait_connections(1, 1)
         broker.control.ask("pause r")
         for i in range(10):
             push.send(b"%d" % i)
@@ -283,13 +232,13 @@ def test_connections_that_the_route_made_are_handed_over():
         monitor = pull.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_ACCEPTED)
         pull.rcvtimeo = WAIT
         pull.bind(f"tcp://127.0.0.1:{port}")
-        push = broker.to_front(zmq.PUSH)
-        broker.wait_clients(1, 1)
+        push = broker.front(zmq.PUSH)
+        broker.wait_connections(1, 1)
         for i in range(10):
             push.send(b"%d" % i)
             assert pull.recv() == b"%d" % i
             broker.recreate()
-        broker.wait_clients(1, 1)
+        broker.wait_connections(1, 1)
         events = []
         while monitor.poll(0):
             events.append(struct.unpack("<HI", monitor.recv_multipart()[0])[0])
@@ -298,17 +247,17 @@ def test_connections_that_the_route_made_are_handed_over():
 
 def test_a_new_key_of_ours_sends_nobody_away():
     with Broker("streamer", curve=True) as broker:
-        push, pull = broker.to_front(zmq.PUSH), broker.to_back(zmq.PULL)
+        push, pull = broker.front(zmq.PUSH), broker.back(zmq.PULL)
         # Live, and together with what re-creates the route.
         for change in (lambda: broker.control.ask("reload"), broker.recreate):
             push.send(b"before")
             assert pull.recv() == b"before"
-            broker.keys["server"] = zmq.curve_keypair()
-            broker.write_key()
+            key = zmq.curve_keypair()
+            zb.server_cert(f"{broker.folder}/server.cert", key)
             change()
             push.send(b"after")
             assert pull.recv() == b"after"
-            newcomer = broker.to_front(zmq.PUSH)
+            newcomer = broker.front(zmq.PUSH, curve_serverkey=key[0])
             newcomer.send(b"of one that knows the new key")
             assert pull.recv() == b"of one that knows the new key"
         assert not broker.disconnects()
@@ -318,13 +267,12 @@ def test_a_new_key_of_ours_sends_nobody_away():
 
 def test_another_security_sends_them_away():
     with Broker("streamer") as broker:
-        push, pull = broker.to_front(zmq.PUSH), broker.to_back(zmq.PULL)
+        push, pull = broker.front(zmq.PUSH), broker.back(zmq.PULL)
         push.send(b"before")
         assert pull.recv() == b"before"
         users = zb.write(f"{broker.folder}/users", "", 0o600)
         broker.more = f"backend_security = plain\nbackend_users = {broker.folder}/users"
-        zb.write(broker.daemon.file, broker.ini())
-        assert "(re-created)" in broker.control.ask("reload"), users
+        assert "(re-created)" in broker.reload(""), users
         zb.wait_until(lambda: broker.disconnects() == 2)
 
 

@@ -5,6 +5,7 @@ ZB_SUBSCRIPTIONS is how many one client makes where it may, ZB_RECONNECTS how ma
 kinds are there at once."""
 
 import json
+import math
 import os
 import random
 import select
@@ -383,7 +384,7 @@ def test_a_thousand_clients_of_one_address():
             pull.connect(target.tcp("jobs_out"))
             for number, client in enumerate(clients):
                 client.sendall(frame(b"%d" % number))
-            pull.rcvtimeo = int(10000 * zb.SLOW)
+            pull.rcvtimeo = zb.WAIT_MS
             assert sorted(int(pull.recv()) for _ in clients) == list(range(1000))
         for client in clients:
             client.close()
@@ -675,9 +676,11 @@ KINDS = (
 
 @zb.limit(120 + CROWD // 5)
 def test_a_crowd_of_all_kinds_keeps_nobody_polite_waiting():
-    """Fifty polite producers go through the same process, and what all of them take stays within max_memory."""
+    """Fifty polite producers go through the same process, and what all of them take with engine wire stays within max_memory."""
     limit = 64 * MB
     bound = limit * 1.25 + (256 * MB if zb.HEAVY > 1 else 0)  # which sanitizers keep of what was freed
+    if not zb.WIRE:
+        bound = math.inf  # max_memory is what engine wire keeps
     with Target("maxmsgsize = 64k", process=f"max_memory = {limit}") as target:
         before, most = zb.rss(target.daemon.pid), 0
         bench = zb.spawn(zb.program("zbroker-bench") + ["pushpull", "--to", target.tcp("jobs_in"), "--from", target.tcp("jobs_out"), "-q", "-p", "50",
@@ -696,9 +699,9 @@ def test_a_crowd_of_all_kinds_keeps_nobody_polite_waiting():
         print("#", {name: {why: count for why, count in each.items() if count} for name, each in failures.items()})
         print("# " + said.replace("\n", "\n# "))
         assert bench.returncode == 0, said
-        assert most - before < bound * zb.HEAVY, (most - before) >> 20
         for each in crowd:
             each.socket.close()
+        assert most - before < bound * zb.HEAVY, (most - before) >> 20
         target.survived(rss=bound)
 
 
@@ -746,7 +749,7 @@ security = none
             zb.write(file, ini + line)
             assert daemon.ctl("reload").returncode == 0, daemon.log()
 
-        pull.rcvtimeo = int(10000 * zb.SLOW)
+        pull.rcvtimeo = zb.WAIT_MS
         with WebSocket(ports[0]) as before:
             before.send(b"\0before")
             assert pull.recv() == b"before"

@@ -35,7 +35,7 @@ STAND_INS = [
 # (how a command line begins, what is looked at instead)
 NOT_RUN = [
     (r"podman ", "test_container_needs_neither_privilege_nor_disk"),
-    (r"apt-get install |make install", "the package's own tests, and tests/service.py for the restart"),
+    (r"apt-get install |make install", "the package's own tests, and tests/sd_notify.py for the restart"),
     (r"systemctl daemon-reload|systemctl status zbroker", "it reads nothing of ours"),
     (r"systemctl enable --now zbroker.socket", "test_socket_unit_opens_what_the_route_binds"),
 ]
@@ -150,7 +150,7 @@ class Task:
         elif os.path.dirname(path) == os.path.join(self.root, "etc/zbroker") and path.endswith(".ini"):
             text = self.with_control(text, os.path.basename(path)[:-len(".ini")])
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        zb.write(path, text)
+        zb.write(path, text.encode())  # as bytes: the engine is the one that the page asks for
 
     # --- commands ---
 
@@ -302,7 +302,7 @@ def test_container_needs_neither_privilege_nor_disk():
 
 
 def test_socket_unit_opens_what_the_route_binds():
-    """As tests/service.py hands sockets over, with the addresses of the page."""
+    """As tests/sd_notify.py hands sockets over, with the addresses of the page."""
     unit, ini = ("\n".join(block.lines) for block in sections("zbroker-howto.7")["Use a port below 1024"].blocks[:2])
     listens = re.findall(r"^ListenStream=(\S+)$", unit, re.M)
     assert listens and all(f"_bind = tcp://{address}" in ini for address in listens), (listens, ini)

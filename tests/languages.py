@@ -195,11 +195,8 @@ def plain():
 
 
 def curve():
-    server, client = ([key.decode() for key in zmq.curve_keypair()] for _ in range(2))
-    text = f'curve\n    public-key = "{server[0]}"\n    secret-key = "{server[1]}"\n'
-    cert = zb.write(zb.folder() + "/server.cert", text, 0o600)
-    return {"lines": f"security = curve\nserver_cert = {cert}\nclient_certs = any", "options": {
-        "CLIENT_SERVER_KEY": server[0], "CLIENT_PUBLIC_KEY": client[0], "CLIENT_SECRET_KEY": client[1]}}
+    lines, options = zb.curve(zb.folder())
+    return {"lines": lines, "options": {f"CLIENT_{word}_KEY": options[f"curve_{word.lower()}key"].decode() for word in ("SERVER", "PUBLIC", "SECRET")}}
 
 
 def heartbeats():

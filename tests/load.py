@@ -9,7 +9,7 @@ import threading
 import zmq
 import zb
 
-WAIT = int(10000 * zb.SLOW)
+WAIT = zb.WAIT_MS
 
 
 class Worker(threading.Thread):
@@ -46,6 +46,19 @@ def running(*steps):
             worker.join()
     for worker in workers:
         worker.stop()
+
+
+class Watched(list):
+    """Sockets by their monitors, for an end that nobody wanted."""
+
+    def peer(self, context, kind, place, **options):
+        made = zb.peer(context, kind, **options)
+        self.append(made.get_monitor_socket(zmq.EVENT_DISCONNECTED))
+        made.connect(zb.endpoint_of(place))
+        return made
+
+    def disconnects(self):
+        return sum(1 for each in self if each.poll(0))
 
 
 class Sender:

@@ -55,6 +55,11 @@ jetstream {{ store_dir: "{self.folder}/{self.name}", max_mem: 64M, max_file: 4G 
         self.process.kill()
         self.process.wait()
 
+    def stop(self):
+        """It ends by itself, and writes down what it knows."""
+        self.process.terminate()
+        self.process.wait()
+
     def send(self, number):
         self.process.send_signal(number)
 
@@ -72,9 +77,10 @@ class Cluster:
         zb.wait_until(self.has_leader, 20, "a leader of the cluster")
 
     def client(self):
+        """One that asks again soon: a server without a leader says nothing."""
         for server in self.servers:
             try:
-                return Client(server)
+                return Client(server, seconds=0.1)
             except OSError:
                 continue
         raise AssertionError("no server")
@@ -101,8 +107,8 @@ class Cluster:
 class Client:
     """A connection to a server: requests, and messages without waiting for an answer."""
 
-    def __init__(self, server, user=None, password=None):
-        self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=10 * zb.SLOW)
+    def __init__(self, server, user=None, password=None, seconds=10):
+        self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=seconds * zb.SLOW)
         self.file = self.socket.makefile("rb")
         assert self.file.readline().startswith(b"INFO")
         login = {"user": user, "pass": password} if user else {}

@@ -204,7 +204,7 @@ def pump(broker, count):
     context = zmq.Context.instance()
     push, pull = context.socket(zmq.PUSH), context.socket(zmq.PULL)
     push.linger = pull.linger = 0
-    pull.rcvtimeo = push.sndtimeo = int(10000 * zb.SLOW)
+    pull.rcvtimeo = push.sndtimeo = zb.WAIT_MS
     push.connect(f"tcp://127.0.0.1:{broker.jobs_in}")
     pull.connect(f"tcp://127.0.0.1:{broker.jobs_out}")
     for number in range(count):

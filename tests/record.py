@@ -23,28 +23,15 @@ RATE = 20000
 FRAMES = [b"", b"\0", b"a\0b", b"plain", "Gr\u00fc\u00dfe \u202e \U0001f600".encode(), b"\x7f\x1b[2J\x85\r\n\t\"\\/", b"\xff\xfe", bytes(range(256)), b"x" * 70000]
 
 
-class House:
+class House(zb.Route):
     """A daemon with a route of one kind, and clients of it."""
 
-    def __init__(self, kind, more=""):
-        self.folder, (self.front, self.back) = zb.folder(), zb.free_ports(2)
-        self.file = f"{self.folder}/recording"
-        self.context, self.recorders = zmq.Context(), []
-        self.daemon = zb.Daemon(f"""
-[route r]
-type = {kind}
-frontend_bind = tcp://127.0.0.1:{self.front}
-backend_bind = tcp://127.0.0.1:{self.back}
-{more}
-""", folder=self.folder)
+    engine = None
 
-    def peer(self, kind, port, **options):
-        made = self.context.socket(kind)
-        made.linger, made.rcvtimeo, made.sndtimeo = 0, int(10000 * zb.SLOW), int(10000 * zb.SLOW)
-        for name, value in options.items():
-            setattr(made, name, value)
-        made.connect(f"tcp://127.0.0.1:{port}")
-        return made
+    def __init__(self, kind, more=""):
+        self.folder, self.recorders = zb.folder(), []
+        self.file = f"{self.folder}/recording"
+        super().__init__(kind, more, folder=self.folder)
 
     def record(self, *words, route="r", options=(), **more):
         """A recorder that runs, and whose tap is there."""
@@ -73,14 +60,7 @@ backend_bind = tcp://127.0.0.1:{self.back}
         return lines, missed
 
     def replay(self, *words, to=None, **options):
-        return zb.run("replay", self.file, "--to", f"tcp://127.0.0.1:{to or self.front}", *words, name="zbroker-bench", **options)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, value, trace):
-        self.context.destroy(0)
-        self.daemon.kill()
+        return zb.run("replay", self.file, "--to", f"tcp://127.0.0.1:{to or self.frontend}", *words, name="zbroker-bench", **options)
 
 
 def frames_of(message):
@@ -92,7 +72,7 @@ def seconds_of(message):
 
 
 def streamer(house):
-    return house.peer(zmq.PUSH, house.front), house.peer(zmq.PULL, house.back)
+    return house.front(zmq.PUSH), house.back(zmq.PULL)
 
 
 # --- record -----------------------------------------------------------------------------------------------------------
@@ -288,7 +268,7 @@ def pace(socket, count):
 @zb.limit(90 + RECORDED // 2000)
 def test_replay_sends_the_same_bytes_with_the_same_timing():
     with House("streamer", "sndhwm = 100000\nrcvhwm = 100000\n") as house:
-        push, pull = house.peer(zmq.PUSH, house.front, sndhwm=100000), house.peer(zmq.PULL, house.back, rcvhwm=100000)
+        push, pull = house.front(zmq.PUSH, sndhwm=100000), house.back(zmq.PULL, rcvhwm=100000)
         recorder = house.record()
         house.wait_for_tap(push, pull)
         recorded = Collector(pull, RECORDED)
@@ -330,7 +310,7 @@ def lines(*messages):
 
 def test_replay_of_a_queue_asks_as_a_client():
     with House("queue") as house:
-        client, service = house.peer(zmq.REQ, house.front), house.peer(zmq.REP, house.back)
+        client, service = house.front(zmq.REQ), house.back(zmq.REP)
         recorder = house.record("count", 4)
         asked = []
 
@@ -356,7 +336,7 @@ def test_replay_as_a_publisher_waits_for_subscribers():
         zb.write(house.file, lines(*[("frontend", ["EUR", str(i)]) for i in range(20)], ("frontend", ["USD", "1"])))
         result = house.replay("--as", "pub", "--wait", "100ms")
         assert result.returncode == 3 and "nobody has subscribed within 0.1 s" in result.stderr, result
-        sub = house.peer(zmq.SUB, house.back)
+        sub = house.back(zmq.SUB)
         sub.subscribe(b"EUR")
         result = house.replay("--as", "pub", "--speed", "20")
         assert result.returncode == 0, result
@@ -366,19 +346,19 @@ def test_replay_as_a_publisher_waits_for_subscribers():
 def test_replay_plays_one_side_of_a_pair():
     with House("pair") as house:
         zb.write(house.file, lines(("frontend", ["there"]), ("backend", ["back"]), ("frontend", ["there again"])))
-        back = house.peer(zmq.PAIR, house.back)
+        back = house.back(zmq.PAIR)
         assert house.replay("--as", "pair", "--speed", "max").returncode == 0
         assert [back.recv(), back.recv()] == [b"there", b"there again"]
         back.close()
-        front = house.peer(zmq.PAIR, house.front)
-        result = house.replay("--as", "pair", "--side", "backend", "--speed", "1000", to=house.back)
+        front = house.front(zmq.PAIR)
+        result = house.replay("--as", "pair", "--side", "backend", "--speed", "1000", to=house.backend)
         assert result.returncode == 0 and front.recv() == b"back", result
 
 
 def test_replay_keeps_the_gaps_at_a_speed():
     with House("streamer") as house:
         zb.write(house.file, lines(*[("frontend", [str(i)]) for i in range(21)]))  # two seconds
-        pull = house.peer(zmq.PULL, house.back)
+        pull = house.back(zmq.PULL)
         for speed, least in (("4", 0.5), ("max", 0)):
             collector = Collector(pull, 21)
             result = house.replay("--as", "push", "--speed", speed)
@@ -389,8 +369,8 @@ def test_replay_keeps_the_gaps_at_a_speed():
 def test_replay_loops_until_it_is_interrupted():
     with House("streamer") as house:
         zb.write(house.file, lines(("frontend", ["a"]), ("frontend", ["b"])))
-        pull = house.peer(zmq.PULL, house.back)
-        player = zb.spawn(zb.program("zbroker-bench") + ["replay", house.file, "--to", f"tcp://127.0.0.1:{house.front}", "--as", "push",
+        pull = house.back(zmq.PULL)
+        player = zb.spawn(zb.program("zbroker-bench") + ["replay", house.file, "--to", f"tcp://127.0.0.1:{house.frontend}", "--as", "push",
                                                          "--loop", "--speed", "max"], stdout=subprocess.PIPE, text=True)
         assert [pull.recv() for _ in range(100)] == [b"a", b"b"] * 50
         player.send_signal(signal.SIGINT)
@@ -400,7 +380,7 @@ def test_replay_loops_until_it_is_interrupted():
 
 def test_replay_refuses_what_is_no_recording():
     with House("streamer") as house:
-        pull = house.peer(zmq.PULL, house.back)
+        pull = house.back(zmq.PULL)
         good = lines(("frontend", ["good"])).splitlines()[0]
         for bad in ["", "{", "[]", "[" * 100000, '{"seq":1}', good.replace("[", "{"), good.replace('["good"]', "[]"), good.replace('"good"', "7"),
                     good.replace('"good"', '{"hex":"0"}'), good.replace('"good"', '{"hex":"zz"}'), good.replace("2026", "99999"),

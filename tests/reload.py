@@ -22,7 +22,7 @@ import zb
 RELOADS = int(os.environ.get("ZB_RELOADS", "1000"))
 RATE = int(os.environ.get("ZB_RATE", "2400"))
 MUTATIONS = int(os.environ.get("ZB_MUTATIONS", "500"))
-WAIT = int(10000 * zb.SLOW)
+WAIT = zb.WAIT_MS
 
 
 # --- clients ----------------------------------------------------------------------------------------------------------

@@ -21,8 +21,7 @@ import urllib.request
 import zmq
 import zb
 import zmtp
-
-from wire import Route
+from zb import Route
 
 JOINERS = int(os.environ.get("ZB_JOINERS", "50"))
 MANY_TOPICS = int(os.environ.get("ZB_TOPICS", "50000"))
@@ -56,12 +55,10 @@ class Forwarder(Route):
         return sub
 
     def remembers(self):
-        with zb.Control(self.daemon) as control:
-            return control.json("show values r")["values"]
+        return self.ask("show values r")["values"]
 
     def topics(self, prefix=""):
-        with zb.Control(self.daemon) as control:
-            return [each["topic"] for each in control.json(f"show values r {prefix}")["values"]]
+        return [each["topic"] for each in self.ask(f"show values r {prefix}")["values"]]
 
     def queued(self):
         return sum(each["queued"] for each in self.clients("backend"))
@@ -433,7 +430,7 @@ def named(route, name, *topics, **options):
     """A subscriber called so, which is connected."""
     before = len(present(route))
     sub = route.context.socket(zmq.XSUB)  # a SUB drops what it has not subscribed to itself
-    sub.rcvtimeo, sub.linger, sub.rcvhwm = int(10000 * zb.SLOW), 0, 0
+    sub.rcvtimeo, sub.linger, sub.rcvhwm = zb.WAIT_MS, 0, 0
     sub.setsockopt_string(zmq.METADATA, "X-Durable:" + name)
     for option, value in options.items():
         setattr(sub, option, value)
@@ -561,6 +558,7 @@ def test_an_old_subscriber_is_known_by_its_identity():
         assert b"b1" not in got and other.recv() == b"b1" and stranger.recv() == b"c1"
         assert not away(route) and [each["zmtp"] for each in present(route)].count("2.0") == 1
         raw.close()
+        zb.wait_until(lambda: away(route))
         nameless = old_subscriber(route, b"", b"d")
         route.hears(b"d")
         zb.wait_until(lambda: len(away(route)) == 1)

@@ -14,34 +14,8 @@ import time
 import zmq
 import zb
 
-WAIT = int(10000 * zb.SLOW)
+WAIT = zb.WAIT_MS
 GENERATIONS = int(os.environ.get("ZB_GENERATIONS", "20"))
-
-
-class Peers:
-    """Sockets of clients, closed together."""
-
-    def __init__(self):
-        self.context = zmq.Context()
-
-    def open(self, kind, *endpoints, bind=False, **options):
-        socket = self.context.socket(kind)
-        socket.linger = 0
-        socket.rcvtimeo = socket.sndtimeo = WAIT
-        socket.reconnect_ivl = 20
-        for name, value in options.items():
-            setattr(socket, name, value)
-        if kind == zmq.SUB and "subscribe" not in options:
-            socket.subscribe = b""
-        for endpoint in endpoints:
-            (socket.bind if bind else socket.connect)(endpoint)
-        return socket
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *ignored):
-        self.context.destroy(0)
 
 
 def endpoints(transport, count):
@@ -180,7 +154,7 @@ def check_types(transport):
     places = endpoints(transport, 2 * len(TYPES))
     where = {kind: places[2 * i:2 * i + 2] for i, kind in enumerate(TYPES)}
     ini = "".join(route(kind, kind, f"frontend_bind = {front}", f"backend_bind = {back}") for kind, (front, back) in where.items())
-    with zb.Daemon(ini) as daemon, Peers() as peers:
+    with zb.Daemon(ini) as daemon, zb.Peers() as peers:
         for kind, check in TYPES.items():
             check(peers, *where[kind])
         assert daemon.stop() == 0, daemon.log()
@@ -200,7 +174,7 @@ def test_every_type_over_abstract_ipc():
 
 def test_req_and_rep():
     front, back = endpoints("tcp", 2)
-    with zb.Daemon(route("r", "queue", f"frontend_bind = {front}", f"backend_bind = {back}")) as daemon, Peers() as peers:
+    with zb.Daemon(route("r", "queue", f"frontend_bind = {front}", f"backend_bind = {back}")) as daemon, zb.Peers() as peers:
         req, rep = peers.open(zmq.REQ, front), peers.open(zmq.REP, back)
         for i in range(100):
             req.send_multipart([b"", b"what %d?" % i, b""])
@@ -214,7 +188,7 @@ def test_a_chain_that_stops_loses_nothing():
     front, back = endpoints("tcp", 2)
     ini = ("[zbroker]\ndrain_timeout = 2m\n" + route("one", "streamer", f"frontend_bind = {front}", "backend_bind = inproc://middle")
            + route("two", "streamer", "frontend_connect = inproc://middle", f"backend_bind = {back}"))
-    with Peers() as peers:
+    with zb.Peers() as peers:
         sender, receiver = peers.open(zmq.PUSH, front, sndhwm=0), peers.open(zmq.PULL, back, rcvhwm=0)
         sent = 0
         for _ in range(3):
@@ -234,7 +208,7 @@ def test_a_chain_stops_from_its_head():
            + route("two", "streamer", "frontend_connect = inproc://middle", f"backend_bind = {back}")
            + route("one", "streamer", f"frontend_bind = {front}", "backend_bind = inproc://middle", "frontend_heartbeat_ivl = 0"))
     hello = b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\0NULL" + bytes(48) + b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PUSH"
-    with zb.Daemon(ini) as daemon, Peers() as peers:
+    with zb.Daemon(ini) as daemon, zb.Peers() as peers:
         receiver = peers.open(zmq.PULL, back)
         host, port = front[len("tcp://"):].split(":")
         with socket.create_connection((host, int(port))) as slow:
@@ -258,11 +232,11 @@ def test_chains_of_routes_inside_the_process():
         front, back = endpoints("tcp", 2)
         ini = (route("one", kind, f"frontend_bind = {front}", "backend_bind = inproc://middle")
                + route("two", kind, "frontend_connect = inproc://middle", f"backend_bind = {back}"))
-        with zb.Daemon(ini) as daemon, Peers() as peers:
+        with zb.Daemon(ini) as daemon, zb.Peers() as peers:
             check(peers, front, back)
             assert daemon.stop() == 0, daemon.log()
         with zb.Daemon(route("two", kind, "frontend_bind = inproc://other", f"backend_bind = {back}")
-                       + route("one", kind, f"frontend_bind = {front}", "backend_connect = inproc://other")) as daemon, Peers() as peers:
+                       + route("one", kind, f"frontend_bind = {front}", "backend_connect = inproc://other")) as daemon, zb.Peers() as peers:
             check(peers, front, back)
             assert daemon.stop() == 0, daemon.log()
 
@@ -270,7 +244,7 @@ def test_chains_of_routes_inside_the_process():
 def test_sides_that_connect():
     for kind, senders, receivers in (("streamer", zmq.PUSH, zmq.PULL), ("forwarder", zmq.PUB, zmq.SUB), ("pair", zmq.PAIR, zmq.PAIR)):
         front, back = endpoints("tcp", 2)
-        with Peers() as peers, zb.Daemon(route("r", kind, f"frontend_connect = {front}", f"backend_connect = {back}")):
+        with zb.Peers() as peers, zb.Daemon(route("r", kind, f"frontend_connect = {front}", f"backend_connect = {back}")):
             sender = peers.open(senders, front, bind=True)
             receiver = peers.open(receivers, back, bind=True)
             if kind == "forwarder":
@@ -283,7 +257,7 @@ def test_sides_that_connect():
 def test_nothing_waits_for_a_worker_that_is_not_there():
     front, here, absent = endpoints("tcp", 3)
     connects = [f"frontend_bind = {front}", f"backend_connect = {here}", f"backend_connect = {absent}"]
-    with Peers() as peers, zb.Daemon(route("r", "streamer", *connects)) as daemon:
+    with zb.Peers() as peers, zb.Daemon(route("r", "streamer", *connects)) as daemon:
         sender, worker = peers.open(zmq.PUSH, front), peers.open(zmq.PULL, here, bind=True)
         for frames in numbered(b"x", 100):
             sender.send_multipart(frames)
@@ -294,7 +268,7 @@ def test_nothing_waits_for_a_worker_that_is_not_there():
             sender.send_multipart(frames)
         assert sorted(receive(worker, 50) + receive(late, 50)) == sorted(numbered(b"y", 100))
         assert daemon.stop() == 0
-    with Peers() as peers, zb.Daemon(route("r", "queue", *connects)) as daemon:
+    with zb.Peers() as peers, zb.Daemon(route("r", "queue", *connects)) as daemon:
         client, service = peers.open(zmq.REQ, front), peers.open(zmq.REP, here, bind=True)
         for _ in range(10):
             client.send(b"question")
@@ -305,7 +279,7 @@ def test_nothing_waits_for_a_worker_that_is_not_there():
 
 def test_what_waits_for_the_first_worker_is_known():
     front, absent = endpoints("tcp", 2)
-    with Peers() as peers, zb.Daemon("[zbroker]\ndrain_timeout = 1s\n" + route(
+    with zb.Peers() as peers, zb.Daemon("[zbroker]\ndrain_timeout = 1s\n" + route(
             "r", "streamer", f"frontend_bind = {front}", f"backend_connect = {absent}")) as daemon:
         sender = peers.open(zmq.PUSH, front)
         for frames in numbered(b"x", 20):
@@ -318,7 +292,7 @@ def test_what_waits_for_the_first_worker_is_known():
 def test_a_publisher_that_comes_later_or_again_hears_of_the_subscriptions():
     for kind in ("type = forwarder", "type = custom\nfrontend_type = SUB\nbackend_type = PUB\nfrontend_subscribe ="):
         front, back = endpoints("tcp", 2)
-        with Peers() as peers, zb.Daemon(f"[route r]\n{kind}\nfrontend_connect = {front}\nbackend_bind = {back}\n") as daemon:
+        with zb.Peers() as peers, zb.Daemon(f"[route r]\n{kind}\nfrontend_connect = {front}\nbackend_bind = {back}\n") as daemon:
             receiver = peers.open(zmq.SUB, back)
             for _ in range(3):
                 sender = peers.open(zmq.XPUB, front, bind=True)
@@ -353,7 +327,7 @@ def test_the_last_cancellation_comes_as_the_manual_says():
     for engine, option, off in (("wire", "xpub_verbose", 1), ("zmq", "xpub_verbose", 0), ("zmq", "xpub_verboser", 1)):
         front, back = endpoints("tcp", 2)
         ini = route("r", "forwarder", f"engine = {engine}", f"{option} = yes", f"frontend_bind = {front}", f"backend_bind = {back}")
-        with Peers() as peers, zb.Daemon(ini) as daemon:
+        with zb.Peers() as peers, zb.Daemon(ini) as daemon:
             publisher = peers.open(zmq.XPUB, front)
             subscribers = [peers.open(zmq.SUB, back, subscribe=b"t") for _ in range(2)]
             heard = []
@@ -375,7 +349,7 @@ def test_the_last_cancellation_comes_as_the_manual_says():
 
 def test_a_queue_between_a_router_and_a_dealer_that_bind():
     front, back = endpoints("tcp", 2)
-    with Peers() as peers, zb.Daemon(route("r", "queue", f"frontend_connect = {front}", f"backend_connect = {back}")):
+    with zb.Peers() as peers, zb.Daemon(route("r", "queue", f"frontend_connect = {front}", f"backend_connect = {back}")):
         client, worker = peers.open(zmq.DEALER, front, bind=True), peers.open(zmq.DEALER, back, bind=True)
         client.send_multipart([b"", b"q"])
         frames = worker.recv_multipart()
@@ -390,7 +364,7 @@ def test_many_endpoints_and_all_transports_on_a_side():
     out_ipc, = endpoints("ipc", 1)
     lines = [f"frontend_bind = {f}" for f in fronts] + [f"backend_bind = {out_tcp}", f"backend_bind = {out_ipc}",
                                                         f"backend_connect = {outgoing}"]
-    with Peers() as peers, zb.Daemon(route("r", "streamer", *lines)) as daemon:
+    with zb.Peers() as peers, zb.Daemon(route("r", "streamer", *lines)) as daemon:
         receivers = [peers.open(zmq.PULL, out_tcp), peers.open(zmq.PULL, out_ipc), peers.open(zmq.PULL, outgoing, bind=True)]
         wait_stats(daemon, "r", lambda s: s["backend"]["connections"] == 3, "three receivers")
         senders = [peers.open(zmq.PUSH, front) for front in fronts]
@@ -415,7 +389,7 @@ def test_many_endpoints_and_all_transports_on_a_side():
 
 def test_a_free_port_is_shown():
     with zb.Daemon(route("r", "streamer", "frontend_bind = tcp://127.0.0.1:*", "backend_bind = tcp://127.0.0.1:*",
-                         "backend_bind = ipc://*", "frontend_bind = tcp://*:*", "security = none")) as daemon, Peers() as peers:
+                         "backend_bind = ipc://*", "frontend_bind = tcp://*:*", "security = none")) as daemon, zb.Peers() as peers:
         found = stats(daemon, "r")
         assert re.fullmatch(r"tcp://\*:[1-9]\d+", found["frontend"]["endpoints"][1]), found
         front, (back, local) = found["frontend"]["endpoints"][0], found["backend"]["endpoints"]
@@ -428,7 +402,7 @@ def test_a_free_port_is_shown():
 def test_the_next_peer_of_a_pair_waits_for_its_turn():
     front, back = endpoints("tcp", 2)
     ini = route("r", "pair", f"frontend_bind = {front}", f"backend_bind = {back}", "max_clients = 1")
-    with zb.Daemon(ini) as daemon, Peers() as peers:
+    with zb.Daemon(ini) as daemon, zb.Peers() as peers:
         other, first = peers.open(zmq.PAIR, back), peers.open(zmq.PAIR, front)
         first.send(b"one")
         assert other.recv() == b"one"
@@ -450,7 +424,7 @@ def test_custom_pairs():
         front, back = endpoints("tcp", 2)
         ini = route("r", "custom", f"frontend_type = {front_type}", f"backend_type = {back_type}",
                     f"frontend_bind = {front}", f"backend_bind = {back}")
-        with zb.Daemon(ini) as daemon, Peers() as peers:
+        with zb.Daemon(ini) as daemon, zb.Peers() as peers:
             sender, receiver = peers.open(senders, front), peers.open(receivers, back)
             if receivers == zmq.SUB:
                 wait_for_subscription([sender], receiver)
@@ -476,7 +450,7 @@ def test_what_passed_is_counted_exactly():
     front, back, qfront, qback = endpoints("tcp", 4)
     ini = (route("jobs", "streamer", f"frontend_bind = {front}", f"backend_bind = {back}")
            + route("asks", "queue", f"frontend_bind = {qfront}", f"backend_bind = {qback}"))
-    with zb.Daemon(ini) as daemon, Peers() as peers:
+    with zb.Daemon(ini) as daemon, zb.Peers() as peers:
         sender, receiver = peers.open(zmq.PUSH, front), peers.open(zmq.PULL, back)
         sizes = [0, 1, 63, 64, 65, 255, 256, 1000, 8192, 8193, 70000, 1 << 20]
         total = 0
@@ -510,7 +484,7 @@ def test_what_passed_is_counted_exactly():
 
 def test_subscriptions_are_not_messages():
     front, back = endpoints("tcp", 2)
-    with zb.Daemon(route("r", "forwarder", f"frontend_bind = {front}", f"backend_bind = {back}")) as daemon, Peers() as peers:
+    with zb.Daemon(route("r", "forwarder", f"frontend_bind = {front}", f"backend_bind = {back}")) as daemon, zb.Peers() as peers:
         publisher = peers.open(zmq.XPUB, front)
         subscriber = peers.open(zmq.SUB, back, subscribe=b"a")
         assert publisher.recv() == b"\x01a"
@@ -533,7 +507,7 @@ def test_subscriptions_are_not_messages():
 def test_a_hundred_thousand_subscriptions_reach_the_publisher():
     front, back = endpoints("tcp", 2)
     ini = route("r", "forwarder", f"frontend_bind = {front}", f"backend_bind = {back}", "backend_max_subscriptions = 200000")
-    with zb.Daemon(ini) as daemon, Peers() as peers:
+    with zb.Daemon(ini) as daemon, zb.Peers() as peers:
         publisher = peers.open(zmq.XPUB, front, rcvhwm=0)
         subscriber = peers.open(zmq.SUB, back, subscribe=b"first", sndhwm=0)
         assert publisher.recv() == b"\x01first"
@@ -554,7 +528,7 @@ def test_a_hundred_thousand_subscriptions_reach_the_publisher():
 def test_one_shot_publishers_lose_nothing_at_the_ingress():
     front, back, ingress = endpoints("tcp", 3)
     ini = route("r", "forwarder", f"frontend_bind = {front}", f"backend_bind = {back}", f"ingress_bind = {ingress}")
-    with zb.Daemon(ini) as daemon, Peers() as peers:
+    with zb.Daemon(ini) as daemon, zb.Peers() as peers:
         subscriber = peers.open(zmq.SUB, back)
         publisher = peers.open(zmq.PUB, front)
         wait_for_subscription([publisher], subscriber)
@@ -572,7 +546,7 @@ def test_one_shot_publishers_lose_nothing_at_the_ingress():
 def test_clients_of_a_removed_endpoint_are_gone():
     front, also, back = endpoints("tcp", 3)
     ini = route("r", "streamer", f"frontend_bind = {front}", f"backend_bind = {back}", "frontend_max_clients = 5")
-    with zb.Daemon(ini + f"frontend_bind = {also}\n") as daemon, Peers() as peers:
+    with zb.Daemon(ini + f"frontend_bind = {also}\n") as daemon, zb.Peers() as peers:
         receiver = peers.open(zmq.PULL, back)
         clients = [peers.open(zmq.PUSH, also) for _ in range(5)]
         wait_stats(daemon, "r", lambda s: s["frontend"]["connections"] == 5, "a full side")
@@ -598,7 +572,7 @@ def test_a_forwarder_subscribes_for_a_multicast_group():
     for engine in ("engine = zbroker", "engine = zmq_proxy"):
         ini = route("r", "forwarder", f"frontend_bind = {front}", f"backend_bind = {back}", f"backend_connect = {to}",
                     "security = none", engine)
-        with zb.Daemon(ini) as daemon, Peers() as peers:
+        with zb.Daemon(ini) as daemon, zb.Peers() as peers:
             publisher = peers.open(zmq.XPUB, front)
             assert publisher.recv() == b"\1"
             everything = peers.open(zmq.SUB, back)  # it subscribes to everything too; its end is not that of the group
@@ -613,7 +587,7 @@ def test_a_forwarder_subscribes_for_a_multicast_group():
 def test_a_multicast_group_is_a_reader_of_a_capture():
     to, (front, back) = group(), endpoints("tcp", 2)
     ini = route("r", "streamer", f"frontend_bind = {front}", f"backend_bind = {back}", f"capture_connect = {to}", "security = none")
-    with zb.Daemon(ini) as daemon, Peers() as peers:
+    with zb.Daemon(ini) as daemon, zb.Peers() as peers:
         sender, receiver = peers.open(zmq.PUSH, front), peers.open(zmq.PULL, back)
         for _ in range(3):
             sender.send(b"x")
@@ -630,7 +604,7 @@ def test_a_websocket_listener_goes_on_while_its_route_is_made_anew():
     front, back = (endpoint.replace("tcp", "ws") for endpoint in endpoints("tcp", 2))
     ini = route("r", "streamer", f"frontend_bind = {front}", f"backend_bind = {back}")
     file = zb.write(zb.folder() + "/zbroker.ini", ini)
-    with zb.Daemon(file) as daemon, Peers() as peers:
+    with zb.Daemon(file) as daemon, zb.Peers() as peers:
         sender, receiver = peers.open(zmq.PUSH, front), peers.open(zmq.PULL, back)
         sender.send(b"before")
         assert receiver.recv() == b"before"
@@ -648,7 +622,7 @@ def test_the_reference_engine_passes_messages_and_stops():
     for kind, check in TYPES.items():
         front, back, tap = endpoints("tcp", 3)
         ini = route("r", kind, "engine = zmq_proxy", f"frontend_bind = {front}", f"backend_bind = {back}", f"capture_bind = {tap}")
-        with zb.Daemon(ini) as daemon, Peers() as peers:
+        with zb.Daemon(ini) as daemon, zb.Peers() as peers:
             check(peers, front, back)
             before = time.monotonic()
             assert daemon.stop() == 0, daemon.log()
@@ -660,7 +634,7 @@ def test_the_reference_engine_passes_messages_and_stops():
 def captured(kind, lines, socket, check):
     front, back, tap = endpoints("tcp", 3)
     ini = route("r", kind, f"frontend_bind = {front}", f"backend_bind = {back}", f"capture_bind = {tap}", *lines)
-    with zb.Daemon(ini) as daemon, Peers() as peers:
+    with zb.Daemon(ini) as daemon, zb.Peers() as peers:
         reader = peers.open(socket, tap, rcvhwm=0)
         wait_stats(daemon, "r", lambda s: s["capture"]["connections"] == 1, "a reader")
         if socket == zmq.SUB:  # its subscription follows its connection
@@ -739,7 +713,7 @@ def test_a_capture_without_a_reader_costs_nothing():
     for kind in ("pub", "push"):
         front, back, tap = endpoints("tcp", 3)
         ini = route("r", "streamer", f"frontend_bind = {front}", f"backend_bind = {back}", f"capture_bind = {tap}", f"capture_type = {kind}")
-        with zb.Daemon(ini) as daemon, Peers() as peers:
+        with zb.Daemon(ini) as daemon, zb.Peers() as peers:
             sender, receiver = peers.open(zmq.PUSH, front), peers.open(zmq.PULL, back)
             for i in range(5000):
                 sender.send(b"%d" % i)
@@ -754,7 +728,7 @@ def test_a_stalled_reader_slows_nothing_and_its_misses_are_counted():
         front, back, tap = endpoints("ipc", 3)
         ini = route("r", "streamer", f"frontend_bind = {front}", f"backend_bind = {back}", f"capture_bind = {tap}",
                     f"capture_type = {kind}", "capture_sndhwm = 50")
-        with zb.Daemon(ini) as daemon, Peers() as peers:
+        with zb.Daemon(ini) as daemon, zb.Peers() as peers:
             reader = peers.open(socket, tap, rcvhwm=10)
             wait_stats(daemon, "r", lambda s: s["capture"]["connections"] == 1, "a reader")
             wait_until_captured(daemon, peers, reader, front, back)
@@ -779,7 +753,7 @@ def test_a_stalled_reader_slows_nothing_and_its_misses_are_counted():
 def test_old_answers_reach_no_new_client():
     front, back = endpoints("tcp", 2)
     ini = "[zbroker]\ndrain_timeout = 50ms\n" + route("asks", "queue", f"frontend_bind = {front}", f"backend_bind = {back}")
-    with Peers() as peers:
+    with zb.Peers() as peers:
         worker = peers.open(zmq.DEALER, back, immediate=0)
         held = []
         for generation in range(GENERATIONS):
@@ -817,7 +791,7 @@ def test_old_answers_reach_no_new_client():
 
 def test_an_answer_to_a_client_that_left_is_counted():
     front, back = endpoints("tcp", 2)
-    with zb.Daemon(route("asks", "queue", f"frontend_bind = {front}", f"backend_bind = {back}")) as daemon, Peers() as peers:
+    with zb.Daemon(route("asks", "queue", f"frontend_bind = {front}", f"backend_bind = {back}")) as daemon, zb.Peers() as peers:
         worker = peers.open(zmq.DEALER, back)
         gone, stays = peers.open(zmq.DEALER, front), peers.open(zmq.DEALER, front)
         gone.send(b"one")
@@ -839,7 +813,7 @@ def test_who_sends_too_large_a_frame_is_named():
     ends = endpoints("tcp", 4)
     ini = route("jobs", "streamer", f"frontend_bind = {ends[0]}", f"backend_bind = {ends[1]}", "frontend_maxmsgsize = 1000")
     ini += route("news", "forwarder", f"frontend_bind = {ends[2]}", f"backend_bind = {ends[3]}", "max_topic = 64k")
-    with zb.Daemon(zb.with_engine(ini, "wire")) as daemon, Peers() as peers:
+    with zb.Daemon(zb.with_engine(ini, "wire")) as daemon, zb.Peers() as peers:
         worker, sender = peers.open(zmq.PULL, ends[1]), peers.open(zmq.PUSH, ends[0])
         sender.send(b"x" * 1000)
         assert len(worker.recv()) == 1000

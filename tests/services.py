@@ -23,58 +23,30 @@ KILLS = int(os.environ.get("ZB_KILLS", "50"))
 BATCHES = int(os.environ.get("ZB_BATCHES", "1"))
 
 
-class Queue:
+class Queue(zb.Route):
     """A daemon with one queue of engine wire."""
 
-    kind, front_kind, back_kind = "queue", zmq.REQ, zmq.REP
+    name, kind, front_kind, back_kind = "q", "queue", zmq.REQ, zmq.REP
 
     def __init__(self, more):
-        self.frontend, self.backend = zb.free_ports(2)
-        self.context = zmq.Context()
-        self.daemon = zb.Daemon(self.ini(more))
-
-    def ini(self, more):
-        return f"""
-[route q]
-type = {self.kind}
-engine = wire
-frontend_bind = tcp://127.0.0.1:{self.frontend}
-backend_bind = tcp://127.0.0.1:{self.backend}
-{more}
-"""
+        super().__init__(self.kind, more)
 
     def reload(self, more):
-        zb.write(self.daemon.file, self.ini(more))
-        answer = self.daemon.ctl("reload")
-        assert answer.returncode == 0, answer.stderr
-        assert "(live)" in answer.stdout and "re-created" not in answer.stdout, answer.stdout
-
-    def peer(self, kind, port, **options):
-        made = zb.peer(self.context, kind, f"tcp://127.0.0.1:{port}", **options)
-        made.rcvtimeo = made.sndtimeo = int(10000 * zb.SLOW)
-        return made
+        said = super().reload(more)
+        assert "(live)" in said and "re-created" not in said, said
 
     def client(self, kind=None, **options):
-        return self.peer(kind or self.front_kind, self.frontend, **options)
+        return self.front(kind or self.front_kind, **options)
 
     def service(self, kind=None, **options):
         """One more, when it is known."""
         before = {each["id"] for each in self.services()}
-        made = self.peer(kind or self.back_kind, self.backend, **options)
+        made = self.back(kind or self.back_kind, **options)
         zb.wait_until(lambda: {each["id"] for each in self.services()} - before, what="one more service")
         return made
 
     def services(self):
-        with zb.Control(self.daemon) as control:
-            return control.json("show services q")["services"]
-
-    def clients(self, side):
-        with zb.Control(self.daemon) as control:
-            return [each for each in control.json("show clients q")["clients"] if each["side"] == side]
-
-    def stats(self):
-        with zb.Control(self.daemon) as control:
-            return control.route("q")
+        return self.ask("show services q")["services"]
 
     def wait_dropped(self, reason, count):
         zb.wait_until(lambda: self.stats()["dropped"][reason] == count, what=f"{count} dropped, reason {reason}")
@@ -90,13 +62,6 @@ backend_bind = tcp://127.0.0.1:{self.backend}
         zb.wait_until(lambda: sorted(each["unanswered"] for each in self.services()) == sorted(counts),
                       what=f"services with {counts} unanswered requests")
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, value, trace):
-        self.context.destroy(0)
-        self.daemon.kill()
-
 
 def nothing_lost(queue):
     assert set(queue.stats()["dropped"].values()) == {0}, queue.stats()["dropped"]
@@ -107,7 +72,7 @@ def first_to_hear(sockets):
     poller = zmq.Poller()
     for each in sockets:
         poller.register(each, zmq.POLLIN)
-    ready = dict(poller.poll(int(10000 * zb.SLOW)))
+    ready = dict(poller.poll(zb.WAIT_MS))
     assert ready, "nobody has got anything"
     first = next(each for each in sockets if each in ready)
     return first, [each for each in sockets if each is not first]
@@ -685,14 +650,14 @@ def test_a_route_that_is_recreated_and_an_upgrade_hand_over_what_is_unanswered()
             assert other.recv() == b"third"
             for each in asked[:1]:
                 service.send_multipart(each[:-1] + [b"hi"])
-            first = next(each for each in clients if each.poll(int(10000 * zb.SLOW)))
+            first, (last,) = first_to_hear(clients)
             assert first.recv() == b"hi"
             service.close()  # and its other one is given again, with the body that was kept
             other.send(b"3")
             assert third.recv() == b"3"
             assert other.recv() == b"hello"
             other.send(b"hi again")
-            assert next(each for each in clients if each is not first).recv() == b"hi again"
+            assert last.recv() == b"hi again"
             nothing_lost(queue)
 
 

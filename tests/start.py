@@ -36,7 +36,7 @@ def pair(frontend, backend):
     push, pull = context.socket(zmq.PUSH), context.socket(zmq.PULL)
     for each in (push, pull):
         each.linger = 0
-        each.rcvtimeo = each.sndtimeo = int(10000 * zb.SLOW)
+        each.rcvtimeo = each.sndtimeo = zb.WAIT_MS
     push.connect(frontend)
     pull.connect(backend)
     return push, pull

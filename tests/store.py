@@ -19,8 +19,7 @@ import time
 
 import zmq
 import zb
-
-from wire import Route
+from zb import Route
 
 KILLS = int(os.environ.get("ZB_KILLS", "3"))
 LAST = 10**9  # the number of a message after which nothing comes
@@ -52,8 +51,7 @@ class Streamer(Route):
         return start
 
     def shown(self):
-        with zb.Control(self.daemon) as control:
-            return control.json("show store r")["stores"][0]
+        return self.ask("show store r")["stores"][0]
 
     def wait_stored(self, messages, seconds=30):
         zb.wait_until(lambda: self.shown()["messages"] == messages, seconds, f"{messages} messages in the store")
@@ -200,6 +198,21 @@ def test_overflow_keeps_order_through_the_disk_and_back():
         route.wait_stored(0)
         route.put(20010, 20020)
         assert take(worker, 10) == list(range(20010, 20020))
+
+
+def test_overflow_ends_while_producers_go_on_as_fast_as_they_can():
+    with Streamer("overflow", "backend_sndhwm = 100") as route:
+        zb.spawn(zb.program("zbroker-bench") + ["pushpull", "-q", "--to", f"tcp://127.0.0.1:{route.frontend}", "-n", "0",
+                                                "-s", "1000", "-d", "600s"], stdout=subprocess.DEVNULL)
+        zb.wait_until(lambda: route.shown()["messages"] > 10000, what="messages that went to the disk")
+        worker = route.worker(rcvhwm=100)
+
+        def is_empty():
+            for _ in range(1000):
+                worker.recv()
+            return route.shown()["messages"] == 0
+
+        zb.wait_until(is_empty, 60, "an empty store")
 
 
 # --- what fills and empties ---------------------------------------------------------------------------------------------
@@ -389,11 +402,6 @@ def test_disable_keeps_what_is_stored_and_enable_brings_it_back():
 
 # --- forwarders ---------------------------------------------------------------------------------------------------------
 
-def contents(path):
-    with open(path, "rb") as file:
-        return file.read()
-
-
 class Forwarder(Route):
     def __init__(self, more):
         self.folder = os.path.join(zb.folder(), "store")
@@ -411,8 +419,7 @@ class Forwarder(Route):
         zb.wait_until(lambda: self.stats()["frontend"]["messages_received"] == before + len(messages))
 
     def shown(self):
-        with zb.Control(self.daemon) as control:
-            return control.json("show store r")["stores"][0]
+        return self.ask("show store r")["stores"][0]
 
     def hears(self, end=b"\xff"):
         """What a new subscriber gets before a message that is published now."""
@@ -434,20 +441,22 @@ def test_last_values_survive_a_restart_and_a_kill():
             route.publish([b"%d|%d" % (topic, turn) for turn in range(400) for topic in range(20)])
             zb.wait_until(lambda: 20 <= route.shown()["messages"] < 7000, what="that old values go")
             route.publish([b"last|1"])
-            zb.wait_until(lambda: b"last|1" in b"".join(contents(path) for path in glob.glob(route.folder + "/*.mdb")), what="the last value on the disk")
+            zb.wait_until(lambda: b"last|1" in b"".join(zb.contents(path) for path in glob.glob(route.folder + "/*.mdb")), what="the last value on the disk")
             route.again(number)
             heard = route.hears()
             assert sorted(heard) == sorted([b"%d|399" % topic for topic in range(20)] + [b"last|1"]), (number, len(heard), heard[:30])
 
 
-def test_values_that_were_cleared_do_not_come_back():
-    with Forwarder("last_value = 100\nstore_commit = 1ms") as route:
-        route.publish([b"a", b"b", b"c"])
-        zb.wait_until(lambda: route.shown()["messages"] == 3)
-        assert route.daemon.ctl("clear", "values", "r", "b").returncode == 0
-        zb.wait_until(lambda: route.shown()["messages"] == 2, what="that the cleared value goes from the store")
-        route.again()
-        assert sorted(route.hears()) == [b"a", b"c"]
+def test_what_was_cleared_does_not_come_back():
+    for more in "last_value = 100", "replay_messages = 100":
+        for number in signal.SIGTERM, signal.SIGKILL:
+            with Forwarder(f"{more}\nstore_commit = 1ms") as route:
+                route.publish([b"a", b"b1", b"c", b"b2"])
+                assert route.daemon.ctl("clear", "values", "r", "b").returncode == 0
+                route.publish([b"b3"])
+                zb.wait_until(lambda: b"b3" in b"".join(zb.contents(path) for path in glob.glob(route.folder + "/*.mdb")))
+                route.again(number)
+                assert sorted(route.hears()) == [b"a", b"b3", b"c"]
 
 
 def test_history_survives_a_restart_and_a_kill():
@@ -501,7 +510,7 @@ def test_what_a_store_cannot_be_is_said():
     base = "[route r]\ntype = {}\nfrontend_bind = tcp://127.0.0.1:5570\nbackend_bind = tcp://127.0.0.1:5571\n{}\n"
     for kind, more, words in (("queue", "store = all", "store: is for a streamer or a forwarder"),
                               ("forwarder", "store = overflow\nlast_value = 1", "overflow is for a streamer"),
-                              ("forwarder", "store = all", "does nothing on a forwarder without last_value"),
+                              ("forwarder", "store = all", "does nothing on a forwarder without last_value, replay_… or durable"),
                               ("streamer", "store = all\nengine = zmq", "store: needs engine = wire"),
                               ("streamer", "store_max = 2M", "store_max: does nothing without store"),
                               ("streamer", "store = all\nstore_max = 1k", "store_max"),

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "bench/board.h"
+#include "bench/figures.h"
 #include "bench/hist.h"
 #include "bench/options.h"
 #include "bench/pacer.h"
@@ -12,7 +13,6 @@
 #include "bench/peer.h"
 #include "bench/proc.h"
 #include "bench/recorded.h"
-#include "bench/report.h"
 #include "bench/stream.h"
 #include "bench/through.h"
 
@@ -325,9 +325,9 @@ processes_are_read_by_thread(void)
 static void
 medians_ignore_what_is_unknown(void)
 {
-    CHECK(report_median((double[]){ 3, -1, 1, 2 }, 4) == 2);
-    CHECK(report_median((double[]){ 4, 1, 3, 2 }, 4) == 2.5);
-    CHECK(report_median((double[]){ -1, -1 }, 2) == -1);
+    CHECK(figures_median((double[]){ 3, -1, 1, 2 }, 4) == 2);
+    CHECK(figures_median((double[]){ 4, 1, 3, 2 }, 4) == 2.5);
+    CHECK(figures_median((double[]){ -1, -1 }, 2) == -1);
 }
 
 #define RECORDED(time, frames) "{\"seq\":1,\"time\":\"" time "\",\"side\":\"backend\",\"frames\":" frames "}"

@@ -634,7 +634,7 @@ check_source(const char *text, const char *expected)
     address_t address;
     char shown[100] = "none";
     if (address_source(&address, text, true))
-        address_text(&address, shown, sizeof shown);
+        address_peer(&address, -1, shown, sizeof shown);
     CHECK_TEXT(shown, expected);
 }
 
@@ -686,6 +686,20 @@ what_the_peer_of_a_unix_socket_has_not_read_is_known_in_bytes(void)
     close(pair[0]);
 }
 
+static void
+a_peer_over_a_unix_socket_is_named_by_its_process(void)
+{
+    address_t address;
+    char text[100], expected[100];
+    int fds[2];
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0 && address_unix(&address, ""));
+    snprintf(expected, sizeof expected, "ipc uid %u pid %d", (unsigned)getuid(), (int)getpid());
+    address_peer(&address, fds[0], text, sizeof text);
+    CHECK_TEXT(text, expected);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 int
 main(void)
 {
@@ -711,5 +725,6 @@ main(void)
     RUN(what_is_not_set_stays_the_systems);
     RUN(addresses_are_read_and_written);
     RUN(what_the_peer_of_a_unix_socket_has_not_read_is_known_in_bytes);
+    RUN(a_peer_over_a_unix_socket_is_named_by_its_process);
     return test_done();
 }

@@ -3,8 +3,10 @@
 // what a running daemon answers is in web.py.
 
 #include "admin/http.h"
+#include "admin/httphost.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "fake_broker.h"
 #include "test.h"
 
@@ -142,6 +144,31 @@ test_a_full_house_lets_the_slowest_go(void)
     http_destroy(&http);
 }
 
+static void
+test_host_header_names_an_address_or_one_of_our_names(void)
+{
+    static const struct {
+        const char *header;
+        bool ours;
+    } rows[] = {
+        { "127.0.0.1", true },      { "127.0.0.1:80", true },     { "[::1]", true },        { "[::1]:9555", true },
+        { "localhost", true },      { "LOCALHOST:9555", true },   { "localhost.", true },   { "status.lan:1", true },
+        { "machine", true },        { "evil.example", false },    { "localhost.evil", false }, { "", false },
+        { ".", false },             { ":80", false },             { "[::1", false },        { "[::1]x", false },
+        { "localhost:8o", false },  { "localhost:80:80", false }, { "user@localhost", false }, { "::1", false },
+        { "[127.0.0.1]", true },    { "*", false },               { "local host", false },  { "1.2.3", false },
+    };
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (httphost_is_ours(rows[i].header, "status.lan", "machine") != rows[i].ours) {
+            printf("# Host: %s\n", rows[i].header);
+            CHECK(false);
+        }
+    char longest[300];
+    memset(longest, 'a', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    CHECK(!httphost_is_ours(longest, longest, longest));
+}
+
 int
 main(void)
 {
@@ -150,6 +177,7 @@ main(void)
     loop = zloop_new();
     zloop_set_nonstop(loop, true);
     broker = fake_broker_new(ini);
+    RUN(test_host_header_names_an_address_or_one_of_our_names);
     RUN(test_readiness_follows_the_routes);
     RUN(test_what_cannot_be_bound_is_said);
     RUN(test_a_full_house_lets_the_slowest_go);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "base/mem.h"
+#include "model.h"
 #include "test.h"
 #include "wire/ackwords.h"
 #include "wire/jobs.h"
@@ -8,15 +9,6 @@
 #include <sodium.h>
 
 enum { WORKERS = 5, STEPS = 20000 };
-
-static unsigned seed = 4711;
-
-static unsigned
-any(unsigned below)
-{
-    seed = seed * 1664525u + 1013904223u;
-    return (seed >> 8) % below;
-}
 
 // --- what is said ------------------------------------------------------------------------
 
@@ -273,10 +265,10 @@ is_in_order(const jobs_t *jobs)
 static void
 step(broker_t *self)
 {
-    job_t *job = self->workers[any(WORKERS)].first;
-    unsigned what = any(4);
+    job_t *job = self->workers[dice(WORKERS)].first;
+    unsigned what = dice(4);
     if (!job || what == 0)
-        give(self, any(WORKERS));
+        give(self, dice(WORKERS));
     else if (what == 1 || job->late)
         jobs_forget(&self->jobs, job);
     else {
@@ -284,10 +276,10 @@ step(broker_t *self)
         jobs_append(&self->waiting, job);
     }
     job = self->waiting.first;
-    if (!job || any(2))
+    if (!job || dice(2))
         return;
     jobs_remove(job);
-    jobs_give(&self->jobs, job, &self->workers[any(WORKERS)], ++self->now_ms);
+    jobs_give(&self->jobs, job, &self->workers[dice(WORKERS)], ++self->now_ms);
 }
 
 static void
@@ -298,7 +290,7 @@ test_whatever_happens_the_oldest_comes_first(void)
         step(self);
         if (i % 100 == 0)
             CHECK(is_in_order(&self->jobs));
-        const job_t *job = self->workers[any(WORKERS)].last;
+        const job_t *job = self->workers[dice(WORKERS)].last;
         CHECK(!job || jobs_find(&self->jobs, job->handle, job->in) == job);
     }
     unmake(self);

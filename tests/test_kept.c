@@ -62,8 +62,12 @@ put(const keeper_t *keeper, void *kept, chunk_pool_t *pool, const model_t *messa
     memset(chunk->data + size, 'x', message->body);
     size += message->body;
     chunk->size = size;
-    keeper->put(kept, &(kept_t){ chunk, chunk->data, size, message->size + message->body, message->since_ms,
-                                 kept_first(chunk->data, size) });
+    keeper->put(kept, &(kept_t){ .chunk = chunk,
+                                 .data = chunk->data,
+                                 .size = size,
+                                 .payload = message->size + message->body,
+                                 .since_ms = message->since_ms,
+                                 .topic = kept_first(chunk->data, size) });
     chunk_drop(chunk);
 }
 
@@ -321,17 +325,68 @@ test_what_is_kept_is_made_again_in_its_order(void)
     put_text(&keeper_values, values, &pool, "b 2", 2);
     put_text(&keeper_values, values, &pool, "a 3", 3);
     keeper_values.each(values, keptrecord_save, &record);
-    keptrecord_restore(record_fields(&record), 3, put_again, history);
+    keptrecord_restore(record_fields(&record), 0, 3, put_again, history);
     keeper_history.each(history, spell, &spelled);
     CHECK_TEXT(spelled.data, "b 2@2 a 3@3 ");
     CHECK(keeper_history.total(history).bytes == keeper_values.total(values).bytes);
-    keptrecord_restore(record_fields(&record), 2, put_again, history); // one of them is of the future
-    CHECK(keeper_history.total(history).messages == 3);
     text_free(&spelled);
     record_forget(&record);
     keeper_values.free(values);
     keeper_history.free(history);
     CHECK(pool.bytes == 0);
+    chunk_pool_empty(&pool);
+}
+
+static void
+test_what_is_kept_over_a_clock_has_its_age_and_is_never_of_the_future(void)
+{
+    static const struct {
+        int64_t shift_ms; // when it is read
+        const char *spelled;
+    } rows[] = { { 1000, "a@5 " }, { 998, "a@7 " }, { 900, "a@9 " }, { 2000, "a@-995 " } };
+    chunk_pool_t pool = { 0 };
+    kept_limits_t limits = { .messages = 10, .topic_end = -1 };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        void *history = keeper_history.new (&pool, &limits);
+        record_t record = { 0 };
+        text_t spelled = { 0 };
+        const kept_t kept = { .data = (const uint8_t *)"\0\1a", .size = 3, .since_ms = 5 };
+        keptrecord_write(&record, &kept, 1000);
+        keptrecord_restore(record_fields(&record), rows[i].shift_ms, 9, put_again, history);
+        keeper_history.each(history, spell, &spelled);
+        CHECK_TEXT(spelled.data, rows[i].spelled);
+        text_free(&spelled);
+        record_forget(&record);
+        keeper_history.free(history);
+    }
+    chunk_pool_empty(&pool);
+}
+
+// While some of them are walked over others come, take their places, and go.
+static void
+test_values_that_change_while_all_are_walked_over_come_at_least_once(void)
+{
+    chunk_pool_t pool = { 0 };
+    kept_limits_t limits = { .messages = 3, .topic_end = ' ' };
+    void *values = keeper_values.new (&pool, &limits);
+    text_t spelled = { 0 };
+    kept_t kept;
+    put_text(&keeper_values, values, &pool, "a 1", 1);
+    put_text(&keeper_values, values, &pool, "b 1", 1);
+    put_text(&keeper_values, values, &pool, "c 1", 1);
+    CHECK(!keeper_values.next(values, &kept));
+    keeper_values.rewind(values);
+    for (int turn = 0; keeper_values.next(values, &kept); turn++) {
+        text_bytes(&spelled, kept.data + 2, 3);
+        text_add(&spelled, ",");
+        if (turn == 0)
+            put_text(&keeper_values, values, &pool, "b 2", 2); // which is next
+        if (turn == 1)
+            put_text(&keeper_values, values, &pool, "d 1", 3); // a goes
+    }
+    CHECK_TEXT(spelled.data, "a 1,c 1,b 2,d 1,");
+    text_free(&spelled);
+    keeper_values.free(values);
     chunk_pool_empty(&pool);
 }
 
@@ -356,10 +411,10 @@ test_what_is_no_message_is_not_made_again(void)
         uint8_t *at = record_place(&record, TAG_KEPT, sizeof(int64_t) + wrong[i].size);
         memset(at, 0, sizeof(int64_t));
         memcpy(at + sizeof(int64_t), wrong[i].bytes, wrong[i].size);
-        keptrecord_restore(record_fields(&record), 1, put_again, history);
+        keptrecord_restore(record_fields(&record), 0, 1, put_again, history);
         record_forget(&record);
         record_bytes(&record, TAG_KEPT, "short", 5);
-        keptrecord_restore(record_fields(&record), 1, put_again, history);
+        keptrecord_restore(record_fields(&record), 0, 1, put_again, history);
         record_forget(&record);
     }
     CHECK(keeper_history.total(history).messages == 0);
@@ -375,6 +430,8 @@ main(void)
     RUN(a_history_is_within_each_of_its_limits);
     RUN(what_is_forgotten_is_the_oldest);
     RUN(test_what_is_kept_is_made_again_in_its_order);
+    RUN(test_what_is_kept_over_a_clock_has_its_age_and_is_never_of_the_future);
+    RUN(test_values_that_change_while_all_are_walked_over_come_at_least_once);
     RUN(test_what_is_no_message_is_not_made_again);
     return test_done();
 }

@@ -1,19 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
+#include "model.h"
 #include "test.h"
 #include "wire/answers.h"
 #include "wire/outstanding.h"
 #include "wire/ranks.h"
 
 enum { SERVICES = 5, STEPS = 50000, MS = 1000000 };
-
-static unsigned seed = 4711;
-
-static unsigned
-any(unsigned below)
-{
-    seed = seed * 1664525u + 1013904223u;
-    return (seed >> 8) % below;
-}
 
 // --- the table ---------------------------------------------------------------------------
 
@@ -212,17 +204,17 @@ test_any_mixture_of_steps_keeps_the_table_whole(void)
     broker_t *self = make();
     asked_list_t waiting = { 0 };
     for (unsigned step = 0; step < STEPS && test_ok; step++) {
-        inhand_t *service = &self->services[any(SERVICES)];
+        inhand_t *service = &self->services[dice(SERVICES)];
         asked_t *asked = service->unanswered.first;
-        for (unsigned skip = any(3); asked && asked->next && skip > 0; skip--)
+        for (unsigned skip = dice(3); asked && asked->next && skip > 0; skip--)
             asked = asked->next;
         char name[8];
-        bool named = any(2);
-        size_t size = (size_t)snprintf(name, sizeof name, "c%u", any(40));
-        switch (any(5)) {
+        bool named = dice(2);
+        size_t size = (size_t)snprintf(name, sizeof name, "c%u", dice(40));
+        switch (dice(5)) {
         case 0:
         case 1:
-            ask(self, named ? (const uint8_t *)name : of_ours, named ? size : sizeof of_ours, any(SERVICES));
+            ask(self, named ? (const uint8_t *)name : of_ours, named ? size : sizeof of_ours, dice(SERVICES));
             break;
         case 2:
             if (asked)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "conf/pattern.h"
+#include "flow/ways.h"
 #include "test.h"
 
 #include <zmq.h>
@@ -84,6 +84,44 @@ sockets_of_one_frame_are_not_joined_with_those_that_need_two(void)
 }
 
 static void
+replies_and_subscriptions_bring_in_nothing_new(void)
+{
+    CHECK(pattern_brings_in(ZMQ_ROUTER, ZMQ_DEALER) && !pattern_brings_in(ZMQ_DEALER, ZMQ_ROUTER));
+    CHECK(pattern_brings_in(ZMQ_XSUB, ZMQ_XPUB) && !pattern_brings_in(ZMQ_XPUB, ZMQ_XSUB));
+    CHECK(pattern_brings_in(ZMQ_PAIR, ZMQ_PAIR) && pattern_brings_in(ZMQ_DEALER, ZMQ_DEALER));
+    CHECK(socket_type_publishes(ZMQ_PUB) && socket_type_publishes(ZMQ_XPUB) && !socket_type_publishes(ZMQ_PUSH));
+}
+
+// The ways of a route of these sides, as text.
+static void
+check_ways(flow_t flow, const int types[SIDES], const char *expected)
+{
+    route_conf_t conf = { .flow = flow };
+    way_t ways[WAYS_MOST];
+    char text[200] = "";
+    for (side_t side = 0; side < SIDES; side++)
+        conf.sides[side].type = types[side];
+    size_t count = ways_of(&conf, ways);
+    for (size_t i = 0; i < count; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s>%s%s ", side_name(ways[i].from),
+                 side_name(ways[i].to), ways[i].brings_in ? "" : " (not new)");
+    CHECK_TEXT(text, expected);
+}
+
+static void
+messages_go_the_ways_that_sides_and_flow_allow(void)
+{
+    check_ways(FLOW_DOWN, (int[SIDES]){ ZMQ_PULL, ZMQ_PUSH, -1, ZMQ_PUB, -1, -1 }, "frontend>backend ");
+    check_ways(FLOW_UP, (int[SIDES]){ ZMQ_PUSH, ZMQ_PULL, -1, -1, -1, -1 }, "backend>frontend ");
+    check_ways(FLOW_BOTH, (int[SIDES]){ ZMQ_XSUB, ZMQ_XPUB, ZMQ_PULL, -1, -1, -1 },
+               "frontend>backend ingress>backend backend>frontend (not new) ");
+    check_ways(FLOW_BOTH, (int[SIDES]){ ZMQ_DEALER, ZMQ_ROUTER, -1, -1, -1, -1 },
+               "frontend>backend (not new) backend>frontend ");
+    check_ways(FLOW_DOWN, (int[SIDES]){ ZMQ_PULL, ZMQ_PUSH, -1, -1, ZMQ_ROUTER, ZMQ_ROUTER },
+               "frontend>backend ack>backend ");
+}
+
+static void
 sides_have_names(void)
 {
     CHECK_TEXT(side_name(SIDE_FRONTEND), "frontend");
@@ -101,6 +139,8 @@ main(void)
     RUN(a_pair_has_a_flow_or_a_reason);
     RUN(lockstep_and_addressed_sockets_are_refused);
     RUN(sockets_of_one_frame_are_not_joined_with_those_that_need_two);
+    RUN(replies_and_subscriptions_bring_in_nothing_new);
+    RUN(messages_go_the_ways_that_sides_and_flow_allow);
     RUN(sides_have_names);
     return test_done();
 }

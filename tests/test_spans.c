@@ -1,19 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
+#include "model.h"
 #include "test.h"
 #include "wire/spans.h"
 #include "wire/written.h"
 #include "zmtp/frame.h"
 
 enum { MESSAGES = 4000, STEPS = 20000 };
-
-static unsigned seed = 4711;
-
-static unsigned
-any(unsigned below)
-{
-    seed = seed * 1664525u + 1013904223u;
-    return (seed >> 8) % below;
-}
 
 // Messages of one to three parts, small and large, one behind the other in a chunk.
 typedef struct {
@@ -29,13 +21,13 @@ static size_t
 write_message(uint8_t *at, uint64_t *payload)
 {
     size_t size = 0;
-    unsigned parts = 1 + any(3);
+    unsigned parts = 1 + dice(3);
     *payload = 0;
     for (unsigned i = 0; i < parts; i++) {
-        size_t body = any(10) ? any(300) : any(9000);
+        size_t body = dice(10) ? dice(300) : dice(9000);
         size += frame_write_head(at + size, i + 1 < parts ? FRAME_MORE : 0, body);
         for (size_t j = 0; j < body; j++)
-            at[size++] = (uint8_t)any(256);
+            at[size++] = (uint8_t)dice(256);
         *payload += body;
     }
     return size;
@@ -66,7 +58,7 @@ queue_one(traffic_t *self, spans_t *spans, int i)
 {
     static const uint8_t id[] = { FRAME_MORE, 3, 'a', 'b', 'c' };
     size_t size = self->at[i + 1] - self->at[i];
-    if (any(4) == 0) {
+    if (dice(4) == 0) {
         spans_copy(spans, &self->pool, id, sizeof id, (load_t){ 0 });
         memcpy(self->bytes + self->size, id, sizeof id);
         self->size += sizeof id;
@@ -104,11 +96,11 @@ test_what_goes_in_comes_out_in_order_and_counted(void)
     size_t sent = 0;
     make(&traffic);
     for (int i = 0; i < MESSAGES || sent < traffic.size;) {
-        if (i < MESSAGES && any(2)) {
+        if (i < MESSAGES && dice(2)) {
             payload += traffic.payload[i];
             queue_one(&traffic, &spans, i++);
         } else
-            sent += send_some(&traffic, &spans, sent, 1 + any(70000), any(8) == 0, &gone);
+            sent += send_some(&traffic, &spans, sent, 1 + dice(70000), dice(8) == 0, &gone);
         CHECK(spans.load.messages == (uint64_t)i - gone.messages);
         CHECK(spans.bytes - spans.sent == traffic.size - sent);
     }
@@ -139,17 +131,17 @@ test_frames_of_ours_go_in_turn_and_count_as_nothing(void)
     size_t sent = 0, queued = 0;
     make(&traffic);
     for (int i = 0; i < 500; i++) {
-        for (unsigned j = any(4); j > 0; j--)
+        for (unsigned j = dice(4); j > 0; j--)
             queue_ours(&traffic, &spans);
-        if (any(2))
+        if (dice(2))
             queue_one(&traffic, &spans, (int)queued++);
-        while (spans.count > 0 && any(3))
-            sent += send_some(&traffic, &spans, sent, 1 + any(100), any(2) == 0, &gone);
+        while (spans.count > 0 && dice(3))
+            sent += send_some(&traffic, &spans, sent, 1 + dice(100), dice(2) == 0, &gone);
         CHECK(spans.load.messages == queued - gone.messages);
         CHECK(spans.count > 0 || !spans_inside(&spans));
     }
     while (spans.count > 0)
-        sent += send_some(&traffic, &spans, sent, 1 + any(100), true, &gone);
+        sent += send_some(&traffic, &spans, sent, 1 + dice(100), true, &gone);
     CHECK(sent == traffic.size && gone.messages == queued);
     CHECK(spans.load.payload == 0 && !spans_inside(&spans));
     spans_clear(&spans);
@@ -182,7 +174,7 @@ test_backlog_starts_at_a_message_after_every_short_write(void)
         traffic.size = 0;
         for (int i = 0; i < 50; i++)
             queue_one(&traffic, &spans, i);
-        size_t sent = send_some(&traffic, &spans, 0, any((unsigned)traffic.size), false, &gone);
+        size_t sent = send_some(&traffic, &spans, 0, dice((unsigned)traffic.size), false, &gone);
         CHECK(spans_inside(&spans) != is_a_boundary(&traffic, sent));
         CHECK(spans.load.messages == 50 - gone.messages);
         spans_clear(&spans);
@@ -201,7 +193,7 @@ test_what_has_not_begun_moves_to_another_queue_whole(void)
         traffic.size = 0;
         for (int i = 0; i < 50; i++)
             queue_one(&traffic, &spans, i);
-        size_t sent = send_some(&traffic, &spans, 0, any((unsigned)traffic.size), false, &gone);
+        size_t sent = send_some(&traffic, &spans, 0, dice((unsigned)traffic.size), false, &gone);
         bool inside = spans_inside(&spans);
         load_t lost = spans_move(&spans, &other);
         CHECK(lost.messages == (inside ? 1u : 0u));
@@ -209,7 +201,7 @@ test_what_has_not_begun_moves_to_another_queue_whole(void)
         size_t from = traffic.size - other.bytes;
         CHECK(from >= sent && is_a_boundary(&traffic, from));
         while (other.count > 0)
-            from += send_some(&traffic, &other, from, 1 + any(30000), false, &gone);
+            from += send_some(&traffic, &other, from, 1 + dice(30000), false, &gone);
         CHECK(from == traffic.size);
         spans_clear(&other);
     }

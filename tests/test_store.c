@@ -233,6 +233,14 @@ test_seqset_against_an_array(void)
         if (random() % 4 == 0) {
             CHECK(seqset_remove(&set, i) == is[i]);
             is[i] = false;
+        } else if (random() % 16 == 0) {
+            uint64_t end = i + (uint64_t)random() % 200, new = 0;
+            end = end < N - 1 ? end : N - 1;
+            for (uint64_t j = i; j < end; j++) {
+                new += !is[j];
+                is[j] = true;
+            }
+            CHECK(seqset_add_run(&set, i, end > i ? end - i : 0) == new);
         } else {
             CHECK(seqset_add(&set, i) == !is[i]);
             is[i] = true;

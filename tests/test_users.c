@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "guard/verify.h"
+#include "guard/passwords.h"
 
 #include "test.h"
 
@@ -92,7 +92,7 @@ static int results[300], result_count, forgotten;
 
 // A ticket, negative when wrong.
 static void
-told(void *mine, verify_result_t *result)
+told(void *mine, password_result_t *result)
 {
     pthread_mutex_lock(&lock);
     if (result) {
@@ -132,60 +132,60 @@ ticket(int number)
 static void
 passwords_are_checked_in_order_and_remembered(void)
 {
-    verify_t *verify = verify_new();
+    passwords_t *passwords = passwords_new();
     char *line = users_line("a", "right");
     const char *hash = strchr(line, ':') + 1;
-    CHECK(verify_ask(verify, ticket(1), "a", hash, "right", 5, told) == VERIFY_QUEUED);
-    CHECK(verify_ask(verify, ticket(2), "a", hash, "wrong", 5, told) == VERIFY_QUEUED);
-    CHECK(verify_ask(verify, ticket(3), "a", NULL, "right", 5, told) == VERIFY_QUEUED);
+    CHECK(passwords_ask(passwords, ticket(1), "a", hash, "right", 5, told) == PASSWORD_QUEUED);
+    CHECK(passwords_ask(passwords, ticket(2), "a", hash, "wrong", 5, told) == PASSWORD_QUEUED);
+    CHECK(passwords_ask(passwords, ticket(3), "a", NULL, "right", 5, told) == PASSWORD_QUEUED);
     CHECK(next_result() == 1);
     CHECK(next_result() == -2);
     CHECK(next_result() == -3);
-    CHECK(verify_ask(verify, NULL, "a", hash, "right", 5, told) == VERIFY_RIGHT);
+    CHECK(passwords_ask(passwords, NULL, "a", hash, "right", 5, told) == PASSWORD_RIGHT);
     int *again = ticket(4);
-    CHECK(verify_ask(verify, again, "a", hash, "wrong", 5, told) == VERIFY_QUEUED);
+    CHECK(passwords_ask(passwords, again, "a", hash, "wrong", 5, told) == PASSWORD_QUEUED);
     CHECK(next_result() == -4);
-    verify_destroy(&verify);
+    passwords_destroy(&passwords);
     free(line);
 }
 
 static void
 an_address_has_only_so_many_tries(void)
 {
-    verify_t *verify = verify_new();
+    passwords_t *passwords = passwords_new();
     int queued = 0, limited = 0;
     for (int i = 0; i < 40; i++) {
         int *mine = ticket(i + 1);
-        verify_answer_t answer = verify_ask(verify, mine, "192.0.2.1", NULL, "x", 1, told);
-        queued += answer == VERIFY_QUEUED;
-        limited += answer == VERIFY_LIMITED;
-        if (answer != VERIFY_QUEUED)
+        password_answer_t answer = passwords_ask(passwords, mine, "192.0.2.1", NULL, "x", 1, told);
+        queued += answer == PASSWORD_QUEUED;
+        limited += answer == PASSWORD_LIMITED;
+        if (answer != PASSWORD_QUEUED)
             free(mine);
     }
     CHECK(queued == 20 && limited == 20);
     int *other = ticket(99);
-    CHECK(verify_ask(verify, other, "192.0.2.2", NULL, "x", 1, told) == VERIFY_QUEUED);
-    verify_destroy(&verify);
+    CHECK(passwords_ask(passwords, other, "192.0.2.2", NULL, "x", 1, told) == PASSWORD_QUEUED);
+    passwords_destroy(&passwords);
 }
 
 static void
 the_queue_is_bounded(void)
 {
-    verify_t *verify = verify_new();
+    passwords_t *passwords = passwords_new();
     int queued = 0, busy = 0;
     for (int i = 0; i < 200; i++) {
         char address[20];
         snprintf(address, sizeof address, "192.0.2.%d", i);
         int *mine = ticket(i + 1);
-        verify_answer_t answer = verify_ask(verify, mine, address, NULL, "x", 1, told);
-        queued += answer == VERIFY_QUEUED;
-        busy += answer == VERIFY_BUSY;
-        if (answer != VERIFY_QUEUED)
+        password_answer_t answer = passwords_ask(passwords, mine, address, NULL, "x", 1, told);
+        queued += answer == PASSWORD_QUEUED;
+        busy += answer == PASSWORD_BUSY;
+        if (answer != PASSWORD_QUEUED)
             free(mine);
     }
     CHECK(queued == 64);
     CHECK(busy > 100);
-    verify_destroy(&verify);
+    passwords_destroy(&passwords);
     CHECK(forgotten >= 60); // each is told of, checked or not
 }
 

@@ -15,67 +15,7 @@ import zmq
 from zmq.utils import z85
 import zb
 import zmtp
-
-
-class Route:
-    """A daemon with one route of engine wire, its frontend and backend on ports of their own."""
-
-    def __init__(self, kind, more="", process=""):
-        self.kind, self.process = kind, process
-        self.frontend, self.backend = zb.free_ports(2)
-        self.context = zmq.Context()
-        self.daemon = zb.Daemon(self.ini(more))
-
-    def ini(self, more):
-        return f"""
-[zbroker]
-{self.process}
-[route r]
-type = {self.kind}
-engine = wire
-frontend_bind = tcp://127.0.0.1:{self.frontend}
-backend_bind = tcp://127.0.0.1:{self.backend}
-{more}
-"""
-
-    def reload(self, more):
-        """What the reload says."""
-        zb.write(self.daemon.file, self.ini(more))
-        answer = self.daemon.ctl("reload")
-        assert answer.returncode == 0, answer.stderr
-        return answer.stdout
-
-    def front(self, kind, **options):
-        return self.peer(kind, self.frontend, **options)
-
-    def back(self, kind, **options):
-        return self.peer(kind, self.backend, **options)
-
-    def peer(self, kind, port, **options):
-        made = zb.peer(self.context, kind, f"tcp://127.0.0.1:{port}", **options)
-        made.rcvtimeo = made.sndtimeo = int(10000 * zb.SLOW)
-        return made
-
-    def stats(self):
-        with zb.Control(self.daemon) as control:
-            return control.route("r")
-
-    def clients(self, side):
-        with zb.Control(self.daemon) as control:
-            return [each for each in control.json("show clients r")["clients"] if each["side"] == side]
-
-    def wait_clients(self, side, count):
-        zb.wait_until(lambda: len(self.clients(side)) == count, what=f"{count} clients at the {side}")
-
-    def wait_cut(self, reason):
-        self.daemon.wait_log(rf"cut: .*reason=.?{reason}")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, value, trace):
-        self.context.destroy(0)
-        self.daemon.kill()
+from zb import Route
 
 
 # --- limits -------------------------------------------------------------------------------------------------------------
@@ -158,12 +98,9 @@ def test_no_more_is_read_than_memory_allows():
 
 @zb.limit(100)
 def test_long_messages_of_several_parts_go_out_sealed_as_they_are():
-    public, secret = (each.decode() for each in zmq.curve_keypair())
-    cert = zb.write(f"{zb.folder()}/server.cert", f'curve\n    public-key = "{public}"\n    secret-key = "{secret}"\n', 0o600)
-    with Route("streamer", f"backend_security = curve\nbackend_server_cert = {cert}\nbackend_client_certs = any") as route:
-        client = zmq.curve_keypair()
-        pull = route.back(zmq.PULL, curve_publickey=client[0], curve_secretkey=client[1], curve_serverkey=public.encode())
-        push = route.front(zmq.PUSH)
+    lines, options = zb.curve(zb.folder())
+    with Route("streamer", lines) as route:
+        pull, push = route.back(zmq.PULL, **options), route.front(zmq.PUSH, **options)
         for sizes in ([40000, 40000], [10, 70000, 10], [30000] * 10):
             message = [b"%d" % i * (size // 2) for i, size in enumerate(sizes)]
             push.send_multipart(message)
@@ -428,7 +365,7 @@ class Custom(Route):
 
     def back(self, kind, **options):
         made = self.context.socket(kind)
-        made.linger, made.rcvtimeo, made.sndtimeo = 0, int(10000 * zb.SLOW), int(10000 * zb.SLOW)
+        made.linger, made.rcvtimeo, made.sndtimeo = 0, zb.WAIT_MS, zb.WAIT_MS
         for name, value in options.items():
             setattr(made, name, value)
         made.bind(f"tcp://127.0.0.1:{self.backend}")

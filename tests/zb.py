@@ -56,6 +56,8 @@ import termios
 import time
 import traceback
 
+import zmq
+
 SRCDIR = os.environ.get("ZB_SRCDIR", os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILDDIR = os.environ.get("ZB_BUILDDIR", os.path.join(SRCDIR, "build"))
 HEAVY = float(os.environ.get("ZB_SLOW", "1"))  # how much more memory and processor time this build takes
@@ -63,6 +65,7 @@ SLOW = 6 * HEAVY
 ENGINE = os.environ.get("ZB_ENGINE")
 WIRE = ENGINE != "zmq"  # auto takes it where it can do what the route asks for
 LIMIT = 60
+WAIT_MS = int(10000 * SLOW)  # how long a socket waits
 
 os.umask(0o022)  # what others may write to is refused
 
@@ -92,25 +95,38 @@ def folder():
     return path
 
 
+def read(path):
+    with open(path, errors="replace") as text:
+        return text.read()
+
+
 # What engine wire cannot do: zbroker.ini(5), the key `engine'.
 NOT_WIRE = re.compile(r"""^ \s* \w+ \s* = .* \b (inproc|pgm|epgm|norm|tipc|ws|wss|udp|vmci) ://
                         | ^ (frontend|backend)_type \s* = \s* (STREAM|CLIENT|CHANNEL)
                         | ^ (\w+_)? (security \s* = \s* gssapi | socks_ | metadata | hello_msg | disconnect_msg | hiccup_msg)""", re.M | re.X | re.I)
 
 
-# What engine zmq cannot.
-NOT_ZMQ = re.compile(r"^ ((backend_|capture_)? acl | (\w+_)? (max_subscriptions|max_topic)) \s* = \s* [^0\s]", re.M | re.X)
+def _keys_of_wire():
+    """Those that the table of keys gives to engine wire alone."""
+    return re.findall(r'"(\w+)",.*\bKEY_WIRE\b', read(os.path.join(SRCDIR, "src/conf/keys.c")))
+
+
+# What engine zmq cannot. 0 and off ask for nothing.
+NOT_ZMQ = re.compile(r"^ ((backend_|capture_)? acl | (worker_)? ack_(bind|connect) | (\w+_)? (%s)) \s* = \s* (?!0\b|off\b)\S"
+                     % "|".join(_keys_of_wire()), re.M | re.X)
 
 
 def with_engine(text, engine=ENGINE):
-    """The text of an ini file, with ENGINE for each route that can have it and names none. Lines keep their numbers within a section."""
+    """The text of an ini file, with ENGINE for each route that can have it and names none. Lines keep their numbers where
+    a section ends with an empty one."""
     sections = re.split(r"^(?=\[)", text, flags=re.M)
     defaults = "".join(section for section in sections if section.startswith("[defaults]"))
     for i, section in enumerate(sections):
         cannot = {"wire": NOT_WIRE, "zmq": NOT_ZMQ}.get(engine)
         fits = not (cannot and cannot.search(defaults + section))
         if engine and fits and section.startswith("[route ") and not re.search(r"^engine\s*=", section, re.M):
-            sections[i] = f"{section.rstrip()}\nengine = {engine}\n" + section[len(section.rstrip()) + 1:]
+            lines = section.rstrip()
+            sections[i] = f"{lines}\nengine = {engine}\n" + section[len(lines) + 1:].replace("\n", "", 1)
     return "".join(sections)
 
 
@@ -146,9 +162,9 @@ def write(path, text, mode=0o644):
     return path
 
 
-def read(path):
-    with open(path, errors="replace") as text:
-        return text.read()
+def contents(path):
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def _take(port):
@@ -194,14 +210,14 @@ def need_http():
 # --- waiting and measuring --------------------------------------------------------------------------------------------
 
 def wait_until(condition, seconds=10, what=None):
-    """Call CONDITION until it returns something true, and return that; AssertionError after SECONDS."""
+    """Call CONDITION until it returns something true, and return that; AssertionError after SECONDS. WHAT is a text, or says one."""
     end = time.monotonic() + seconds * SLOW
     while True:
         result = condition()
         if result:
             return result
         if time.monotonic() > end:
-            raise AssertionError(f"waited {seconds * SLOW:g} s in vain for {what or condition}")
+            raise AssertionError(f"waited {seconds * SLOW:g} s in vain for {what() if callable(what) else what or condition}")
         time.sleep(0.01)
 
 
@@ -523,14 +539,119 @@ class Control:
         self.close()
 
 
-def peer(context, kind, endpoint, **options):
-    """A socket of pyzmq that connects to ENDPOINT and leaves nothing behind; OPTIONS are set before."""
+def endpoint_of(place):
+    """A number is a port of tcp here."""
+    return f"tcp://127.0.0.1:{place}" if isinstance(place, int) else place
+
+
+def peer(context, kind, *places, bind=False, **options):
+    """A socket of pyzmq that connects to PLACES (endpoint_of), waits for nothing longer than a test does, and leaves
+    nothing behind; OPTIONS are set before."""
     made = context.socket(kind)
     made.linger = 0
+    made.rcvtimeo = made.sndtimeo = WAIT_MS
     for name, value in options.items():
         setattr(made, name, value)
-    made.connect(endpoint)
+    for place in places:
+        (made.bind if bind else made.connect)(endpoint_of(place))
     return made
+
+
+class Peers:
+    """Sockets of clients that come back at once, closed together. A SUB that is told nothing else subscribes to everything."""
+
+    def __init__(self):
+        self.context, self.opened = zmq.Context(), []  # pyzmq closes a socket that nobody holds
+
+    def open(self, kind, *places, **options):
+        every = {"reconnect_ivl": 20, **({"subscribe": b""} if kind == zmq.SUB else {})}
+        self.opened.append(peer(self.context, kind, *places, **{**every, **options}))
+        return self.opened[-1]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *ignored):
+        self.context.destroy(0)
+
+
+def server_cert(path, keys):
+    """Write a certificate with both KEYS, as zmq.curve_keypair gives them. Returns its path."""
+    public, secret = (key.decode() for key in keys)
+    return write(path, f'curve\n    public-key = "{public}"\n    secret-key = "{secret}"\n', 0o600)
+
+
+def curve(folder):
+    """The lines of a route that has a certificate in FOLDER and lets everybody in who has one, and the options of a client."""
+    server, client = zmq.curve_keypair(), zmq.curve_keypair()
+    cert = server_cert(f"{folder}/server.cert", server)
+    return (f"security = curve\nserver_cert = {cert}\nclient_certs = any\n",
+            {"curve_publickey": client[0], "curve_secretkey": client[1], "curve_serverkey": server[0]})
+
+
+class Route:
+    """A daemon with one route, both sides on ports of their own, and the clients of it."""
+
+    name, engine = "r", "wire"  # None: any engine
+
+    def __init__(self, kind, more="", process="", folder=None):
+        self.kind, self.process = kind, process
+        self.frontend, self.backend = free_ports(2)
+        self.context = zmq.Context()
+        self.daemon = Daemon(self.ini(more), folder=folder)
+
+    def ini(self, more):
+        return f"""
+[zbroker]
+{self.process}
+[route {self.name}]
+type = {self.kind}
+{f"engine = {self.engine}" if self.engine else ""}
+frontend_bind = {endpoint_of(self.frontend)}
+backend_bind = {endpoint_of(self.backend)}
+{more}
+"""
+
+    def reload(self, more):
+        """What the reload says."""
+        write(self.daemon.file, self.ini(more))
+        answer = self.daemon.ctl("reload")
+        assert answer.returncode == 0, answer.stderr
+        return answer.stdout
+
+    def peer(self, kind, place, **options):
+        return peer(self.context, kind, place, **options)
+
+    def front(self, kind, **options):
+        return self.peer(kind, self.frontend, **options)
+
+    def back(self, kind, **options):
+        return self.peer(kind, self.backend, **options)
+
+    def ask(self, line):
+        """The document that answers LINE."""
+        with Control(self.daemon) as control:
+            return control.json(line)
+
+    def stats(self):
+        with Control(self.daemon) as control:
+            return control.route(self.name)
+
+    def clients(self, side):
+        return [each for each in self.ask(f"show clients {self.name}")["clients"] if each["side"] == side]
+
+    def wait_clients(self, side, count):
+        wait_until(lambda: len(self.clients(side)) == count, what=f"{count} clients at the {side}")
+
+    def wait_cut(self, reason):
+        self.daemon.wait_log(rf"cut: .*reason=.?{reason}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.context.destroy(0)
+        self.daemon.kill()
 
 
 class Flow:

@@ -13,7 +13,7 @@ static void
 say_count(text_t *words, uint64_t count, const char *what, const char *how)
 {
     if (count > 0)
-        text_add(words, ", %" PRIu64 " %s%s %s", count, what, count == 1 ? "" : "s", how);
+        text_add(words, ", %" PRIu64 " %s%s %s", count, what, text_plural(count), how);
 }
 
 void

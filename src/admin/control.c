@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 // control.c - see control.h.
 //
-// One epoll descriptor of our own holds the listener, the clients and the news
-// of their taps, and only that one is in the zloop: hundreds of clients that
-// come and go do not make it build its poll set anew.
+// A loop of our own watches the listener, the clients and the news of their taps, and
+// only its descriptor is in the zloop: hundreds of clients that come and go do not make
+// it build its poll set anew.
 
 #include "admin/answer.h"
 #include "admin/control.h"
@@ -16,22 +16,13 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum {
-    EVENTS_MAX = 64,   // a turn
     TAPS_END_MS = 200, // of all taps, before an upgrade
     TICK_MS = 500,
 };
-
-void
-control_watch(control_t *self, int operation, int fd, uint32_t events, event_source_t *source)
-{
-    struct epoll_event event = { .events = events, .data.ptr = source };
-    epoll_ctl(self->epoll, operation, fd, &event);
-}
 
 // --- news for those who wait ----------------------------------------------------------
 
@@ -133,27 +124,29 @@ control_end_taps(control_t *self)
     }
 }
 
+static void
+on_listener(watched_t *watched, uint32_t events)
+{
+    (void)events;
+    control_accept((control_t *)watched);
+}
+
+static void
+on_taps(watched_t *watched, uint32_t events)
+{
+    control_t *self = (control_t *)((char *)watched - offsetof(control_t, taps));
+    (void)events;
+    tapper_look(self->tapper);
+    look_at_taps(self);
+}
+
 static int
 on_events(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 {
     (void)loop;
     (void)item;
     control_t *self = arg;
-    struct epoll_event events[EVENTS_MAX];
-    int count = epoll_wait(self->epoll, events, EVENTS_MAX, 0);
-    for (int i = 0; i < count; i++) {
-        event_source_t *source = events[i].data.ptr;
-        session_t *client = source->client;
-        if (source->kind == SOURCE_LISTENER) {
-            control_accept(self);
-        } else if (source->kind == SOURCE_TAPS) {
-            tapper_look(self->tapper);
-            look_at_taps(self);
-        } else if (!client->dead) {
-            session_serve(self, client, events[i].events);
-            session_settle(self, client);
-        }
-    }
+    loop_run(&self->loop, 0);
     control_bury(self);
     return is_over(self) ? -1 : 0;
 }
@@ -175,7 +168,7 @@ on_tick(zloop_t *loop, int timer, void *arg)
     int64_t now = clock_mono_ms();
     problems_tick(self->broker);
     if (controlsocket_renew(&self->socket))
-        control_watch(self, EPOLL_CTL_ADD, self->socket.fd, EPOLLIN, &self->source);
+        loop_watch(&self->loop, self->socket.fd, EPOLLIN, &self->listener);
     if (self->resting)
         control_rest(self, false);
     look_at_taps(self);
@@ -203,9 +196,12 @@ control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_
         from = record_inside(&field);
     char reason[256] = "";
     control_t *self = xcalloc(1, sizeof *self);
-    *self = (control_t){ .loop = loop, .broker = broker, .epoll = -1, .timer = -1 };
-    self->source = (event_source_t){ SOURCE_LISTENER, NULL };
-    self->taps_source = (event_source_t){ SOURCE_TAPS, NULL };
+    *self = (control_t){ .listener.ready = on_listener,
+                         .taps.ready = on_taps,
+                         .main = loop,
+                         .loop.epoll = -1,
+                         .timer = -1,
+                         .broker = broker };
     self->tapper = tapper_new(broker);
     controlsocket_t *socket = &self->socket;
     if (controlsocket_open(socket, path, mode, group, control_find_listener(from, path), reason, sizeof reason) == -1) {
@@ -215,11 +211,11 @@ control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_
         control_destroy(&self);
         return NULL;
     }
-    self->epoll = epoll_create1(EPOLL_CLOEXEC);
-    control_watch(self, EPOLL_CTL_ADD, self->socket.fd, EPOLLIN, &self->source);
-    control_watch(self, EPOLL_CTL_ADD, tapper_fd(self->tapper), EPOLLIN, &self->taps_source);
-    zmq_pollitem_t item = { .fd = self->epoll, .events = ZMQ_POLLIN };
-    if (self->epoll == -1 || zloop_poller(loop, &item, on_events, self) == -1) {
+    bool failed = loop_open(&self->loop) == -1 ||
+                  loop_watch(&self->loop, self->socket.fd, EPOLLIN, &self->listener) == -1 ||
+                  loop_watch(&self->loop, tapper_fd(self->tapper), EPOLLIN, &self->taps) == -1;
+    zmq_pollitem_t item = { .fd = self->loop.epoll, .events = ZMQ_POLLIN };
+    if (failed || zloop_poller(loop, &item, on_events, self) == -1) {
         diag_error(diag, (place_t){ 0 }, "control %s: %s", path, strerror(errno));
         control_destroy(&self);
         return NULL;
@@ -269,11 +265,11 @@ control_destroy(control_t **self_p)
     }
     control_bury(self);
     if (self->timer != -1)
-        zloop_timer_end(self->loop, self->timer);
-    if (self->epoll != -1) {
-        zmq_pollitem_t item = { .fd = self->epoll, .events = ZMQ_POLLIN };
-        zloop_poller_end(self->loop, &item);
-        close(self->epoll);
+        zloop_timer_end(self->main, self->timer);
+    if (self->loop.epoll != -1) {
+        zmq_pollitem_t item = { .fd = self->loop.epoll, .events = ZMQ_POLLIN };
+        zloop_poller_end(self->main, &item);
+        loop_close(&self->loop);
     }
     controlsocket_close(&self->socket);
     free(self);

@@ -26,7 +26,7 @@ session_drop(control_t *self, session_t *client)
     if (tapping_destroy(&client->tapping)) {
         close(client->fd);
     } else {
-        epoll_ctl(self->epoll, EPOLL_CTL_DEL, client->fd, NULL);
+        loop_forget(&self->loop, client->fd);
         shutdown(client->fd, SHUT_RDWR);
     }
     *(client->previous ? &client->previous->next : &self->clients) = client->next;
@@ -162,7 +162,8 @@ control_add(control_t *self, int fd, const control_peer_t *who)
     client->who = *who;
     client->fd = fd;
     client->passed = -1;
-    client->source = (event_source_t){ SOURCE_CLIENT, client };
+    client->watched.ready = session_ready;
+    client->control = self;
     client->progress_ms = clock_mono_ms();
     client->events = EPOLLIN;
     client->next = self->clients;
@@ -170,7 +171,7 @@ control_add(control_t *self, int fd, const control_peer_t *who)
         self->clients->previous = client;
     self->clients = client;
     self->count++;
-    control_watch(self, EPOLL_CTL_ADD, fd, EPOLLIN, &client->source);
+    loop_watch(&self->loop, fd, EPOLLIN, &client->watched);
     return client;
 }
 
@@ -194,7 +195,7 @@ void
 control_rest(control_t *self, bool resting)
 {
     self->resting = resting;
-    control_watch(self, EPOLL_CTL_MOD, self->socket.fd, resting ? 0 : EPOLLIN, &self->source);
+    loop_change(&self->loop, self->socket.fd, resting ? 0 : EPOLLIN, &self->listener);
 }
 
 void

@@ -9,8 +9,8 @@
 #include "admin/controlsocket.h"
 #include "admin/tapper.h"
 #include "base/event.h"
+#include "base/loop.h"
 
-#include <sys/epoll.h>
 
 enum {
     INPUT_MAX = COMMAND_LINE_MAX + 2, // with CR LF
@@ -18,16 +18,10 @@ enum {
 
 typedef struct session session_t;
 
-// What an epoll event is about.
-typedef enum { SOURCE_LISTENER, SOURCE_CLIENT, SOURCE_TAPS } source_kind_t;
-typedef struct {
-    source_kind_t kind;
-    session_t *client;
-} event_source_t;
-
 struct session {
+    watched_t watched; // first
     session_t *next, *previous;
-    event_source_t source;
+    control_t *control;
     int fd;
     bool dead;  // freed when the turn is over
     bool ended; // has shut its side down: closed when all is sent
@@ -46,18 +40,18 @@ struct session {
 };
 
 struct control {
-    zloop_t *loop;
+    watched_t listener; // first
+    watched_t taps;
+    zloop_t *main; // which hears of all that the other loop watches by one descriptor
+    loop_t loop;
+    int timer;
     broker_t *broker;
     controlsocket_t socket;
-    int epoll, timer;
-    event_source_t source, taps_source;
     tapper_t *tapper;
     bool resting; // out of descriptors: not accepting until the next tick
     session_t *clients, *dead;
     size_t count;
 };
-
-void control_watch(control_t *self, int operation, int fd, uint32_t events, event_source_t *source);
 
 // --- control_admit.c: coming and going
 
@@ -87,7 +81,7 @@ void session_advance(control_t *self, session_t *client);
 
 // Poll for what we can use: no input while an answer waits.
 void session_settle(control_t *self, session_t *client);
-void session_serve(control_t *self, session_t *client, uint32_t events);
+void session_ready(watched_t *watched, uint32_t events); // as its descriptor tells
 
 // Is its tap over? Then what it could not send any more is ours to send.
 bool session_see_end_of_tap(session_t *client);

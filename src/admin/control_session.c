@@ -238,13 +238,13 @@ session_settle(control_t *self, session_t *client)
         !client->ended && client->input_size < sizeof client->input && (client->tapping || !session_waiting(client));
     uint32_t events = (reads ? EPOLLIN : 0) | (session_waiting(client) ? EPOLLOUT : 0);
     if (events != client->events) {
-        control_watch(self, EPOLL_CTL_MOD, client->fd, events, &client->source);
+        loop_change(&self->loop, client->fd, events, &client->watched);
         client->events = events;
     }
 }
 
-void
-session_serve(control_t *self, session_t *client, uint32_t events)
+static void
+serve(control_t *self, session_t *client, uint32_t events)
 {
     if (events & (EPOLLERR | EPOLLHUP) && !(events & EPOLLIN)) {
         session_drop(self, client); // nobody is there to read the rest
@@ -255,4 +255,14 @@ session_serve(control_t *self, session_t *client, uint32_t events)
     if (!client->dead)
         session_advance(self, client);
     close_passed(client);
+}
+
+void
+session_ready(watched_t *watched, uint32_t events)
+{
+    session_t *client = (session_t *)watched;
+    if (client->dead)
+        return; // in this turn
+    serve(client->control, client, events);
+    session_settle(client->control, client);
 }

@@ -3,7 +3,7 @@
 
 #include "base/event.h"
 #include "base/mem.h"
-#include "flow/ipcpath.h"
+#include "net/ipcpath.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -21,7 +21,7 @@ typedef struct {
     bool gave_up; // it is gone, and cannot be made anew for now
 } controlsocket_t;
 
-// Listen at PATH by the rules of flow/ipcpath.h, with FD if that listens there already (-1: with none), which it owns from now
+// Listen at PATH by the rules of net/ipcpath.h, with FD if that listens there already (-1: with none), which it owns from now
 // on: 0, or -1 with the reason and its errno. Close it in either case.
 int controlsocket_open(controlsocket_t *self, const char *path, mode_t mode, gid_t group, int fd, char *reason, size_t size);
 void controlsocket_close(controlsocket_t *self);

@@ -2,7 +2,7 @@
 #include "admin/files.h"
 
 #include "base/event.h"
-#include "flow/listener.h"
+#include "net/listener.h"
 
 void
 files_missing(const broker_route_t *route, void (*found)(side_t side, const char *endpoint, void *arg), void *arg)

@@ -5,310 +5,32 @@
 // descriptors run out, and we know how long each request has taken to arrive. A
 // client that sends a byte now and then must not hold its place.
 
-#include "admin/http.h"
-
-#ifdef ZB_HAVE_HTTP
-
-#include "admin/metrics.h"
-#include "admin/page.h"
+#include "admin/http_internal.h"
+#include "admin/http_listen.h"
 #include "admin/problems.h"
-#include "admin/stats.h"
 #include "base/clock.h"
-#include "base/json.h"
 #include "base/event.h"
 #include "base/mem.h"
 
-#include <arpa/inet.h>
-#include <ctype.h>
 #include <errno.h>
-#include <limits.h>
-#include <microhttpd.h>
-#include <netdb.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#define JSON_TYPE "application/json; charset=utf-8"
-#define TEXT_TYPE "text/plain; charset=utf-8"
 
 enum {
     ACCEPTS_MAX = 16, // a turn
     RUNS_MAX = 8,     // a turn
     TICK_MS = 500,
-    BACKLOG = 64,
     PATIENCE_MS = 1000, // whose request has not arrived by then makes room for others
 };
 
-// A connection's place: who has come and how long its request, or our answer, takes.
-typedef struct {
-    bool used, answering;
-    int fd;
-    int64_t since_ms;
-} place_in_time_t;
+// --- places -----------------------------------------------------------------------------------
 
-struct http {
-    zloop_t *loop;
-    broker_t *broker;
-    struct MHD_Daemon *daemon;
-    int listener, epoll, timer, soon;
-    int port;
-    bool full; // the listener is not polled
-    char hostname[HOST_NAME_MAX + 1];
-    char *host; // as configured
-    place_in_time_t places[HTTP_CONNECTIONS_MAX];
-    size_t count;
-};
-
-// --- answers ------------------------------------------------------------------------------
-
-typedef struct {
-    unsigned status;
-    const char *content_type;
-    const char *cache;
-    text_t body;                // what we have written, or
-    const page_asset_t *asset;  // what is compiled in
-    const char *allow;
-    char etag[24];
-} answer_t;
-
-static const struct {
-    const char *name, *value;
-} headers[] = {
-    { "X-Content-Type-Options", "nosniff" },
-    { "Content-Security-Policy",
-      "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
-      "base-uri 'none'; form-action 'none'; frame-ancestors 'none'" },
-    { "Referrer-Policy", "no-referrer" },
-    { "Cross-Origin-Resource-Policy", "same-origin" },
-};
-
-static enum MHD_Result
-send_answer(struct MHD_Connection *connection, answer_t *answer)
-{
-    struct MHD_Response *response;
-    if (answer->asset && answer->status == MHD_HTTP_OK) {
-        response = MHD_create_response_from_buffer(answer->asset->size, (void *)(uintptr_t)answer->asset->bytes, MHD_RESPMEM_PERSISTENT);
-    } else {
-        size_t size = answer->body.size;
-        response = MHD_create_response_from_buffer(size, text_take(&answer->body), MHD_RESPMEM_MUST_FREE);
-    }
-    if (!response)
-        return MHD_NO;
-    for (size_t i = 0; i < sizeof headers / sizeof *headers; i++)
-        MHD_add_response_header(response, headers[i].name, headers[i].value);
-    MHD_add_response_header(response, "Content-Type", answer->content_type);
-    MHD_add_response_header(response, "Cache-Control", answer->cache);
-    if (*answer->etag)
-        MHD_add_response_header(response, "ETag", answer->etag);
-    if (answer->allow)
-        MHD_add_response_header(response, "Allow", answer->allow);
-    enum MHD_Result result = MHD_queue_response(connection, answer->status, response);
-    MHD_destroy_response(response);
-    return result;
-}
-
-static void
-refuse(answer_t *answer, unsigned status, const char *text)
-{
-    answer->status = status;
-    answer->content_type = TEXT_TYPE;
-    text_add(&answer->body, "%s\n", text);
-}
-
-// --- resources ------------------------------------------------------------------------------
-
-typedef struct {
-    http_t *http;
-    struct MHD_Connection *connection;
-    answer_t *answer;
-} exchange_t;
-
-static void
-serve_page(exchange_t *exchange)
-{
-    exchange->answer->content_type = "text/html; charset=utf-8";
-    page_write(exchange->http->broker, &exchange->answer->body);
-}
-
-static void
-serve_metrics(exchange_t *exchange)
-{
-    exchange->answer->content_type = METRICS_CONTENT_TYPE;
-    metrics_write(exchange->http->broker, &exchange->answer->body);
-}
-
-static void
-serve_status(exchange_t *exchange)
-{
-    json_t json = json_on(&exchange->answer->body);
-    json_object(&json, NULL);
-    stats_status(&json, exchange->http->broker);
-    json_object_end(&json);
-    text_char(&exchange->answer->body, '\n');
-}
-
-static void
-serve_routes(exchange_t *exchange)
-{
-    broker_t *broker = exchange->http->broker;
-    const char *only = MHD_lookup_connection_value(exchange->connection, MHD_GET_ARGUMENT_KIND, "route");
-    char now[32];
-    broker_route_t route;
-    json_t json = json_on(&exchange->answer->body);
-    clock_rfc3339(clock_wall_ns(), now);
-    json_object(&json, NULL);
-    json_string(&json, "time", now);
-    json_array(&json, "routes");
-    for (size_t i = 0; broker_at(broker, i, &route); i++)
-        if (!only || strcmp(route.conf->name, only) == 0)
-            stats_route(&json, broker, &route, only ? STATS_DETAIL : STATS_HISTORY);
-    json_array_end(&json);
-    json_object_end(&json);
-    text_char(&exchange->answer->body, '\n');
-}
-
-static void
-serve_events(exchange_t *exchange)
-{
-    json_t json = json_on(&exchange->answer->body);
-    json_object(&json, NULL);
-    stats_events(&json, NULL);
-    json_object_end(&json);
-    text_char(&exchange->answer->body, '\n');
-}
-
-static void
-serve_health(exchange_t *exchange)
-{
-    exchange->answer->content_type = TEXT_TYPE;
-    text_add(&exchange->answer->body, "ok\n");
-}
-
-static void
-serve_ready(exchange_t *exchange)
-{
-    text_t *body = &exchange->answer->body;
-    broker_status_t status;
-    broker_route_t route;
-    broker_status(exchange->http->broker, &status);
-    if (status.stopping)
-        text_add(body, "stopping\n");
-    for (size_t i = 0; broker_at(exchange->http->broker, i, &route); i++)
-        if (route.state == ROUTE_FAILED)
-            text_add(body, "route %s has failed\n", route.conf->name);
-    exchange->answer->content_type = TEXT_TYPE;
-    if (body->size)
-        exchange->answer->status = MHD_HTTP_SERVICE_UNAVAILABLE;
-    else
-        text_add(body, "ready\n");
-}
-
-static const struct {
-    const char *path;
-    void (*serve)(exchange_t *exchange);
-} resources[] = {
-    { "/", serve_page },
-    { "/metrics", serve_metrics },
-    { "/api/v1/status", serve_status },
-    { "/api/v1/routes", serve_routes },
-    { "/api/v1/events", serve_events },
-    { "/healthz", serve_health },
-    { "/readyz", serve_ready },
-};
-
-// A file of the page: asked for again by every load, sent only when it has changed.
-static void
-serve_asset(exchange_t *exchange, const page_asset_t *asset)
-{
-    answer_t *answer = exchange->answer;
-    uint64_t hash = UINT64_C(14695981039346656037); // FNV-1a
-    for (size_t i = 0; i < asset->size; i++)
-        hash = (hash ^ asset->bytes[i]) * UINT64_C(1099511628211);
-    snprintf(answer->etag, sizeof answer->etag, "\"%016" PRIx64 "\"", hash);
-    const char *known = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "If-None-Match");
-    answer->asset = asset;
-    answer->content_type = asset->content_type;
-    answer->cache = "no-cache";
-    if (known && strstr(known, answer->etag))
-        answer->status = MHD_HTTP_NOT_MODIFIED;
-}
-
-// --- Host -----------------------------------------------------------------------------------
-
-static bool
-is_address(const char *name)
-{
-    unsigned char address[sizeof(struct in6_addr)];
-    return inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1;
-}
-
-// The name in "name:port", "[v6]:port" or either without a port. False: it is none of these.
-static bool
-host_name(const char *header, char *name, size_t size)
-{
-    const char *end;
-    if (*header == '[') {
-        header++;
-        end = strchr(header, ']');
-        if (!end)
-            return false;
-    } else {
-        end = header + strcspn(header, ":");
-    }
-    size_t length = (size_t)(end - header);
-    end += *end == ']';
-    if (*end && *end != ':')
-        return false;
-    for (const char *digit = *end ? end + 1 : end; *digit; digit++)
-        if (!isdigit((unsigned char)*digit))
-            return false;
-    if (!length || length >= size)
-        return false;
-    memcpy(name, header, length);
-    name[length] = '\0';
-    return true;
-}
-
-// An attacker's name can be made to resolve to us, an address cannot: addresses
-// are let in, and of names only those that are ours.
-static bool
-host_is_ours(const http_t *self, const char *header)
-{
-    char name[256];
-    if (!host_name(header, name, sizeof name))
-        return false;
-    size_t length = strlen(name);
-    if (length > 1 && name[length - 1] == '.')
-        name[length - 1] = '\0';
-    return is_address(name) || strcasecmp(name, "localhost") == 0 || strcasecmp(name, self->host) == 0 ||
-           strcasecmp(name, self->hostname) == 0;
-}
-
-// Every value of `Host': a second one is an error (RFC 9112), whichever of them is ours.
-typedef struct {
-    const char *value; // of the last one, NULL: there is none
-    size_t count;
-} hosts_t;
-
-static enum MHD_Result
-see_header(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-    (void)kind;
-    hosts_t *hosts = arg;
-    if (strcasecmp(name, "Host") == 0) {
-        hosts->value = value ? value : "";
-        hosts->count++;
-    }
-    return MHD_YES;
-}
-
-// --- one request ------------------------------------------------------------------------------
-
-static place_in_time_t *
-place_of(struct MHD_Connection *connection)
+place_in_time_t *
+http_place(struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     return info ? info->socket_context : NULL;
@@ -324,63 +46,11 @@ decode(void *arg, struct MHD_Connection *connection, char *url)
 }
 
 static void
-fill_answer(exchange_t *exchange, const char *url)
-{
-    for (size_t i = 0; i < sizeof resources / sizeof *resources; i++)
-        if (strcmp(url, resources[i].path) == 0) {
-            resources[i].serve(exchange);
-            return;
-        }
-    const page_asset_t *asset = page_find(url);
-    if (asset)
-        serve_asset(exchange, asset);
-    else
-        refuse(exchange->answer, MHD_HTTP_NOT_FOUND, "not found");
-}
-
-static enum MHD_Result
-on_request(void *arg, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
-           const char *upload, size_t *upload_size, void **request)
-{
-    (void)upload, (void)upload_size;
-    http_t *self = arg;
-    bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
-    if (reads && !*request) { // an answer to the first call would end the connection
-        *request = self;
-        return MHD_YES;
-    }
-    answer_t answer = { .status = MHD_HTTP_OK, .content_type = JSON_TYPE, .cache = "no-store" };
-    exchange_t exchange = { self, connection, &answer };
-    hosts_t hosts = { 0 };
-    MHD_get_connection_values(connection, MHD_HEADER_KIND, see_header, &hosts);
-    place_in_time_t *place = place_of(connection);
-    if (place) {
-        place->answering = true;
-        place->since_ms = clock_mono_ms();
-    }
-    if (!reads) {
-        refuse(&answer, MHD_HTTP_METHOD_NOT_ALLOWED, "this server only answers GET and HEAD");
-        answer.allow = "GET, HEAD";
-    } else if (hosts.count > 1) {
-        refuse(&answer, MHD_HTTP_BAD_REQUEST, "more than one Host");
-    } else if (!hosts.count && strcmp(version, "HTTP/1.0") != 0) {
-        refuse(&answer, MHD_HTTP_BAD_REQUEST, "no Host");
-    } else if (hosts.count && !host_is_ours(self, hosts.value)) {
-        refuse(&answer, MHD_HTTP_MISDIRECTED_REQUEST, "not a host of this server: use its address, its own name or localhost");
-    } else {
-        fill_answer(&exchange, url);
-    }
-    enum MHD_Result result = send_answer(connection, &answer);
-    text_free(&answer.body);
-    return result;
-}
-
-static void
 on_completed(void *arg, struct MHD_Connection *connection, void **request, enum MHD_RequestTerminationCode how)
 {
     (void)arg, (void)how;
     *request = NULL;
-    place_in_time_t *place = place_of(connection);
+    place_in_time_t *place = http_place(connection);
     if (place) {
         place->answering = false; // the next request has its own time
         place->since_ms = clock_mono_ms();
@@ -525,53 +195,12 @@ on_tick(zloop_t *loop, int timer, void *arg)
 // --- opening ------------------------------------------------------------------------------------
 
 static int
-listen_at(const struct addrinfo *address)
-{
-    int on = 1, fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd == -1)
-        return -1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    int off = 0;
-    if (address->ai_family == AF_INET6) // "*" is for both families
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-    if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
-        return fd;
-    int why = errno;
-    close(fd);
-    errno = why;
-    return -1;
-}
-
-// 0, or -1 with the reason.
-static int
-bind_listener(http_t *self, int port, const char **reason)
-{
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE }, *found = NULL;
-    char service[16];
-    snprintf(service, sizeof service, "%d", port);
-    int rc = getaddrinfo(strcmp(self->host, "*") == 0 ? NULL : self->host, service, &hints, &found);
-    if (rc != 0) {
-        errno = rc == EAI_SYSTEM ? errno : EADDRNOTAVAIL;
-        *reason = rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc);
-        return -1;
-    }
-    // For "*" the IPv6 one first: it takes IPv4 too.
-    for (int pass = 0; pass < 2 && self->listener == -1; pass++)
-        for (const struct addrinfo *at = found; at && self->listener == -1; at = at->ai_next)
-            if ((at->ai_family == AF_INET6) == (strcmp(self->host, "*") == 0 ? pass == 0 : pass == 1))
-                self->listener = listen_at(at);
-    *reason = strerror(errno);
-    freeaddrinfo(found);
-    return self->listener == -1 ? -1 : 0;
-}
-
-static int
 open_listener(http_t *self, int port, int before, const char **reason)
 {
     struct sockaddr_storage bound;
     socklen_t length = sizeof bound;
-    self->listener = before;
-    if (self->listener == -1 && bind_listener(self, port, reason) == -1)
+    self->listener = before != -1 ? before : http_listen(self->host, port, reason);
+    if (self->listener == -1)
         return -1;
     if (getsockname(self->listener, (struct sockaddr *)&bound, &length) == -1)
         return -1;
@@ -594,7 +223,7 @@ log_it(void *arg, const char *format, va_list args)
 static int
 open_daemon(http_t *self)
 {
-    self->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, self,
+    self->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0, NULL, NULL, http_on_request, self,
                                     MHD_OPTION_EXTERNAL_LOGGER, log_it, self,
                                     MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
                                     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_MEMORY,
@@ -678,35 +307,3 @@ http_destroy(http_t **self_p)
     free(self->host);
     free(self);
 }
-
-#else // built without libmicrohttpd
-
-http_t *
-http_new(zloop_t *loop, broker_t *broker, const char *host, int port, int before, diag_t *diag)
-{
-    (void)loop, (void)broker, (void)before;
-    diag_error(diag, (place_t){ 0 }, "http %s:%d: this zbroker was built without HTTP (libmicrohttpd)", host, port);
-    return NULL;
-}
-
-int
-http_port(const http_t *self)
-{
-    (void)self;
-    return 0;
-}
-
-int
-http_listener(const http_t *self)
-{
-    (void)self;
-    return -1;
-}
-
-void
-http_destroy(http_t **self_p)
-{
-    *self_p = NULL;
-}
-
-#endif

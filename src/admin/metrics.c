@@ -4,6 +4,7 @@
 #include "admin/metrics.h"
 #include "admin/fields.h"
 #include "admin/stats.h"
+#include "admin/usage.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "conf/engine.h"
@@ -17,7 +18,7 @@ typedef struct {
     text_t *out;
     broker_t *broker;
     broker_status_t status;
-    process_t process;
+    usage_t usage;
     const metric_t *metric;
     metric_info_t info;
 } writer_t;
@@ -342,13 +343,13 @@ write_start_time(writer_t *writer)
 static void
 write_cpu(writer_t *writer)
 {
-    put_real(writer, NULL, 0, writer->process.cpu_seconds);
+    put_real(writer, NULL, 0, writer->usage.cpu_seconds);
 }
 
 static void
 write_rss(writer_t *writer)
 {
-    put_uint(writer, "", NULL, 0, (uint64_t)writer->process.rss_bytes);
+    put_uint(writer, "", NULL, 0, (uint64_t)writer->usage.rss_bytes);
 }
 
 static void
@@ -366,13 +367,13 @@ write_max_memory(writer_t *writer)
 static void
 write_open_fds(writer_t *writer)
 {
-    put_uint(writer, "", NULL, 0, (uint64_t)writer->process.open_fds);
+    put_uint(writer, "", NULL, 0, (uint64_t)writer->usage.open_fds);
 }
 
 static void
 write_max_fds(writer_t *writer)
 {
-    put_uint(writer, "", NULL, 0, (uint64_t)writer->process.max_fds);
+    put_uint(writer, "", NULL, 0, (uint64_t)writer->usage.max_fds);
 }
 
 #define SIDE_FIELD(id) { NULL, NULL, NULL, write_side_field, id, 0 }
@@ -453,7 +454,7 @@ metrics_write(broker_t *broker, text_t *out)
 {
     writer_t writer = { .out = out, .broker = broker };
     broker_status(broker, &writer.status);
-    process_read(&writer.process);
+    usage_read(&writer.usage);
     for (writer.metric = metrics; writer.metric < metrics + COUNT(metrics); writer.metric++) {
         writer.info = info_of(writer.metric);
         text_add(out, "# HELP %s %s\n# TYPE %s %s\n", writer.info.name, writer.info.help, writer.info.name, writer.info.type);

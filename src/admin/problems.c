@@ -35,7 +35,7 @@ static bool
 is_episode(const route_conf_t *conf, drop_reason_t reason)
 {
     int type = conf->sides[SIDE_BACKEND].type;
-    return reason == DROP_HWM && conf->engine != ENGINE_WIRE && (type == ZMQ_XPUB || type == ZMQ_PUB);
+    return reason == DROP_HWM && conf->engine != ENGINE_WIRE && socket_type_publishes(type);
 }
 
 static void

@@ -5,6 +5,7 @@
 #include "admin/fields.h"
 #include "admin/problems.h"
 #include "admin/stats.h"
+#include "admin/statsjson.h"
 #include "admin/status.h"
 #include "admin/table.h"
 #include "base/clock.h"
@@ -23,13 +24,13 @@ enum { TOPICS_MAX = 10000 };
 static void
 add_json_route(request_t *request, const broker_route_t *route, void *context)
 {
-    stats_route(context, request->broker, route, STATS_PLAIN);
+    statsjson_route(context, request->broker, route, STATS_PLAIN);
 }
 
 static void
 add_json_detail(request_t *request, const broker_route_t *route, void *context)
 {
-    stats_route(context, request->broker, route, STATS_DETAIL);
+    statsjson_route(context, request->broker, route, STATS_DETAIL);
 }
 
 static void

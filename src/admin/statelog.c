@@ -8,9 +8,10 @@
 static void
 log_side(const broker_route_t *route, side_t side)
 {
-    static const field_id_t told[] = { FIELD_MESSAGES_RECEIVED, FIELD_MESSAGES_SENT, FIELD_RECEIVED_BYTES, FIELD_SENT_BYTES,
-                                       FIELD_CONNECTIONS };
-    event_field_t fields[2 + COUNT(told) + 1] = { EVENT_TEXT("route", route->conf->name), EVENT_TEXT("side", side_name(side)) };
+    static const field_id_t told[] = { FIELD_MESSAGES_RECEIVED, FIELD_MESSAGES_SENT, FIELD_RECEIVED_BYTES,
+                                       FIELD_SENT_BYTES, FIELD_CONNECTIONS };
+    event_field_t fields[2 + COUNT(told) + 1] = { EVENT_TEXT("route", route->conf->name),
+                                                  EVENT_TEXT("side", side_name(side)) };
     for (size_t i = 0; i < COUNT(told); i++)
         fields[2 + i] = (event_field_t)EVENT_NUMBER(field_at(told[i])->name, field_total(route, side, told[i]));
     event_log(EVENT_SIDE_FIGURES, fields);

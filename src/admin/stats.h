@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
-// stats.h - one place that turns what the broker knows into numbers and JSON:
-// control, HTTP, metrics and the page all ask here. doc/api.md names the fields.
+// stats.h - one place that turns what the broker knows into numbers: control, HTTP,
+// metrics and the page all ask here.
 
 #ifndef ZB_STATS_H
 #define ZB_STATS_H
 
-#include "base/json.h"
 #include "broker/broker.h"
 
 #define STATS_PROBLEM_SECONDS 0.1 // a side that could not be sent to for less is not worth a word
@@ -44,29 +43,5 @@ const char *stats_shown_value(const setting_t *setting);
 
 const char *stats_czmq_version(void);   // of the library that runs, "4.2.1"
 const char *stats_libzmq_version(void);
-
-typedef struct {
-    double cpu_seconds;
-    int64_t rss_bytes;
-    int64_t open_fds, max_fds;
-} process_t;
-void process_read(process_t *process); // proc(5), getrusage(2)
-
-// The fields of /api/v1/status, into an object that is open.
-void stats_status(json_t *json, broker_t *broker);
-
-// One route as an object of its own. How much:
-typedef enum {
-    STATS_PLAIN,   // for the control socket: no history
-    STATS_HISTORY, // and the last minute
-    STATS_DETAIL,  // and the last quarter of an hour, options, clients, events
-} stats_depth_t;
-void stats_route(json_t *json, broker_t *broker, const broker_route_t *route, stats_depth_t depth);
-
-// "events": the last ones about ROUTE, NULL: of all.
-void stats_events(json_t *json, const char *route);
-
-// "options": every key of a section as it runs.
-void stats_settings(json_t *json, const char *key, const settings_t *settings);
 
 #endif

@@ -3,6 +3,8 @@
 
 #include "admin/problems.h"
 #include "admin/stats.h"
+#include "admin/statsjson.h"
+#include "admin/usage.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -24,10 +26,10 @@ print_status(request_t *request)
 {
     text_t *out = request->out;
     broker_status_t status;
-    process_t process;
+    usage_t usage;
     char since[32], reloaded[32], hostname[HOST_NAME_MAX + 1] = "";
     broker_status(request->broker, &status);
-    process_read(&process);
+    usage_read(&usage);
     gethostname(hostname, sizeof hostname - 1);
     clock_rfc3339(status.started_wall_ns, since);
     clock_rfc3339(status.reload_wall_ns, reloaded);
@@ -35,8 +37,8 @@ print_status(request_t *request)
              (int)getpid(), hostname, status.stopping ? ", stopping" : "");
     text_add(out, "up since %s (", since);
     put_duration(out, (clock_wall_ns() - status.started_wall_ns) / 1000000000);
-    text_add(out, "), cpu %.1f s, memory %" PRId64 " kB, descriptors %" PRId64 " of %" PRId64 "\n", process.cpu_seconds,
-             process.rss_bytes / 1024, process.open_fds, process.max_fds);
+    text_add(out, "), cpu %.1f s, memory %" PRId64 " kB, descriptors %" PRId64 " of %" PRId64 "\n", usage.cpu_seconds,
+             usage.rss_bytes / 1024, usage.open_fds, usage.max_fds);
     text_add(out, "messages of engine wire take %" PRIu64 " kB, max_memory %" PRIu64 " kB\n", status.message_bytes / 1024,
              status.max_memory / 1024);
     text_add(out, "configuration ");
@@ -46,7 +48,7 @@ print_status(request_t *request)
     size_t states[ROUTE_STATES];
     stats_states(request->broker, states);
     size_t total = broker_count(request->broker);
-    text_add(out, "%zu route%s", total, total == 1 ? "" : "s");
+    text_add(out, "%zu route%s", total, text_plural(total));
     for (int i = 0; i < ROUTE_STATES; i++)
         if (states[i])
             text_add(out, ", %zu %s", states[i], route_state_name((route_state_t)i));
@@ -143,7 +145,7 @@ status_show(request_t *request)
 {
     if (request->json) {
         json_t json = answer_json(request);
-        stats_status(&json, request->broker);
+        statsjson_status(&json, request->broker);
         answer_json_end(request, &json);
         return;
     }
@@ -176,7 +178,7 @@ add_config(request_t *request, const broker_route_t *route, void *context)
     }
     json_object(json, NULL);
     json_string(json, "name", route->conf->name);
-    stats_settings(json, "options", &route->conf->settings);
+    statsjson_settings(json, "options", &route->conf->settings);
     json_object_end(json);
 }
 
@@ -195,7 +197,7 @@ status_config(request_t *request)
     }
     json_t json = answer_json(request);
     if (whole)
-        stats_settings(&json, "options", &broker_conf(request->broker)->settings);
+        statsjson_settings(&json, "options", &broker_conf(request->broker)->settings);
     json_array(&json, "routes");
     bool found = answer_for_routes(request, add_config, &json);
     json_array_end(&json);

@@ -92,7 +92,7 @@ print_excerpt(const char *line, place_t place, FILE *out)
 static void
 print_count(size_t count, const char *what, FILE *out)
 {
-    fprintf(out, "%zu %s%s", count, what, count == 1 ? "" : "s");
+    fprintf(out, "%zu %s%s", count, what, text_plural(count));
 }
 
 void

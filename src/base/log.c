@@ -263,7 +263,7 @@ emit_sum(repeat_t *entry)
 {
     if (entry->held) {
         text_t sum = { 0 };
-        text_add(&sum, "%s (repeated %" PRIu64 " time%s)", entry->text, entry->held, entry->held == 1 ? "" : "s");
+        text_add(&sum, "%s (repeated %" PRIu64 " time%s)", entry->text, entry->held, text_plural(entry->held));
         emit(entry->level, sum.data);
         text_free(&sum);
     }

@@ -179,6 +179,12 @@ text_escaped(text_t *self, const void *bytes, size_t size)
             text_char(self, (char)at[i]);
 }
 
+const char *
+text_plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 bool
 text_given(const char *text)
 {

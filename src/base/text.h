@@ -37,6 +37,9 @@ size_t text_utf8(const void *bytes, size_t size);
 // others are shown? CODE is its code point.
 bool text_is_control(const void *bytes, size_t length, uint32_t *code);
 
+// What follows the noun of COUNT things: "s", or nothing after one.
+const char *text_plural(uint64_t count);
+
 // Is there anything in TEXT, which may be NULL?
 bool text_given(const char *text);
 

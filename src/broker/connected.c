@@ -3,9 +3,6 @@
 
 #include "broker/connected.h"
 
-#include "base/mem.h"
-
-#include <stdlib.h>
 #include <string.h>
 
 // Call FN for each route NAME (NULL: for all) whose engine knows its clients, those on their way out included. True
@@ -29,51 +26,26 @@ any_route(broker_t *self, const char *name, bool (*fn)(route_t *route, void *arg
 
 // --- listing -------------------------------------------------------------------------------
 
-typedef struct {
-    client_t *at;
-    size_t count, room;
-} clients_t;
-
 static void
-keep(const client_t *client, void *arg)
+keep(const client_t *client, void *list)
 {
-    clients_t *self = arg;
-    mem_grow(self->at, self->count, self->room);
-    client_t *kept = &self->at[self->count++];
-    *kept = *client;
-    kept->route = xstrdup(client->route);
-    if (client->routing_id)
-        kept->routing_id = memcpy(xcalloc(client->routing_id_size + 1, 1), client->routing_id, client->routing_id_size);
+    client_list_copy(list, client);
 }
 
 static bool
-keep_all(route_t *route, void *clients)
+keep_all(route_t *route, void *list)
 {
-    route_clients(route, keep, clients);
+    route_clients(route, keep, list);
     return false;
-}
-
-static int
-by_id(const void *a, const void *b)
-{
-    const client_t *left = a, *right = b;
-    return left->id < right->id ? -1 : left->id > right->id;
 }
 
 void
 broker_clients(broker_t *self, const char *route, client_fn_t *fn, void *arg)
 {
-    clients_t clients = { 0 };
+    client_list_t clients = { 0 };
     watch_each(self->setup->services.watch, route, keep, &clients);
     any_route(self, route, keep_all, &clients);
-    if (clients.count)
-        qsort(clients.at, clients.count, sizeof *clients.at, by_id);
-    for (size_t i = 0; i < clients.count; i++) {
-        fn(&clients.at[i], arg);
-        free((char *)clients.at[i].route);
-        free((void *)clients.at[i].routing_id);
-    }
-    free(clients.at);
+    client_list_each(&clients, fn, arg);
 }
 
 // --- cutting -------------------------------------------------------------------------------

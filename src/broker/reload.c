@@ -7,8 +7,8 @@
 #include "broker/apply.h"
 #include "broker/guarding.h"
 #include "broker/systemd.h"
-#include "flow/listener.h"
 #include "guard/policy.h"
+#include "net/listener.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 #include "conf/acked.h"
 
 #include "base/mem.h"
+#include "conf/compat.h"
 #include "conf/endpoints.h"
-#include "conf/fit.h"
 
 #include <string.h>
 
@@ -36,12 +36,10 @@ acked_stands_in(const check_t *self, size_t which)
 }
 
 static const char *
-why_not(const route_conf_t *route, side_t which)
+why_not(const route_conf_t *route)
 {
     if (route->engine != ENGINE_WIRE)
         return "needs engine = wire";
-    if (which == SIDE_WORKER_ACK && route_conf_is_shared(route))
-        return "is not there with store = nats";
     return route->store == KEEP_NOTHING ? "needs a store, such as store = all: what is acknowledged has to be kept" : NULL;
 }
 
@@ -49,7 +47,7 @@ static void
 check_side(const check_t *self, side_t which)
 {
     const side_conf_t *side = &self->route->sides[which];
-    const char *why = side->type < 0 || given_may_have(self, "store") ? NULL : why_not(self->route, which);
+    const char *why = side->type < 0 || assigned_may_have(self, "store") ? NULL : why_not(self->route);
     for (size_t i = 0; why && i < side->endpoint_count; i++)
         complain_key(self, endpoints_item(self, which, &side->endpoints[i]), "%s", why);
 }
@@ -60,13 +58,13 @@ acked_check(const check_t *self)
     for (size_t i = 0; i < COUNT(acked); i++)
         check_side(self, acked[i]);
     for (size_t i = 0; i < COUNT(keys); i++) {
-        const given_t *given = given_for_route(self, keys[i].key);
+        const assigned_t *given = assigned_for_route(self, keys[i].key);
         const char *side = side_name(keys[i].side);
         if (given && self->route->sides[keys[i].side].type < 0 &&
-            fit_route_row(self->route, key_find(SCOPE_ROUTE, keys[i].key)))
+            compat_route_row(self->route, key_find(SCOPE_ROUTE, keys[i].key)))
             complain_key(self, given->item, "does nothing without %s_bind or %s_connect", side, side);
     }
-    const given_t *letters = given_for_route(self, "dead_letter");
+    const assigned_t *letters = assigned_for_route(self, "dead_letter");
     if (letters)
         self->route->dead_letter_place = letters->item->value_place;
 }

@@ -5,7 +5,7 @@
 #ifndef ZB_ACKED_H
 #define ZB_ACKED_H
 
-#include "conf/given.h"
+#include "conf/assigned.h"
 
 void acked_check(const check_t *self);
 void acked_together(const conf_t *conf, diag_t *diag); // what only all routes can get wrong

@@ -3,16 +3,16 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "conf/access.h"
 #include "conf/acked.h"
+#include "conf/assigned.h"
+#include "conf/compat.h"
+#include "conf/crosscheck.h"
 #include "conf/endpoints.h"
 #include "conf/engine.h"
-#include "conf/fit.h"
-#include "conf/given.h"
+#include "conf/nats.h"
 #include "conf/process.h"
 #include "conf/resolve.h"
-#include "conf/nats.h"
-#include "conf/secure.h"
-#include "conf/together.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,10 +47,10 @@ resolve_custom(const check_t *self)
     route_conf_t *route = self->route;
     bool known = true;
     for (size_t side = 0; side < 2; side++) {
-        const given_t *given = given_for_route(self, keys[side]);
+        const assigned_t *given = assigned_for_route(self, keys[side]);
         if (given)
             route->sides[side].type = (int)given->value.number;
-        else if (!given_has(self, keys[side]))
+        else if (!assigned_has(self, keys[side]))
             diag_error(self->diag, route->place, "[%s] %s: is missing, a custom route names both socket types",
                        self->section->name, keys[side]);
         known &= given != NULL;
@@ -61,7 +61,7 @@ resolve_custom(const check_t *self)
     if (refusal) {
         // Point at the one that is to blame, where it is one.
         bool backend = !pattern_refusal(route->sides[0].type, ZMQ_PAIR);
-        complain_value(self, given_for_route(self, keys[backend])->item, "%s and %s cannot be joined: %s",
+        complain_value(self, assigned_for_route(self, keys[backend])->item, "%s and %s cannot be joined: %s",
                        socket_type_name(route->sides[0].type), socket_type_name(route->sides[1].type), refusal);
         return false;
     }
@@ -74,11 +74,11 @@ static bool
 resolve_types(const check_t *self)
 {
     route_conf_t *route = self->route;
-    const given_t *type = given_for_route(self, "type");
+    const assigned_t *type = assigned_for_route(self, "type");
     if (!type) {
         text_t all = { 0 };
         list_patterns(&all);
-        if (!given_has(self, "type"))
+        if (!assigned_has(self, "type"))
             diag_error(self->diag, route->place, "[%s] type: is missing; it is one of %s", self->section->name,
                        all.data);
         text_free(&all);
@@ -92,8 +92,8 @@ resolve_types(const check_t *self)
         return resolve_custom(self);
     static const char *const keys[] = { "frontend_type", "backend_type" };
     for (size_t i = 0; i < 2; i++)
-        if (given_for_route(self, keys[i]))
-            complain_key(self, given_for_route(self, keys[i])->item,
+        if (assigned_for_route(self, keys[i]))
+            complain_key(self, assigned_for_route(self, keys[i])->item,
                          "only a custom route names its socket types, a %s has %s and %s", route->pattern->name,
                          socket_type_name(route->pattern->frontend), socket_type_name(route->pattern->backend));
     return true;
@@ -108,13 +108,13 @@ has_types(const check_t *self)
     if (route->engine == ENGINE_WIRE || zmq_has("draft"))
         return true;
     if (route->pattern->draft)
-        complain_value(self, given_for_route(self, "type")->item, "%s needs the draft sockets %s and %s, %s drafts",
+        complain_value(self, assigned_for_route(self, "type")->item, "%s needs the draft sockets %s and %s, %s drafts",
                        route->pattern->name, socket_type_name(route->pattern->frontend),
                        socket_type_name(route->pattern->backend), draft_reason());
     bool has = !route->pattern->draft;
     for (size_t side = 0; has && route->pattern->frontend == -1 && side < 2; side++)
         if (socket_type_is_draft(route->sides[side].type)) {
-            complain_value(self, given_for_route(self, keys[side])->item, "%s is a draft socket type, %s drafts",
+            complain_value(self, assigned_for_route(self, keys[side])->item, "%s is a draft socket type, %s drafts",
                            socket_type_name(route->sides[side].type), draft_reason());
             has = false;
         }
@@ -129,12 +129,13 @@ resolve_route_rows(const check_t *self)
     route_conf_t *route = self->route;
     const key_row_t *row;
     for (unsigned i = 0; (row = key_at(SCOPE_ROUTE, i)); i++) {
-        const given_slot_t *slot = &self->own->route[i];
+        const assigned_slot_t *slot = &self->own->route[i];
         key_value_t value = { 0 };
         char reason[128];
         size_t offset;
         bool idle = row->kind == KEY_SOCKET_TYPE ? route->pattern->frontend != -1
-                                                 : (row->flags & KEY_WIRE && route->engine != ENGINE_WIRE) || !fit_route_row(route, row) || acked_row_is_idle(route, row);
+                                                 : (row->flags & KEY_WIRE && route->engine != ENGINE_WIRE) ||
+                                                       !compat_route_row(route, row) || acked_row_is_idle(route, row);
         idle |= row->flags & KEY_OF_STORE && route->store == KEEP_NOTHING && !slot->count;
         idle |= row->flags & KEY_OF_NATS && !route_conf_is_shared(route) && !slot->count;
         if (idle)
@@ -158,13 +159,13 @@ resolve_route_rows(const check_t *self)
 static void
 check_budget(const check_t *self)
 {
-    const given_t *queue = given_for_route(self, "queue_bytes"), *size = given_for_route(self, "message_size");
+    const assigned_t *queue = assigned_for_route(self, "queue_bytes"), *size = assigned_for_route(self, "message_size");
     bool counted = self->route->engine == ENGINE_WIRE;
-    if (!counted && self->route->queue_bytes && !self->route->message_size && !given_has(self, "message_size"))
+    if (!counted && self->route->queue_bytes && !self->route->message_size && !assigned_has(self, "message_size"))
         complain_key(self, queue->item, "needs message_size, what a message of this route usually takes");
     else if (!counted && queue && self->route->queue_bytes && size && !self->route->message_size)
         complain_value(self, size->item, "queue_bytes needs to know it");
-    else if (size && self->route->message_size && !given_has(self, "queue_bytes"))
+    else if (size && self->route->message_size && !assigned_has(self, "queue_bytes"))
         complain_key(self, size->item, "does nothing without queue_bytes");
 }
 
@@ -174,7 +175,7 @@ check_memory(const check_t *self)
     const route_conf_t *route = self->route;
     int type = route->sides[SIDE_BACKEND].type;
     bool has_topics = route->sides[SIDE_FRONTEND].type != ZMQ_ROUTER; // else each message begins with its sender
-    bool publishes = (type == ZMQ_XPUB || type == ZMQ_PUB) && has_topics, last = route->last_value > 0;
+    bool publishes = socket_type_publishes(type) && has_topics, last = route->last_value > 0;
     const char *why = has_topics ? "needs a backend that publishes, XPUB or PUB" : "does not go with a frontend of ROUTER";
     const struct {
         const char *key;
@@ -192,8 +193,8 @@ check_memory(const check_t *self)
         { "replay_time", route->replay_time_ms > 0 && last, "not together with last_value" },
     };
     for (size_t i = 0; i < COUNT(rules) && route->engine == ENGINE_WIRE; i++)
-        if (rules[i].wrong && given_for_route(self, rules[i].key))
-            complain_key(self, given_for_route(self, rules[i].key)->item, "%s", rules[i].why);
+        if (rules[i].wrong && assigned_for_route(self, rules[i].key))
+            complain_key(self, assigned_for_route(self, rules[i].key)->item, "%s", rules[i].why);
 }
 
 #ifdef ZB_HAVE_LMDB
@@ -206,7 +207,7 @@ static void
 check_store(const check_t *self)
 {
     const route_conf_t *route = self->route;
-    const given_t *store = given_for_route(self, "store");
+    const assigned_t *store = assigned_for_route(self, "store");
     bool wanted = route->store != KEEP_NOTHING, is_shared = route_conf_is_shared(route);
     bool streams = route->sides[SIDE_BACKEND].type == ZMQ_PUSH;
     const struct {
@@ -216,14 +217,15 @@ check_store(const check_t *self)
         { !STORE_IS_BUILT, "this zbroker was built without LMDB" },
         { streams && !is_shared && route->sides[SIDE_FRONTEND].type != ZMQ_PULL, "needs a frontend of PULL" },
         { !streams && route->store == KEEP_OVERFLOW, "overflow is for a streamer" },
-        { !streams && !is_shared && !route_conf_remembers(route), "does nothing on a forwarder without last_value or replay_…" },
+        { !streams && !is_shared && !route_conf_remembers(route) && !route->durable,
+          "does nothing on a forwarder without last_value, replay_… or durable" },
     };
     for (size_t i = 0; i < COUNT(rules) && wanted; i++)
         if (rules[i].wrong)
             complain_value(self, store->item, "%s", rules[i].why);
     const key_row_t *row;
-    for (unsigned i = 0; !wanted && !given_has(self, "store") && (row = key_at(SCOPE_ROUTE, i)); i++)
-        if (row->flags & KEY_OF_STORE && self->own->route[i].count && fit_route_row(route, row))
+    for (unsigned i = 0; !wanted && !assigned_has(self, "store") && (row = key_at(SCOPE_ROUTE, i)); i++)
+        if (row->flags & KEY_OF_STORE && self->own->route[i].count && compat_route_row(route, row))
             complain_key(self, self->own->route[i].at[0].item, "does nothing without store");
 }
 
@@ -241,7 +243,7 @@ check_route(const check_t *self)
                        side_name((side_t)which));
     if (!known)
         return;
-    const given_t *capture_type = given_for_route(self, "capture_type");
+    const assigned_t *capture_type = assigned_for_route(self, "capture_type");
     if (route->sides[SIDE_CAPTURE].endpoint_count)
         route->sides[SIDE_CAPTURE].type = capture_type ? (int)capture_type->value.number : ZMQ_PUB;
     static const int extra[SIDES] = { [SIDE_INGRESS] = ZMQ_PULL, [SIDE_ACK] = ZMQ_ROUTER, [SIDE_WORKER_ACK] = ZMQ_ROUTER };
@@ -259,27 +261,27 @@ check_route(const check_t *self)
     acked_check(self);
     for (size_t which = 0; which < SIDES; which++) {
         if (route->sides[which].type < 0) {
-            fit_absent_side(self, which);
+            compat_absent_side(self, which);
             continue;
         }
         resolve_side(self, which);
         endpoints_check(self, which);
-        secure_check(self, which);
-        secure_check_kept(self, which);
-        fit_combinations(self, which);
-        fit_transports(self, which);
+        access_check(self, which);
+        access_check_kept(self, which);
+        compat_combinations(self, which);
+        compat_transports(self, which);
     }
-    fit_keys(self);
-    fit_route_rows(self);
+    compat_keys(self);
+    compat_route_rows(self);
     if (route->engine != ENGINE_WIRE)
-        fit_without_wire(self);
-    secure_check_unused(self);
+        compat_without_wire(self);
+    access_check_unused(self);
     if (route->engine == ENGINE_ZMQ_PROXY)
-        fit_proxied(self);
+        compat_proxied(self);
 }
 
 static void
-load_route(conf_t *conf, const raw_section_t *section, given_slots_t *defaults, diag_t *diag)
+load_route(conf_t *conf, const raw_section_t *section, assigned_slots_t *defaults, diag_t *diag)
 {
     route_conf_t *route = xcalloc(1, sizeof *route);
     snprintf(route->name, sizeof route->name, "%s", section->name + 6);
@@ -289,14 +291,17 @@ load_route(conf_t *conf, const raw_section_t *section, given_slots_t *defaults, 
         route->sides[which].linger_ms = -1;
         route->sides[which].ipc_group = (gid_t)-1;
     }
-    check_t self = {
-        .diag = diag, .section = section, .file = conf->file, .route = route, .own = xcalloc(1, sizeof(given_slots_t)), .defaults = defaults
-    };
+    check_t self = { .diag = diag,
+                     .section = section,
+                     .file = conf->file,
+                     .route = route,
+                     .own = xcalloc(1, sizeof(assigned_slots_t)),
+                     .defaults = defaults };
     self.own->damaged = section->damaged;
     for (size_t i = 0; i < section->count; i++)
-        given_take(&self, self.own, &section->items[i]);
+        assigned_take(&self, self.own, &section->items[i]);
     check_route(&self);
-    given_free(&self.own);
+    assigned_free(&self.own);
     conf->routes = xrealloc(conf->routes, conf->route_count + 1, sizeof *conf->routes);
     conf->routes[conf->route_count++] = route;
 }
@@ -306,16 +311,16 @@ load_route(conf_t *conf, const raw_section_t *section, given_slots_t *defaults, 
 void
 check_all(conf_t *conf, const raw_t *raw, diag_t *diag)
 {
-    given_slots_t *defaults = xcalloc(1, sizeof *defaults);
+    assigned_slots_t *defaults = xcalloc(1, sizeof *defaults);
     check_t self = { .diag = diag, .section = &raw->sections[1] };
     defaults->damaged = raw->sections[1].damaged;
     process_load(conf, &raw->sections[0], diag);
     for (size_t i = 0; i < raw->sections[1].count; i++)
-        given_take(&self, defaults, &raw->sections[1].items[i]);
+        assigned_take(&self, defaults, &raw->sections[1].items[i]);
     for (size_t i = 2; i < raw->count; i++)
         load_route(conf, &raw->sections[i], defaults, diag);
-    given_free(&defaults);
-    together_check(conf, raw, diag);
+    assigned_free(&defaults);
+    crosscheck_check(conf, raw, diag);
     // With an error there may be one that could not be read.
     if (raw->count == 2 && diag_errors(diag) == 0)
         diag_warning(diag, (place_t){ raw->sections[0].place.file, 1, 1 },

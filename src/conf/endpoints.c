@@ -30,7 +30,7 @@ warn_of_place(const check_t *self, const raw_item_t *item, const endpoint_t *end
 }
 
 static void
-take_endpoint(const check_t *self, side_conf_t *side, const given_t *given, bool connect)
+take_endpoint(const check_t *self, side_conf_t *side, const assigned_t *given, bool connect)
 {
     const raw_item_t *item = given->item;
     endpoint_t endpoint;
@@ -54,8 +54,8 @@ void
 endpoints_take(const check_t *self, size_t which)
 {
     side_conf_t *side = &self->route->sides[which];
-    const given_slot_t *binds = &self->own->side[which][attribute_find("bind")];
-    const given_slot_t *connects = &self->own->side[which][attribute_find("connect")];
+    const assigned_slot_t *binds = &self->own->side[which][attribute_find("bind")];
+    const assigned_slot_t *connects = &self->own->side[which][attribute_find("connect")];
     for (size_t i = 0; i < binds->count; i++)
         take_endpoint(self, side, &binds->at[i], false);
     for (size_t i = 0; i < connects->count; i++)
@@ -70,9 +70,9 @@ endpoints_given(const check_t *self, size_t which)
     for (size_t i = 0; i < 2; i++) {
         char key[32];
         snprintf(key, sizeof key, "%s_%s", side_name((side_t)which), keys[i]);
-        if (given_may_have(self, key))
+        if (assigned_may_have(self, key))
             return true;
-        const given_slot_t *slot = &self->own->side[which][attribute_find(keys[i])];
+        const assigned_slot_t *slot = &self->own->side[which][attribute_find(keys[i])];
         for (size_t j = 0; j < slot->count; j++)
             if (*slot->at[j].item->value || !slot->at[j].item->override)
                 return true;
@@ -93,7 +93,7 @@ endpoints_count(const side_conf_t *side, bool connect)
 const raw_item_t *
 endpoints_item(const check_t *self, size_t which, const endpoint_conf_t *endpoint)
 {
-    const given_slot_t *slot = &self->own->side[which][attribute_find(endpoint->connect ? "connect" : "bind")];
+    const assigned_slot_t *slot = &self->own->side[which][attribute_find(endpoint->connect ? "connect" : "bind")];
     for (size_t i = 0; i < slot->count; i++)
         if (slot->at[i].item->value_place.line == endpoint->place.line &&
             slot->at[i].item->value_place.file == endpoint->place.file)

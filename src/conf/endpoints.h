@@ -4,7 +4,7 @@
 #ifndef ZB_ENDPOINTS_H
 #define ZB_ENDPOINTS_H
 
-#include "conf/given.h"
+#include "conf/assigned.h"
 
 #include <zmq.h>
 

@@ -51,7 +51,7 @@ refuses_type(const check_t *self, size_t which, bool tell)
     if (socket_type_is_wire(type))
         return false;
     if (tell)
-        complain_value(self, given_for_route(self, keys[which])->item, "engine = wire has no %s sockets",
+        complain_value(self, assigned_for_route(self, keys[which])->item, "engine = wire has no %s sockets",
                        socket_type_name(type));
     return true;
 }
@@ -66,7 +66,7 @@ refuses_partner(const check_t *self, size_t which, bool tell)
         if (self->route->sides[which].type != partners[i][0] || self->route->sides[!which].type == partners[i][1])
             continue;
         if (tell)
-            complain_value(self, given_for_route(self, keys[which])->item, "engine = wire joins %s with %s only",
+            complain_value(self, assigned_for_route(self, keys[which])->item, "engine = wire joins %s with %s only",
                            socket_type_name(partners[i][0]), socket_type_name(partners[i][1]));
         return true;
     }
@@ -77,9 +77,9 @@ refuses_partner(const check_t *self, size_t which, bool tell)
 static bool
 told(const check_t *self, size_t which, size_t attribute)
 {
-    const given_slot_t *slot = given_written(self, which, attribute, false);
+    const assigned_slot_t *slot = assigned_written(self, which, attribute, false);
     for (size_t i = 0; i < which; i++)
-        if (self->route->sides[i].type >= 0 && given_written(self, i, attribute, false) == slot)
+        if (self->route->sides[i].type >= 0 && assigned_written(self, i, attribute, false) == slot)
             return true;
     return false;
 }
@@ -87,7 +87,7 @@ told(const check_t *self, size_t which, size_t attribute)
 static bool
 refuses_mechanism(const check_t *self, size_t which, bool tell)
 {
-    const given_slot_t *security = given_row(self, which, "security");
+    const assigned_slot_t *security = assigned_row(self, which, "security");
     if (!security || security->at[0].value.number != SECURITY_GSSAPI)
         return false;
     if (tell && !told(self, which, attribute_find("security")))
@@ -99,7 +99,7 @@ static bool
 refuses_option(const check_t *self, size_t which, size_t attribute, bool tell)
 {
     const sockopt_t *option = attribute_option(attribute);
-    const given_slot_t *slot = given_written(self, which, attribute, false);
+    const assigned_slot_t *slot = assigned_written(self, which, attribute, false);
     if (option->wire != WIRE_REFUSES || !slot || !(option->sockets & ON(self->route->sides[which].type)))
         return false;
     const key_value_t *given = &slot->at[0].value;
@@ -145,7 +145,7 @@ engine_wire_refuses(const check_t *self, bool tell)
 void
 engine_resolve(const check_t *self)
 {
-    const given_t *given = given_for_route(self, "engine");
+    const assigned_t *given = assigned_for_route(self, "engine");
     engine_t asked = given ? (engine_t)given->value.number : ENGINE_AUTO;
     bool refused = engine_wire_refuses(self, asked == ENGINE_WIRE);
     if (asked == ENGINE_AUTO)

@@ -5,7 +5,7 @@
 #ifndef ZB_CONF_ENGINE_H
 #define ZB_CONF_ENGINE_H
 
-#include "conf/given.h"
+#include "conf/assigned.h"
 
 const char *engine_name(engine_t engine); // as in the file: "wire", …
 

@@ -103,7 +103,7 @@ is_loopback(const server_t *server)
 static void
 check_servers(const check_t *self)
 {
-    const given_t *given = given_for_route(self, "nats");
+    const assigned_t *given = assigned_for_route(self, "nats");
     const nats_conf_t *nats = &self->route->nats;
     bool secret = nats->credentials || nats->user, any = false, tls = false;
     const char *at = nats->servers, *bare = NULL;
@@ -126,7 +126,7 @@ check_servers(const check_t *self)
     const char *const for_tls[] = { nats->ca ? "nats_ca" : NULL, nats->cert ? "nats_cert" : NULL };
     for (size_t i = 0; i < COUNT(for_tls); i++)
         if (for_tls[i] && !tls)
-            complain_key(self, given_for_route(self, for_tls[i])->item, "does nothing without a server at tls://");
+            complain_key(self, assigned_for_route(self, for_tls[i])->item, "does nothing without a server at tls://");
 }
 
 // --- files --------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ check_files(const check_t *self)
         char words[TRUST_WORDS] = "";
         if (!files[i].path)
             continue;
-        const raw_item_t *item = given_for_route(self, files[i].key)->item;
+        const raw_item_t *item = assigned_for_route(self, files[i].key)->item;
         if (trust_check(files[i].path, files[i].kind, words) == -1)
             complain_value(self, item, "%s: %s", files[i].path, words);
         else if (*words)
@@ -162,7 +162,7 @@ check_files(const check_t *self)
 static void
 complain_name(const check_t *self, const char *key, const char *fault)
 {
-    const given_t *given = given_for_route(self, key);
+    const assigned_t *given = assigned_for_route(self, key);
     if (given)
         complain_value(self, given->item, "%s", fault);
     else
@@ -203,7 +203,7 @@ can_be_shared(const route_conf_t *route)
 {
     int from = route->sides[SIDE_FRONTEND].type, to = route->sides[SIDE_BACKEND].type;
     bool streams = from == ZMQ_PULL && to == ZMQ_PUSH;
-    return streams || ((from == ZMQ_XSUB || from == ZMQ_SUB) && (to == ZMQ_XPUB || to == ZMQ_PUB));
+    return streams || ((from == ZMQ_XSUB || from == ZMQ_SUB) && socket_type_publishes(to));
 }
 
 static bool
@@ -224,7 +224,7 @@ check_unused(const check_t *self)
 {
     for (unsigned i = 0; key_at(SCOPE_ROUTE, i); i++) {
         const key_row_t *row = key_at(SCOPE_ROUTE, i);
-        const given_slot_t *slot = &self->own->route[i];
+        const assigned_slot_t *slot = &self->own->route[i];
         if (row->flags & KEY_OF_NATS && slot->count && !is_default(row, &slot->at[0].value))
             complain_key(self, slot->at[0].item, "does nothing without store = nats");
     }
@@ -235,17 +235,17 @@ check_login(const check_t *self)
 {
     const nats_conf_t *nats = &self->route->nats;
     if (nats->credentials && nats->user)
-        complain_key(self, given_for_route(self, "nats_user")->item, "not together with nats_credentials");
-    if (nats->password && !nats->user && !given_has(self, "nats_user"))
-        complain_key(self, given_for_route(self, "nats_password_file")->item, "needs nats_user");
+        complain_key(self, assigned_for_route(self, "nats_user")->item, "not together with nats_credentials");
+    if (nats->password && !nats->user && !assigned_has(self, "nats_user"))
+        complain_key(self, assigned_for_route(self, "nats_password_file")->item, "needs nats_user");
 }
 
 void
 nats_check(const check_t *self)
 {
-    const given_t *given = given_for_route(self, "store");
+    const assigned_t *given = assigned_for_route(self, "store");
     if (!route_conf_is_shared(self->route)) {
-        bool is_told = given ? given->value.number == KEEP_SHARED : given_has(self, "store");
+        bool is_told = given ? given->value.number == KEEP_SHARED : assigned_has(self, "store");
         if (!is_told)
             check_unused(self);
         return;
@@ -258,7 +258,7 @@ nats_check(const check_t *self)
         complain_value(self, store, "nats is for a streamer or a forwarder");
     if (self->route->nats.servers)
         check_servers(self);
-    else if (!given_has(self, "nats"))
+    else if (!assigned_has(self, "nats"))
         complain_value(self, store, "nats needs the key nats, its servers");
     check_login(self);
     check_files(self);

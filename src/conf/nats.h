@@ -5,7 +5,7 @@
 #ifndef ZB_CONF_NATS_H
 #define ZB_CONF_NATS_H
 
-#include "conf/given.h"
+#include "conf/assigned.h"
 
 void nats_check(const check_t *self); // fills in the defaults that have the route's name
 

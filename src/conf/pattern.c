@@ -12,8 +12,8 @@
 // numbers are part of its ABI.
 enum { T_SERVER = 12, T_CLIENT, T_RADIO, T_DISH, T_GATHER, T_SCATTER, T_DGRAM, T_PEER, T_CHANNEL };
 
-// ONE_FRAME: all that a message of the thread-safe sockets has. WIRE: engine wire has it.
-enum { SENDS = 1, RECEIVES = 2, DRAFT = 4, ONE_FRAME = 8, WIRE = 16 };
+// PUBLISHES: each message to all who subscribe to it. ONE_FRAME: all that a message of the thread-safe sockets has. WIRE: engine wire has it.
+enum { SENDS = 1, RECEIVES = 2, DRAFT = 4, ONE_FRAME = 8, WIRE = 16, PUBLISHES = 32 };
 
 typedef struct {
     const char *name;
@@ -25,7 +25,7 @@ typedef struct {
 // The first row of a number is its name of today, later ones are old names.
 static const socket_type_t socket_types[] = {
     { "PAIR", ZMQ_PAIR, SENDS | RECEIVES | WIRE, NULL },
-    { "PUB", ZMQ_PUB, SENDS | WIRE, NULL },
+    { "PUB", ZMQ_PUB, SENDS | PUBLISHES | WIRE, NULL },
     { "SUB", ZMQ_SUB, RECEIVES | WIRE, NULL },
     { "REQ", ZMQ_REQ, SENDS | RECEIVES, "a REQ socket has to wait for each reply and cannot be proxied, DEALER can" },
     { "REP", ZMQ_REP, SENDS | RECEIVES,
@@ -34,7 +34,7 @@ static const socket_type_t socket_types[] = {
     { "ROUTER", ZMQ_ROUTER, SENDS | RECEIVES | WIRE, NULL },
     { "PULL", ZMQ_PULL, RECEIVES | WIRE, NULL },
     { "PUSH", ZMQ_PUSH, SENDS | WIRE, NULL },
-    { "XPUB", ZMQ_XPUB, SENDS | RECEIVES | WIRE, NULL },
+    { "XPUB", ZMQ_XPUB, SENDS | RECEIVES | PUBLISHES | WIRE, NULL },
     { "XSUB", ZMQ_XSUB, SENDS | RECEIVES | WIRE, NULL },
     { "STREAM", ZMQ_STREAM, SENDS | RECEIVES, NULL },
     { "SERVER", T_SERVER, SENDS | RECEIVES | DRAFT,
@@ -150,6 +150,12 @@ socket_type_is_draft(int type)
 }
 
 bool
+socket_type_publishes(int type)
+{
+    return row_of(type)->can & PUBLISHES;
+}
+
+bool
 socket_type_is_wire(int type)
 {
     return row_of(type)->can & WIRE;
@@ -181,6 +187,12 @@ static bool
 subscriptions_get_lost(int type, int other)
 {
     return (type == ZMQ_XPUB || type == ZMQ_XSUB) && !speaks_both_ways(other);
+}
+
+bool
+pattern_brings_in(int from, int to)
+{
+    return to != ZMQ_ROUTER && from != ZMQ_XPUB;
 }
 
 const char *

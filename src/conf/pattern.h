@@ -34,6 +34,7 @@ int socket_type_find(const char *name);
 const char *socket_type_name(int type);            // "XSUB"
 bool socket_type_sends(int type);
 bool socket_type_receives(int type);
+bool socket_type_publishes(int type);              // each message goes to all who subscribe to it
 bool socket_type_is_draft(int type);               // of libzmq's; engine wire needs none
 bool socket_type_is_wire(int type);                // engine wire has it
 
@@ -43,6 +44,10 @@ flow_t pattern_flow(int frontend, int backend);
 
 // Why that is so, as the end of a sentence; NULL: they can be proxied.
 const char *pattern_refusal(int frontend, int backend);
+
+// Are they new messages that go from a socket of type FROM to one of type TO? A ROUTER gets replies, and an XPUB hears
+// subscriptions.
+bool pattern_brings_in(int from, int to);
 
 // Walk the names of all socket types, old ones included: NULL past the end.
 const char *socket_type_at(unsigned i);

@@ -2,7 +2,7 @@
 #include "conf/process.h"
 
 #include "base/mem.h"
-#include "conf/given.h"
+#include "conf/assigned.h"
 #include "conf/resolve.h"
 
 #include <stdio.h>
@@ -36,17 +36,18 @@ warn_of_open_http(const char *http, place_t place, diag_t *diag)
 }
 
 static void
-take(const check_t *self, given_slot_t *slots, const raw_item_t *item)
+take(const check_t *self, assigned_slot_t *slots, const raw_item_t *item)
 {
     const key_row_t *row = key_find(SCOPE_PROCESS, item->key);
-    given_t given;
+    assigned_t given;
     if (!row) {
-        given_unknown_key(self, NULL, item);
+        assigned_unknown_key(self, NULL, item);
         return;
     }
-    given_slot_t *slot = &slots[row - key_at(SCOPE_PROCESS, 0)];
-    if (((row->flags & KEY_LIST) || !given_is_double(self, item, slot)) && given_parse(self, row, item, &given) == 0)
-        given_put(slot, given);
+    assigned_slot_t *slot = &slots[row - key_at(SCOPE_PROCESS, 0)];
+    if (((row->flags & KEY_LIST) || !assigned_is_double(self, item, slot)) &&
+        assigned_parse(self, row, item, &given) == 0)
+        assigned_put(slot, given);
 }
 
 #define INSTANCES ZB_SYSCONFDIR "/zbroker/" // NAME.ini is of zbroker@NAME
@@ -94,7 +95,7 @@ process_store(const char *file, const char *route)
 }
 
 static void
-resolve(conf_t *conf, const key_row_t *row, const given_slot_t *slot, diag_t *diag)
+resolve(conf_t *conf, const key_row_t *row, const assigned_slot_t *slot, diag_t *diag)
 {
     key_value_t value = { 0 };
     char reason[128], *initial = row->flags & KEY_RUNTIME ? process_control(conf->file) : xstrdup(row->initial);
@@ -116,7 +117,7 @@ void
 process_load(conf_t *conf, const raw_section_t *section, diag_t *diag)
 {
     check_t self = { .diag = diag, .section = section };
-    given_slot_t slots[ROWS_MAX] = { 0 };
+    assigned_slot_t slots[ROWS_MAX] = { 0 };
     const key_row_t *row;
     for (size_t i = 0; i < section->count; i++)
         take(&self, slots, &section->items[i]);
@@ -125,5 +126,5 @@ process_load(conf_t *conf, const raw_section_t *section, diag_t *diag)
             resolve(conf, row, &slots[i], diag);
     split_http(conf);
     for (size_t i = 0; i < ROWS_MAX; i++)
-        given_free_slot(&slots[i]);
+        assigned_free_slot(&slots[i]);
 }

@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "conf/secure.h"
+#include "conf/access.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -137,7 +137,7 @@ is_text(const sockopt_t *option)
 
 static void
 resolve_list_option(route_conf_t *route, side_conf_t *side, const char *prefix, const sockopt_t *option,
-                    const given_slot_t *slot)
+                    const assigned_slot_t *slot)
 {
     for (size_t i = 0; slot && i < slot->count; i++) {
         sockopt_value_t value = { .text = xstrdup(slot->at[i].value.text) };
@@ -147,7 +147,8 @@ resolve_list_option(route_conf_t *route, side_conf_t *side, const char *prefix, 
 }
 
 static void
-resolve_linger(route_conf_t *route, side_conf_t *side, const char *prefix, const sockopt_t *option, const given_slot_t *slot)
+resolve_linger(route_conf_t *route, side_conf_t *side, const char *prefix, const sockopt_t *option,
+               const assigned_slot_t *slot)
 {
     side->linger_ms = slot ? slot->at[0].value.number : -1;
     char *text =
@@ -175,7 +176,7 @@ budget(const route_conf_t *route, const sockopt_t *option, int type)
 {
     // What goes the other way there are subscriptions.
     bool sends = option->option == ZMQ_SNDHWM && type != ZMQ_XSUB && type != ZMQ_SUB;
-    bool receives = option->option == ZMQ_RCVHWM && type != ZMQ_XPUB && type != ZMQ_PUB;
+    bool receives = option->option == ZMQ_RCVHWM && !socket_type_publishes(type);
     if ((!sends && !receives) || !route->queue_bytes || !route->message_size || route->engine == ENGINE_WIRE)
         return 0;
     int64_t messages = route->queue_bytes / route->message_size;
@@ -193,9 +194,9 @@ resolve_option(const check_t *self, size_t which, size_t attribute)
         return;
     bool needed;
     const char *text = own_default(self, option, side, &needed);
-    const given_slot_t *slot = given_written(self, which, attribute, needed);
+    const assigned_slot_t *slot = assigned_written(self, which, attribute, needed);
     int64_t hwm = budget(route, option, side->type);
-    if (hwm && slot && given_by_defaults(self, slot))
+    if (hwm && slot && assigned_by_defaults(self, slot))
         slot = NULL; // the route says more
     if (!slot && is_idle(option, side))
         return;
@@ -236,7 +237,7 @@ resolve_option(const check_t *self, size_t which, size_t attribute)
 
 // allow and deny: the lines add up, and each network is a line of the dump.
 static void
-resolve_cidr(const check_t *self, size_t which, const key_row_t *row, const given_slot_t *slot)
+resolve_cidr(const check_t *self, size_t which, const key_row_t *row, const assigned_slot_t *slot)
 {
     text_t all = { 0 };
     for (size_t i = 0; slot && i < slot->count; i++)
@@ -254,7 +255,7 @@ resolve_cidr(const check_t *self, size_t which, const key_row_t *row, const give
 
 // Is a row worth a line? Only what this side can use.
 static bool
-is_of_use(const check_t *self, const key_row_t *row, const side_conf_t *side, const given_slot_t *slot)
+is_of_use(const check_t *self, const key_row_t *row, const side_conf_t *side, const assigned_slot_t *slot)
 {
     // Topics are what only our own loop looks at.
     if (self->route->engine == ENGINE_ZMQ_PROXY && row->sockets)
@@ -268,7 +269,7 @@ is_of_use(const check_t *self, const key_row_t *row, const side_conf_t *side, co
         return ipc;
     if (strncmp(row->key, "gssapi_", 7) == 0 && side->security.mechanism != SECURITY_GSSAPI)
         return false;
-    if (secure_is_foreign(row->key, side->security.mechanism))
+    if (access_is_foreign(row->key, side->security.mechanism))
         return false;
     return !(row->flags & KEY_UNSET_OK) || slot;
 }
@@ -291,7 +292,8 @@ resolve_row(const check_t *self, size_t which, size_t attribute)
     const key_row_t *row = attribute_row(attribute);
     if (!row || row->kind == KEY_ENDPOINT || !attribute_fits(attribute, route, which))
         return;
-    const given_slot_t *slot = given_written(self, which, attribute, which == SIDE_CAPTURE && row->flags & KEY_NOT_CAPTURE);
+    const assigned_slot_t *slot =
+        assigned_written(self, which, attribute, which == SIDE_CAPTURE && row->flags & KEY_NOT_CAPTURE);
     key_value_t value = { 0 };
     char reason[128];
     size_t offset;

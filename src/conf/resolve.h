@@ -6,7 +6,7 @@
 #ifndef ZB_RESOLVE_H
 #define ZB_RESOLVE_H
 
-#include "conf/given.h"
+#include "conf/assigned.h"
 
 // Its types, endpoints and engine must be known.
 void resolve_side(const check_t *self, size_t which);

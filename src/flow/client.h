@@ -13,7 +13,7 @@
 
 typedef struct {
     uint64_t id;       // never used twice
-    const char *route; // borrowed until the call returns
+    const char *route; // of the list that it is in
     side_t side;
     char peer[128]; // "192.0.2.1:40312", "[::1]:40312", "ipc uid 1000 pid 4711"
     bool is_ipc;
@@ -28,7 +28,7 @@ typedef struct {
     const char *socket_type; // of the peer: "SUB"
     const char *zmtp;        // its version, "3.1"
     const char *mechanism;   // "NULL", "PLAIN", "CURVE"
-    const void *routing_id;  // borrowed until the call returns
+    const void *routing_id;  // of the list, too
     size_t routing_id_size;
     int64_t messages_received, messages_sent, received_bytes, sent_bytes;
     int64_t queued, queued_bytes; // what waits for it now
@@ -38,6 +38,19 @@ typedef struct {
 } client_t;
 
 typedef void client_fn_t(const client_t *client, void *arg);
+
+// A list of them that lives on when they have gone; all zero is empty.
+typedef struct {
+    client_t *at;
+    size_t count, room;
+} client_list_t;
+
+// One more, of whom nothing else is known, until the next one is added.
+client_t *client_list_add(client_list_t *self, const char *route, side_t side, uint64_t id, const char *peer);
+void client_connected_by(client_t *client, int fd); // its descriptor, and what its system has not taken yet
+void client_named(client_t *client, const void *routing_id, size_t size);
+void client_list_copy(client_list_t *self, const client_t *client);
+void client_list_each(client_list_t *self, client_fn_t *fn, void *arg); // the oldest first; the list is empty then
 
 // One service of a queue that knows its services; of others, only the first two. -1: not known.
 typedef struct {

@@ -1,38 +1,28 @@
 // SPDX-License-Identifier: MPL-2.0
-// engine.h - what an engine of routes is: one record of functions, which are those
-// of route.h without their prefix. Each engine completes struct route in files of
-// its own, and begins it with the pointer to its record; nobody else looks into one.
+// engine.h - what an engine of routes is: one record of functions. What is the same for
+// every engine is written in engine.c and routethread.c, and kept in a route_base_t, with which
+// each engine's struct route begins; nobody else looks into one.
 
 #ifndef ZB_ENGINE_H
 #define ZB_ENGINE_H
 
 #include "flow/route.h"
+#include "flow/routethread.h"
 
 typedef struct route_engine {
     const char *name; // as in the configuration: "zmq", …
-    route_t *(*open)(const route_conf_t *conf, listeners_t *listeners, const route_services_t *services,
-                     counters_t *counters, diag_t *diag);
-    int (*run)(route_t *self, int tell);
-    int (*change)(route_t *self, const route_conf_t *conf, listeners_t *listeners, diag_t *diag);
-    void (*join)(route_t *self);
-    void (*reconnect)(route_t *self, const char *endpoint);
+    size_t size;      // of its struct route
+    size_t stack_bytes;
+    bool is_deaf;     // its thread hears nothing: zmq_proxy(3) has no commands
+
+    // In the caller's thread. open: SELF is all zero but for its base. 0, or -1 with DIAG: close cleans up.
+    int (*open)(route_t *self, const route_conf_t *conf, listeners_t *listeners, const route_services_t *services,
+                counters_t *counters, diag_t *diag);
+    void (*close)(route_t *self, route_leftover_t *left); // its thread is over, or was never started
+    void (*told_to_end)(route_t *self);                   // NULL: its loop hears of it by the bell
     const char *(*endpoint)(const route_t *self, side_t side, size_t i, bool *connected);
-    void (*pause)(route_t *self);
-    void (*resume)(route_t *self);
-    void (*drain)(route_t *self);
-    void (*finish)(route_t *self, int64_t drain_ms, bool at_once);
-    void (*stop_accepting)(route_t *self, closed_for_t reason, const route_conf_t *successor);
-    bool (*finished)(const route_t *self);
-    const char *(*failure)(const route_t *self); // NULL: it cannot end by itself
-    bool (*can_save)(route_t *self, const route_conf_t *successor); // NULL, as are the next three: its peers stay
-    void (*begin_save)(route_t *self, const route_conf_t *successor);
-    bool (*save)(route_t *self, const route_conf_t *successor, record_t *luggage);
-    void (*take)(route_t *self, record_t *luggage);
-    void (*close)(route_t **self_p, route_leftover_t *leftover);
-    void (*share_listeners)(const route_t *self, listeners_t *shared);
-    tap_t *(*tap)(route_t *self, const void *prefix, size_t prefix_size);
-    void (*look)(route_t *self);
-    void (*settle)(route_t *self);
+    const char *(*failure)(const route_t *self);          // when its thread is over. NULL: it cannot end by itself
+    void (*take)(route_t *self, record_t *luggage); // NULL, as are can_save and save: its peers stay
     char **(*subscriptions)(route_t *self, size_t *count, size_t max);
     route_value_t *(*values)(route_t *self, const route_prefix_t *prefix, size_t *count, size_t max, uint64_t *more); // NULL: it has none
     uint64_t (*clear_values)(route_t *self, const route_prefix_t *prefix);
@@ -40,7 +30,40 @@ typedef struct route_engine {
     int (*kick)(route_t *self, uint64_t id);
     void (*backend_services)(route_t *self, client_service_fn_t *fn, void *arg); // NULL: not known
     void (*endpoints_down)(route_t *self, endpoint_down_fn_t *fn, void *arg); // NULL: not known
-    int64_t (*age_ms)(route_t *self);
+
+    // In the route's thread: all of its work until it is to end, and its end.
+    void (*run)(route_t *self);
+    void (*join)(route_t *self);                      // accept on what is deferred
+    void (*go_on)(route_t *self, route_state_t mode); // as before, mostly
+    void (*look)(route_t *self);                      // taps may have left, the policy may have changed
+    int (*change)(route_t *self, const route_conf_t *conf, listeners_t *listeners, diag_t *diag);
+    tap_t *(*tap)(route_t *self, const void *prefix, size_t prefix_size);
+    bool (*can_save)(const route_t *self, const route_conf_t *successor);
+    bool (*save)(route_t *self, const route_conf_t *successor, record_t *luggage);
+    void (*reconnect)(route_t *self, const char *endpoint); // NULL: it connects again by itself
 } route_engine_t;
+
+// What a route's peers have is being written down, for SUCCESSOR.
+typedef struct {
+    routecall_t call;
+    const route_conf_t *successor;
+    record_t luggage;
+    bool begun;
+} route_saving_t;
+
+// The listeners are changed by the route's thread while the main thread waits for it, and by nobody else.
+typedef struct {
+    const route_engine_t *engine;
+    listeners_t listeners;
+    listeners_t deferred; // of those, what it does not accept on until it joins
+    routethread_t thread;
+    route_saving_t saving;
+} route_base_t;
+
+// Work for its thread, for whoever is in the main one; see routethread_call. -1 too, if the thread is deaf.
+int route_call(route_t *self, routework_t *run, void *arg);
+
+// In its thread, when the bell was rung: the engine does what the main thread wants.
+void route_obey(route_t *self);
 
 #endif

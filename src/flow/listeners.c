@@ -54,6 +54,61 @@ listeners_take_any(listeners_t *self, const char *wanted)
     return NULL;
 }
 
+bool
+listeners_have(const listeners_t *self, const listener_t *listener)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (self->at[i] == listener)
+            return true;
+    return false;
+}
+
+void
+listeners_share(const listeners_t *self, listeners_t *shared)
+{
+    for (size_t i = 0; i < self->count; i++)
+        listeners_add(shared, listener_share(self->at[i]), self->side[i]);
+}
+
+void
+listeners_stop_accepting(listeners_t *self, closed_for_t reason, const route_conf_t *successor)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        side_t side = self->side[i];
+        bool stays = successor && side_has_endpoint(&successor->sides[side], listener_wanted(self->at[i]), false);
+        if (side_takes_in(side) && !stays)
+            listener_accept(self->at[i], reason, false);
+    }
+}
+
+// Also if there is nobody else yet: a successor may come while this route still delivers.
+void
+listeners_let_others_accept(const listeners_t *self)
+{
+    for (size_t i = 0; i < self->count; i++)
+        listener_accept(self->at[i], CLOSED_FOR_MOVE, true);
+}
+
+// New consumers went to the route before: it may have nobody else to deliver to.
+bool
+listeners_must_wait(const listeners_t *self, const listener_t *listener, side_t side, int type)
+{
+    bool waits = self->wait && side == SIDE_BACKEND && !socket_type_publishes(type);
+    return waits && listener_fd(listener) != -1 && listener_is_shared(listener);
+}
+
+const char *
+listeners_endpoint(const listeners_t *self, const side_conf_t *conf, side_t side, size_t i, bool *connected)
+{
+    size_t at;
+    if (i >= conf->endpoint_count)
+        return NULL;
+    const char *wanted = conf->endpoints[i].at.text;
+    *connected = conf->endpoints[i].connect;
+    const listener_t *listener = *connected ? NULL : listeners_find(self, side, wanted, &at);
+    return listener ? listener_endpoint(listener) : wanted;
+}
+
 void
 listeners_forget(listeners_t *held)
 {

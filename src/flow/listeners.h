@@ -5,8 +5,8 @@
 #ifndef ZB_LISTENERS_H
 #define ZB_LISTENERS_H
 
-#include "flow/listener.h"
 #include "flow/services.h"
+#include "net/listener.h"
 
 // Owns a hold on each; all zero is empty.
 typedef struct {
@@ -22,6 +22,18 @@ listener_t *listeners_take_at(listeners_t *self, size_t i);
 listener_t *listeners_take_any(listeners_t *self, const char *wanted);          // of whichever side; never a wildcard's
 // The one for that endpoint, which stays there, and its place; NULL: none.
 listener_t *listeners_find(const listeners_t *self, side_t side, const char *wanted, size_t *at);
+void listeners_share(const listeners_t *self, listeners_t *shared); // a hold on each, for the route that takes over
+// On the sides that take in, but for what SUCCESSOR (may be NULL) binds there; and the other way round, for all.
+void listeners_stop_accepting(listeners_t *self, closed_for_t reason, const route_conf_t *successor);
+void listeners_let_others_accept(const listeners_t *self);
+bool listeners_have(const listeners_t *self, const listener_t *listener);
+
+// SELF is on its way to a route that takes over. Must a side of TYPE there not accept on LISTENER before it joins?
+bool listeners_must_wait(const listeners_t *self, const listener_t *listener, side_t side, int type);
+
+// Of SIDE, endpoint I of its configuration as it is bound; NULL past the end.
+const char *listeners_endpoint(const listeners_t *self, const side_conf_t *conf, side_t side, size_t i, bool *connected);
+
 void listeners_forget(listeners_t *self); // empty it; whose they are closes them
 void listeners_close(listeners_t *self, bool keep_files);
 

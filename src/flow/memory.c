@@ -4,14 +4,7 @@
 #include "base/event.h"
 #include "base/mem.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
-
-struct memory {
-    _Atomic int64_t taken; // a thread may give back before another one has counted what it took
-    _Atomic uint64_t limit;
-    _Atomic bool is_short;
-};
 
 memory_t *
 memory_new(void)
@@ -52,12 +45,6 @@ memory_limit(memory_t *self, uint64_t bytes)
 {
     atomic_store(&self->limit, bytes && bytes < MEMORY_LIMIT_LEAST ? MEMORY_LIMIT_LEAST : bytes);
     memory_change(self, 0);
-}
-
-bool
-memory_is_short(const memory_t *self)
-{
-    return atomic_load_explicit(&self->is_short, memory_order_relaxed);
 }
 
 uint64_t

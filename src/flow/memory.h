@@ -8,21 +8,32 @@
 #ifndef ZB_MEMORY_H
 #define ZB_MEMORY_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #define MEMORY_LIMIT_LEAST (16u << 20) // with less, a few connections would be too much
 
-typedef struct memory memory_t;
+typedef struct memory {
+    _Atomic int64_t taken; // a thread may give back before another one has counted what it took
+    _Atomic uint64_t limit;
+    _Atomic bool is_short;
+} memory_t; // only memory.c writes to it
 
 memory_t *memory_new(void); // without a limit
 void memory_free(memory_t **self_p);
 
 void memory_limit(memory_t *self, uint64_t bytes);   // not below MEMORY_LIMIT_LEAST; 0: none
 void memory_change(memory_t *self, int64_t bytes);   // so much more, or less, is taken
-bool memory_is_short(const memory_t *self);          // nothing new should be accepted or read
 
 uint64_t memory_taken(const memory_t *self);
 uint64_t memory_limit_of(const memory_t *self);      // 0: none
+
+// Nothing new should be accepted or read. Every round asks.
+static inline bool
+memory_is_short(const memory_t *self)
+{
+    return atomic_load_explicit(&self->is_short, memory_order_relaxed);
+}
 
 #endif

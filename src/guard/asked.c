@@ -14,12 +14,12 @@
 
 struct asked {
     admission_t admission;
-    inforce_t *inforce;
-    verify_t *verify;
+    current_t *current;
+    passwords_t *passwords;
     pthread_mutex_t lock; // over the tickets
 };
 
-// A password that is being checked. It is the connection's and the verify's; whoever lets go last frees it.
+// A password that is being checked. It is the connection's and the module's; whoever lets go last frees it.
 struct admission_ticket {
     asked_t *asked;
     verdict_t verdict; // its entry is of a policy that may have gone
@@ -66,10 +66,10 @@ judge_address(void *arg, const char *route, side_t side, const char *address)
     verdict_t verdict;
     if (!*address)
         return ADMISSION_WELCOME; // who may use the socket's file has decided
-    admit_address(&verdict, inforce_borrow(self->inforce), route, side, address);
+    authenticate_address(&verdict, current_borrow(self->current), route, side, address);
     if (verdict.status != ADMISSION_WELCOME)
         audit(&verdict, verdict.entry ? verdict.entry->mechanism : SECURITY_NONE);
-    inforce_return(self->inforce);
+    current_return(self->current);
     return verdict.status;
 }
 
@@ -88,9 +88,9 @@ let_go(admission_ticket_t *self)
     free(self);
 }
 
-// In the verify's thread.
+// In the thread of passwords.h.
 static void
-hear_answer(void *arg, verify_result_t *result)
+hear_answer(void *arg, password_result_t *result)
 {
     admission_ticket_t *self = arg;
     pthread_mutex_lock(&self->asked->lock);
@@ -150,9 +150,9 @@ fetch_answer(void *arg, admission_ticket_t **ticket_p, admission_verdict_t *verd
     pthread_mutex_unlock(&self->lock);
     if (!is_known)
         return false;
-    decide(ticket, inforce_borrow(self->inforce));
+    decide(ticket, current_borrow(self->current));
     conclude(&ticket->verdict, SECURITY_PLAIN, ticket->hash, verdict);
-    inforce_return(self->inforce);
+    current_return(self->current);
     forget_ticket(self, ticket_p);
     return true;
 }
@@ -174,14 +174,14 @@ check_password(asked_t *self, const admission_claim_t *claim, int bell, verdict_
         admission_status_t status;
         const char *reason;
     } verdicts[] = {
-        [VERIFY_RIGHT] = { ADMISSION_WELCOME, NULL },
-        [VERIFY_BUSY] = { ADMISSION_LATER, "busy" },
-        [VERIFY_LIMITED] = { ADMISSION_LATER, "too-many-tries" },
+        [PASSWORD_RIGHT] = { ADMISSION_WELCOME, NULL },
+        [PASSWORD_BUSY] = { ADMISSION_LATER, "busy" },
+        [PASSWORD_LIMITED] = { ADMISSION_LATER, "too-many-tries" },
     };
     admission_ticket_t *ticket = new_ticket(self, claim, bell, verdict);
-    verify_answer_t answer = verify_ask(self->verify, ticket, verdict->address, verdict->hash, claim->password,
-                                        claim->password_size, hear_answer);
-    if (answer == VERIFY_QUEUED) {
+    password_answer_t answer = passwords_ask(self->passwords, ticket, verdict->address, verdict->hash, claim->password,
+                                             claim->password_size, hear_answer);
+    if (answer == PASSWORD_QUEUED) {
         *ticket_p = ticket;
         return true;
     }
@@ -197,12 +197,12 @@ judge_claim(void *arg, const admission_claim_t *claim, int bell, admission_ticke
     asked_t *self = arg;
     verdict_t says;
     *ticket_p = NULL;
-    admit(&says, inforce_borrow(self->inforce), claim);
+    authenticate(&says, current_borrow(self->current), claim);
     if (says.status != ADMISSION_WAITS || !check_password(self, claim, bell, &says, ticket_p))
         conclude(&says, claim->mechanism, says.hash, verdict);
     else
         *verdict = (admission_verdict_t){ .status = ADMISSION_WAITS };
-    inforce_return(self->inforce);
+    current_return(self->current);
 }
 
 // --- rights ---------------------------------------------------------------------------
@@ -221,9 +221,9 @@ static admission_rights_t *
 find_rights(void *arg, const admission_login_t *login)
 {
     asked_t *self = arg;
-    const policy_t *policy = inforce_borrow(self->inforce);
+    const policy_t *policy = current_borrow(self->current);
     admission_rights_t *rights = rights_at(policy ? policy_side(policy, login->route, login->side) : NULL, login);
-    inforce_return(self->inforce);
+    current_return(self->current);
     return rights;
 }
 
@@ -235,14 +235,14 @@ static admission_book_t *
 find_book(void *arg, const char *route, side_t side)
 {
     asked_t *self = arg;
-    const policy_t *policy = inforce_borrow(self->inforce);
+    const policy_t *policy = current_borrow(self->current);
     const entry_t *entry = policy ? policy_side(policy, route, side) : NULL;
     admission_book_t *book = NULL;
     if (entry && entry->acl) {
         book = xcalloc(1, sizeof *book);
         book->acl = acl_share(entry->acl);
     }
-    inforce_return(self->inforce);
+    current_return(self->current);
     return book;
 }
 
@@ -313,7 +313,7 @@ find_fault(const policy_t *policy, const admission_login_t *login)
                                 .key = login->key,
                                 .name = login->user,
                                 .name_size = strlen(login->user) };
-    admit(&verdict, policy, &claim);
+    authenticate(&verdict, policy, &claim);
     if (verdict.status != ADMISSION_WELCOME && verdict.status != ADMISSION_WAITS)
         return verdict.reason;
     if (strcmp(verdict.user, login->user) != 0)
@@ -327,13 +327,13 @@ static admission_review_t
 review(void *arg, const admission_login_t *login, admission_rights_t **rights_p, const char **reason)
 {
     asked_t *self = arg;
-    const policy_t *policy = inforce_borrow(self->inforce);
+    const policy_t *policy = current_borrow(self->current);
     const entry_t *entry = policy ? policy_side(policy, login->route, login->side) : NULL;
     admission_rights_t *rights = NULL;
     *reason = entry ? find_fault(policy, login) : NULL;
     if (entry && !*reason)
         rights = rights_at(entry, login);
-    inforce_return(self->inforce);
+    current_return(self->current);
     if (*reason)
         return ADMISSION_GOES;
     if (!entry)
@@ -351,28 +351,28 @@ static uint64_t
 generation(void *arg)
 {
     const asked_t *self = arg;
-    return inforce_generation(self->inforce);
+    return current_generation(self->current);
 }
 
 static const admission_secrets_t *
 find_secrets(void *arg, const char *route, side_t side)
 {
     asked_t *self = arg;
-    const policy_t *policy = inforce_borrow(self->inforce);
+    const policy_t *policy = current_borrow(self->current);
     const entry_t *entry = policy ? policy_side(policy, route, side) : NULL;
     const admission_secrets_t *secrets = entry && entry->secrets ? secrets_share(entry->secrets) : NULL;
-    inforce_return(self->inforce);
+    current_return(self->current);
     return secrets;
 }
 
 // --- life -----------------------------------------------------------------------------
 
 asked_t *
-asked_new(inforce_t *inforce, verify_t *verify)
+asked_new(current_t *current, passwords_t *passwords)
 {
     asked_t *self = xcalloc(1, sizeof *self);
-    self->inforce = inforce;
-    self->verify = verify;
+    self->current = current;
+    self->passwords = passwords;
     pthread_mutex_init(&self->lock, NULL);
     self->admission = (admission_t){
         .arg = self,

@@ -4,7 +4,7 @@
 #ifndef ZB_AUDIT_H
 #define ZB_AUDIT_H
 
-#include "guard/admit.h"
+#include "guard/authenticate.h"
 
 void audit(const verdict_t *verdict, security_t mechanism); // in any thread
 

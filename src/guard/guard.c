@@ -4,9 +4,9 @@
 #include "base/event.h"
 #include "base/mem.h"
 #include "guard/asked.h"
+#include "guard/passwords.h"
 #include "guard/reread.h"
 #include "guard/revoke.h"
-#include "guard/verify.h"
 #include "zmq/entrance.h"
 #include "zmq/zap_handler.h"
 
@@ -17,8 +17,8 @@
 
 struct guard {
     watch_t *watch;
-    inforce_t *inforce;
-    verify_t *verify;
+    current_t *current;
+    passwords_t *passwords;
     asked_t *asked;
     zap_handler_t *zap;
 };
@@ -28,10 +28,10 @@ struct guard {
 static int
 start(guard_t *self, void *ctx)
 {
-    self->verify = verify_new();
-    if (!self->verify)
+    self->passwords = passwords_new();
+    if (!self->passwords)
         return -1;
-    self->asked = asked_new(self->inforce, self->verify);
+    self->asked = asked_new(self->current, self->passwords);
     self->zap = zap_handler_new(ctx, asked_admission(self->asked), self->watch);
     return self->zap ? 0 : -1;
 }
@@ -45,7 +45,7 @@ guard_new(void *ctx, watch_t *watch)
     }
     guard_t *self = xcalloc(1, sizeof *self);
     self->watch = watch;
-    self->inforce = inforce_new();
+    self->current = current_new();
     if (start(self, ctx) == -1) {
         int error = errno;
         guard_destroy(&self);
@@ -64,9 +64,9 @@ guard_destroy(guard_t **self_p)
         return;
     entrance_ask(NULL);
     zap_handler_destroy(&self->zap);
-    verify_destroy(&self->verify); // tells who still waits
+    passwords_destroy(&self->passwords); // tells who still waits
     asked_free(&self->asked);
-    inforce_free(&self->inforce);
+    current_free(&self->current);
     free(self);
     *self_p = NULL;
 }
@@ -80,7 +80,7 @@ guard_admission(const guard_t *self)
 int64_t
 guard_age_ms(const guard_t *self)
 {
-    int64_t answering = zap_handler_age_ms(self->zap), checking = verify_age_ms(self->verify);
+    int64_t answering = zap_handler_age_ms(self->zap), checking = passwords_age_ms(self->passwords);
     return answering > checking ? answering : checking;
 }
 
@@ -100,13 +100,13 @@ log_damaged(void *arg, const char *file, int line, const char *text)
 policy_t *
 guard_read(const guard_t *self, const guard_route_t routes[], size_t count, diag_t *diag)
 {
-    return policy_load(routes, count, inforce_policy(self->inforce), diag, log_damaged, NULL);
+    return policy_load(routes, count, current_policy(self->current), diag, log_damaged, NULL);
 }
 
 void
 guard_use(guard_t *self, policy_t **policy_p)
 {
-    policy_t *policy = *policy_p, *old = inforce_replace(self->inforce, policy);
+    policy_t *policy = *policy_p, *old = current_replace(self->current, policy);
     *policy_p = old;
     if (policy_asks(policy))
         zap_handler_be_asked(self->zap);
@@ -118,7 +118,7 @@ void
 guard_compare(const guard_t *self, const policy_t *now,
               void (*found)(void *arg, const char *route, const char *key, const char *words, reload_t reload), void *arg)
 {
-    const policy_t *before = inforce_policy(self->inforce);
+    const policy_t *before = current_policy(self->current);
     if (before)
         reread_compare(before, now, found, arg);
 }
@@ -144,7 +144,7 @@ guard_check(const guard_t *self, const conf_t *conf, policy_t **policy_p, diag_t
     guard_route_t *routes = xcalloc(conf->route_count + 1, sizeof *routes);
     for (size_t i = 0; i < conf->route_count; i++)
         routes[i].conf = conf->routes[i];
-    const policy_t *before = self ? inforce_policy(self->inforce) : NULL;
+    const policy_t *before = self ? current_policy(self->current) : NULL;
     policy_t *policy = policy_load(routes, conf->route_count, before, diag, NULL, NULL);
     int rc = policy ? 0 : -1;
     if (policy_p) {

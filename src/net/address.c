@@ -117,15 +117,28 @@ address_host(const address_t *self, char *text, size_t room)
         inet_ntop(AF_INET6, &six->sin6_addr, text, (socklen_t)room);
 }
 
+static void
+name_unix_peer(int fd, char *text, size_t room)
+{
+    struct ucred who;
+    socklen_t size = sizeof who;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0)
+        snprintf(text, room, "ipc uid %u pid %d", (unsigned)who.uid, (int)who.pid);
+    else
+        snprintf(text, room, "ipc");
+}
+
 void
-address_text(const address_t *self, char *text, size_t room)
+address_peer(const address_t *self, int fd, char *text, size_t room)
 {
     char host[INET6_ADDRSTRLEN];
+    if (self->at.ss_family == AF_UNIX) {
+        name_unix_peer(fd, text, room);
+        return;
+    }
     address_host(self, host, sizeof host);
     in_port_t port = self->at.ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)&self->at)->sin6_port
                                                     : ((const struct sockaddr_in *)&self->at)->sin_port;
     bool brackets = strchr(host, ':');
-    *text = '\0';
-    if (*host)
-        snprintf(text, room, "%s%s%s:%d", brackets ? "[" : "", host, brackets ? "]" : "", ntohs(port));
+    snprintf(text, room, "%s%s%s:%d", brackets ? "[" : "", host, brackets ? "]" : "", ntohs(port));
 }

@@ -23,9 +23,10 @@ bool address_numeric(address_t *self, const char *host, int port); // false: it 
 bool address_unix(address_t *self, const char *path);              // "@name": abstract; false: too long
 void address_set_port(address_t *self, int port);
 
-// "192.0.2.7:5555", "[2001:db8::7]:5555"; "" for a UNIX socket. The host alone: as `allow` and `deny` compare it, an
-// IPv4 address that came through IPv6 as what it is.
-void address_text(const address_t *self, char *text, size_t room);
+// Who is at the other end of FD, for the log and the list of clients: "192.0.2.7:5555", "[2001:db8::7]:5555",
+// "ipc uid 1000 pid 4711". The host alone: as `allow` and `deny` compare it, an IPv4 address that came through IPv6 as
+// what it is; "" for a UNIX socket.
+void address_peer(const address_t *self, int fd, char *text, size_t room);
 void address_host(const address_t *self, char *text, size_t room);
 
 #endif

@@ -96,10 +96,13 @@ batch_free(batch_t *self)
 }
 
 entry_t *
-batch_add_entry(batch_t *self)
+batch_add_entries(batch_t *self, uint32_t count)
 {
-    mem_grow(self->entries, self->head.messages, self->entry_room);
-    return &self->entries[self->head.messages++];
+    uint32_t at = self->head.messages;
+    self->head.messages += count;
+    while (self->head.messages > self->entry_room)
+        mem_grow(self->entries, self->entry_room, self->entry_room);
+    return &self->entries[at];
 }
 
 void

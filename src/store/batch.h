@@ -91,6 +91,7 @@ struct batch {
     uint32_t own_said;    // records that belong to its messages: they come first
     int64_t since_ms;     // when the first message or word came
     bool sealed;
+    bool stays; // in its owner's memory until its messages have gone, most likely
 
     // Where it is on the disk.
     uint32_t file;
@@ -100,7 +101,7 @@ struct batch {
 
 batch_t *batch_new(void);
 void batch_free(batch_t *self); // its block is the owner's
-entry_t *batch_add_entry(batch_t *self);
+entry_t *batch_add_entries(batch_t *self, uint32_t count);
 void batch_say(batch_t *self, said_kind_t kind, uint32_t number, const void *about, size_t size);
 void batch_say_sequence(batch_t *self, said_kind_t kind, uint32_t number, uint64_t sequence);
 

@@ -9,7 +9,7 @@
 
 enum {
     COMMITS_MOST = 2,       // batches that the thread has
-    ROOM_FIRST = 64 * 1024, // of a batch that is filled
+    ROOM_LEAST = 64 * 1024, // of a batch that is filled
     HEADS_MASK = (1 << 30) - 1,
 };
 
@@ -48,6 +48,8 @@ filling_submit(store_t *self)
     }
     self->words->head.said = 0;
     filling_number(self, batch);
+    self->filled_before = batch->head.data;
+    batch->stays = self->loaded_bytes < LOADED_BYTES && self->reads == 0;
     committer_commit(self->committer, batch);
     self->commits++;
     self->fill = batch_new();
@@ -118,11 +120,19 @@ store_next_sequence(const store_t *self)
     return self->contents.next_sequence;
 }
 
+// As if this batch became like the one before.
+static size_t
+usual_room(const store_t *self)
+{
+    uint64_t most = writer_batch_bytes(self->conf.max_bytes), bytes = 2 * self->filled_before;
+    return bytes < ROOM_LEAST ? ROOM_LEAST : bytes < most ? bytes : most;
+}
+
 static void
 make_room(store_t *self, size_t size)
 {
     batch_t *batch = self->fill;
-    size_t need = batch->head.data + size, room = batch->room ? batch->room : ROOM_FIRST;
+    size_t need = batch->head.data + size, room = batch->room ? batch->room : usual_room(self);
     if (need <= batch->room)
         return;
     while (room < need)
@@ -139,13 +149,18 @@ make_room(store_t *self, size_t size)
 }
 
 static bool
+fits(const store_t *self, size_t size)
+{
+    const batch_head_t *head = &self->fill->head;
+    return head->messages == 0 || head->data + size <= writer_batch_bytes(self->conf.max_bytes);
+}
+
+static bool
 has_room(store_t *self, size_t size)
 {
-    bool fits =
-        self->fill->head.messages == 0 || self->fill->head.data + size <= writer_batch_bytes(self->conf.max_bytes);
-    if (!fits && may_submit(self))
+    if (!fits(self, size) && may_submit(self))
         filling_submit(self);
-    return self->fill->head.messages == 0 || self->fill->head.data + size <= writer_batch_bytes(self->conf.max_bytes);
+    return fits(self, size);
 }
 
 static bool
@@ -174,30 +189,40 @@ remember_id(store_t *self, const uint8_t hash[IDS_HASH], uint64_t sequence)
     batch_say(self->fill, SAID_ID, 0, hash, IDS_HASH);
 }
 
+static bool
+is_too_large(const store_t *self, size_t size)
+{
+    return size > MESSAGE_BYTES_MAX || size > self->conf.max_bytes / 4;
+}
+
+// COUNT messages, of SIZE bytes together. Returns the sequence of the first.
 static uint64_t
-add(store_t *self, const store_put_in_t *message)
+add(store_t *self, const uint8_t *data, size_t size, const store_part_t *parts, uint32_t count, bool done)
 {
     batch_t *batch = self->fill;
+    uint64_t first = self->contents.next_sequence;
     if (batch->head.messages == 0) {
         batch->since_ms = clock_mono_ms();
-        batch->head.first = self->contents.next_sequence;
+        batch->head.first = first;
     }
-    make_room(self, message->size);
-    entry_t *entry = batch_add_entry(batch);
-    *entry = (entry_t){ .at = (uint32_t)batch->head.data,
-                        .size = (uint32_t)message->size,
-                        .heads = (uint32_t)(message->size - message->payload) & HEADS_MASK };
-    memcpy(batch->data + batch->head.data, message->data, message->size);
-    batch->head.data += message->size;
-    uint64_t sequence = self->contents.next_sequence++;
-    bool nothing_waits = self->cursor == self->committed && self->reads == 0;
-    if (message->done && nothing_waits) {
-        entry->flags = ENTRY_DONE;
+    bool nothing_waits = self->cursor == self->committed && self->reads == 0, is_done = done && nothing_waits;
+    make_room(self, size);
+    entry_t *entries = batch_add_entries(batch, count);
+    size_t at = batch->head.data;
+    memcpy(batch->data + at, data, size);
+    for (uint32_t i = 0; i < count; at += parts[i++].size)
+        entries[i] = (entry_t){ .at = (uint32_t)at,
+                                .size = parts[i].size,
+                                .heads = (parts[i].size - parts[i].payload) & HEADS_MASK,
+                                .flags = is_done ? ENTRY_DONE : 0 };
+    batch->head.data = at;
+    self->contents.next_sequence += count;
+    if (is_done) {
         batch->fresh = true;
-        seqset_add(&self->contents.done, sequence);
+        seqset_add_run(&self->contents.done, first, count);
     } else
-        batch->alive++;
-    return sequence;
+        batch->alive += count;
+    return first;
 }
 
 store_put_t
@@ -207,17 +232,46 @@ store_put(store_t *self, const store_put_in_t *message, uint64_t *sequence)
     bool has_id = message->id_size > 0 && self->conf.dedupe_ms > 0;
     if (!self->opened)
         return STORE_NO_ROOM;
-    if (message->size > MESSAGE_BYTES_MAX || message->size > self->conf.max_bytes / 4)
+    if (is_too_large(self, message->size))
         return STORE_TOO_LARGE;
     if (has_id && is_known(self, message, hash, sequence))
         return STORE_KNOWN;
     bool must = message->must && self->fill->head.data + message->size < MESSAGE_BYTES_MAX;
     if (!has_room(self, message->size) && !must)
         return STORE_NO_ROOM;
-    *sequence = add(self, message);
+    const store_part_t part = { (uint32_t)message->size, (uint32_t)message->payload };
+    *sequence = add(self, message->data, message->size, &part, 1, message->done);
     if (has_id)
         remember_id(self, hash, *sequence);
     return STORE_TAKEN;
+}
+
+// How many of PARTS find room in the batch, of SIZE bytes together; the first one does.
+static uint32_t
+count_fitting(const store_t *self, const store_part_t *parts, uint32_t count, size_t *size)
+{
+    uint32_t fitting = 1;
+    uint64_t most = writer_batch_bytes(self->conf.max_bytes), have = self->fill->head.data;
+    *size = parts[0].size;
+    while (fitting < count && have + *size + parts[fitting].size <= most)
+        *size += parts[fitting++].size;
+    return fitting;
+}
+
+uint32_t
+store_put_many(store_t *self, const uint8_t *data, const store_part_t *parts, uint32_t count, bool done)
+{
+    uint32_t taken = 0, fitting;
+    size_t size;
+    if (!self->opened)
+        return 0;
+    while (taken < count && !is_too_large(self, parts[taken].size) && has_room(self, parts[taken].size)) {
+        fitting = count_fitting(self, parts + taken, count - taken, &size);
+        add(self, data, size, parts + taken, fitting, done);
+        data += size;
+        taken += fitting;
+    }
+    return taken;
 }
 
 // --- what is said of messages ------------------------------------------------------------
@@ -244,6 +298,15 @@ store_done(store_t *self, uint64_t sequence)
     self->contents.messages--;
     tries_set(&self->contents.tries, sequence, 0);
     say(self, SAID_DONE, 1, sequence);
+}
+
+void
+store_done_run(store_t *self, const store_run_t *run)
+{
+    self->contents.messages -= seqset_add_run(&self->contents.done, run->first, run->messages);
+    for (uint64_t i = 0; self->contents.tries.count > 0 && i < run->messages; i++)
+        tries_set(&self->contents.tries, run->first + i, 0);
+    say(self, SAID_DONE, (uint32_t)run->messages, run->first);
 }
 
 bool

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SOON = 8 }; // ids later
+
 void
 ids_free(ids_t *self)
 {
@@ -15,41 +17,64 @@ ids_free(ids_t *self)
     *self = (ids_t){ 0 };
 }
 
-// Two hashes of 64 bits, under the key and under its complement. Where the sender ends and its id begins is part of them.
+// Where the sender ends and its id begins is part of it.
 void
 ids_hash(const ids_t *self, const void *who, size_t who_size, const void *id, size_t id_size, uint8_t hash[IDS_HASH])
 {
-    uint8_t few[512], *bytes = few, key[IDS_KEY];
+    uint8_t few[512], *bytes = few;
     size_t size = sizeof who_size + who_size + id_size;
     if (size > sizeof few)
         bytes = xcalloc(1, size);
     memcpy(bytes, &who_size, sizeof who_size);
     memcpy(bytes + sizeof who_size, who_size ? who : "", who_size);
     memcpy(bytes + sizeof who_size + who_size, id_size ? id : "", id_size);
-    for (size_t i = 0; i < IDS_KEY; i++)
-        key[i] = (uint8_t)~self->key[i];
-    crypto_shorthash(hash, bytes, size, self->key);
-    crypto_shorthash(hash + crypto_shorthash_BYTES, bytes, size, key);
+    crypto_shorthash_siphashx24(hash, bytes, size, self->key);
     if (bytes != few)
         free(bytes);
 }
 
-static uint32_t *
+_Static_assert(crypto_shorthash_siphashx24_BYTES == IDS_HASH, "a hash is what the function makes");
+_Static_assert(crypto_shorthash_siphashx24_KEYBYTES == IDS_KEY, "and so is its key");
+
+static uint32_t
+short_hash(const uint8_t hash[IDS_HASH])
+{
+    uint32_t bytes;
+    memcpy(&bytes, hash, sizeof bytes);
+    return bytes;
+}
+
+static id_place_t *
 place_of(const ids_t *self, const uint8_t hash[IDS_HASH])
 {
-    uint64_t start;
-    memcpy(&start, hash, sizeof start);
-    size_t i = start & (self->place_room - 1);
-    while (self->places[i] && memcmp(self->ring[self->places[i] - 1].hash, hash, IDS_HASH) != 0)
-        i = (i + 1) & (self->place_room - 1);
-    return &self->places[i];
+    uint32_t wanted = short_hash(hash);
+    size_t mask = self->place_room - 1, i = wanted & mask;
+    for (;; i = (i + 1) & mask) {
+        id_place_t *place = &self->places[i];
+        bool is_it = place->hash == wanted && place->at && memcmp(self->ring[place->at - 1].hash, hash, IDS_HASH) == 0;
+        if (is_it || !place->at)
+            return place;
+    }
+}
+
+void
+ids_expect(const ids_t *self, const uint8_t hash[IDS_HASH])
+{
+    if (self->place_room > 0)
+        __builtin_prefetch(&self->places[short_hash(hash) & (self->place_room - 1)]);
 }
 
 taken_id_t *
 ids_find(const ids_t *self, const uint8_t hash[IDS_HASH])
 {
-    uint32_t place = self->count > 0 ? *place_of(self, hash) : 0;
-    return place ? &self->ring[place - 1] : NULL;
+    const id_place_t *place = self->count > 0 ? place_of(self, hash) : NULL;
+    return place && place->at ? &self->ring[place->at - 1] : NULL;
+}
+
+static void
+put_at(ids_t *self, size_t at)
+{
+    *place_of(self, self->ring[at].hash) = (id_place_t){ (uint32_t)at + 1, short_hash(self->ring[at].hash) };
 }
 
 static void
@@ -57,7 +82,7 @@ grow(ids_t *self)
 {
     size_t old = self->room;
     self->room = old ? 2 * old : 64;
-    self->place_room = 4 * self->room;
+    self->place_room = 2 * self->room;
     taken_id_t *ring = xcalloc(self->room, sizeof *ring);
     for (size_t i = 0; i < self->count; i++)
         ring[i] = self->ring[(self->head + i) & (old - 1)];
@@ -66,8 +91,11 @@ grow(ids_t *self)
     self->ring = ring;
     self->head = 0;
     self->places = xcalloc(self->place_room, sizeof *self->places);
-    for (size_t i = 0; i < self->count; i++)
-        *place_of(self, ring[i].hash) = (uint32_t)i + 1;
+    for (size_t i = 0; i < self->count; i++) {
+        if (i + SOON < self->count)
+            ids_expect(self, ring[i + SOON].hash);
+        put_at(self, i);
+    }
 }
 
 // The places behind a free one move up, as far as they would not be found any more.
@@ -75,22 +103,20 @@ static void
 free_place(ids_t *self, size_t free)
 {
     size_t mask = self->place_room - 1;
-    self->places[free] = 0;
-    for (size_t i = (free + 1) & mask; self->places[i]; i = (i + 1) & mask) {
-        uint64_t start;
-        memcpy(&start, self->ring[self->places[i] - 1].hash, sizeof start);
-        if (((i - start) & mask) >= ((i - free) & mask)) {
+    self->places[free] = (id_place_t){ 0 };
+    for (size_t i = (free + 1) & mask; self->places[i].at; i = (i + 1) & mask)
+        if (((i - self->places[i].hash) & mask) >= ((i - free) & mask)) {
             self->places[free] = self->places[i];
-            self->places[i] = 0;
+            self->places[i] = (id_place_t){ 0 };
             free = i;
         }
-    }
 }
 
 static void
 forget_oldest(ids_t *self)
 {
     free_place(self, (size_t)(place_of(self, self->ring[self->head].hash) - self->places));
+    ids_expect(self, self->ring[(self->head + SOON) & (self->room - 1)].hash);
     self->head = (self->head + 1) & (self->room - 1);
     self->count--;
 }
@@ -104,7 +130,7 @@ ids_add(ids_t *self, const taken_id_t *id)
         grow(self);
     size_t i = (self->head + self->count++) & (self->room - 1);
     self->ring[i] = *id;
-    *place_of(self, id->hash) = (uint32_t)i + 1;
+    put_at(self, i);
 }
 
 void

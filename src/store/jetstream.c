@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <zmq.h>
 
 enum { STACK_BYTES = 512 * 1024 };
 
@@ -68,7 +67,7 @@ copy_conf(jetstream_t *self, const route_conf_t *conf)
         .cert = copy(from->cert),
     };
     self->route = xstrdup(conf->name);
-    self->topics = conf->sides[SIDE_BACKEND].type == ZMQ_XPUB || conf->sides[SIDE_BACKEND].type == ZMQ_PUB;
+    self->topics = socket_type_publishes(conf->sides[SIDE_BACKEND].type);
     self->max_bytes = conf->store_max;
     self->drop_oldest = conf->store_drops_oldest;
     self->last_values = conf->last_value > 0;
@@ -99,6 +98,7 @@ free_all(jetstream_t *self)
     if (self->bell != -1)
         close(self->bell);
     pthread_cond_destroy(&self->news);
+    pthread_cond_destroy(&self->parted);
     pthread_mutex_destroy(&self->lock);
     free(self);
 }
@@ -158,6 +158,7 @@ jetstream_open(const jetstream_setup_t *setup)
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&self->news, &attributes);
+    pthread_cond_init(&self->parted, &attributes);
     pthread_condattr_destroy(&attributes);
     snprintf(self->state.reason, sizeof self->state.reason, "not connected yet");
     self->holders = 2;
@@ -169,16 +170,31 @@ jetstream_open(const jetstream_setup_t *setup)
     return NULL;
 }
 
+static struct timespec
+due_at(int64_t due_ms)
+{
+    return (struct timespec){ .tv_sec = due_ms / 1000, .tv_nsec = due_ms % 1000 * 1000000 };
+}
+
+void
+jetstream_end(jetstream_t *self, int64_t wait_ms)
+{
+    const struct timespec due = due_at(clock_mono_ms() + wait_ms);
+    jetstream_lock(self);
+    self->ending = true;
+    jetstream_wake(self);
+    while (wait_ms > 0 && !self->has_ended && pthread_cond_timedwait(&self->parted, &self->lock, &due) == 0)
+        continue;
+    jetstream_unlock(self);
+}
+
 void
 jetstream_close(jetstream_t **self_p)
 {
     jetstream_t *self = *self_p;
     if (!self)
         return;
-    jetstream_lock(self);
-    self->ending = true;
-    jetstream_wake(self);
-    jetstream_unlock(self);
+    jetstream_end(self, 0);
     let_go(self);
     *self_p = NULL;
 }
@@ -236,7 +252,7 @@ became_unready(jetstream_t *self, link_result_t result, const char *reason)
 static void
 sleep_until(jetstream_t *self, int64_t due_ms)
 {
-    struct timespec due = { .tv_sec = due_ms / 1000, .tv_nsec = due_ms % 1000 * 1000000 };
+    const struct timespec due = due_at(due_ms);
     self->asleep = true;
     while (self->asleep && !self->ending && pthread_cond_timedwait(&self->news, &self->lock, &due) == 0)
         continue;
@@ -329,6 +345,10 @@ run(void *arg)
     pthread_setname_np(pthread_self(), name);
     while (!is_ending(self) && live(self) == LINK_LATER)
         rest(self, WAIT_LEAST_MS, WAIT_MOST_MS);
+    jetstream_lock(self);
+    self->has_ended = true;
+    pthread_cond_signal(&self->parted);
+    jetstream_unlock(self);
     let_go(self);
     return NULL;
 }

@@ -32,6 +32,9 @@ typedef struct {
 // Begins to connect, and returns. NULL with errno: it has no thread.
 jetstream_t *jetstream_open(const jetstream_setup_t *setup);
 
+// It goes no further, but what was said of messages is sent; for at most WAIT_MS. Nothing is said afterwards.
+void jetstream_end(jetstream_t *self, int64_t wait_ms);
+
 // What waits here is forgotten; what is acknowledged is in the stream. Its thread ends by itself.
 void jetstream_close(jetstream_t **self_p);
 
@@ -66,7 +69,8 @@ bool jetstream_settled(jetstream_t *self, uint64_t *sequence, jetstream_outcome_
 
 typedef struct jetstream_message jetstream_message_t;
 
-// How many messages somebody here can take.
+// How many messages somebody here can take. One that is held is one of them.
+#define JETSTREAM_ANY UINT32_MAX
 void jetstream_want(jetstream_t *self, uint32_t wanted);
 
 // The next one that has come; NULL: none now. It is the caller's, who gives it back with jetstream_done.

@@ -101,9 +101,9 @@ struct jetstream {
     int bell;
 
     pthread_mutex_t lock; // over all up to the thread's own
-    pthread_cond_t news;
+    pthread_cond_t news, parted;
     unsigned holders;
-    bool ending, asleep;
+    bool ending, asleep, has_ended;
     uint32_t wants;
     outgoing_t *given, **given_end;
     answers_t answers, settled;

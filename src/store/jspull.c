@@ -87,6 +87,7 @@ jetstream_hold(jetstream_t *self, jetstream_message_t *message)
     jetstream_lock(self);
     message->held = true;
     self->in_hand--;
+    self->wants -= self->wants > 0 && self->wants != JETSTREAM_ANY;
     jetstream_wake(self);
     jetstream_unlock(self);
 }

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 
+#include <fcntl.h>
 #include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,22 +93,20 @@ fill(uint8_t *at, size_t size, const struct iovec *parts, unsigned count)
 }
 
 // A value of this size begins behind the head of a page, and that begins with the number of the page.
-static int
-find(lmdbfile_t *self, MDB_val *key, uint64_t *offset)
+static uint64_t
+offset_of(const lmdbfile_t *self, const MDB_val *value)
 {
-    MDB_txn *txn;
-    MDB_val value;
     uint64_t page;
-    int rc = mdb_txn_begin(self->env, NULL, MDB_RDONLY, &txn);
-    if (rc)
-        return rc;
-    rc = mdb_get(txn, self->values, key, &value);
-    if (rc == 0) {
-        memcpy(&page, (uint8_t *)value.mv_data - LMDBFILE_PAGE_HEAD, sizeof page);
-        *offset = page * self->page + LMDBFILE_PAGE_HEAD;
-    }
-    mdb_txn_abort(txn);
-    return rc;
+    memcpy(&page, (uint8_t *)value->mv_data - LMDBFILE_PAGE_HEAD, sizeof page);
+    return page * self->page + LMDBFILE_PAGE_HEAD;
+}
+
+void
+lmdbfile_forget(lmdbfile_t *self, uint64_t offset, uint64_t size)
+{
+    int fd;
+    if (mdb_env_get_fd(self->env, &fd) == 0)
+        posix_fadvise(fd, (off_t)(offset - LMDBFILE_PAGE_HEAD), (off_t)(size + LMDBFILE_PAGE_HEAD), POSIX_FADV_DONTNEED);
 }
 
 int
@@ -128,8 +127,8 @@ lmdbfile_append(lmdbfile_t *self, const struct iovec *parts, unsigned count, uin
         return rc;
     }
     fill(value.mv_data, value.mv_size, parts, count);
-    rc = mdb_txn_commit(txn);
-    return rc ? rc : find(self, &key, offset);
+    *offset = offset_of(self, &value);
+    return mdb_txn_commit(txn);
 }
 
 bool

@@ -21,6 +21,9 @@ void lmdbfile_close(lmdbfile_t **self_p); // *SELF_P may be NULL
 // and the error is returned.
 int lmdbfile_append(lmdbfile_t *self, const struct iovec *parts, unsigned count, uint64_t *offset);
 
+// What is at OFFSET is not read again soon: the system need not keep it in memory.
+void lmdbfile_forget(lmdbfile_t *self, uint64_t offset, uint64_t size);
+
 bool lmdbfile_is_built(void); // else nothing can be opened
 const char *lmdbfile_error(int error);
 

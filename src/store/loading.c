@@ -85,43 +85,93 @@ release_first(store_t *self)
     store_release(self, batch);
 }
 
-void
-store_pass(store_t *self)
+static void
+pass(store_t *self, uint32_t messages)
 {
-    batch_t *batch = self->loaded;
-    if (++self->at == batch->head.messages)
+    self->at += messages;
+    if (self->at == self->loaded->head.messages)
         release_first(self);
 }
 
-static bool
-is_shown(const store_t *self, const batch_t *batch, const entry_t *entry, uint64_t sequence)
+void
+store_pass(store_t *self)
 {
+    pass(self, 1);
+}
+
+void
+store_pass_run(store_t *self, const store_run_t *run)
+{
+    pass(self, (uint32_t)run->messages);
+}
+
+static bool
+is_shown(const store_t *self, const batch_t *batch, uint32_t i)
+{
+    const entry_t *entry = &batch->entries[i];
     if (entry->flags & ENTRY_BAD)
         return false;
-    return !seqset_has(&self->contents.done, sequence) || (batch->fresh && entry->flags & ENTRY_DONE);
+    return (batch->fresh && entry->flags & ENTRY_DONE) || !seqset_has(&self->contents.done, batch->head.first + i);
+}
+
+// The entry that is shown next. NULL: there is none now.
+static const entry_t *
+find_shown(store_t *self)
+{
+    while (self->loaded && !is_shown(self, self->loaded, self->at))
+        store_pass(self);
+    if (self->loaded)
+        return &self->loaded->entries[self->at];
+    loading_read_ahead(self);
+    return NULL;
 }
 
 bool
 store_next(store_t *self, store_message_t *message)
 {
-    for (; self->loaded; store_pass(self)) {
-        const batch_t *batch = self->loaded;
-        const entry_t *entry = &batch->entries[self->at];
-        uint64_t sequence = batch->head.first + self->at;
-        if (!is_shown(self, batch, entry, sequence))
-            continue;
-        *message = (store_message_t){ .sequence = sequence,
-                                      .tries = tries_of(&self->contents.tries, sequence),
-                                      .done = entry->flags & ENTRY_DONE,
-                                      .data = batch->data + entry->at,
-                                      .size = entry->size,
-                                      .payload = entry->size - entry->heads,
-                                      .wall_ns = batch->head.wall_ns,
-                                      .block = batch->block };
-        return true;
+    const entry_t *entry = find_shown(self);
+    if (!entry)
+        return false;
+    const batch_t *batch = self->loaded;
+    uint64_t sequence = batch->head.first + self->at;
+    *message = (store_message_t){ .sequence = sequence,
+                                  .tries = tries_of(&self->contents.tries, sequence),
+                                  .done = entry->flags & ENTRY_DONE,
+                                  .data = batch->data + entry->at,
+                                  .size = entry->size,
+                                  .payload = entry->size - entry->heads,
+                                  .wall_ns = batch->head.wall_ns,
+                                  .block = batch->block };
+    return true;
+}
+
+// Does entry I of BATCH lie behind RUN, and is it like those in it?
+static bool
+goes_on(const store_t *self, const batch_t *batch, uint32_t i, const store_run_t *run)
+{
+    const entry_t *entry = &batch->entries[i];
+    return batch->data + entry->at == run->data + run->size && (entry->flags & ENTRY_DONE) == run->done &&
+           is_shown(self, batch, i);
+}
+
+bool
+store_next_run(store_t *self, uint64_t most, store_run_t *run)
+{
+    const entry_t *entry = find_shown(self);
+    if (!entry)
+        return false;
+    const batch_t *batch = self->loaded;
+    *run = (store_run_t){ .first = batch->head.first + self->at,
+                          .done = entry->flags & ENTRY_DONE,
+                          .data = batch->data + entry->at,
+                          .block = batch->block };
+    uint64_t left = batch->head.messages - self->at, end = self->at + (run->done || left < most ? left : most);
+    for (uint32_t i = self->at; i < end && goes_on(self, batch, i, run); i++) {
+        run->messages++;
+        run->size += batch->entries[i].size;
+        run->payload += batch->entries[i].size - batch->entries[i].heads;
     }
-    loading_read_ahead(self);
-    return false;
+    return run->messages > 0;
 }
 
 bool

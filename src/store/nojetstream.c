@@ -14,6 +14,13 @@ jetstream_open(const jetstream_setup_t *setup)
 }
 
 void
+jetstream_end(jetstream_t *self, int64_t wait_ms)
+{
+    (void)self;
+    (void)wait_ms;
+}
+
+void
 jetstream_close(jetstream_t **self_p)
 {
     (void)self_p;

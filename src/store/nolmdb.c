@@ -38,6 +38,14 @@ lmdbfile_append(lmdbfile_t *self, const struct iovec *parts, unsigned count, uin
     return ENOSYS;
 }
 
+void
+lmdbfile_forget(lmdbfile_t *self, uint64_t offset, uint64_t size)
+{
+    (void)self;
+    (void)offset;
+    (void)size;
+}
+
 const char *
 lmdbfile_error(int error)
 {

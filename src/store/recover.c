@@ -200,11 +200,14 @@ find_batches(search_t *self, uint32_t file)
 static void
 take_done(contents_t *contents, const said_t *said, bool done)
 {
-    uint64_t end = said->about.sequence + said->number;
-    if (said->number > RANGE_MAX)
+    uint64_t first = said->about.sequence, end = first + said->number;
+    if (said->number > RANGE_MAX || first == 0 || first >= contents->next_sequence)
         return;
-    for (uint64_t i = said->about.sequence; i < end && i > 0 && i < contents->next_sequence; i++)
-        (done ? seqset_add : seqset_remove)(&contents->done, i);
+    end = end < contents->next_sequence ? end : contents->next_sequence;
+    if (done)
+        seqset_add_run(&contents->done, first, end - first);
+    for (uint64_t i = first; !done && i < end; i++)
+        seqset_remove(&contents->done, i);
 }
 
 static void
@@ -322,8 +325,11 @@ take_flags_of_whole(search_t *self, store_file_t *file, const located_t *located
 static void
 take_records(search_t *self, const located_t *located, uint32_t count, const uint8_t *records)
 {
+    enum { SOON = 8 }; // records later
     for (uint32_t i = 0; i < count; i++) {
         said_t said;
+        if (i + SOON < count) // should it be an id
+            ids_expect(&self->contents->ids, records + (i + SOON) * sizeof said + offsetof(said_t, about));
         memcpy(&said, records + i * sizeof said, sizeof said);
         take_said(self, &said, located);
     }

@@ -71,6 +71,8 @@ seqset_has(const seqset_t *self, uint64_t sequence)
 static void
 advance(seqset_t *self)
 {
+    if (self->above == 0 || !seqset_has(self, self->before))
+        return;
     while (self->above > 0 && seqset_has(self, self->before)) {
         uint64_t rest = *word_of(self, self->before) >> self->before % WORD;
         unsigned run = ~rest ? (unsigned)__builtin_ctzll(~rest) : WORD, most = WORD - self->before % WORD;
@@ -92,18 +94,37 @@ seqset_done_before(seqset_t *self, uint64_t sequence)
     advance(self);
 }
 
+uint64_t
+seqset_add_run(seqset_t *self, uint64_t first, uint64_t count)
+{
+    uint64_t end = first + count, before = self->above;
+    uint64_t at = first > self->before ? first : self->before;
+    if (at >= end)
+        return 0;
+    if (at == self->before && self->above == 0) { // the usual case
+        self->before = end;
+        move_base(self);
+        return end - at;
+    }
+    if (!is_inside(self, end - 1))
+        grow(self, end - 1);
+    while (at < end) {
+        unsigned bit = at % WORD;
+        uint64_t most = WORD - bit, here = end - at < most ? end - at : most;
+        uint64_t mask = UINT64_MAX >> (WORD - here) << bit, *word = word_of(self, at);
+        self->above += (uint64_t)__builtin_popcountll(mask & ~*word);
+        *word |= mask;
+        at += here;
+    }
+    uint64_t added = self->above - before;
+    advance(self);
+    return added;
+}
+
 bool
 seqset_add(seqset_t *self, uint64_t sequence)
 {
-    if (seqset_has(self, sequence))
-        return false;
-    if (!is_inside(self, sequence))
-        grow(self, sequence);
-    *word_of(self, sequence) |= UINT64_C(1) << sequence % WORD;
-    self->above++;
-    if (sequence == self->before)
-        advance(self);
-    return true;
+    return seqset_add_run(self, sequence, 1) > 0;
 }
 
 // SEQUENCE is the lowest that is not done, all from there to what was it are.

@@ -23,6 +23,7 @@ typedef struct {
 void seqset_free(seqset_t *self);
 void seqset_done_before(seqset_t *self, uint64_t sequence); // all below it are
 bool seqset_add(seqset_t *self, uint64_t sequence);         // false: it was done before
+uint64_t seqset_add_run(seqset_t *self, uint64_t first, uint64_t count); // how many were not done before
 bool seqset_remove(seqset_t *self, uint64_t sequence);      // false: it was not done, or is too far back
 bool seqset_has(const seqset_t *self, uint64_t sequence);
 

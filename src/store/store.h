@@ -102,6 +102,14 @@ typedef struct {
 
 store_put_t store_put(store_t *self, const store_put_in_t *message, uint64_t *sequence);
 
+typedef struct {
+    uint32_t size, payload;
+} store_part_t;
+
+// Many that lie behind each other and have no id: as many of PARTS at DATA as there is room for now. Returns how many;
+// of the next one store_put says why.
+uint32_t store_put_many(store_t *self, const uint8_t *data, const store_part_t *parts, uint32_t count, bool done);
+
 // Every message below this sequence is on the disk; the one that the next message gets.
 uint64_t store_committed(const store_t *self);
 uint64_t store_next_sequence(const store_t *self);
@@ -123,6 +131,22 @@ typedef struct {
 // from the disk.
 bool store_next(store_t *self, store_message_t *message);
 void store_pass(store_t *self); // the one that store_next has shown: never shown again in this process
+
+// The same for many at once: those that lie behind each other and are alike.
+typedef struct {
+    uint64_t first; // sequence
+    uint64_t messages;
+    bool done; // they were put as done
+    const uint8_t *data;
+    size_t size;
+    uint64_t payload;
+    void *block;
+} store_run_t;
+
+// At most MOST messages, but any number of those that were put as done.
+bool store_next_run(store_t *self, uint64_t most, store_run_t *run);
+void store_pass_run(store_t *self, const store_run_t *run);
+void store_done_run(store_t *self, const store_run_t *run);
 
 void store_done(store_t *self, uint64_t sequence);
 // At the end: it is not done after all, and comes after the next opening. False: it is not on the disk any more.

@@ -26,6 +26,7 @@ struct store {
 
     // On the way to the disk.
     batch_t *fill;  // messages, and their ids
+    uint64_t filled_before; // bytes of messages in the one before
     batch_t *words; // what was said of others
     uint64_t said, committed;
     unsigned commits, words_given; // that the thread has: with messages, without

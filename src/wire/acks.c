@@ -10,27 +10,28 @@
 #include "wire/say.h"
 #include "wire/stored.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zmq.h>
 
-enum { WHO_MOST = 300 };
+enum {
+    WHO_MOST = 300,
+    SAID_AT_ONCE = 16 * 1024, // bytes
+};
 
 // An "ok" that waits for the disk.
 typedef struct {
     uint64_t sequence; // of the message
     conn_t *conn;      // NULL: has gone
-    size_t at, size;   // its bytes, counted from the beginning of all that ever waited
+    uint32_t size, payload; // of its bytes, which lie behind those of the one before
 } owed_t;
 
 // Of a port. Answers go out in the order of their requests.
 typedef struct {
     owed_t *owed; // [first, count)
     size_t first, count, room;
-    uint8_t *bytes; // of the answers, [start, size), where START is number BASE of all bytes
+    uint8_t *bytes; // of the answers, [start, size)
     size_t start, size, bytes_room;
-    size_t base;
 } acks_t;
 
 // --- answers -------------------------------------------------------------------------
@@ -42,16 +43,11 @@ count(const conn_t *conn, ack_result_t result)
 }
 
 static void
-send_answer(conn_t *conn, const uint8_t *answer, size_t size)
-{
-    output_beyond(conn, NULL, answer, size, (load_t){ 1, ack_payload(answer, size) });
-}
-
-static void
 answer_now(conn_t *conn, const piece_t *piece, const ack_request_t *request, ack_answer_t answer)
 {
     uint8_t bytes[ACK_ANSWER_MOST];
-    send_answer(conn, bytes, ack_answer_write(bytes, piece->chunk->data + piece->at, request, answer));
+    size_t size = ack_answer_write(bytes, piece->chunk->data + piece->at, request, answer);
+    output_beyond(conn, NULL, bytes, size, (load_t){ 1, ack_answer_payload(request, answer) });
 }
 
 // What has been said is forgotten when it is most of what is there.
@@ -66,7 +62,6 @@ make_room(acks_t *self)
     mem_grow(self->owed, self->count, self->room);
     if (self->start > self->size / 2) {
         memmove(self->bytes, self->bytes + self->start, self->size - self->start);
-        self->base += self->start;
         self->size -= self->start;
         self->start = 0;
     }
@@ -82,7 +77,8 @@ owe(conn_t *conn, const piece_t *piece, const ack_request_t *request, uint64_t s
     acks_t *self = conn->port->own;
     make_room(self);
     size_t size = ack_answer_write(self->bytes + self->size, piece->chunk->data + piece->at, request, ANSWER_OK);
-    self->owed[self->count++] = (owed_t){ sequence, conn, self->base + self->size, size };
+    size_t payload = ack_answer_payload(request, ANSWER_OK);
+    self->owed[self->count++] = (owed_t){ sequence, conn, (uint32_t)size, (uint32_t)payload };
     self->size += size;
     conn->unanswered++;
     conn->wire->pending++;
@@ -103,19 +99,35 @@ acks_are_owed(const wire_t *wire)
     return self && self->first < self->count;
 }
 
+// The first of those that wait, and what follows on it for the same producer.
+static void
+say_ok(acks_t *self, uint64_t safe)
+{
+    conn_t *conn = self->owed[self->first].conn;
+    const uint8_t *at = self->bytes + self->start;
+    size_t size = 0;
+    load_t load = { 0 };
+    do {
+        owed_t *owed = &self->owed[self->first++];
+        size += owed->size;
+        load.messages++;
+        load.payload += owed->payload;
+        if (conn)
+            forget(owed);
+    } while (self->first < self->count && size < SAID_AT_ONCE && self->owed[self->first].conn == conn &&
+             self->owed[self->first].sequence < safe);
+    self->start += size;
+    if (conn)
+        output_beyond(conn, NULL, at, size, load);
+}
+
 void
 acks_committed(wire_t *wire)
 {
     acks_t *self = wire->ports[SIDE_ACK].own;
     uint64_t safe = self ? stored_safe(wire) : 0;
-    while (self && self->first < self->count && self->owed[self->first].sequence < safe) {
-        owed_t *owed = &self->owed[self->first++];
-        if (owed->conn) {
-            send_answer(owed->conn, self->bytes + (owed->at - self->base), owed->size);
-            forget(owed);
-        }
-        self->start = owed->at + owed->size - self->base;
-    }
+    while (self && self->first < self->count && self->owed[self->first].sequence < safe)
+        say_ok(self, safe);
 }
 
 // --- requests ------------------------------------------------------------------------
@@ -127,8 +139,11 @@ who(const conn_t *conn, char text[WHO_MOST])
     const char *kind = conn->user ? "user " : *conn->host ? "host " : "";
     const char *name = conn->user ? conn->user : *conn->host ? conn->host : conn->peer_name;
     const char *end = *kind ? NULL : strstr(name, " pid");
-    int size = snprintf(text, WHO_MOST, "%s%.*s", kind, end ? (int)(end - name) : WHO_MOST, name);
-    return (size_t)size < WHO_MOST ? (size_t)size : WHO_MOST - 1;
+    size_t size = strlen(kind), most = WHO_MOST - size, length = end ? (size_t)(end - name) : strlen(name);
+    length = length < most ? length : most;
+    memcpy(text, kind, size);
+    memcpy(text + size, name, length);
+    return size + length;
 }
 
 static piece_t
@@ -182,7 +197,7 @@ put(conn_t *conn, const piece_t *piece, const ack_request_t *request, const piec
                                .size = body->size,
                                .payload = body->load.payload,
                                .who = owner,
-                               .who_size = who(conn, owner),
+                               .who_size = request->id_size > 0 ? who(conn, owner) : 0,
                                .id = request->id,
                                .id_size = request->id_size };
     store_put_t result = stored_put(conn->wire, &message, &sequence);

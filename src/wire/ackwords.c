@@ -18,7 +18,8 @@ static const char *const words[WORKER_WORDS] = {
 typedef struct {
     const uint8_t *at;
     size_t left;
-    bool more; // another frame follows
+    bool more;      // another frame follows
+    size_t payload; // of those that were read
 } frames_t;
 
 typedef struct {
@@ -34,6 +35,7 @@ next_frame(frames_t *self, body_t *body)
         return false;
     *body = (body_t){ self->at + head.head, head.body };
     self->more = head.flags & FRAME_MORE;
+    self->payload += head.body;
     self->at += head.head + head.body;
     self->left -= head.head + head.body;
     return true;
@@ -56,17 +58,7 @@ read_envelope(frames_t *self)
 bool
 ack_is_envelope(const uint8_t *frames, size_t size)
 {
-    return size > 0 && read_envelope(&(frames_t){ frames, size, true }) == size;
-}
-
-size_t
-ack_payload(const uint8_t *frames, size_t size)
-{
-    size_t payload = 0;
-    frame_head_t head;
-    for (size_t at = 0; at < size && frame_read(frames + at, size - at, &head) == 1; at += head.head + head.body)
-        payload += head.body;
-    return payload;
+    return size > 0 && read_envelope(&(frames_t){ frames, size, true, 0 }) == size;
 }
 
 static size_t
@@ -83,13 +75,14 @@ write_frame(uint8_t *at, uint8_t flags, const void *body, size_t size)
 bool
 ack_request_read(const uint8_t *frames, size_t size, ack_request_t *request)
 {
-    frames_t from = { frames, size, true };
+    frames_t from = { frames, size, true, 0 };
     body_t id;
     *request = (ack_request_t){ .envelope = read_envelope(&from) };
+    request->envelope_payload = from.payload;
     if (request->envelope == 0 || !next_frame(&from, &id))
         return false;
     request->body = (size_t)(from.at - frames);
-    request->payload = ack_payload(frames, request->body);
+    request->payload = from.payload;
     request->is_right = from.more && from.left > 0 && id.size <= ACK_ID_MOST;
     if (id.size > ACK_ID_MOST)
         return true;
@@ -102,6 +95,12 @@ const char *
 ack_answer_name(ack_answer_t answer)
 {
     return answers[answer];
+}
+
+size_t
+ack_answer_payload(const ack_request_t *request, ack_answer_t answer)
+{
+    return request->envelope_payload + request->id_size + strlen(answers[answer]);
 }
 
 size_t
@@ -168,7 +167,7 @@ read_job(body_t said, uint8_t job[JOB_BYTES])
 bool
 worker_says_read(const uint8_t *frames, size_t size, worker_says_t *says)
 {
-    frames_t from = { frames, size, true };
+    frames_t from = { frames, size, true, 0 };
     body_t word, about;
     *says = (worker_says_t){ .envelope = read_envelope(&from), .word = WORKER_WORDS, .credit = 1 };
     if (says->envelope == 0 || !next_frame(&from, &word))

@@ -22,8 +22,6 @@ enum {
     CREDIT_MOST = 1000,
 };
 
-size_t ack_payload(const uint8_t *frames, size_t size); // bytes of whole frames, without their heads
-
 bool ack_is_envelope(const uint8_t *frames, size_t size); // nothing else, and of no more than ACK_ENVELOPE_MOST
 
 // --- producers -----------------------------------------------------------------------
@@ -31,7 +29,8 @@ bool ack_is_envelope(const uint8_t *frames, size_t size); // nothing else, and o
 typedef enum { ANSWER_OK, ANSWER_FULL, ANSWER_REFUSED } ack_answer_t;
 
 typedef struct {
-    size_t envelope; // bytes
+    size_t envelope;         // bytes
+    size_t envelope_payload; // without the heads of its frames
     const uint8_t *id;
     size_t id_size;
     size_t body;    // where its first frame begins
@@ -44,6 +43,7 @@ bool ack_request_read(const uint8_t *frames, size_t size, ack_request_t *request
 
 // The answer to the request that FRAMES are, to AT: its bytes, at most ACK_ANSWER_MOST.
 size_t ack_answer_write(uint8_t *at, const uint8_t *frames, const ack_request_t *request, ack_answer_t answer);
+size_t ack_answer_payload(const ack_request_t *request, ack_answer_t answer); // its bytes without the frames' heads
 const char *ack_answer_name(ack_answer_t answer);
 
 // --- workers -------------------------------------------------------------------------

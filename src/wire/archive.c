@@ -4,17 +4,24 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "store/store.h"
+#include "wire/durable.h"
+#include "wire/fan.h"
 #include "wire/remember.h"
+#include "wire/sides.h"
 #include "wire/storage.h"
 
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     START_MS = 3000, // for the disk, before subscribers are let in
     TURN_MS = 50,
-    WORTH_IT = 2,         // so many times what is remembered may be in the store,
-    WORTH_IT_FROM = 4096, // and so many messages more
+    WORTH_IT = 2,                    // so many times what is kept may be in the store,
+    WORTH_IT_FROM = 4096,            // and so many messages more
+    AGAIN_MOST = 1000,               // messages that are written once more in a turn
+    WAITING_MOST = 16 * 1024 * 1024, // bytes on their way to the disk,
+    WAITING_PART = 16,               // and what part of store_max
 };
 
 typedef struct {
@@ -28,15 +35,102 @@ struct archive {
     store_figures_t told;
     news_t news[STORE_FDS];
     bool begun;
-    bool restored;                 // all that was found is remembered again
-    uint64_t since;                // sequence from which on what is remembered is in the store
-    uint64_t written, written_end; // sequences of all that is remembered, once more; 0: it was not written again
+    bool restored; // all that was found is kept again
+    bool late;     // the route runs already, and waits for that
+    kept_t *held;  // notes that are read together; their chunks are held
+    size_t held_count, held_room;
+    bool holding;
+    uint64_t put_bytes, passed_bytes; // ever; of them, on the disk for certain
+    struct {
+        uint64_t sequence, bytes; // that will be next
+    } mark;
+    uint64_t since; // sequence from which on what is needed is in the store
+    // What leaves in another order than it came is all there from this sequence on,
+    uint64_t whole_from;
+    uint64_t again_from, again_end; // and from that one when END is on the disk. 0: not begun, not written to its end
 };
 
-static remember_t *
-remembered(const archive_t *self)
+static bool
+has_keepers(const wport_t *port)
 {
-    return self->wire->ports[SIDE_BACKEND].remembered;
+    return port->remembered || port->durables;
+}
+
+// --- writing -------------------------------------------------------------------------
+
+int64_t
+archive_shift_ms(void)
+{
+    return clock_wall_ns() / 1000000 - clock_mono_ms();
+}
+
+uint64_t
+archive_next(const wire_t *self)
+{
+    return store_next_sequence(self->archive->store);
+}
+
+bool
+archive_is_ready(const wire_t *self)
+{
+    return self->archive && self->archive->restored;
+}
+
+// What waits for the disk in memory may be more than a commit, for a moment.
+static bool
+may_wait(archive_t *self)
+{
+    uint64_t part = (uint64_t)self->wire->conf->store_max / WAITING_PART;
+    if (store_committed(self->store) >= self->mark.sequence) {
+        self->passed_bytes = self->mark.bytes;
+        self->mark.sequence = store_next_sequence(self->store);
+        self->mark.bytes = self->put_bytes;
+    }
+    return self->put_bytes - self->passed_bytes < (part < WAITING_MOST ? part : WAITING_MOST);
+}
+
+static bool
+put(archive_t *self, store_put_in_t *in, kept_t *kept)
+{
+    uint64_t sequence = store_next_sequence(self->store);
+    in->must |= may_wait(self);
+    bool taken = self->restored && store_put(self->store, in, &sequence) == STORE_TAKEN;
+    self->put_bytes += taken ? in->size : 0;
+    if (kept) {
+        kept->sequence = sequence & KEPT_SEQUENCE_MOST;
+        kept->stored = taken;
+    }
+    if (taken)
+        store_turn(self->store);
+    return taken;
+}
+
+kept_t
+archive_kept(const wire_t *self, const piece_t *piece)
+{
+    kept_t kept = remember_kept(self, piece);
+    store_put_in_t in = { .data = kept.data, .size = kept.size, .payload = kept.payload };
+    if (self->archive)
+        put(self->archive, &in, &kept);
+    return kept;
+}
+
+// A frame of a command: a field of that name, with the fields in it.
+bool
+archive_note(const wire_t *self, note_t note, record_t *fields, bool must, kept_t *kept)
+{
+    record_t frame = { 0 };
+    uint8_t head[FRAME_LARGE_HEAD] = { FRAME_COMMAND | FRAME_LARGE };
+    record_add(&frame, head, sizeof head);
+    if (archive_is_ready(self))
+        record_bytes(&frame, note, fields ? fields->data : NULL, fields ? fields->size : 0);
+    frame_put64(frame.data + 1, frame.size - sizeof head);
+    store_put_in_t in = { .data = frame.data, .size = frame.size, .payload = frame.size, .must = must };
+    bool taken = archive_is_ready(self) && put(self->archive, &in, kept);
+    record_forget(&frame);
+    if (fields)
+        record_forget(fields);
+    return taken;
 }
 
 // --- what is not needed any more -----------------------------------------------------
@@ -48,67 +142,176 @@ done_before(archive_t *self, uint64_t sequence)
         store_done(self->store, self->since);
 }
 
+// Is there anything that does not leave in the order in which it came?
 static bool
-write_one(void *arg, const kept_t *kept)
+is_mixed(const wport_t *port)
 {
-    archive_t *self = arg;
-    const store_put_in_t in = { .data = kept->data, .size = kept->size, .payload = kept->payload, .must = true };
-    uint64_t sequence;
-    return store_put(self->store, &in, &sequence) == STORE_TAKEN;
+    return (port->remembered && remember_is_mixed(port->remembered)) ||
+           (port->durables && durables_known(port->durables) > 0);
 }
 
-// All that is remembered once more; what was there before is done when that is on the disk.
+static uint64_t
+needed(const wport_t *port)
+{
+    uint64_t remembered = port->remembered ? remember_total(port->remembered).messages : 0;
+    return remembered + (port->durables ? durables_needed(port->durables) : 0);
+}
+
+// A turn of it. The old is done when the new is on the disk.
 static void
 write_again(archive_t *self)
 {
-    self->written = store_next_sequence(self->store);
-    remember_each(remembered(self), write_one, self);
-    self->written_end = store_next_sequence(self->store);
-    store_turn(self->store);
+    wport_t *port = &self->wire->ports[SIDE_BACKEND];
+    if (self->again_end == 0) {
+        bool all = !port->remembered || remember_write_some(port->remembered, AGAIN_MOST);
+        all = all && (!port->durables || durables_write_some(port->durables));
+        self->again_end = all ? store_next_sequence(self->store) : 0;
+    } else if (store_committed(self->store) >= self->again_end) {
+        self->whole_from = self->again_from;
+        self->again_from = self->again_end = 0;
+    }
 }
 
-// The values of topics are old and new. All of the last messages are the last ones in the store.
+static void
+begin_again(archive_t *self)
+{
+    wport_t *port = &self->wire->ports[SIDE_BACKEND];
+    self->again_from = store_next_sequence(self->store);
+    self->again_end = 0;
+    if (port->remembered)
+        remember_rewind(port->remembered);
+    if (port->durables)
+        durables_rewind(port->durables);
+}
+
 static void
 forget(archive_t *self)
 {
-    store_t *store = self->store;
-    uint64_t next = store_next_sequence(store), kept = remember_total(remembered(self)).messages;
-    bool is_history = self->wire->conf->last_value == 0;
-    if (self->written > 0 && store_committed(store) >= self->written_end) {
-        done_before(self, self->written);
-        self->written = 0;
-    } else if (self->written == 0 && is_history && next - self->since > kept)
-        done_before(self, next - kept);
-    else if (self->written == 0 && next - self->since > WORTH_IT * kept + WORTH_IT_FROM)
+    const wport_t *port = &self->wire->ports[SIDE_BACKEND];
+    uint64_t next = store_next_sequence(self->store), oldest = next;
+    if (self->again_from > 0)
         write_again(self);
+    if (!is_mixed(port) && self->again_from == 0)
+        self->whole_from = next;
+    if (port->remembered && !remember_is_mixed(port->remembered))
+        oldest = remember_oldest(port->remembered);
+    oldest = oldest < self->whole_from ? oldest : self->whole_from;
+    done_before(self, oldest < next ? oldest : next);
+    if (self->again_from == 0 && self->whole_from == oldest &&
+        next - self->since > WORTH_IT * needed(port) + WORTH_IT_FROM)
+        begin_again(self);
 }
 
 // --- reading ---------------------------------------------------------------------------
 
 static void
+drop_held(archive_t *self)
+{
+    for (size_t i = 0; i < self->held_count; i++)
+        chunk_drop(self->held[i].chunk);
+    self->held_count = 0;
+    self->holding = false;
+}
+
+static void
+read_note(const archive_t *self, const kept_t *kept)
+{
+    static const struct {
+        note_t note;
+        void (*read)(wport_t *port, record_fields_t from);
+    } readers[] = { { NOTE_REMEMBERED, remember_read },
+                    { NOTE_CLEARED, remember_read_cleared },
+                    { NOTE_DURABLE, durables_read } };
+    record_field_t field;
+    record_fields_t from = { kept->topic.at, kept->topic.size };
+    for (size_t i = 0; i < COUNT(readers); i++)
+        if (record_find(from, readers[i].note, &field))
+            readers[i].read(&self->wire->ports[SIDE_BACKEND], record_inside(&field));
+}
+
+static void
+hold(archive_t *self, const kept_t *note)
+{
+    mem_grow(self->held, self->held_count, self->held_room);
+    self->held[self->held_count++] = *note;
+    chunk_hold(note->chunk);
+}
+
+static void
+take_note(archive_t *self, const kept_t *note)
+{
+    record_field_t field;
+    record_fields_t from = { note->topic.at, note->topic.size };
+    if (record_find(from, NOTE_OPEN, &field)) {
+        drop_held(self);
+        self->holding = true;
+    } else if (record_find(from, NOTE_CLOSE, &field)) {
+        for (size_t i = 0; i < self->held_count; i++)
+            read_note(self, &self->held[i]);
+        drop_held(self);
+    } else if (self->holding)
+        hold(self, note);
+    else
+        read_note(self, note);
+}
+
+// Notes that are read together have no message among them: what is before it was not finished.
+static void
+take_message(archive_t *self, const kept_t *message)
+{
+    wport_t *port = &self->wire->ports[SIDE_BACKEND];
+    drop_held(self);
+    if (port->durables)
+        fan_keep_again(port, message);
+    if (port->remembered)
+        remember_again(port->remembered, message);
+}
+
+static void
+take(archive_t *self, const store_message_t *message, int64_t now_ns)
+{
+    frame_head_t head;
+    int64_t age_ms = (now_ns - message->wall_ns) / 1000000;
+    chunk_t *chunk = message->block;
+    const kept_t kept = { .chunk = chunk,
+                          .data = message->data,
+                          .size = message->size,
+                          .payload = message->payload,
+                          .since_ms = self->wire->now_ms - (age_ms > 0 ? age_ms : 0),
+                          .topic = kept_first(message->data, message->size),
+                          .sequence = message->sequence & KEPT_SEQUENCE_MOST,
+                          .stored = true };
+    if (frame_read(message->data, message->size, &head) != 1 || message->size - head.head < head.body)
+        return;
+    if (head.flags & FRAME_COMMAND)
+        take_note(self, &kept);
+    else
+        take_message(self, &kept);
+}
+
+static void
 take_again(archive_t *self)
 {
     store_message_t message;
-    wire_t *wire = self->wire;
+    wport_t *port = &self->wire->ports[SIDE_BACKEND];
     int64_t now_ns = clock_wall_ns();
     while (store_next(self->store, &message)) {
-        chunk_t *chunk = message.block;
-        piece_t piece = { .chunk = chunk,
-                          .at = (size_t)(message.data - chunk->data),
-                          .size = message.size,
-                          .load = { 1, message.payload } };
-        int64_t age_ms = (now_ns - message.wall_ns) / 1000000;
-        // What was put since is remembered already.
-        if (!self->restored)
-            remember_again(remembered(self), &piece, wire->now_ms - (age_ms > 0 ? age_ms : 0));
+        if (!self->restored) // what was put since is kept already
+            take(self, &message, now_ns);
         if (self->since == 0)
-            self->since = message.sequence;
+            self->since = self->whole_from = message.sequence;
         store_pass(self->store);
     }
-    if (!self->restored && store_is_passed(self->store)) {
-        self->restored = true;
-        self->since = self->since ? self->since : store_next_sequence(self->store);
-    }
+    if (self->restored || !store_is_passed(self->store))
+        return;
+    drop_held(self);
+    self->restored = true;
+    if (self->since == 0)
+        self->since = self->whole_from = store_next_sequence(self->store);
+    if (port->durables)
+        durables_are_read(port->durables);
+    if (self->late)
+        sides_listen(self->wire);
 }
 
 static void
@@ -124,24 +327,14 @@ hear(watched_t *watched, uint32_t events)
     storage_tell(self->wire, self->store, &self->told);
 }
 
-void
-archive_put(archive_t *self, const piece_t *piece)
-{
-    const store_put_in_t in = { .data = piece->chunk->data + piece->at,
-                                .size = piece->size,
-                                .payload = piece->load.payload };
-    uint64_t sequence;
-    if (self->restored && store_put(self->store, &in, &sequence) == STORE_TAKEN)
-        store_turn(self->store);
-}
-
 // --- life ------------------------------------------------------------------------------
 
 int
 archive_open(wire_t *wire, diag_t *diag)
 {
     store_conf_t conf = storage_conf(wire);
-    if (wire->conf->store == KEEP_NOTHING || route_conf_is_shared(wire->conf) || !wire->ports[SIDE_BACKEND].remembered)
+    if (wire->conf->store == KEEP_NOTHING || route_conf_is_shared(wire->conf) ||
+        !has_keepers(&wire->ports[SIDE_BACKEND]))
         return 0;
     store_t *store = store_open(wire->name, &conf, diag, wire->conf->place);
     if (!store)
@@ -161,6 +354,8 @@ archive_begin(wire_t *wire)
     int64_t end = clock_mono_ms() + START_MS;
     if (!self)
         return;
+    if (wire->ports[SIDE_BACKEND].durables)
+        durables_begin_reading(wire->ports[SIDE_BACKEND].durables);
     const store_memory_t memory = storage_memory(wire);
     store_begin(self->store, &memory);
     for (unsigned i = 0; i < STORE_FDS; i++) {
@@ -174,17 +369,34 @@ archive_begin(wire_t *wire)
     }
 }
 
+// A subscriber that is known has to be known before it comes; all others miss only what is old.
+bool
+archive_is_read(const wire_t *wire)
+{
+    archive_t *self = wire->archive;
+    if (!self || self->restored || !wire->ports[SIDE_BACKEND].durables)
+        return true;
+    self->late = true;
+    return false;
+}
+
 bool
 archive_has_any(const wire_t *wire)
 {
-    return wire->archive && remember_total(remembered(wire->archive)).messages > 0;
+    return wire->archive && needed(&wire->ports[SIDE_BACKEND]) > 0;
 }
 
 void
 archive_write(wire_t *wire)
 {
-    if (wire->archive && wire->archive->restored)
-        write_again(wire->archive);
+    wport_t *port = &wire->ports[SIDE_BACKEND];
+    if (!archive_is_ready(wire))
+        return;
+    begin_again(wire->archive);
+    if (port->remembered)
+        remember_write_ordered(port->remembered);
+    write_again(wire->archive);
+    store_turn(wire->archive->store);
 }
 
 void
@@ -195,16 +407,19 @@ archive_configure(wire_t *wire)
         store_change(wire->archive->store, &conf);
 }
 
-void
+uint64_t
 archive_close(wire_t *wire, int64_t wait_ms)
 {
     archive_t *self = wire->archive;
     if (!self)
-        return;
+        return 0;
     if (self->begun)
         for (unsigned i = 0; i < STORE_FDS; i++)
             loop_forget(&wire->loop, store_fd(self->store, i));
-    store_close(&self->store, wait_ms);
+    drop_held(self);
+    free(self->held);
+    uint64_t next = store_next_sequence(self->store), lost = store_close(&self->store, wait_ms);
     free(self);
     wire->archive = NULL;
+    return lost < next ? next - lost : 0;
 }

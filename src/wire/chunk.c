@@ -32,23 +32,15 @@ allocate(chunk_pool_t *pool, chunk_kind_t kind, size_t room)
     self->pool = pool;
     self->kind = kind;
     self->room = room;
-    return self;
+    return chunk_begin(self);
 }
 
 chunk_t *
 chunk_new(chunk_pool_t *pool, size_t room)
 {
     chunk_kind_t kind = kind_of(room);
-    chunk_t *self = kind == CHUNK_LARGE ? NULL : pool->kept[kind];
-    if (self) {
-        pool->kept[kind] = self->next;
-        pool->count[kind]--;
-    } else
-        self = allocate(pool, kind, room);
-    pool->bytes += self->room;
-    self->refs = 1;
-    self->size = 0;
-    return self;
+    bool is_kept = kind != CHUNK_LARGE && pool->kept[kind];
+    return is_kept ? chunk_take(pool, kind) : allocate(pool, kind, room);
 }
 
 void

@@ -57,6 +57,32 @@ chunk_pool_tell(chunk_pool_t *self)
 }
 
 static inline chunk_t *
+chunk_begin(chunk_t *self)
+{
+    self->pool->bytes += self->room;
+    self->refs = 1;
+    self->size = 0;
+    return self;
+}
+
+// One of those that are kept.
+static inline chunk_t *
+chunk_take(chunk_pool_t *pool, chunk_kind_t kind)
+{
+    chunk_t *self = pool->kept[kind];
+    pool->kept[kind] = self->next;
+    pool->count[kind]--;
+    return chunk_begin(self);
+}
+
+// One of CHUNK_BYTES, which is what most bytes are read into.
+static inline chunk_t *
+chunk_usual(chunk_pool_t *pool)
+{
+    return pool->kept[CHUNK_USUAL] ? chunk_take(pool, CHUNK_USUAL) : chunk_new(pool, CHUNK_BYTES);
+}
+
+static inline chunk_t *
 chunk_hold(chunk_t *self)
 {
     self->refs++;

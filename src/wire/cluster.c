@@ -10,6 +10,7 @@
 #include "wire/outbox.h"
 #include "wire/port.h"
 #include "wire/pump.h"
+#include "wire/workers.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,7 +19,10 @@
 #include <unistd.h>
 #include <zmq.h>
 
-enum { PATIENCE_MS = 1000 }; // a message that no worker here has room for goes to another machine after it
+enum {
+    PATIENCE_MS = 1000, // a message that no worker here has room for goes to another machine after it
+    PARTING_MS = 200,   // in which the servers hear what we give back at the end
+};
 
 struct cluster {
     wire_t *wire;
@@ -32,6 +36,10 @@ struct cluster {
     jetstream_message_t *in_hand;
     int64_t in_hand_ms;
     handed_set_t *handed; // of a streamer
+    bool is_ready;        // its stream, as we have heard
+    bool acked_first;     // whose turn it is of plain and acknowledged workers, while both want messages
+    letterbox_t *letters; // NULL: it has no acknowledged workers
+    int64_t kept_ms;      // when the stream heard last of those that are held
     uint32_t wants;
     char failure[300];
 };
@@ -87,10 +95,9 @@ rules_of(const cluster_t *self)
     return (arrival_rules_t){ self->prefix, self->wire->conf->topic_end, frontend->max_parts, frontend->maxmsgsize };
 }
 
-static given_t
-hand_over(cluster_t *self, const arrival_t *arrival)
+static chunk_t *
+chunk_of(cluster_t *self, const arrival_t *arrival)
 {
-    wport_t *backend = &self->wire->ports[SIDE_BACKEND];
     size_t size = arrival->head.size + arrival->size;
     chunk_t *chunk = chunk_new(&self->wire->pool, size);
     if (arrival->head.size > 0)
@@ -98,23 +105,93 @@ hand_over(cluster_t *self, const arrival_t *arrival)
     if (arrival->size > 0)
         memcpy(chunk->data + arrival->head.size, arrival->data, arrival->size);
     chunk->size = size;
-    piece_t piece = { .chunk = chunk, .size = size, .load = arrival->load };
-    given_t given = port_give(backend, &piece);
-    chunk_drop(chunk);
-    return given;
+    return chunk;
+}
+
+// What acknowledged workers know a message by: nobody but this thread has the pointer.
+static uint64_t
+number_of(const handed_t *handed)
+{
+    return (uint64_t)(uintptr_t)handed;
+}
+
+static handed_t *
+of_number(uint64_t number)
+{
+    return (handed_t *)(uintptr_t)number;
+}
+
+static void
+hold(cluster_t *self, handed_t *handed)
+{
+    jetstream_hold(self->jetstream, self->in_hand);
+    handed->message = self->in_hand;
+    self->in_hand = NULL;
+    self->wants -= self->wants > 0 && self->wants != JETSTREAM_ANY;
+}
+
+// False: they want none.
+static bool
+give_acked(cluster_t *self, const piece_t *piece, const jetstream_arrival_t *in, handed_t *handed)
+{
+    wire_t *wire = self->wire;
+    if (workers_wanted(wire) == 0)
+        return false;
+    uint64_t before = in->tries > 0 ? in->tries - 1 : 0;
+    before = before > handed->tries ? before : handed->tries;
+    handed->tries = before < UINT32_MAX ? (uint32_t)before + 1 : UINT32_MAX;
+    store_message_t message = { .sequence = number_of(handed),
+                                .tries = handed->tries - 1,
+                                .data = piece->chunk->data,
+                                .size = piece->size,
+                                .payload = piece->load.payload,
+                                .block = piece->chunk };
+    handed_hold(self->handed, handed);
+    hold(self, handed);
+    workers_take(wire, &message);
+    return true;
+}
+
+// They take turns, while both want some.
+static given_t
+hand_over(cluster_t *self, const piece_t *piece, const jetstream_arrival_t *in, handed_t *handed)
+{
+    wport_t *backend = &self->wire->ports[SIDE_BACKEND];
+    bool acked_first = self->acked_first;
+    self->acked_first = !acked_first;
+    if (handed && acked_first && give_acked(self, piece, in, handed))
+        return GIVEN;
+    given_t given = port_give(backend, piece);
+    return given == NO_ROOM && handed && !acked_first && give_acked(self, piece, in, handed) ? GIVEN : given;
 }
 
 static given_t
-give_out(cluster_t *self, const jetstream_arrival_t *in)
+give_out(cluster_t *self, const jetstream_arrival_t *in, handed_t *handed)
 {
     arrival_t arrival;
     arrival_rules_t rules = rules_of(self);
-    bool fits = arrival_read(&arrival, &in->piece, &rules);
-    if (!fits)
+    given_t given = DROPPED;
+    if (arrival_read(&arrival, &in->piece, &rules)) {
+        chunk_t *chunk = chunk_of(self, &arrival);
+        piece_t piece = { .chunk = chunk, .size = chunk->size, .load = arrival.load };
+        given = hand_over(self, &piece, in, handed);
+        chunk_drop(chunk);
+    } else
         port_drop(&self->port, DROP_UNDELIVERABLE, 1);
-    given_t given = fits ? hand_over(self, &arrival) : DROPPED;
     text_free(&arrival.head);
     return given;
+}
+
+// A worker here has it. The stream gives it out again if it has not heard of us for long: what is said then counts.
+static void
+have_again(cluster_t *self, handed_t *handed, const jetstream_arrival_t *in)
+{
+    if (handed->sequence != in->piece.sequence) { // the same once more
+        jetstream_done(self->jetstream, &self->in_hand, true);
+        return;
+    }
+    jetstream_forget(self->jetstream, &handed->message);
+    hold(self, handed);
 }
 
 // False: nobody has room for the one in hand.
@@ -124,9 +201,15 @@ deliver(cluster_t *self)
     jetstream_arrival_t in;
     jetstream_look(self->jetstream, self->in_hand, &in);
     handed_t *handed = self->handed ? handed_meet(self->handed, &in) : NULL;
+    if (handed && handed->message) {
+        have_again(self, handed, &in);
+        return true;
+    }
     bool had = handed && handed->done;
-    if (!had && give_out(self, &in) == NO_ROOM)
+    if (!had && give_out(self, &in, handed) == NO_ROOM)
         return false;
+    if (!self->in_hand)
+        return true; // an acknowledged worker has it
     if (handed)
         handed->done = true;
     jetstream_done(self->jetstream, &self->in_hand, true);
@@ -147,11 +230,20 @@ may_deliver(const wire_t *wire)
     return !wire->frozen && !wire->stopped && !wire->draining && !wire->closing && !wire->is_short;
 }
 
-static bool
-has_takers(const cluster_t *self)
+// How many messages would be taken.
+static uint32_t
+takers(const cluster_t *self)
 {
     const wport_t *backend = &self->wire->ports[SIDE_BACKEND];
-    return may_deliver(self->wire) && (self->prefix || backend->ready > 0);
+    if (!may_deliver(self->wire))
+        return 0;
+    return self->prefix || backend->ready > 0 ? JETSTREAM_ANY : workers_wanted(self->wire);
+}
+
+static bool
+has_workers(const wire_t *wire)
+{
+    return wire->ports[SIDE_BACKEND].count > 0 || wire->ports[SIDE_WORKER_ACK].count > 0;
 }
 
 static void
@@ -165,11 +257,12 @@ want(cluster_t *self, uint32_t wanted)
 static void
 take(cluster_t *self)
 {
-    while (has_takers(self) && (self->in_hand || (self->in_hand = jetstream_take(self->jetstream))))
+    while (takers(self) > 0 && (self->in_hand || (self->in_hand = jetstream_take(self->jetstream))))
         if (!deliver(self))
             break;
-    want(self, has_takers(self) ? UINT32_MAX : 0);
-    if (!self->prefix && self->wants == 0 && (self->wire->ports[SIDE_BACKEND].count == 0 || !may_deliver(self->wire)))
+    workers_reached(self->wire);
+    want(self, takers(self));
+    if (!self->prefix && self->wants == 0 && !(has_workers(self->wire) && may_deliver(self->wire)))
         give_back(self);
     if (self->wants > 0 || self->in_hand_ms == 0)
         self->in_hand_ms = self->wire->now_ms;
@@ -182,6 +275,52 @@ cluster_room(wire_t *wire)
         return;
     outbox_turn(wire->cluster->outbox);
     take(wire->cluster);
+}
+
+// --- acknowledged workers -----------------------------------------------------------------------
+
+void
+cluster_done(wire_t *wire, uint64_t number, bool done)
+{
+    cluster_t *self = wire->cluster;
+    handed_t *handed = of_number(number);
+    handed->done = done;
+    jetstream_done(self->jetstream, &handed->message, done);
+    handed_release(self->handed, handed);
+}
+
+letterbox_t *
+cluster_letters(const wire_t *wire)
+{
+    return wire->cluster->letters;
+}
+
+void
+cluster_hear_others(wire_t *wire)
+{
+    if (!wire->cluster || !wire->cluster->letters)
+        return;
+    workers_letters(wire);
+    take(wire->cluster);
+}
+
+// Their work may take longer than the stream waits.
+static void
+keep_held(cluster_t *self)
+{
+    if (!self->handed || self->wire->now_ms - self->kept_ms < JETSTREAM_KEEP_MS)
+        return;
+    self->kept_ms = self->wire->now_ms;
+    for (const handed_t *handed = handed_held(self->handed); handed && self->is_ready; handed = handed->next)
+        jetstream_keep(self->jetstream, handed->message);
+}
+
+static void
+give_back_held(cluster_t *self)
+{
+    handed_t *handed;
+    while (self->handed && (handed = handed_held(self->handed)))
+        cluster_done(self->wire, number_of(handed), false);
 }
 
 // --- acknowledged producers ---------------------------------------------------------------------
@@ -217,10 +356,11 @@ look_at_stream(cluster_t *self)
     jetstream_state_t state;
     jetstream_state(self->jetstream, &state);
     counter_set(&self->wire->counters->store.server, state.ready ? state.number : 0);
+    self->is_ready = state.ready;
     if (!state.failed || *self->failure)
         return;
     snprintf(self->failure, sizeof self->failure, "%s", state.reason);
-    atomic_store(&self->wire->finish, FINISH_AT_ONCE);
+    routethread_end_now(&self->wire->base.thread);
 }
 
 static void
@@ -241,6 +381,7 @@ cluster_tick(wire_t *wire)
     if (!self)
         return;
     take(self);
+    keep_held(self);
     if (!self->prefix && self->wants == 0 && wire->now_ms - self->in_hand_ms >= PATIENCE_MS)
         give_back(self);
 }
@@ -249,8 +390,7 @@ const char *
 cluster_failure(const route_t *self)
 {
     const cluster_t *cluster = ((const wire_t *)self)->cluster;
-    bool over = atomic_load(&((wire_t *)self)->over);
-    return cluster && over && *cluster->failure ? cluster->failure : NULL;
+    return cluster && *cluster->failure ? cluster->failure : NULL;
 }
 
 // What the servers do not take is on the disk, and goes there later.
@@ -271,7 +411,11 @@ cluster_close_outbox(wire_t *wire, int64_t wait_ms)
     cluster_t *self = wire->cluster;
     if (!self)
         return 0;
+    workers_end(wire);
     give_back(self);
+    give_back_held(self);
+    jetstream_end(self->jetstream, PARTING_MS);
+    letterbox_close(&self->letters);
     return outbox_close(&self->outbox, wait_ms);
 }
 
@@ -331,6 +475,8 @@ cluster_begin(wire_t *wire)
         return;
     outbox_begin(self->outbox, self->jetstream, self->prefix);
     loop_watch(&wire->loop, self->bell, EPOLLIN, &self->watched);
+    if (wire->ports[SIDE_WORKER_ACK].socktype && wire->services->letters)
+        self->letters = letterbox_open(wire->services->letters, wire->name, wire->base.thread.bell);
 }
 
 void

@@ -6,6 +6,7 @@
 #ifndef ZB_WIRE_CLUSTER_H
 #define ZB_WIRE_CLUSTER_H
 
+#include "flow/letters.h"
 #include "store/store.h"
 #include "wire/internal.h"
 
@@ -23,6 +24,11 @@ void cluster_room(wire_t *self); // peers may have room for more, or the mode ha
 store_t *cluster_store(const wire_t *self);
 store_put_t cluster_put(wire_t *self, const store_put_in_t *message, uint64_t *sequence);
 uint64_t cluster_acknowledged(const wire_t *self); // all below this sequence is in the stream
+
+// For acknowledged workers: what becomes of a message that workers_take was given under this number.
+void cluster_done(wire_t *wire, uint64_t number, bool done); // not DONE: any machine may get it
+letterbox_t *cluster_letters(const wire_t *wire);            // from which dead letters are sent; NULL: there is none
+void cluster_hear_others(wire_t *wire);                      // routes of this process may have sent something
 
 void cluster_tick(wire_t *self);
 bool cluster_waits(const wire_t *self); // not all that came in is in the stream, which takes it

@@ -284,7 +284,7 @@ drop_buffers(conn_t *self)
     self->stage = NULL;
 }
 
-static void
+static __attribute__((noinline)) void
 end(conn_t *self)
 {
     wire_t *wire = self->wire;
@@ -330,6 +330,7 @@ conn_free(conn_t *self)
         free(self->curve);
     }
     free(self->routing_id);
+    free(self->prefix);
     free(self->written);
     free(self->peer_name);
     free(self->host);
@@ -342,7 +343,7 @@ conn_free(conn_t *self)
 
 // --- its turn ----------------------------------------------------------------------
 
-static bool
+static inline bool
 may_go_on(const conn_t *self)
 {
     const wire_t *wire = self->wire;

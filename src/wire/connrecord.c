@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
+#include "wire/connfields.h"
 #include "wire/fan.h"
 #include "wire/input.h"
 #include "zmtp/peertype.h"
@@ -12,17 +13,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
-// Never used for anything else again. Below 100: the numbers of the table.
+// Never used for anything else again. Others are those of connfields.c.
 enum {
     TAG_COLLECTED = 10, // bytes of the input
     TAG_FD = 100,
     TAG_INODE,
     TAG_REASON,
     TAG_URGENT,
-    TAG_ROUTING_ID,
-    TAG_KEY,
-    TAG_CURVE,
-    TAG_HANDSHAKE,
+    TAG_HANDSHAKE = 107,
     TAG_INPUT,
     TAG_STAGE,
     TAG_SPAN,
@@ -30,145 +28,7 @@ enum {
     TAG_WRITTEN,
     TAG_TOPIC,
     TAG_ENDPOINT,
-    TAG_PEER_NAME = 120,
-    TAG_HOST,
-    TAG_USER,
-    TAG_SAID_ID,
-    TAG_SAID_DURABLE,
 };
-
-enum { TEXT_MOST = 255 };
-
-// --- numbers -------------------------------------------------------------------------
-
-typedef struct {
-    unsigned tag;
-    size_t at, size;
-    uint64_t most;
-} number_row_t;
-
-#define NUMBER(tag, name, most)                                                                                        \
-    {                                                                                                                  \
-        tag, offsetof(conn_t, name), sizeof((conn_t *)0)->name, most                                                   \
-    }
-#define ANY UINT64_MAX
-
-static const number_row_t numbers[] = {
-    NUMBER(1, id, ANY),
-    NUMBER(2, state, CONN_OPEN),
-    NUMBER(3, outgoing, 1),
-    NUMBER(4, input_over, 1),
-    NUMBER(5, output_over, 1),
-    NUMBER(6, left, 1),
-    NUMBER(7, shown, 1),
-    NUMBER(8, answers_pings, 1),
-    NUMBER(9, half_closed, 1),
-    NUMBER(TAG_COLLECTED, scan, ANY),
-    NUMBER(11, hint, UINT32_MAX),
-    NUMBER(12, out.sent, ANY),
-    NUMBER(13, out.begun, 1),
-    NUMBER(14, stage_at, ANY),
-    NUMBER(15, stage_spans, ANY),
-    NUMBER(16, urgent_sent, URGENT_MAX),
-    NUMBER(17, major, 3),
-    NUMBER(18, minor, 1),
-    NUMBER(19, type, UINT32_MAX),
-    NUMBER(20, slot, UINT32_MAX),
-    NUMBER(21, unanswered, INT64_MAX),
-    NUMBER(22, proof, ANY),
-    NUMBER(23, said_quota, 1),
-    NUMBER(24, denials, UINT32_MAX),
-    NUMBER(25, slow_said_ms, INT64_MAX),
-    NUMBER(26, since_wall_ns, INT64_MAX),
-    NUMBER(27, deadline_ms, INT64_MAX),
-    NUMBER(28, moved_ms, INT64_MAX),
-    NUMBER(29, heard_ms, INT64_MAX),
-    NUMBER(30, fed_ms, INT64_MAX),
-    NUMBER(31, ping_ms, INT64_MAX),
-    NUMBER(32, pinged_ms, INT64_MAX),
-    NUMBER(33, asked_ms, INT64_MAX),
-    NUMBER(34, asks_every_ms, INT64_MAX),
-    NUMBER(35, silence_ms, INT64_MAX),
-    NUMBER(36, flood_ms, INT64_MAX),
-    NUMBER(37, flood_at, ANY),
-    NUMBER(38, flood, UINT32_MAX),
-    NUMBER(39, messages_received, ANY),
-    NUMBER(40, messages_sent, ANY),
-    NUMBER(41, received_bytes, ANY),
-    NUMBER(42, sent_bytes, ANY),
-    NUMBER(43, dropped, ANY),
-    NUMBER(44, since_ms, INT64_MAX),
-    NUMBER(45, beyond.messages, ANY),
-    NUMBER(46, beyond.bytes, ANY),
-    NUMBER(60, in_hand, 1),
-};
-
-static uint64_t
-get_number(const void *at, size_t size)
-{
-    switch (size) {
-    case 1:
-        return *(const uint8_t *)at;
-    case 4:
-        return *(const uint32_t *)at;
-    default:
-        return *(const uint64_t *)at;
-    }
-}
-
-static void
-set_number(void *at, size_t size, uint64_t number)
-{
-    switch (size) {
-    case 1:
-        *(uint8_t *)at = (uint8_t)number;
-        break;
-    case 4:
-        *(uint32_t *)at = (uint32_t)number;
-        break;
-    default:
-        *(uint64_t *)at = number;
-    }
-}
-
-static bool
-restore_number(conn_t *self, const number_row_t *row, const record_field_t *field)
-{
-    uint64_t number;
-    if (!record_to_number(field, row->most, &number))
-        return false;
-    set_number((char *)self + row->at, row->size, number);
-    return true;
-}
-
-// --- texts ---------------------------------------------------------------------------
-
-typedef struct {
-    unsigned tag;
-    size_t at;
-} text_row_t;
-
-static const text_row_t texts[] = {
-    { TAG_PEER_NAME, offsetof(conn_t, peer_name) },
-    { TAG_HOST, offsetof(conn_t, host) },
-    { TAG_USER, offsetof(conn_t, user) },
-    { TAG_SAID_ID, offsetof(conn_t, said_id) },
-};
-
-static char **
-text_at(const conn_t *self, const text_row_t *row)
-{
-    return (char **)((char *)self + row->at);
-}
-
-static bool
-restore_text(conn_t *self, const text_row_t *row, const record_field_t *field)
-{
-    char **text = text_at(self, row);
-    free(*text);
-    *text = record_to_text(field, TEXT_MOST);
-    return *text;
-}
 
 // --- what comes in -------------------------------------------------------------------
 
@@ -193,6 +53,16 @@ restore_input(conn_t *self, const record_field_t *field)
     memcpy(self->in->data, field->at, field->size);
     self->in->size = field->size;
     return true;
+}
+
+static bool
+restore_collected(conn_t *self, const record_field_t *field)
+{
+    uint64_t scan;
+    bool is_number = record_to_number(field, SIZE_MAX, &scan);
+    if (is_number)
+        self->scan = scan;
+    return is_number;
 }
 
 // Parts, payload and whether it is whole follow from the frames themselves.
@@ -303,48 +173,6 @@ restore_reason(conn_t *self, const record_field_t *field)
     return text;
 }
 
-static bool
-restore_routing_id(conn_t *self, const record_field_t *field)
-{
-    if (self->routing_id || field->size == 0 || field->size > UINT8_MAX)
-        return false;
-    self->routing_id = xcalloc(1, field->size);
-    self->routing_id_size = (uint8_t)field->size;
-    memcpy(self->routing_id, field->at, field->size);
-    return true;
-}
-
-static bool
-restore_said_durable(conn_t *self, const record_field_t *field)
-{
-    if (self->said_durable || field->size == 0 || field->size > UINT8_MAX)
-        return false;
-    self->said_durable = xcalloc(1, field->size);
-    self->said_durable_size = (uint8_t)field->size;
-    memcpy(self->said_durable, field->at, field->size);
-    return true;
-}
-
-static bool
-restore_key(conn_t *self, const record_field_t *field)
-{
-    if (self->key || field->size != CURVE_KEY)
-        return false;
-    self->key = xcalloc(1, CURVE_KEY);
-    memcpy(self->key, field->at, CURVE_KEY);
-    return true;
-}
-
-static bool
-restore_curve(conn_t *self, const record_field_t *field)
-{
-    if (self->curve || field->size != sizeof *self->curve)
-        return false;
-    self->curve = xcalloc(1, sizeof *self->curve);
-    memcpy(self->curve, field->at, sizeof *self->curve);
-    return true;
-}
-
 static void
 save_handshake(const conn_t *self, record_t *to)
 {
@@ -358,20 +186,6 @@ restore_handshake(conn_t *self, const record_field_t *field)
     if (!self->handshake)
         self->handshake = handshake_restore(&self->port->greeting, field->at, field->size);
     return self->handshake;
-}
-
-static void
-save_identity(const conn_t *self, record_t *to)
-{
-    if (self->routing_id_size > 0)
-        record_bytes(to, TAG_ROUTING_ID, self->routing_id, self->routing_id_size);
-    if (self->said_durable_size > 0)
-        record_bytes(to, TAG_SAID_DURABLE, self->said_durable, self->said_durable_size);
-    if (self->key)
-        record_bytes(to, TAG_KEY, self->key, CURVE_KEY);
-    if (self->curve)
-        record_bytes(to, TAG_CURVE, self->curve, sizeof *self->curve);
-    record_text(to, TAG_REASON, self->reason);
 }
 
 static bool
@@ -435,7 +249,7 @@ connrecord_topics(conn_t *conn, record_fields_t from, connrecord_topic_fn *fn)
 static const char *
 endpoint_of(const conn_t *self)
 {
-    const listeners_t *listeners = &self->wire->listeners;
+    const listeners_t *listeners = &self->wire->base.listeners;
     if (self->outgoing)
         return self->dialled ? dial_endpoint(self->dialled->dial) : NULL;
     for (size_t i = 0; i < listeners->count; i++)
@@ -459,23 +273,18 @@ typedef struct {
 } part_row_t;
 
 static const part_row_t parts[] = {
-    { TAG_REASON, restore_reason },  { TAG_URGENT, restore_urgent },   { TAG_ROUTING_ID, restore_routing_id },
-    { TAG_KEY, restore_key },        { TAG_CURVE, restore_curve },     { TAG_HANDSHAKE, restore_handshake },
-    { TAG_INPUT, restore_input },    { TAG_STAGE, restore_stage },     { TAG_SPAN, restore_span },
-    { TAG_SPAN_OURS, restore_span }, { TAG_WRITTEN, restore_written }, { TAG_SAID_DURABLE, restore_said_durable },
+    { TAG_REASON, restore_reason },       { TAG_URGENT, restore_urgent },  { TAG_HANDSHAKE, restore_handshake },
+    { TAG_COLLECTED, restore_collected }, { TAG_INPUT, restore_input },    { TAG_STAGE, restore_stage },
+    { TAG_SPAN, restore_span },           { TAG_SPAN_OURS, restore_span }, { TAG_WRITTEN, restore_written },
 };
 
 void
 connrecord_save(const conn_t *self, record_t *to)
 {
     save_fd(self, to);
-    for (const number_row_t *row = numbers; row < numbers + COUNT(numbers); row++)
-        if (row->tag != TAG_COLLECTED)
-            record_number(to, row->tag, get_number((const char *)self + row->at, row->size));
+    connfields_save(self, to);
     record_number(to, TAG_COLLECTED, self->in ? self->scan - self->start : 0);
-    for (const text_row_t *row = texts; row < texts + COUNT(texts); row++)
-        record_text(to, row->tag, *text_at(self, row));
-    save_identity(self, to);
+    record_text(to, TAG_REASON, self->reason);
     save_handshake(self, to);
     save_input(self, to);
     save_output(self, to);
@@ -487,16 +296,10 @@ connrecord_save(const conn_t *self, record_t *to)
 static bool
 restore_field(conn_t *self, const record_field_t *field)
 {
-    for (const number_row_t *row = numbers; row < numbers + COUNT(numbers); row++)
-        if (row->tag == field->tag)
-            return restore_number(self, row, field);
-    for (const text_row_t *row = texts; row < texts + COUNT(texts); row++)
-        if (row->tag == field->tag)
-            return restore_text(self, row, field);
     for (const part_row_t *row = parts; row < parts + COUNT(parts); row++)
         if (row->tag == field->tag)
             return row->restore(self, field);
-    return true; // of another version
+    return connfields_restore(self, field);
 }
 
 static bool

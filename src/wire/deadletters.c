@@ -26,7 +26,7 @@ deadletters_new(wire_t *wire)
         return NULL;
     deadletters_t *self = xcalloc(1, sizeof *self);
     self->wire = wire;
-    self->box = letterbox_open(wire->services->letters, wire->name, wire->bell_fd);
+    self->box = letterbox_open(wire->services->letters, wire->name, wire->base.thread.bell);
     return self;
 }
 

@@ -13,8 +13,6 @@ enum {
     AHEAD_MOST = 10000, // messages that one worker is given before it takes them, whatever its high-water mark
 };
 
-#define NOT_SAID UINT64_MAX // yet: in the middle of it
-
 // --- runs ------------------------------------------------------------------------------
 
 static void
@@ -31,29 +29,29 @@ grow_runs(stored_t *self)
 }
 
 static bool
-goes_on(const run_t *last, const store_message_t *message, size_t at, uint64_t said)
+goes_on(const run_t *last, const store_run_t *run, size_t at, uint64_t said)
 {
-    return last->chunk == message->block && last->at + last->size == at && last->said == said &&
-           last->first + last->load.messages == message->sequence;
+    return last->chunk == run->block && last->at + last->size == at && last->said == said &&
+           last->first + last->load.messages == run->first;
 }
 
 static void
-add_run(stored_t *self, const store_message_t *message, uint64_t said)
+add_run(stored_t *self, const store_run_t *run, uint64_t said)
 {
-    chunk_t *chunk = message->block;
-    size_t at = (size_t)(message->data - chunk->data);
+    chunk_t *chunk = run->block;
+    size_t at = (size_t)(run->data - chunk->data);
     run_t *last = self->count > 0 ? stored_run(self, self->count - 1) : NULL;
-    self->claimed++;
-    if (last && goes_on(last, message, at, said)) {
-        last->size += message->size;
-        last->load.messages++;
-        last->load.payload += message->payload;
+    self->claimed += run->messages;
+    if (last && goes_on(last, run, at, said)) {
+        last->size += run->size;
+        last->load.messages += run->messages;
+        last->load.payload += run->payload;
         return;
     }
     if (self->count == self->room)
         grow_runs(self);
     *stored_run(self, self->count++) =
-        (run_t){ chunk_hold(chunk), at, message->size, { 1, message->payload }, message->sequence, said };
+        (run_t){ chunk_hold(chunk), at, run->size, { run->messages, run->payload }, run->first, said };
 }
 
 void
@@ -154,40 +152,61 @@ delivery_give(stored_t *self)
             delivery_drop_run(self);
 }
 
-// One that goes to plain workers is said to be done; those take turns with acknowledged ones. False: nobody wants it now.
-static bool
-claim_one(stored_t *self, const store_message_t *message, uint64_t *room)
+static uint64_t
+less(uint64_t from, uint64_t what)
 {
+    return from > what ? from - what : 0;
+}
+
+// The next message, which goes to an acknowledged worker: those take turns with plain ones. False: none wants it now.
+static bool
+claim_for_acked(stored_t *self, uint64_t room)
+{
+    store_message_t message;
     wire_t *wire = self->port.wire;
-    bool acked_first = self->acked_first || *room == 0;
-    if (message->done) {
-        add_run(self, message, 0);
-        self->ahead -= self->ahead > 0;
-        return true;
-    }
+    if (!store_next(self->store, &message) || message.done)
+        return false;
+    bool is_their_turn = self->acked_first || room == 0;
     self->acked_first = !self->acked_first;
-    bool is_taken = workers_have(wire, message) || (acked_first && workers_take(wire, message));
-    if (!is_taken && *room > 0) {
-        add_run(self, message, NOT_SAID);
-        store_done(self->store, message->sequence);
-        --*room;
-        is_taken = true;
+    if (!workers_have(wire, &message) && !(is_their_turn && workers_take(wire, &message)))
+        return false;
+    store_pass(self->store);
+    self->waiting = less(self->waiting, 1);
+    self->pace++;
+    return true;
+}
+
+// The next messages, at most MOST, go to plain workers: if they were not put as done they are said to be so now, and *ROOM
+// becomes less. False: there are none, or no room.
+static bool
+claim_run(stored_t *self, uint64_t most, uint64_t *room)
+{
+    store_run_t run;
+    if (!store_next_run(self->store, most, &run))
+        return false;
+    if (run.done)
+        self->ahead = less(self->ahead, run.messages);
+    else {
+        store_done_run(self->store, &run);
+        self->waiting = less(self->waiting, run.messages);
+        *room -= run.messages;
     }
-    self->waiting -= is_taken && self->waiting > 0;
-    return is_taken;
+    self->pace += run.messages;
+    add_run(self, &run, run.done ? 0 : store_said(self->store));
+    store_pass_run(self->store, &run);
+    return true;
 }
 
 static void
 claim(stored_t *self)
 {
-    store_message_t message;
+    bool acked = self->port.wire->ports[SIDE_WORKER_ACK].socktype;
     uint64_t room = delivery_room(self), said = store_said(self->store);
-    uint32_t from = self->count;
-    while (!self->settled && store_next(self->store, &message) && claim_one(self, &message, &room))
-        store_pass(self->store);
-    for (uint32_t i = from; i < self->count; i++)
-        if (stored_run(self, i)->said == NOT_SAID)
-            stored_run(self, i)->said = store_said(self->store);
+    while (!self->settled) {
+        uint64_t most = acked && room > 1 ? 1 : room;
+        if (!(acked && claim_for_acked(self, room)) && !claim_run(self, most, &room))
+            break;
+    }
     if (store_said(self->store) != said)
         store_hurry(self->store);
 }
@@ -200,6 +219,8 @@ delivery_go_on(stored_t *self)
     delivery_give(self);
     if (store_is_passed(self->store))
         self->waiting = 0;
-    if (self->count == 0 && self->workers->ready > 0 && store_is_passed(self->store))
+    if (self->count == 0 && self->workers->ready > 0 && store_is_passed(self->store)) {
         self->spills = false;
+        self->pace = 0;
+    }
 }

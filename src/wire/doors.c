@@ -12,24 +12,12 @@
 #include "wire/strangers.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum { ACCEPTED_AT_ONCE = 64 };
-
-static void
-name_unix_peer(int fd, char *name, size_t room)
-{
-    struct ucred who = { 0 };
-    socklen_t size = sizeof who;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0)
-        snprintf(name, room, "ipc uid %u pid %d", (unsigned)who.uid, (int)who.pid);
-    else
-        snprintf(name, room, "ipc");
-}
 
 // HANDSHAKE_REASONS: it may say who it is.
 static handshake_reason_t
@@ -47,10 +35,8 @@ welcome(const door_t *door, int fd, const address_t *address)
     wport_t *port = door->port;
     char name[128], host[96] = "";
     tcp_options_t options;
-    if (address->at.ss_family == AF_UNIX)
-        name_unix_peer(fd, name, sizeof name);
-    else {
-        address_text(address, name, sizeof name);
+    address_peer(address, fd, name, sizeof name);
+    if (address->at.ss_family != AF_UNIX) {
         address_host(address, host, sizeof host);
         tcp_options(&options, port->conf);
         tcp_tune(fd, &options);

@@ -1,54 +1,34 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "wire/durable.h"
+#include "wire/durable_parts.h"
 
 #include "base/mem.h"
 #include "flow/client.h"
+#include "wire/archive.h"
 #include "wire/conn.h"
 #include "wire/fan.h"
 #include "wire/history.h"
 #include "wire/keptrecord.h"
 #include "wire/output.h"
 #include "wire/port.h"
-#include "wire/remember.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum {
-    AWAY_MAX = 10000, // of a side: names cost nothing to make up
-    NAME_MOST = 1 + UINT8_MAX,
-};
-
-// Of one that is away. Never used for anything else again.
-enum { TAG_AWAY = 1, TAG_NAME, TAG_ID, TAG_SINCE, TAG_LEFT, TAG_PEER_NAME, TAG_USER, TAG_TOPIC };
-
-struct durable {
-    durables_t *all;
-    durable_t *older, *newer; // of those that are away, by when they left
-    uint32_t number;
-    conn_t *conn; // NULL: it is away
-    void *kept;   // then
-    uint64_t id;  // of its connection, and what of that is shown
-    int64_t since_wall_ns, left_ms;
-    char *peer_name, *user;
-    size_t size;
-    uint8_t name[]; // its first byte says whose word it is
-};
-
-struct durables {
-    wport_t *port;
-    bytetree_t names;
-    durable_t **at; // by number; NULL: not here
-    uint32_t room, away;
-    durable_t *oldest, *newest;
-};
 
 static bytes_t
 name_of(const void *durable)
 {
     const durable_t *self = durable;
     return bytes_of(self->name, self->size);
+}
+
+kept_limits_t
+durables_limits(const route_conf_t *conf)
+{
+    return (kept_limits_t){ .messages = conf->durable_messages,
+                            .bytes = conf->durable_bytes,
+                            .time_ms = conf->durable_time_ms,
+                            .topic_end = -1 };
 }
 
 durables_t *
@@ -59,63 +39,133 @@ durables_new(wport_t *port)
     durables_t *self = xcalloc(1, sizeof *self);
     self->port = port;
     self->names.name = name_of;
+    self->limits = durables_limits(port->wire->conf);
     return self;
 }
 
 // --- one of them -------------------------------------------------------------------
 
-static kept_total_t
-total(const durable_t *self)
+kept_total_t
+durable_total(const durable_t *self)
 {
     return keeper_history.total(self->kept);
 }
 
-// What fell out of the limits.
+// What fell out of the limits. Of what is on its way to it nothing is lost by that.
 static void
-count_expired(const durable_t *self, uint64_t before)
+count_gone(durable_t *self, uint64_t before)
 {
-    port_drop(self->all->port, DROP_EXPIRED, before - total(self).messages);
+    uint64_t gone = before - durable_total(self).messages;
+    if (self->conn)
+        self->had += (int64_t)gone;
+    else if (!self->all->reading)
+        port_drop(self->all->port, DROP_EXPIRED, gone);
 }
 
-static void
-put(durable_t *self, const kept_t *message)
+void
+durable_put(durable_t *self, const kept_t *message)
 {
-    uint64_t before = total(self).messages;
+    uint64_t before = durable_total(self).messages;
     keeper_history.put(self->kept, message);
-    count_expired(self, before + 1);
+    count_gone(self, before + 1);
+}
+
+typedef struct {
+    uint64_t left, stored;
+} first_t;
+
+static bool
+look_at_first(void *arg, const kept_t *kept)
+{
+    first_t *self = arg;
+    if (self->left == 0)
+        return false;
+    self->left--;
+    self->stored += kept->stored;
+    return true;
+}
+
+// The first COUNT have gone: expired, or to its connection.
+static void
+let_go_of_first(durable_t *self, uint64_t count)
+{
+    first_t first = { .left = count };
+    keeper_history.each(self->kept, look_at_first, &first);
+    for (uint64_t i = 0; i < count; i++)
+        keeper_history.forget(self->kept);
+    if (first.stored > 0)
+        durable_note_number(self, TAG_HAD, first.stored);
 }
 
 static void
-let_go_of_kept(durable_t *self)
+expire(durable_t *self)
+{
+    const wire_t *wire = self->all->port->wire;
+    uint64_t count = history_count_old(self->kept, wire->now_ms);
+    if (count == 0)
+        return;
+    let_go_of_first(self, count);
+    port_drop(self->all->port, DROP_EXPIRED, count);
+}
+
+void
+durable_let_go_of_kept(durable_t *self)
+{
+    keeper_history.free(self->kept);
+    self->kept = NULL;
+}
+
+void
+durable_is_back(durable_t *self)
 {
     durables_t *all = self->all;
     *(self->older ? &self->older->newer : &all->oldest) = self->newer;
     *(self->newer ? &self->newer->older : &all->newest) = self->older;
     self->older = self->newer = NULL;
     all->away--;
-    keeper_history.free(self->kept);
-    self->kept = NULL;
+}
+
+static bool
+is_away(const durable_t *self)
+{
+    return self->kept && !self->conn;
 }
 
 static void
 free_durable(durable_t *self)
 {
+    if (is_away(self))
+        durable_is_back(self);
     if (self->kept)
-        let_go_of_kept(self);
+        durable_let_go_of_kept(self);
     bytetree_remove(&self->all->names, name_of(self));
     self->all->at[self->number] = NULL;
+    self->all->known--;
     free(self->peer_name);
     free(self->user);
     free(self);
 }
 
 // For good, while it is away.
-static void
-forget(durable_t *self)
+void
+durable_forget(durable_t *self)
 {
-    port_drop(self->all->port, DROP_EXPIRED, total(self).messages);
-    fan_forget(self->all->port, self->number);
+    wport_t *port = self->all->port;
+    if (!self->all->reading && self->kept)
+        port_drop(port, DROP_EXPIRED, durable_total(self).messages);
+    durable_note_forgotten(self);
+    fan_forget(port, self->number);
     free_durable(self);
+}
+
+// What is on disk stays.
+static bool
+count_lost(void *arg, const kept_t *kept)
+{
+    durables_t *self = arg;
+    if (!kept->stored || kept->sequence >= self->port->wire->archived)
+        port_drop(self->port, DROP_SHUTDOWN, 1);
+    return true;
 }
 
 void
@@ -126,8 +176,8 @@ durables_free(durables_t **self_p)
         return;
     for (uint32_t i = 0; i < self->room; i++)
         if (self->at[i]) {
-            if (self->at[i]->kept && !self->port->wire->handed_over)
-                port_drop(self->port, DROP_SHUTDOWN, total(self->at[i]).messages);
+            if (is_away(self->at[i]) && !self->port->wire->handed_over)
+                keeper_history.each(self->at[i]->kept, count_lost, self);
             free_durable(self->at[i]);
         }
     free(self->at);
@@ -137,8 +187,8 @@ durables_free(durables_t **self_p)
 
 // --- coming ------------------------------------------------------------------------
 
-static durable_t *
-make(const void *name, size_t size)
+durable_t *
+durable_make(const void *name, size_t size)
 {
     durable_t *self = xcalloc(1, sizeof *self + size);
     memcpy(self->name, name, size);
@@ -164,7 +214,7 @@ named(const conn_t *conn)
         if (words[i].size > 0 && words[i].size < sizeof name) {
             name[0] = (uint8_t)words[i].kind;
             memcpy(name + 1, words[i].at, words[i].size);
-            return make(name, 1 + words[i].size);
+            return durable_make(name, 1 + words[i].size);
         }
     return NULL;
 }
@@ -188,8 +238,8 @@ durables_join(durables_t *self, conn_t *conn)
     return 1;
 }
 
-static void
-enter(durables_t *self, durable_t *durable, uint32_t number)
+void
+durable_enter(durables_t *self, durable_t *durable, uint32_t number)
 {
     while (number >= self->room) {
         uint32_t room = self->room ? 2 * self->room : 64;
@@ -198,8 +248,10 @@ enter(durables_t *self, durable_t *durable, uint32_t number)
         self->room = room;
     }
     durable->all = self;
+    durable->limits = self->limits;
     durable->number = number;
     self->at[number] = durable;
+    self->known++;
     bytetree_add(&self->names, durable);
 }
 
@@ -209,31 +261,115 @@ durables_enter(durables_t *self, conn_t *conn)
     if (!conn->durable)
         return;
     conn->durable->conn = conn;
-    enter(self, conn->durable, conn->slot);
+    durable_enter(self, conn->durable, conn->slot);
 }
+
+typedef struct {
+    conn_t *conn;
+    void *kept; // what it may read; NULL: nobody asks
+} bringing_t;
 
 static bool
 bring(void *arg, const kept_t *kept)
 {
-    conn_t *conn = arg;
+    bringing_t *self = arg;
+    conn_t *conn = self->conn;
     bytes_t first = kept_first(kept->data, kept->size);
-    if (!conn->rights || conn->wire->services->admission->may(conn->rights, ADMISSION_READ, first.at, first.size))
-        output_beyond(conn, kept->chunk, kept->data, kept->size, (load_t){ 1, kept->payload });
+    if (conn->rights && !conn->wire->services->admission->may(conn->rights, ADMISSION_READ, first.at, first.size))
+        return true;
+    output_beyond(conn, kept->chunk, kept->data, kept->size, (load_t){ 1, kept->payload });
+    if (self->kept)
+        keeper_history.put(self->kept, kept);
     return true;
+}
+
+// What it may not read is not kept until it may.
+static void
+keep_what_it_gets(durable_t *self, void *kept)
+{
+    self->behind |= keeper_history.total(kept).messages < durable_total(self).messages;
+    keeper_history.free(self->kept);
+    self->kept = kept;
+    self->had = 0;
+    self->missed = (int64_t)durable_total(self).messages;
+}
+
+static void
+has_caught_up(durable_t *self)
+{
+    durable_let_go_of_kept(self);
+    durable_note(self, TAG_HERE, NULL, 0);
+}
+
+// What was sent of what it had missed.
+static void
+look_how_far_it_is(durable_t *self)
+{
+    int64_t sent = (int64_t)self->conn->messages_sent - self->sent_before, left = (int64_t)durable_total(self).messages;
+    int64_t gone = sent - self->had < left ? sent - self->had : left;
+    if (sent >= self->missed)
+        has_caught_up(self);
+    else if (gone > 0) {
+        let_go_of_first(self, (uint64_t)gone);
+        self->had += gone;
+    }
 }
 
 bool
 durables_bring(durables_t *self, conn_t *conn)
 {
     durable_t *durable = conn->durable;
+    wire_t *wire = self->port->wire;
     if (!durable || !durable->kept)
         return false;
-    uint64_t before = total(durable).messages;
-    keeper_history.expire(durable->kept, self->port->wire->now_ms);
-    count_expired(durable, before);
-    keeper_history.list(durable->kept, bytes_of(NULL, 0), bring, conn);
-    let_go_of_kept(durable);
+    bringing_t bringing = { conn, wire->archive ? keeper_history.new(&wire->pool, &durable->limits) : NULL };
+    expire(durable);
+    durable_is_back(durable);
+    durable->sent_before = (int64_t)(conn->messages_sent + conn->out.load.messages);
+    keeper_history.list(durable->kept, bytes_of(NULL, 0), bring, &bringing);
+    if (bringing.kept) {
+        keep_what_it_gets(durable, bringing.kept);
+        look_how_far_it_is(durable);
+    } else
+        durable_let_go_of_kept(durable);
     return true;
+}
+
+void
+durables_came_over(durables_t *self, conn_t *conn)
+{
+    durable_t *durable = conn->durable;
+    if (!durable || !durable->kept)
+        return;
+    (void)self;
+    durable_is_back(durable);
+    has_caught_up(durable);
+}
+
+// What is on its way to them goes over with their connections.
+void
+durables_hand_over(durables_t *self)
+{
+    for (uint32_t i = 0; i < self->room; i++)
+        if (self->at[i] && self->at[i]->conn && self->at[i]->kept)
+            has_caught_up(self->at[i]);
+}
+
+void
+durables_topic(conn_t *conn, const uint8_t *topic, size_t size, bool on)
+{
+    durable_t *self = conn->durable;
+    if (!self->noted && on)
+        durable_write_whole(self);
+    else
+        durable_note(self, on ? TAG_TOPIC : TAG_NO_TOPIC, topic, size);
+}
+
+void
+durables_gets_more(conn_t *conn)
+{
+    if (conn->durable && conn->durable->kept)
+        has_caught_up(conn->durable);
 }
 
 // --- going -------------------------------------------------------------------------
@@ -249,19 +385,28 @@ remember_what_is_shown(durable_t *self, const conn_t *conn)
     self->since_wall_ns = conn->since_wall_ns;
 }
 
-static void
-go_away(durable_t *self, int64_t now_ms)
+void
+durable_go_away(durable_t *self, int64_t now_ms)
 {
     durables_t *all = self->all;
-    const route_conf_t *conf = all->port->wire->conf;
-    kept_limits_t limits = { conf->durable_messages, conf->durable_bytes, conf->durable_time_ms, -1 };
     self->conn = NULL;
     self->left_ms = now_ms;
-    self->kept = keeper_history.new(&all->port->wire->pool, &limits);
+    if (!self->kept)
+        self->kept = keeper_history.new(&all->port->wire->pool, &self->limits);
     self->older = all->newest;
     *(all->newest ? &all->newest->newer : &all->oldest) = self;
     all->newest = self;
     all->away++;
+}
+
+static void
+leave(durable_t *self, const conn_t *conn)
+{
+    if (self->kept)
+        look_how_far_it_is(self);
+    remember_what_is_shown(self, conn);
+    durable_go_away(self, self->all->port->wire->now_ms);
+    durable_note_left(self);
 }
 
 bool
@@ -272,18 +417,19 @@ durables_leave(durables_t *self, conn_t *conn)
         return false;
     if (conn->cut == CUT_AUTH || self->port->wire->closing || fan_topics_of(conn) == 0) {
         conn->durable = NULL;
+        if (!self->port->wire->closing)
+            durable_note_forgotten(durable);
         free_durable(durable);
         return false;
     }
-    remember_what_is_shown(durable, conn);
-    go_away(durable, self->port->wire->now_ms);
+    leave(durable, conn);
     if (self->away > AWAY_MAX)
-        forget(self->oldest);
+        durable_forget(self->oldest);
     return true;
 }
 
-void
-durables_take(durable_t *self, spans_t *spans)
+static void
+take_all(durable_t *self, spans_t *spans)
 {
     wire_t *wire = self->all->port->wire;
     kept_t kept = { .since_ms = wire->now_ms };
@@ -292,11 +438,53 @@ durables_take(durable_t *self, spans_t *spans)
     while (spans_take(spans, &wire->pool, &kept.chunk, &at, &kept.size, &load)) {
         kept.data = kept.chunk->data + at;
         kept.payload = load.payload;
-        if (load.messages > 0)
-            put(self, &kept);
+        kept.stored = false;
+        if (load.messages > 0) {
+            durable_note_kept(self, &kept);
+            durable_put(self, &kept);
+        }
         chunk_drop(kept.chunk);
     }
+}
+
+// It was kept until it was sent: that is the end of it.
+static bool
+has_all_of(durable_t *self, const spans_t *spans)
+{
+    uint64_t kept = durable_total(self).messages;
+    if (kept < spans->load.messages)
+        return false;
+    if (kept > spans->load.messages)
+        let_go_of_first(self, kept - spans->load.messages);
+    return true;
+}
+
+void
+durables_take(durable_t *self, spans_t *spans)
+{
+    bool was_kept = durable_total(self).messages > 0;
+    if (was_kept && !has_all_of(self, spans)) {
+        while (keeper_history.forget(self->kept))
+            self->behind = self->noted;
+        was_kept = false;
+    }
+    if (!was_kept)
+        take_all(self, spans);
     spans_clear(spans);
+}
+
+uint64_t
+durables_keep_queue(conn_t *conn)
+{
+    durable_t *self = conn->durable;
+    spans_t spans = { 0 };
+    if (!self || !archive_is_ready(conn->wire) || fan_topics_of(conn) == 0)
+        return 0;
+    leave(self, conn);
+    uint64_t lost = output_abandon(conn, &spans).messages;
+    durables_take(self, &spans);
+    conn->durable = NULL;
+    return lost;
 }
 
 // --- while it is away --------------------------------------------------------------
@@ -307,144 +495,61 @@ durables_has(const durables_t *self, uint32_t number)
     return number < self->room && self->at[number] && !self->at[number]->conn;
 }
 
-void
-durables_put(durables_t *self, uint32_t number, const piece_t *piece)
+bool
+durables_keeps(const durables_t *self, uint32_t number)
 {
-    kept_t kept = remember_kept(self->port->wire, piece);
-    if (durables_has(self, number))
-        put(self->at[number], &kept);
+    return number < self->room && self->at[number] && self->at[number]->kept;
+}
+
+void
+durables_put(durables_t *self, uint32_t number, const kept_t *kept)
+{
+    durable_t *durable = self->at[number];
+    durable->behind |= durable->noted && !kept->stored;
+    durable_put(durable, kept);
+}
+
+static void
+look_at_all(durables_t *self)
+{
+    for (uint32_t i = 0; i < self->room; i++) {
+        durable_t *durable = self->at[i];
+        if (durable && durable->conn && durable->kept)
+            look_how_far_it_is(durable);
+        if (durable && durable->behind)
+            durable_write_whole(durable);
+    }
 }
 
 void
 durables_tick(durables_t *self)
 {
     wire_t *wire = self->port->wire;
-    while (self->oldest && wire->now_ms - self->oldest->left_ms > wire->conf->durable_time_ms)
-        forget(self->oldest);
-    for (durable_t *i = self->oldest; i; i = i->newer) {
-        uint64_t before = total(i).messages;
-        keeper_history.expire(i->kept, wire->now_ms);
-        count_expired(i, before);
-    }
-    if (wire->is_short && self->oldest)
-        forget(self->oldest);
-}
-
-// --- handing over ------------------------------------------------------------------
-
-static void
-save_topic(void *to, const void *topic, size_t size)
-{
-    record_bytes(to, TAG_TOPIC, topic, size);
-}
-
-static void
-save_one(const durable_t *self, record_t *to)
-{
-    size_t opened = record_open(to, TAG_AWAY);
-    record_bytes(to, TAG_NAME, self->name, self->size);
-    record_number(to, TAG_ID, self->id);
-    record_number(to, TAG_SINCE, (uint64_t)self->since_wall_ns);
-    record_number(to, TAG_LEFT, (uint64_t)self->left_ms);
-    record_text(to, TAG_PEER_NAME, self->peer_name);
-    record_text(to, TAG_USER, self->user);
-    fan_topics_each_at(self->all->port, self->number, save_topic, to);
-    keeper_history.each(self->kept, keptrecord_save, to);
-    record_close(to, opened);
-}
-
-void
-durables_save(const durables_t *self, record_t *to)
-{
-    for (const durable_t *i = self->oldest; i; i = i->newer)
-        save_one(i, to);
-}
-
-static char *
-text_in(record_fields_t from, unsigned tag)
-{
-    record_field_t field;
-    return record_find(from, tag, &field) ? record_to_text(&field, UINT8_MAX) : NULL;
-}
-
-// NULL: the record is wrong, or there is one of its name.
-static durable_t *
-find_new(durables_t *self, record_fields_t from)
-{
-    record_field_t field;
-    if (!record_find(from, TAG_NAME, &field) || field.size < 2 || field.size > NAME_MOST ||
-        bytetree_find(&self->names, bytes_of(field.at, field.size)))
-        return NULL;
-    return make(field.at, field.size);
-}
-
-static void
-put_again(void *durable, const kept_t *kept)
-{
-    put(durable, kept);
-}
-
-static void
-restore_one(durables_t *self, record_fields_t from)
-{
-    wire_t *wire = self->port->wire;
-    record_field_t field;
-    durable_t *durable = find_new(self, from);
-    if (!durable)
+    if (self->reading)
         return;
-    enter(self, durable, fan_free_number(self->port));
-    go_away(durable, (int64_t)record_number_of(from, TAG_LEFT, (uint64_t)wire->now_ms));
-    durable->id = record_number_of(from, TAG_ID, UINT64_MAX);
-    durable->since_wall_ns = (int64_t)record_number_of(from, TAG_SINCE, INT64_MAX);
-    durable->peer_name = text_in(from, TAG_PEER_NAME);
-    durable->user = text_in(from, TAG_USER);
-    for (record_fields_t i = from; record_next(&i, &field);)
-        if (field.tag == TAG_TOPIC)
-            fan_topic_again_at(self->port, durable->number, field.at, field.size);
-    keptrecord_restore(from, wire->now_ms, put_again, durable);
-}
-
-static void
-count_one(void *messages, const kept_t *kept)
-{
-    (void)kept;
-    ++*(uint64_t *)messages;
-}
-
-uint64_t
-durables_restore(durables_t *self, record_fields_t from)
-{
-    record_field_t field;
-    uint64_t messages = 0;
-    while (record_next(&from, &field)) {
-        if (field.tag != TAG_AWAY)
-            continue;
-        keptrecord_restore(record_inside(&field), INT64_MAX, count_one, &messages);
-        if (self && self->away < AWAY_MAX)
-            restore_one(self, record_inside(&field));
-    }
-    return messages;
+    while (self->oldest && wire->now_ms - self->oldest->left_ms > self->limits.time_ms)
+        durable_forget(self->oldest);
+    for (durable_t *i = self->oldest; i; i = i->newer)
+        expire(i);
+    if (wire->is_short && self->oldest)
+        durable_forget(self->oldest);
+    if (archive_is_ready(wire))
+        look_at_all(self);
 }
 
 // --- seen from outside -------------------------------------------------------------
 
 void
-durables_each(const durables_t *self, durables_fn *fn, void *arg)
+durables_list(const durables_t *self, client_list_t *list)
 {
     for (const durable_t *i = self->oldest; i; i = i->newer) {
-        client_t client;
-        client_know_nothing(&client);
-        client.id = i->id;
-        client.route = self->port->wire->name;
-        client.side = self->port->side;
-        client.away = true;
-        client.since_wall_ns = i->since_wall_ns;
-        snprintf(client.peer, sizeof client.peer, "%s", i->peer_name ? i->peer_name : "");
-        snprintf(client.user, sizeof client.user, "%s", i->user ? i->user : "");
-        client.queued = (int64_t)total(i).messages;
-        client.queued_bytes = (int64_t)total(i).bytes;
-        client.subscriptions = (int64_t)fan_topics_at(self->port, i->number);
-        fn(arg, &client);
+        client_t *client = client_list_add(list, self->port->wire->name, self->port->side, i->id, i->peer_name ? i->peer_name : "");
+        client->away = true;
+        client->since_wall_ns = i->since_wall_ns;
+        snprintf(client->user, sizeof client->user, "%s", i->user ? i->user : "");
+        client->queued = (int64_t)durable_total(i).messages;
+        client->queued_bytes = (int64_t)durable_total(i).bytes;
+        client->subscriptions = (int64_t)fan_topics_at(self->port, i->number);
     }
 }
 
@@ -453,7 +558,7 @@ durables_forget(durables_t *self, uint64_t id)
 {
     for (durable_t *i = self->oldest; i; i = i->newer)
         if (i->id == id) {
-            forget(i);
+            durable_forget(i);
             return true;
         }
     return false;

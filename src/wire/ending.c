@@ -7,13 +7,13 @@
 #include "wire/conn.h"
 #include "wire/connect.h"
 #include "wire/doors.h"
+#include "wire/durable.h"
 #include "wire/input.h"
 #include "wire/output.h"
 #include "wire/port.h"
 #include "wire/pump.h"
 #include "wire/round.h"
 #include "wire/settle.h"
-#include "wire/sides.h"
 #include "wire/stored.h"
 #include "wire/workers.h"
 
@@ -30,7 +30,7 @@ enum {
 static bool
 hurries(const wire_t *self)
 {
-    return atomic_load(&self->finish) == FINISH_AT_ONCE || clock_mono_ms() >= atomic_load(&self->deadline_ms);
+    return routethread_left_ms(&self->base.thread) == 0;
 }
 
 // --- who may go ------------------------------------------------------------------------
@@ -92,7 +92,7 @@ may_go(conn_t *conn)
         return is_quiet(conn);
     if (is_owed(conn) || !is_between_messages(conn) || feeds_it(conn))
         return false;
-    if (!conn->port->socktype->prefix && conn->messages_sent == 0)
+    if (!conn->prefix && conn->messages_sent == 0)
         return true; // it only sends
     return (served || is_quiet(conn)) && !waits_for_the_others(conn);
 }
@@ -166,6 +166,7 @@ abandon(wire_t *self)
         for (conn_t *conn = port->conns; conn; conn = conn->next) {
             if (port->input && !conn->broken)
                 left += pump_discard(conn);
+            left += durables_keep_queue(conn);
             left += conn->out.load.messages;
             conn->begun += conn->out.sent;
             spans_clear(&conn->out);
@@ -191,7 +192,7 @@ read_requests(wire_t *self, bool on)
 static void
 wait_for_clients(wire_t *self)
 {
-    int64_t start = clock_mono_ms(), share = (atomic_load(&self->deadline_ms) - start) / 4, quiet_since = start;
+    int64_t start = clock_mono_ms(), share = routethread_left_ms(&self->base.thread) / 4, quiet_since = start;
     bool force = false;
     while (!hurries(self)) {
         bool late = clock_mono_ms() - start >= share;
@@ -213,7 +214,7 @@ leave_inputs(wire_t *self)
     for (side_t side = 0; side < SIDES; side++)
         if (side_takes_in(side))
             doors_remove_side(self, side);
-    sides_let_others_accept(self);
+    listeners_let_others_accept(&self->base.listeners);
 }
 
 static void
@@ -251,14 +252,14 @@ part(wire_t *self)
 static int64_t
 time_left_ms(const wire_t *self)
 {
-    int64_t left = atomic_load(&self->deadline_ms) - clock_mono_ms();
+    int64_t left = atomic_load(&self->base.thread.deadline_ms) - clock_mono_ms();
     return left > COMMIT_MS ? left : COMMIT_MS;
 }
 
 void
 ending_close_store(wire_t *self)
 {
-    archive_close(self, time_left_ms(self));
+    self->archived = archive_close(self, time_left_ms(self));
     uint64_t lost = stored_close(self, time_left_ms(self)) + cluster_close_outbox(self, time_left_ms(self));
     self->left.undelivered += lost;
     counter_add(&self->counters->dropped[DROP_SHUTDOWN], lost);
@@ -277,7 +278,7 @@ begin(wire_t *self)
 void
 ending_run(wire_t *self)
 {
-    bool at_once = atomic_load(&self->finish) == FINISH_AT_ONCE;
+    bool at_once = routethread_hurries(&self->base.thread);
     begin(self);
     self->stopped = self->frozen = false;
     round_wake_all(self);

@@ -166,9 +166,13 @@ fan_subscribed(conn_t *conn, const uint8_t *topic, size_t size, bool on)
         return;
     if (on)
         look_at_rights(conn, topic, size);
-    if (is_new && self->remembered && !fan->invert && !conn->hung_up)
+    if (is_new && self->remembered && !fan->invert && !conn->hung_up) {
+        durables_gets_more(conn);
         remember_bring(self->remembered, conn, bytes_of(topic, size), is_news);
+    }
     bool changed = change_topic(self, conn->slot, topic, size, on, &edge);
+    if (changed && conn->durable)
+        durables_topic(conn, topic, size, on);
     // A publisher that hears one cancellation sends nothing more, so it hears of the last one only.
     if ((changed && edge) || (on && fan->verbose))
         tell_upstream(self, topic, size, on);
@@ -230,7 +234,7 @@ fan_rejoined(conn_t *conn)
     if (enter(conn) == -1)
         return -1;
     if (conn->port->durables)
-        durables_bring(conn->port->durables, conn); // it is not away, whatever was handed over
+        durables_came_over(conn->port->durables, conn);
     return 0;
 }
 
@@ -298,14 +302,14 @@ fan_topics_each_at(const wport_t *self, uint32_t number, void (*fn)(void *arg, c
 void
 fan_topic_again(conn_t *conn, const uint8_t *topic, size_t size)
 {
-    fan_topic_again_at(conn->port, conn->slot, topic, size);
+    fan_topic_again_at(conn->port, conn->slot, topic, size, true);
 }
 
 void
-fan_topic_again_at(wport_t *self, uint32_t number, const uint8_t *topic, size_t size)
+fan_topic_again_at(wport_t *self, uint32_t number, const uint8_t *topic, size_t size, bool on)
 {
     bool edge;
-    if (self->socktype->subscribed && change_topic(self, number, topic, size, true, &edge))
+    if (self->socktype->subscribed && change_topic(self, number, topic, size, on, &edge))
         count_topics(self);
 }
 

@@ -8,6 +8,7 @@
 #define ZB_WIRE_FAN_H
 
 #include "wire/internal.h"
+#include "wire/kept.h"
 
 extern const socktype_t socktype_pub, socktype_xpub, socktype_sub, socktype_xsub;
 
@@ -26,7 +27,8 @@ void fan_remembers_now(wport_t *self);
 uint32_t fan_free_number(wport_t *self);
 void fan_topics_each_at(const wport_t *self, uint32_t number, void (*fn)(void *arg, const void *topic, size_t size),
                         void *arg);
-void fan_topic_again_at(wport_t *self, uint32_t number, const uint8_t *topic, size_t size);
+void fan_topic_again_at(wport_t *self, uint32_t number, const uint8_t *topic, size_t size, bool on);
+void fan_keep_again(wport_t *self, const kept_t *kept); // what was published is kept again for those that are away
 
 bool fan_is_wanted(const wport_t *self); // by anybody, of what is published at SELF
 

@@ -40,7 +40,7 @@ void fan_left(conn_t *conn);
 void fan_subscribed(conn_t *conn, const uint8_t *topic, size_t size, bool on);
 bool fan_hears(conn_t *conn, piece_t *piece);
 
-// To one peer that may read it; counted as lost if there is no room.
-void fan_send(conn_t *conn, const piece_t *piece);
+// To one peer that may read it; counted as lost if there is no room. True: it gets it.
+bool fan_send(conn_t *conn, const piece_t *piece);
 
 #endif

@@ -114,21 +114,17 @@ handed_meet(handed_set_t *self, const jetstream_arrival_t *in)
 }
 
 void
-handed_hold(handed_set_t *self, handed_t *handed, jetstream_message_t *message)
+handed_hold(handed_set_t *self, handed_t *handed)
 {
     take_out(&self->past, handed);
     append(&self->held, handed);
-    handed->message = message;
 }
 
-jetstream_message_t *
+void
 handed_release(handed_set_t *self, handed_t *handed)
 {
-    jetstream_message_t *message = handed->message;
     take_out(&self->held, handed);
     append(&self->past, handed);
-    handed->message = NULL;
-    return message;
 }
 
 handed_t *

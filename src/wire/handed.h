@@ -30,13 +30,13 @@ typedef struct {
 typedef struct handed_set handed_set_t;
 
 handed_set_t *handed_new(void);
-void handed_free(handed_set_t **self_p); // of none may there be a message
+void handed_free(handed_set_t **self_p); // nobody has any
 
 // What is known of the message that has come; of a new one nothing.
 handed_t *handed_meet(handed_set_t *self, const jetstream_arrival_t *in);
 
-void handed_hold(handed_set_t *self, handed_t *handed, jetstream_message_t *message); // somebody has it
-jetstream_message_t *handed_release(handed_set_t *self, handed_t *handed);            // nobody has it any more
+void handed_hold(handed_set_t *self, handed_t *handed);    // somebody has it
+void handed_release(handed_set_t *self, handed_t *handed); // nobody has it any more
 
 handed_t *handed_held(const handed_set_t *self); // the first that somebody has, and so on by NEXT
 

@@ -2,7 +2,6 @@
 #include "wire/handover.h"
 
 #include "base/event.h"
-#include "base/hash.h"
 #include "base/idset.h"
 #include "base/mem.h"
 #include "flow/luggage.h"
@@ -19,9 +18,9 @@
 #include "wire/places.h"
 #include "wire/port.h"
 #include "wire/remember.h"
-#include "wire/sides.h"
 #include "wire/stored.h"
 #include "wire/strangers.h"
+#include "wire/terms.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,70 +46,6 @@ enum {
 
 // --- whom another configuration may keep -----------------------------------------------
 
-static void
-mix(uint64_t *terms, const void *bytes, size_t size)
-{
-    uint64_t both[] = { *terms, hash_bytes(bytes, size) };
-    *terms = hash_bytes(both, sizeof both);
-}
-
-static void
-mix_word(uint64_t *terms, const char *word)
-{
-    mix(terms, word, word ? strlen(word) + 1 : 0);
-}
-
-// What peers are told when they come.
-static void
-mix_told(uint64_t *terms, const side_conf_t *side)
-{
-    static const char *const told[] = { "routing_id", "connect_routing_id", "subscribe", "xpub_welcome_msg" };
-    for (size_t i = 0; i < side->option_count; i++)
-        for (size_t j = 0; j < COUNT(told); j++)
-            if (strcmp(side->options[i].option->key, told[j]) == 0)
-                mix_word(terms, side->options[i].value.text);
-}
-
-// Who may come in, with which keys, and what they are told, as one number: it holds secrets. The certificate of a server
-// is for those who come: who is there has proven that it knows the one before.
-static uint64_t
-terms_of(const side_conf_t *side, const admission_secrets_t *secrets)
-{
-    const security_conf_t *security = &side->security;
-    const char *const words[] = { security->client_cert, security->peer_cert, security->plain_username,
-                                  security->plain_password };
-    uint64_t terms = 0;
-    mix(&terms, &side->type, sizeof side->type);
-    mix(&terms, &security->mechanism, sizeof security->mechanism);
-    for (size_t i = 0; i < COUNT(words); i++)
-        mix_word(&terms, words[i]);
-    mix_told(&terms, side);
-    if (secrets && side_is_client(side)) {
-        mix(&terms, secrets->public_key, sizeof secrets->public_key);
-        mix(&terms, secrets->peer_key, sizeof secrets->peer_key);
-    }
-    return terms;
-}
-
-void
-handover_note_terms(wport_t *port)
-{
-    if (port->terms == 0)
-        port->terms = terms_of(port->conf, port->secrets);
-}
-
-// Those of the policy in force.
-static uint64_t
-terms_wanted(const wport_t *port, const side_conf_t *wanted)
-{
-    const admission_t *guard = port->wire->services->admission;
-    const admission_secrets_t *secrets = guard ? guard->secrets(guard->arg, port->wire->name, port->side) : NULL;
-    uint64_t terms = terms_of(wanted, secrets);
-    if (secrets)
-        guard->secrets_free(&secrets);
-    return terms;
-}
-
 // All of it is there twice while it is handed over.
 static bool
 fits_twice(const wire_t *self)
@@ -120,8 +55,8 @@ fits_twice(const wire_t *self)
     return limit == 0 || self->pool.bytes <= limit / 4;
 }
 
-static bool
-may_keep_all(const wire_t *self, const route_conf_t *successor)
+bool
+handover_can_save(const route_t *self, const route_conf_t *successor)
 {
     bool keep = self->conf->engine == successor->engine && self->conf->flow == successor->flow && fits_twice(self) && !self->cluster &&
                 !route_conf_is_shared(successor);
@@ -248,20 +183,20 @@ save_fds(const wire_t *self, record_t *to)
     record_close(to, opened);
 }
 
-static int
-save_in_thread(wire_t *self, void *arg)
+bool
+handover_save(route_t *self, const route_conf_t *successor, record_t *to)
 {
-    saving_t *saving = arg;
-    record_t *to = &saving->luggage;
-    if (!may_keep_all(self, saving->successor))
-        return -1;
+    if (!handover_can_save(self, successor))
+        return false;
     end_broken(self);
     stored_settle(self, STORE_MS);
     counter_add(&self->counters->dropped[DROP_SHUTDOWN], stored_close(self, STORE_MS));
+    if (self->ports[SIDE_BACKEND].durables)
+        durables_hand_over(self->ports[SIDE_BACKEND].durables);
     archive_close(self, STORE_MS);
     record_number(to, TAG_FORMAT, LUGGAGE_FORMAT);
     record_number(to, TAG_PENDING, (uint64_t)self->pending);
-    record_number(to, TAG_MODE, (uint64_t)atomic_load(&self->mode));
+    record_number(to, TAG_MODE, (uint64_t)atomic_load(&self->base.thread.mode));
     for (side_t side = 0; side < SIDES; side++)
         if (self->ports[side].socktype)
             save_port(&self->ports[side], to);
@@ -270,44 +205,12 @@ save_in_thread(wire_t *self, void *arg)
             save_conns(&self->ports[side], to);
     save_fds(self, to);
     self->closing = self->handed_over = true;
-    atomic_store(&self->finish, FINISH_AT_ONCE); // it obeys nobody any more
+    routethread_end_now(&self->base.thread);
     doors_hold(self, true);
     for (side_t side = 0; side < SIDES; side++)
         if (self->ports[side].socktype)
             vanish_all(&self->ports[side]);
-    return 0;
-}
-
-static int
-may_save(wire_t *self, void *arg)
-{
-    return may_keep_all(self, arg) ? 0 : -1;
-}
-
-bool
-handover_can_save(route_t *self, const route_conf_t *successor)
-{
-    return wire_call(self, may_save, (void *)successor) == 0;
-}
-
-void
-handover_begin_save(route_t *self, const route_conf_t *successor)
-{
-    saving_t *saving = &self->saving;
-    *saving = (saving_t){ .call = { .run = save_in_thread, .arg = saving }, .successor = successor, .begun = true };
-    wire_ask(self, &saving->call);
-}
-
-bool
-handover_save(route_t *self, const route_conf_t *successor, record_t *luggage)
-{
-    saving_t *saving = &self->saving;
-    if (!saving->begun)
-        handover_begin_save(self, successor);
-    bool saved = wire_answer(self, &saving->call) == 0;
-    *luggage = saving->luggage;
-    *saving = (saving_t){ 0 };
-    return saved;
+    return true;
 }
 
 void
@@ -381,7 +284,7 @@ restore_endpoint(conn_t *conn, record_fields_t from)
     if (conn->outgoing)
         connect_again(conn, endpoint);
     else
-        conn->listener = listeners_find(&conn->wire->listeners, conn->port->side, endpoint, &place);
+        conn->listener = listeners_find(&conn->wire->base.listeners, conn->port->side, endpoint, &place);
     if (!conn->dialled && !conn->listener)
         conn_leave(conn, "its endpoint was removed");
     free(endpoint);
@@ -460,7 +363,7 @@ restore_numbers(wire_t *self, record_fields_t from)
     if (record_find(from, TAG_PENDING, &field) && record_to_number(&field, INT64_MAX, &number))
         self->pending = (int64_t)number;
     if (record_find(from, TAG_MODE, &field) && record_to_number(&field, ROUTE_DRAINING, &number))
-        atomic_store(&self->mode, (int)number);
+        atomic_store(&self->base.thread.mode, (int)number);
 }
 
 static bool

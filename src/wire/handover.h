@@ -11,15 +11,11 @@
 
 #include "wire/internal.h"
 
-// Of the engine's record, for the main thread. SAVE: SELF has no connection from then on, accepts none, and ends by itself.
-// False: SUCCESSOR cannot take them over, or SELF ends already; nothing has changed.
-bool handover_can_save(route_t *self, const route_conf_t *successor);
-void handover_begin_save(route_t *self, const route_conf_t *successor);
-bool handover_save(route_t *self, const route_conf_t *successor, record_t *luggage);
+// Of the engine's record. SAVE: SELF has no connection from then on, accepts none, and ends by itself. False: SUCCESSOR
+// cannot take them over; nothing has changed.
+bool handover_can_save(const route_t *self, const route_conf_t *successor);
+bool handover_save(route_t *self, const route_conf_t *successor, record_t *to);
 void handover_take(route_t *self, record_t *luggage); // before its thread runs
-
-// In its thread, when a side has its keys: what they were when its peers came is compared later.
-void handover_note_terms(wport_t *port);
 
 // In its thread, before it connects.
 void handover_restore(wire_t *self);

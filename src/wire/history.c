@@ -12,6 +12,7 @@ typedef struct {
     size_t at, size;
     uint64_t payload;
     int64_t since_ms;
+    uint64_t sequence : 63, stored : 1;
 } record_t;
 
 typedef struct {
@@ -111,7 +112,11 @@ place(history_t *self, size_t size)
 static record_t
 take(history_t *self, const kept_t *message)
 {
-    record_t record = { .size = message->size, .payload = message->payload, .since_ms = message->since_ms };
+    record_t record = { .size = message->size,
+                        .payload = message->payload,
+                        .since_ms = message->since_ms,
+                        .sequence = message->sequence,
+                        .stored = message->stored };
     const uint8_t *data = message->data;
     if (!message->chunk || message->size < KEPT_SHARE_FROM) {
         uint8_t *copy = place(self, message->size);
@@ -131,13 +136,22 @@ is_over(const history_t *self)
            (limits->bytes > 0 && self->total.bytes > (uint64_t)limits->bytes);
 }
 
+uint64_t
+history_count_old(const void *arg, int64_t now_ms)
+{
+    const history_t *self = arg;
+    uint64_t count = 0;
+    while (self->limits.time_ms > 0 && count < self->total.messages &&
+           now_ms - record_at(self, count)->since_ms > self->limits.time_ms)
+        count++;
+    return count;
+}
+
 static void
 history_expire(void *arg, int64_t now_ms)
 {
-    history_t *self = arg;
-    while (self->limits.time_ms > 0 && self->total.messages > 0 &&
-           now_ms - record_at(self, 0)->since_ms > self->limits.time_ms)
-        history_forget(self);
+    for (uint64_t count = history_count_old(arg, now_ms); count > 0; count--)
+        history_forget(arg);
 }
 
 static void
@@ -160,8 +174,14 @@ static kept_t
 kept_of(const record_t *record)
 {
     const uint8_t *data = record->chunk->data + record->at;
-    return (
-        kept_t){ record->chunk, data, record->size, record->payload, record->since_ms, kept_first(data, record->size) };
+    return (kept_t){ .chunk = record->chunk,
+                     .data = data,
+                     .size = record->size,
+                     .payload = record->payload,
+                     .since_ms = record->since_ms,
+                     .topic = kept_first(data, record->size),
+                     .sequence = record->sequence,
+                     .stored = record->stored };
 }
 
 static void
@@ -205,6 +225,23 @@ history_total(const void *self)
     return ((const history_t *)self)->total;
 }
 
+static uint64_t
+history_oldest(const void *arg)
+{
+    const history_t *self = arg;
+    return self->total.messages > 0 ? record_at(self, 0)->sequence : UINT64_MAX;
+}
+
+void
+history_is_stored(void *arg, uint64_t sequence)
+{
+    history_t *self = arg;
+    for (size_t i = 0; i < self->total.messages; i++) {
+        record_at(self, i)->sequence = sequence & KEPT_SEQUENCE_MOST;
+        record_at(self, i)->stored = true;
+    }
+}
+
 const keeper_t keeper_history = {
     .new = history_new,
     .free = history_free,
@@ -216,4 +253,5 @@ const keeper_t keeper_history = {
     .expire = history_expire,
     .forget = history_forget,
     .total = history_total,
+    .oldest = history_oldest,
 };

@@ -9,4 +9,7 @@
 
 extern const keeper_t keeper_history;
 
+uint64_t history_count_old(const void *self, int64_t now_ms); // messages whose time is over: the first ones
+void history_is_stored(void *self, uint64_t sequence);        // all of it, from SEQUENCE on
+
 #endif

@@ -57,7 +57,7 @@ make_room(conn_t *self)
 {
     chunk_pool_t *pool = conn_pool(self);
     if (!self->in) {
-        self->in = chunk_new(pool, self->hint > CHUNK_BYTES / 2 ? self->hint + SLACK : CHUNK_BYTES);
+        self->in = self->hint > CHUNK_BYTES / 2 ? chunk_new(pool, self->hint + SLACK) : chunk_usual(pool);
         self->start = self->scan = self->raw = 0;
         return;
     }
@@ -275,6 +275,16 @@ size_on_the_way(const conn_t *self, const frame_head_t *head)
     return self->curve && head->body > CURVE_OVERHEAD ? head->body - CURVE_OVERHEAD : head->body;
 }
 
+// There is no more of it than SIZE bytes from AT on, as far as that is known. Commands before it that were heard are done with.
+static int
+wait_for_more(conn_t *self, size_t at, size_t size)
+{
+    if (self->scan == self->start)
+        self->start = self->scan = at;
+    self->want = at - self->start + size;
+    return 0;
+}
+
 int
 input_collect(conn_t *self)
 {
@@ -286,20 +296,16 @@ input_collect(conn_t *self)
         frame_head_t head;
         size_t at = self->raw, have = self->in->size - at;
         int rc = read_head(self, self->in->data + at, have, &head);
-        if (rc == 0) {
-            self->want = at - self->start + FRAME_HEAD_MAX;
-            return 0;
-        }
+        if (rc == 0)
+            return wait_for_more(self, at, FRAME_HEAD_MAX);
         if (rc == -1) {
             conn_break(self, CUT_PROTOCOL, "what came is no frame");
             return -1;
         }
         if (size_on_the_way(self, &head) > self->port->maxmsgsize)
             return too_long(self, "frame", head.body);
-        if (have - head.head < head.body) {
-            self->want = at - self->start + head.head + head.body;
-            return 0;
-        }
+        if (have - head.head < head.body)
+            return wait_for_more(self, at, head.head + head.body);
         self->raw = at + head.head + head.body;
         rc = take_frame(self, at, self->raw, &head);
         if (rc == 1 && self->raw - self->start > CHUNK_BYTES / 2)
@@ -313,58 +319,57 @@ input_collect(conn_t *self)
 
 // --- many ----------------------------------------------------------------------------
 
-size_t
-input_few_at(const wport_t *port, const uint8_t *at, size_t have, uint64_t *payload)
+extent_t
+input_few_at(const wport_t *port, const uint8_t *at, size_t have)
 {
     size_t size = 0;
     uint32_t parts = 0;
     bool more;
     do {
         if (++parts > FEW || size + FRAME_SHORT_HEAD > have || at[size] > FRAME_MORE)
-            return 0;
+            return (extent_t){ 0 };
         more = at[size];
         size += FRAME_SHORT_HEAD + (size_t)at[size + 1];
     } while (more);
-    *payload = size - parts * FRAME_SHORT_HEAD;
-    return size <= have && *payload <= port->maxmsgsize && parts <= port->max_parts ? size : 0;
+    extent_t extent = { size, size - parts * FRAME_SHORT_HEAD };
+    return size <= have && extent.payload <= port->maxmsgsize && parts <= port->max_parts ? extent : (extent_t){ 0 };
 }
 
-// One message of at most so many frames, as it lies at DATA + AT. 0: it is not there whole, or has a command in it.
-static inline size_t
-measure(const conn_t *self, const uint8_t *at, size_t have, uint64_t *payload)
+// Of a message of however many frames; none if it has a command in it.
+static __attribute__((noinline)) extent_t
+measure(const wport_t *port, const uint8_t *at, size_t have)
 {
-    size_t size = 0;
-    *payload = 0;
-    for (uint32_t parts = 0; parts < self->port->max_parts; parts++) {
+    extent_t extent = { 0 };
+    for (uint32_t parts = 0; parts < port->max_parts; parts++) {
         frame_head_t head;
-        if (frame_read(at + size, have - size, &head) != 1 || head.flags & FRAME_COMMAND || have - size - head.head < head.body)
-            return 0;
-        size += head.head + head.body;
-        *payload += head.body;
-        if (*payload > self->port->maxmsgsize)
-            return 0;
+        const uint8_t *next = at + extent.size;
+        size_t left = have - extent.size;
+        if (frame_read(next, left, &head) != 1 || head.flags & FRAME_COMMAND || left - head.head < head.body)
+            break;
+        extent.size += head.head + head.body;
+        extent.payload += head.body;
+        if (extent.payload > port->maxmsgsize)
+            break;
         if (!(head.flags & FRAME_MORE))
-            return size;
+            return extent;
     }
-    return 0;
+    return (extent_t){ 0 };
 }
 
-// Of however many parts; 0: it is not there whole, or cannot go out as it came.
-static size_t
-look(const conn_t *self, uint64_t *payload)
+static extent_t
+look(const conn_t *self)
 {
-    if (!self->as_it_comes || !self->in || self->whole || self->start != self->raw)
-        return 0;
-    return measure(self, self->in->data + self->raw, self->in->size - self->raw, payload);
+    if (!input_is_fresh(self) || self->whole)
+        return (extent_t){ 0 };
+    return measure(self->port, self->in->data + self->raw, self->in->size - self->raw);
 }
 
 int
 input_next_long(conn_t *self, piece_t *piece)
 {
-    uint64_t payload;
-    size_t size = look(self, &payload);
-    if (size > 0)
-        return input_cut(self, piece, size, payload);
+    extent_t extent = look(self);
+    if (extent.size > 0)
+        return input_cut(self, piece, extent);
     int rc = input_collect(self);
     if (rc != 1)
         return rc;
@@ -376,23 +381,56 @@ input_next_long(conn_t *self, piece_t *piece)
     return 1;
 }
 
-void
+static inline extent_t
+next_of_run(const wport_t *port, const uint8_t *at, size_t have)
+{
+    extent_t extent = input_one_at(port, at, have);
+    return __builtin_expect(extent.size > 0, 1) ? extent : measure(port, at, have);
+}
+
+bool
 input_run(conn_t *self, uint64_t most, uint64_t most_bytes, piece_t *run)
 {
-    *run = (piece_t){ .from = self, .chunk = self->in, .at = self->start };
-    if (!self->as_it_comes || !self->in || self->whole || self->start != self->raw)
-        return;
+    if (!input_is_fresh(self) || self->whole)
+        return false;
+    const wport_t *port = self->port;
     counter_t *sizes = self->wire->counters->sizes;
-    const uint8_t *at = self->in->data + self->start;
-    size_t have = self->in->size - self->start, size;
-    uint64_t payload;
-    while (run->size < have && run->load.messages < most && run->size < most_bytes
-           && ((size = input_short_at(self->port, at + run->size, have - run->size, &payload)) > 0
-               || (size = measure(self, at + run->size, have - run->size, &payload)) > 0)) {
-        run->size += size;
-        run->load.messages++;
-        run->load.payload += payload;
-        counter_add(&sizes[size_bucket(payload)], 1);
+    const uint8_t *begin = self->in->data + self->start, *at = begin, *end = self->in->data + self->in->size;
+    const uint8_t *enough = most_bytes < (size_t)(end - begin) ? begin + most_bytes : end;
+    load_t load = { 0 };
+    while (at < enough && load.messages < most) {
+        extent_t extent = next_of_run(port, at, (size_t)(end - at));
+        if (extent.size == 0)
+            break;
+        at += extent.size;
+        load.messages++;
+        load.payload += extent.payload;
+        counter_add(&sizes[size_bucket(extent.payload)], 1);
     }
-    self->start = self->scan = self->raw = self->start + run->size;
+    *run = (piece_t){ .from = self, .chunk = self->in, .at = self->start, .size = (size_t)(at - begin), .load = load };
+    input_take(self, run->size);
+    return load.messages > 0;
+}
+
+uint32_t
+input_parts(const conn_t *self, store_part_t *parts, uint32_t most)
+{
+    if (!input_is_fresh(self) || self->whole)
+        return 0;
+    const uint8_t *at = self->in->data + self->start, *end = self->in->data + self->in->size;
+    uint32_t count = 0;
+    while (at < end && count < most) {
+        extent_t extent = next_of_run(self->port, at, (size_t)(end - at));
+        if (extent.size == 0)
+            break;
+        parts[count++] = (store_part_t){ (uint32_t)extent.size, (uint32_t)extent.payload };
+        at += extent.size;
+    }
+    return count;
+}
+
+void
+input_take(conn_t *self, size_t size)
+{
+    self->start = self->scan = self->raw = self->start + size;
 }

@@ -6,6 +6,7 @@
 #ifndef ZB_WIRE_INPUT_H
 #define ZB_WIRE_INPUT_H
 
+#include "store/store.h"
 #include "wire/internal.h"
 
 // Read what is there, at most a chunk. False: nothing came, and readable or broken say why.
@@ -17,26 +18,41 @@ void input_begin(conn_t *self, const uint8_t *bytes, size_t size);
 // Collect one whole message. 1: it is [start, scan); 0: more has to come; -1: the connection is broken.
 int input_collect(conn_t *self);
 
-// The size of the message at AT, if that is a few short frames and all of it is there; 0: it is another.
-size_t input_few_at(const wport_t *port, const uint8_t *at, size_t have, uint64_t *payload);
+// How large a message is.
+typedef struct {
+    size_t size; // with the heads of its frames; 0: it is not there whole, or is another than was looked for
+    uint64_t payload;
+} extent_t;
+
+// Of the message at AT, if that is a few short frames.
+extent_t input_few_at(const wport_t *port, const uint8_t *at, size_t have);
 
 // Most are one short frame: those need no more than a look.
-static inline size_t
-input_short_at(const wport_t *port, const uint8_t *at, size_t have, uint64_t *payload)
+static inline extent_t
+input_one_at(const wport_t *port, const uint8_t *at, size_t have)
 {
     if (have < FRAME_SHORT_HEAD || at[0] != 0)
-        return have > 0 && at[0] == FRAME_MORE ? input_few_at(port, at, have, payload) : 0;
-    *payload = at[1];
-    return FRAME_SHORT_HEAD + *payload <= have && *payload <= port->maxmsgsize ? FRAME_SHORT_HEAD + *payload : 0;
+        return (extent_t){ 0 };
+    extent_t extent = { FRAME_SHORT_HEAD + (size_t)at[1], at[1] };
+    return extent.size <= have && extent.payload <= port->maxmsgsize ? extent : (extent_t){ 0 };
 }
 
-// Of the next one, which can go out as it came.
-static inline size_t
-input_short(const conn_t *self, uint64_t *payload)
+// The next message can go out as it came, and begins where nothing was looked at yet.
+static inline bool
+input_is_fresh(const conn_t *self)
 {
-    if (!self->as_it_comes || !self->in || self->scan != self->raw || self->start != self->scan)
-        return 0;
-    return input_short_at(self->port, self->in->data + self->raw, self->in->size - self->raw, payload);
+    return self->as_it_comes && self->in && self->scan == self->raw && self->start == self->scan;
+}
+
+static inline extent_t
+input_short(const conn_t *self)
+{
+    if (!input_is_fresh(self))
+        return (extent_t){ 0 };
+    const uint8_t *at = self->in->data + self->raw;
+    size_t have = self->in->size - self->raw;
+    bool is_few = have > 0 && at[0] == FRAME_MORE;
+    return is_few ? input_few_at(self->port, at, have) : input_one_at(self->port, at, have);
 }
 
 static inline size_t
@@ -51,19 +67,24 @@ input_empty(const conn_t *self) // all that came was taken
     return !self->in || self->start == self->in->size;
 }
 
-// Whole messages that lie behind each other, at most MOST and about MOST_BYTES, as PIECE: taken off the connection.
-// What is not as most are ends it: there may be none.
-void input_run(conn_t *self, uint64_t most, uint64_t most_bytes, piece_t *run);
+// Whole messages that lie behind each other, at most MOST and about MOST_BYTES, as RUN: taken off the connection.
+// What is not as most are ends it. False: there are none.
+bool input_run(conn_t *self, uint64_t most, uint64_t most_bytes, piece_t *run);
+
+// How such messages lie behind each other, at most MOST. Returns how many; they stay the connection's, until as many bytes
+// are taken off it as those are that have found a place.
+uint32_t input_parts(const conn_t *self, store_part_t *parts, uint32_t most);
+void input_take(conn_t *self, size_t size);
 
 // See input_next: for what is not short.
 int input_next_long(conn_t *self, piece_t *piece);
 
-// The next SIZE bytes are a message that needs nothing done to it.
+// What comes next is a message that needs nothing done to it.
 static inline int
-input_cut(conn_t *self, piece_t *piece, size_t size, uint64_t payload)
+input_cut(conn_t *self, piece_t *piece, extent_t extent)
 {
-    *piece = (piece_t){ .from = self, .chunk = self->in, .at = self->raw, .size = size, .load = { 1, payload } };
-    self->start = self->scan = self->raw = self->raw + size;
+    *piece = (piece_t){ .from = self, .chunk = self->in, .at = self->raw, .size = extent.size, .load = { 1, extent.payload } };
+    self->start = self->scan = self->raw = self->raw + extent.size;
     return 1;
 }
 
@@ -72,9 +93,8 @@ input_cut(conn_t *self, piece_t *piece, size_t size, uint64_t payload)
 static inline int
 input_next(conn_t *self, piece_t *piece)
 {
-    uint64_t payload;
-    size_t size = input_short(self, &payload);
-    return __builtin_expect(size > 0, 1) ? input_cut(self, piece, size, payload) : input_next_long(self, piece);
+    extent_t extent = input_short(self);
+    return __builtin_expect(extent.size > 0, 1) ? input_cut(self, piece, extent) : input_next_long(self, piece);
 }
 
 // Nobody has taken it: it stays the next one.

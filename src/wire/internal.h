@@ -15,6 +15,7 @@
 #include "flow/admission.h"
 #include "flow/counters.h"
 #include "flow/engine.h"
+#include "flow/observers.h"
 #include "net/dial.h"
 #include "wire/chunk.h"
 #include "wire/spans.h"
@@ -23,8 +24,6 @@
 #include "zmtp/handshake.h"
 #include "zmtp/traffic.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -128,6 +127,8 @@ struct conn {
     int type; // of the peer's socket, -1: not said
     uint8_t *routing_id; // a queue's client: ours or its own
     uint8_t routing_id_size;
+    uint8_t *prefix; // the frame with it, which goes before each of its messages; NULL: none does
+    size_t prefix_size;
     uint32_t slot;       // its number among the peers of the port
     uint32_t place;      // in the port's array
     int64_t unanswered;  // requests of this client
@@ -192,8 +193,6 @@ typedef struct socktype {
     // What a peer sent is no message to hand on, and was dealt with. NULL: it always is one.
     // What is to be handed on may be changed.
     bool (*hears)(conn_t *conn, piece_t *piece);
-    // The frame that goes before each of its messages. NULL: none.
-    size_t (*prefix)(const conn_t *conn, uint8_t *at);
     // A SUBSCRIBE or CANCEL from a peer, or a topic from the other side.
     void (*subscribed)(conn_t *conn, const uint8_t *topic, size_t size, bool on);
     void (*topic)(wport_t *port, const uint8_t *topic, size_t size, bool on);
@@ -223,7 +222,7 @@ struct wport {
     bool input;       // they are new ones: not read while the route drains
     handshake_conf_t greeting;
     const admission_secrets_t *secrets;
-    uint64_t terms;   // of who may come in, see handover.c
+    uint64_t terms;   // of who may come in, see terms.h
     bool locked;      // it needs keys, and has none: nobody comes in
 
     conn_t *conns;    // all, in whatever state
@@ -257,23 +256,6 @@ struct wport {
 
 // --- the route -------------------------------------------------------------------------
 
-typedef enum { FINISH_NOT, FINISH_DRAIN, FINISH_AT_ONCE } finish_t;
-
-// A piece of work for the route's thread.
-typedef struct {
-    int (*run)(wire_t *self, void *arg);
-    void *arg;
-    int result;
-} call_t;
-
-// What a route's peers have is being written down, for SUCCESSOR.
-typedef struct {
-    call_t call;
-    const route_conf_t *successor;
-    record_t luggage;
-    bool begun;
-} saving_t;
-
 // A listening descriptor of a side.
 typedef struct door {
     watched_t watched; // first
@@ -294,7 +276,7 @@ struct dialled {
 };
 
 struct route {
-    const route_engine_t *engine; // first: what every route begins with
+    route_base_t base; // first: what every route begins with
     const route_conf_t *conf;
     char *name;
     const route_services_t *services;
@@ -303,12 +285,9 @@ struct route {
 
     loop_t loop;
     watched_t bell;
-    int bell_fd;
     wport_t ports[SIDES];
     door_t *doors;
     dialled_t *dialled;
-    listeners_t listeners;
-    listeners_t deferred; // until it joins; held in the other list
     chunk_pool_t pool;
     conn_t *scheduled, **scheduled_end, *dirty, *ended;
     wport_t *counted; // sides whose counters are not written yet
@@ -326,7 +305,8 @@ struct route {
     uint64_t spared_at; // its messages then
     int64_t patient_until_ms, room_since_ms;
 
-    archive_t *archive; // NULL: what it remembers is in memory only
+    archive_t *archive; // NULL: what it keeps is in memory only
+    uint64_t archived;  // at the end: what is below this sequence is on its disk
     stored_t *stored; // NULL: nothing goes over the disk
     bool made_room;   // a queue that was full takes messages again
     bool closing;     // its end: nobody gets what a peer leaves behind
@@ -339,29 +319,11 @@ struct route {
     uint64_t subscriptions; // of all subscribers together
 
     uint64_t generation; // of the policy that its connections were judged by
-    tap_ring_t *taps;
+    observers_t observers;
     struct envelope *envelopes; // one for each side; NULL: none was needed yet
-    uint64_t seq;        // of observed messages
-    uint32_t shown;      // of them, in this round
-    int64_t wall_ns;     // when they pass
-
-    pthread_t thread;
-    bool started;
-    int tell;
-    _Atomic int mode;
-    _Atomic int finish;
-    _Atomic int64_t deadline_ms;
-    _Atomic bool joins, over;
-    _Atomic uint64_t pong;
-    uint64_t ping;
-    int64_t ping_ms;
-    pthread_mutex_t lock; // over the next two, and over the listeners
-    pthread_cond_t called;
-    call_t *call;
 
     route_leftover_t left;
     record_t luggage;  // of the route before, until its thread runs
-    saving_t saving;
     bool handed_over;  // all that its peers had: nothing is left
 };
 

@@ -14,6 +14,8 @@
 
 enum { KEPT_SHARE_FROM = CHUNK_BYTES / 2 }; // bytes; what is smaller is copied, so that it does not hold a whole chunk
 
+#define KEPT_SEQUENCE_MOST (UINT64_MAX >> 1)
+
 typedef struct {
     chunk_t *chunk;      // where it lies; NULL: in memory of its own
     const uint8_t *data; // frames of ZMTP 2.0
@@ -21,6 +23,8 @@ typedef struct {
     uint64_t payload; // bytes of all frames
     int64_t since_ms; // when it was published
     bytes_t topic;
+    uint64_t sequence : 63; // in the route's store, or that of the next one there
+    uint64_t stored : 1;    // it is there
 } kept_t;
 
 typedef struct {
@@ -49,6 +53,11 @@ typedef struct {
     void (*expire)(void *self, int64_t now_ms); // what is too old
     bool (*forget)(void *self);                 // the oldest one. False: there is none
     kept_total_t (*total)(const void *self);
+    uint64_t (*oldest)(const void *self); // its sequence; UINT64_MAX: there is none. NULL: see below
+    // Where they leave in another order than they came: all of them one after the other, the oldest first, while others
+    // are put. What is put meanwhile comes too, and may come twice. False: that was all.
+    void (*rewind)(void *self);
+    bool (*next)(void *self, kept_t *kept);
 } keeper_t;
 
 // The first frame of what lies at DATA.

@@ -5,12 +5,21 @@
 
 #include <string.h>
 
+#define TIME_MOST (INT64_MAX / 2) // ms: no sum of two overflows
+
+void
+keptrecord_write(record_t *to, const kept_t *kept, int64_t shift_ms)
+{
+    int64_t since_ms = kept->since_ms + shift_ms;
+    uint8_t *at = record_place(to, TAG_KEPT, sizeof since_ms + kept->size);
+    memcpy(at, &since_ms, sizeof since_ms);
+    memcpy(at + sizeof since_ms, kept->data, kept->size);
+}
+
 bool
 keptrecord_save(void *to, const kept_t *kept)
 {
-    uint8_t *at = record_place(to, TAG_KEPT, sizeof kept->since_ms + kept->size);
-    memcpy(at, &kept->since_ms, sizeof kept->since_ms);
-    memcpy(at + sizeof kept->since_ms, kept->data, kept->size);
+    keptrecord_write(to, kept, 0);
     return true;
 }
 
@@ -32,7 +41,7 @@ measure(kept_t *kept)
 }
 
 static bool
-read_kept(const record_field_t *field, int64_t now_ms, kept_t *kept)
+read_kept(const record_field_t *field, int64_t shift_ms, int64_t now_ms, kept_t *kept)
 {
     *kept = (kept_t){ 0 };
     if (field->size <= sizeof kept->since_ms)
@@ -40,18 +49,26 @@ read_kept(const record_field_t *field, int64_t now_ms, kept_t *kept)
     memcpy(&kept->since_ms, field->at, sizeof kept->since_ms);
     kept->data = field->at + sizeof kept->since_ms;
     kept->size = field->size - sizeof kept->since_ms;
-    if (kept->since_ms < 0 || kept->since_ms > now_ms || !measure(kept))
+    if (kept->since_ms < 0 || kept->since_ms > TIME_MOST || !measure(kept))
         return false;
+    kept->since_ms = kept->since_ms - shift_ms < now_ms ? kept->since_ms - shift_ms : now_ms;
     kept->topic = kept_first(kept->data, kept->size);
     return true;
 }
 
 void
-keptrecord_restore(record_fields_t from, int64_t now_ms, keptrecord_fn *fn, void *arg)
+keptrecord_read(const record_field_t *field, int64_t shift_ms, int64_t now_ms, keptrecord_fn *fn, void *arg)
+{
+    kept_t kept;
+    if (read_kept(field, shift_ms, now_ms, &kept))
+        fn(arg, &kept);
+}
+
+void
+keptrecord_restore(record_fields_t from, int64_t shift_ms, int64_t now_ms, keptrecord_fn *fn, void *arg)
 {
     record_field_t field;
-    kept_t kept;
     while (record_next(&from, &field))
-        if (field.tag == TAG_KEPT && read_kept(&field, now_ms, &kept))
-            fn(arg, &kept);
+        if (field.tag == TAG_KEPT)
+            keptrecord_read(&field, shift_ms, now_ms, fn, arg);
 }

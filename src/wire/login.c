@@ -155,7 +155,7 @@ ask(conn_t *conn)
         conn->key = xcalloc(1, CURVE_KEY);
         memcpy(conn->key, claim.public_key, CURVE_KEY);
     }
-    guard->claim(guard->arg, &words, conn->wire->bell_fd, &conn->ticket, &verdict);
+    guard->claim(guard->arg, &words, conn->wire->base.thread.bell, &conn->ticket, &verdict);
     take_verdict(conn, &verdict);
 }
 

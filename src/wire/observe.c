@@ -1,22 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "wire/observe.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "flow/envelope.h"
-#include "flow/tap.h"
 #include "wire/fan.h"
 #include "wire/port.h"
-#include "wire/sides.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum {
-    FEW_FRAMES = 16,    // of a message that needs no memory of its own
-    SHOWN_AT_ONCE = 32, // messages that count as of the same moment
-};
 
 // --- taps ------------------------------------------------------------------------------
 
@@ -43,13 +34,13 @@ split_piece(const piece_t *piece, tap_frame_t *frames, size_t room)
 static void
 show_taps(wire_t *self, side_t side, const piece_t *piece)
 {
-    tap_frame_t few[FEW_FRAMES], *frames = few;
-    size_t count = split_piece(piece, few, FEW_FRAMES);
-    if (count > FEW_FRAMES) {
+    tap_frame_t few[OBSERVERS_FEW_FRAMES], *frames = few;
+    size_t count = split_piece(piece, few, OBSERVERS_FEW_FRAMES);
+    if (count > OBSERVERS_FEW_FRAMES) {
         frames = xcalloc(count, sizeof *frames);
         split_piece(piece, frames, count);
     }
-    tap_ring_offer(self->taps, side, self->wall_ns, frames, count, NULL);
+    observers_show(&self->observers, side, frames, count, NULL);
     if (frames != few)
         free(frames);
 }
@@ -65,7 +56,7 @@ write_envelope(wire_t *self, side_t side, uint8_t *at)
             envelope_begin(&self->envelopes[i], self->name, i);
     }
     envelope_t *envelope = &self->envelopes[side];
-    envelope_write(envelope, self->seq, self->wall_ns);
+    envelope_write(envelope, self->observers.seq, self->observers.wall_ns);
     size_t head = frame_write_head(at, FRAME_MORE, envelope->size);
     memcpy(at + head, envelope->text, envelope->size);
     return head + envelope->size;
@@ -103,92 +94,54 @@ observe(const conn_t *from, const piece_t *piece)
 {
     wire_t *self = from->wire;
     side_t side = from->port->side;
-    self->seq++;
-    if (self->shown++ % SHOWN_AT_ONCE == 0)
-        self->wall_ns = clock_wall_ns();
+    bool to_taps = observers_next(&self->observers);
     if (has_readers(&self->ports[SIDE_CAPTURE]))
         show_capture(self, side, piece);
-    if (self->taps && tap_ring_is_full(self->taps))
-        tap_ring_pass(self->taps, 1);
-    else if (self->taps)
+    if (to_taps)
         show_taps(self, side, piece);
-}
-
-// Numbering goes on from all that has passed unobserved.
-static uint64_t
-messages_so_far(const wire_t *self)
-{
-    uint64_t messages = 0;
-    for (side_t side = 0; side < SIDES; side++)
-        messages += counter_get(&self->counters->sides[side].messages_received) + self->ports[side].received.messages;
-    return messages;
 }
 
 static void
 look(wire_t *self)
 {
-    bool was = self->observed;
-    self->observed = self->taps || has_readers(&self->ports[SIDE_CAPTURE]);
-    if (self->observed && !was)
-        self->seq = messages_so_far(self);
+    uint64_t uncounted = 0;
+    for (side_t side = 0; side < SIDES; side++)
+        uncounted += self->ports[side].received.messages;
+    self->observed = observers_look(&self->observers, has_readers(&self->ports[SIDE_CAPTURE]), self->counters, uncounted);
 }
 
 void
 observe_begin(wire_t *self)
 {
     look(self);
-    self->shown = 0;
-    if (self->taps)
-        tap_ring_begin(self->taps);
+    observers_begin(&self->observers);
 }
 
 void
 observe_end(wire_t *self)
 {
-    if (self->taps)
-        tap_ring_end(self->taps);
+    observers_end(&self->observers);
 }
 
 void
 observe_sweep(wire_t *self)
 {
-    if (self->taps && !tap_ring_sweep(self->taps))
-        tap_ring_close(&self->taps);
+    observers_sweep(&self->observers);
 }
 
 void
 observe_close(wire_t *self)
 {
-    tap_ring_close(&self->taps);
+    observers_close(&self->observers);
     free(self->envelopes);
     self->envelopes = NULL;
 }
 
-// --- one more tap ------------------------------------------------------------------------
-
-typedef struct {
-    const void *prefix;
-    size_t prefix_size;
-    tap_t *tap;
-} wanted_tap_t;
-
 // What is large is copied, too: its chunk belongs to the route's thread.
-static int
-add_tap(wire_t *self, void *arg)
-{
-    wanted_tap_t *wanted = arg;
-    if (!self->taps)
-        self->taps = tap_ring_new(NULL);
-    wanted->tap = self->taps ? tap_ring_add(self->taps, wanted->prefix, wanted->prefix_size) : NULL;
-    look(self);
-    return 0;
-}
-
 tap_t *
 observe_tap(route_t *self, const void *prefix, size_t prefix_size)
 {
-    wanted_tap_t wanted = { prefix, prefix_size, NULL };
-    wire_call(self, add_tap, &wanted);
-    errno = ENOSPC;
-    return wanted.tap;
+    tap_t *tap = observers_tap(&self->observers, NULL, prefix, prefix_size);
+    look(self);
+    return tap;
 }

@@ -6,6 +6,7 @@
 #include "net/unread.h"
 #include "wire/conn.h"
 #include "wire/port.h"
+#include "wire/stage.h"
 
 #include <errno.h>
 #include <linux/sockios.h>
@@ -84,13 +85,13 @@ static void
 count_sent(conn_t *self, load_t gone, uint64_t bytes)
 {
     wport_t *port = self->port;
-    if (!written_more(self->written, bytes, gone.messages))
-        mark_written(self, bytes, gone.messages);
     self->messages_sent += gone.messages;
     self->sent_bytes += gone.payload;
     port->sent.messages += gone.messages;
     port->sent.payload += gone.payload;
     port_count(port);
+    if (!written_more(self->written, bytes, gone.messages))
+        mark_written(self, bytes, gone.messages);
 }
 
 // --- adding ----------------------------------------------------------------------
@@ -146,97 +147,6 @@ output_urgent(conn_t *self, const uint8_t *body, size_t size)
     memcpy(self->urgent + head, body, size);
     self->urgent_size = (uint8_t)(head + size);
     output_mark(self);
-}
-
-// --- the form on the connection ------------------------------------------------------
-
-static size_t
-staged_size(const conn_t *self, uint64_t body)
-{
-    if (self->curve)
-        return CURVE_SEALED_SIZE(body);
-    return body + (body > FRAME_OLD_SHORT_BODY ? FRAME_OLD_LARGE_HEAD : FRAME_OLD_SHORT_HEAD);
-}
-
-static size_t
-write_staged(conn_t *self, uint8_t *at, const uint8_t *body, const frame_head_t *head)
-{
-    if (self->curve)
-        return curve_seal(self->curve, at, head->flags & (FRAME_MORE | FRAME_COMMAND), body, head->body);
-    size_t size = frame_write_old_head(at, head->flags & FRAME_MORE, head->body);
-    memcpy(at + size, body, head->body);
-    return size + head->body;
-}
-
-static void
-grow_stage(conn_t *self, size_t more)
-{
-    chunk_t *stage = self->stage;
-    size_t size = stage ? stage->size : 0, usual = self->out.bytes < CHUNK_SMALL_BYTES / 2 ? CHUNK_SMALL_BYTES : CHUNK_BYTES;
-    if (stage && stage->room - size >= more)
-        return;
-    self->stage = chunk_new(conn_pool(self), size + more > usual ? size + more : usual);
-    if (stage) {
-        memcpy(self->stage->data, stage->data, size);
-        chunk_drop(stage);
-    }
-    self->stage->size = size;
-}
-
-static bool
-stage_frame(conn_t *self, const uint8_t *at, const frame_head_t *head)
-{
-    size_t size = staged_size(self, head->body);
-    grow_stage(self, size);
-    size_t written = write_staged(self, self->stage->data + self->stage->size, at + head->head, head);
-    self->stage->size += written;
-    return written > 0;
-}
-
-// Where in the queue's I-th span what was not sent begins: of a message that has begun, whole frames may be out.
-static inline size_t
-unsent_at(const conn_t *self, uint32_t i)
-{
-    return i == 0 ? self->out.sent : 0;
-}
-
-// Put frames of the queue in the peer's form, whole messages if they are small.
-static bool
-stage_queue(conn_t *self)
-{
-    for (uint32_t i = 0; i < self->out.count; i++) {
-        const span_t *span = spans_at(&self->out, i);
-        frame_head_t head;
-        for (size_t at = unsent_at(self, i); at < span->size; at += head.head + head.body) {
-            const uint8_t *frame = span->chunk->data + span->at + at;
-            if (frame_read(frame, span->size - at, &head) != 1)
-                return false;
-            bool enough = self->stage && self->stage->size + staged_size(self, head.body) > CHUNK_BYTES;
-            if (enough)
-                return true;
-            if (!stage_frame(self, frame, &head))
-                return false;
-            self->stage_spans += head.head + head.body;
-        }
-    }
-    return true;
-}
-
-static bool
-stage_urgent(conn_t *self)
-{
-    frame_head_t head;
-    if (self->urgent_size == 0 || spans_inside(&self->out))
-        return true;
-    frame_read(self->urgent, self->urgent_size, &head);
-    self->urgent_size = 0;
-    return stage_frame(self, self->urgent, &head);
-}
-
-static inline bool
-is_staged(const conn_t *self)
-{
-    return self->curve || self->major == 1;
 }
 
 // --- writing -----------------------------------------------------------------------
@@ -356,7 +266,7 @@ static bool
 write_some(conn_t *self)
 {
     struct iovec pieces[PIECES];
-    if (is_staged(self) && !self->stage && !(stage_urgent(self) && (self->wire->frozen || stage_queue(self)))) {
+    if (stage_is_needed(self) && !self->stage && !stage_fill(self)) {
         conn_break(self, CUT_PROTOCOL, "its keys are used up");
         return false;
     }
@@ -426,86 +336,42 @@ static inline bool
 goes_at_once(const conn_t *self, const piece_t *piece)
 {
     const wire_t *wire = self->wire;
-    return wire->last_turn && !wire->dirty && self->writable && !self->out.count && !self->stage && !self->urgent_size
-           && !piece->prefix && piece->from && piece->at + piece->size == piece->from->in->size && !is_staged(self);
+    return !self->out.count && !wire->dirty && wire->last_turn && self->writable && !self->stage && !self->urgent_size
+           && !piece->prefix && piece->from && piece->at + piece->size == piece->from->in->size && !stage_is_needed(self);
 }
 
-// What the kernel takes at once need not be queued. Returns how much that is.
-static size_t
+// What the kernel takes at once need not be queued.
+static void
 write_at_once(conn_t *self, const piece_t *piece)
 {
     ssize_t written = kernel_send(self->fd, piece->chunk->data + piece->at, piece->size);
-    if (written < 0)
-        return 0; // the queue finds out why
-    self->moved_ms = self->fed_ms = self->wire->now_ms;
-    self->writable = (size_t)written == piece->size;
-    return (size_t)written;
+    if (written == (ssize_t)piece->size) {
+        self->moved_ms = self->fed_ms = self->wire->now_ms;
+        count_sent(self, piece->load, piece->size);
+        return;
+    }
+    self->writable = written < 0; // the queue finds out why
+    queue(self, piece);
+    if (written > 0) {
+        self->moved_ms = self->wire->now_ms;
+        advance_queue(self, (size_t)written, 0);
+    }
 }
 
 void
 output_add(conn_t *self, const piece_t *piece)
 {
-    size_t written = goes_at_once(self, piece) ? write_at_once(self, piece) : 0;
     self->port->moved = true;
-    if (written == piece->size) {
-        count_sent(self, piece->load, piece->size);
-        return;
-    }
-    queue(self, piece);
-    if (written > 0)
-        advance_queue(self, written, 0);
+    (goes_at_once(self, piece) ? write_at_once : queue)(self, piece);
 }
 
 // --- the end -----------------------------------------------------------------------
-
-// The frames of the queue that are staged: where each begins there, and how it is called in the queue.
-typedef struct {
-    size_t staged, bytes; // so far
-    size_t written;       // of the bytes, what went out: the frame that is half out counts one byte
-} walk_t;
-
-static void
-walk_frame(const conn_t *self, walk_t *walk, const frame_head_t *head, size_t start)
-{
-    size_t size = staged_size(self, head->body), bytes = head->head + head->body;
-    size_t at = start + walk->staged;
-    if (at + size <= self->stage_at)
-        walk->written = walk->bytes + bytes;
-    else if (at < self->stage_at)
-        walk->written = walk->bytes + 1;
-    walk->staged += size;
-    walk->bytes += bytes;
-}
-
-static walk_t
-walk_stage(const conn_t *self, size_t start)
-{
-    walk_t walk = { 0 };
-    for (uint32_t i = 0; i < self->out.count && walk.bytes < self->stage_spans; i++) {
-        const span_t *span = spans_at(&self->out, i);
-        frame_head_t head;
-        for (size_t at = unsent_at(self, i); at < span->size && walk.bytes < self->stage_spans; at += head.head + head.body) {
-            if (frame_read(span->chunk->data + span->at + at, span->size - at, &head) != 1)
-                return walk;
-            walk_frame(self, &walk, &head, start);
-        }
-    }
-    return walk;
-}
-
-// What of the queue went out with the stage. Before it there may be bytes of a handshake, or of a PONG.
-static size_t
-written_of_stage(const conn_t *self)
-{
-    size_t staged = walk_stage(self, self->stage->size).staged;
-    return walk_stage(self, self->stage->size - staged).written;
-}
 
 load_t
 output_abandon(conn_t *self, spans_t *unbegun)
 {
     if (self->stage && self->stage_spans > 0)
-        advance_queue(self, written_of_stage(self), 0);
+        advance_queue(self, stage_written(self), 0);
     if (self->stage)
         chunk_drop(self->stage);
     self->stage = NULL;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //
 // Publishing: to whom a message goes, and that it finds room there.
+#include "wire/archive.h"
 #include "wire/durable.h"
 #include "wire/fan.h"
 #include "wire/fan_parts.h"
@@ -40,15 +41,17 @@ has_room(conn_t *conn)
     return !conn->full;
 }
 
-void
+bool
 fan_send(conn_t *conn, const piece_t *piece)
 {
     if (conn->rights && !may_read(conn, piece))
-        return;
-    if (has_room(conn))
+        return false;
+    if (has_room(conn)) {
         output_add(conn, piece);
-    else
-        lose(conn, piece);
+        return true;
+    }
+    lose(conn, piece);
+    return false;
 }
 
 static bool
@@ -124,20 +127,37 @@ all_present_have_room(const fan_t *fan, const members_t *members)
     return true;
 }
 
+// A message as all have it who keep it: it is on disk once.
+typedef struct {
+    const piece_t *piece;
+    kept_t kept;
+    bool is_made;
+} keeping_t;
+
+static const kept_t *
+kept_of(const wport_t *self, keeping_t *keeping)
+{
+    if (!keeping->is_made)
+        keeping->kept = archive_kept(self->wire, keeping->piece);
+    keeping->is_made = true;
+    return &keeping->kept;
+}
+
 static given_t
-give_durably(wport_t *self, const fan_t *fan, const piece_t *piece)
+give_durably(wport_t *self, const fan_t *fan, keeping_t *keeping)
 {
     size_t size;
     uint32_t place = 0, number;
-    const uint8_t *first = pump_first(piece, &size);
+    const uint8_t *first = pump_first(keeping->piece, &size);
     const members_t *members = interest_match(fan->interest, first, size);
     if (!self->lossy && !all_present_have_room(fan, members))
         return NO_ROOM;
-    while (members_next(members, &place, &number))
-        if (fan->subscribers[number])
-            fan_send(fan->subscribers[number], piece);
-        else
-            durables_put(self->durables, number, piece);
+    while (members_next(members, &place, &number)) {
+        conn_t *conn = fan->subscribers[number];
+        bool gets = !conn || fan_send(conn, keeping->piece);
+        if (gets && durables_keeps(self->durables, number))
+            durables_put(self->durables, number, kept_of(self, keeping));
+    }
     return GIVEN;
 }
 
@@ -145,10 +165,23 @@ static given_t
 give_and_keep(wport_t *self, const piece_t *piece)
 {
     const fan_t *fan = fan_open(self);
-    given_t given = self->durables && !fan->invert ? give_durably(self, fan, piece) : fan_give(self, piece);
+    keeping_t keeping = { .piece = piece };
+    given_t given = self->durables && !fan->invert ? give_durably(self, fan, &keeping) : fan_give(self, piece);
     if (given == GIVEN && self->remembered)
-        remember_put(self->remembered, piece);
+        remember_put(self->remembered, kept_of(self, &keeping));
     return given;
+}
+
+void
+fan_keep_again(wport_t *self, const kept_t *kept)
+{
+    const fan_t *fan = fan_open(self);
+    bytes_t first = kept_first(kept->data, kept->size);
+    const members_t *members = interest_match(fan->interest, first.at, first.size);
+    uint32_t place = 0, number;
+    while (members_next(members, &place, &number))
+        if (durables_keeps(self->durables, number))
+            durables_put(self->durables, number, kept);
 }
 
 // --- many messages --------------------------------------------------------------------

@@ -5,8 +5,6 @@
 #include "wire/observe.h"
 #include "wire/say.h"
 
-enum { PREFIX_MAX = FRAME_SHORT_HEAD + 255 };
-
 // May its sender publish it?
 static bool
 admits(conn_t *self, const piece_t *piece)
@@ -27,7 +25,7 @@ admits(conn_t *self, const piece_t *piece)
 static bool
 is_too_late(conn_t *self)
 {
-    if (!self->half_closed || !self->port->socktype->prefix)
+    if (!self->half_closed || !self->prefix)
         return false;
     port_drop(self->port, DROP_SHUTDOWN, 1);
     self->dropped++;
@@ -53,17 +51,13 @@ take_off_address(piece_t *piece)
 static given_t
 hand_over(conn_t *self, piece_t *piece)
 {
-    uint8_t prefix[PREFIX_MAX];
-    const socktype_t *socktype = self->port->socktype;
-    if (socktype->prefix) {
-        piece->prefix = prefix;
-        piece->prefix_size = socktype->prefix(self, prefix);
-    }
+    piece->prefix = self->prefix;
+    piece->prefix_size = self->prefix_size;
     if (self->wire->observed && !self->shown)
         observe(self, piece);
     self->shown = true;
     given_t given = port_give(self->port->to, piece);
-    if (given == GIVEN && socktype->prefix) {
+    if (given == GIVEN && self->prefix) {
         self->unanswered++;
         self->wire->pending++;
     }
@@ -98,7 +92,7 @@ pump_singly(conn_t *self)
 }
 
 // Nothing is handed on from this side.
-static bool
+static __attribute__((noinline)) bool
 pump_nowhere(conn_t *self)
 {
     piece_t piece;
@@ -129,7 +123,7 @@ pump(conn_t *self)
         return false;
     if (!to)
         return pump_nowhere(self);
-    if (to->socktype->pump && !self->wire->observed && !self->rights && !to->contended && !self->port->socktype->prefix
+    if (to->socktype->pump && !self->wire->observed && !self->rights && !to->contended && !self->prefix
         && !self->port->socktype->hears)
         return to->socktype->pump(self, to);
     return pump_singly(self);

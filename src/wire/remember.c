@@ -9,11 +9,12 @@
 #include "wire/history.h"
 #include "wire/keptrecord.h"
 #include "wire/output.h"
-#include "wire/sides.h"
 #include "wire/values.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { TAG_PREFIX = 1 }; // of what is cleared. Never used for anything else again
 
 enum {
     WORTH_IT = 10,     // what part of the limit is given back at a time
@@ -71,35 +72,107 @@ write_counters(const remember_t *self)
 }
 
 void
-remember_put(remember_t *self, const piece_t *piece)
+remember_put(remember_t *self, const kept_t *kept)
 {
-    kept_t kept = remember_kept(self->wire, piece);
-    self->keeper->put(self->kept, &kept);
+    self->keeper->put(self->kept, kept);
     write_counters(self);
-    if (self->wire->archive)
-        archive_put(self->wire->archive, piece);
-}
-
-void
-remember_again(remember_t *self, const piece_t *piece, int64_t since_ms)
-{
-    kept_t kept = remember_kept(self->wire, piece);
-    kept.since_ms = since_ms;
-    self->keeper->put(self->kept, &kept);
-    self->keeper->expire(self->kept, self->wire->now_ms);
-    write_counters(self);
-}
-
-void
-remember_each(const remember_t *self, kept_fn *fn, void *arg)
-{
-    self->keeper->each(self->kept, fn, arg);
 }
 
 kept_total_t
 remember_total(const remember_t *self)
 {
     return self->keeper->total(self->kept);
+}
+
+// --- on the disk -----------------------------------------------------------------------
+
+void
+remember_again(remember_t *self, const kept_t *kept)
+{
+    self->keeper->put(self->kept, kept);
+    self->keeper->expire(self->kept, self->wire->now_ms);
+    write_counters(self);
+}
+
+static void
+read_again(void *arg, const kept_t *kept)
+{
+    remember_again(arg, kept);
+}
+
+void
+remember_read(wport_t *port, record_fields_t from)
+{
+    if (port->remembered)
+        keptrecord_restore(from, archive_shift_ms(), port->wire->now_ms, read_again, port->remembered);
+}
+
+void
+remember_read_cleared(wport_t *port, record_fields_t from)
+{
+    record_field_t field;
+    if (port->remembered && record_find(from, TAG_PREFIX, &field))
+        port->remembered->keeper->clear(port->remembered->kept, bytes_of(field.at, field.size));
+}
+
+static bool
+write_one(const remember_t *self, kept_t *kept, bool must)
+{
+    record_t fields = { 0 };
+    keptrecord_write(&fields, kept, archive_shift_ms());
+    return archive_note(self->wire, NOTE_REMEMBERED, &fields, must, kept);
+}
+
+bool
+remember_is_mixed(const remember_t *self)
+{
+    return self->keeper->next && self->keeper->total(self->kept).messages > 0;
+}
+
+void
+remember_rewind(remember_t *self)
+{
+    if (self->keeper->rewind)
+        self->keeper->rewind(self->kept);
+}
+
+// The first that finds no room goes beyond that: it would not come again.
+bool
+remember_write_some(remember_t *self, unsigned most)
+{
+    kept_t kept;
+    for (unsigned i = 0; i < most; i++) {
+        if (!self->keeper->next || !self->keeper->next(self->kept, &kept))
+            return true;
+        if (!write_one(self, &kept, false)) {
+            write_one(self, &kept, true);
+            return false;
+        }
+    }
+    return false;
+}
+
+uint64_t
+remember_oldest(const remember_t *self)
+{
+    return self->keeper->oldest ? self->keeper->oldest(self->kept) : UINT64_MAX;
+}
+
+static bool
+write_ordered(void *arg, const kept_t *kept)
+{
+    kept_t again = *kept;
+    return write_one(arg, &again, true);
+}
+
+void
+remember_write_ordered(const remember_t *self)
+{
+    uint64_t sequence = archive_next(self->wire);
+    if (self->keeper->next)
+        return;
+    self->keeper->each(self->kept, write_ordered, (void *)self);
+    history_is_stored(self->kept, sequence);
 }
 
 // --- handing over --------------------------------------------------------------------
@@ -120,7 +193,7 @@ put_again(void *arg, const kept_t *kept)
 void
 remember_restore(remember_t *self, record_fields_t from)
 {
-    keptrecord_restore(from, self->wire->now_ms, put_again, self);
+    keptrecord_restore(from, 0, self->wire->now_ms, put_again, self);
     write_counters(self);
 }
 
@@ -257,7 +330,7 @@ route_value_t *
 remember_values(route_t *self, const route_prefix_t *prefix, size_t *count, size_t max, uint64_t *more)
 {
     listing_t listing = { .prefix = prefix, .max = max };
-    wire_call(self, list, &listing);
+    route_call(self, list, &listing);
     *count = listing.count;
     *more = listing.more;
     return listing.at;
@@ -267,6 +340,15 @@ typedef struct {
     const route_prefix_t *prefix;
     uint64_t cleared;
 } clearing_t;
+
+// In the archive too: what was there before it does not come back.
+static void
+note_cleared(const wire_t *wire, const route_prefix_t *prefix)
+{
+    record_t fields = { 0 };
+    record_bytes(&fields, TAG_PREFIX, prefix->at, prefix->size);
+    archive_note(wire, NOTE_CLEARED, &fields, true, NULL);
+}
 
 static int
 clear(wire_t *wire, void *arg)
@@ -279,7 +361,7 @@ clear(wire_t *wire, void *arg)
     self->keeper->clear(self->kept, bytes_in(clearing->prefix));
     clearing->cleared = before - self->keeper->total(self->kept).messages;
     write_counters(self);
-    archive_write(wire);
+    note_cleared(wire, clearing->prefix);
     return 0;
 }
 
@@ -287,6 +369,6 @@ uint64_t
 remember_clear(route_t *self, const route_prefix_t *prefix)
 {
     clearing_t clearing = { .prefix = prefix };
-    wire_call(self, clear, &clearing);
+    route_call(self, clear, &clearing);
     return clearing.cleared;
 }

@@ -22,11 +22,15 @@ static inline kept_t
 remember_kept(const wire_t *wire, const piece_t *piece)
 {
     const uint8_t *data = piece->chunk->data + piece->at;
-    return (
-        kept_t){ piece->chunk, data, piece->size, piece->load.payload, wire->now_ms, kept_first(data, piece->size) };
+    return (kept_t){ .chunk = piece->chunk,
+                     .data = data,
+                     .size = piece->size,
+                     .payload = piece->load.payload,
+                     .since_ms = wire->now_ms,
+                     .topic = kept_first(data, piece->size) };
 }
 
-void remember_put(remember_t *self, const piece_t *piece); // it was published
+void remember_put(remember_t *self, const kept_t *kept); // it was published
 
 // Queue for CONN what begins with PREFIX, as far as it is NEWS.
 typedef bool remember_news_fn(const conn_t *conn, bytes_t first);
@@ -36,10 +40,20 @@ void remember_bring(remember_t *self, conn_t *conn, bytes_t prefix, remember_new
 void remember_save(const remember_t *self, record_t *to);
 void remember_restore(remember_t *self, record_fields_t from);
 
-// PIECE, which was published at SINCE_MS, before this route was there.
-void remember_again(remember_t *self, const piece_t *piece, int64_t since_ms);
-void remember_each(const remember_t *self, kept_fn *fn, void *arg); // in the order in which they were published
 kept_total_t remember_total(const remember_t *self);
+
+// The archive: what was published before this route was there, and what it has noted.
+void remember_again(remember_t *self, const kept_t *kept);
+void remember_read(wport_t *port, record_fields_t from);
+void remember_read_cleared(wport_t *port, record_fields_t from);
+
+// What it remembers leaves in another order than it came: it is written again from time to time, some of it in a turn, from
+// the beginning after rewinding. True: that was all. Else the oldest has the sequence that it was published with.
+bool remember_is_mixed(const remember_t *self);
+void remember_rewind(remember_t *self);
+bool remember_write_some(remember_t *self, unsigned most);
+uint64_t remember_oldest(const remember_t *self);    // UINT64_MAX: there is none
+void remember_write_ordered(const remember_t *self); // all, if it is not mixed
 
 void remember_tick(remember_t *self); // memory is short, or messages are too old
 

@@ -171,6 +171,16 @@ claim_name(router_t *self, conn_t *conn)
     return 0;
 }
 
+static void
+take_slot(router_t *self, conn_t *conn)
+{
+    self->slots[conn->slot] = conn;
+    conn->prefix = xcalloc(1, FRAME_SHORT_HEAD + (size_t)conn->routing_id_size);
+    conn->prefix_size = frame_write_head(conn->prefix, FRAME_MORE, conn->routing_id_size);
+    memcpy(conn->prefix + conn->prefix_size, conn->routing_id, conn->routing_id_size);
+    conn->prefix_size += conn->routing_id_size;
+}
+
 static int
 client_joined(conn_t *conn)
 {
@@ -185,7 +195,7 @@ client_joined(conn_t *conn)
         give_own_id(self, conn);
     else if (claim_name(self, conn) == -1)
         return -1;
-    self->slots[conn->slot] = conn;
+    take_slot(self, conn);
     return 0;
 }
 
@@ -205,7 +215,7 @@ client_rejoined(conn_t *conn)
     }
     if (!is_own && claim_name(self, conn) == -1)
         return -1;
-    self->slots[conn->slot] = conn;
+    take_slot(self, conn);
     return 0;
 }
 
@@ -315,14 +325,6 @@ router_restore(wport_t *port, record_fields_t from)
 }
 
 // --- messages ------------------------------------------------------------------------
-
-static size_t
-prefix(const conn_t *conn, uint8_t *at)
-{
-    size_t head = frame_write_head(at, FRAME_MORE, conn->routing_id_size);
-    memcpy(at + head, conn->routing_id, conn->routing_id_size);
-    return head + conn->routing_id_size;
-}
 
 // On the way of every reply: by_own_id and by_id are made part of it.
 static inline __attribute__((always_inline)) conn_t *
@@ -439,6 +441,6 @@ router_give(wport_t *self, const piece_t *piece)
     return GIVEN;
 }
 
-const socktype_t socktype_router = { .type = ZMQ_ROUTER, .give = router_give, .prefix = prefix, .joined = client_joined,
+const socktype_t socktype_router = { .type = ZMQ_ROUTER, .give = router_give, .joined = client_joined,
                                      .rejoined = client_rejoined, .left = client_left, .close = router_close,
                                      .save = router_save, .restore = router_restore, .addresses = true };

@@ -16,6 +16,7 @@
 enum {
     TICK_MS = 1000,      // heartbeats and deadlines, as fine as that
     TICK_SHORT_MS = 100, // where something shorter is due
+    WAIT_MOST_MS = 60 * TICK_MS,
     COSTLY_A_ROUND = 8,
 };
 
@@ -52,7 +53,7 @@ serve_costly(conn_t *conn)
 static void
 serve(wire_t *self)
 {
-    conn_t *conn = self->scheduled, *costly = NULL, **costly_end = &costly;
+    conn_t *conn = self->scheduled, *costly = NULL, *last_costly = NULL;
     self->scheduled = NULL;
     self->scheduled_end = &self->scheduled;
     while (conn) {
@@ -60,8 +61,11 @@ serve(wire_t *self)
         self->last_turn = !next;
         if (__builtin_expect(is_costly(conn), 0)) {
             conn->next_scheduled = NULL;
-            *costly_end = conn;
-            costly_end = &conn->next_scheduled;
+            if (last_costly)
+                last_costly->next_scheduled = conn;
+            else
+                costly = conn;
+            last_costly = conn;
         } else {
             conn->scheduled = false;
             conn_serve(conn);
@@ -157,10 +161,12 @@ wait_ms(const wire_t *self, int64_t most_ms)
         return 0;
     int64_t next = tick_due_ms(self), dial = self->dialled ? connect_next_ms(self) : INT64_MAX;
     next = dial < next ? dial : next;
-    int64_t wait = next == INT64_MAX ? -1 : next > self->now_ms ? next - self->now_ms : 0;
-    if (most_ms >= 0 && (wait < 0 || wait > most_ms))
+    int64_t wait = next > self->now_ms ? next - self->now_ms : 0;
+    if (most_ms >= 0 && wait > most_ms)
         wait = most_ms;
-    return wait > TICK_MS * 60 ? TICK_MS * 60 : (int)wait;
+    if (wait <= WAIT_MOST_MS)
+        return (int)wait;
+    return next == INT64_MAX && most_ms < 0 ? -1 : WAIT_MOST_MS;
 }
 
 // --- all -----------------------------------------------------------------------------
@@ -170,7 +176,7 @@ round_run(wire_t *self, int64_t most_ms)
 {
     loop_run(&self->loop, wait_ms(self, most_ms));
     self->now_ms = clock_mono_ms();
-    bool observable = self->taps || self->ports[SIDE_CAPTURE].socktype;
+    bool observable = self->observers.taps || self->ports[SIDE_CAPTURE].socktype;
     if (observable || self->observed)
         observe_begin(self);
     round_flush(self); // those that were told of room

@@ -170,9 +170,9 @@ restore_asked(services_t *self, record_fields_t from)
         asked->nth = record_number_of(from, TAG_NTH, UINT64_MAX);
         service->inhand.given = given;
     } else if (asked->chunk)
-        services_wait(self, asked);
+        dispatch_wait(self, asked);
     else
-        services_drop(self, asked, DROP_PEER_LOST);
+        replies_drop(self, asked, DROP_PEER_LOST);
 }
 
 void

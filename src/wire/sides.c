@@ -6,44 +6,31 @@
 #include "wire/conn.h"
 #include "wire/connect.h"
 #include "wire/doors.h"
-#include "wire/handover.h"
 #include "wire/login.h"
 #include "wire/output.h"
 #include "wire/places.h"
 #include "wire/port.h"
 #include "wire/round.h"
 #include "wire/stored.h"
+#include "wire/terms.h"
 
 #include <string.h>
-#include <zmq.h>
 
 // --- listeners -----------------------------------------------------------------------
 
 static void
 add_listener(wire_t *self, side_t side, listener_t *listener)
 {
-    pthread_mutex_lock(&self->lock);
-    listeners_add(&self->listeners, listener, side);
-    pthread_mutex_unlock(&self->lock);
+    listeners_add(&self->base.listeners, listener, side);
     listener_accept(listener, CLOSED_FOR_DRAIN, true);
-    listener_resolve(listener);
 }
 
 static listener_t *
 take_listener(wire_t *self, side_t side, const char *wanted)
 {
-    pthread_mutex_lock(&self->lock);
-    listener_t *listener = listeners_take(&self->listeners, side, wanted);
-    pthread_mutex_unlock(&self->lock);
-    listeners_take(&self->deferred, side, wanted);
+    listener_t *listener = listeners_take(&self->base.listeners, side, wanted);
+    listeners_take(&self->base.deferred, side, wanted);
     return listener;
-}
-
-// New consumers went to the route before: it may have nobody else to deliver to.
-static bool
-waits(const listeners_t *from, const listener_t *listener, side_t side, int type)
-{
-    return from->wait && side == SIDE_BACKEND && type != ZMQ_XPUB && type != ZMQ_PUB && listener_is_shared(listener);
 }
 
 void
@@ -55,83 +42,35 @@ sides_take_listeners(wire_t *self, side_t side, listeners_t *from)
         listener_t *listener = endpoint->connect ? NULL : listeners_take(from, side, endpoint->at.text);
         if (!listener)
             continue;
-        bool later = waits(from, listener, side, conf->type);
+        bool later = listeners_must_wait(from, listener, side, conf->type);
         add_listener(self, side, listener);
         if (later)
-            listeners_add(&self->deferred, listener, side);
+            listeners_add(&self->base.deferred, listener, side);
     }
-}
-
-void
-sides_give_back_listeners(wire_t *self, listeners_t *to)
-{
-    while (self->listeners.count > 0) {
-        side_t side = self->listeners.side[0];
-        listeners_add(to, take_listener(self, side, listener_wanted(self->listeners.at[0])), side);
-    }
-}
-
-static bool
-is_deferred(const wire_t *self, const listener_t *listener)
-{
-    for (size_t i = 0; i < self->deferred.count; i++)
-        if (self->deferred.at[i] == listener)
-            return true;
-    return false;
 }
 
 void
 sides_listen(wire_t *self)
 {
-    for (size_t i = 0; i < self->listeners.count; i++)
-        if (!is_deferred(self, self->listeners.at[i]))
-            doors_add(self, self->listeners.at[i], self->listeners.side[i]);
+    for (size_t i = 0; i < self->base.listeners.count; i++)
+        if (!listeners_have(&self->base.deferred, self->base.listeners.at[i]))
+            doors_add(self, self->base.listeners.at[i], self->base.listeners.side[i]);
 }
 
 void
-sides_join(wire_t *self)
+sides_join(route_t *self)
 {
-    for (size_t i = 0; i < self->deferred.count; i++)
-        doors_add(self, self->deferred.at[i], self->deferred.side[i]);
-    listeners_forget(&self->deferred);
-}
-
-void
-sides_share_listeners(const route_t *self, listeners_t *shared)
-{
-    for (size_t i = 0; i < self->listeners.count; i++)
-        listeners_add(shared, listener_share(self->listeners.at[i]), self->listeners.side[i]);
-}
-
-void
-sides_stop_accepting(route_t *self, closed_for_t reason, const route_conf_t *successor)
-{
-    for (size_t i = 0; i < self->listeners.count; i++) {
-        side_t side = self->listeners.side[i];
-        const char *wanted = listener_wanted(self->listeners.at[i]);
-        if (side_takes_in(side) && !(successor && side_has_endpoint(&successor->sides[side], wanted, false)))
-            listener_accept(self->listeners.at[i], reason, false);
-    }
-}
-
-// Also if there is nobody else yet: he may come while this one is still delivering.
-void
-sides_let_others_accept(wire_t *self)
-{
-    for (size_t i = 0; i < self->listeners.count; i++)
-        listener_accept(self->listeners.at[i], CLOSED_FOR_MOVE, true);
+    if (self->closing)
+        return; // it accepts nobody any more
+    for (size_t i = 0; i < self->base.deferred.count; i++)
+        doors_add(self, self->base.deferred.at[i], self->base.deferred.side[i]);
+    listeners_forget(&self->base.deferred);
 }
 
 const char *
 sides_endpoint(const route_t *self, side_t side, size_t i, bool *connected)
 {
-    const side_conf_t *conf = &self->conf->sides[side];
-    size_t at;
-    if (i >= conf->endpoint_count)
-        return NULL;
-    *connected = conf->endpoints[i].connect;
-    const listener_t *listener = *connected ? NULL : listeners_find(&self->listeners, side, conf->endpoints[i].at.text, &at);
-    return listener ? listener_endpoint(listener) : conf->endpoints[i].at.text;
+    return listeners_endpoint(&self->base.listeners, &self->conf->sides[side], side, i, connected);
 }
 
 // --- changes ---------------------------------------------------------------------------
@@ -176,20 +115,14 @@ drop_endpoints(wire_t *self, side_t side, const side_conf_t *had)
     }
 }
 
-typedef struct {
-    const route_conf_t *conf;
-    listeners_t *listeners;
-    diag_t *diag;
-} change_t;
-
 static void
 add_listeners(wire_t *self, side_t side, listeners_t *from)
 {
-    size_t before = self->listeners.count;
+    size_t before = self->base.listeners.count;
     sides_take_listeners(self, side, from);
-    for (size_t i = before; i < self->listeners.count; i++)
-        if (!is_deferred(self, self->listeners.at[i]))
-            doors_add(self, self->listeners.at[i], side);
+    for (size_t i = before; i < self->base.listeners.count; i++)
+        if (!listeners_have(&self->base.deferred, self->base.listeners.at[i]))
+            doors_add(self, self->base.listeners.at[i], side);
 }
 
 // A capture has another type now: none of its peers stays.
@@ -216,42 +149,34 @@ settle_type(wport_t *port, wire_t *self, side_t side, diag_t *diag)
 }
 
 static int
-change_side(wire_t *self, side_t side, const side_conf_t *had, change_t *change)
+change_side(wire_t *self, side_t side, const side_conf_t *had, listeners_t *listeners, diag_t *diag)
 {
     wport_t *port = &self->ports[side];
     if (!port->socktype && self->conf->sides[side].type == -1)
         return 0;
-    if (settle_type(port, self, side, change->diag) == -1)
+    if (settle_type(port, self, side, diag) == -1)
         return -1;
     port_configure(port);
     login_configure(port);
-    handover_note_terms(port);
+    terms_note(port);
     drop_endpoints(self, side, had);
     connect_configure(port);
-    add_listeners(self, side, change->listeners);
+    add_listeners(self, side, listeners);
     sides_connect(self, side, had);
     (places_free(port) ? doors_open_side : doors_close_side)(port);
     return 0;
 }
 
-static int
-change_in_thread(wire_t *self, void *arg)
+int
+sides_change(route_t *self, const route_conf_t *conf, listeners_t *listeners, diag_t *diag)
 {
-    change_t *change = arg;
     const route_conf_t *had = self->conf;
     int rc = 0;
-    self->conf = change->conf;
+    self->conf = conf;
     stored_configure(self);
     archive_configure(self);
     cluster_configure(self);
     for (side_t side = 0; side < SIDES; side++)
-        rc |= change_side(self, side, &had->sides[side], change);
+        rc |= change_side(self, side, &had->sides[side], listeners, diag);
     return rc;
-}
-
-int
-sides_change(route_t *self, const route_conf_t *conf, listeners_t *listeners, diag_t *diag)
-{
-    change_t change = { conf, listeners, diag };
-    return wire_call(self, change_in_thread, &change);
 }

@@ -29,8 +29,7 @@ pump_to_one(conn_t *conn, wport_t *to)
     for (;;) {
         piece_t run;
         conn_t *peer = to->open[0];
-        input_run(conn, to->sndhwm - peer->out.load.messages, to->queue_bytes - peer->out.bytes, &run);
-        if (run.load.messages > 0) {
+        if (input_run(conn, to->sndhwm - peer->out.load.messages, to->queue_bytes - peer->out.bytes, &run)) {
             pump_counted(conn, run.load);
             output_add(peer, &run);
         } else {

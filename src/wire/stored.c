@@ -15,7 +15,10 @@
 #include <unistd.h>
 #include <zmq.h>
 
-enum { PATIENCE_MS = 100 }; // overflow: a worker that has no room for that long has none
+enum {
+    PARTS = 256,       // messages that are taken at once
+    PATIENCE_MS = 100, // overflow: a worker that has no room for that long has none
+};
 
 // --- from the producers ------------------------------------------------------------------
 
@@ -30,6 +33,23 @@ static uint64_t
 budget(const stored_t *self)
 {
     return self->port.wire->ports[SIDE_WORKER_ACK].count > 0 ? 0 : delivery_room(self);
+}
+
+// How many messages producers may put in. Overflow: any number while the workers take nothing, else half as many as they
+// take from the disk, so that what lies there becomes less, and producers then go at the pace of the workers.
+static uint64_t
+allowed(const stored_t *self)
+{
+    bool any = stored_keeps_all(self) || self->stuck || self->port.wire->draining;
+    return any ? UINT64_MAX : self->pace / 2;
+}
+
+static void
+note_put(stored_t *self, uint64_t messages, bool done)
+{
+    self->pace -= 2 * messages < self->pace ? 2 * messages : self->pace;
+    *(done ? &self->ahead : &self->waiting) += messages;
+    self->budget -= done ? messages : 0;
 }
 
 given_t
@@ -49,13 +69,11 @@ stored_take(stored_t *self, const piece_t *piece)
         conn_break(piece->from, CUT_TOO_LARGE, "a message of %zu bytes is too large for the store", piece->size);
         return DROPPED;
     }
-    self->ahead += done;
-    self->budget -= done;
-    self->waiting += !done;
+    note_put(self, 1, done);
     return GIVEN;
 }
 
-// Overflow: who waits for the workers waits for the disk only when they have had some time.
+// Overflow: what waits for the workers goes to the disk only when they have had some time.
 static void
 be_patient(stored_t *self)
 {
@@ -81,10 +99,39 @@ take(wport_t *port, const piece_t *piece)
     stored_t *self = port->wire->stored;
     if (!stored_keeps_all(self) && is_clear(self))
         return give_straight(self, piece);
+    if (allowed(self) == 0) {
+        be_patient(self);
+        return NO_ROOM;
+    }
     self->budget = budget(self);
     given_t given = stored_take(self, piece);
     store_turn(self->store);
     return given;
+}
+
+// Those that came as they will go, and for which there is room.
+static void
+take_many(stored_t *self, conn_t *conn)
+{
+    store_part_t parts[PARTS];
+    bool done = self->waiting == 0 && self->budget > 0;
+    uint64_t most = allowed(self);
+    if (done && self->budget < most)
+        most = self->budget;
+    uint32_t count = input_parts(conn, parts, most < PARTS ? (uint32_t)most : PARTS);
+    if (count == 0)
+        return;
+    uint32_t taken = store_put_many(self->store, conn->in->data + conn->start, parts, count, done);
+    size_t size = 0;
+    load_t load = { taken, 0 };
+    for (uint32_t i = 0; i < taken; i++) {
+        size += parts[i].size;
+        load.payload += parts[i].payload;
+        counter_add(&self->port.wire->counters->sizes[size_bucket(parts[i].payload)], 1);
+    }
+    input_take(conn, size);
+    pump_counted(conn, load);
+    note_put(self, taken, done);
 }
 
 static bool
@@ -93,13 +140,18 @@ pump_to_store(stored_t *self, conn_t *conn)
     piece_t piece;
     int rc = 0;
     self->budget = budget(self);
-    while (!conn->broken && (rc = input_next(conn, &piece)) == 1) {
-        if (stored_take(self, &piece) == NO_ROOM) {
+    while (!conn->broken) {
+        take_many(self, conn);
+        if ((rc = input_next(conn, &piece)) != 1)
+            break;
+        if (allowed(self) == 0 || stored_take(self, &piece) == NO_ROOM) {
             pump_wait(conn, &piece);
             break;
         }
         pump_received(conn, &piece);
     }
+    if (conn->parked && !stored_keeps_all(self))
+        be_patient(self);
     store_turn(self->store);
     return rc == 0 && !conn->broken;
 }
@@ -177,7 +229,8 @@ lose_patience(watched_t *watched, uint32_t events)
         return;
     self->is_patient = false;
     if (self->port.parked && self->workers->ready == 0 && !stored_keeps_all(self)) {
-        self->spills = !self->had_room;
+        self->stuck = !self->had_room;
+        self->spills |= self->stuck;
         be_patient(self);
     }
     port_unpark_all(&self->port);
@@ -199,7 +252,10 @@ stored_made_room(wire_t *wire)
     stored_t *self = wire->stored;
     if (!self->begun)
         return;
-    self->had_room = true;
+    if (self->workers->ready > 0) {
+        self->had_room = true;
+        self->stuck = false;
+    }
     go_on(self);
 }
 
@@ -272,7 +328,8 @@ stored_put(wire_t *wire, const store_put_in_t *message, uint64_t *sequence)
         return cluster_put(wire, message, sequence);
     store_put_t result = store_put(self->store, message, sequence);
     self->waiting += result == STORE_TAKEN;
-    wire->made_room = true; // the store has its turn in this round
+    if (result != STORE_NO_ROOM)
+        wire->made_room = true; // the store has its turn in this round
     return result;
 }
 

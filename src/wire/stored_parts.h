@@ -33,7 +33,9 @@ struct stored {
     bool begun;
     bool is_patient; // overflow: somebody waits for the workers
     bool had_room;   // they have had room since then
+    bool stuck;      // overflow: they had none
     bool spills;     // overflow: messages go to the disk
+    uint64_t pace;   // overflow: messages that they have taken from there, twice what producers may put there
     bool settled;    // nothing goes to workers any more
     bool acked_first; // whose turn it is of plain and acknowledged workers, while both want messages
     deadletters_t *deadletters; // what other routes give up

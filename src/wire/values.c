@@ -25,6 +25,7 @@ typedef struct {
     kept_limits_t limits;
     bytetree_t topics;
     value_t *oldest, *newest;
+    value_t *walk; // the next one
     kept_total_t total;
 } values_t;
 
@@ -45,7 +46,12 @@ topic_of(const void *value)
 static kept_t
 kept_of(const value_t *self)
 {
-    return (kept_t){ self->chunk, data_of(self), self->size, self->payload, self->since_ms, topic_of(self) };
+    return (kept_t){ .chunk = self->chunk,
+                     .data = data_of(self),
+                     .size = self->size,
+                     .payload = self->payload,
+                     .since_ms = self->since_ms,
+                     .topic = topic_of(self) };
 }
 
 // What its chunk takes is counted there.
@@ -84,6 +90,8 @@ take_out(values_t *self, value_t *value)
 {
     *(value->older ? &value->older->newer : &self->oldest) = value->newer;
     *(value->newer ? &value->newer->older : &self->newest) = value->older;
+    if (self->walk == value)
+        self->walk = value->newer;
     self->total.messages--;
     self->total.bytes -= value->payload;
     self->pool->bytes -= bytes_taken(value);
@@ -252,6 +260,24 @@ values_total(const void *self)
     return ((const values_t *)self)->total;
 }
 
+static void
+values_rewind(void *arg)
+{
+    values_t *self = arg;
+    self->walk = self->oldest;
+}
+
+static bool
+values_next(void *arg, kept_t *kept)
+{
+    values_t *self = arg;
+    if (!self->walk)
+        return false;
+    *kept = kept_of(self->walk);
+    self->walk = self->walk->newer;
+    return true;
+}
+
 const keeper_t keeper_values = {
     .new = values_new,
     .free = values_free,
@@ -263,4 +289,6 @@ const keeper_t keeper_values = {
     .expire = values_expire,
     .forget = values_forget,
     .total = values_total,
+    .rewind = values_rewind,
+    .next = values_next,
 };

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "wire/workers.h"
 
-#include "base/event.h"
 #include "base/mem.h"
-#include "flow/letters.h"
 #include "wire/conn.h"
-#include "wire/deadletters.h"
 #include "wire/output.h"
 #include "wire/pump.h"
-#include "wire/stored.h"
 #include "wire/workers_parts.h"
 #include "zmtp/peertype.h"
 
@@ -16,26 +12,14 @@
 #include <string.h>
 #include <zmq.h>
 
-enum {
-    AHEAD_MOST = 64,     // messages that are made ready before a worker asks for them
-    DEAD_MOST = 1000,    // that wait for the route of the dead letters
-    SHUNNED_MOST = 1000, // that wait for a worker that may have them, while others go on
-};
-
-static workers_t *
-workers_of(const wire_t *wire)
-{
-    return wire->ports[SIDE_WORKER_ACK].own;
-}
-
 static void
 count_outstanding(const workers_t *self)
 {
     counter_set(&self->port->wire->counters->outstanding, self->jobs.given);
 }
 
-static void
-count(const workers_t *self, job_result_t result)
+void
+workers_count(const workers_t *self, job_result_t result)
 {
     counter_add(&self->port->wire->counters->jobs[result], 1);
     count_outstanding(self);
@@ -76,8 +60,8 @@ free_of(const worker_t *worker)
 }
 
 // Something of it has changed.
-static void
-settle(workers_t *self, worker_t *worker)
+void
+workers_settle(workers_t *self, worker_t *worker)
 {
     self->free -= worker->free;
     worker->free = free_of(worker);
@@ -102,7 +86,7 @@ worker_for(workers_t *self, const piece_t *piece)
 {
     for (worker_t *worker = self->first, *next; worker; worker = next) {
         next = worker->next;
-        settle(self, worker); // its queue may be full
+        workers_settle(self, worker); // its queue may be full
         if (worker->in_line && may_read(self, worker, piece))
             return worker;
     }
@@ -122,12 +106,12 @@ hand(workers_t *self, worker_t *worker, job_t *job, piece_t *piece)
     worker->asks = false;
     leave_line(self, worker); // it is the last one from now on
     output_add(worker->conn, piece);
-    settle(self, worker);
-    count(self, JOB_GIVEN);
+    workers_settle(self, worker);
+    workers_count(self, JOB_GIVEN);
 }
 
-static piece_t
-piece_of(const job_t *job)
+piece_t
+workers_piece(const job_t *job)
 {
     return (piece_t){ .chunk = job->chunk, .at = job->at, .size = job->size, .load = job->load };
 }
@@ -139,285 +123,28 @@ shun(workers_t *self, job_t *job, bool shunned)
     job->shunned = shunned;
 }
 
-static void
-stop_waiting(workers_t *self, job_t *job)
+void
+workers_stop_waiting(workers_t *self, job_t *job)
 {
     shun(self, job, false);
     jobs_remove(job);
 }
 
-static void
-give(workers_t *self)
+void
+workers_give(workers_t *self)
 {
     const wire_t *wire = self->port->wire;
     for (job_t *job = self->waiting.first, *next; job && self->first && !wire->frozen && !wire->draining; job = next) {
-        piece_t piece = piece_of(job);
+        piece_t piece = workers_piece(job);
         worker_t *worker = worker_for(self, &piece);
         next = job->next;
         if (!worker) {
             shun(self, job, self->first != NULL);
             continue;
         }
-        stop_waiting(self, job);
+        workers_stop_waiting(self, job);
         hand(self, worker, job, &piece);
     }
-}
-
-// --- what becomes of a message -----------------------------------------------------------
-
-// What was said goes to the disk in this round.
-static store_t *
-store_to_say(const workers_t *self)
-{
-    self->port->wire->made_room = true;
-    return stored_store(self->port->wire);
-}
-
-// TRIES is counted on the disk first.
-static void
-say_try(workers_t *self, job_t *job, uint32_t tries)
-{
-    store_t *store = store_to_say(self);
-    job->tries = tries;
-    store_try(store, job->number, tries);
-    job->commit = store_said(store);
-    jobs_append(&self->said, job);
-}
-
-static void
-expire(workers_t *self, job_t *job)
-{
-    wire_t *wire = self->port->wire;
-    store_done(store_to_say(self), job->number);
-    port_drop(self->port, DROP_EXPIRED, 1);
-    count(self, JOB_EXPIRED);
-    log_event(EVENT_JOB_EXPIRED, EVENT_TEXT("route", wire->name), EVENT_NUMBER("tries", job->tries));
-    jobs_forget(&self->jobs, job);
-}
-
-// False: the route of the dead letters does not run, or has a full box.
-static bool
-post(const workers_t *self, const job_t *job)
-{
-    const wire_t *wire = self->port->wire;
-    letter_t letter = { .number = job->number, .payload = job->load.payload, .size = job->size };
-    _Static_assert(sizeof letter.id == sizeof job->handle, "a handle, which is never drawn again, names the letter");
-    memcpy(letter.id, job->handle, sizeof letter.id);
-    return letterbox_post(deadletters_box(stored_deadletters(wire)), wire->conf->dead_letter, &letter,
-                          job->chunk->data + job->at);
-}
-
-static void
-give_up(workers_t *self, job_t *job)
-{
-    const wire_t *wire = self->port->wire;
-    if (!wire->conf->dead_letter || !stored_deadletters(wire)) {
-        expire(self, job);
-        return;
-    }
-    jobs_name(&self->jobs, job);
-    jobs_append(&self->dead, job);
-    job->posted = post(self, job);
-}
-
-static void
-is_buried(workers_t *self, job_t *job)
-{
-    const wire_t *wire = self->port->wire;
-    store_done(store_to_say(self), job->number);
-    count(self, JOB_DEAD_LETTER);
-    log_event(EVENT_JOB_DEAD, EVENT_TEXT("route", wire->name), EVENT_NUMBER("tries", job->tries),
-              EVENT_TEXT("dead_letter", wire->conf->dead_letter));
-    jobs_forget(&self->jobs, job);
-}
-
-void
-workers_letters(wire_t *wire)
-{
-    workers_t *self = workers_of(wire);
-    receipt_t receipt;
-    while (self && stored_deadletters(wire) && letterbox_hear(deadletters_box(stored_deadletters(wire)), &receipt)) {
-        job_t *job = self->dead.first;
-        while (job && job->number != receipt.number)
-            job = job->next;
-        if (job && receipt.kept)
-            is_buried(self, job);
-        else if (job)
-            job->posted = false;
-    }
-}
-
-// Those whose route did not run, or runs no more under that name.
-static void
-post_again(workers_t *self)
-{
-    for (job_t *job = self->dead.first, *next; job; job = next) {
-        next = job->next;
-        if (!self->port->wire->conf->dead_letter)
-            expire(self, job);
-        else if (!job->posted)
-            job->posted = post(self, job);
-    }
-}
-
-static bool
-is_tried_enough(const workers_t *self, uint32_t tries)
-{
-    return tries >= (uint64_t)self->port->wire->conf->max_tries;
-}
-
-// Of the route before: the store is about to show it, and it is taken then like one that no worker has.
-static void
-forget_unread(workers_t *self, job_t *job)
-{
-    self->unread--;
-    jobs_forget(&self->jobs, job);
-}
-
-// Its worker has it no more, and is not done.
-static void
-try_again(workers_t *self, job_t *job)
-{
-    if (!job->chunk)
-        forget_unread(self, job);
-    else if (is_tried_enough(self, job->tries))
-        give_up(self, job);
-    else
-        say_try(self, job, job->tries + 1);
-}
-
-// --- the store -----------------------------------------------------------------------------
-
-static uint32_t
-ahead(const workers_t *self)
-{
-    const wire_t *wire = self->port->wire;
-    bool needs_exact = wire->conf->max_tries == 1 || wire->ports[SIDE_BACKEND].count > 0;
-    return needs_exact ? 0 : self->port->count < AHEAD_MOST ? self->port->count : AHEAD_MOST;
-}
-
-static bool
-want_more(const workers_t *self)
-{
-    const wire_t *wire = self->port->wire;
-    uint32_t ready = self->said.count + self->waiting.count - self->shunned;
-    return !wire->draining && self->port->count > 0 && self->shunned < SHUNNED_MOST && self->dead.count < DEAD_MOST &&
-           ready < self->free + ahead(self);
-}
-
-// A worker of the route before has it already.
-static job_t *
-find_unread(const workers_t *self, uint64_t number)
-{
-    job_t *job = self->unread > 0 ? self->jobs.oldest : NULL;
-    while (job && job->number != number)
-        job = job->newer;
-    return job;
-}
-
-bool
-workers_have(wire_t *wire, const store_message_t *message)
-{
-    workers_t *self = workers_of(wire);
-    job_t *job = self ? find_unread(self, message->sequence) : NULL;
-    if (!job)
-        return false;
-    chunk_t *chunk = message->block;
-    jobs_keep(&self->jobs, job, chunk, (size_t)(message->data - chunk->data), message->size,
-              (load_t){ 1, message->payload });
-    self->unread--;
-    return true;
-}
-
-bool
-workers_take(wire_t *wire, const store_message_t *message)
-{
-    workers_t *self = workers_of(wire);
-    if (!self || !want_more(self))
-        return false;
-    chunk_t *chunk = message->block;
-    job_t *job = jobs_add(&self->jobs, message->sequence, message->tries, chunk, (size_t)(message->data - chunk->data),
-                          message->size, (load_t){ 1, message->payload });
-    try_again(self, job);
-    return true;
-}
-
-// What no acknowledged worker will take goes to plain ones.
-static void
-part(workers_t *self)
-{
-    wire_t *wire = self->port->wire;
-    for (job_t *job = self->waiting.first, *next; job && wire->ports[SIDE_BACKEND].count > 0; job = next) {
-        next = job->next;
-        if (self->port->count > 0 && !job->shunned)
-            continue;
-        stop_waiting(self, job);
-        store_done(store_to_say(self), job->number);
-        job->commit = store_said(stored_store(wire));
-        jobs_append(&self->parting, job);
-    }
-}
-
-static void
-hand_to_plain(workers_t *self, job_t *job)
-{
-    spans_t spans = { 0 };
-    piece_t piece = piece_of(job);
-    output_queue(&spans, self->jobs.pool, &piece);
-    port_return(&self->port->wire->ports[SIDE_BACKEND], &spans);
-    jobs_forget(&self->jobs, job);
-    self->port->wire->made_room = true;
-}
-
-void
-workers_reached(wire_t *wire)
-{
-    workers_t *self = workers_of(wire);
-    if (!self)
-        return;
-    uint64_t reached = store_reached(stored_store(wire));
-    while (self->said.first && self->said.first->commit <= reached) {
-        job_t *job = self->said.first;
-        jobs_remove(job);
-        jobs_append(&self->waiting, job);
-    }
-    give(self);
-    part(self);
-    while (self->parting.first && self->parting.first->commit <= reached)
-        hand_to_plain(self, self->parting.first);
-}
-
-bool
-workers_are_busy(const wire_t *wire)
-{
-    const workers_t *self = workers_of(wire);
-    return self && self->jobs.given > 0;
-}
-
-static void
-untry(workers_t *self, job_t *job)
-{
-    store_try(stored_store(self->port->wire), job->number, job->tries - 1);
-    jobs_forget(&self->jobs, job);
-}
-
-void
-workers_end(wire_t *wire)
-{
-    workers_t *self = workers_of(wire);
-    if (!self)
-        return;
-    while (self->said.first)
-        untry(self, self->said.first);
-    while (self->waiting.first)
-        untry(self, self->waiting.first);
-    while (self->parting.first) {
-        store_undo(stored_store(wire), self->parting.first->number);
-        untry(self, self->parting.first);
-    }
-    while (self->dead.first)
-        jobs_forget(&self->jobs, self->dead.first);
-    self->shunned = 0;
 }
 
 // --- what a worker says ----------------------------------------------------------------------
@@ -433,37 +160,8 @@ is_ready(workers_t *self, worker_t *worker, const worker_says_t *says)
     }
 }
 
-static void
-is_done(workers_t *self, job_t *job)
-{
-    store_done(store_to_say(self), job->number);
-    self->unread -= !job->chunk;
-    jobs_forget(&self->jobs, job);
-    count(self, JOB_DONE);
-}
-
-static void
-is_to_be_tried(workers_t *self, job_t *job)
-{
-    jobs_take(&self->jobs, job, false);
-    count(self, JOB_RETRY);
-    try_again(self, job);
-}
-
-// One that is not read again yet is read first.
-static void
-is_rejected(workers_t *self, job_t *job)
-{
-    jobs_take(&self->jobs, job, false);
-    count(self, JOB_REJECT);
-    if (job->chunk)
-        give_up(self, job);
-    else
-        forget_unread(self, job);
-}
-
 static void (*const verdicts[WORKER_WORDS])(workers_t *self, job_t *job) = {
-    [WORKER_DONE] = is_done, [WORKER_RETRY] = is_to_be_tried, [WORKER_REJECT] = is_rejected
+    [WORKER_DONE] = jobfate_done, [WORKER_RETRY] = jobfate_retry, [WORKER_REJECT] = jobfate_reject
 };
 
 static void
@@ -476,10 +174,10 @@ obey(workers_t *self, worker_t *worker, const worker_says_t *says)
     job_t *job = says->word == WORKER_WORDS ? NULL : jobs_find(&self->jobs, says->job, &worker->jobs);
     if (!job) {
         worker->conn->dropped++;
-        count(self, JOB_REFUSED);
+        workers_count(self, JOB_REFUSED);
     } else if (job->late) {
         jobs_forget(&self->jobs, job);
-        count(self, JOB_LATE);
+        workers_count(self, JOB_LATE);
     } else
         verdicts[says->word](self, job);
 }
@@ -494,14 +192,14 @@ hears(conn_t *conn, piece_t *piece)
     pump_received(conn, piece);
     if (!worker_says_read(frames, piece->size, &says)) {
         conn->dropped++;
-        count(self, JOB_REFUSED);
+        workers_count(self, JOB_REFUSED);
         return true;
     }
     worker->asks = true;
     worker->envelope_size = says.envelope;
     memcpy(worker->envelope, frames, says.envelope);
     obey(self, worker, &says);
-    settle(self, worker);
+    workers_settle(self, worker);
     conn->wire->made_room = true;
     return true;
 }
@@ -518,13 +216,14 @@ tick(wport_t *port)
     job_t *job;
     while (is_judged && (job = self->jobs.oldest) && job->since_ms + wire->conf->ack_timeout_ms <= wire->now_ms) {
         jobs_take(&self->jobs, job, true);
-        count(self, JOB_TIMEOUT);
-        try_again(self, job);
+        workers_count(self, JOB_TIMEOUT);
+        jobfate_try_again(self, job);
     }
-    if (self)
-        post_again(self);
-    if (self)
-        self->was_paused = wire->frozen;
+    if (!self)
+        return;
+    jobfate_post_again(self);
+    jobstock_leave_to_others(self);
+    self->was_paused = wire->frozen;
 }
 
 // --- life ------------------------------------------------------------------------------------
@@ -591,7 +290,7 @@ rejoined(conn_t *conn)
         return joined(conn);
     conn->own = worker;
     worker->conn = conn;
-    settle(self, worker);
+    workers_settle(self, worker);
     count_outstanding(self);
     return 0;
 }
@@ -631,8 +330,8 @@ bequeath(conn_t *conn)
         else if (conn->wire->closing)
             jobs_forget(&self->jobs, job);
         else {
-            count(self, JOB_LOST);
-            try_again(self, job);
+            workers_count(self, JOB_LOST);
+            jobfate_try_again(self, job);
         }
     }
     remove_worker(self, worker);

@@ -18,6 +18,7 @@ extern const socktype_t socktype_workers;
 
 bool workers_have(wire_t *wire, const store_message_t *message); // one has it since before the route took over
 bool workers_take(wire_t *wire, const store_message_t *message); // false: they want none now
+uint32_t workers_wanted(const wire_t *wire);                     // so many
 void workers_reached(wire_t *wire);        // the store has got further, or there is room: give what may be given
 void workers_letters(wire_t *wire);        // its box has news of the dead letters that it has sent
 bool workers_are_busy(const wire_t *wire); // messages that are given and not done

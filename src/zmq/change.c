@@ -4,9 +4,7 @@
 #include "zmq/internal.h"
 
 #include "base/event.h"
-#include "base/mem.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct {
@@ -31,7 +29,7 @@ drop_endpoints(route_t *self, side_t side, const side_conf_t *wanted)
         listener_t *listener = sockets_take_listener(self, side, text);
         if (!listener)
             continue;
-        listeners_take(&self->deferred, side, text);
+        listeners_take(&self->base.deferred, side, text);
         zmq_unbind(socket, listener_bound_as(listener));
         listener_close(&listener, false);
     }
@@ -154,19 +152,19 @@ change_side(route_t *self, side_t side, const route_conf_t *had, change_t *chang
     return rc;
 }
 
-static int
-change_in_thread(route_t *self, void *arg)
+int
+change_route(route_t *self, const route_conf_t *conf, listeners_t *listeners, diag_t *diag)
 {
-    change_t *change = arg;
+    change_t change = { conf, listeners, diag };
     const route_conf_t *had = self->conf;
     int rc = 0;
-    bool same = same_capture(had, change->conf);
+    bool same = same_capture(had, conf);
     for (side_t side = 0; side < SIDES; side++)
         if (self->forward.ports[side].socket && (side != SIDE_CAPTURE || same))
-            rc |= change_side(self, side, had, change);
+            rc |= change_side(self, side, had, &change);
     if (!same)
-        rc |= change_capture(self, change);
-    self->conf = change->conf;
+        rc |= change_capture(self, &change);
+    self->conf = conf;
     rights_free(&self->forward.rights);
     self->forward.rights = rights_new(self->conf, self->services->admission);
     self->forward.batch_ns = self->conf->batch_us * 1000;
@@ -174,32 +172,16 @@ change_in_thread(route_t *self, void *arg)
     return rc;
 }
 
-int
-change_route(route_t *self, const route_conf_t *conf, listeners_t *listeners, diag_t *diag)
-{
-    change_t change = { conf, listeners, diag };
-    return route_call(self, change_in_thread, &change);
-}
-
-static int
-reconnect(route_t *self, void *arg)
-{
-    for (side_t side = 0; side < SIDES; side++) {
-        void *socket = self->forward.ports[side].socket;
-        if (!socket || !side_has_endpoint(&self->conf->sides[side], arg, true))
-            continue;
-        zmq_disconnect(socket, arg); // it may know already that nobody is there
-        if (zmq_connect(socket, arg) == -1)
-            log_event(EVENT_CONNECT_FAILED, EVENT_TEXT("route", self->conf->name), EVENT_TEXT("endpoint", arg),
-                      EVENT_PROSE("reason", zmq_strerror(zmq_errno())));
-    }
-    return 0;
-}
-
 void
 change_reconnect(route_t *self, const char *endpoint)
 {
-    char *text = xstrdup(endpoint);
-    route_call(self, reconnect, text);
-    free(text);
+    for (side_t side = 0; side < SIDES; side++) {
+        void *socket = self->forward.ports[side].socket;
+        if (!socket || !side_has_endpoint(&self->conf->sides[side], endpoint, true))
+            continue;
+        zmq_disconnect(socket, endpoint); // it may know already that nobody is there
+        if (zmq_connect(socket, endpoint) == -1)
+            log_event(EVENT_CONNECT_FAILED, EVENT_TEXT("route", self->conf->name), EVENT_TEXT("endpoint", endpoint),
+                      EVENT_PROSE("reason", zmq_strerror(zmq_errno())));
+    }
 }

@@ -28,7 +28,7 @@ typedef struct {
 static bool
 time_is_over(const queue_t *self)
 {
-    return clock_mono_ms() >= self->how->deadline_ms || self->how->hurry(self->how->arg);
+    return self->how->left_ms(self->how->arg) == 0;
 }
 
 // --- our own queue -----------------------------------------------------------
@@ -38,7 +38,7 @@ read_lane(queue_t *self, lane_t *lane)
 {
     size_t taken = 0;
     message_t message = { 0 };
-    forward_begin(self->forward);
+    observers_begin(&self->forward->observers);
     while (taken < 100 * FORWARD_BURST && forward_take(self->forward, lane, &message)) {
         item_t *item = xcalloc(1, sizeof *item);
         item->lane = lane;
@@ -49,7 +49,7 @@ read_lane(queue_t *self, lane_t *lane)
         message = (message_t){ 0 };
         taken++;
     }
-    forward_end(self->forward);
+    observers_end(&self->forward->observers);
     message_free(&message);
     return taken;
 }
@@ -118,8 +118,7 @@ anything_in_hand(const queue_t *self)
 static void
 read_ahead(queue_t *self)
 {
-    int64_t start = clock_mono_ms(), quiet_since = start;
-    int64_t share = (self->how->deadline_ms - start) / 4;
+    int64_t start = clock_mono_ms(), share = self->how->left_ms(self->how->arg) / 4, quiet_since = start;
     while (!time_is_over(self) && clock_mono_ms() - quiet_since < READ_AHEAD_MS && clock_mono_ms() - start < share) {
         if (read_inputs(self) >= QUIET_PASS)
             quiet_since = clock_mono_ms();
@@ -152,7 +151,7 @@ half_close(queue_t *self, bool all)
 static void
 half_close_all(queue_t *self)
 {
-    int64_t start = clock_mono_ms(), share = (self->how->deadline_ms - start) / 4;
+    int64_t start = clock_mono_ms(), share = self->how->left_ms(self->how->arg) / 4;
     bool all = false;
     while (half_close(self, all) > 0) {
         read_inputs(self);
@@ -213,11 +212,11 @@ has_requests(const forward_t *forward)
     return false;
 }
 
-drain_left_t
+route_leftover_t
 drain_run(forward_t *forward, const drain_t *how)
 {
     queue_t self = { .forward = forward, .how = how };
-    drain_left_t left = { 0 };
+    route_leftover_t left = { 0 };
     self.last = &self.first;
     for (size_t i = 0; i < forward->lane_count; i++)
         forward_gather(forward, &forward->lanes[i]);

@@ -12,6 +12,7 @@
 #ifndef ZB_DRAIN_H
 #define ZB_DRAIN_H
 
+#include "flow/route.h"
 #include "zmq/forward.h"
 #include "zmq/watch.h"
 
@@ -19,16 +20,11 @@
 
 typedef struct {
     watch_side_t *inputs[SIDES];      // NULL: none there, or not watched
-    bool (*hurry)(void *arg);         // asked all the time: a second signal came
+    int64_t (*left_ms)(void *arg);    // of the time that it may take, asked all the time; 0: it is over
     void (*leave)(void *arg);         // the clients have gone: accept no more
     void *arg;
-    int64_t deadline_ms;              // monotonic
 } drain_t;
 
-typedef struct {
-    uint64_t undelivered, unanswered;
-} drain_left_t;
-
-drain_left_t drain_run(forward_t *forward, const drain_t *drain);
+route_leftover_t drain_run(forward_t *forward, const drain_t *drain);
 
 #endif

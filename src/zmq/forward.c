@@ -73,7 +73,7 @@ run_lane(forward_t *self, lane_t *lane)
 {
     if (lane->stopped)
         return 0;
-    if (self->observed && lane->kind != LANE_SUBSCRIPTIONS)
+    if (self->observers.any && lane->kind != LANE_SUBSCRIPTIONS)
         return whole_move(self, lane, FORWARD_BURST);
     return stream_movers[lane->kind](self, lane, FORWARD_BURST);
 }
@@ -89,8 +89,8 @@ forward_all_due(forward_t *self)
 static void
 look_at_observers(forward_t *self)
 {
-    bool found = self->capture && !self->observed && capture_has_readers(self->capture);
-    if (found || ((self->capture || self->taps) && ++self->passes % LOOK_EVERY == 0))
+    bool found = self->capture && !self->observers.any && capture_has_readers(self->capture);
+    if (found || ((self->capture || self->observers.taps) && ++self->passes % LOOK_EVERY == 0))
         forward_observe(self);
 }
 
@@ -130,58 +130,38 @@ kind_of(const port_t *from, const port_t *to)
 }
 
 static void
-add_lane(forward_t *self, side_t from, side_t to)
+add_lane(forward_t *self, const way_t *way)
 {
     lane_t *lane = &self->lanes[self->lane_count++];
-    *lane = (lane_t){ .from = &self->ports[from], .to = &self->ports[to] };
+    *lane = (lane_t){ .from = &self->ports[way->from], .to = &self->ports[way->to], .input = way->brings_in, .due = true };
     lane->kind = kind_of(lane->from, lane->to);
-    lane->input = lane->kind == LANE_PLAIN || lane->kind == LANE_REQUEST;
-    lane->due = true;
     zmq_msg_init(&lane->part);
 }
 
 void
-forward_init(forward_t *self, flow_t flow)
+forward_init(forward_t *self, const route_conf_t *conf)
 {
-    if (flow & FLOW_DOWN)
-        add_lane(self, SIDE_FRONTEND, SIDE_BACKEND);
-    if (self->ports[SIDE_INGRESS].socket)
-        add_lane(self, SIDE_INGRESS, SIDE_BACKEND);
-    if (flow & FLOW_UP)
-        add_lane(self, SIDE_BACKEND, SIDE_FRONTEND);
-
+    way_t ways[WAYS_MOST];
+    size_t count = ways_of(conf, ways);
+    for (size_t i = 0; i < count; i++)
+        add_lane(self, &ways[i]);
     forward_observe(self);
-}
-
-// Numbering goes on from all that has passed unobserved.
-static uint64_t
-messages_so_far(const forward_t *self)
-{
-    uint64_t messages = 0;
-    for (int side = 0; side < SIDE_CAPTURE; side++)
-        messages += counter_get(&self->counters->sides[side].messages_received);
-    return messages;
 }
 
 void
 forward_observe(forward_t *self)
 {
-    if (self->taps && !tap_ring_sweep(self->taps))
-        tap_ring_close(&self->taps);
+    observers_sweep(&self->observers);
     if (self->capture)
         capture_look(self->capture);
-    bool was = self->observed;
-    self->observed = self->taps || (self->capture && capture_has_readers(self->capture)) || self->rights;
-    if (self->observed && !was)
-        self->seq = messages_so_far(self);
+    bool is_captured = self->capture && capture_has_readers(self->capture);
+    observers_look(&self->observers, is_captured || self->rights, self->counters, 0);
 }
 
 tap_t *
 forward_add_tap(forward_t *self, const void *prefix, size_t prefix_size)
 {
-    if (!self->taps)
-        self->taps = tap_ring_new(&message_sharing);
-    tap_t *tap = self->taps ? tap_ring_add(self->taps, prefix, prefix_size) : NULL;
+    tap_t *tap = observers_tap(&self->observers, &message_sharing, prefix, prefix_size);
     forward_observe(self);
     return tap;
 }
@@ -224,5 +204,5 @@ forward_close(forward_t *self)
         zmq_msg_close(&self->lanes[i].part);
         message_free(&self->lanes[i].held);
     }
-    tap_ring_close(&self->taps);
+    observers_close(&self->observers);
 }

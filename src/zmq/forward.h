@@ -15,7 +15,8 @@
 #include "flow/counters.h"
 #include "zmq/message.h"
 #include "zmq/rights.h"
-#include "flow/tap.h"
+#include "flow/observers.h"
+#include "flow/ways.h"
 #include "zmq/topics.h"
 
 #include <stdbool.h>
@@ -57,7 +58,7 @@ typedef struct lane {
 
 typedef struct {
     port_t ports[SIDES];
-    lane_t lanes[3];
+    lane_t lanes[WAYS_MOST];
     size_t lane_count;
     counters_t *counters;
 
@@ -67,11 +68,7 @@ typedef struct {
     capture_t *capture;
     rights_t *rights; // NULL: everybody may publish
     topics_t *topics;
-    tap_ring_t *taps; // NULL while nobody looks on
-    uint64_t seq;     // of observed messages
-    int64_t now_ns;   // when they pass
-    unsigned shown;   // since the burst began
-    bool observed;    // capture, tap or rights: whole messages are gathered
+    observers_t observers; // capture, tap or rights: whole messages are gathered
 
     int64_t batch_ns;
     size_t batch_min;
@@ -80,8 +77,8 @@ typedef struct {
     int bell;         // rung when there is a command for the route
 } forward_t;
 
-// PORTS are filled in by the caller; lanes follow from FLOW and the socket types.
-void forward_init(forward_t *self, flow_t flow);
+// PORTS are filled in by the caller; lanes follow from CONF.
+void forward_init(forward_t *self, const route_conf_t *conf);
 void forward_close(forward_t *self); // what is in hand; sockets stay
 
 // One pass: every direction moves up to a burst. True if there may be more to do at once.
@@ -111,9 +108,7 @@ void forward_only_input(forward_t *self); // new messages are read, and nothing 
 // observed; false: none there. pass: false: refused for now, keep it; else it is
 // gone (sent, or dropped and counted). settle: what the loop left in hand.
 bool forward_take(forward_t *self, lane_t *lane, message_t *message);
-// Before and after some of them.
-void forward_begin(forward_t *self);
-void forward_end(forward_t *self);
+// Before and after some of them: observers_begin and observers_end.
 bool forward_deliver(forward_t *self, lane_t *lane, message_t *message);
 bool forward_settle(forward_t *self, lane_t *lane);
 // A message whose first part is in hand, refused: make it a whole one, so that those behind it can be read.

@@ -10,16 +10,6 @@
 #include "zmq/zmq.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
-
-typedef enum { FINISH_NOT, FINISH_DRAIN, FINISH_AT_ONCE } finish_t;
-
-// A piece of work for the route's thread; the caller waits for it.
-typedef struct {
-    int (*run)(route_t *self, void *arg);
-    void *arg;
-    int result;
-} call_t;
 
 // What the watch thread gets: all that it reads is fixed, or under the listeners' lock.
 typedef struct {
@@ -28,53 +18,29 @@ typedef struct {
 } side_of_t;
 
 struct route {
-    const route_engine_t *engine; // first in every engine's
+    route_base_t base; // first in every engine's
     const route_conf_t *conf;
     char *name;             // of all its configurations
     const route_services_t *services;
     counters_t *counters;
     void *own_ctx;          // engine zmq_proxy
-    listeners_t listeners;
     watch_side_t *watched[SIDES];
     side_of_t side_of[SIDES];
 
     forward_t forward;      // the thread's, once it runs
     bool cut_stalled;       // a stalled subscriber can hold up the others
 
-    pthread_t thread;
-    bool started;
-    int tell;               // an eventfd of the caller's, or -1: the thread is over
-    _Atomic bool poked;     // there is something to do
-    _Atomic int mode;       // ROUTE_RUNNING, ROUTE_PAUSED, ROUTE_DRAINING
-    listeners_t deferred;   // until it joins; held in the other list
-    _Atomic bool joins;
-    _Atomic int finish;
-    _Atomic int64_t deadline_ms;
-    _Atomic bool over;
-    int error;              // before it is over: what ended zmq_proxy
-    _Atomic uint64_t pong;
-    uint64_t ping;
-    int64_t ping_ms;
+    int error; // when the thread is over: what ended zmq_proxy
+    route_leftover_t left;
 
     pthread_mutex_t listeners_lock; // the thread changes them, the watch thread closes and opens them
     bool full[SIDES];               // under that lock: at max_clients
-    pthread_mutex_t lock;   // over what follows
-    pthread_cond_t called;
-    call_t *call;
-
-    drain_left_t left;
 };
 
-// --- zmq.c -----------------------------------------------------------------
+// --- change.c: of the engines' records ------------------------------------------
 
-// Run it in the route's thread and wait; a route's loop answers within milliseconds. -1: it has none.
-int route_call(route_t *self, int (*run)(route_t *self, void *arg), void *arg);
-void route_poke(route_t *self); // there is something to do; from any thread
-
-// --- change.c: what it takes over while it runs -------------------------------
-
-int change_route(route_t *self, const route_conf_t *conf, listeners_t *listeners, diag_t *diag); // route_change
-void change_reconnect(route_t *self, const char *endpoint);                                        // route_reconnect
+int change_route(route_t *self, const route_conf_t *conf, listeners_t *listeners, diag_t *diag);
+void change_reconnect(route_t *self, const char *endpoint);
 
 // --- sockets.c: made in the opener's thread, the route's from then on ---------
 
@@ -88,7 +54,7 @@ void sockets_add_listener(route_t *self, listener_t *listener, side_t side); // 
 void sockets_subscribe_for_groups(const route_t *self);
 int sockets_give(const route_t *self, listener_t *listener, side_t side); // the listener to the side's socket; as listener_give
 listener_t *sockets_take_listener(route_t *self, side_t side, const char *wanted); // the caller's; NULL: none
-void sockets_join(route_t *self); // accept where it had to wait for the route before, if route_join was called
+void sockets_join(route_t *self); // accept where it had to wait for the route before
 void sockets_say_bind_failed(const route_t *self, const listener_t *listener);
 
 void sockets_watch(route_t *self, side_t side);

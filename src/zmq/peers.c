@@ -4,8 +4,8 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
+#include "net/address.h"
 
-#include <arpa/inet.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -33,44 +33,14 @@ peer_is_still(const peer_t *peer)
 }
 
 static void
-name_inet(const struct sockaddr_storage *address, char *text, size_t size)
-{
-    char host[INET6_ADDRSTRLEN] = "?";
-    if (address->ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)address;
-        inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
-        snprintf(text, size, "%s:%u", host, ntohs(in->sin_port));
-        return;
-    }
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
-    if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
-        inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], host, sizeof host);
-        snprintf(text, size, "%s:%u", host, ntohs(in6->sin6_port));
-        return;
-    }
-    inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
-    snprintf(text, size, "[%s]:%u", host, ntohs(in6->sin6_port));
-}
-
-static void
 name_peer(peer_t *peer, int fd)
 {
-    char *text = peer->peer;
-    size_t size = sizeof peer->peer;
-    struct sockaddr_storage address;
-    socklen_t length = sizeof address;
-    snprintf(text, size, "unknown");
-    if (getpeername(fd, (struct sockaddr *)&address, &length) == -1)
+    address_t address = { .length = sizeof address.at };
+    snprintf(peer->peer, sizeof peer->peer, "unknown");
+    if (getpeername(fd, (struct sockaddr *)&address.at, &address.length) == -1)
         return;
-    if (address.ss_family == AF_INET || address.ss_family == AF_INET6) {
-        name_inet(&address, text, size);
-        return;
-    }
-    struct ucred who;
-    socklen_t who_size = sizeof who;
-    peer->is_ipc = address.ss_family == AF_UNIX;
-    if (peer->is_ipc && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &who_size) == 0)
-        snprintf(text, size, "ipc uid %u pid %d", who.uid, who.pid);
+    peer->is_ipc = address.at.ss_family == AF_UNIX;
+    address_peer(&address, fd, peer->peer, sizeof peer->peer);
 }
 
 void

@@ -23,9 +23,9 @@ on_full(bool full, void *arg)
     side_t side = ((side_of_t *)arg)->side;
     pthread_mutex_lock(&self->listeners_lock);
     self->full[side] = full;
-    for (size_t i = 0; i < self->listeners.count; i++)
-        if (self->listeners.side[i] == side)
-            listener_full(self->listeners.at[i], full);
+    for (size_t i = 0; i < self->base.listeners.count; i++)
+        if (self->base.listeners.side[i] == side)
+            listener_full(self->base.listeners.at[i], full);
     pthread_mutex_unlock(&self->listeners_lock);
     log_event(full ? EVENT_SIDE_FULL : EVENT_SIDE_ROOM, EVENT_TEXT("route", self->name),
               EVENT_TEXT("side", side_name(side)));
@@ -62,7 +62,7 @@ set_options(void *socket, const side_conf_t *side, side_t which, diag_t *diag)
 static void
 prepare(port_t *port, const side_conf_t *side)
 {
-    bool publishes = port->type == ZMQ_XPUB || port->type == ZMQ_PUB;
+    bool publishes = socket_type_publishes(port->type);
     port->lossy = publishes && !side->nodrop && port->side != SIDE_CAPTURE;
     port->pollout_lies = (publishes && side->nodrop) || (port->type == ZMQ_ROUTER && side->mandatory);
     if (publishes)
@@ -91,7 +91,7 @@ void
 sockets_add_listener(route_t *self, listener_t *listener, side_t side)
 {
     pthread_mutex_lock(&self->listeners_lock);
-    listeners_add(&self->listeners, listener, side);
+    listeners_add(&self->base.listeners, listener, side);
     if (self->full[side])
         listener_full(listener, true);
     pthread_mutex_unlock(&self->listeners_lock);
@@ -102,7 +102,7 @@ listener_t *
 sockets_take_listener(route_t *self, side_t side, const char *wanted)
 {
     pthread_mutex_lock(&self->listeners_lock);
-    listener_t *listener = listeners_take(&self->listeners, side, wanted);
+    listener_t *listener = listeners_take(&self->base.listeners, side, wanted);
     if (listener && self->full[side])
         listener_full(listener, false);
     pthread_mutex_unlock(&self->listeners_lock);
@@ -150,14 +150,6 @@ sockets_give(const route_t *self, listener_t *listener, side_t side)
     return rc;
 }
 
-static bool
-waits(const route_t *self, const listeners_t *listeners, const listener_t *listener, side_t side)
-{
-    int type = self->forward.ports[side].type;
-    return listeners->wait && side == SIDE_BACKEND && type != ZMQ_XPUB && type != ZMQ_PUB && listener_fd(listener) != -1
-           && listener_is_shared(listener);
-}
-
 void
 sockets_say_bind_failed(const route_t *self, const listener_t *listener)
 {
@@ -169,14 +161,12 @@ sockets_say_bind_failed(const route_t *self, const listener_t *listener)
 void
 sockets_join(route_t *self)
 {
-    if (!atomic_exchange(&self->joins, false))
-        return;
-    for (size_t i = 0; i < self->deferred.count; i++) {
-        listener_t *listener = self->deferred.at[i];
-        if (sockets_give(self, listener, self->deferred.side[i]) == -1)
+    for (size_t i = 0; i < self->base.deferred.count; i++) {
+        listener_t *listener = self->base.deferred.at[i];
+        if (sockets_give(self, listener, self->base.deferred.side[i]) == -1)
             sockets_say_bind_failed(self, listener);
     }
-    listeners_forget(&self->deferred);
+    listeners_forget(&self->base.deferred);
 }
 
 void
@@ -195,7 +185,7 @@ static int
 open_endpoints(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
 {
     const side_conf_t *conf = &self->conf->sides[side];
-    void *socket = self->forward.ports[side].socket;
+    const port_t *port = &self->forward.ports[side];
     int rc = 0;
     for (size_t i = 0; i < conf->endpoint_count; i++) {
         const endpoint_conf_t *endpoint = &conf->endpoints[i];
@@ -204,11 +194,11 @@ open_endpoints(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
             sockets_add_listener(self, listener, side);
         else if (!endpoint->connect)
             continue; // live change: it is bound already
-        if (listener && waits(self, listeners, listener, side)) {
-            listeners_add(&self->deferred, listener, side);
+        if (listener && listeners_must_wait(listeners, listener, side, port->type)) {
+            listeners_add(&self->base.deferred, listener, side);
             continue;
         }
-        if ((listener ? sockets_give(self, listener, side) : zmq_connect(socket, endpoint->at.text)) == 0)
+        if ((listener ? sockets_give(self, listener, side) : zmq_connect(port->socket, endpoint->at.text)) == 0)
             continue;
         diag_error(diag, endpoint->place, "cannot %s %s: %s", listener ? "bind" : "connect", endpoint->at.text,
                    zmq_strerror(zmq_errno()));
@@ -260,10 +250,10 @@ sockets_subscribe_for_groups(const route_t *self)
 static void
 free_names(route_t *self)
 {
-    for (size_t i = 0; i < self->listeners.count; i++) {
-        void *socket = self->forward.ports[self->listeners.side[i]].socket;
-        if (socket && listener_fd(self->listeners.at[i]) == -1)
-            zmq_unbind(socket, listener_bound_as(self->listeners.at[i]));
+    for (size_t i = 0; i < self->base.listeners.count; i++) {
+        void *socket = self->forward.ports[self->base.listeners.side[i]].socket;
+        if (socket && listener_fd(self->base.listeners.at[i]) == -1)
+            zmq_unbind(socket, listener_bound_as(self->base.listeners.at[i]));
     }
 }
 

@@ -9,13 +9,11 @@
 #include "zmq/peers.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <zmq.h>
@@ -337,59 +335,42 @@ watch_count_in(watch_t *self, capacity_t *capacity)
     self->capacity = capacity;
 }
 
-static int
-by_id(const void *a, const void *b)
-{
-    const client_t *left = a, *right = b;
-    return left->id < right->id ? -1 : left->id > right->id;
-}
-
 static void
-fill_client(client_t *client, const watch_side_t *side, const peer_t *peer)
+list_client(client_list_t *list, const watch_side_t *side, const peer_t *peer)
 {
-    client_know_nothing(client);
-    client->id = peer->id;
-    client->side = side->side;
+    client_t *client = client_list_add(list, side->route, side->side, peer->id, peer->peer);
     client->outgoing = peer->outgoing;
-    client->fd = peer->fd;
-    client->route = xstrdup(side->route);
     client->since_wall_ns = peer->since_wall_ns;
-    snprintf(client->peer, sizeof client->peer, "%s", peer->peer);
     client->is_ipc = peer->is_ipc;
-    int waiting = 0;
-    client->backlog_bytes = peer_is_still(peer) && ioctl(peer->fd, SIOCOUTQ, &waiting) == 0 ? waiting : -1;
+    client->fd = peer->fd;
+    if (peer_is_still(peer))
+        client_connected_by(client, peer->fd);
 }
 
 void
 watch_each(watch_t *self, const char *route, client_fn_t *fn, void *arg)
 {
-    client_t *clients = NULL;
-    size_t count = 0, room = 0;
+    client_list_t clients = { 0 };
     pthread_mutex_lock(&self->lock);
     for (watch_side_t *side = self->sides; side; side = side->next) {
         if (side->removed || (route && strcmp(route, side->route) != 0))
             continue;
         watch_read_events(side);
-        for (size_t i = 0; i < side->count; i++) {
-            mem_grow(clients, count, room);
-            fill_client(&clients[count++], side, &side->peers[i]);
-        }
+        for (size_t i = 0; i < side->count; i++)
+            list_client(&clients, side, &side->peers[i]);
     }
     pthread_mutex_unlock(&self->lock);
-    if (count)
-        qsort(clients, count, sizeof *clients, by_id);
-    for (size_t i = 0; i < count; i++) {
-        fn(&clients[i], arg);
-        free((char *)clients[i].route);
-    }
-    free(clients);
+    client_list_each(&clients, fn, arg);
 }
 
 // Who has broken off while nothing is read from it stays in the list until something is, and is cut already.
 static bool
-cut(const peer_t *peer)
+cut(peer_t *peer)
 {
-    return peer_is_still(peer) && (shutdown(peer->fd, SHUT_RDWR) == 0 || errno == ENOTCONN);
+    if (peer->cut || !peer_is_still(peer))
+        return false;
+    peer->cut = shutdown(peer->fd, SHUT_RDWR) == 0 || errno == ENOTCONN;
+    return peer->cut;
 }
 
 int

@@ -57,7 +57,7 @@ void watch_count_in(watch_t *self, capacity_t *capacity);
 // call is in it, whether or not the watch thread has come to hear of them.
 void watch_each(watch_t *self, const char *route, client_fn_t *fn, void *arg);
 
-// Cut a client: 0, or -1 if ROUTE has no client of that id (any more).
+// Cut a client: 0, or -1 if ROUTE has no client of that id (any more). It may be listed for a while after that.
 int watch_kick(watch_t *self, const char *route, uint64_t id);
 
 // Whoever comes to ROUTE.SIDE in the next moment is cut: its login may be by what is no longer in force.

@@ -21,6 +21,7 @@ typedef struct {
     ino_t inode;
     bool outgoing;
     bool half_closed;
+    bool cut;       // by us
     uint64_t bytes; // that had come in when it was last looked at
     int64_t since_wall_ns;
     char peer[128];

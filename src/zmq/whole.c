@@ -2,13 +2,9 @@
 #include "zmq/epoch.h"
 #include "zmq/forward_internal.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
-
-#define FEW_FRAMES 16    // of a message that needs no memory of its own
-#define SHOWN_AT_ONCE 32 // messages that count as of the same moment
 
 // --- receiving ----------------------------------------------------------------
 
@@ -73,10 +69,10 @@ admit(forward_t *self, lane_t *lane, message_t *message)
 static inline void
 show_taps(forward_t *self, side_t side, zmq_msg_t *frames, size_t count)
 {
-    tap_frame_t few[FEW_FRAMES], *shown = count <= FEW_FRAMES ? few : xcalloc(count, sizeof *shown);
+    tap_frame_t few[OBSERVERS_FEW_FRAMES], *shown = count <= OBSERVERS_FEW_FRAMES ? few : xcalloc(count, sizeof *shown);
     for (size_t i = 0; i < count; i++)
         shown[i] = (tap_frame_t){ zmq_msg_data(&frames[i]), zmq_msg_size(&frames[i]) };
-    tap_ring_offer(self->taps, side, self->now_ns, shown, count, frames);
+    observers_show(&self->observers, side, shown, count, frames);
     if (shown != few)
         free(shown);
 }
@@ -84,30 +80,12 @@ show_taps(forward_t *self, side_t side, zmq_msg_t *frames, size_t count)
 static inline void
 show(forward_t *self, const lane_t *lane, zmq_msg_t *frames, size_t count)
 {
-    self->seq++;
-    if (!self->taps && !self->capture)
-        return;
-    if (self->shown++ % SHOWN_AT_ONCE == 0)
-        self->now_ns = clock_wall_ns();
+    observers_t *observers = &self->observers;
+    bool to_taps = observers_next(observers);
     if (self->capture)
-        capture_offer(self->capture, lane->from->side, self->seq, self->now_ns, frames, count);
-    if (self->taps)
+        capture_offer(self->capture, lane->from->side, observers->seq, observers->wall_ns, frames, count);
+    if (to_taps)
         show_taps(self, lane->from->side, frames, count);
-}
-
-void
-forward_begin(forward_t *self)
-{
-    self->shown = 0;
-    if (self->taps)
-        tap_ring_begin(self->taps);
-}
-
-void
-forward_end(forward_t *self)
-{
-    if (self->taps)
-        tap_ring_end(self->taps);
 }
 
 bool
@@ -116,7 +94,7 @@ forward_take(forward_t *self, lane_t *lane, message_t *message)
     while (receive_whole(lane, message)) {
         whole_received(self, lane, message);
         if (admit(self, lane, message)) {
-            if (self->observed)
+            if (self->observers.any)
                 show(self, lane, message->frames, message->count);
             if (lane->kind == LANE_REQUEST)
                 exchange_id(self, LANE_REQUEST, &message->frames[0]);
@@ -155,11 +133,11 @@ whole_move(forward_t *self, lane_t *lane, size_t up_to)
 {
     size_t moved = 0;
     bool taken = true;
-    forward_begin(self);
+    observers_begin(&self->observers);
     while (moved < up_to && taken && forward_take(self, lane, &lane->held)) {
         taken = forward_deliver(self, lane, &lane->held);
         moved++;
     }
-    forward_end(self);
+    observers_end(&self->observers);
     return moved;
 }

@@ -57,10 +57,9 @@ frame_put64(uint8_t *at, uint64_t value)
 // well, it writes to peers of ZMTP 3.0 only, and we are 3.1.)
 #define FRAME_FORGOTTEN_LARGE_MAX 265 // octets: 10 of SUBSCRIBE and a topic of 255
 
-// Read the head at AT, of which HAVE octets are there. 1: read; 0: more octets are
-// needed; -1: this is no frame: reserved bits, MORE on a command, an absurd length.
+// As frame_read, which is what to call.
 static inline int
-frame_read(const uint8_t *at, size_t have, frame_head_t *head)
+frame_read_any(const uint8_t *at, size_t have, frame_head_t *head)
 {
     if (have == 0)
         return 0;
@@ -80,6 +79,17 @@ frame_read(const uint8_t *at, size_t have, frame_head_t *head)
     if (body > (forgotten ? FRAME_FORGOTTEN_LARGE_MAX : FRAME_BODY_MAX) || (forgotten && body <= FRAME_SHORT_BODY))
         return -1;
     *head = (frame_head_t){ .body = body, .flags = (uint8_t)(flags | FRAME_LARGE), .head = FRAME_LARGE_HEAD };
+    return 1;
+}
+
+// Read the head at AT, of which HAVE octets are there. 1: read; 0: more octets are
+// needed; -1: this is no frame: reserved bits, MORE on a command, an absurd length.
+static inline int
+frame_read(const uint8_t *at, size_t have, frame_head_t *head)
+{
+    if (have < FRAME_SHORT_HEAD || at[0] > FRAME_MORE)
+        return frame_read_any(at, have, head);
+    *head = (frame_head_t){ .body = at[1], .flags = at[0], .head = FRAME_SHORT_HEAD }; // as most are
     return 1;
 }
 

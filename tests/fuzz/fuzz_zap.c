@@ -4,7 +4,7 @@
 // comes, the verdict is a verdict, and only who is known is welcome.
 #include "base/diag.h"
 #include "conf/conf.h"
-#include "guard/admit.h"
+#include "guard/authenticate.h"
 #include "guard/policy.h"
 #include "guard/zap.h"
 
@@ -63,7 +63,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (zap_parse(&request, frames, count) == -1)
         return 0;
     verdict_t verdict;
-    admit(&verdict, policy, &request);
+    authenticate(&verdict, policy, &request);
     if (verdict.status == ZAP_WELCOME && (!verdict.entry || verdict.entry->mechanism != request.mechanism))
         abort();
     if (verdict.status == ZAP_WELCOME && request.mechanism == ZAP_PLAIN)

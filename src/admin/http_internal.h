@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MPL-2.0
+// http_internal.h - what the HTTP server is made of, for the files of this module only.
+
+#ifndef ZB_HTTP_INTERNAL_H
+#define ZB_HTTP_INTERNAL_H
+
+#include "admin/http.h"
+#include "admin/page.h"
+#include "base/text.h"
+
+#include <limits.h>
+#include <microhttpd.h>
+
+// A connection's place: who has come and how long its request, or our answer, takes.
+typedef struct {
+    bool used, answering;
+    int fd;
+    int64_t since_ms;
+} place_in_time_t;
+
+struct http {
+    zloop_t *loop;
+    broker_t *broker;
+    struct MHD_Daemon *daemon;
+    int listener, epoll, timer, soon;
+    int port;
+    bool full; // the listener is not polled
+    char hostname[HOST_NAME_MAX + 1];
+    char *host; // as configured
+    place_in_time_t places[HTTP_CONNECTIONS_MAX];
+    size_t count;
+};
+
+#define HTTP_TEXT "text/plain; charset=utf-8"
+
+typedef struct {
+    unsigned status;
+    const char *content_type;
+    const char *cache;
+    text_t body;               // what we have written, or
+    const page_asset_t *asset; // what is compiled in
+    const char *allow;
+    char etag[24];
+} answer_t;
+
+typedef struct {
+    http_t *http;
+    struct MHD_Connection *connection;
+    answer_t *answer;
+} exchange_t;
+
+// A whole request has arrived: it is answered. ARG is the http_t.
+enum MHD_Result http_on_request(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
+                                const char *version, const char *upload, size_t *upload_size, void **request);
+
+// The answer says why there is none. TEXT has no newline.
+void http_refuse(answer_t *answer, unsigned status, const char *text);
+
+// What is at the path URL, into the exchange's answer.
+void http_serve(exchange_t *exchange, const char *url);
+
+// The connection's place, NULL: it has none.
+place_in_time_t *http_place(struct MHD_Connection *connection);
+
+#endif
