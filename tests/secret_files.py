@@ -45,7 +45,7 @@ def test_every_key_that_names_a_secret_refuses_one_that_others_may_read():
     folder = zb.folder()
     pair = zb.read(make_cert(folder, "pair") + "_secret")  # it holds both parts
     for key, lines in SECRETS.items():
-        ini = zb.write(folder + "/x.ini", f"[route r]\ntype = streamer\nfrontend_bind = tcp://127.0.0.1:*\nbackend_connect = tcp://127.0.0.1:1\n"
+        ini = zb.write(folder + "/x.ini", "[route r]\ntype = streamer\nfrontend_bind = tcp://127.0.0.1:*\nbackend_connect = tcp://127.0.0.1:1\n"
                                           + lines.replace("{}", folder + "/secret") + "\n")
         for mode in (0o640, 0o604, 0o660, 0o600):
             zb.write(folder + "/secret", pair, mode)
