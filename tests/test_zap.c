@@ -11,6 +11,7 @@
 #include "guard/policy.h"
 #include "guard/users.h"
 #include "zmq/watch.h"
+#include "zmq/entrance.h"
 #include "zmq/zap.h"
 #include "zmq/zmq.h"
 
@@ -391,10 +392,10 @@ addresses_are_denied_first(void)
     close_house(&house);
 }
 
-static entry_t
+static policy_entry_t
 make_entry(const char *allow, const char *deny)
 {
-    entry_t entry = { 0 };
+    policy_entry_t entry = { 0 };
     char reason[200];
     size_t offset;
     CHECK(!allow || cidr_parse(&entry.allow, allow, reason, sizeof reason, &offset) == 0);
@@ -416,7 +417,7 @@ what_has_no_address_comes_only_where_none_is_asked_for(void)
     };
     static const char *const none[] = { "", "unknown", "localhost", "?", "192.0.2" };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        entry_t entry = make_entry(cases[i].allow, cases[i].deny);
+        policy_entry_t entry = make_entry(cases[i].allow, cases[i].deny);
         for (size_t j = 0; j < sizeof none / sizeof *none; j++)
             CHECK(entry_admits(&entry, none[j]) == cases[i].nothing);
         CHECK(entry_admits(&entry, "192.0.2.7") == cases[i].address);
@@ -424,6 +425,17 @@ what_has_no_address_comes_only_where_none_is_asked_for(void)
         cidr_free(&entry.allow);
         cidr_free(&entry.deny);
     }
+}
+
+static void
+only_transports_without_addresses_have_peers_without_one(void)
+{
+    static const sa_family_t without[] = { AF_UNIX, AF_TIPC }, no_transport[] = { AF_UNSPEC, AF_NETLINK };
+    for (size_t i = 0; i < COUNT(without); i++) {
+        CHECK(entrance_admits(0, &(struct sockaddr_storage){ .ss_family = without[i] }));
+        CHECK(!entrance_admits(0, &(struct sockaddr_storage){ .ss_family = no_transport[i] }));
+    }
+    CHECK(entrance_admits(0, &(struct sockaddr_storage){ .ss_family = AF_INET })); // no side is known there
 }
 
 static void
@@ -721,6 +733,7 @@ main(void)
     RUN(plain_checks_the_password);
     RUN(addresses_are_denied_first);
     RUN(what_has_no_address_comes_only_where_none_is_asked_for);
+    RUN(only_transports_without_addresses_have_peers_without_one);
     RUN(without_a_handler_nobody_comes_in);
     RUN(without_a_handler_null_stays_out_too);
     RUN(where_everybody_may_come_in_nobody_is_asked);

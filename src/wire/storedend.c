@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "wire/stored_parts.h"
+#include "wire/stored_internal.h"
 
 #include "base/clock.h"
 #include "wire/acks.h"
+#include "wire/cluster.h"
 #include "wire/conn.h"
 #include "wire/output.h"
 #include "wire/port.h"
@@ -22,20 +23,38 @@ is_written(stored_t *self, uint64_t put_before, uint64_t said)
     return store_committed(self->store) >= put_before && store_reached(self->store) >= said;
 }
 
+// It is not done. Where its file is about to go, or has gone, it waits for the workers beside the store.
+static void
+undo(stored_t *self, uint64_t sequence, const piece_t *piece)
+{
+    wport_t *workers = self->workers;
+    if (store_undo(self->store, sequence))
+        return;
+    output_queue(&workers->returned, &workers->wire->pool, piece);
+    workers->queued.messages += piece->load.messages;
+    workers->queued_bytes += piece->size;
+    port_count(workers);
+}
+
 // What was promised to workers and not given is not done.
 static void
 take_back(stored_t *self)
 {
     store_message_t message;
-    while (self->count > 0) {
-        run_t *run = stored_run(self, 0);
-        for (uint64_t i = 0; i < run->load.messages; i++)
-            store_undo(self->store, run->first + i);
-        delivery_drop_run(self);
-    }
+    for (; self->count > 0; delivery_drop_run(self))
+        for (run_t *run = stored_run(self, 0); run->load.messages > 0;) {
+            piece_t piece = delivery_first(run);
+            undo(self, run->first, &piece);
+            delivery_pass(run, &piece);
+        }
     while (store_next(self->store, &message)) {
+        chunk_t *chunk = message.block;
+        piece_t piece = { .chunk = chunk,
+                          .at = (size_t)(message.data - chunk->data),
+                          .size = message.size,
+                          .load = { 1, message.payload } };
         if (message.done)
-            store_undo(self->store, message.sequence);
+            undo(self, message.sequence, &piece);
         store_pass(self->store);
     }
     self->claimed = self->ahead = 0;
@@ -59,35 +78,40 @@ stored_settle(wire_t *wire, int64_t wait_ms)
     stored_count(self);
 }
 
+static given_t
+keep_one(wire_t *wire, const piece_t *piece)
+{
+    return wire->cluster ? cluster_keep(wire, piece) : stored_take(wire->stored, piece);
+}
+
 static void
-keep(stored_t *self, spans_t *spans)
+keep(wport_t *workers, spans_t *spans)
 {
     piece_t piece = { 0 };
-    chunk_pool_t *pool = &self->port.wire->pool;
-    while (spans_take(spans, pool, &piece.chunk, &piece.at, &piece.size, &piece.load)) {
-        if (piece.load.messages > 0 && stored_take(self, &piece) != GIVEN)
-            port_drop(self->workers, DROP_SHUTDOWN, piece.load.messages);
+    wire_t *wire = workers->wire;
+    while (spans_take(spans, &wire->pool, &piece.chunk, &piece.at, &piece.size, &piece.load)) {
+        if (piece.load.messages > 0 && keep_one(wire, &piece) != GIVEN)
+            port_drop(workers, DROP_SHUTDOWN, piece.load.messages);
         chunk_drop(piece.chunk);
     }
     spans_clear(spans);
 }
 
-// They come after what is on the disk already.
+// They come after what is on the disk, or in the stream, already.
 void
 stored_keep_queues(wire_t *wire)
 {
-    stored_t *self = wire->stored;
-    if (!self)
+    wport_t *workers = &wire->ports[SIDE_BACKEND];
+    if (!wire->stored && !cluster_has_workers(wire))
         return;
-    wport_t *workers = self->workers;
     workers->queued.messages -= workers->returned.load.messages;
     workers->queued_bytes -= workers->returned.bytes;
-    keep(self, &workers->returned);
+    keep(workers, &workers->returned);
     for (conn_t *conn = workers->conns; conn; conn = conn->next) {
         spans_t unbegun = { 0 };
         load_t lost = output_abandon(conn, &unbegun);
         wire->left.undelivered += lost.messages;
-        keep(self, &unbegun);
+        keep(workers, &unbegun);
     }
 }
 
