@@ -220,7 +220,7 @@ def test_what_a_subscriber_has_not_taken_when_the_route_ends_waits_for_it():
         assert queued > 500
         route.again(signal.SIGTERM)
         kept = away(route)[0]["queued"]
-        assert queued - 1 <= kept <= queued, (queued, kept)  # but for one that had begun
+        assert queued - 20 <= kept <= queued, (queued, kept)  # but for one that had begun, and what the system still took
         assert receive(named(route, "alice"), kept) == messages[-kept:]
         raw.close()
 
