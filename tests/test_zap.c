@@ -11,6 +11,7 @@
 #include "guard/policy.h"
 #include "guard/users.h"
 #include "zmq/watch.h"
+#include "zmq/entrance.h"
 #include "zmq/zap.h"
 #include "zmq/zmq.h"
 
@@ -427,6 +428,17 @@ what_has_no_address_comes_only_where_none_is_asked_for(void)
 }
 
 static void
+only_transports_without_addresses_have_peers_without_one(void)
+{
+    static const sa_family_t without[] = { AF_UNIX, AF_TIPC }, no_transport[] = { AF_UNSPEC, AF_NETLINK };
+    for (size_t i = 0; i < COUNT(without); i++) {
+        CHECK(entrance_admits(0, &(struct sockaddr_storage){ .ss_family = without[i] }));
+        CHECK(!entrance_admits(0, &(struct sockaddr_storage){ .ss_family = no_transport[i] }));
+    }
+    CHECK(entrance_admits(0, &(struct sockaddr_storage){ .ss_family = AF_INET })); // no side is known there
+}
+
+static void
 without_a_handler_nobody_comes_in(void)
 {
     cert_t server = write_cert("server"), alice = write_cert("clients/alice");
@@ -721,6 +733,7 @@ main(void)
     RUN(plain_checks_the_password);
     RUN(addresses_are_denied_first);
     RUN(what_has_no_address_comes_only_where_none_is_asked_for);
+    RUN(only_transports_without_addresses_have_peers_without_one);
     RUN(without_a_handler_nobody_comes_in);
     RUN(without_a_handler_null_stays_out_too);
     RUN(where_everybody_may_come_in_nobody_is_asked);

@@ -303,6 +303,9 @@ is_same(const admission_rights_t *a, const admission_rights_t *b)
 static const char *
 find_fault(const policy_t *policy, const admission_login_t *login)
 {
+    const policy_entry_t *entry = policy_side(policy, login->route, login->side);
+    if (entry && !entry->server) // we have gone to it, and asked for nothing
+        return entry_admits(entry, *login->address ? login->address : NULL) ? NULL : "address";
     verdict_t verdict;
     admission_claim_t claim = { .route = login->route,
                                 .side = login->side,

@@ -56,6 +56,12 @@ store_open(const char *owner, const store_conf_t *conf, diag_t *diag, place_t pl
     return self;
 }
 
+int
+store_could_open(const char *owner, const char *folder, diag_t *diag, place_t place)
+{
+    return folder_try(folder, owner, diag, place);
+}
+
 void
 store_begin(store_t *self, const store_memory_t *memory)
 {

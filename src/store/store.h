@@ -52,6 +52,9 @@ bool store_is_built(void);
 // owner has still open in this process goes over to this one when the other is closed.
 store_t *store_open(const char *owner, const store_conf_t *conf, diag_t *diag, place_t place);
 
+// Would that work with this folder? 0, or -1 with DIAG.
+int store_could_open(const char *owner, const char *folder, diag_t *diag, place_t place);
+
 // From now on its owner is the thread that calls: the disk is read, and the bell rings when it was.
 void store_begin(store_t *self, const store_memory_t *memory);
 

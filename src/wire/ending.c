@@ -168,6 +168,7 @@ abandon(wire_t *self)
                 left += pump_discard(conn);
             left += durables_keep_queue(conn);
             left += conn->out.load.messages;
+            conn->begun += conn->out.sent;
             spans_clear(&conn->out);
         }
     }

@@ -3,6 +3,7 @@
 
 #include "base/kernel.h"
 #include "base/mem.h"
+#include "net/unread.h"
 #include "wire/conn.h"
 #include "wire/port.h"
 #include "wire/stage.h"
@@ -378,7 +379,7 @@ output_abandon(conn_t *self, spans_t *unbegun)
     port->queued.messages -= self->out.load.messages;
     port->queued_bytes -= self->out.bytes;
     load_t lost = { 0 };
-    self->begun = self->out.sent;
+    self->begun += self->out.sent;
     if (unbegun)
         lost = spans_move(&self->out, unbegun);
     else {
@@ -389,13 +390,23 @@ output_abandon(conn_t *self, spans_t *unbegun)
     return lost;
 }
 
+// A UNIX socket has handed over what was written to it; who is held up when it is closed, as at the end of a route, does
+// not read it any more all the same.
+static uint64_t
+bytes_on_the_way(const conn_t *self)
+{
+    int bytes = 0;
+    if (self->ipc)
+        return self->wire->hurries ? unread_by_peer(self->fd) : 0;
+    if (ioctl(self->fd, SIOCOUTQ, &bytes) == -1 || bytes <= 0)
+        return 0;
+    return (uint64_t)(bytes - self->half_closed); // its end is one, too
+}
+
 uint64_t
 output_unacknowledged(const conn_t *self)
 {
-    int bytes = 0;
-    if (!self->written || self->ipc || self->fd == -1 || ioctl(self->fd, SIOCOUTQ, &bytes) == -1 || bytes <= 0)
-        return 0;
-    bytes -= self->half_closed; // its end is one, too
+    uint64_t bytes = self->written && self->fd != -1 ? bytes_on_the_way(self) : 0;
     uint64_t begun = self->begun + self->out.sent; // of a message that is counted with the queue
-    return (uint64_t)bytes > begun ? written_last(self->written, (uint64_t)bytes - begun) : 0;
+    return bytes > begun ? written_last(self->written, bytes - begun) : 0;
 }
