@@ -7,7 +7,7 @@ import zmq
 
 import natsserver
 import zb
-from natsnode import acked_nodes, ask, job_of
+from natsnode import Node, acked_nodes, ask, failed, job_of
 
 
 def put(node, *bodies):
@@ -20,6 +20,11 @@ def put(node, *bodies):
 
 def jobs(node):
     return node.stats()["jobs"]
+
+
+def consumer(server):
+    with natsserver.Client(server) as client:
+        return client.api("CONSUMER.INFO.zbroker_r.zbroker")
 
 
 def left_in(server, stream="zbroker_r"):
@@ -39,7 +44,7 @@ def test_a_worker_of_another_node_gets_one_after_the_other_and_says_done():
         says = [b"done", job]
     worker.send_multipart(says)
     zb.wait_until(lambda: left_in(server) == 0)
-    assert jobs(b)["given"] == jobs(b)["done"] == 3
+    assert jobs(b)["given"] == jobs(b)["done"] == 3 and jobs(b)["again"] == 0
     assert not worker.poll(100)
 
 
@@ -65,6 +70,23 @@ def test_a_worker_has_as_many_as_its_credit_and_leaves_the_rest_to_other_nodes()
     others = [job_of(quick.recv_multipart()[1:]) for _ in range(17)]
     assert sorted(int(body) for _, _, body in mine + others) == list(range(20))
     assert {tries for _, tries, _ in mine + others} == {1}
+
+
+def test_a_worker_that_is_gone_before_its_message_comes_costs_no_try():
+    server = natsserver.Server()
+    a, b = acked_nodes(server, more="max_tries = 1")
+    for node in (a, b):
+        gone = node.peer(zmq.DEALER, node.workers)
+        gone.send_multipart([b"", b"ready", b"10"])
+        zb.wait_until(lambda: consumer(server)["num_waiting"] > 0)
+        gone.close()
+        zb.wait_until(lambda: not node.clients("worker_ack"))
+    put(a, *[b"%d" % i for i in range(20)])
+    worker = b.peer(zmq.DEALER, b.workers)
+    worker.send_multipart([b"", b"ready", b"100"])
+    got = [job_of(worker.recv_multipart()[1:])[1:] for _ in range(20)]
+    assert sorted(got) == sorted((1, b"%d" % i) for i in range(20))
+    assert jobs(a)["expired"] == jobs(b)["expired"] == 0
 
 
 def test_retry_gives_it_to_any_node_and_counts_the_try():
@@ -141,6 +163,11 @@ def test_what_was_tried_too_often_is_dropped_and_counted():
     worker.send_multipart([b"reject", job])
     zb.wait_until(lambda: left_in(server) == 0)
     assert jobs(a)["expired"] == 2 and a.stats()["dropped"]["expired"] == 2
+    with zb.Control(a.daemon) as control:
+        store, = control.json("show store")["stores"]
+    assert store["jobs"] == {"given": 3, "unacked": 0, "again": 1, "dead": 2}, store
+    table = a.daemon.ctl("show", "store").stdout.split("\n")
+    assert table[0].split()[5:9] == ["GIVEN", "UNACKED", "AGAIN", "DEAD"] and table[1].split()[5:9] == ["3", "0", "1", "2"], table
 
 
 def test_dead_letters_go_to_a_streamer_of_this_machine():
@@ -212,6 +239,27 @@ def test_a_node_that_stops_gives_back_what_its_workers_have():
     a.daemon.send(signal.SIGTERM)  # waits for nobody any more
     a.daemon.wait()
     assert ask(other, b"ready")[1:] == (2, b"x")
+
+
+CONSUMER = {"durable_name": "zbroker", "ack_policy": "explicit", "ack_wait": 10 ** 10, "max_deliver": -1}
+MISFITS = [
+    ({"max_deliver": 3}, "it gives up a message that was given out too often"),
+    ({"ack_wait": 10 ** 9}, "it waits for an acknowledgement for less than 10 seconds"),
+]
+
+
+def test_a_consumer_that_does_not_fit_fails_the_route():
+    server, port = natsserver.Server(), zb.free_port()
+    with natsserver.Client(server) as client:
+        stream = {"name": "zbroker_r", "subjects": ["zbroker.r"], "retention": "workqueue", "storage": "file", "num_replicas": 1}
+        assert "error" not in client.api("STREAM.CREATE.zbroker_r", **stream)
+        for change, reason in MISFITS:
+            made = client.api("CONSUMER.DURABLE.CREATE.zbroker_r.zbroker", stream_name="zbroker_r", config=dict(CONSUMER, **change))
+            assert "error" not in made, made
+            node = Node("streamer", server, f"worker_ack_bind = tcp://127.0.0.1:{port}")
+            failed(node, f"consumer zbroker of stream zbroker_r does not fit: {reason}")
+            node.daemon.stop()
+            assert client.api("CONSUMER.DELETE.zbroker_r.zbroker")["success"]
 
 
 zb.main()

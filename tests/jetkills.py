@@ -46,6 +46,8 @@ class Scene:
         print(f"# {what}: {time.monotonic() - began:.1f} s until all went on; {len(self.acked.acked)} were ok", flush=True)
 
     def kill(self, stream):
+        """One server at a time: those that are left have to be a majority that knows everything."""
+        zb.wait_until(lambda: self.cluster.is_whole("plain", "acked"), 40, "a whole cluster")
         self.goes_on("nothing")
         leader = self.cluster.leader(stream)
         leader.kill()

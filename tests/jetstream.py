@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: MPL-2.0
 """One route on several machines: streamers and forwarders that share a stream on NATS servers."""
 
-import os
 import re
 import shutil
-import subprocess
+import signal
 import time
 
 import natsserver
 import zb
 import zmq
-from natsnode import Node, TYPES, acked_nodes, nodes
+from natsnode import Node, acked_nodes, failed, nodes
 
 def rests_at(count):
     """A number that does not grow any more: the same after a while."""
@@ -265,7 +264,9 @@ def test_messages_wait_for_the_server_and_each_arrives_once():
         producer.send(b"%d" % i)
     zb.wait_until(lambda: a.stored() == 1000)
     assert "nats: not connected, 1000 waiting" in a.daemon.ctl("show", "store").stdout
+    assert re.search(r"nats: not connected, 1000 waiting: \S", a.daemon.ctl("show", "store").stdout)
     assert "its stream is away" in a.daemon.ctl("status").stdout
+    assert re.search(f"{server.url}: not connected for \\d+ s: \\S", a.daemon.ctl("status").stdout), a.daemon.ctl("status").stdout
     server.start()
     assert [int(worker.recv()) for _ in range(1000)] == list(range(1000))
     assert not worker.poll(100)
@@ -309,6 +310,31 @@ def test_it_goes_to_the_next_server_when_one_is_away():
     producer.send(b"x")
     assert worker.recv() == b"x"
     assert f"connected to {at.url}," not in node.daemon.ctl("show", "store").stdout
+
+
+def test_a_full_stream_makes_messages_wait():
+    server = natsserver.Server()
+    node, = nodes("streamer", server, 1, "store_max = 1M")
+    producer = node.front()
+    for i in range(300):
+        producer.send(b"%d " % i + b"x" * 5000)
+    zb.wait_until(lambda: node.stats()["frontend"]["messages_received"] == 300)
+    assert rests_at(node.stored) > 50, "not all are in the stream"
+    worker = node.back()
+    assert [int(worker.recv().split()[0]) for _ in range(300)] == list(range(300))
+    zb.wait_until(lambda: node.stored() == 0)
+
+
+def test_a_full_stream_of_a_forwarder_drops_its_oldest_messages():
+    server = natsserver.Server()
+    a, = nodes("forwarder", server, 1, "store_max = 1M\nreplay_messages = 1000")
+    publish_and_wait(a, [[b"t", b"%d " % i + b"x" * 5000] for i in range(300)])
+    zb.wait_until(lambda: a.stored() == 0)
+    b, = nodes("forwarder", server, 1, "replay_messages = 1000")
+    sub, got = b.back(b""), []
+    while not got or got[-1] < 299:
+        got.append(int(sub.recv_multipart()[1].split()[0]))
+    assert got == list(range(got[0], 300)) and 50 < got[0] < 250, got
 
 
 def test_a_server_that_has_forgotten_how_far_its_stream_had_counted_gives_out_what_comes():
@@ -394,174 +420,6 @@ def test_a_stream_that_does_not_fit_fails_the_route_and_is_not_changed():
             assert client.api("STREAM.DELETE.zbroker_r")["success"]
 
 
-def failed(node, reason):
-    """The route has failed, for that reason, and the daemon goes on."""
-    node.daemon.wait_log(r"event=route-failed", 20)
-    with zb.Control(node.daemon) as control:
-        route = control.route("r")
-    assert route["state"] == "failed", route["state"]
-    assert reason in node.daemon.log(), node.daemon.log()
-
-
-def test_wrong_credentials_fail_the_route_and_others_run():
-    server = natsserver.Server('authorization { users: [ { user: "z", password: "right" } ] }')
-    folder, other = zb.folder(), zb.free_ports(2)
-    secret = zb.write(os.path.join(folder, "password"), "wrong\n", 0o600)
-    node = Node("streamer", server, f"""nats_user = z
-nats_password_file = {secret}
-[route other]
-type = streamer
-frontend_bind = tcp://127.0.0.1:{other[0]}
-backend_bind = tcp://127.0.0.1:{other[1]}
-""")
-    failed(node, "uthorization")
-    assert "wrong" not in node.daemon.log() and "wrong" not in node.daemon.ctl("show", "config").stdout
-    producer, worker = node.peer(zmq.PUSH, other[0]), node.peer(zmq.PULL, other[1])
-    producer.send(b"x")
-    assert worker.recv() == b"x"
-
-
-# --- TLS ----------------------------------------------------------------------------------------------------------------------
-
-def openssl(*args):
-    answer = subprocess.run(["openssl", *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert answer.returncode == 0, answer.stdout
-
-
-class Authority:
-    """It signs certificates for names."""
-
-    def __init__(self):
-        if not shutil.which("openssl"):
-            raise zb.Skip("needs openssl")
-        self.folder = zb.folder()
-        self.cert = self.path("ca.pem")
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=test",
-                "-keyout", self.path("ca.key"), "-out", self.cert)
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
-
-    def sign(self, name):
-        """The file with the certificate and the key for that name."""
-        request, key, cert = (self.path(name + end) for end in (".csr", ".key", ".crt"))
-        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}", "-keyout", key, "-out", request)
-        names = zb.write(self.path("names"), f"subjectAltName=DNS:{name}")
-        openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self.path("ca.key"), "-CAcreateserial", "-days", "2",
-                "-extfile", names, "-out", cert)
-        return zb.write(self.path(name + ".pem"), zb.read(cert) + zb.read(key), 0o600)
-
-
-def tls_server(authority, name):
-    file = authority.sign(name)
-    server = natsserver.Server(f'tls {{ cert_file: "{file}", key_file: "{file}", ca_file: "{authority.cert}", verify: true }}')
-    server.url = f"tls://localhost:{server.port}"
-    return server
-
-
-def test_a_server_is_known_by_its_certificate_and_knows_us_by_ours():
-    authority = Authority()
-    node = Node("streamer", tls_server(authority, "localhost"), f"nats_ca = {authority.cert}\nnats_cert = {authority.sign('us')}").ready()
-    producer, worker = node.front(), node.back()
-    producer.send(b"x")
-    assert worker.recv() == b"x"
-
-
-def test_a_server_with_the_certificate_of_another_is_not_talked_to():
-    authority, stranger = Authority(), Authority()
-    for signer, name in ((authority, "other"), (stranger, "localhost")):
-        node = Node("streamer", tls_server(signer, name), f"nats_ca = {authority.cert}\nnats_cert = {authority.sign('us')}")
-        node.daemon.wait_log("event=nats-away .*SSL")
-        assert "event=nats-ready" not in node.daemon.log()
-        node.daemon.stop()
-
-
-RIGHTS = {"jobs": "streamer", "prices": "forwarder"}
-
-
-def test_the_rights_in_the_manual_are_enough():
-    page = zb.read(os.path.join(zb.SRCDIR, "man", "zbroker.ini.5.in"))
-    rights = re.search(r'^publish: \[.*?^subscribe: "_INBOX.>"$', page, re.M | re.S).group(0)
-    server = natsserver.Server(f'authorization {{ users: [ {{ user: "z", password: "p", permissions: {{ {rights} }} }} ] }}')
-    secret = zb.write(os.path.join(zb.folder(), "password"), "p\n", 0o600)
-    ports = zb.free_ports(4)
-    ini = "".join(f"""
-[route {name}]
-type = {kind}
-engine = wire
-frontend_bind = tcp://127.0.0.1:{ports[2 * i]}
-backend_bind = tcp://127.0.0.1:{ports[2 * i + 1]}
-store = nats
-nats = {server.url}
-nats_user = z
-nats_password_file = {secret}
-""" for i, (name, kind) in enumerate(RIGHTS.items()))
-    context = zmq.Context()
-    with zb.Daemon(ini) as daemon:
-        for name in RIGHTS:
-            daemon.wait_log(f"event=nats-ready route={name}")
-        producer, worker = (zb.peer(context, kind, f"tcp://127.0.0.1:{port}") for kind, port in zip(TYPES["streamer"], ports))
-        producer.send(b"x")
-        worker.rcvtimeo = int(10000 * zb.SLOW)
-        assert worker.recv() == b"x"
-        pub, sub = (zb.peer(context, kind, f"tcp://127.0.0.1:{port}") for kind, port in zip(TYPES["forwarder"], ports[2:]))
-        sub.subscribe(b"")
-        sub.rcvtimeo = 100
-
-        def arrives():
-            pub.send(b"topic")
-            try:
-                return sub.recv() == b"topic"
-            except zmq.Again:
-                return False
-        zb.wait_until(arrives)
-    assert "ermissions" not in zb.read(server.log_file)
-
-
-MISTAKES = [
-    ("", "store: nats needs the key nats, its servers"),
-    ("nats = 127.0.0.1:4222", "nats: a server is written as nats://HOST:4222 or tls://HOST:4222"),
-    ("nats = nats://127.0.0.1:0", "nats: a server is written as nats://HOST:4222 or tls://HOST:4222"),
-    ("nats = nats://me:secret@127.0.0.1:4222", "nats: a server is named without user and password"),
-    ("nats = nats://127.0.0.1:4222, nats://a/b", "nats: a server is a host and a port, without more"),
-    ("nats = nats://192.0.2.1\nnats_user = z", "nats: what proves who we are would go over the network in the clear"),
-    ("nats = nats://127.0.0.1\nnats_ca = {}/open", "nats_ca: does nothing without a server at tls://"),
-    ("nats = tls://127.0.0.1\nnats_ca = {}/none", "nats_ca: {}/none: "),
-    ("nats = tls://127.0.0.1\nnats_cert = {}/open", "nats_cert: {}/open: "),
-    ("nats = nats://127.0.0.1\nnats_credentials = {}/open", "nats_credentials: {}/open: "),
-    ("nats = nats://127.0.0.1\nnats_password_file = {}/secret", "nats_password_file: needs nats_user"),
-    ("nats = nats://127.0.0.1\nnats_user = z\nnats_credentials = {}/secret", "nats_user: not together with nats_credentials"),
-    ("nats = nats://127.0.0.1\nnats_stream = a.b", "nats_stream: a stream's name has letters, digits, '_' and '-'"),
-    ("nats = nats://127.0.0.1\nnats_subject = a..b", "nats_subject: a subject has levels of letters, digits, '_' and '-'"),
-    ("nats = nats://127.0.0.1\nnats_subject = a.>", "nats_subject: a subject has levels of letters, digits, '_' and '-'"),
-    ("nats = nats://127.0.0.1\nnats_replicas = 6", "nats_replicas: "),
-]
-
-
-def test_mistakes_in_the_keys_are_told():
-    natsserver.need()
-    folder = zb.folder()
-    zb.write(os.path.join(folder, "secret"), "s\n", 0o600)
-    zb.write(os.path.join(folder, "open"), "s\n", 0o644)
-    for lines, wanted in MISTAKES:
-        lines, wanted = lines.replace("{}", folder), wanted.replace("{}", folder)
-        text = f"[route r]\ntype = streamer\nengine = wire\nfrontend_bind = ipc://@{folder}/in\nbackend_bind = ipc://@{folder}/out\nstore = nats\n{lines}\n"
-        answer = zb.run("-t", "-c", zb.write(os.path.join(folder, "m.ini"), text))
-        told = re.findall(r"error: \[route r\] (.*)", answer.stderr)
-        assert answer.returncode != 0 and len(told) == 1 and told[0].startswith(wanted), f"{lines}: {told}"
-        assert "secret@" not in told[0]
-
-
-def test_keys_of_a_stream_without_one_are_told():
-    natsserver.need()
-    folder = zb.folder()
-    text = f"[route r]\ntype = queue\nfrontend_bind = ipc://@{folder}/in\nbackend_bind = ipc://@{folder}/out\n"
-    for lines, wanted in (("nats = nats://127.0.0.1", "nats: does nothing without store = nats"),
-                          ("store = nats\nnats = nats://127.0.0.1", "store: is for a streamer or a forwarder")):
-        answer = zb.run("-t", "-c", zb.write(os.path.join(folder, "m.ini"), f"{text}{lines}\n"))
-        assert re.findall(r"error: \[route r\] (.*)", answer.stderr) == [wanted], answer.stderr
-
-
 # --- life ----------------------------------------------------------------------------------------------------------------------
 
 def test_a_stop_waits_until_the_stream_has_everything():
@@ -574,6 +432,28 @@ def test_a_stop_waits_until_the_stream_has_everything():
     assert a.daemon.stop() == 0, a.daemon.log()
     worker = b.back()
     assert [int(worker.recv()) for _ in range(2000)] == list(range(2000))
+
+
+def test_what_a_stopped_node_had_not_handed_over_goes_on_when_it_is_back():
+    a, b = nodes("streamer", natsserver.Server(), more="backend_sndhwm = 30")
+    large = [b"%d " % i + b"x" * 100000 for i in range(100)]
+    full = b.back(rcvhwm=1, rcvbuf=4096)
+    zb.wait_until(lambda: b.stats()["backend"]["connections"] == 1)
+    producer = a.front()
+    for message in large:
+        producer.send(message)
+    zb.wait_until(lambda: b.stats()["backend"]["queued_messages"] == 30)
+    sent = rests_at(lambda: b.stats()["backend"]["messages_sent"])
+    b.daemon.send(signal.SIGTERM)
+    b.daemon.wait_log("event=stopping")
+    b.daemon.send(signal.SIGTERM)
+    b.daemon.wait()
+    full.close()
+    worker, got = a.back(rcvhwm=10), set()
+    zb.wait_until(lambda: a.stats()["backend"]["connections"] == 1)
+    b.restart()
+    while len(got) < len(large) - sent - 1:  # one was half sent
+        got.add(int(worker.recv().split()[0]))
 
 
 def test_a_paused_route_hands_nothing_over():

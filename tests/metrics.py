@@ -43,6 +43,7 @@ FAMILIES = {
     "zbroker_remembered_bytes": ("route",),
     "zbroker_store_messages": ("route",),
     "zbroker_store_bytes": ("route",),
+    "zbroker_store_max_bytes": ("route",),
     "zbroker_store_oldest_seconds": ("route",),
     "zbroker_store_commit_seconds": ("route",),
     "zbroker_store_engine_up": ("route",),

@@ -92,6 +92,15 @@ def job_of(frames):
     return job, int(tries), body
 
 
+def failed(node, reason):
+    """The route has failed, for that reason, and the daemon goes on."""
+    node.daemon.wait_log(r"event=route-failed", 20)
+    with zb.Control(node.daemon) as control:
+        route = control.route("r")
+    assert route["state"] == "failed", route["state"]
+    assert reason in node.daemon.log(), node.daemon.log()
+
+
 class Load:
     """A producer that sends numbers until it is told to stop."""
 

@@ -67,11 +67,11 @@ jetstream {{ store_dir: "{self.folder}/{self.name}", max_mem: 64M, max_file: 4G 
 class Cluster:
     """So many servers, each with every stream if its replicas say so."""
 
-    def __init__(self, count=3):
+    def __init__(self, count=3, more=""):
         need()
         folder, ports = zb.folder(), zb.free_ports(2 * count)
         routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports[count:])
-        self.servers = [Server(f'cluster {{ name: zb, listen: "127.0.0.1:{ports[count + i]}", routes: [{routes}] }}', f"n{i + 1}",
+        self.servers = [Server(f'cluster {{ name: zb, listen: "127.0.0.1:{ports[count + i]}", routes: [{routes}] }}\n{more}', f"n{i + 1}",
                                ports[i], folder) for i in range(count)]
         self.url = ", ".join(server.url for server in self.servers)
         zb.wait_until(self.has_leader, 20, "a leader of the cluster")
@@ -91,6 +91,17 @@ class Cluster:
                 return "error" not in client.api("INFO")
         except (OSError, AssertionError):
             return False
+
+    def is_whole(self, *streams):
+        """Does every server have all that the streams have?"""
+        try:
+            with self.client() as client:
+                about = [client.api(f"STREAM.INFO.{stream}").get("cluster", {}) for stream in streams]
+        except (OSError, AssertionError):
+            return False
+        replicas = [replica for each in about for replica in each.get("replicas", [])]
+        return len(replicas) == len(streams) * (len(self.servers) - 1) and all(
+            replica["current"] and not replica.get("offline") for replica in replicas)
 
     def leader(self, stream):
         """The server that leads the stream."""
@@ -129,6 +140,10 @@ class Client:
 
     def receive(self):
         """The payload of the next message."""
+        return self.receive_all()[1]
+
+    def receive_all(self):
+        """Its headers, too."""
         while True:
             words = self.file.readline().split()
             assert words, "the server has closed the connection"
@@ -137,7 +152,7 @@ class Client:
             if words[0] in (b"MSG", b"HMSG"):
                 size, head = int(words[-1]), int(words[-2]) if words[0] == b"HMSG" else 0
                 payload = self.file.read(size + 2)[:-2]
-                return payload[head:]
+                return payload[:head], payload[head:]
 
     def request(self, subject, payload=b"", headers=None):
         self.publish(subject, payload, self.inbox, headers)

@@ -537,6 +537,37 @@ def test_the_slowest_client_and_the_topics_are_named():
         pub.close()
 
 
+def test_the_detail_says_what_a_route_has_on_disk():
+    ports = zb.free_ports(2)
+    more = f"""[route orders]
+type = streamer
+engine = wire
+store = all
+store_dir = {zb.folder()}/store
+ack_bind = tcp://127.0.0.1:{ports[0]}
+worker_ack_bind = tcp://127.0.0.1:{ports[1]}
+"""
+    with Broker(more) as broker, Browser() as browser:
+        context = zmq.Context.instance()
+        producer, worker = zb.peer(context, zmq.REQ, f"tcp://127.0.0.1:{ports[0]}"), zb.peer(context, zmq.REQ, f"tcp://127.0.0.1:{ports[1]}")
+        for body in (b"one", b"two", b"three"):
+            producer.send_multipart([b"", body])
+            assert producer.recv_multipart() == [b"", b"ok"]
+        worker.send(b"ready")
+        assert worker.recv_multipart()[2] == b"one"
+        browser.open(broker.url + "#orders", width=1280)
+        rows = "Object.fromEntries([...document.querySelectorAll('section[aria-label=\"On disk\"] tr')].map(n => [...n.cells].map(c => c.textContent)))"
+        zb.wait_until(lambda: (browser.see(rows) or {}).get("with workers") == "1", what=lambda: browser.see(rows))
+        said = browser.see(rows)
+        assert said["state"] == "ready" and said["messages"] == "3" and "of 1" in said["files"] and said["given up"] == "0", said
+        assert "stream" not in said and browser.complaints() == []
+        browser.open(broker.url + "#jobs", width=1280)
+        browser.wait_for("document.querySelector('tr.detail')")
+        assert not browser.see("[...document.querySelectorAll('section[aria-label=\"On disk\"]')].some(n => n.offsetParent)")
+        producer.close()
+        worker.close()
+
+
 def test_it_survives_a_restart_and_says_so():
     with Broker() as broker, Browser() as browser:
         browser.open(broker.url)

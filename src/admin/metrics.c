@@ -230,6 +230,14 @@ write_store_age(metric_writer_t *writer)
 }
 
 static void
+write_store_limit(metric_writer_t *writer)
+{
+    EACH_ROUTE(writer, route)
+        put_uint(writer, "", LABELS({ "route", route.conf->name }),
+                 route.conf->store == KEEP_NOTHING ? 0 : (uint64_t)route.conf->store_max);
+}
+
+static void
 write_engine_up(metric_writer_t *writer)
 {
     EACH_ROUTE(writer, route)
@@ -411,6 +419,7 @@ static const metric_t metrics[] = {
     ROUTE_FIELD(FIELD_REMEMBERED_BYTES),
     ROUTE_FIELD(FIELD_STORE_MESSAGES),
     ROUTE_FIELD(FIELD_STORE_BYTES),
+    FAMILY("zbroker_store_max_bytes", "gauge", "How large the files of a route's store may become.", write_store_limit),
     FAMILY("zbroker_store_oldest_seconds", "gauge", "For how long the oldest message of a store has been there; 0 without one.", write_store_age),
     FAMILY("zbroker_store_commit_seconds", "histogram", "How long a commit of a store took.", write_commits),
     FAMILY("zbroker_store_engine_up", "gauge", "0: the stream of a route with store = nats is away, and messages wait; else 1.", write_engine_up),

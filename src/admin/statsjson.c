@@ -6,6 +6,7 @@
 #include "admin/problems.h"
 #include "admin/recentlog.h"
 #include "admin/stats.h"
+#include "admin/storelist.h"
 #include "admin/usage.h"
 #include "base/clock.h"
 #include "conf/engine.h"
@@ -358,6 +359,7 @@ statsjson_route(json_t *json, broker_t *broker, const broker_route_t *route, sta
         json_uint(json, drop_reason_name((drop_reason_t)i), STATS(route, dropped[i]));
     json_object_end(json);
     write_acked(json, route);
+    storelist_write(json, "store", route);
     write_fields(json, route, SIDES, FIELDS_OF_SIDE, FIELDS);
     write_sizes(json, route);
     if (depth == STATS_DETAIL) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "admin/storelist.h"
 
+#include "admin/stats.h"
 #include "admin/table.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -13,13 +14,9 @@
 enum { NS_IN_S = 1000000000 };
 
 static const column_t columns[] = {
-    { "ROUTE", 0 },
-    { "STATE", 0 },
-    { "MESSAGES", COLUMN_RIGHT },
-    { "BYTES", COLUMN_RIGHT },
-    { "OLDEST", COLUMN_RIGHT },
-    { "ENGINE", 0 },
+    { "ROUTE", 0 }, { "STATE", 0 }, { "MESSAGES", COLUMN_RIGHT }, { "BYTES", COLUMN_RIGHT }, { "OLDEST", COLUMN_RIGHT },
 };
+static const column_t engine_column = { "ENGINE", 0 };
 
 static const char *
 kind_of(const route_conf_t *conf)
@@ -83,6 +80,31 @@ server_of(const broker_route_t *route, int *size)
     return at;
 }
 
+typedef struct {
+    const char *servers;
+    char reason[256];
+} away_t;
+
+static void
+note_reason(side_t side, const char *endpoint, const char *reason, int64_t since_ms, void *arg)
+{
+    away_t *away = arg;
+    (void)side;
+    (void)since_ms;
+    if (strncmp(endpoint, away->servers, strlen(endpoint)) == 0)
+        snprintf(away->reason, sizeof away->reason, "%s", reason);
+}
+
+// Why its stream is away.
+static away_t
+away_of(const broker_route_t *route)
+{
+    away_t away = { .servers = route->conf->nats.servers };
+    if (route->route)
+        route_endpoints_down(route->route, note_reason, &away);
+    return away;
+}
+
 static void
 print_engine(table_t *table, const broker_route_t *route)
 {
@@ -94,7 +116,7 @@ print_engine(table_t *table, const broker_route_t *route)
     else if (server)
         table_cell(table, "nats: connected to %.*s, %" PRIu64 " waiting", size, server, waiting);
     else
-        table_cell(table, "nats: not connected, %" PRIu64 " waiting", waiting);
+        table_cell(table, "nats: not connected, %" PRIu64 " waiting: %s", waiting, away_of(route).reason);
 }
 
 static void
@@ -105,11 +127,13 @@ write_engine(json_t *json, const broker_route_t *route)
     if (!route_conf_is_shared(route->conf)) {
         json_null(json, "engine_up");
         json_null(json, "server");
+        json_null(json, "reason");
         return;
     }
     json_bool(json, "engine_up", server != NULL);
     char *name = server ? xstrndup(server, (size_t)size) : NULL;
     json_string(json, "server", name ? name : "");
+    json_string(json, "reason", server ? NULL : away_of(route).reason);
     free(name);
 }
 
@@ -128,6 +152,66 @@ storelist_problem(const broker_route_t *route)
     return route->conf->store == KEEP_NOTHING ? NULL : words[state_of(route)];
 }
 
+// --- acknowledged workers ----------------------------------------------------------------
+
+static uint64_t
+given_of(const counters_t *counters)
+{
+    return counter_get(&counters->jobs[JOB_GIVEN]);
+}
+
+static uint64_t
+unacked_of(const counters_t *counters)
+{
+    return counter_get(&counters->outstanding);
+}
+
+static uint64_t
+again_of(const counters_t *counters)
+{
+    return counter_get(&counters->jobs[JOB_AGAIN]);
+}
+
+static uint64_t
+dead_of(const counters_t *counters)
+{
+    return counter_get(&counters->jobs[JOB_DEAD_LETTER]) + counter_get(&counters->jobs[JOB_EXPIRED]);
+}
+
+static const struct {
+    const char *key; // of JSON
+    column_t column;
+    uint64_t (*of)(const counters_t *counters);
+} jobs[] = {
+    { "given", { "GIVEN", COLUMN_RIGHT }, given_of },
+    { "unacked", { "UNACKED", COLUMN_RIGHT }, unacked_of },
+    { "again", { "AGAIN", COLUMN_RIGHT }, again_of },
+    { "dead", { "DEAD", COLUMN_RIGHT }, dead_of },
+};
+
+static void
+print_jobs(table_t *table, const broker_route_t *route)
+{
+    for (size_t i = 0; i < COUNT(jobs); i++)
+        if (stats_has_side(route, SIDE_WORKER_ACK))
+            table_cell(table, "%" PRIu64, jobs[i].of(route->counters));
+        else
+            table_cell(table, "%s", "");
+}
+
+static void
+write_jobs(json_t *json, const broker_route_t *route)
+{
+    if (!stats_has_side(route, SIDE_WORKER_ACK)) {
+        json_null(json, "jobs");
+        return;
+    }
+    json_object(json, "jobs");
+    for (size_t i = 0; i < COUNT(jobs); i++)
+        json_uint(json, jobs[i].key, jobs[i].of(route->counters));
+    json_object_end(json);
+}
+
 // --- one of them ---------------------------------------------------------------------
 
 static void
@@ -140,10 +224,10 @@ write_seconds(json_t *json, const char *key, double seconds)
 }
 
 static void
-write_one(json_t *json, const broker_route_t *route)
+write_one(json_t *json, const char *key, const broker_route_t *route)
 {
     const store_counters_t *store = &route->counters->store;
-    json_object(json, NULL);
+    json_object(json, key);
     json_string(json, "route", route->conf->name);
     json_string(json, "store", kind_of(route->conf));
     json_string(json, "state", state_name(route));
@@ -156,8 +240,18 @@ write_one(json_t *json, const broker_route_t *route)
     write_seconds(json, "commit_p50_seconds", commit_time(route, 50));
     write_seconds(json, "commit_p99_seconds", commit_time(route, 99));
     json_uint(json, "corrupt", counter_get(&store->corrupt));
+    write_jobs(json, route);
     write_engine(json, route);
     json_object_end(json);
+}
+
+void
+storelist_write(json_t *json, const char *key, const broker_route_t *route)
+{
+    if (route->conf->store == KEEP_NOTHING)
+        json_null(json, key);
+    else
+        write_one(json, key, route);
 }
 
 static void
@@ -172,6 +266,8 @@ print_one(table_t *table, const broker_route_t *route)
         table_cell(table, "%s", "");
     else
         table_cell(table, "%.1fs", age_of(route));
+    if (table->column_count > COUNT(columns) + 1)
+        print_jobs(table, route);
     print_engine(table, route);
 }
 
@@ -192,16 +288,40 @@ show_json(request_t *request)
     json_array(&json, "stores");
     for (size_t i = 0; broker_at(request->broker, i, &route); i++)
         if (is_asked_for(request, &route))
-            write_one(&json, &route);
+            write_one(&json, NULL, &route);
     json_array_end(&json);
     reply_json_end(request, &json);
+}
+
+static bool
+any_has_jobs(const request_t *request)
+{
+    broker_route_t route;
+    for (size_t i = 0; broker_at(request->broker, i, &route); i++)
+        if (is_asked_for(request, &route) && stats_has_side(&route, SIDE_WORKER_ACK))
+            return true;
+    return false;
+}
+
+enum { COLUMNS_MOST = COUNT(columns) + COUNT(jobs) + 1 };
+
+static size_t
+choose_columns(const request_t *request, column_t chosen[COLUMNS_MOST])
+{
+    size_t count = COUNT(columns);
+    memcpy(chosen, columns, sizeof columns);
+    for (size_t i = 0; i < COUNT(jobs) && any_has_jobs(request); i++)
+        chosen[count++] = jobs[i].column;
+    chosen[count++] = engine_column;
+    return count;
 }
 
 static void
 show_table(request_t *request)
 {
     broker_route_t route;
-    table_t table = table_on(columns, COUNT(columns));
+    column_t chosen[COLUMNS_MOST];
+    table_t table = table_on(chosen, choose_columns(request, chosen));
     for (size_t i = 0; broker_at(request->broker, i, &route); i++)
         if (is_asked_for(request, &route))
             print_one(&table, &route);

@@ -35,7 +35,7 @@ static const char *const job_results[JOB_RESULTS] = {
     [JOB_GIVEN] = "given",     [JOB_DONE] = "done",       [JOB_RETRY] = "retry",
     [JOB_REJECT] = "reject",   [JOB_TIMEOUT] = "timeout", [JOB_LOST] = "lost",
     [JOB_LATE] = "late",       [JOB_REFUSED] = "refused", [JOB_DEAD_LETTER] = "dead_letter",
-    [JOB_EXPIRED] = "expired",
+    [JOB_EXPIRED] = "expired", [JOB_AGAIN] = "again",
 };
 
 const char *

@@ -92,6 +92,7 @@ typedef enum {
 // What became of a message that was given to an acknowledged worker, or of what that said.
 typedef enum {
     JOB_GIVEN,
+    JOB_AGAIN,       // given, and not for the first time
     JOB_DONE,
     JOB_RETRY,       // the worker said so
     JOB_REJECT,      // the same

@@ -32,9 +32,9 @@ jetstream_unlock(jetstream_t *self)
 void
 jetstream_wake(jetstream_t *self)
 {
-    if (self->asleep)
+    if (!self->woken)
         pthread_cond_signal(&self->news);
-    self->asleep = false;
+    self->woken = true;
 }
 
 int64_t
@@ -68,6 +68,7 @@ copy_conf(jetstream_t *self, const route_conf_t *conf)
     };
     self->route = xstrdup(conf->name);
     self->topics = socket_type_publishes(conf->sides[SIDE_BACKEND].type);
+    self->acked = conf->sides[SIDE_WORKER_ACK].type != -1;
     self->max_bytes = conf->store_max;
     self->drop_oldest = conf->store_drops_oldest;
     self->last_values = conf->last_value > 0;
@@ -161,6 +162,7 @@ jetstream_open(const jetstream_setup_t *setup)
     pthread_cond_init(&self->parted, &attributes);
     pthread_condattr_destroy(&attributes);
     snprintf(self->state.reason, sizeof self->state.reason, "not connected yet");
+    self->state.since_ms = clock_mono_ms();
     self->holders = 2;
     if (self->nats && self->bell != -1 && start_thread(self) == 0)
         return self;
@@ -239,6 +241,8 @@ became_unready(jetstream_t *self, link_result_t result, const char *reason)
 {
     jetstream_lock(self);
     bool is_news = self->state.ready || strcmp(self->state.reason, reason) != 0;
+    if (self->state.ready)
+        self->state.since_ms = clock_mono_ms();
     self->state.ready = false;
     self->state.failed = result == LINK_NEVER;
     snprintf(self->state.reason, sizeof self->state.reason, "%s", reason);
@@ -248,15 +252,14 @@ became_unready(jetstream_t *self, link_result_t result, const char *reason)
     bell_ring(self->bell);
 }
 
-// Until DUE_MS, or until there is news. The lock is held.
+// Until DUE_MS, or until there is news since it was woken last. The lock is held.
 static void
 sleep_until(jetstream_t *self, int64_t due_ms)
 {
     const struct timespec due = due_at(due_ms);
-    self->asleep = true;
-    while (self->asleep && !self->ending && pthread_cond_timedwait(&self->news, &self->lock, &due) == 0)
+    while (!self->woken && !self->ending && pthread_cond_timedwait(&self->news, &self->lock, &due) == 0)
         continue;
-    self->asleep = false;
+    self->woken = false;
 }
 
 static bool
@@ -266,12 +269,6 @@ goes_on(jetstream_t *self)
     bool on = !self->ending && !self->link->lost && !self->consumer_gone;
     jetstream_unlock(self);
     return on;
-}
-
-static bool
-has_news(const jetstream_t *self)
-{
-    return self->given || self->answers.count > 0 || self->verdicts.first || self->notes || self->link->lost;
 }
 
 static void
@@ -286,8 +283,7 @@ serve(jetstream_t *self)
         jetstream_lock(self);
         if (self->pulling && self->pull_ends_ms < due_ms)
             due_ms = self->pull_ends_ms;
-        if (!has_news(self))
-            sleep_until(self, due_ms);
+        sleep_until(self, due_ms);
         jetstream_unlock(self);
     }
     pull_answer(self); // what was said at the end

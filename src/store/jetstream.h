@@ -105,6 +105,7 @@ typedef struct {
     char server[256]; // to which it is connected, "" not
     unsigned number;  // of that, from 1, in the configuration
     char reason[256]; // why it is not ready
+    int64_t since_ms; // monotonic: for how long it is not
     uint64_t waiting; // messages that are not acknowledged
 } jetstream_state_t;
 

@@ -80,6 +80,7 @@ typedef struct {
 typedef struct {
     jetstream_t *jetstream;
     unsigned holders; // under the jetstream's lock
+    unsigned parting; // subscriptions that end though the connection does not
     bool lost;        // under the lock as well, like all that callbacks change
     natsConnection *connection;
     jsCtx *context;
@@ -94,6 +95,7 @@ struct jetstream {
     char *route, *next_subject; // where the consumer is asked for messages
     char node[NODE_DIGITS + 1];
     bool topics; // a forwarder's
+    bool acked;  // it has workers that acknowledge
     bool drop_oldest;
     int64_t max_bytes;
     bool last_values;
@@ -103,8 +105,10 @@ struct jetstream {
     pthread_mutex_t lock; // over all up to the thread's own
     pthread_cond_t news, parted;
     unsigned holders;
-    bool ending, asleep, has_ended;
+    bool ending, has_ended;
+    bool woken; // there is news that the thread has not looked at
     uint32_t wants;
+    bool exact; // no more than is wanted may come
     outgoing_t *given, **given_end;
     answers_t answers, settled;
     messages_t arrived, verdicts;
@@ -146,8 +150,9 @@ typedef enum { LINK_UP, LINK_LATER, LINK_NEVER } link_result_t;
 link_result_t link_open(jetstream_t *self, char reason[256]);
 void link_close(jetstream_t *self);
 bool link_hears(jetstream_t *self, const char *inbox, natsMsgHandler heard,
-                natsSubscription **to);                                  // on a new subscription
-void link_drop(link_t **link_p);                                         // one holder less
+                natsSubscription **to); // on a new subscription
+bool link_renew(jetstream_t *self);     // messages come elsewhere now: what was asked for does not come
+void link_drop(link_t **link_p);        // one holder less
 const char *link_last_error(const jetstream_t *self, natsStatus status); // in words
 
 // --- jsstream.c --------------------------------------------------------------------------
@@ -157,8 +162,8 @@ link_result_t stream_prepare(jetstream_t *self, char reason[256]);
 
 // --- jspublish.c -------------------------------------------------------------------------
 
-void publish_reset(jetstream_t *self); // the connection has gone: what was on its way is not known
-void publish_take(jetstream_t *self); // what was given, and what was answered
+void publish_reset(jetstream_t *self);                   // the connection has gone: what was on its way is not known
+void publish_take(jetstream_t *self);                    // what was given, and what was answered
 int64_t publish_work(jetstream_t *self, int64_t now_ms); // when it wants to be called again
 void publish_forget(jetstream_t *self);
 void publish_heard(natsConnection *connection, natsSubscription *subscription, natsMsg *msg, void *closure);

@@ -162,14 +162,17 @@ end_attempt(const jetstream_t *self, attempt_t *attempt)
 
 // --- inboxes -------------------------------------------------------------------------------
 
-// The library calls back for this subscription no more: it ends by itself only when the connection does.
+// The library calls back for this subscription no more: if nobody has ended it, the connection has.
 static void
 subscription_over(void *closure)
 {
     link_t *link = closure;
     jetstream_t *self = link->jetstream;
     jetstream_lock(self);
-    link->lost = true;
+    if (link->parting > 0)
+        link->parting--;
+    else
+        link->lost = true;
     jetstream_wake(self);
     jetstream_unlock(self);
     link_drop(&link);
@@ -214,6 +217,23 @@ open_inboxes(jetstream_t *self)
     snprintf(every, sizeof every, "%s.*", link->ack_inbox);
     return link_hears(self, every, publish_heard, &link->acks) &&
            link_hears(self, link->message_inbox, pull_heard, &link->messages);
+}
+
+bool
+link_renew(jetstream_t *self)
+{
+    link_t *link = self->link;
+    const libnats_t *nats = self->nats;
+    natsSubscription *old = link->messages;
+    if (!new_inbox(self, link->message_inbox))
+        return false;
+    link->messages = NULL;
+    jetstream_lock(self);
+    link->parting++;
+    jetstream_unlock(self);
+    nats->natsSubscription_Drain(old); // what has come is heard
+    nats->natsSubscription_Destroy(old);
+    return link_hears(self, link->message_inbox, pull_heard, &link->messages);
 }
 
 // --- the connection --------------------------------------------------------------------------

@@ -42,6 +42,13 @@ arrived_free(const libnats_t *nats, jetstream_message_t **message_p)
 
 // --- for the route's thread ---------------------------------------------------------------
 
+// A worker has gone whose message is still to come. The server would count it as given out.
+static bool
+asked_too_much(const jetstream_t *self)
+{
+    return self->exact && self->pulled + self->in_hand > self->wants && self->pulled > 0;
+}
+
 void
 jetstream_want(jetstream_t *self, uint32_t wanted)
 {
@@ -49,6 +56,10 @@ jetstream_want(jetstream_t *self, uint32_t wanted)
     if (wanted > self->wants)
         jetstream_wake(self);
     self->wants = wanted;
+    if (wanted > 0)
+        self->exact = wanted != JETSTREAM_ANY;
+    if (asked_too_much(self))
+        jetstream_wake(self);
     jetstream_unlock(self);
 }
 
@@ -166,6 +177,17 @@ ask(jetstream_t *self, size_t messages)
                                               request);
 }
 
+static bool
+take_back(jetstream_t *self)
+{
+    bool takes = asked_too_much(self);
+    if (takes)
+        self->pulling = false;
+    if (takes)
+        self->pulled = 0;
+    return takes;
+}
+
 // How many to ask for, 0: none now.
 static size_t
 begin(jetstream_t *self, int64_t now_ms)
@@ -187,8 +209,11 @@ void
 pull_work(jetstream_t *self, int64_t now_ms)
 {
     jetstream_lock(self);
+    bool anew = take_back(self);
     size_t messages = begin(self, now_ms);
     jetstream_unlock(self);
+    if (anew && !link_renew(self))
+        return;
     if (messages > 0)
         ask(self, messages);
 }

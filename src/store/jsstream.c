@@ -245,14 +245,21 @@ describe_consumer(jetstream_t *self, const char *subject, const jsStreamState *s
 static const char *
 consumer_misfit(const jetstream_t *self, const jsConsumerConfig *config, const char *subject)
 {
-    if (self->topics)
-        return NULL;
-    if (text_given(config->DeliverSubject))
-        return "it pushes";
-    if (config->AckPolicy != js_AckExplicit)
-        return "it does not ask for each acknowledgement";
-    return text_given(config->FilterSubject) && strcmp(config->FilterSubject, subject) != 0 ? "it has another subject"
-                                                                                            : NULL;
+    const struct {
+        bool is_so;
+        const char *reason;
+    } faults[] = {
+        { text_given(config->DeliverSubject), "it pushes" },
+        { config->AckPolicy != js_AckExplicit, "it does not ask for each acknowledgement" },
+        { text_given(config->FilterSubject) && strcmp(config->FilterSubject, subject) != 0, "it has another subject" },
+        { config->MaxDeliver > 0, "it gives up a message that was given out too often" },
+        { self->acked && config->AckWait < ACK_WAIT_S * SECOND_NS,
+          "it waits for an acknowledgement for less than 10 seconds" },
+    };
+    for (size_t i = 0; i < COUNT(faults) && !self->topics; i++)
+        if (faults[i].is_so)
+            return faults[i].reason;
+    return NULL;
 }
 
 // A server that is killed while its stream is empty may forget how far that had counted. The consumer knows it, and would

@@ -40,6 +40,7 @@
     X(natsInbox_Create)                                                                                                \
     X(natsInbox_Destroy)                                                                                               \
     X(natsSubscription_Destroy)                                                                                        \
+    X(natsSubscription_Drain)                                                                                          \
     X(natsSubscription_SetOnCompleteCB)                                                                                \
     X(natsSubscription_SetPendingLimits)                                                                               \
     X(natsMsg_Create)                                                                                                  \

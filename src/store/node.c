@@ -12,6 +12,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define DIGITS "0123456789abcdef"
+
+bool
+node_gave_id(const char *id)
+{
+    return strspn(id, DIGITS) == NODE_DIGITS && id[NODE_DIGITS] == '-' && id[NODE_DIGITS + 1] != '\0' &&
+           id[NODE_DIGITS + 1 + strspn(id + NODE_DIGITS + 1, "0123456789")] == '\0';
+}
+
 // 1: read; 0: there is none, or it is cut off; -1: errno.
 static int
 read_node(int folder, char node[NODE_DIGITS + 1])
@@ -22,7 +31,7 @@ read_node(int folder, char node[NODE_DIGITS + 1])
     ssize_t size = read(fd, node, NODE_DIGITS);
     close(fd);
     node[NODE_DIGITS] = '\0';
-    return size == -1 ? -1 : size == NODE_DIGITS && strspn(node, "0123456789abcdef") == NODE_DIGITS;
+    return size == -1 ? -1 : size == NODE_DIGITS && strspn(node, DIGITS) == NODE_DIGITS;
 }
 
 static int

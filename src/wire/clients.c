@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "wire/cluster.h"
 #include "wire/conn.h"
 #include "wire/durable.h"
 #include "wire/fan.h"
@@ -99,20 +100,27 @@ typedef struct {
     size_t count, room;
 } downs_t;
 
+static void
+add_down(downs_t *downs, side_t side, const char *endpoint, const char *reason, int64_t since_ms)
+{
+    mem_grow(downs->at, downs->count, downs->room);
+    down_t *down = &downs->at[downs->count++];
+    *down = (down_t){ .side = side, .since_ms = since_ms };
+    snprintf(down->endpoint, sizeof down->endpoint, "%s", endpoint);
+    snprintf(down->reason, sizeof down->reason, "%s", reason);
+}
+
 static int
 collect_down(wire_t *self, void *arg)
 {
-    downs_t *downs = arg;
+    char why[256];
+    int64_t since_ms;
+    if (cluster_is_away(self, why, &since_ms))
+        add_down(arg, SIDE_BACKEND, self->conf->nats.servers, why, since_ms);
     for (const dialled_t *i = self->dialled; i; i = i->next) {
-        int64_t since_ms;
         const char *reason = dial_reason(i->dial, &since_ms);
-        if (!reason)
-            continue;
-        mem_grow(downs->at, downs->count, downs->room);
-        down_t *down = &downs->at[downs->count++];
-        *down = (down_t){ .side = i->port->side, .since_ms = since_ms };
-        snprintf(down->endpoint, sizeof down->endpoint, "%s", dial_endpoint(i->dial));
-        snprintf(down->reason, sizeof down->reason, "%s", reason);
+        if (reason)
+            add_down(arg, i->port->side, dial_endpoint(i->dial), reason, since_ms);
     }
     return 0;
 }

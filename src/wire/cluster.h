@@ -30,7 +30,11 @@ void cluster_done(wire_t *wire, uint64_t number, bool done); // not DONE: any ma
 letterbox_t *cluster_letters(const wire_t *wire);            // from which dead letters are sent; NULL: there is none
 void cluster_hear_others(wire_t *wire);                      // routes of this process may have sent something
 
+bool cluster_has_workers(const wire_t *wire);             // it is a streamer's
+given_t cluster_keep(wire_t *wire, const piece_t *piece); // at its end: one that no worker took
+
 void cluster_tick(wire_t *self);
+bool cluster_is_away(const wire_t *self, char reason[256], int64_t *since_ms); // its stream
 bool cluster_waits(const wire_t *self); // not all that came in is in the stream, which takes it
 uint64_t cluster_close_outbox(wire_t *self,
                               int64_t wait_ms);   // it is on the disk then; returns how many messages are lost

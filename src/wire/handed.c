@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "store/node.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,7 @@ enum {
     BUCKETS = 16 * 1024,
 };
 
-// So long a stream knows an id: what comes later under the same one is another message.
+// So long a stream knows an id: what comes later under the same one is another message, if it is not one of ours.
 #define DUPLICATES_NS (INT64_C(120) * 1000000000)
 
 struct handed_set {
@@ -54,7 +55,8 @@ static bool
 is_same(const handed_t *handed, uint64_t name, const jetstream_arrival_t *in)
 {
     int64_t apart_ns = in->stored_ns - handed->stored_ns;
-    return handed->name == name && apart_ns < DUPLICATES_NS && apart_ns > -DUPLICATES_NS;
+    bool is_near = apart_ns < DUPLICATES_NS && apart_ns > -DUPLICATES_NS;
+    return handed->name == name && (is_near || (in->id && node_gave_id(in->id)));
 }
 
 static void

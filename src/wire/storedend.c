@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "wire/acks.h"
+#include "wire/cluster.h"
 #include "wire/conn.h"
 #include "wire/output.h"
 #include "wire/port.h"
@@ -59,35 +60,40 @@ stored_settle(wire_t *wire, int64_t wait_ms)
     stored_count(self);
 }
 
+static given_t
+keep_one(wire_t *wire, const piece_t *piece)
+{
+    return wire->cluster ? cluster_keep(wire, piece) : stored_take(wire->stored, piece);
+}
+
 static void
-keep(stored_t *self, spans_t *spans)
+keep(wport_t *workers, spans_t *spans)
 {
     piece_t piece = { 0 };
-    chunk_pool_t *pool = &self->port.wire->pool;
-    while (spans_take(spans, pool, &piece.chunk, &piece.at, &piece.size, &piece.load)) {
-        if (piece.load.messages > 0 && stored_take(self, &piece) != GIVEN)
-            port_drop(self->workers, DROP_SHUTDOWN, piece.load.messages);
+    wire_t *wire = workers->wire;
+    while (spans_take(spans, &wire->pool, &piece.chunk, &piece.at, &piece.size, &piece.load)) {
+        if (piece.load.messages > 0 && keep_one(wire, &piece) != GIVEN)
+            port_drop(workers, DROP_SHUTDOWN, piece.load.messages);
         chunk_drop(piece.chunk);
     }
     spans_clear(spans);
 }
 
-// They come after what is on the disk already.
+// They come after what is on the disk, or in the stream, already.
 void
 stored_keep_queues(wire_t *wire)
 {
-    stored_t *self = wire->stored;
-    if (!self)
+    wport_t *workers = &wire->ports[SIDE_BACKEND];
+    if (!wire->stored && !cluster_has_workers(wire))
         return;
-    wport_t *workers = self->workers;
     workers->queued.messages -= workers->returned.load.messages;
     workers->queued_bytes -= workers->returned.bytes;
-    keep(self, &workers->returned);
+    keep(workers, &workers->returned);
     for (conn_t *conn = workers->conns; conn; conn = conn->next) {
         spans_t unbegun = { 0 };
         load_t lost = output_abandon(conn, &unbegun);
         wire->left.undelivered += lost.messages;
-        keep(self, &unbegun);
+        keep(workers, &unbegun);
     }
 }
 

@@ -108,6 +108,8 @@ hand(workers_t *self, worker_t *worker, job_t *job, piece_t *piece)
     output_add(worker->conn, piece);
     workers_settle(self, worker);
     workers_count(self, JOB_GIVEN);
+    if (job->tries > 1)
+        workers_count(self, JOB_AGAIN);
 }
 
 piece_t

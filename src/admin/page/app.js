@@ -454,9 +454,10 @@ function openDetail(row) {
   clientSection.firstChild.append(detail.parts.clientTitle);
   const topicSection = detail.parts.topicSection = section('Topics', '', topics);
   topicSection.firstChild.append(topicsTitle);
+  const store = detail.parts.store = table('On disk'), storeSection = detail.parts.storeSection = section('On disk', '', store.box);
   detail.tr = make('tr', { class: 'detail', id: row.id, role: 'row' }, make('td', { colspan: 10, role: 'cell' }, make('div', { class: 'grid' },
     messages, clientSection, section('Sockets', '', sockets.box),
-    make('div', { class: 'stack' }, topicSection, section('Dropped', '', drops.box), section('Last events', '', events.box)), optionSection,
+    make('div', { class: 'stack' }, topicSection, storeSection, section('Dropped', '', drops.box), section('Last events', '', events.box)), optionSection,
     section('Look at messages', '', make('p', { class: 'hint' }, ...command(`zbrokerctl tap ${row.name} count 10`))))));
   row.cached = { problems: row.cached.problems, endpoints: row.cached.endpoints };
   row.tr.classList.add('open');
@@ -569,6 +570,27 @@ function showDrops(row, route) {
     make('td', { class: 'n' }, make('data', { value: n }, ...grouped(String(n)))))) : none(2, 'Nothing was dropped.'));
 }
 
+// label, what it says, and whether it has anything to say
+const STORE_ROWS = [
+  ['state', store => store.state],
+  ['messages', store => grouped(String(store.messages))],
+  ['files', store => `${bytes(store.bytes)} of ${bytes(store.max_bytes)}`],
+  ['oldest message', store => duration(store.oldest_seconds), store => store.oldest_seconds !== null],
+  ['damaged messages', store => String(store.corrupt), store => store.corrupt > 0],
+  ['stream', store => store.engine_up ? `connected to ${store.server}` : `away: ${store.reason}`, store => store.engine_up !== null],
+  ['with workers', store => grouped(String(store.jobs.unacked)), store => store.jobs],
+  ['given again', store => grouped(String(store.jobs.again)), store => store.jobs],
+  ['given up', store => grouped(String(store.jobs.dead)), store => store.jobs],
+];
+
+function showStore(row, route) {
+  const { store, storeSection } = detail.parts, rows = route.store ? STORE_ROWS.filter(([, , says]) => !says || says(route.store)) : [];
+  storeSection.hidden = !route.store;
+  const said = rows.map(([label, says]) => [label, [says(route.store)].flat()]);
+  row.when('store', said.map(([label, text]) => [label, ...text.map(part => part.textContent || part)]), store.body, () =>
+    said.map(([label, text]) => make('tr', null, make('th', { scope: 'row' }, label), make('td', { class: 'n' }, ...text))));
+}
+
 const eventRows = events => events.length ? events.map(event => make('tr', { class: event.level },
   make('td', null, when(event.time)), make('td', null, event.level), make('td', { class: 'text' }, event.text))) : none(3, 'Nothing has happened yet.');
 
@@ -586,6 +608,7 @@ function showDetail(route) {
   fill(sockets.body, route);
   showDrops(row, route);
   showTopics(row, route);
+  showStore(row, route);
   if (route.options) showOptions(row, route.options, options.body, moreOptions);
   if (route.clients) showClients(row, route);
   if (route.events) row.when('events', route.events, events.body, () => eventRows(route.events));
