@@ -19,7 +19,6 @@ MAY_USE["."] = ROOMS + ["ctl", "bench", "."]  # the mains
 FILE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 60
 LONG_FILES = {
-    "src/wire/cluster.c",
     "src/wire/durable.c",
 }
 NAMED_TWICE = {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "wire/cluster_parts.h"
+#include "wire/cluster_internal.h"
 
 #include "base/bell.h"
 #include "base/mem.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-// cluster_parts.h - what a cluster is made of; only for cluster.c and fromstream.c, which
+// cluster_internal.h - what a cluster is made of; only for cluster.c and fromstream.c, which
 // gives out what comes from the stream.
 
 #ifndef ZB_WIRE_CLUSTER_PARTS_H
