@@ -7,12 +7,15 @@ import json
 import os
 import select
 import signal
+import subprocess
 import threading
 import time
 import uuid
 
 import zmq
 import zb
+
+from store import fill_disk, on_small_disk
 
 KILLS = int(os.environ.get("ZB_KILLS", "3"))  # how often the broker is killed under load
 
@@ -22,15 +25,16 @@ class Jobs(zb.Route):
 
     name = "jobs"
 
-    def __init__(self, more="", above=""):
-        self.folder, self.above = zb.folder(), above
+    def __init__(self, more="", above="", store="all", store_dir=None):
+        self.folder, self.above, self.store = zb.folder(), above, store
+        self.store_dir = store_dir or os.path.join(self.folder, "store")
         self.acks, self.workers = zb.free_ports(2)
         super().__init__("streamer", more, folder=self.folder)
 
     def ini(self, more):
         return super().ini(f"""
-store = all
-store_dir = {self.folder}/store
+store = {self.store}
+store_dir = {self.store_dir}
 ack_bind = tcp://127.0.0.1:{self.acks}
 worker_ack_bind = tcp://127.0.0.1:{self.workers}
 {more}
@@ -411,6 +415,31 @@ def test_a_full_store_answers_when_there_is_room():
             answered.append(producer.recv_multipart())
         assert answered == [[b"", b"%d" % number, b"ok"] for number in range(40)]
         jobs.wait("jobs", done=40, outstanding=0)
+
+
+def test_a_full_disk_is_answered_with_full_where_the_oldest_is_dropped():
+    for kind in "all", "overflow":
+        disk = on_small_disk()
+        try:
+            with Jobs("store_full = drop_oldest\nstore_max = 8M", store=kind, store_dir=os.path.join(disk, "store")) as jobs:
+                producer, body, count = jobs.producer(zmq.DEALER), os.urandom(50000), 60
+                producer.send_multipart([b"", b"first", body])
+                assert producer.recv_multipart() == [b"", b"first", b"ok"]
+                filler = fill_disk(disk)
+                for number in range(count): # more than waits in memory for the disk
+                    producer.send_multipart([b"", b"%d" % number, body])
+                answers = [producer.recv_multipart()]
+                assert answers[0][-1] == b"full", answers
+                os.unlink(filler)
+                while len(answers) < count:
+                    answers.append(producer.recv_multipart())
+                assert {answer[-1] for answer in answers} == {b"ok", b"full"}
+                assert len({answer[1] for answer in answers}) == count
+                full = [answer[1] for answer in answers if answer[-1] == b"full"]
+                assert jobs.figures("acks") == {"ok": count + 1 - len(full), "duplicate": 0, "full": len(full), "refused": 0}
+                assert ask(jobs.producer(), full[0], body) == b"ok"
+        finally:
+            subprocess.run(["umount", "-l", disk], check=True)
 
 
 def test_a_worker_gets_no_more_than_a_thousand_and_nonsense_does_no_harm():

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "store/store_parts.h"
+#include "store/store_internal.h"
 
 enum { READS_MOST = 2 }; // batches that are being read
 
@@ -175,8 +175,13 @@ store_next_run(store_t *self, uint64_t most, store_run_t *run)
 }
 
 bool
+store_is_read(const store_t *self)
+{
+    return self->opened && self->reads == 0 && self->cursor == self->committed;
+}
+
+bool
 store_is_passed(const store_t *self)
 {
-    return self->opened && !self->loaded && self->reads == 0 && self->cursor == self->committed && self->commits == 0 &&
-           self->fill->head.messages == 0;
+    return store_is_read(self) && !self->loaded && self->commits == 0 && self->fill->head.messages == 0;
 }

@@ -158,6 +158,9 @@ void store_try(store_t *self, uint64_t sequence, uint32_t tries); // it has been
 uint64_t store_said(const store_t *self);
 uint64_t store_reached(const store_t *self);
 
+// All that is committed is in memory, or passed: only then what is put as done is taken as done.
+bool store_is_read(const store_t *self);
+
 // Nothing is in it that was not passed: neither on the disk nor on its way there.
 bool store_is_passed(const store_t *self);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "wire/stored_parts.h"
+#include "wire/stored_internal.h"
 
 #include "base/mem.h"
 #include "wire/conn.h"

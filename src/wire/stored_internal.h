@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
-// stored_parts.h - what a streamer with a store is made of. For stored.c, delivery.c and storedend.c only.
+// stored_internal.h - what a streamer with a store is made of. For stored.c, delivery.c and storedend.c only.
 
-#ifndef ZB_WIRE_STORED_PARTS_H
-#define ZB_WIRE_STORED_PARTS_H
+#ifndef ZB_WIRE_STORED_INTERNAL_H
+#define ZB_WIRE_STORED_INTERNAL_H
 
 #include "wire/deadletters.h"
 #include "wire/stored.h"

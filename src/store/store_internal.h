@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
-// store_parts.h - what a store is made of. For store.c, filling.c, loading.c and tidying.c only.
+// store_internal.h - what a store is made of. For store.c, filling.c, loading.c and tidying.c only.
 
-#ifndef ZB_STORE_PARTS_H
-#define ZB_STORE_PARTS_H
+#ifndef ZB_STORE_INTERNAL_H
+#define ZB_STORE_INTERNAL_H
 
 #include "store/committer.h"
 #include "store/store.h"

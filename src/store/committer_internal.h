@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
-// committer_parts.h - what a committer is made of. For committer.c and committing.c only.
+// committer_internal.h - what a committer is made of. For committer.c and committing.c only.
 
-#ifndef ZB_STORE_COMMITTER_PARTS_H
-#define ZB_STORE_COMMITTER_PARTS_H
+#ifndef ZB_STORE_COMMITTER_INTERNAL_H
+#define ZB_STORE_COMMITTER_INTERNAL_H
 
 #include "store/committer.h"
 #include "store/writer.h"
