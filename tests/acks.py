@@ -346,6 +346,24 @@ def test_dead_letters_go_to_the_streamer_that_is_named():
         assert job_of(worker)[2] == b"good"
 
 
+def test_dead_letters_go_to_a_streamer_whose_ends_are_plain():
+    front, back = zb.free_ports(2)
+    with Jobs("dead_letter = letters", f"""
+[route letters]
+type = streamer
+store = all
+store_dir = {zb.folder()}/letters
+frontend_bind = tcp://127.0.0.1:{front}
+backend_bind = tcp://127.0.0.1:{back}
+""") as jobs:
+        jobs.put(b"bad")
+        worker, undertaker = jobs.worker(zmq.DEALER), jobs.peer(zmq.PULL, back)
+        ready(worker)
+        say(worker, b"reject", job_of(worker)[0])
+        assert undertaker.recv() == b"bad"
+        jobs.wait("jobs", dead_letter=1, outstanding=0)
+
+
 def test_dead_letters_wait_for_a_route_that_does_not_run():
     port, acks = zb.free_ports(2)
     with Jobs(LETTERS.format(folder=zb.folder(), port=port, acks=acks)) as jobs:

@@ -307,7 +307,7 @@ def test_the_log_of_what_happened_does_not_grow_without_end():
         route.hears(b"o")
         route.publish(*[b"o%d" % i for i in range(20)])
         leave(route, named(route, "full", b"b"))
-        busy = named(route, "busy", b"a")
+        busy = named(route, "busy", b"a", sndhwm=0)
         route.hears(b"a", b"b")
         for turn in range(15):
             for i in range(200):

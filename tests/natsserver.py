@@ -92,14 +92,17 @@ class Cluster:
         except (OSError, AssertionError):
             return False
 
-    def is_whole(self, *streams):
-        """Does every server have all that the streams have?"""
+    def about(self, *streams):
+        """What the cluster says of each."""
         try:
             with self.client() as client:
-                about = [client.api(f"STREAM.INFO.{stream}").get("cluster", {}) for stream in streams]
+                return [client.api(f"STREAM.INFO.{stream}").get("cluster", {}) for stream in streams]
         except (OSError, AssertionError):
-            return False
-        replicas = [replica for each in about for replica in each.get("replicas", [])]
+            return []
+
+    def is_whole(self, *streams):
+        """Does every server have all that the streams have?"""
+        replicas = [replica for each in self.about(*streams) for replica in each.get("replicas", [])]
         return len(replicas) == len(streams) * (len(self.servers) - 1) and all(
             replica["current"] and not replica.get("offline") for replica in replicas)
 

@@ -105,6 +105,20 @@ deadletters_take(deadletters_t *self)
     deadletters_committed(self); // one that is known may be on the disk already
 }
 
+bool
+deadletters_wait(const deadletters_t *self)
+{
+    return self && (self->held || self->first < self->count);
+}
+
+bool
+deadletters_hear(deadletters_t *self)
+{
+    if (!self->held)
+        self->held = letterbox_take(self->box);
+    return deadletters_wait(self);
+}
+
 void
 deadletters_committed(deadletters_t *self)
 {

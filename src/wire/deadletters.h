@@ -14,6 +14,9 @@ void deadletters_free(deadletters_t **self_p);
 void deadletters_take(deadletters_t *self);      // the bell has rung, or there is room
 void deadletters_committed(deadletters_t *self); // the store has got further
 
+bool deadletters_hear(deadletters_t *self);       // the bell has rung: has a letter come?
+bool deadletters_wait(const deadletters_t *self); // for room, or for the disk; SELF may be NULL
+
 letterbox_t *deadletters_box(deadletters_t *self); // from which this route sends its own
 
 #endif

@@ -204,7 +204,7 @@ static void
 go_on(stored_t *self)
 {
     delivery_go_on(self);
-    if (has_acked(self->port.wire))
+    if (has_acked(self->port.wire) || deadletters_wait(self->deadletters))
         serve_acked(self);
     stored_count(self);
     port_unpark_all(&self->port);
@@ -255,7 +255,8 @@ stored_hear_others(wire_t *wire)
     if (!self || !self->deadletters)
         return;
     workers_letters(wire);
-    go_on(self);
+    if (has_acked(wire) || deadletters_hear(self->deadletters))
+        go_on(self);
 }
 
 void
@@ -315,8 +316,7 @@ stored_begin(wire_t *wire)
     for (unsigned i = 0; i < STORE_FDS; i++)
         watch(self, &self->news[i], store_fd(self->store, i), hear);
     watch(self, &self->patience, self->timer, lose_patience);
-    if (has_acked(wire))
-        self->deadletters = deadletters_new(wire);
+    self->deadletters = deadletters_new(wire);
     self->begun = true;
 }
 
