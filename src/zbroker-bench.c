@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 typedef struct {
-    options_t options;
+    bench_options_t options;
     through_t through;
     const char *to[OPTIONS_LIST], *from[OPTIONS_LIST]; // of --through
     target_t target[OPTIONS_LIST + 2];
@@ -54,7 +54,7 @@ static int
 look_through(bench_t *self, target_t *target)
 {
     char error[256];
-    const options_t *options = &self->options;
+    const bench_options_t *options = &self->options;
     if (through_read(&self->through, options->conf, options->through, options->ack, error) == -1) {
         complain(error);
         return -1;
@@ -78,7 +78,7 @@ look_through(bench_t *self, target_t *target)
 static int
 line_up(bench_t *self)
 {
-    const options_t *options = &self->options;
+    const bench_options_t *options = &self->options;
     target_t given = { .name = "broker", .kind = TARGET_GIVEN };
     if (options->through) {
         if (look_through(self, &given) == -1)
@@ -125,7 +125,7 @@ measure(bench_t *self, size_t i, size_t round, load_result_t *result)
     target_t *target = &self->target[i];
     subject_t *subject = &self->subject[i];
     // What is direct depends on the subject, not on the run.
-    options_t options = self->options;
+    bench_options_t options = self->options;
     options.direct = target->kind == TARGET_DIRECT;
     progress(self, round, subject->name);
     int rc = target_start(target, &options, error);
@@ -171,7 +171,7 @@ everybody_ran(const bench_t *self)
 static int
 run(bench_t *self)
 {
-    const options_t *options = &self->options;
+    const bench_options_t *options = &self->options;
     if (line_up(self) == -1)
         return EXIT_UNREACHABLE;
     int rc = run_rounds(self);
@@ -191,7 +191,7 @@ static int
 bench(bench_t *self, int argc, char **argv)
 {
     bool done;
-    const options_t *options = &self->options;
+    const bench_options_t *options = &self->options;
     if (argc > 1 && strcmp(argv[1], "replay") == 0)
         return replay_run(argc - 1, argv + 1);
     if (options_parse(&self->options, argc, argv, &done) == -1)

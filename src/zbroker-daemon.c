@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "zbroker-daemon.h"
 
-#include "admin/events.h"
+#include "admin/recentlog.h"
 #include "admin/statelog.h"
 #include "base/event.h"
 #include "base/log.h"
@@ -198,7 +198,7 @@ daemon_run(const options_t *options, conf_t **conf_p, policy_t **policy_p, recor
     self.setup.overrides = options->overrides;
     self.setup.override_count = options->override_count;
     self.setup.services.epoch = process_seed();
-    events_start();
+    recentlog_start();
     log_open((*conf_p)->log_target, (*conf_p)->syslog_facility, (*conf_p)->log_level);
     upgrade_inherit(&self, before);
     limits_open(&self.limits, *conf_p);

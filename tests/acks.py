@@ -7,12 +7,15 @@ import json
 import os
 import select
 import signal
+import subprocess
 import threading
 import time
 import uuid
 
 import zmq
 import zb
+
+from store import fill_disk, on_small_disk
 
 KILLS = int(os.environ.get("ZB_KILLS", "3"))  # how often the broker is killed under load
 
@@ -22,15 +25,16 @@ class Jobs(zb.Route):
 
     name = "jobs"
 
-    def __init__(self, more="", above=""):
-        self.folder, self.above = zb.folder(), above
+    def __init__(self, more="", above="", store="all", store_dir=None):
+        self.folder, self.above, self.store = zb.folder(), above, store
+        self.store_dir = store_dir or os.path.join(self.folder, "store")
         self.acks, self.workers = zb.free_ports(2)
         super().__init__("streamer", more, folder=self.folder)
 
     def ini(self, more):
         return super().ini(f"""
-store = all
-store_dir = {self.folder}/store
+store = {self.store}
+store_dir = {self.store_dir}
 ack_bind = tcp://127.0.0.1:{self.acks}
 worker_ack_bind = tcp://127.0.0.1:{self.workers}
 {more}
@@ -58,13 +62,13 @@ worker_ack_bind = tcp://127.0.0.1:{self.workers}
             assert ask(producer, b"", body) == b"ok"
         producer.close()
 
-    def figures(self, part="jobs", route="jobs"):
+    def stats(self, part="jobs", route="jobs"):
         with zb.Control(self.daemon) as control:
             return control.route(route)[part]
 
     def wait(self, part, **wanted):
-        zb.wait_until(lambda: all(self.figures(part)[name] == number for name, number in wanted.items()),
-                      what=lambda: f"{wanted}, not {self.figures(part)}")
+        zb.wait_until(lambda: all(self.stats(part)[name] == number for name, number in wanted.items()),
+                      what=lambda: f"{wanted}, not {self.stats(part)}")
 
 
 def ask(producer, id, *body):
@@ -104,7 +108,7 @@ def test_a_producer_of_req_hears_ok_and_a_plain_worker_gets_the_body():
         assert ask(producer, b"id-1", b"one") == b"ok"
         assert ask(producer, b"", b"two", b"", b"parts") == b"ok"
         assert pull.recv_multipart() == [b"one"] and pull.recv_multipart() == [b"two", b"", b"parts"]
-        assert jobs.figures("acks") == {"ok": 2, "duplicate": 0, "full": 0, "refused": 0}, jobs.figures("acks")
+        assert jobs.stats("acks") == {"ok": 2, "duplicate": 0, "full": 0, "refused": 0}, jobs.stats("acks")
 
 
 def test_a_producer_of_dealer_has_many_requests_under_way_and_answers_in_their_order():
@@ -142,7 +146,7 @@ def test_an_id_that_is_known_is_ok_and_not_stored_again():
         pull = jobs.back(zmq.PULL)
         assert [pull.recv() for _ in range(3)] == [b"one", b"each", b"each"]
         assert ask(first, b"", b"last") == b"ok" and pull.recv() == b"last"
-        assert jobs.figures("acks")["duplicate"] == 2
+        assert jobs.stats("acks")["duplicate"] == 2
 
 
 def test_what_cannot_be_stored_is_refused_and_what_has_no_envelope_is_counted():
@@ -155,7 +159,7 @@ def test_what_cannot_be_stored_is_refused_and_what_has_no_envelope_is_counted():
         producer.send_multipart([b"id-2", b"body"])
         producer.send_multipart([b"", b"x" * 64, b"body"])
         assert producer.recv_multipart() == [b"", b"x" * 64, b"ok"]
-        assert jobs.figures("acks")["refused"] == 3
+        assert jobs.stats("acks")["refused"] == 3
 
 
 # --- workers -------------------------------------------------------------------------------------------------------------
@@ -207,7 +211,7 @@ def test_what_is_pushed_goes_to_acknowledged_and_to_plain_workers_once():
                 got.append((pull.recv(), 1))
         assert {body for body, _ in got} == wanted and all(tries == 1 for _, tries in got)
         jobs.wait("jobs", outstanding=0)
-        assert 0 < jobs.figures()["done"] < 400, jobs.figures()
+        assert 0 < jobs.stats()["done"] < 400, jobs.stats()
 
 
 def test_retry_gives_it_again_and_counts_the_try():
@@ -222,7 +226,7 @@ def test_retry_gives_it_again_and_counts_the_try():
             seen.add(job)
             say(worker, b"retry", job)
         jobs.wait("jobs", retry=3, expired=1, outstanding=0)
-        assert jobs.figures("dropped")["expired"] == 1
+        assert jobs.stats("dropped")["expired"] == 1
         assert jobs.daemon.log().count("a message was given up after 3 tries") == 1, jobs.daemon.log()
 
 
@@ -387,7 +391,7 @@ def test_an_id_belongs_to_the_user_who_sends_it():
         assert ask(alice, b"next", b"of alice again") == b"ok"
         pull = jobs.back(zmq.PULL)
         assert [pull.recv() for _ in range(2)] == [b"of bob", b"of alice"]
-        assert jobs.figures("acks") == {"ok": 2, "duplicate": 1, "full": 0, "refused": 0}
+        assert jobs.stats("acks") == {"ok": 2, "duplicate": 1, "full": 0, "refused": 0}
 
 
 def test_who_may_not_publish_is_refused_and_who_may_not_read_gets_nothing():
@@ -395,7 +399,7 @@ def test_who_may_not_publish_is_refused_and_who_may_not_read_gets_nothing():
     with Jobs(f"ack_acl = {rights}\nworker_ack_acl = {rights}") as jobs:
         producer = jobs.producer()
         assert ask(producer, b"", b"private", b"1") == b"refused"
-        assert jobs.figures("dropped")["acl"] == 1
+        assert jobs.stats("dropped")["acl"] == 1
         for number in range(3):
             assert ask(producer, b"", b"secret", b"%d" % number) == b"ok"
         assert ask(producer, b"", b"public", b"4") == b"ok"
@@ -429,6 +433,31 @@ def test_a_full_store_answers_when_there_is_room():
             answered.append(producer.recv_multipart())
         assert answered == [[b"", b"%d" % number, b"ok"] for number in range(40)]
         jobs.wait("jobs", done=40, outstanding=0)
+
+
+def test_a_full_disk_is_answered_with_full_where_the_oldest_is_dropped():
+    for kind in "all", "overflow":
+        disk = on_small_disk()
+        try:
+            with Jobs("store_full = drop_oldest\nstore_max = 8M", store=kind, store_dir=os.path.join(disk, "store")) as jobs:
+                producer, body, count = jobs.producer(zmq.DEALER), os.urandom(50000), 60
+                producer.send_multipart([b"", b"first", body])
+                assert producer.recv_multipart() == [b"", b"first", b"ok"]
+                filler = fill_disk(disk)
+                for number in range(count): # more than waits in memory for the disk
+                    producer.send_multipart([b"", b"%d" % number, body])
+                answers = [producer.recv_multipart()]
+                assert answers[0][-1] == b"full", answers
+                os.unlink(filler)
+                while len(answers) < count:
+                    answers.append(producer.recv_multipart())
+                assert {answer[-1] for answer in answers} == {b"ok", b"full"}
+                assert len({answer[1] for answer in answers}) == count
+                full = [answer[1] for answer in answers if answer[-1] == b"full"]
+                assert jobs.figures("acks") == {"ok": count + 1 - len(full), "duplicate": 0, "full": len(full), "refused": 0}
+                assert ask(jobs.producer(), full[0], body) == b"ok"
+        finally:
+            subprocess.run(["umount", "-l", disk], check=True)
 
 
 def test_a_worker_gets_no_more_than_a_thousand_and_nonsense_does_no_harm():
@@ -566,7 +595,7 @@ def test_nothing_that_was_ok_is_lost_however_often_the_broker_is_killed():
         done = lambda: [one for each in workers for one in each.done]
 
         def all_done():
-            assert jobs.figures("store_corrupt") == 0, "a kill has damaged messages in the store"
+            assert jobs.stats("store_corrupt") == 0, "a kill has damaged messages in the store"
             return sure <= {body for body, _ in done()}
 
         try:

@@ -35,9 +35,10 @@ def through(kind, transport, count, size):
         out = os.path.join(zb.folder(), "out.json")
         with zb.Daemon(f"[route r]\ntype = {kind}\nfrontend_bind = {front}\nbackend_bind = {back}\n{lines}\n") as daemon:
             ran = zb.run("-q", *pattern.split(), "--to", front, "--from", back, "-p", clients, "-n", clients, "-m", count, "-s", size,
-                         "--settle", "30", "--timeout", "60", "--json", out, name="zbroker-bench",
+                         "--wait", "60", "--settle", "30", "--timeout", "60", "--json", out, name="zbroker-bench",
                          seconds=60 + clients * count * (size + 10000) / 1e7)
-            assert ran.returncode == 0 and "0 lost, 0 doubled, 0 reordered, 0 corrupt" in ran.stdout, ran.stdout + ran.stderr
+            assert ran.returncode == 0 and "0 lost, 0 doubled, 0 reordered, 0 corrupt" in ran.stdout, "\n".join(
+                [ran.stdout, ran.stderr] + [daemon.ctl("show", what, "r").stdout for what in ("stats", "clients")])
             assert daemon.stop() == 0, daemon.log()
         rate = json.loads(zb.read(out))["messages_per_second"]
         print(f"# {kind} over {transport}, {clients} to {clients}: {count} of {size} bytes, {rate:.0f} a second came; none lost, "

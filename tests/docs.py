@@ -88,6 +88,19 @@ def test_design_names_only_what_is_there():
     assert not gone, f"doc/design.md speaks of what is not there: {gone}"
 
 
+def test_design_sends_newcomers_to_what_is_there():
+    """Each file of the table "To add something" exists, and has the table or function that is named with it."""
+    table = re.search(r"^## To add something\n(.*?)^## ", source("doc", "design.md"), re.M | re.S).group(1)
+    rows = [line for line in table.splitlines() if re.match(r"\| [a-z]", line)][1:]
+    names = {re.match(r"\| ([^|]+?) \|", row).group(1) for row in rows}
+    assert {"key", "socket option", "control command", "metric of the process", "transport", "socket type", "engine"} <= names, names
+    paths = re.findall(r"`((?:src|contrib)/[^`]*)`", table)
+    gone = [path for path in paths if not os.path.exists(os.path.join(zb.SRCDIR, path))]
+    gone += [f"{path}: {name}" for name, path in re.findall(r"`(\w+)` (?:in|of) `(src/[^`]*)`", table)
+             if path not in gone and not re.search(rf"\b{name}\b", source(path))]
+    assert len(paths) > 20 and not gone, f"doc/design.md sends to what is not there: {gone}"
+
+
 # --- programs and their pages -----------------------------------------------------------------------------------------
 
 def options_are_told(program):
@@ -343,9 +356,9 @@ def test_examples_run():
 def test_the_sample_speaks_of_defaults():
     """A commented key of etc/zbroker.ini is the default: taking the ';' away changes nothing."""
     folder, ini, _ = sample()
-    without = zb.run("-T", "-c", zb.write(os.path.join(folder, "a.ini"), ini))
+    without = zb.run("-T", "-c", zb.write(os.path.join(folder, "a.ini"), ini.encode()))
     opened, count = re.subn(r"^;(?=\w+ *=)", "", ini, flags=re.M)
-    with_all = zb.run("-T", "-c", zb.write(os.path.join(folder, "b.ini"), opened))
+    with_all = zb.run("-T", "-c", zb.write(os.path.join(folder, "b.ini"), opened.encode()))
     assert count > 10 and without.returncode == 0, without.stderr
     assert with_all.returncode == 0, with_all.stderr
     settings = [re.findall(r"^(?:\[.*\]|\w+ *=.*)$", result.stdout, re.M) for result in (without, with_all)]

@@ -294,9 +294,10 @@ def test_values_and_histories_beside_it_are_kept_too():
                 route.on_disk(messages[-1])
                 ordered = sorted if "last" in more else list
                 route.again(number)
-                assert ordered(receive(route.sub(b""), old)) == ordered([each] for each in messages[-old:])
+                alice, sub = named(route, "alice"), route.sub(b"")
+                assert ordered(receive(sub, old)) == ordered([each] for each in messages[-old:])
                 mine = [[each] for each in messages if each.startswith(b"1")]
-                assert receive(named(route, "alice"), len(mine)) == mine
+                assert receive(alice, len(mine)) == mine
 
 
 def test_the_log_of_what_happened_does_not_grow_without_end():
@@ -334,8 +335,9 @@ def test_killed_again_and_again_it_loses_and_doubles_nothing():
             route.publish(*numbers(1000 * turn, 1000 * turn + 1000))
             route.on_disk(b"a%05d" % (1000 * turn + 999))
             route.again(signal.SIGKILL)
-        assert receive(named(route, "alice"), 1000 * KILLS) == numbers(0, 1000 * KILLS)
-        remember.nothing_more(route, named(route, "bob", b"the end"))
+        alice = named(route, "alice")
+        assert receive(alice, 1000 * KILLS) == numbers(0, 1000 * KILLS)
+        remember.nothing_more(route, alice, b"a the end")
 
 
 def test_an_upgrade_and_a_route_that_is_created_anew_keep_all():

@@ -161,7 +161,11 @@ class Task:
             assert re.search(r"^ExecStart=\S*/zbroker -c \S*/zbroker/%i\.ini$", text, re.M), text
             assert re.search(r"^RuntimeDirectory=zbroker-%i$", text, re.M), text
         file = f"{self.root}/etc/zbroker/{instance}.ini" if instance else self.file
-        with mock.patch.dict(os.environ, {"ZB_DAEMON": self.own_program()} if self.upgrades else {}):
+        environment = {"STATE_DIRECTORY": self.root + "/var/lib/zbroker"}
+        os.makedirs(environment["STATE_DIRECTORY"], 0o700, exist_ok=True)
+        if self.upgrades:
+            environment["ZB_DAEMON"] = self.own_program()
+        with mock.patch.dict(os.environ, environment):
             self.daemons[unit] = zb.Daemon(file)
 
     def own_program(self):

@@ -201,7 +201,7 @@ def curve():
 
 def heartbeats():
     """In both directions, so often that they come between the messages."""
-    return {"lines": "heartbeat_ivl = 10ms\nheartbeat_timeout = 20s", "options": {"CLIENT_HEARTBEAT": "10"}}
+    return {"lines": "heartbeat_ivl = 10ms\nheartbeat_timeout = 2m", "options": {"CLIENT_HEARTBEAT": "10"}}
 
 
 def converses(command, house, conversation):

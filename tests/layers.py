@@ -16,6 +16,9 @@ MAY_USE["ctl"] = ["base", "conf", "admin", "ctl"]  # of admin: what knows no bro
 MAY_USE["bench"] = ["base", "bench"]
 MAY_USE["."] = ROOMS + ["ctl", "bench", "."]  # the mains
 
+FILE_LINES_MAX = 500
+FUNCTION_LINES_MAX = 60
+
 SOURCES = (".c", ".h", ".py", ".sh", ".rb", ".js", ".css", ".html", ".in", ".am", ".ac", ".ini", ".supp")
 NOT_OURS = {"build", "build-aux", "autom4te.cache", ".git", "seeds", "corpus"}
 NOT_WRITTEN_BY_HAND = {"Makefile.in", "config.h.in"}
@@ -104,6 +107,48 @@ def test_flow_knows_no_libzmq_and_zmq_knows_no_czmq():
              for path in files(f"src/{room}", (".c", ".h"))
              if re.search(rf"#\s*include\s+<{header}\.h>", zb.read(os.path.join(zb.SRCDIR, path)))]
     assert not wrong, "\n".join(wrong)
+
+
+def test_no_source_file_is_long():
+    lengths = {path: zb.read(os.path.join(zb.SRCDIR, path)).count("\n") for path in files("src", (".c", ".h"))}
+    wrong = [f"{path}: {lines} lines" for path, lines in lengths.items() if lines > FILE_LINES_MAX]
+    assert len(lengths) > 200 and not wrong, "\n".join(wrong)
+
+
+def functions(path):
+    """(name, lines) of every function: its name begins a line, and so does its last brace."""
+    name = start = None
+    for number, line in enumerate(zb.read(os.path.join(zb.SRCDIR, path)).splitlines()):
+        found = re.match(r"([a-z]\w*)\(", line)
+        if found:
+            name, start = found.group(1), number
+        elif line == "}" and name:
+            yield name, number - start + 1
+            name = None
+
+
+def test_no_function_is_long():
+    found = [(path, name, lines) for path in files("src", (".c", ".h")) for name, lines in functions(path)]
+    wrong = [f"{path}: {name}: {lines} lines" for path, name, lines in found if lines > FUNCTION_LINES_MAX]
+    assert len(found) > 2000 and not wrong, "\n".join(wrong)
+
+
+def types(path):
+    """The names of the types that have their body in this file."""
+    text = re.sub(r"//.*", "", zb.read(os.path.join(zb.SRCDIR, path)))
+    yield from re.findall(r"^\}(?: __attribute__\(\(\w+\)\))? (\w+_t);", text, re.M)
+    yield from re.findall(r"^typedef (?:struct|union|enum)(?: \w+)? \{[^\n{}]*\} (\w+_t);", text, re.M)
+    yield from (tag + "_t" for tag in re.findall(r"^struct (\w+) \{", text, re.M))
+
+
+def test_no_two_types_have_one_name():
+    where = {}
+    for path in files("src", (".c", ".h")):
+        for name in types(path):
+            where.setdefault(name, set()).add(path)
+    twice = {name: paths for name, paths in where.items() if len(paths) > 1 and name != "route_t"}  # each engine has its own
+    wrong = [f"{name}: {', '.join(sorted(paths))}" for name, paths in sorted(twice.items())]
+    assert len(where) > 300 and not wrong, "\n".join(wrong)
 
 
 def test_every_source_file_says_its_licence():

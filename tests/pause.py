@@ -243,6 +243,35 @@ def test_disable_says_how_many_were_lost_when_it_is_over():
         assert daemon.stop() == 0
 
 
+def test_disable_counts_all_that_a_worker_that_is_held_up_does_not_get():
+    """Over ipc, where what it has not read would be lost without a trace."""
+    folder = zb.folder()
+    with zb.Daemon(f"""
+[zbroker]
+drain_timeout = 500ms
+[route jobs]
+type = streamer
+engine = wire
+frontend_bind = ipc://{folder}/in
+backend_bind = ipc://{folder}/out
+""") as daemon, zb.Control(daemon) as control, zmq.Context() as context, \
+            zb.peer(context, zmq.PULL, f"ipc://{folder}/out", rcvhwm=1) as worker, \
+            zb.peer(context, zmq.PUSH, f"ipc://{folder}/in", sndhwm=0) as push:
+        zb.wait_until(lambda: control.route("jobs")["backend"]["connections"] == 1)
+        for number in range(2000):
+            push.send(b"%06d" % number + b"x" * 200)
+        still(control, "jobs", lambda received, sent: sent > 200)
+        control.ask("disable jobs")
+        route = control.route("jobs")
+        assert route["dropped"]["peer_lost"] > 0, route
+        got = 0
+        while worker.poll(500):
+            worker.recv()
+            got += 1
+        assert got + sum(route["dropped"].values()) == route["frontend"]["messages_received"], (got, route)
+        assert daemon.stop() == 0
+
+
 def test_disable_counts_requests_without_an_answer():
     with house("work", "queue", "\n[zbroker]\ndrain_timeout = 1s") as (daemon, control, peers, one, two):
         client, service = peers.open(zmq.DEALER, one), peers.open(zmq.DEALER, two)

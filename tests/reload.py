@@ -688,6 +688,32 @@ def test_a_plan_knows_what_cannot_be_bound():
         assert daemon.stop() == 0
 
 
+def test_a_plan_knows_which_store_cannot_be_used():
+    folder, ends = zb.folder(), zb.folder()
+    zb.write(f"{folder}/file", "not a folder")
+    os.mkdir(f"{folder}/open", 0o755)
+    os.mkdir(f"{folder}/ours", 0o700)
+
+    def stores(*dirs, ends=ends):
+        return "".join(f"[route r{i}]\ntype = streamer\nengine = wire\nstore = all\nstore_dir = {path}\nfrontend_bind = ipc://{ends}/{i}in\n"
+                       f"backend_bind = ipc://{ends}/{i}out\n" for i, path in enumerate(dirs))
+
+    running, other = stores(f"{folder}/first"), stores(f"{folder}/taken", ends=zb.folder())
+    with zb.Daemon(running) as daemon, zb.Daemon(other), zb.Control(daemon) as control:
+        for path, reason in (("file", "Not a directory"), ("file/x", "Not a directory"), ("open", "open to others"), ("taken", "another process uses it")):
+            zb.write(daemon.file, stores(f"{folder}/first", f"{folder}/{path}"))
+            plan = control.ask("show plan")
+            assert plan.startswith("error: ") and reason in plan, (path, plan)
+            assert plan.splitlines()[1:] == control.ask("reload").splitlines()[1:], path
+        # What can be is: as it is there, and made by the reload, not by the plan.
+        for path in ("ours", "no/such"):
+            zb.write(daemon.file, stores(f"{folder}/first", f"{folder}/{path}"))
+            plan = control.ask("show plan")
+            assert not plan.startswith("error: ") and not os.path.exists(f"{folder}/no"), plan
+            assert control.ask("reload") == plan
+        assert daemon.stop() == 0
+
+
 def test_counters_never_go_back():
     one, two = zb.free_ports(2)
     with zb.Daemon(streamer("jobs", tcp(one), tcp(two))) as daemon, zb.Control(daemon) as control, clients() as context:

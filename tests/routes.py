@@ -313,8 +313,8 @@ def test_a_publisher_that_comes_later_or_again_hears_of_the_subscriptions():
 def test_a_publisher_that_comes_later_hears_of_what_a_dealer_asks_for():
     for kind, backend in ((zmq.DEALER, "DEALER"), (zmq.PAIR, "PAIR")):
         front, back = endpoints("tcp", 2)
-        with Peers() as peers, zb.Daemon(route("r", "custom", "frontend_type = XSUB", f"backend_type = {backend}", f"frontend_bind = {front}",
-                                               f"backend_bind = {back}")) as daemon:
+        with zb.Peers() as peers, zb.Daemon(route("r", "custom", "frontend_type = XSUB", f"backend_type = {backend}", f"frontend_bind = {front}",
+                                                  f"backend_bind = {back}")) as daemon:
             subscriber = peers.open(kind, back)
             subscriber.send(b"\1news")
             zb.wait_until(lambda: stats(daemon, "r")["backend"]["connections"] == 1)

@@ -25,6 +25,34 @@ def test_a_secret_that_is_not_secret_is_refused():
         assert "server_secret" in result.stderr and "error" in result.stderr
 
 
+NATS = "store = nats\nnats = tls://127.0.0.1\n"
+
+# How a route names each secret; what else is a file of access control tells no secret.
+SECRETS = {
+    "server_cert": "frontend_security = curve\nfrontend_server_cert = {}\nfrontend_client_certs = any",
+    "client_cert": "backend_security = curve\nbackend_client_cert = {}\nbackend_peer_cert = {}",
+    "plain_password_file": "backend_security = plain\nbackend_plain_username = z\nbackend_plain_password_file = {}",
+    "nats_password_file": NATS + "nats_user = z\nnats_password_file = {}",
+    "nats_credentials": NATS + "nats_credentials = {}",
+    "nats_cert": NATS + "nats_cert = {}",
+}
+NO_SECRETS = {"client_certs", "peer_cert"}
+
+
+def test_every_key_that_names_a_secret_refuses_one_that_others_may_read():
+    manual = zb.read(os.path.join(zb.SRCDIR, "man/zbroker.ini.5.in"))
+    assert set(re.findall(r"^\.It Ic (\w*_(?:certs?|file|credentials)) Cm", manual, re.M)) == set(SECRETS) | NO_SECRETS
+    folder = zb.folder()
+    pair = zb.read(make_cert(folder, "pair") + "_secret")  # it holds both parts
+    for key, lines in SECRETS.items():
+        ini = zb.write(folder + "/x.ini", "[route r]\ntype = streamer\nfrontend_bind = tcp://127.0.0.1:*\nbackend_connect = tcp://127.0.0.1:1\n"
+                                          + lines.replace("{}", folder + "/secret") + "\n")
+        for mode in (0o640, 0o604, 0o660, 0o600):
+            zb.write(folder + "/secret", pair, mode)
+            said = zb.run("-t", "-c", ini).stderr
+            assert bool(re.search(rf"error: .*{key}: .*mode {mode:04o} (is open to|lets) others", said)) == (mode != 0o600), (key, oct(mode), said)
+
+
 def test_what_decides_about_rights_is_refused_when_others_may_write_to_it():
     folder = zb.folder()
     acl = zb.write(zb.folder() + "/acl", "user alice\ntopic write #\n")

@@ -101,12 +101,16 @@ def nats(*lines):
     return route("\n".join(("store = nats",) + lines), kind="streamer")
 
 
-def shown_by(file, *names):
+def all_tests():
+    """The names of all tests that `make check' runs."""
+    folder, run = os.path.join(zb.SRCDIR, "tests"), zb.read(os.path.join(zb.SRCDIR, "Makefile.am"))
+    files = [file for file in os.listdir(folder) if re.search(rf"\ttests/{re.sub('[.]c$', '', file)} ", run)]
+    return {name for file in files for name in re.findall(r"^(?:def )?(\w+)\((?:void)?\):?$", zb.read(os.path.join(folder, file)), re.M)}
+
+
+def shown_by(*names):
     """Other tests show it; they must be there, and run."""
-    text = zb.read(os.path.join(zb.SRCDIR, "tests", file))
-    is_run = rf"tests/{re.escape(file.replace('.c', '') if file.endswith('.c') else file)}\b"
-    return lambda: re.search(is_run, zb.read(os.path.join(zb.SRCDIR, "Makefile.am"))) and all(
-        re.search(rf"^(def )?{name}\(" if file.endswith(".py") else rf"^{name}\(void\)$", text, re.M) for name in names)
+    return lambda: set(names) <= all_tests()
 
 
 # The words of the page, and what has to be true then. A promise that is changed takes its row along, and each threat has
@@ -119,65 +123,66 @@ PROMISES = [
      lambda: check(curve(0o440))[0] and "0440" in check(curve(0o440))[1]),
     ("No other user may be able to write to `acl`, `users`, certificates and the folders that contain them",
      lambda: all(refuses(ini, ": chmod ") for ini in (acl(0o666), users(0o666), opened_to_others("file"), opened_to_others("folder")))),
-    ("What no line allows is denied", shown_by("acl.py", "test_acl_is_kept_or_refused_on_each_side_between_all_types_with_each_engine",
+    ("What no line allows is denied", shown_by("test_acl_is_kept_or_refused_on_each_side_between_all_types_with_each_engine",
                                                "test_acl_of_readers_is_kept_or_refused_beside_every_key_of_a_publishing_side")),
     ("while no handler answers, it accepts no client",
-     shown_by("guard.py", "test_while_the_handler_stands_still_nobody_comes_in")),
-    ("an unknown name takes as long as a known one", shown_by("test_users.c", "passwords_are_checked_in_order_and_remembered")),
+     shown_by("test_while_the_handler_stands_still_nobody_comes_in")),
+    ("an unknown name takes as long as a known one", shown_by("passwords_are_checked_in_order_and_remembered")),
     ("engine wire accepts them where `security = none` and nowhere else; libzmq's sockets refuse them everywhere",
-     shown_by("hostile.py", "test_peers_of_zmtp_1_and_2")),
+     shown_by("test_peers_of_zmtp_1_and_2")),
     ("takes at most 8 KiB", lambda: number("zmtp/handshake.h", "HANDSHAKE_MEMORY_MAX") == 8192),
     ("such connections get a tenth of the descriptors, and when all are taken, the oldest from the address with most of them is closed first",
-     shown_by("hostile.py", "test_strangers_make_room_for_each_other_where_most_come_from")),
+     shown_by("test_strangers_make_room_for_each_other_where_most_come_from")),
     ("may fail 200 handshakes at once and then 50 a second",
      lambda: number("wire/strangers.h", "STRANGERS_FAILURES_MOST") == 200 and number("wire/strangers.c", "FORGIVEN_EVERY_MS") == 1000 / 50),
     ("gives its place back within a second after our system has heard of its end, also while the route does not read from it",
-     shown_by("hostile.py", "test_a_client_that_has_left_gives_its_place_back_though_nobody_reads_what_it_sent")),
+     shown_by("test_a_client_that_has_left_gives_its_place_back_though_nobody_reads_what_it_sent")),
     ("libzmq aborts when a peer that is held up disconnects after a PING",
-     shown_by("hostile.py", "test_a_peer_breaks_off_while_it_is_held_up_and_heartbeats_go_on", "test_a_peer_breaks_off_with_a_ping_behind_what_is_held_up")),
+     shown_by("test_a_peer_breaks_off_while_it_is_held_up_and_heartbeats_go_on", "test_a_peer_breaks_off_with_a_ping_behind_what_is_held_up")),
     ("engine wire: `max_parts`, `max_memory`, `max_subscriptions`, `max_topic`",
-     shown_by("wire.py", "test_a_message_of_too_many_parts_ends_its_connection", "test_no_more_is_read_than_memory_allows",
+     shown_by("test_a_message_of_too_many_parts_ends_its_connection", "test_no_more_is_read_than_memory_allows",
               "test_subscriptions_over_the_total_are_refused_and_counted")),
     ("so it can forge neither a line nor a key",
-     shown_by("test_event.c", "test_no_name_writes_a_key_or_a_line", "test_a_topic_that_looks_like_a_tail_is_none")),
-    ("also those that change the direction of text", shown_by("test_text.c", "test_shown_text_keeps_its_direction")),
+     shown_by("test_no_name_writes_a_key_or_a_line", "test_a_topic_that_looks_like_a_tail_is_none")),
+    ("also those that change the direction of text", shown_by("test_shown_text_keeps_its_direction")),
     ("a warning when the name is not that of the file, or occurs twice",
-     shown_by("guard.py", "test_names_in_certificates_that_are_not_what_they_seem_are_warned_of")),
+     shown_by("test_names_in_certificates_that_are_not_what_they_seem_are_warned_of")),
     ("engine zmq refuses an `acl` for readers", lambda: refuses(acl(0o640, "zmq"), "engine = wire can")),
     ("what a peer says of itself in its handshake gives no rights and is not logged as a user",
-     shown_by("guard.py", "test_an_upstream_is_not_who_it_says_it_is", "test_a_user_is_not_who_it_says_it_is_besides_its_password",
+     shown_by("test_an_upstream_is_not_who_it_says_it_is", "test_a_user_is_not_who_it_says_it_is_besides_its_password",
               "test_a_stranger_is_not_who_it_says_it_is_where_nobody_is_asked",
               "test_a_line_that_goes_by_what_a_client_says_of_itself_only_denies")),
-    ("no other user can have it while replies are on the way", shown_by("guard.py", "test_a_reply_goes_to_the_user_who_asked")),
-    ("a late reply to an earlier process is dropped", shown_by("routes.py", "test_old_answers_reach_no_new_client")),
+    ("as long as no more than 65536 clients have left before theirs", lambda: number("wire/request.c", "OWNED_MOST") == 65536),
+    ("no other user can have it while replies are on the way", shown_by("test_a_reply_goes_to_the_user_who_asked")),
+    ("a late reply to an earlier process is dropped", shown_by("test_old_answers_reach_no_new_client")),
     ("of two connections with one name the second is refused",
-     shown_by("remember.py", "test_names_are_told_apart", "test_a_user_is_known_by_the_name_that_was_verified", "test_a_second_peer_of_a_name_is_refused")),
+     shown_by("test_names_are_told_apart", "test_a_user_is_known_by_the_name_that_was_verified", "test_a_second_peer_of_a_name_is_refused")),
     ("an ID of an acknowledged producer counts for its user only; a job counts only for the connection that it was given to",
-     shown_by("acks.py", "test_an_id_belongs_to_the_user_who_sends_it", "test_a_job_means_nothing_in_the_mouth_of_another")),
+     shown_by("test_an_id_belongs_to_the_user_who_sends_it", "test_a_job_means_nothing_in_the_mouth_of_another")),
     ("a reload disconnects it at once; with engine wire no other client, with engine zmq all clients of the side",
-     shown_by("guard.py", "test_a_reload_lets_a_new_key_in_and_cuts_a_removed_one",
+     shown_by("test_a_reload_lets_a_new_key_in_and_cuts_a_removed_one",
               "test_a_removed_user_is_cut_over_libzmqs_sockets_and_the_others_come_again")),
-    ("mode and group before the first accept", shown_by("ipc.py", "test_mode_and_group_are_as_configured", "test_a_second_daemon_leaves_the_path_to_the_first")),
+    ("mode and group before the first accept", shown_by("test_mode_and_group_are_as_configured", "test_a_second_daemon_leaves_the_path_to_the_first")),
     ("the control socket's mode and group; every change is logged with the peer's uid",
-     shown_by("control.py", "test_who_may_connect_is_the_mode_of_the_file", "test_states_and_blocked")),
-    ("only root and the service's user may ask for an upgrade", shown_by("upgrade.py", "test_only_root_and_the_service_may")),
-    ("which nobody else may be able to change", shown_by("upgrade.py", "test_another_program_changes_nothing", "test_a_program_that_cannot_take_over_is_refused")),
+     shown_by("test_who_may_connect_is_the_mode_of_the_file", "test_states_and_blocked")),
+    ("only root and the service's user may ask for an upgrade", shown_by("test_only_root_and_the_service_may")),
+    ("which nobody else may be able to change", shown_by("test_another_program_changes_nothing", "test_a_program_that_cannot_take_over_is_refused")),
     ("a state that is wrong costs its connections, not the process",
-     shown_by("upgrade.py", "test_a_state_that_is_wrong_is_no_obstacle", "test_what_is_not_sealed_is_not_read")),
-    ("the folder of a store is 0700 and its files 0600", shown_by("store.py", "test_the_folder_is_ours_alone_and_made_if_it_is_missing")),
-    ("what is damaged is skipped and counted", shown_by("store.py", "test_garbage_in_the_folder_does_no_harm", "test_of_damaged_files_all_that_is_whole_is_delivered")),
+     shown_by("test_a_state_that_is_wrong_is_no_obstacle", "test_what_is_not_sealed_is_not_read")),
+    ("the folder of a store is 0700 and its files 0600", shown_by("test_the_folder_is_ours_alone_and_made_if_it_is_missing")),
+    ("what is damaged is skipped and counted", shown_by("test_garbage_in_the_folder_does_no_harm", "test_of_damaged_files_all_that_is_whole_is_delivered")),
     ("takes an open file from its client and opens none by name; files that it includes must be below the folder of the daemon's own file",
-     shown_by("control.py", "test_a_plan_reads_the_file_of_who_asks_and_not_of_the_daemon", "test_a_plan_includes_only_what_is_below_the_folder_of_the_configuration")),
-    ("no message repeats a line that cannot be parsed", shown_by("control.py", "test_no_answer_repeats_a_line_of_a_file_that_is_no_configuration")),
-    ("only endpoints of the daemon's own file are ever bound", shown_by("control.py", "test_a_plan_binds_nothing_for_a_file_that_was_handed_in")),
+     shown_by("test_a_plan_reads_the_file_of_who_asks_and_not_of_the_daemon", "test_a_plan_includes_only_what_is_below_the_folder_of_the_configuration")),
+    ("no message repeats a line that cannot be parsed", shown_by("test_no_answer_repeats_a_line_of_a_file_that_is_no_configuration")),
+    ("only endpoints of the daemon's own file are ever bound", shown_by("test_a_plan_binds_nothing_for_a_file_that_was_handed_in")),
     ("`tls://` checks the server's name and certificate",
-     shown_by("jetstream.py", "test_a_server_is_known_by_its_certificate_and_knows_us_by_ours", "test_a_server_with_the_certificate_of_another_is_not_talked_to")),
+     shown_by("test_a_server_is_known_by_its_certificate_and_knows_us_by_ours", "test_a_server_with_the_certificate_of_another_is_not_talked_to")),
     ("credentials over `nats://` beyond loopback are refused unless `nats_insecure = yes`",
      lambda: refuses(nats("nats = nats://192.0.2.1:4222", "nats_user = a"), "in the clear") and
      "in the clear" not in check(nats("nats = nats://192.0.2.1:4222", "nats_user = a", "nats_insecure = yes"))[1]),
     ("a URL with a password in it is refused", lambda: refuses(nats("nats = nats://a:secret@127.0.0.1:4222"), "without user and password")),
-    ("a topic must be under its own subject", shown_by("jetstream.py", "test_a_message_of_another_client_of_nats_reaches_subscribers")),
-    ("what a reader may read is checked for each of them", shown_by("jetstream.py", "test_rights_hold_for_what_comes_from_the_stream")),
+    ("a topic must be under its own subject", shown_by("test_a_message_of_another_client_of_nats_reaches_subscribers")),
+    ("what a reader may read is checked for each of them", shown_by("test_rights_hold_for_what_comes_from_the_stream")),
     ("Keep `users` 0640; it warns about more",
      lambda: "open to others" in check(users(0o644))[1] and "open to others" not in check(users(0o640))[1]),
     ("no privileges", lambda: unit("NoNewPrivileges") == ["yes"] and unit("CapabilityBoundingSet") == [""] and unit("User") == ["zbroker"]),
@@ -186,7 +191,7 @@ PROMISES = [
     ("no core dumps", lambda: unit("LimitCORE") == ["0"]),
     ("a start again after a crash", lambda: unit("Restart") == ["on-failure"] and unit("RestartPreventExitStatus") == ["1 2 77"]),
     ("20 tries at once and then two a second for each address",
-     lambda: number("guard/verify.c", "TRIES") == 20 and number("guard/verify.c", "TRY_EVERY_MS") == 500),
+     lambda: number("guard/passwords.c", "TRIES") == 20 and number("guard/passwords.c", "TRY_EVERY_MS") == 500),
     ("fail2ban filter in `contrib/`", lambda: exists("contrib/fail2ban/filter.d/zbroker.conf")),
     ("`handshake_ivl` 5 s (0 is refused)",
      lambda: has(route(), "frontend_handshake_ivl = 5s", "backend_handshake_ivl = 5s") and refuses(route("handshake_ivl = 0"), "handshake_ivl")),

@@ -4,14 +4,20 @@
 ZB_STOP_RUNS is how often each test does so."""
 
 import collections
+import contextlib
 import heapq
 import os
+import signal
+import socket
 import struct
 import threading
 import time
 
 import zmq
 import zb
+import zmtp
+
+from wire import Route
 
 RUNS = int(os.environ.get("ZB_STOP_RUNS", "3"))
 PRODUCERS = 4
@@ -209,6 +215,27 @@ def test_a_restarted_queue_loses_no_request_of_clients_that_wait_for_ever():
                 assert daemon.stop() == 0, daemon.log()
                 assert "nothing left" in daemon.log(), daemon.log()
         askers.close()
+
+
+def greeted(port):
+    """A worker's connection that says all that it has to say at once."""
+    raw = socket.create_connection(("127.0.0.1", port), timeout=10 * zb.SLOW)
+    raw.sendall(zmtp.GREETING + zmtp.ready(b"PULL"))
+    return raw
+
+
+def test_a_worker_that_comes_back_while_the_route_parts_from_it_does_not_hold_up_the_end():
+    """It is told that this was all, as libzmq's is, which is there again within 100 ms."""
+    with Route("streamer", process="drain_timeout = 10m") as route:
+        worker, again = greeted(route.backend), None
+        route.wait_clients("backend", 1)
+        route.daemon.send(signal.SIGTERM)
+        while worker.recv(65536):
+            pass
+        with contextlib.suppress(ConnectionRefusedError):
+            again = greeted(route.backend)
+        worker.close()
+        assert route.daemon.wait() == 0, again
 
 
 zb.main()

@@ -158,6 +158,18 @@ def test_killed_under_load_it_delivers_nothing_twice_and_in_order():
         print(f"# {KILLS} kills, {sent[0]} sent, {sent[0] - len(got)} were on their way")
 
 
+def test_what_comes_while_much_is_on_the_disk_follows_on_it():
+    with Streamer("all", "backend_sndhwm = 10") as route:
+        route.put(0, 3000, 10000) # more than is read ahead
+        route.wait_stored(3000)
+        route.again()
+        worker = route.worker(rcvhwm=10)
+        producer = threading.Thread(target=route.put, args=(3000, 9000, 10))
+        producer.start()
+        assert take(worker, 9000) == list(range(9000))
+        producer.join()
+
+
 def test_what_a_worker_has_not_taken_at_the_end_is_kept():
     with Streamer("all", "backend_sndhwm = 100\nbackend_sndbuf = 4096", ) as route:
         worker = route.worker(rcvhwm=1, rcvbuf=4096)
@@ -317,25 +329,29 @@ def on_small_disk():
     return folder
 
 
+def fill_disk(disk):
+    """Returns what has to be removed for some room."""
+    with open(os.path.join(disk, "fill"), "wb") as file:
+        with contextlib.suppress(OSError):
+            while True:
+                file.write(b"x" * 65536)
+                file.flush()
+    return file.name
+
+
 def test_a_full_disk_makes_producers_wait_and_workers_go_on():
     disk = on_small_disk()
     try:
         with Streamer("all", folder=os.path.join(disk, "store")) as route:
             route.put(0, 100)
             route.wait_stored(100)
-            with open(os.path.join(disk, "fill"), "wb") as file:
-                try:
-                    while True:
-                        file.write(b"x" * 65536)
-                        file.flush()
-                except OSError:
-                    pass
+            filler = fill_disk(disk)
             sent = route.fill(100)
             route.daemon.wait_log("event=store-stopped route=r")
             assert route.shown()["state"] == "no_disk"
             worker = route.worker()
             assert take(worker, 100) == list(range(100)), "what is there goes on to the workers"
-            os.unlink(os.path.join(disk, "fill"))
+            os.unlink(filler)
             assert take(worker, sent - 100) == list(range(100, sent))
             assert route.shown()["state"] == "ready"
             route.daemon.stop()

@@ -6,6 +6,7 @@
 #include "guard/guard.h"
 #include "guard/users.h"
 
+#include "files.h"
 #include "test.h"
 
 #include <poll.h>
@@ -27,16 +28,6 @@ path_of(const char *name)
 }
 
 static void
-write_file(const char *name, const char *text)
-{
-    char *path = path_of(name);
-    FILE *file = fopen(path, "w");
-    if (!file || fputs(text, file) == EOF || fclose(file) != 0)
-        abort();
-    free(path);
-}
-
-static void
 remove_file(const char *name)
 {
     char *path = path_of(name);
@@ -51,7 +42,7 @@ static void
 write_users(const char *first, const char *second)
 {
     char *text = xasprintf("%s\n%s\n", first, second);
-    write_file("users", text);
+    free(write_file(folder, "users", 0600, text));
     free(text);
 }
 
@@ -64,7 +55,7 @@ write_cert(const char *name, bool secret)
     zmq_z85_encode(cert.public_text, cert.public_key, CERT_KEY_SIZE);
     zmq_z85_encode(cert.secret_text, cert.secret_key, CERT_KEY_SIZE);
     cert_print(&cert, secret, NULL, 0, &text);
-    write_file(name, text.data);
+    free(write_file(folder, name, 0600, text.data));
     text_free(&text);
     return cert;
 }
@@ -426,7 +417,8 @@ static void
 rights_are_those_of_user_and_side(void)
 {
     house_t house;
-    write_file("acl", "topic read open/#\nuser alice\ntopic read prices/#\ntopic write orders/alice\n");
+    free(write_file(folder, "acl", 0600,
+                    "topic read open/#\nuser alice\ntopic read prices/#\ntopic write orders/alice\n"));
     char *lines = line("ingress_bind = tcp://127.0.0.1:*\nsecurity = plain\nusers = %s/users\nacl = %s/acl\n", folder,
                        folder);
     open_house(&house, lines);
@@ -572,13 +564,13 @@ new_rights_reach_who_is_there(void)
     house_t house;
     guest_t guest;
     char *acl = line("backend_acl = %s/acl\n", folder), *lines = plain_lines(acl), *open = plain_lines("");
-    write_file("acl", "user alice\ntopic read a/#\n");
+    free(write_file(folder, "acl", 0600, "user alice\ntopic read a/#\n"));
     open_house(&house, lines);
     let_in(&house, &guest, claim_plain("alice", "alice"));
     CHECK(may(&house, guest.rights, ADMISSION_READ, "a/1"));
     reload(&house, lines);
     CHECK_TEXT(after_reload(&house, &guest), "stays");
-    write_file("acl", "user alice\ntopic read bb/#\n");
+    free(write_file(folder, "acl", 0600, "user alice\ntopic read bb/#\n"));
     reload(&house, lines);
     CHECK_TEXT(after_reload(&house, &guest), "changed");
     CHECK(!may(&house, guest.rights, ADMISSION_READ, "a/1") && may(&house, guest.rights, ADMISSION_READ, "bb/1"));
@@ -604,7 +596,7 @@ a_route_that_leaves_keeps_its_guests_and_their_rights(void)
     guest_t guest;
     diag_t *diag = diag_new();
     char *acl = line("backend_acl = %s/acl\n", folder), *lines = plain_lines(acl);
-    write_file("acl", "user alice\ntopic read a/#\n");
+    free(write_file(folder, "acl", 0600, "user alice\ntopic read a/#\n"));
     open_house(&house, lines);
     let_in(&house, &guest, claim_plain("alice", "alice"));
     CHECK(guard_load(house.guard, NULL, 0, diag) == 0);
@@ -661,7 +653,7 @@ a_side_that_connects_knows_its_peer(void)
                       "frontend_connect = tcp://127.0.0.1:5556\nfrontend_security = plain\n"
                       "frontend_plain_username = zbroker\nfrontend_plain_password_file = %s/password\n",
                       folder, folder, folder);
-    write_file("password", "sesame\n");
+    free(write_file(folder, "password", 0600, "sesame\n"));
     start(&house);
     load(&house, text);
     const admission_secrets_t *curve = secrets_of(&house, SIDE_BACKEND), *plain = secrets_of(&house, SIDE_FRONTEND);
@@ -728,7 +720,7 @@ many_routes_ask_while_the_policy_is_replaced(void)
     asker_t askers[ROUTES];
     char *acl = line("backend_acl = %s/acl\n", folder), *lines = curve_lines(acl);
     size_t reloads = 0;
-    write_file("acl", "user carol\ntopic read x\n");
+    free(write_file(folder, "acl", 0600, "user carol\ntopic read x\n"));
     open_house(&house, lines);
     still_asking = ROUTES;
     for (size_t i = 0; i < ROUTES; i++) {
@@ -751,7 +743,6 @@ static void
 make_files(void)
 {
     char *clients = path_of("clients");
-    umask(077);
     if (sodium_init() == -1 || mkdir(clients, 0700) == -1)
         abort();
     free(clients);

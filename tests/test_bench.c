@@ -170,7 +170,7 @@ pacer_waits_until_due_but_no_longer_than_allowed(void)
 static void
 topics_are_shared_out_without_remainder(void)
 {
-    options_t options = { .topics = 7, .consumers = 3, .split_topics = true };
+    bench_options_t options = { .topics = 7, .consumers = 3, .split_topics = true };
     for (uint64_t sent = 0; sent < 100; sent++) {
         uint64_t total = 0;
         for (size_t c = 0; c < 3; c++)
@@ -185,7 +185,7 @@ topics_are_shared_out_without_remainder(void)
 static void
 quotas_add_up_to_the_messages(void)
 {
-    options_t options = { .messages = 1003, .producers = 4 };
+    bench_options_t options = { .messages = 1003, .producers = 4 };
     CHECK(peer_quota(&options, 0) == 251 && peer_quota(&options, 2) == 251 && peer_quota(&options, 3) == 250);
 }
 
@@ -202,7 +202,7 @@ times_and_counts_take_units(void)
 
 // Parse a command line of up to 15 words; what it says goes nowhere.
 static int
-parse(options_t *options, const char *const *words)
+parse(bench_options_t *options, const char *const *words)
 {
     char *argv[16];
     int argc = 0;
@@ -225,7 +225,7 @@ parse(options_t *options, const char *const *words)
 static void
 good_command_lines_are_understood(void)
 {
-    options_t options;
+    bench_options_t options;
     CHECK(PARSE(&options, "pushpull", "--direct") == 0);
     CHECK(options.size == 64 && options.warmup_ms == 500 && options.settle_ms == 1000 && options.rounds == 1 && !options.verify);
     CHECK(PARSE(&options, "dealer", "--against", "zmq_proxy", "-m", "10k", "-p", "2") == 0);
@@ -240,7 +240,7 @@ good_command_lines_are_understood(void)
 static void
 senseless_command_lines_are_refused(void)
 {
-    options_t options;
+    bench_options_t options;
     CHECK(PARSE(&options, "--direct") == -1);
     CHECK(PARSE(&options, "pushpull") == -1);
     CHECK(PARSE(&options, "pushpull", "pubsub", "--direct") == -1);

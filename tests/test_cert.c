@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 
+#include "files.h"
 #include "test.h"
 
 #include <czmq.h>
@@ -18,16 +19,6 @@ static int
 parse(cert_t *cert, const char *text, cert_fault_t *fault)
 {
     return cert_parse(cert, text, strlen(text), fault);
-}
-
-static char *
-write_file(const char *name, mode_t mode, const char *text)
-{
-    char *path = xasprintf("%s/%s", folder, name);
-    FILE *file = fopen(path, "w");
-    if (!file || fputs(text, file) == EOF || fclose(file) != 0 || chmod(path, mode) != 0)
-        abort();
-    return path;
 }
 
 static cert_t
@@ -62,8 +53,8 @@ czmq_reads_what_we_write(void)
     cert_t cert = make();
     cert_print(&cert, false, metadata, 1, &public);
     cert_print(&cert, true, metadata, 1, &secret);
-    char *path = write_file("ours", 0644, public.data);
-    char *secret_path = write_file("ours_secret", 0600, secret.data);
+    char *path = write_file(folder, "ours", 0644, public.data);
+    char *secret_path = write_file(folder, "ours_secret", 0600, secret.data);
     zcert_t *theirs = zcert_load(path);
     CHECK(theirs != NULL);
     if (theirs) {
@@ -181,8 +172,8 @@ a_secret_must_be_private(void)
     strcpy(cert.secret_text, zcert_secret_txt(pair));
     cert_print(&cert, false, NULL, 0, &public);
     cert_print(&cert, true, NULL, 0, &secret);
-    char *path = write_file("server", 0644, public.data);
-    char *secret_path = write_file("server_secret", 0600, secret.data);
+    char *path = write_file(folder, "server", 0644, public.data);
+    char *secret_path = write_file(folder, "server_secret", 0600, secret.data);
     CHECK(cert_load_secret(&read, path, &fault) == 0);
     for (size_t i = 0; i < 6; i++) {
         static const mode_t open_modes[] = {0640, 0604, 0620, 0602, 0644, 0610};
@@ -194,7 +185,7 @@ a_secret_must_be_private(void)
     chmod(secret_path, 0400);
     CHECK(cert_load_secret(&read, path, &fault) == 0);
     // One file with both parts, and a public one from which no secret is kept.
-    free(write_file("both", 0600, secret.data));
+    free(write_file(folder, "both", 0600, secret.data));
     char *both = xasprintf("%s/both", folder);
     CHECK(cert_load_secret(&read, both, &fault) == 0);
     CHECK(cert_load_public(&read, both, &fault) == 0);
@@ -217,7 +208,7 @@ parts_that_do_not_belong_together_are_refused(void)
     strcpy(cert.public_text, zcert_public_txt(one));
     strcpy(cert.secret_text, zcert_secret_txt(two));
     cert_print(&cert, true, NULL, 0, &text);
-    char *path = write_file("mixed", 0600, text.data);
+    char *path = write_file(folder, "mixed", 0600, text.data);
     CHECK(cert_load_secret(&read, path, &fault) == -1);
     CHECK_TEXT(fault.text, "the secret key is not that of the public key");
     free(path);

@@ -5,7 +5,7 @@
 #include "admin/commands.h"
 #include "admin/control.h"
 #include "admin/stats.h"
-#include "admin/tapper.h"
+#include "admin/tapserver.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -43,13 +43,13 @@ static const char *
 ask(const char *line)
 {
     text_t answer = { 0 };
-    tapping_conf_t tap = { 0 };
+    tap_request_t tap = { 0 };
     text_bytes(&answer, "", 0);
     leaving_t leaving = { 0 };
     command_result_t result = commands_run(broker, line, strlen(line), &(control_peer_t){ 0 }, -1, &answer, &tap, &leaving);
     if (result == COMMAND_TAP)
         text_add(&answer, "tap %s %zu %d %d", tap.route, tap.prefix.size, (int)tap.count, (int)tap.format);
-    tapping_conf_free(&tap);
+    tap_request_free(&tap);
     snprintf(answered, sizeof answered, "%s", answer.data);
     text_free(&answer);
     return answered;
@@ -136,13 +136,13 @@ test_show_route_says_all_of_one(void)
 static void
 test_a_tapper_knows_the_routes_too(void)
 {
-    tapper_t *tapper = tapper_new(broker);
-    tapping_conf_t conf = { .route = "price" };
+    tapserver_t *tapserver = tapserver_new(broker);
+    tap_request_t conf = { .route = "price" };
     text_t error = { 0 };
-    CHECK(!tapping_new(tapper, &conf, -1, &error));
+    CHECK(!tapsession_new(tapserver, &conf, -1, &error));
     CHECK_TEXT(error.data, "no route price; did you mean prices?");
     text_free(&error);
-    tapper_destroy(&tapper);
+    tapserver_destroy(&tapserver);
 }
 
 static void

@@ -3,6 +3,7 @@
 #include "base/bell.h"
 #include "base/mem.h"
 #include "net/dial.h"
+#include "net/unread.h"
 
 #include "test.h"
 
@@ -680,6 +681,25 @@ a_peer_over_a_unix_socket_is_named_by_its_process(void)
     close(fds[1]);
 }
 
+static void
+what_the_peer_of_a_unix_socket_has_not_read_is_known_in_bytes(void)
+{
+    int pair[2];
+    char bytes[1000] = "";
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+    CHECK(unread_by_peer(pair[0]) == 0);
+    CHECK(write(pair[0], bytes, sizeof bytes) == sizeof bytes);
+    CHECK(write(pair[0], bytes, 1) == 1);
+    CHECK(unread_by_peer(pair[0]) == 1001);
+    CHECK(unread_by_peer(pair[1]) == 0);
+    CHECK(read(pair[1], bytes, 300) == 300);
+    CHECK(unread_by_peer(pair[0]) == 701);
+    close(pair[1]);
+    CHECK(unread_by_peer(pair[0]) == 0);
+    CHECK(unread_by_peer(-1) == 0);
+    close(pair[0]);
+}
+
 int
 main(void)
 {
@@ -705,5 +725,6 @@ main(void)
     RUN(what_is_not_set_stays_the_systems);
     RUN(addresses_are_read_and_written);
     RUN(a_peer_over_a_unix_socket_is_named_by_its_process);
+    RUN(what_the_peer_of_a_unix_socket_has_not_read_is_known_in_bytes);
     return test_done();
 }

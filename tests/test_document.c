@@ -32,7 +32,7 @@ test_what_json_writes_is_read(void)
     json_object_end(&json);
     json_object_end(&json);
     document_t *document = document_read(text.data, text.size);
-    const value_t *root = document_root(document), *route = value_first(value_member(root, "routes"));
+    const document_value_t *root = document_root(document), *route = value_first(value_member(root, "routes"));
     CHECK(value_is(root, VALUE_OBJECT) && !root->key && !route->key && !route->next);
     CHECK_TEXT(value_text(value_member(route, "name")), "a\"b\\c\n\x01/\xc3\xa4");
     CHECK_TEXT(value_member(route, "messages")->text, "18446744073709551615"); // exact, though a double is not
@@ -49,7 +49,7 @@ static void
 test_what_is_not_there_is_null_and_empty(void)
 {
     document_t *document = read_text(" { \"a\" : { \"bc\" : \"x\" } , \"n\" : [ ] } ");
-    const value_t *root = document_root(document);
+    const document_value_t *root = document_root(document);
     CHECK_TEXT(value_text(value_at(root, "a.bc")), "x");
     CHECK(!value_at(root, "a.b") && !value_at(root, "a.bcd") && !value_at(root, "a.bc.d") && !value_at(root, "b.bc"));
     CHECK(!value_at(NULL, "a") && !value_member(NULL, "a") && !value_true(NULL) && !value_is(NULL, VALUE_NULL));
@@ -72,7 +72,7 @@ static void
 test_a_string_may_hold_nul(void)
 {
     document_t *document = read_text("\"a\\u0000b\"");
-    const value_t *value = document_root(document);
+    const document_value_t *value = document_root(document);
     CHECK(value->size == 3 && memcmp(value->text, "a\0b", 4) == 0);
     document_free(&document);
 }
@@ -124,7 +124,7 @@ test_thousands_of_values(void)
     document_t *document = document_read(text.data, text.size);
     int expected = 0;
     char digits[16];
-    for (const value_t *value = document_root(document)->first; value; value = value->next) {
+    for (const document_value_t *value = document_root(document)->first; value; value = value->next) {
         snprintf(digits, sizeof digits, "%d", expected++);
         CHECK_TEXT(value->text, digits);
     }

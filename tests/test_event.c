@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/events.h"
+#include "admin/recentlog.h"
 #include "base/event.h"
 #include "base/mem.h"
 
@@ -183,19 +183,19 @@ test_a_long_line_keeps_its_tail(void)
 static void
 test_the_status_page_gets_the_words_of_its_route(void)
 {
-    event_t events[4];
+    logged_t events[4];
     log_set_level(LOG_LEVEL_ERROR); // what is not logged is shown all the same
-    events_start();
+    recentlog_start();
     log_event(EVENT_AUTH_REFUSED, EVENT_TEXT("route", "a"), EVENT_TEXT("side", "frontend"), EVENT_TEXT("address", "::1"),
               EVENT_TEXT("mechanism", "plain"), EVENT_TEXT("reason", "busy"), EVENT_TEXT("user", "x route=b"));
     log_event(EVENT_ROUTE_STATE, EVENT_TEXT("route", "a.b"), EVENT_TEXT("state", "paused"));
     event_log(EVENT_STOPPED, NULL);
-    CHECK(events_of("b", events, 4) == 0);
-    CHECK(events_of("a", events, 4) == 1);
+    CHECK(recentlog_of("b", events, 4) == 0);
+    CHECK(recentlog_of("a", events, 4) == 1);
     CHECK_TEXT(events[0].text, "auth: route a frontend: ::1 plain refused, busy");
-    CHECK(events_of(NULL, events, 4) == 3);
+    CHECK(recentlog_of(NULL, events, 4) == 3);
     CHECK_TEXT(events[0].text, "zbroker stopped");
-    CHECK(events_of_level(LOG_LEVEL_WARNING, events, 4) == 1); // the others are notices
+    CHECK(recentlog_of_level(LOG_LEVEL_WARNING, events, 4) == 1); // the others are notices
     CHECK_TEXT(events[0].text, "auth: route a frontend: ::1 plain refused, busy");
     log_observe(NULL, NULL);
 }

@@ -279,7 +279,7 @@ is_about(int64_t ns, int64_t wanted_ns)
 static void
 test_percentiles_of_the_last_minute(void)
 {
-    answers_t *answers = calloc(1, sizeof *answers);
+    answer_times_t *answers = calloc(1, sizeof *answers);
     int64_t now_ns = 1000ll * 1000 * MS;
     CHECK(answers_percentile(answers, now_ns, 50) == -1);
     for (int i = 1; i <= 100; i++)
@@ -287,7 +287,7 @@ test_percentiles_of_the_last_minute(void)
     CHECK(is_about(answers_percentile(answers, now_ns, 50), 50ll * MS));
     CHECK(is_about(answers_percentile(answers, now_ns, 99), 99ll * MS));
     for (int64_t took_ns = 1000; took_ns < 86400ll * 1000 * MS; took_ns *= 3) {
-        answers_t *one = calloc(1, sizeof *one);
+        answer_times_t *one = calloc(1, sizeof *one);
         answers_add(one, now_ns, took_ns);
         CHECK(is_about(answers_percentile(one, now_ns, 50), took_ns));
         free(one);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/crc32c.h"
 #include "base/mem.h"
+#include "store/batch.h"
 #include "store/ids.h"
 #include "store/seqset.h"
 #include "store/store.h"
@@ -221,6 +222,26 @@ test_crc32c_of_known_bytes(void)
 }
 
 static void
+test_crc32c_of_rows_is_that_of_each(void)
+{
+    uint8_t bytes[CRC32C_ROWS][100];
+    const uint8_t *rows[CRC32C_ROWS];
+    srandom(2);
+    for (size_t size = 0; size <= sizeof bytes[0]; size++) {
+        uint32_t crcs[CRC32C_ROWS], before[CRC32C_ROWS];
+        for (unsigned row = 0; row < CRC32C_ROWS; row++) {
+            for (size_t i = 0; i < size; i++)
+                bytes[row][i] = (uint8_t)random();
+            rows[row] = bytes[row];
+            crcs[row] = before[row] = (uint32_t)random();
+        }
+        crc32c_rows(crcs, rows, size);
+        for (unsigned row = 0; row < CRC32C_ROWS; row++)
+            CHECK(crcs[row] == crc32c_by_table(before[row], rows[row], size));
+    }
+}
+
+static void
 test_seqset_against_an_array(void)
 {
     enum { N = 3000 };
@@ -257,6 +278,9 @@ test_seqset_against_an_array(void)
     }
     seqset_done_before(&set, N + 100);
     CHECK(set.before == N + 100 && set.above == 0);
+    seqset_done_before(&set, UINT64_C(1) << 60);
+    CHECK(seqset_add(&set, (UINT64_C(1) << 60) + 1)); // takes no room for what is done
+    CHECK(set.room < N);
     seqset_free(&set);
 }
 
@@ -523,7 +547,58 @@ test_store_gives_what_was_put_as_done_once(void)
     store_close(&store, ENOUGH_MS);
 }
 
+// Whoever gets it then has to say so.
+static void
+test_store_gives_what_was_put_as_done_and_undone_as_any_other(void)
+{
+    store_t *store = begin_empty();
+    store_message_t message;
+    uint64_t sequence;
+    store_put_in_t in = { .data = (const uint8_t *)"now", .size = 3, .payload = 3, .done = true };
+    CHECK(store_put(store, &in, &sequence) == STORE_TAKEN);
+    commit(store);
+    CHECK(store_next(store, &message) && message.done);
+    CHECK(store_undo(store, sequence));
+    store_close(&store, ENOUGH_MS);
+    store = begin();
+    free(next_text(store, &message));
+    CHECK(message.sequence == sequence && !message.done);
+    store_pass(store);
+    store_done(store, sequence);
+    store_close(&store, ENOUGH_MS);
+    store = begin();
+    CHECK(!store_next(store, &message) && store_is_passed(store));
+    store_close(&store, ENOUGH_MS);
+}
+
 // --- damage ------------------------------------------------------------------------------
+
+static void
+test_store_takes_nothing_as_done_behind_what_it_has_not_read(void)
+{
+    store_t *store = begin_empty();
+    store_message_t message;
+    uint64_t sequence;
+    put_many(store, 0, 4000, 10000); // more than is kept in memory
+    store_close(&store, ENOUGH_MS);
+    store = begin();
+    CHECK(!store_is_read(store));
+    const store_part_t part = { 4, 4 };
+    CHECK(store_put(store, &(store_put_in_t){ .data = (const uint8_t *)"last", .size = 4, .payload = 4, .done = true }, &sequence) ==
+          STORE_TAKEN);
+    CHECK(store_put_many(store, (const uint8_t *)"more", &part, 1, true) == 1);
+    commit(store);
+    for (int i = 0; i < 4000; i++) {
+        char *text = next_text(store, &message);
+        CHECK(text && atoi(text) == i);
+        free(text);
+        store_pass(store);
+    }
+    free(next_text(store, &message));
+    CHECK(message.sequence == sequence && !message.done);
+    CHECK(next_is(store, "last") && next_is(store, "more") && store_is_read(store));
+    store_close(&store, ENOUGH_MS);
+}
 
 static void
 test_store_delivers_what_is_whole_of_a_damaged_file(void)
@@ -589,6 +664,48 @@ test_store_of_a_truncated_file_delivers_what_is_there(void)
 
 // --- its folder --------------------------------------------------------------------------
 
+// Copies the head of the last batch in the file to where LMDB has pages of its trees. Returns to how many.
+static int
+copy_head_to_trees(const char *path)
+{
+    enum { PAGE = 4096, PAGE_HEAD = 16, FLAGS_AT = 10, LEAF = 2, OVERFLOW = 4 };
+    uint8_t page[PAGE], head[BATCH_HEAD];
+    int fd = open(path, O_RDWR), copies = 0;
+    for (off_t at = 0; pread(fd, page, PAGE, at) == PAGE; at += PAGE)
+        if (memcmp(page + PAGE_HEAD, "zbatch1", 8) == 0)
+            memcpy(head, page + PAGE_HEAD, sizeof head);
+    for (off_t at = 0; pread(fd, page, PAGE, at) == PAGE; at += PAGE)
+        if ((page[FLAGS_AT] & (LEAF | OVERFLOW)) == LEAF) {
+            CHECK(pwrite(fd, head, sizeof head, at + PAGE_HEAD) == sizeof head);
+            copies++;
+        }
+    close(fd);
+    return copies;
+}
+
+static void
+test_store_takes_a_head_of_a_batch_in_a_page_of_a_tree_for_no_batch(void)
+{
+    store_t *store = begin_empty();
+    char path[512], text[16];
+    for (int i = 0; i < 20; i++) {
+        snprintf(text, sizeof text, "%d", i);
+        put_text(store, text, "", "");
+        commit(store);
+    }
+    store_close(&store, ENOUGH_MS);
+    CHECK(count_files(".mdb", path, sizeof path) == 1);
+    CHECK(copy_head_to_trees(path) > 0);
+    store = begin();
+    CHECK(figures_of(store).messages == 20);
+    CHECK(figures_of(store).corrupt == 0);
+    for (int i = 0; i < 20; i++) {
+        snprintf(text, sizeof text, "%d", i);
+        CHECK(next_is(store, text));
+    }
+    store_close(&store, ENOUGH_MS);
+}
+
 static void
 test_store_folder_is_of_one_owner_and_ours_alone(void)
 {
@@ -642,6 +759,7 @@ main(void)
     if (!mkdtemp(folder))
         return EXIT_FAILURE;
     RUN(test_crc32c_of_known_bytes);
+    RUN(test_crc32c_of_rows_is_that_of_each);
     RUN(test_seqset_against_an_array);
     RUN(test_tries_against_an_array);
     RUN(test_ids_are_their_senders_and_expire);
@@ -654,8 +772,11 @@ main(void)
     RUN(test_store_that_is_full_drops_the_oldest_if_it_shall);
     RUN(test_store_undoes_what_was_done);
     RUN(test_store_gives_what_was_put_as_done_once);
+    RUN(test_store_takes_nothing_as_done_behind_what_it_has_not_read);
+    RUN(test_store_gives_what_was_put_as_done_and_undone_as_any_other);
     RUN(test_store_delivers_what_is_whole_of_a_damaged_file);
     RUN(test_store_of_a_truncated_file_delivers_what_is_there);
+    RUN(test_store_takes_a_head_of_a_batch_in_a_page_of_a_tree_for_no_batch);
     RUN(test_store_folder_is_of_one_owner_and_ours_alone);
     RUN(test_store_folder_of_another_process_is_refused);
     clear_folder();

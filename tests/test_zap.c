@@ -11,9 +11,11 @@
 #include "guard/policy.h"
 #include "guard/users.h"
 #include "zmq/watch.h"
+#include "zmq/entrance.h"
 #include "zmq/zap.h"
 #include "zmq/zmq.h"
 
+#include "files.h"
 #include "test.h"
 
 #include <sodium.h>
@@ -24,16 +26,6 @@
 static char folder[] = "/tmp/zb-zap-XXXXXX";
 
 // --- files ------------------------------------------------------------------------
-
-static char *
-write_file(const char *name, mode_t mode, const char *text)
-{
-    char *path = xasprintf("%s/%s", folder, name);
-    FILE *file = fopen(path, "w");
-    if (!file || fputs(text, file) == EOF || fclose(file) != 0 || chmod(path, mode) != 0)
-        abort();
-    return path;
-}
 
 static cert_t
 write_cert(const char *name)
@@ -46,8 +38,8 @@ write_cert(const char *name)
     cert_print(&cert, false, NULL, 0, &public);
     cert_print(&cert, true, NULL, 0, &secret);
     char *secret_name = xasprintf("%s_secret", name);
-    free(write_file(name, 0644, public.data));
-    free(write_file(secret_name, 0600, secret.data));
+    free(write_file(folder, name, 0644, public.data));
+    free(write_file(folder, secret_name, 0600, secret.data));
     free(secret_name);
     text_free(&public);
     text_free(&secret);
@@ -63,7 +55,7 @@ write_users(const char *const users[][2])
         text_add(&text, "%s\n", line);
         free(line);
     }
-    free(write_file("users", 0600, text.data));
+    free(write_file(folder, "users", 0600, text.data));
     text_free(&text);
 }
 
@@ -348,7 +340,7 @@ static void
 a_damaged_certificate_leaves_the_others(void)
 {
     cert_t server = write_cert("server"), alice = write_cert("clients/alice");
-    free(write_file("clients/broken", 0644, "curve\n    public-key = \"tooshort\"\n"));
+    free(write_file(folder, "clients/broken", 0644, "curve\n    public-key = \"tooshort\"\n"));
     char *lines = xasprintf("security = curve\nserver_cert = %s/server\nclient_certs = %s/clients", folder, folder);
     house_t house = open_house(lines);
     CHECK(start(&house));
@@ -400,10 +392,10 @@ addresses_are_denied_first(void)
     close_house(&house);
 }
 
-static entry_t
+static policy_entry_t
 make_entry(const char *allow, const char *deny)
 {
-    entry_t entry = { 0 };
+    policy_entry_t entry = { 0 };
     char reason[200];
     size_t offset;
     CHECK(!allow || cidr_parse(&entry.allow, allow, reason, sizeof reason, &offset) == 0);
@@ -425,7 +417,7 @@ what_has_no_address_comes_only_where_none_is_asked_for(void)
     };
     static const char *const none[] = { "", "unknown", "localhost", "?", "192.0.2" };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        entry_t entry = make_entry(cases[i].allow, cases[i].deny);
+        policy_entry_t entry = make_entry(cases[i].allow, cases[i].deny);
         for (size_t j = 0; j < sizeof none / sizeof *none; j++)
             CHECK(entry_admits(&entry, none[j]) == cases[i].nothing);
         CHECK(entry_admits(&entry, "192.0.2.7") == cases[i].address);
@@ -433,6 +425,17 @@ what_has_no_address_comes_only_where_none_is_asked_for(void)
         cidr_free(&entry.allow);
         cidr_free(&entry.deny);
     }
+}
+
+static void
+only_transports_without_addresses_have_peers_without_one(void)
+{
+    static const sa_family_t without[] = { AF_UNIX, AF_TIPC }, no_transport[] = { AF_UNSPEC, AF_NETLINK };
+    for (size_t i = 0; i < COUNT(without); i++) {
+        CHECK(entrance_admits(0, &(struct sockaddr_storage){ .ss_family = without[i] }));
+        CHECK(!entrance_admits(0, &(struct sockaddr_storage){ .ss_family = no_transport[i] }));
+    }
+    CHECK(entrance_admits(0, &(struct sockaddr_storage){ .ss_family = AF_INET })); // no side is known there
 }
 
 static void
@@ -616,7 +619,7 @@ write_public(int i, const uint8_t key[32])
     zmq_z85_encode(z85, key, 32);
     snprintf(name, sizeof name, "many/%d", i);
     snprintf(text, sizeof text, "metadata\n    name = \"c%d\"\ncurve\n    public-key = \"%s\"\n", i, z85);
-    free(write_file(name, 0644, text));
+    free(write_file(folder, name, 0644, text));
 }
 
 static int
@@ -730,6 +733,7 @@ main(void)
     RUN(plain_checks_the_password);
     RUN(addresses_are_denied_first);
     RUN(what_has_no_address_comes_only_where_none_is_asked_for);
+    RUN(only_transports_without_addresses_have_peers_without_one);
     RUN(without_a_handler_nobody_comes_in);
     RUN(without_a_handler_null_stays_out_too);
     RUN(where_everybody_may_come_in_nobody_is_asked);

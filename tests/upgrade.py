@@ -143,7 +143,7 @@ class Bench:
         self.name, self.house, self.messages, self.upgrades = name, house, messages, 0
         to, from_ = (f"tcp://127.0.0.1:{port}" for port in ports)
         self.process = zb.spawn(zb.program("zbroker-bench") + [pattern, "--to", to, "--from", from_, "-m", str(messages), "--rate", str(rate), "--quiet",
-                                                               "--sndhwm", "0", "--rcvhwm", "0", "--settle", "20s", *more],
+                                                               "--sndhwm", "0", "--rcvhwm", "0", "--wait", "60", "--settle", "20s", *more],
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def moved(self):
@@ -781,6 +781,10 @@ def test_what_would_not_fit_into_memory_twice_is_not_handed_over():
         house.publish(*[[b"%d" % i, b"x" * 10000] for i in range(1000)])
         assert "no room to hand them over" in house.control.ask("upgrade")
         zb.write(house.daemon.file, limit + house.text("last_value = 9999"))
+        assert "re-created" in house.control.ask("reload")
+        assert len(house.control.json("show values f")["values"]) == 1000 and house.disconnects() == 0  # one route needs less
+        house.publish(*[[b"%d" % i, b"x" * 10000] for i in range(1000, 2000)])
+        zb.write(house.daemon.file, limit + house.text("last_value = 9998"))
         assert "re-created" in house.control.ask("reload")
         zb.wait_until(lambda: house.disconnects() == 1)  # it drains, as all that cannot go over
         assert house.control.json("show values f")["values"] == []

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """HTTP of a running daemon: resources, refusals, limits, and that the message path does not notice."""
 
+import contextlib
 import http.client
 import json
 import socket
@@ -162,11 +163,14 @@ def test_long_and_broken_requests():
         finally:
             connection.close()
         assert site.ask("/" + "x" * 20000)[0] in (414, 431)
-        for junk in (b"\r\n\r\n\r\n", b"\x16\x03\x01\x02\x00", b"GET", b"GET / HTTP/9.9\r\nHost: localhost\r\n\r\n", b"GET  / \r\n\r\n", b"\0" * 100 + b"\r\n\r\n",
-                     b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n", b"GET / HTTP/1.1\nHost: localhost\nConnection: close\n\n"):
-            with socket.create_connection(("127.0.0.1", site.port), timeout=20 * zb.SLOW) as peer:
-                peer.sendall(junk)
+        junk = (b"\r\n\r\n\r\n", b"\x16\x03\x01\x02\x00", b"GET", b"GET / HTTP/9.9\r\nHost: localhost\r\n\r\n", b"GET  / \r\n\r\n", b"\0" * 100 + b"\r\n\r\n",
+                b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n", b"GET / HTTP/1.1\nHost: localhost\nConnection: close\n\n")
+        with contextlib.ExitStack() as stack:
+            peers = [stack.enter_context(socket.create_connection(("127.0.0.1", site.port), timeout=20 * zb.SLOW)) for _ in junk]
+            for peer, each in zip(peers, junk):
+                peer.sendall(each)
                 peer.shutdown(socket.SHUT_WR)
+            for peer in peers:  # what is no whole request is waited for
                 while peer.recv(65536):
                     pass
         assert site.ask("/healthz")[0] == 200 and site.daemon.running()

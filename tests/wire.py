@@ -310,6 +310,20 @@ def test_a_denied_peer_is_disconnected_and_the_others_stay():
         route.daemon.wait_log("event=client-unwelcome")
 
 
+def test_a_denied_server_is_not_spoken_to():
+    with Custom("PULL", "PUSH", "backend_deny = 127.0.0.0/8") as route, zb.Control(route.daemon) as control:
+        pull, push = route.back(zmq.PULL), route.front(zmq.PUSH)
+        push.send(b"1")
+        down = lambda: control.json("status").get("endpoints_down")
+        zb.wait_until(lambda: [each["reason"] for each in down()] == ["its address is refused"])
+        route.daemon.wait_log("auth: route r backend: 127.0.0.1 null refused, address")
+        route.reload("backend_allow = 127.0.0.0/8")
+        assert pull.recv() == b"1" and not down()
+        route.reload("backend_allow = 192.0.2.0/24")
+        zb.wait_until(lambda: [each["reason"] for each in down()] == ["its address is refused"])
+        route.daemon.wait_log("event=client-unwelcome")
+
+
 def test_a_capture_comes_goes_and_changes_its_type_while_the_route_runs():
     port = zb.free_port()
     bind = f"capture_bind = tcp://127.0.0.1:{port}\n"

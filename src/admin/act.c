@@ -52,17 +52,17 @@ await_end(request_t *request, const char *name)
 static void
 run_verb(request_t *request, verb_t verb)
 {
-    const char *name = answer_arg(request, 0);
+    const char *name = reply_arg(request, 0);
     broker_route_t route;
     if (broker_verb(request->broker, verb, name, &request->error) == -1) {
         if (!request->error.size)
-            answer_fail(request, "route %s: it did not work", name);
+            reply_fail(request, "route %s: it did not work", name);
     } else if (verb == VERB_DISABLE) {
         await_end(request, name);
     } else if (broker_find(request->broker, name, &route)) {
-        answer_done(request, "route %s: %s\n", name, route_state_name(route.state));
+        reply_done(request, "route %s: %s\n", name, route_state_name(route.state));
     } else {
-        answer_done(request, "route %s: done\n", name);
+        reply_done(request, "route %s: done\n", name);
     }
 }
 
@@ -99,38 +99,38 @@ act_enable(request_t *request)
 void
 act_kick(request_t *request)
 {
-    if (broker_kick(request->broker, answer_arg(request, 0), answer_arg(request, 1), &request->error) == 0)
-        answer_done(request, "route %s: client %s kicked\n", answer_arg(request, 0), answer_arg(request, 1));
+    if (broker_kick(request->broker, reply_arg(request, 0), reply_arg(request, 1), &request->error) == 0)
+        reply_done(request, "route %s: client %s kicked\n", reply_arg(request, 0), reply_arg(request, 1));
     else if (!request->error.size)
-        answer_fail(request, "route %s has no client %s", answer_arg(request, 0), answer_arg(request, 1));
+        reply_fail(request, "route %s has no client %s", reply_arg(request, 0), reply_arg(request, 1));
 }
 
 void
 act_clear(request_t *request)
 {
-    const char *name = answer_arg(request, 0);
+    const char *name = reply_arg(request, 0);
     if (broker_clear(request->broker, name, &request->error) == 0)
-        answer_done(request, name ? "route %s: counters cleared\n" : "counters cleared\n", name);
+        reply_done(request, name ? "route %s: counters cleared\n" : "counters cleared\n", name);
 }
 
 void
 act_set_log_level(request_t *request)
 {
-    const char *name = answer_arg(request, 0);
+    const char *name = reply_arg(request, 0);
     int level = log_level_find(name);
     if (level != -1) {
         log_set_level((log_level_t)level);
-        answer_done(request, "log_level: %s\n", name);
+        reply_done(request, "log_level: %s\n", name);
         return;
     }
     suggest_t suggestion = suggest_for(name);
     for (int i = 0; i <= LOG_LEVEL_TRACE; i++)
         suggest_offer(&suggestion, log_level_name((log_level_t)i));
-    answer_fail(request, "no log level %s", name);
+    reply_fail(request, "no log level %s", name);
     if (*suggestion.best)
-        answer_fail(request, "; did you mean %s?", suggestion.best);
+        reply_fail(request, "; did you mean %s?", suggestion.best);
     else
-        answer_fail(request, "; one of error, warning, notice, info, debug, trace");
+        reply_fail(request, "; one of error, warning, notice, info, debug, trace");
 }
 
 void
@@ -138,7 +138,7 @@ act_reload(request_t *request)
 {
     text_t lines = { 0 };
     int rc = broker_reload(request->broker, &lines);
-    answer_broker(request, rc, &lines, "changes", "not reloaded, nothing was changed");
+    reply_broker(request, rc, &lines, "changes", "not reloaded, nothing was changed");
 }
 
 // What runs then has our rights.
@@ -146,7 +146,7 @@ void
 act_upgrade(request_t *request)
 {
     if (request->who->uid != 0 && request->who->uid != geteuid()) {
-        answer_fail(request, "only root and the user of the service may upgrade");
+        reply_fail(request, "only root and the user of the service may upgrade");
         return;
     }
     if (broker_upgrade(request->broker, &request->error) == -1)
@@ -159,6 +159,6 @@ void
 act_stop(request_t *request)
 {
     broker_stop(request->broker);
-    answer_done(request, "stopping\n");
+    reply_done(request, "stopping\n");
 }
 

@@ -4,7 +4,7 @@
 #ifndef ZB_ACT_H
 #define ZB_ACT_H
 
-#include "admin/answer.h"
+#include "admin/reply.h"
 
 void act_pause(request_t *request);
 void act_resume(request_t *request);

@@ -2,12 +2,12 @@
 #include "admin/commands.h"
 
 #include "admin/act.h"
-#include "admin/backing.h"
 #include "admin/commandlist.h"
 #include "admin/errors.h"
+#include "admin/servicelist.h"
 #include "admin/show.h"
 #include "admin/status.h"
-#include "admin/stores.h"
+#include "admin/storelist.h"
 #include "admin/tapcommand.h"
 #include "admin/values.h"
 #include "base/event.h"
@@ -51,7 +51,7 @@ help(request_t *request)
 {
     command_info_t info;
     if (request->json) {
-        json_t json = answer_json(request);
+        json_t json = reply_json(request);
         json_array(&json, "commands");
         for (unsigned i = 0; command_at(i, &info); i++) {
             json_object(&json, NULL);
@@ -61,7 +61,7 @@ help(request_t *request)
             json_object_end(&json);
         }
         json_array_end(&json);
-        answer_json_end(request, &json);
+        reply_json_end(request, &json);
         return;
     }
     for (unsigned i = 0; command_at(i, &info); i++) {
@@ -76,16 +76,16 @@ help(request_t *request)
 
 // Does the last word ask for JSON?
 static bool
-asks_for_json(const word_t *words, size_t count)
+asks_for_json(const token_t *words, size_t count)
 {
-    if (count < 2 || !word_is(&words[count - 1], "json"))
+    if (count < 2 || !token_is(&words[count - 1], "json"))
         return false;
-    return !word_is(&words[count - 2], "format") && !word_is(&words[count - 2], "topic");
+    return !token_is(&words[count - 2], "format") && !token_is(&words[count - 2], "topic");
 }
 
 // How many WORDS name COMMAND: 0, none.
 static size_t
-matches(const command_t *command, const word_t *words, size_t count)
+matches(const command_t *command, const token_t *words, size_t count)
 {
     size_t length = strcspn(command->name, " ");
     const char *second = command->name[length] ? command->name + length + 1 : NULL;
@@ -93,11 +93,11 @@ matches(const command_t *command, const word_t *words, size_t count)
         return 0;
     if (!second)
         return 1;
-    return count > 1 && word_is(&words[1], second) ? 2 : 0;
+    return count > 1 && token_is(&words[1], second) ? 2 : 0;
 }
 
 static const command_t *
-find_command(const word_t *words, size_t count, size_t *used)
+find_command(const token_t *words, size_t count, size_t *used)
 {
     for (size_t i = 0; i < COMMANDS; i++)
         if ((*used = matches(&commands[i], words, count)))
@@ -113,8 +113,8 @@ fail_with_second_words(request_t *request, const char *first, const char *before
     for (size_t i = 0; i < COMMANDS; i++)
         if (strncmp(commands[i].name, first, length) == 0 && commands[i].name[length] == ' ') {
             if (!found++)
-                answer_fail(request, "%s%s what? ", before, first);
-            answer_fail(request, "%s%s", found > 1 ? ", " : "", commands[i].name + length + 1);
+                reply_fail(request, "%s%s what? ", before, first);
+            reply_fail(request, "%s%s", found > 1 ? ", " : "", commands[i].name + length + 1);
         }
     return found > 0;
 }
@@ -134,7 +134,7 @@ offer_commands(suggest_t *whole, suggest_t *first)
 
 // "unknown command shwo routes; did you mean show routes?", "show what? routes, stats, ..."
 static void
-unknown_command(request_t *request, const word_t *words, size_t count)
+unknown_command(request_t *request, const token_t *words, size_t count)
 {
     text_t wrong = { 0 };
     text_add(&wrong, "%s%s%s", words[0].text, count > 1 ? " " : "", count > 1 ? words[1].text : "");
@@ -142,13 +142,13 @@ unknown_command(request_t *request, const word_t *words, size_t count)
     offer_commands(&whole, &first);
     if (count > 1 || !fail_with_second_words(request, words[0].text, "")) {
         const char *best = *whole.best ? whole.best : first.best;
-        answer_fail(request, "unknown command %s", wrong.data);
+        reply_fail(request, "unknown command %s", wrong.data);
         if (strcmp(best, words[0].text) == 0)
             fail_with_second_words(request, best, "; ");
         else if (*best)
-            answer_fail(request, "; did you mean %s?", best);
+            reply_fail(request, "; did you mean %s?", best);
         else
-            answer_fail(request, "; `help' lists them");
+            reply_fail(request, "; `help' lists them");
     }
     text_free(&wrong);
 }
@@ -164,7 +164,7 @@ log_command(event_id_t id, const command_t *command, const char *line, const con
 }
 
 static void
-run_command(request_t *request, const word_t *words, size_t count, const char *line, const control_peer_t *who)
+run_command(request_t *request, const token_t *words, size_t count, const char *line, const control_peer_t *who)
 {
     size_t used;
     const command_t *command = find_command(words, count, &used);
@@ -175,7 +175,7 @@ run_command(request_t *request, const word_t *words, size_t count, const char *l
     request->args = words + used;
     request->count = count - used;
     if (request->count < command->min || request->count > command->max) {
-        answer_fail(request, "usage: %s%s%s", command->name, *command->arguments ? " " : "", command->arguments);
+        reply_fail(request, "usage: %s%s%s", command->name, *command->arguments ? " " : "", command->arguments);
         return;
     }
     if (command->effect != READS)
@@ -187,26 +187,26 @@ run_command(request_t *request, const word_t *words, size_t count, const char *l
 
 command_result_t
 commands_run(broker_t *broker, const char *line, size_t size, const control_peer_t *who, int descriptor, text_t *answer,
-             tapping_conf_t *tap, leaving_t *leaving)
+             tap_request_t *tap, leaving_t *leaving)
 {
-    word_t words[WORDS_MAX] = { { 0 } };
+    token_t words[TOKENS_MAX] = { { 0 } };
     char *copy = xcalloc(size + 1, 1), *shown = xstrndup(line, size);
     request_t request = { .broker = broker, .descriptor = descriptor, .who = who, .out = answer, .tap = tap, .leaving = leaving,
                           .result = COMMAND_DONE };
     memcpy(copy, line, size); // NUL bytes too, to find them
     const char *reason;
-    size_t count = words_split(copy, size, words, &reason);
+    size_t count = tokens_split(copy, size, words, &reason);
     if (reason)
-        answer_fail(&request, "%s", reason);
+        reply_fail(&request, "%s", reason);
     request.json = asks_for_json(words, count);
     count -= request.json;
     if (!request.error.size && count)
         run_command(&request, words, count, shown, who);
     else if (!request.error.size)
-        answer_fail(&request, "no command; `help' lists them");
+        reply_fail(&request, "no command; `help' lists them");
     if (request.error.size) {
-        answer_refuse(answer, request.json, request.error.data);
-        tapping_conf_free(tap);
+        reply_refuse(answer, request.json, request.error.data);
+        tap_request_free(tap);
         request.result = COMMAND_FAILED;
     }
     text_free(&request.error);

@@ -9,7 +9,7 @@
 #ifndef ZB_COMMANDS_H
 #define ZB_COMMANDS_H
 
-#include "admin/tapping.h"
+#include "admin/tapformat.h"
 #include "base/text.h"
 #include "broker/broker.h"
 
@@ -41,8 +41,8 @@ typedef struct {
 // Run LINE. ANSWER gets lines that end in a newline, none of them blank. WHO is
 // named in the log when the command changes something. DESCRIPTOR came with the
 // line and is lent, -1: none did.
-command_result_t commands_run(broker_t *broker, const char *line, size_t size, const control_peer_t *who, int descriptor,
-                              text_t *answer, tapping_conf_t *tap, leaving_t *leaving);
+command_result_t commands_run(broker_t *broker, const char *line, size_t size, const control_peer_t *who,
+                              int descriptor, text_t *answer, tap_request_t *tap, leaving_t *leaving);
 
 // LEAVING's route has gone. ANSWER gets lines, as of commands_run.
 void command_left(const leaving_t *leaving, text_t *answer);

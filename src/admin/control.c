@@ -5,10 +5,10 @@
 // only its descriptor is in the zloop: hundreds of clients that come and go do not make
 // it build its poll set anew.
 
-#include "admin/answer.h"
 #include "admin/control.h"
 #include "admin/control_internal.h"
 #include "admin/problems.h"
+#include "admin/reply.h"
 #include "base/clock.h"
 #include "base/mem.h"
 
@@ -30,8 +30,8 @@ void
 control_follow(control_t *self)
 {
     for (session_t *client = self->clients; client; client = client->next)
-        if (client->tapping && !tapping_follow(client->tapping))
-            tapping_end(client->tapping);
+        if (client->tap && !tapsession_follow(client->tap))
+            tapsession_end(client->tap);
 }
 
 static void
@@ -66,7 +66,7 @@ control_answer(control_t *self, const char *lines, const char *json, const char 
             continue;
         client->asked = false;
         if (failure)
-            answer_refuse(&client->output, client->asks_json, failure);
+            reply_refuse(&client->output, client->asks_json, failure);
         else
             text_add(&client->output, "%s\n", client->asks_json ? json : lines);
         text_char(&client->output, '\n');
@@ -93,7 +93,7 @@ look_at_taps(control_t *self)
     control_follow(self);
     for (session_t *client = self->clients, *next; client; client = next) {
         next = client->next;
-        if (client->tapping && session_see_end_of_tap(client)) {
+        if (client->tap && session_see_end_of_tap(client)) {
             session_advance(self, client);
             session_settle(self, client);
         }
@@ -104,7 +104,7 @@ static bool
 has_taps(const control_t *self)
 {
     for (const session_t *client = self->clients; client; client = client->next)
-        if (client->tapping)
+        if (client->tap)
             return true;
     return false;
 }
@@ -114,12 +114,12 @@ control_end_taps(control_t *self)
 {
     int64_t end_ms = clock_mono_ms() + TAPS_END_MS;
     for (session_t *client = self->clients; client; client = client->next)
-        if (client->tapping)
-            tapping_end(client->tapping);
+        if (client->tap)
+            tapsession_end(client->tap);
     for (int64_t left_ms; has_taps(self) && (left_ms = end_ms - clock_mono_ms()) > 0;) {
-        struct pollfd news = { .fd = tapper_fd(self->tapper), .events = POLLIN };
+        struct pollfd news = { .fd = tapserver_fd(self->tapserver), .events = POLLIN };
         poll(&news, 1, (int)left_ms);
-        tapper_look(self->tapper);
+        tapserver_look(self->tapserver);
         look_at_taps(self);
     }
 }
@@ -136,7 +136,7 @@ on_taps(watched_t *watched, uint32_t events)
 {
     control_t *self = (control_t *)((char *)watched - offsetof(control_t, taps));
     (void)events;
-    tapper_look(self->tapper);
+    tapserver_look(self->tapserver);
     look_at_taps(self);
 }
 
@@ -154,8 +154,8 @@ on_events(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 static bool
 is_stuck(const session_t *client, int64_t now)
 {
-    if (client->tapping)
-        return tapping_stuck_ms(client->tapping) > CONTROL_TAP_STALL_MS;
+    if (client->tap)
+        return tapsession_stuck_ms(client->tap) > CONTROL_TAP_STALL_MS;
     return session_waiting(client) && now - client->progress_ms > CONTROL_STALL_MS;
 }
 
@@ -202,7 +202,7 @@ control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_
                          .loop.epoll = -1,
                          .timer = -1,
                          .broker = broker };
-    self->tapper = tapper_new(broker);
+    self->tapserver = tapserver_new(broker);
     controlsocket_t *socket = &self->socket;
     if (controlsocket_open(socket, path, mode, group, control_find_listener(from, path), reason, sizeof reason) == -1) {
         int error = errno;
@@ -213,7 +213,7 @@ control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_
     }
     bool failed = loop_open(&self->loop) == -1 ||
                   loop_watch(&self->loop, self->socket.fd, EPOLLIN, &self->listener) == -1 ||
-                  loop_watch(&self->loop, tapper_fd(self->tapper), EPOLLIN, &self->taps) == -1;
+                  loop_watch(&self->loop, tapserver_fd(self->tapserver), EPOLLIN, &self->taps) == -1;
     zmq_pollitem_t item = { .fd = self->loop.epoll, .events = ZMQ_POLLIN };
     if (failed || zloop_poller(loop, &item, on_events, self) == -1) {
         diag_error(diag, (place_t){ 0 }, "control %s: %s", path, strerror(errno));
@@ -235,7 +235,7 @@ control_chmod(control_t *self, mode_t mode, gid_t group)
 int64_t
 control_age_ms(control_t *self)
 {
-    return tapper_age_ms(self->tapper);
+    return tapserver_age_ms(self->tapserver);
 }
 
 size_t
@@ -253,12 +253,12 @@ control_destroy(control_t **self_p)
         return;
     broker_on_left(self->broker, NULL, NULL);
     for (session_t *client = self->clients; client; client = client->next)
-        if (client->tapping)
-            tapping_end(client->tapping);
-    tapper_destroy(&self->tapper);
+        if (client->tap)
+            tapsession_end(client->tap);
+    tapserver_destroy(&self->tapserver);
     while (self->clients) {
         session_t *client = self->clients;
-        if (client->tapping)
+        if (client->tap)
             session_see_end_of_tap(client);
         session_flush(self, client);
         session_drop(self, client);

@@ -23,7 +23,7 @@ session_drop(control_t *self, session_t *client)
     if (client->dead)
         return;
     client->dead = true;
-    if (tapping_destroy(&client->tapping)) {
+    if (tapsession_destroy(&client->tap)) {
         close(client->fd);
     } else {
         loop_forget(&self->loop, client->fd);
@@ -122,7 +122,7 @@ idlest(const control_t *self, counts_fn *counts, const control_peer_t *newcomer)
     session_t *found = NULL;
     int64_t limit = clock_mono_ms() - IDLE_MS;
     for (session_t *client = self->clients; client; client = client->next)
-        if (counts(client, newcomer) && !client->tapping && !client->asked && !*client->leaving.route &&
+        if (counts(client, newcomer) && !client->tap && !client->asked && !*client->leaving.route &&
             client->progress_ms < limit) {
             found = client;
             limit = client->progress_ms;

@@ -31,7 +31,7 @@ control_save(const control_t *self, estate_t *to)
     record_text(&to->record, TAG_PATH, self->socket.path);
     estate_fd(to, TAG_LISTENER, self->socket.fd);
     for (const session_t *client = self->clients; client; client = client->next)
-        if (!client->tapping)
+        if (!client->tap)
             save_client(client, to);
     record_close(&to->record, opened);
 }

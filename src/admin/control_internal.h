@@ -7,7 +7,7 @@
 #include "admin/commands.h"
 #include "admin/control.h"
 #include "admin/controlsocket.h"
-#include "admin/tapper.h"
+#include "admin/tapserver.h"
 #include "base/event.h"
 #include "base/loop.h"
 
@@ -34,7 +34,7 @@ struct session {
     text_t output;
     size_t sent;
     int64_t progress_ms; // when the socket last took something, or a command came
-    tapping_t *tapping;  // as long as it is there, it writes to FD, not we
+    tapsession_t *tap;  // as long as it is there, it writes to FD, not we
     leaving_t leaving;   // its route must go before there is an answer
     control_peer_t who;
 };
@@ -47,7 +47,7 @@ struct control {
     int timer;
     broker_t *broker;
     controlsocket_t socket;
-    tapper_t *tapper;
+    tapserver_t *tapserver;
     bool resting; // out of descriptors: not accepting until the next tick
     session_t *clients, *dead;
     size_t count;

@@ -3,7 +3,7 @@
 // One client of the control socket: the lines that come, and the answers that go.
 #include "admin/control_internal.h"
 
-#include "admin/answer.h"
+#include "admin/reply.h"
 #include "base/clock.h"
 
 #include <errno.h>
@@ -46,9 +46,9 @@ session_flush(control_t *self, session_t *client)
 bool
 session_see_end_of_tap(session_t *client)
 {
-    if (!tapping_is_over(client->tapping, &client->output))
+    if (!tapsession_is_over(client->tap, &client->output))
         return false;
-    tapping_destroy(&client->tapping);
+    tapsession_destroy(&client->tap);
     client->progress_ms = clock_mono_ms();
     if (client->line_ends_tap && client->input_size && client->input[0] == '\n')
         memmove(client->input, client->input + 1, --client->input_size);
@@ -57,15 +57,15 @@ session_see_end_of_tap(session_t *client)
 }
 
 static void
-begin_tap(control_t *self, session_t *client, tapping_conf_t *conf)
+begin_tap(control_t *self, session_t *client, tap_request_t *conf)
 {
     text_t error = { 0 };
     bool json = conf->json;
-    client->tapping = tapping_new(self->tapper, conf, client->fd, &error);
-    if (client->tapping)
+    client->tap = tapsession_new(self->tapserver, conf, client->fd, &error);
+    if (client->tap)
         return;
-    tapping_conf_free(conf);
-    answer_refuse(&client->output, json, error.data);
+    tap_request_free(conf);
+    reply_refuse(&client->output, json, error.data);
     text_char(&client->output, '\n');
     text_free(&error);
 }
@@ -80,7 +80,7 @@ wait_for_upgrade(session_t *client, bool json)
 static void
 run_line(control_t *self, session_t *client, const char *line, size_t size)
 {
-    tapping_conf_t tap = { 0 };
+    tap_request_t tap = { 0 };
     if (size && line[size - 1] == '\r')
         size--;
     client->progress_ms = clock_mono_ms();
@@ -109,7 +109,7 @@ close_passed(session_t *client)
 static bool
 is_busy(const session_t *client)
 {
-    return client->tapping || client->asked || *client->leaving.route || session_waiting(client);
+    return client->tap || client->asked || *client->leaving.route || session_waiting(client);
 }
 
 static bool
@@ -126,7 +126,7 @@ line_is_too_long(const session_t *client)
 static bool
 ends_tap(const session_t *client)
 {
-    return client->input[0] == '\n' || tapping_is_endless(client->tapping);
+    return client->input[0] == '\n' || tapsession_is_endless(client->tap);
 }
 
 // Run the lines that have come in, one at a time: the next one when the answer
@@ -136,9 +136,9 @@ run_lines(control_t *self, session_t *client)
 {
     char *end;
     while (!client->dead && (end = memchr(client->input, '\n', client->input_size))) {
-        if (client->tapping && ends_tap(client)) {
+        if (client->tap && ends_tap(client)) {
             client->line_ends_tap = true;
-            tapping_end(client->tapping);
+            tapsession_end(client->tap);
         }
         if (is_busy(client) || line_is_too_long(client))
             break;
@@ -154,7 +154,7 @@ run_lines(control_t *self, session_t *client)
 static void
 refuse_long_line(control_t *self, session_t *client)
 {
-    answer_refuse(&client->output, false, "line too long");
+    reply_refuse(&client->output, false, "line too long");
     text_char(&client->output, '\n');
     client->input_size = 0;
     client->ended = true;
@@ -174,8 +174,8 @@ see_end(session_t *client)
     if (client->input_size && client->input_size < sizeof client->input &&
         client->input[client->input_size - 1] != '\n')
         client->input[client->input_size++] = '\n';
-    if (client->tapping && tapping_is_endless(client->tapping))
-        tapping_end(client->tapping);
+    if (client->tap && tapsession_is_endless(client->tap))
+        tapsession_end(client->tap);
 }
 
 // As recv(2), and at most one descriptor: there is room for no more, so that the
@@ -235,7 +235,7 @@ session_settle(control_t *self, session_t *client)
     if (client->dead)
         return;
     bool reads =
-        !client->ended && client->input_size < sizeof client->input && (client->tapping || !session_waiting(client));
+        !client->ended && client->input_size < sizeof client->input && (client->tap || !session_waiting(client));
     uint32_t events = (reads ? EPOLLIN : 0) | (session_waiting(client) ? EPOLLOUT : 0);
     if (events != client->events) {
         loop_change(&self->loop, client->fd, events, &client->watched);

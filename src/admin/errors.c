@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "admin/errors.h"
 
-#include "admin/events.h"
+#include "admin/recentlog.h"
 #include "admin/table.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -12,15 +12,15 @@
 enum { ERRORS_SHOWN = 100 };
 
 static void
-write_errors(request_t *request, const event_t *events, size_t count)
+write_errors(request_t *request, const logged_t *events, size_t count)
 {
-    json_t json = answer_json(request);
-    events_write(&json, "errors", events, count);
-    answer_json_end(request, &json);
+    json_t json = reply_json(request);
+    recentlog_write(&json, "errors", events, count);
+    reply_json_end(request, &json);
 }
 
 static void
-print_errors(request_t *request, const event_t *events, size_t count)
+print_errors(request_t *request, const logged_t *events, size_t count)
 {
     static const column_t columns[] = { { "TIME", 0 }, { "LEVEL", 0 }, { "TEXT", 0 } };
     table_t table = table_on(columns, COUNT(columns));
@@ -41,8 +41,8 @@ print_errors(request_t *request, const event_t *events, size_t count)
 void
 errors_show(request_t *request)
 {
-    event_t *events = xcalloc(ERRORS_SHOWN, sizeof *events);
-    size_t count = events_of_level(LOG_LEVEL_WARNING, events, ERRORS_SHOWN);
+    logged_t *events = xcalloc(ERRORS_SHOWN, sizeof *events);
+    size_t count = recentlog_of_level(LOG_LEVEL_WARNING, events, ERRORS_SHOWN);
     if (request->json)
         write_errors(request, events, count);
     else

@@ -4,7 +4,7 @@
 #ifndef ZB_ERRORS_H
 #define ZB_ERRORS_H
 
-#include "admin/answer.h"
+#include "admin/reply.h"
 
 void errors_show(request_t *request);
 

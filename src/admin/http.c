@@ -16,7 +16,6 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -86,8 +85,7 @@ static int on_soon(zloop_t *loop, int timer, void *arg);
 static void
 poll_listener(http_t *self, bool on)
 {
-    struct epoll_event event = { .events = on ? EPOLLIN : 0, .data.fd = self->listener };
-    epoll_ctl(self->epoll, EPOLL_CTL_MOD, self->listener, &event);
+    loop_change(&self->loop, self->listener, on ? EPOLLIN : 0, &self->clients);
     self->full = !on;
 }
 
@@ -102,7 +100,7 @@ run(http_t *self)
         more = MHD_get_timeout(self->daemon, &wait_ms) == MHD_YES && wait_ms == 0;
     }
     if (more && self->soon == -1)
-        self->soon = zloop_timer(self->loop, 1, 1, on_soon, self);
+        self->soon = zloop_timer(self->main, 1, 1, on_soon, self);
     if (self->full && self->count < HTTP_CONNECTIONS_MAX)
         poll_listener(self, true);
 }
@@ -160,16 +158,26 @@ accept_connections(http_t *self)
     }
 }
 
+static void
+on_clients(watched_t *watched, uint32_t events)
+{
+    (void)events;
+    accept_connections((http_t *)watched);
+}
+
+// It runs after every turn anyway.
+static void
+on_requests(watched_t *watched, uint32_t events)
+{
+    (void)watched, (void)events;
+}
+
 static int
 on_events(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 {
     (void)loop, (void)item;
     http_t *self = arg;
-    struct epoll_event events[2];
-    int count = epoll_wait(self->epoll, events, 2, 0);
-    for (int i = 0; i < count; i++)
-        if (events[i].data.fd == self->listener)
-            accept_connections(self);
+    loop_run(&self->loop, 0);
     run(self);
     return 0;
 }
@@ -233,16 +241,15 @@ open_daemon(http_t *self)
                                     MHD_OPTION_NOTIFY_CONNECTION, on_connection, self,
                                     MHD_OPTION_END);
     const union MHD_DaemonInfo *info = self->daemon ? MHD_get_daemon_info(self->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
-    self->epoll = info ? epoll_create1(EPOLL_CLOEXEC) : -1;
-    if (self->epoll == -1)
+    if (!info || loop_open(&self->loop) == -1)
         return -1;
-    struct epoll_event ours = { .events = EPOLLIN, .data.fd = self->listener }, its = { .events = EPOLLIN, .data.fd = info->epoll_fd };
-    if (epoll_ctl(self->epoll, EPOLL_CTL_ADD, self->listener, &ours) == -1 || epoll_ctl(self->epoll, EPOLL_CTL_ADD, info->epoll_fd, &its) == -1)
+    if (loop_watch(&self->loop, self->listener, EPOLLIN, &self->clients) == -1 ||
+        loop_watch(&self->loop, info->epoll_fd, EPOLLIN, &self->requests) == -1)
         return -1;
-    zmq_pollitem_t item = { .fd = self->epoll, .events = ZMQ_POLLIN };
-    if (zloop_poller(self->loop, &item, on_events, self) == -1)
+    zmq_pollitem_t item = { .fd = self->loop.epoll, .events = ZMQ_POLLIN };
+    if (zloop_poller(self->main, &item, on_events, self) == -1)
         return -1;
-    self->timer = zloop_timer(self->loop, TICK_MS, 0, on_tick, self);
+    self->timer = zloop_timer(self->main, TICK_MS, 0, on_tick, self);
     return 0;
 }
 
@@ -260,7 +267,15 @@ http_new(zloop_t *loop, broker_t *broker, const char *host, int port, int before
 {
     http_t *self = xcalloc(1, sizeof *self);
     const char *reason = NULL;
-    *self = (http_t){ .loop = loop, .broker = broker, .host = without_brackets(host), .listener = -1, .epoll = -1, .timer = -1, .soon = -1 };
+    *self = (http_t){ .clients.ready = on_clients,
+                      .requests.ready = on_requests,
+                      .main = loop,
+                      .loop.epoll = -1,
+                      .broker = broker,
+                      .host = without_brackets(host),
+                      .listener = -1,
+                      .timer = -1,
+                      .soon = -1 };
     gethostname(self->hostname, sizeof self->hostname - 1);
     if (open_listener(self, port, before, &reason) == 0 && open_daemon(self) == 0)
         return self;
@@ -292,13 +307,13 @@ http_destroy(http_t **self_p)
     if (!self)
         return;
     if (self->timer != -1)
-        zloop_timer_end(self->loop, self->timer);
+        zloop_timer_end(self->main, self->timer);
     if (self->soon != -1)
-        zloop_timer_end(self->loop, self->soon);
-    if (self->epoll != -1) {
-        zmq_pollitem_t item = { .fd = self->epoll, .events = ZMQ_POLLIN };
-        zloop_poller_end(self->loop, &item);
-        close(self->epoll);
+        zloop_timer_end(self->main, self->soon);
+    if (self->loop.epoll != -1) {
+        zmq_pollitem_t item = { .fd = self->loop.epoll, .events = ZMQ_POLLIN };
+        zloop_poller_end(self->main, &item);
+        loop_close(&self->loop);
     }
     if (self->listener != -1)
         close(self->listener);

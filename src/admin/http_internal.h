@@ -6,6 +6,7 @@
 
 #include "admin/http.h"
 #include "admin/page.h"
+#include "base/loop.h"
 #include "base/text.h"
 
 #include <limits.h>
@@ -19,10 +20,13 @@ typedef struct {
 } place_in_time_t;
 
 struct http {
-    zloop_t *loop;
+    watched_t clients; // first: those who come
+    watched_t requests; // of those who are there: descriptors of libmicrohttpd
+    zloop_t *main;      // which hears of both by one descriptor
+    loop_t loop;
     broker_t *broker;
     struct MHD_Daemon *daemon;
-    int listener, epoll, timer, soon;
+    int listener, timer, soon;
     int port;
     bool full; // the listener is not polled
     char hostname[HOST_NAME_MAX + 1];
@@ -41,12 +45,12 @@ typedef struct {
     const page_asset_t *asset; // what is compiled in
     const char *allow;
     char etag[24];
-} answer_t;
+} http_answer_t;
 
 typedef struct {
     http_t *http;
     struct MHD_Connection *connection;
-    answer_t *answer;
+    http_answer_t *answer;
 } exchange_t;
 
 // A whole request has arrived: it is answered. ARG is the http_t.
@@ -54,7 +58,7 @@ enum MHD_Result http_on_request(void *arg, struct MHD_Connection *connection, co
                                 const char *version, const char *upload, size_t *upload_size, void **request);
 
 // The answer says why there is none. TEXT has no newline.
-void http_refuse(answer_t *answer, unsigned status, const char *text);
+void http_refuse(http_answer_t *answer, unsigned status, const char *text);
 
 // What is at the path URL, into the exchange's answer.
 void http_serve(exchange_t *exchange, const char *url);

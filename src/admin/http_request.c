@@ -26,7 +26,7 @@ static const struct {
 };
 
 static enum MHD_Result
-send_answer(struct MHD_Connection *connection, answer_t *answer)
+send_answer(struct MHD_Connection *connection, http_answer_t *answer)
 {
     struct MHD_Response *response;
     if (answer->asset && answer->status == MHD_HTTP_OK) {
@@ -52,7 +52,7 @@ send_answer(struct MHD_Connection *connection, answer_t *answer)
 }
 
 void
-http_refuse(answer_t *answer, unsigned status, const char *text)
+http_refuse(http_answer_t *answer, unsigned status, const char *text)
 {
     answer->status = status;
     answer->content_type = HTTP_TEXT;
@@ -81,7 +81,8 @@ see_header(void *arg, enum MHD_ValueKind kind, const char *name, const char *val
 
 // The answer says why the request is none that we answer: false.
 static bool
-is_answered(const http_t *self, struct MHD_Connection *connection, const char *version, bool reads, answer_t *answer)
+is_answered(const http_t *self, struct MHD_Connection *connection, const char *version, bool reads,
+            http_answer_t *answer)
 {
     hosts_t hosts = { 0 };
     MHD_get_connection_values(connection, MHD_HEADER_KIND, see_header, &hosts);
@@ -112,7 +113,7 @@ http_on_request(void *arg, struct MHD_Connection *connection, const char *url, c
         *request = self;
         return MHD_YES;
     }
-    answer_t answer = { .status = MHD_HTTP_OK, .content_type = JSON_TYPE, .cache = "no-store" };
+    http_answer_t answer = { .status = MHD_HTTP_OK, .content_type = JSON_TYPE, .cache = "no-store" };
     exchange_t exchange = { self, connection, &answer };
     place_in_time_t *place = http_place(connection);
     if (place) {

@@ -108,7 +108,7 @@ static const struct {
 static void
 serve_asset(exchange_t *exchange, const page_asset_t *asset)
 {
-    answer_t *answer = exchange->answer;
+    http_answer_t *answer = exchange->answer;
     uint64_t hash = UINT64_C(14695981039346656037); // FNV-1a
     for (size_t i = 0; i < asset->size; i++)
         hash = (hash ^ asset->bytes[i]) * UINT64_C(1099511628211);

@@ -21,11 +21,11 @@ typedef struct {
     usage_t usage;
     const metric_t *metric;
     metric_info_t info;
-} writer_t;
+} metric_writer_t;
 
 struct metric {
     const char *name, *type, *help; // name NULL: those of the field
-    void (*write)(writer_t *writer);
+    void (*write)(metric_writer_t *writer);
     field_id_t field;
     size_t offset; // of what a side counts by reason: the first of them
 };
@@ -52,7 +52,7 @@ typedef struct {
 } label_t;
 
 static void
-put_name(const writer_t *writer, const char *suffix, const label_t *labels, size_t count)
+put_name(const metric_writer_t *writer, const char *suffix, const label_t *labels, size_t count)
 {
     text_add(writer->out, "%s%s", writer->info.name, suffix);
     for (size_t i = 0; i < count; i++)
@@ -61,14 +61,14 @@ put_name(const writer_t *writer, const char *suffix, const label_t *labels, size
 }
 
 static void
-put_uint(const writer_t *writer, const char *suffix, const label_t *labels, size_t count, uint64_t value)
+put_uint(const metric_writer_t *writer, const char *suffix, const label_t *labels, size_t count, uint64_t value)
 {
     put_name(writer, suffix, labels, count);
     text_add(writer->out, "%" PRIu64 "\n", value);
 }
 
 static void
-put_real(const writer_t *writer, const label_t *labels, size_t count, double value)
+put_real(const metric_writer_t *writer, const label_t *labels, size_t count, double value)
 {
     put_name(writer, "", labels, count);
     text_add(writer->out, "%.9g\n", value);
@@ -89,7 +89,7 @@ counter_in(const void *base, size_t offset)
 
 // Of every side that the route has.
 static void
-write_side_field(writer_t *writer)
+write_side_field(metric_writer_t *writer)
 {
     EACH_ROUTE(writer, route)
     for (side_t side = 0; side < SIDES; side++)
@@ -99,7 +99,7 @@ write_side_field(writer_t *writer)
 }
 
 static void
-write_route_field(writer_t *writer)
+write_route_field(metric_writer_t *writer)
 {
     EACH_ROUTE(writer, route)
     put_uint(writer, "", LABELS({ "route", route.conf->name }), field_total(&route, SIDES, writer->metric->field));
@@ -108,13 +108,13 @@ write_route_field(writer_t *writer)
 // --- families ----------------------------------------------------------------------------
 
 static void
-write_build_info(writer_t *writer)
+write_build_info(metric_writer_t *writer)
 {
     put_uint(writer, "", LABELS({ "version", PACKAGE_VERSION }, { "libzmq", stats_libzmq_version() }, { "czmq", stats_czmq_version() }), 1);
 }
 
 static void
-write_state(writer_t *writer)
+write_state(metric_writer_t *writer)
 {
     EACH_ROUTE(writer, route)
     for (int state = 0; state < ROUTE_STATES; state++)
@@ -123,21 +123,21 @@ write_state(writer_t *writer)
 }
 
 static void
-write_up(writer_t *writer)
+write_up(metric_writer_t *writer)
 {
     EACH_ROUTE(writer, route)
     put_uint(writer, "", LABELS({ "route", route.conf->name }, { "type", route.conf->pattern->name }), route.state == ROUTE_RUNNING);
 }
 
 static void
-write_engine(writer_t *writer)
+write_engine(metric_writer_t *writer)
 {
     EACH_ROUTE(writer, route)
     put_uint(writer, "", LABELS({ "route", route.conf->name }, { "engine", engine_name(route.conf->engine) }), 1);
 }
 
 static void
-write_dropped(writer_t *writer)
+write_dropped(metric_writer_t *writer)
 {
     EACH_ROUTE(writer, route)
     for (int reason = 0; reason < DROP_REASONS; reason++)
@@ -147,7 +147,7 @@ write_dropped(writer_t *writer)
 
 // By result, for routes that may have SIDE.
 static void
-write_results(writer_t *writer, side_t side, int count, const char *(*name)(int result))
+write_results(metric_writer_t *writer, side_t side, int count, const char *(*name)(int result))
 {
     EACH_ROUTE(writer, route)
     for (int result = 0; result < count && pattern_may_have(route.conf->pattern, side); result++)
@@ -168,19 +168,19 @@ job_name(int result)
 }
 
 static void
-write_acks(writer_t *writer)
+write_acks(metric_writer_t *writer)
 {
     write_results(writer, SIDE_ACK, ACK_RESULTS, ack_name);
 }
 
 static void
-write_jobs(writer_t *writer)
+write_jobs(metric_writer_t *writer)
 {
     write_results(writer, SIDE_WORKER_ACK, JOB_RESULTS, job_name);
 }
 
 static void
-write_outstanding(writer_t *writer)
+write_outstanding(metric_writer_t *writer)
 {
     EACH_ROUTE(writer, route)
     if (pattern_may_have(route.conf->pattern, SIDE_WORKER_ACK))
@@ -188,7 +188,7 @@ write_outstanding(writer_t *writer)
 }
 
 static void
-write_blocked(writer_t *writer)
+write_blocked(metric_writer_t *writer)
 {
     EACH_ROUTE(writer, route)
     for (int side = 0; side < SIDES; side++)
@@ -199,7 +199,7 @@ write_blocked(writer_t *writer)
 
 // Counted when a message comes in, whichever side it comes from: so the sum is what all sides received.
 static void
-write_sizes(writer_t *writer)
+write_sizes(metric_writer_t *writer)
 {
     EACH_ROUTE(writer, route)
     {
@@ -219,7 +219,7 @@ write_sizes(writer_t *writer)
 }
 
 static void
-write_store_age(writer_t *writer)
+write_store_age(metric_writer_t *writer)
 {
     EACH_ROUTE(writer, route)
     {
@@ -230,7 +230,7 @@ write_store_age(writer_t *writer)
 }
 
 static void
-write_store_limit(writer_t *writer)
+write_store_limit(metric_writer_t *writer)
 {
     EACH_ROUTE(writer, route)
         put_uint(writer, "", LABELS({ "route", route.conf->name }),
@@ -238,7 +238,7 @@ write_store_limit(writer_t *writer)
 }
 
 static void
-write_engine_up(writer_t *writer)
+write_engine_up(metric_writer_t *writer)
 {
     EACH_ROUTE(writer, route)
         put_uint(writer, "", LABELS({ "route", route.conf->name }),
@@ -246,7 +246,7 @@ write_engine_up(writer_t *writer)
 }
 
 static void
-write_commits(writer_t *writer)
+write_commits(metric_writer_t *writer)
 {
     EACH_ROUTE(writer, route)
     {
@@ -266,7 +266,7 @@ write_commits(writer_t *writer)
 
 // The counters of a side for COUNT reasons, of which the first is the metric's.
 static void
-write_side_reasons(writer_t *writer, unsigned count, const char *(*name)(unsigned reason))
+write_side_reasons(metric_writer_t *writer, unsigned count, const char *(*name)(unsigned reason))
 {
     EACH_ROUTE(writer, route)
     for (int side = 0; side < SIDES; side++)
@@ -283,7 +283,7 @@ handshake_name(unsigned reason)
 }
 
 static void
-write_handshakes(writer_t *writer)
+write_handshakes(metric_writer_t *writer)
 {
     write_side_reasons(writer, HANDSHAKE_REASONS, handshake_name);
 }
@@ -295,13 +295,13 @@ cut_name(unsigned reason)
 }
 
 static void
-write_cut(writer_t *writer)
+write_cut(metric_writer_t *writer)
 {
     write_side_reasons(writer, CUT_REASONS, cut_name);
 }
 
 static void
-write_auth(writer_t *writer)
+write_auth(metric_writer_t *writer)
 {
     EACH_ROUTE(writer, route)
     for (int side = 0; side < SIDES; side++) {
@@ -316,70 +316,70 @@ write_auth(writer_t *writer)
 }
 
 static void
-write_reloads(writer_t *writer)
+write_reloads(metric_writer_t *writer)
 {
     put_uint(writer, "", LABELS({ "result", "success" }), writer->status.reloads_success);
     put_uint(writer, "", LABELS({ "result", "failure" }), writer->status.reloads_failure);
 }
 
 static void
-write_reload_ok(writer_t *writer)
+write_reload_ok(metric_writer_t *writer)
 {
     put_uint(writer, "", NULL, 0, writer->status.reload_ok);
 }
 
 // Seconds to the millisecond; %g would round them away.
 static void
-put_time(const writer_t *writer, int64_t wall_ns)
+put_time(const metric_writer_t *writer, int64_t wall_ns)
 {
     put_name(writer, "", NULL, 0);
     text_add(writer->out, "%" PRId64 ".%03d\n", wall_ns / 1000000000, (int)(wall_ns / 1000000 % 1000));
 }
 
 static void
-write_reload_time(writer_t *writer)
+write_reload_time(metric_writer_t *writer)
 {
     put_time(writer, writer->status.reload_wall_ns);
 }
 
 static void
-write_start_time(writer_t *writer)
+write_start_time(metric_writer_t *writer)
 {
     put_time(writer, writer->status.started_wall_ns);
 }
 
 static void
-write_cpu(writer_t *writer)
+write_cpu(metric_writer_t *writer)
 {
     put_real(writer, NULL, 0, writer->usage.cpu_seconds);
 }
 
 static void
-write_rss(writer_t *writer)
+write_rss(metric_writer_t *writer)
 {
     put_uint(writer, "", NULL, 0, (uint64_t)writer->usage.rss_bytes);
 }
 
 static void
-write_message_bytes(writer_t *writer)
+write_message_bytes(metric_writer_t *writer)
 {
     put_uint(writer, "", NULL, 0, writer->status.message_bytes);
 }
 
 static void
-write_max_memory(writer_t *writer)
+write_max_memory(metric_writer_t *writer)
 {
     put_uint(writer, "", NULL, 0, writer->status.max_memory);
 }
 
 static void
-write_open_fds(writer_t *writer)
+write_open_fds(metric_writer_t *writer)
 {
     put_uint(writer, "", NULL, 0, (uint64_t)writer->usage.open_fds);
 }
 
 static void
-write_max_fds(writer_t *writer)
+write_max_fds(metric_writer_t *writer)
 {
     put_uint(writer, "", NULL, 0, (uint64_t)writer->usage.max_fds);
 }
@@ -461,7 +461,7 @@ metric_at(unsigned i, metric_info_t *info)
 void
 metrics_write(broker_t *broker, text_t *out)
 {
-    writer_t writer = { .out = out, .broker = broker };
+    metric_writer_t writer = { .out = out, .broker = broker };
     broker_status(broker, &writer.status);
     usage_read(&writer.usage);
     for (writer.metric = metrics; writer.metric < metrics + COUNT(metrics); writer.metric++) {

@@ -3,7 +3,7 @@
 
 #include "admin/files.h"
 #include "admin/stats.h"
-#include "admin/stores.h"
+#include "admin/storelist.h"
 #include "base/clock.h"
 #include "base/mem.h"
 
@@ -209,8 +209,8 @@ running_problems(problems_t *self, const broker_route_t *route)
     for (int side = SIDE_FRONTEND; side < SIDES; side++)
         if (is_full(route, (side_t)side))
             problem(self, PROBLEM_WARNING, "the %s is full (max_clients): newcomers wait", side_name((side_t)side));
-    if (stores_problem(route))
-        problem(self, PROBLEM_ERROR, "%s", stores_problem(route));
+    if (storelist_problem(route))
+        problem(self, PROBLEM_ERROR, "%s", storelist_problem(route));
     if (counter_get(&route->counters->store.corrupt) > 0)
         problem(self, PROBLEM_WARNING, "%" PRIu64 " messages in the store were damaged", counter_get(&route->counters->store.corrupt));
     lonely_problem(self, route, waits ? blocked.side : SIDES);

@@ -37,11 +37,11 @@ static void
 show_json_routes(request_t *request, void (*add)(request_t *request, const broker_route_t *route, void *context))
 {
     size_t before = request->out->size;
-    json_t json = answer_json(request);
+    json_t json = reply_json(request);
     json_array(&json, "routes");
-    bool found = answer_for_routes(request, add, &json);
+    bool found = reply_for_routes(request, add, &json);
     json_array_end(&json);
-    answer_json_end(request, &json);
+    reply_json_end(request, &json);
     if (!found)
         request->out->size = before;
 }
@@ -52,7 +52,7 @@ show_table(request_t *request, const column_t *columns, size_t count,
            void (*add)(request_t *request, const broker_route_t *route, void *table))
 {
     table_t table = table_on(columns, count);
-    if (answer_for_routes(request, add, &table))
+    if (reply_for_routes(request, add, &table))
         table_print(&table, request->out);
     table_free(&table);
 }
@@ -296,14 +296,14 @@ show_route(request_t *request)
 void
 show_clients(request_t *request)
 {
-    const char *name = answer_arg(request, 0);
+    const char *name = reply_arg(request, 0);
     broker_route_t route;
     if (name && !broker_find(request->broker, name, &route)) {
         broker_no_route(request->broker, name, &request->error);
     } else if (request->json) {
-        json_t json = answer_json(request);
+        json_t json = reply_json(request);
         clients_write(&json, request->broker, name, 0);
-        answer_json_end(request, &json);
+        reply_json_end(request, &json);
     } else {
         clients_print(request->out, request->broker, name);
     }
@@ -345,20 +345,20 @@ show_subscriptions(request_t *request)
     static const column_t columns[] = { { "ROUTE", 0 }, { "TOPIC", 0 } };
     size_t before = request->out->size;
     if (request->json) {
-        json_t json = answer_json(request);
+        json_t json = reply_json(request);
         topics_out_t out = { .json = &json };
         json_array(&json, "subscriptions");
-        bool found = answer_for_routes(request, add_topics, &out);
+        bool found = reply_for_routes(request, add_topics, &out);
         json_array_end(&json);
         json_uint(&json, "more", out.more);
-        answer_json_end(request, &json);
+        reply_json_end(request, &json);
         if (!found)
             request->out->size = before;
         return;
     }
     table_t table = table_on(columns, COUNT(columns));
     topics_out_t out = { .table = &table };
-    if (answer_for_routes(request, add_topics, &out)) {
+    if (reply_for_routes(request, add_topics, &out)) {
         table_print(&table, request->out);
         if (out.more)
             text_add(request->out, "and %" PRIu64 " more\n", out.more);

@@ -4,7 +4,7 @@
 #ifndef ZB_SHOW_H
 #define ZB_SHOW_H
 
-#include "admin/answer.h"
+#include "admin/reply.h"
 
 void show_routes(request_t *request); // all, or the one that is named
 void show_route(request_t *request);

@@ -2,11 +2,11 @@
 #include "admin/statsjson.h"
 
 #include "admin/clients.h"
-#include "admin/events.h"
 #include "admin/fields.h"
 #include "admin/problems.h"
+#include "admin/recentlog.h"
 #include "admin/stats.h"
-#include "admin/stores.h"
+#include "admin/storelist.h"
 #include "admin/usage.h"
 #include "base/clock.h"
 #include "conf/engine.h"
@@ -37,12 +37,12 @@ json_rounded(json_t *json, const char *key, double value)
 typedef struct {
     json_t *json;
     const char *route; // NULL: it is clear which one
-} down_t;
+} down_list_t;
 
 static void
 write_down(side_t side, const char *endpoint, const char *reason, int64_t since_ms, void *arg)
 {
-    const down_t *self = arg;
+    const down_list_t *self = arg;
     json_object(self->json, NULL);
     if (self->route)
         json_string(self->json, "route", self->route);
@@ -60,7 +60,7 @@ write_all_down(json_t *json, broker_t *broker)
     json_array(json, "endpoints_down");
     for (size_t i = 0; broker_at(broker, i, &route); i++)
         if (route.route)
-            route_endpoints_down(route.route, write_down, &(down_t){ json, route.conf->name });
+            route_endpoints_down(route.route, write_down, &(down_list_t){ json, route.conf->name });
     json_array_end(json);
 }
 
@@ -254,7 +254,7 @@ write_state(json_t *json, const broker_route_t *route)
     json_array_end(json);
     json_array(json, "endpoints_down");
     if (route->route)
-        route_endpoints_down(route->route, write_down, &(down_t){ json, NULL });
+        route_endpoints_down(route->route, write_down, &(down_list_t){ json, NULL });
     json_array_end(json);
 }
 
@@ -336,8 +336,8 @@ write_topics(json_t *json, const broker_route_t *route)
 void
 statsjson_events(json_t *json, const char *route)
 {
-    event_t events[EVENTS_SHOWN];
-    events_write(json, "events", events, events_of(route, events, EVENTS_SHOWN));
+    logged_t events[EVENTS_SHOWN];
+    recentlog_write(json, "events", events, recentlog_of(route, events, EVENTS_SHOWN));
 }
 
 void
@@ -359,7 +359,7 @@ statsjson_route(json_t *json, broker_t *broker, const broker_route_t *route, sta
         json_uint(json, drop_reason_name((drop_reason_t)i), STATS(route, dropped[i]));
     json_object_end(json);
     write_acked(json, route);
-    stores_write(json, "store", route);
+    storelist_write(json, "store", route);
     write_fields(json, route, SIDES, FIELDS_OF_SIDE, FIELDS);
     write_sizes(json, route);
     if (depth == STATS_DETAIL) {

@@ -144,9 +144,9 @@ void
 status_show(request_t *request)
 {
     if (request->json) {
-        json_t json = answer_json(request);
+        json_t json = reply_json(request);
         statsjson_status(&json, request->broker);
-        answer_json_end(request, &json);
+        reply_json_end(request, &json);
         return;
     }
     print_status(request);
@@ -186,22 +186,22 @@ void
 status_config(request_t *request)
 {
     size_t before = request->out->size;
-    bool whole = !answer_arg(request, 0);
+    bool whole = !reply_arg(request, 0);
     if (!request->json) {
         if (whole) {
             text_add(request->out, "[zbroker]\n");
             print_settings(request->out, &broker_conf(request->broker)->settings);
         }
-        answer_for_routes(request, add_config, NULL);
+        reply_for_routes(request, add_config, NULL);
         return;
     }
-    json_t json = answer_json(request);
+    json_t json = reply_json(request);
     if (whole)
         statsjson_settings(&json, "options", &broker_conf(request->broker)->settings);
     json_array(&json, "routes");
-    bool found = answer_for_routes(request, add_config, &json);
+    bool found = reply_for_routes(request, add_config, &json);
     json_array_end(&json);
-    answer_json_end(request, &json);
+    reply_json_end(request, &json);
     if (!found)
         request->out->size = before;
 }
@@ -209,18 +209,18 @@ status_config(request_t *request)
 void
 status_plan(request_t *request)
 {
-    const char *file = answer_arg(request, 0);
+    const char *file = reply_arg(request, 0);
     if (file && *file != '/') {
-        answer_fail(request, "FILE must be an absolute path, not %s", file);
+        reply_fail(request, "FILE must be an absolute path, not %s", file);
         return;
     }
     if (file && strcmp(file, broker_conf(request->broker)->file) == 0)
         file = NULL;
     if (file && request->descriptor == -1) {
-        answer_fail(request, "FILE must come as an open descriptor with the line, as zbrokerctl sends it");
+        reply_fail(request, "FILE must come as an open descriptor with the line, as zbrokerctl sends it");
         return;
     }
     text_t lines = { 0 };
     int rc = broker_plan(request->broker, file, request->descriptor, &lines);
-    answer_broker(request, rc, &lines, "plan", "a reload would be refused");
+    reply_broker(request, rc, &lines, "plan", "a reload would be refused");
 }

@@ -5,7 +5,7 @@
 #ifndef ZB_STATUS_H
 #define ZB_STATUS_H
 
-#include "admin/answer.h"
+#include "admin/reply.h"
 
 void status_show(request_t *request);
 void status_config(request_t *request);

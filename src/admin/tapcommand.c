@@ -14,8 +14,8 @@ static void
 tap_topic(request_t *request, const char *value)
 {
     text_clear(&request->tap->prefix);
-    if (!words_unescape(value, &request->tap->prefix))
-        answer_fail(request, "topic %s: a backslash is written \\\\, a byte \\x1f", value);
+    if (!tokens_unescape(value, &request->tap->prefix))
+        reply_fail(request, "topic %s: a backslash is written \\\\, a byte \\x1f", value);
 }
 
 static void
@@ -25,18 +25,18 @@ tap_count(request_t *request, const char *value)
     errno = 0;
     unsigned long long count = strtoull(value, &end, 10);
     if (!isdigit((unsigned char)*value) || *end || errno || !count)
-        answer_fail(request, "count %s: not a number above 0", value);
+        reply_fail(request, "count %s: not a number above 0", value);
     request->tap->count = count;
 }
 
 static void
 tap_format(request_t *request, const char *value)
 {
-    int format = tap_format_find(value);
+    int format = tapformat_find(value);
     if (format == -1)
-        answer_fail(request, "format %s: one of line, hex, json", value);
+        reply_fail(request, "format %s: one of line, hex, json", value);
     else
-        request->tap->format = (tap_format_t)format;
+        request->tap->format = (tapformat_t)format;
 }
 
 static const struct {
@@ -55,20 +55,20 @@ tap_word(request_t *request, const char *word, const char *value)
         if (value)
             tap_words[i].set(request, value);
         else
-            answer_fail(request, "%s what? usage: tap %s", word, TAP_ARGUMENTS);
+            reply_fail(request, "%s what? usage: tap %s", word, TAP_ARGUMENTS);
         return;
     }
-    answer_fail(request, "unknown word %s; ", word);
+    reply_fail(request, "unknown word %s; ", word);
     if (*suggestion.best)
-        answer_fail(request, "did you mean %s?", suggestion.best);
+        reply_fail(request, "did you mean %s?", suggestion.best);
     else
-        answer_fail(request, "usage: tap %s", TAP_ARGUMENTS);
+        reply_fail(request, "usage: tap %s", TAP_ARGUMENTS);
 }
 
 void
 tapcommand_run(request_t *request)
 {
-    const char *name = answer_arg(request, 0);
+    const char *name = reply_arg(request, 0);
     broker_route_t route;
     if (!broker_find(request->broker, name, &route)) {
         broker_no_route(request->broker, name, &request->error);
@@ -78,6 +78,6 @@ tapcommand_run(request_t *request)
     request->tap->json = request->json;
     request->tap->format = request->json ? TAP_JSON : TAP_LINE;
     for (size_t i = 1; i < request->count && !request->error.size; i += 2)
-        tap_word(request, answer_arg(request, i), answer_arg(request, i + 1));
+        tap_word(request, reply_arg(request, i), reply_arg(request, i + 1));
     request->result = COMMAND_TAP;
 }

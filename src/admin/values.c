@@ -2,7 +2,7 @@
 #include "admin/values.h"
 
 #include "admin/table.h"
-#include "admin/words.h"
+#include "admin/tokens.h"
 #include "base/mem.h"
 
 #include <inttypes.h>
@@ -14,16 +14,16 @@ enum { VALUES_MAX = 10000 };
 static bool
 take_arguments(request_t *request, broker_route_t *route, text_t *prefix)
 {
-    const char *name = answer_arg(request, 0), *given = answer_arg(request, 1);
+    const char *name = reply_arg(request, 0), *given = reply_arg(request, 1);
     if (!broker_find(request->broker, name, route))
         broker_no_route(request->broker, name, &request->error);
     else if (!route_conf_remembers(route->conf))
-        answer_fail(
+        reply_fail(
             request,
             "route %s remembers nothing: it has neither last_value nor replay_messages, replay_bytes or replay_time",
             name);
-    else if (given && !words_unescape(given, prefix))
-        answer_fail(request, "prefix %s: a backslash is written \\\\, a byte \\x1f", given);
+    else if (given && !tokens_unescape(given, prefix))
+        reply_fail(request, "prefix %s: a backslash is written \\\\, a byte \\x1f", given);
     else
         return true;
     return false;
@@ -32,7 +32,7 @@ take_arguments(request_t *request, broker_route_t *route, text_t *prefix)
 static void
 print_json(request_t *request, const route_value_t *values, size_t count, uint64_t more)
 {
-    json_t json = answer_json(request);
+    json_t json = reply_json(request);
     json_array(&json, "values");
     for (size_t i = 0; i < count; i++) {
         json_object(&json, NULL);
@@ -43,7 +43,7 @@ print_json(request_t *request, const route_value_t *values, size_t count, uint64
     }
     json_array_end(&json);
     json_uint(&json, "more", more);
-    answer_json_end(request, &json);
+    reply_json_end(request, &json);
 }
 
 static void
@@ -88,7 +88,7 @@ act_clear_values(request_t *request)
     if (take_arguments(request, &route, &prefix)) {
         const route_prefix_t at = { prefix.data, prefix.size };
         uint64_t cleared = route.route ? route_clear_values(route.route, &at) : 0;
-        answer_done(request, "route %s: %" PRIu64 " messages forgotten\n", route.conf->name, cleared);
+        reply_done(request, "route %s: %" PRIu64 " messages forgotten\n", route.conf->name, cleared);
     }
     text_free(&prefix);
 }

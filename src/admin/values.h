@@ -4,7 +4,7 @@
 #ifndef ZB_ADMIN_VALUES_H
 #define ZB_ADMIN_VALUES_H
 
-#include "admin/answer.h"
+#include "admin/reply.h"
 
 void show_values(request_t *request);
 void act_clear_values(request_t *request);

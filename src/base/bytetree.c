@@ -14,24 +14,24 @@ typedef struct {
     void *child[2];
     uint32_t at;
     uint16_t bit;
-} node_t;
+} byte_node_t;
 
-_Static_assert(sizeof(node_t) == BYTETREE_NODE, "what the header says");
+_Static_assert(sizeof(byte_node_t) == BYTETREE_NODE, "what the header says");
 
-static node_t *
+static byte_node_t *
 node_at(const void *child)
 {
-    return (uintptr_t)child & 1 ? (node_t *)((uintptr_t)child - 1) : NULL;
+    return (uintptr_t)child & 1 ? (byte_node_t *)((uintptr_t)child - 1) : NULL;
 }
 
 static void *
-marked(node_t *node)
+marked(byte_node_t *node)
 {
     return (void *)((uintptr_t)node + 1);
 }
 
 static unsigned
-way(const node_t *node, bytes_t name)
+way(const byte_node_t *node, bytes_t name)
 {
     if (node->at >= name.size)
         return 0;
@@ -50,16 +50,16 @@ bytetree_find(bytetree_t *self, bytes_t name)
     void **place = &self->root;
     if (!self->root)
         return NULL;
-    for (node_t *node; (node = node_at(*place));)
+    for (byte_node_t *node; (node = node_at(*place));)
         place = &node->child[way(node, name)];
     bytes_t found = self->name(*place);
     return found.size == name.size && bytes_begin(found, name) ? place : NULL;
 }
 
-static node_t *
+static byte_node_t *
 parting(bytes_t name, bytes_t other)
 {
-    node_t *node = xcalloc(1, sizeof *node);
+    byte_node_t *node = xcalloc(1, sizeof *node);
     size_t least = name.size < other.size ? name.size : other.size, at = 0;
     while (at < least && name.at[at] == other.at[at])
         at++;
@@ -71,7 +71,7 @@ parting(bytes_t name, bytes_t other)
 }
 
 static bool
-is_before(const node_t *self, const node_t *other)
+is_before(const byte_node_t *self, const byte_node_t *other)
 {
     return self->at < other->at || (self->at == other->at && self->bit > other->bit);
 }
@@ -85,10 +85,10 @@ bytetree_add(bytetree_t *self, void *thing)
         self->root = thing;
         return;
     }
-    for (node_t *node; (node = node_at(like));)
+    for (byte_node_t *node; (node = node_at(like));)
         like = node->child[way(node, name)];
-    node_t *added = parting(name, self->name(like));
-    for (node_t *node; (node = node_at(*place)) && is_before(node, added);)
+    byte_node_t *added = parting(name, self->name(like));
+    for (byte_node_t *node; (node = node_at(*place)) && is_before(node, added);)
         place = &node->child[way(node, name)];
     unsigned side = way(added, name);
     added->child[side] = thing;
@@ -101,7 +101,7 @@ bytetree_remove(bytetree_t *self, bytes_t name)
 {
     void **place = &self->root, **above = NULL;
     unsigned side = 0;
-    for (node_t *node; (node = node_at(*place)); place = &node->child[side]) {
+    for (byte_node_t *node; (node = node_at(*place)); place = &node->child[side]) {
         above = place;
         side = way(node, name);
     }
@@ -109,15 +109,35 @@ bytetree_remove(bytetree_t *self, bytes_t name)
         self->root = NULL;
         return;
     }
-    node_t *node = node_at(*above);
+    byte_node_t *node = node_at(*above);
     *above = node->child[!side];
     free(node);
+}
+
+// Nodes are turned around on the way, so that it takes no memory however deep they lie.
+void
+bytetree_clear(bytetree_t *self)
+{
+    byte_node_t *node = node_at(self->root);
+    self->root = NULL;
+    while (node) {
+        byte_node_t *left = node_at(node->child[0]);
+        if (left) { // which takes its place, with NODE below it on the right
+            node->child[0] = left->child[1];
+            left->child[1] = marked(node);
+            node = left;
+        } else {
+            byte_node_t *right = node_at(node->child[1]);
+            free(node);
+            node = right;
+        }
+    }
 }
 
 static void *
 leftmost(void *child)
 {
-    for (node_t *node; (node = node_at(child));)
+    for (byte_node_t *node; (node = node_at(child));)
         child = node->child[0];
     return child;
 }
@@ -132,7 +152,7 @@ void *
 bytetree_first(const bytetree_t *self, bytes_t prefix)
 {
     void *child = self->root;
-    for (node_t *node; (node = node_at(child)) && node->at < prefix.size;)
+    for (byte_node_t *node; (node = node_at(child)) && node->at < prefix.size;)
         child = node->child[way(node, prefix)];
     return if_begins(self, leftmost(child), prefix);
 }
@@ -142,7 +162,7 @@ bytetree_next(const bytetree_t *self, const void *thing, bytes_t prefix)
 {
     bytes_t name = self->name(thing);
     void *child = self->root, *after = NULL;
-    for (node_t *node; (node = node_at(child));) {
+    for (byte_node_t *node; (node = node_at(child));) {
         unsigned side = way(node, name);
         if (side == 0)
             after = node->child[1];

@@ -38,6 +38,7 @@ void **bytetree_find(bytetree_t *self,
                      bytes_t name); // where the thing is named, or NULL: one of the same name may take its place
 void bytetree_add(bytetree_t *self, void *thing);     // whose name is not there
 void bytetree_remove(bytetree_t *self, bytes_t name); // which is there
+void bytetree_clear(bytetree_t *self);                // of all things, which may be gone already
 
 // The first whose name begins with PREFIX, and the one that follows THING; NULL: none.
 void *bytetree_first(const bytetree_t *self, bytes_t prefix);

@@ -79,3 +79,35 @@ crc32c(uint32_t crc, const void *bytes, size_t size)
 #endif
     return crc32c_by_table(crc, bytes, size);
 }
+
+#ifdef __x86_64__
+__attribute__((target("sse4.2"))) static void
+in_rows(uint32_t crcs[CRC32C_ROWS], const uint8_t *const rows[CRC32C_ROWS], size_t size)
+{
+    uint64_t wide[CRC32C_ROWS], word;
+    size_t words = size - size % sizeof word;
+    for (unsigned row = 0; row < CRC32C_ROWS; row++)
+        wide[row] = (uint32_t)~crcs[row];
+    for (size_t at = 0; at < words; at += sizeof word)
+        for (unsigned row = 0; row < CRC32C_ROWS; row++) {
+            memcpy(&word, rows[row] + at, sizeof word);
+            wide[row] = __builtin_ia32_crc32di(wide[row], word);
+        }
+    for (unsigned row = 0; row < CRC32C_ROWS; row++)
+        crcs[row] = in_words(~(uint32_t)wide[row], rows[row] + words, size - words);
+}
+#endif
+
+void
+crc32c_rows(uint32_t crcs[CRC32C_ROWS], const uint8_t *const rows[CRC32C_ROWS], size_t size)
+{
+    pthread_once(&once, make_table);
+#ifdef __x86_64__
+    if (in_hardware) {
+        in_rows(crcs, rows, size);
+        return;
+    }
+#endif
+    for (unsigned row = 0; row < CRC32C_ROWS; row++)
+        crcs[row] = crc32c_by_table(crcs[row], rows[row], size);
+}

@@ -12,4 +12,8 @@
 uint32_t crc32c(uint32_t crc, const void *bytes, size_t size);
 uint32_t crc32c_by_table(uint32_t crc, const void *bytes, size_t size); // the same, on any processor
 
+// Of as many rows of SIZE bytes at once, which takes hardly longer than one.
+enum { CRC32C_ROWS = 4 };
+void crc32c_rows(uint32_t crcs[CRC32C_ROWS], const uint8_t *const rows[CRC32C_ROWS], size_t size);
+
 #endif

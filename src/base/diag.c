@@ -21,10 +21,10 @@ typedef struct {
     int column;
     size_t order; // as added
     bool quotable;
-} entry_t;
+} problem_line_t;
 
 struct diag {
-    entry_t *entries;
+    problem_line_t *entries;
     size_t count;
     size_t room;
     char **files;
@@ -124,7 +124,7 @@ add(diag_t *self, diag_level_t level, place_t place, const char *format, va_list
     }
     *slot = text;
     mem_grow(self->entries, self->count, self->room);
-    self->entries[self->count] = (entry_t){
+    self->entries[self->count] = (problem_line_t){
         .text = text,
         .message = message,
         .level = level,
@@ -209,7 +209,7 @@ diag_warnings(const diag_t *self)
 static int
 compare(const void *left, const void *right)
 {
-    const entry_t *a = left, *b = right;
+    const problem_line_t *a = left, *b = right;
     if (a->file != b->file)
         return a->file < b->file ? -1 : 1;
     if (a->line != b->line)
@@ -237,7 +237,7 @@ diag_at(diag_t *self, size_t i, diag_item_t *item)
 {
     if (!diag_text(self, i, NULL))
         return false;
-    const entry_t *entry = &self->entries[i];
+    const problem_line_t *entry = &self->entries[i];
     *item = (diag_item_t){ entry->text, entry->text + entry->message, entry->level,
                            { self->files[entry->file], entry->line, entry->column }, entry->quotable };
     return true;

@@ -14,14 +14,14 @@ enum { DEPTH_MAX = 32, BLOCK = 256 };
 // Values live in blocks, so that a document of thousands is freed at once.
 typedef struct block {
     struct block *next;
-    value_t values[BLOCK];
+    document_value_t values[BLOCK];
 } block_t;
 
 struct document {
     char *text; // a copy: strings are unescaped in place and end where their quote was
     block_t *blocks;
     size_t used; // of the first block
-    value_t *root;
+    document_value_t *root;
 };
 
 typedef struct {
@@ -30,9 +30,9 @@ typedef struct {
     unsigned depth;
 } reader_t;
 
-static value_t *read_value(reader_t *self);
+static document_value_t *read_value(reader_t *self);
 
-static value_t *
+static document_value_t *
 new_value(reader_t *self, value_kind_t kind)
 {
     document_t *document = self->document;
@@ -42,7 +42,7 @@ new_value(reader_t *self, value_kind_t kind)
         document->blocks = block;
         document->used = 0;
     }
-    value_t *value = &document->blocks->values[document->used++];
+    document_value_t *value = &document->blocks->values[document->used++];
     value->kind = kind;
     return value;
 }
@@ -146,10 +146,10 @@ read_text(reader_t *self, size_t *size)
     return begin;
 }
 
-static value_t *
+static document_value_t *
 read_string(reader_t *self)
 {
-    value_t *value = new_value(self, VALUE_STRING);
+    document_value_t *value = new_value(self, VALUE_STRING);
     return (value->text = read_text(self, &value->size)) ? value : NULL;
 }
 
@@ -186,20 +186,20 @@ number_size(const char *at)
     return (size_t)(end - at);
 }
 
-static value_t *
+static document_value_t *
 read_number(reader_t *self)
 {
     size_t size = number_size(self->at);
     if (!size)
         return NULL;
-    value_t *value = new_value(self, VALUE_NUMBER);
+    document_value_t *value = new_value(self, VALUE_NUMBER);
     value->number = strtod(self->at, NULL);
     value->text = self->at;
     self->at += size;
     return value;
 }
 
-static value_t *
+static document_value_t *
 read_word(reader_t *self)
 {
     static const struct {
@@ -209,7 +209,7 @@ read_word(reader_t *self)
     } words[] = { { "null", VALUE_NULL, 0 }, { "true", VALUE_BOOL, 1 }, { "false", VALUE_BOOL, 0 } };
     for (size_t i = 0; i < COUNT(words); i++)
         if (take(self, words[i].word)) {
-            value_t *value = new_value(self, words[i].kind);
+            document_value_t *value = new_value(self, words[i].kind);
             value->number = words[i].number;
             return value;
         }
@@ -218,7 +218,7 @@ read_word(reader_t *self)
 
 // --- arrays and objects ----------------------------------------------------------------
 
-static value_t *
+static document_value_t *
 read_member(reader_t *self)
 {
     size_t size;
@@ -226,24 +226,24 @@ read_member(reader_t *self)
     skip_blanks(self);
     if (!key || !take(self, ":"))
         return NULL;
-    value_t *value = read_value(self);
+    document_value_t *value = read_value(self);
     if (value)
         value->key = key;
     return value;
 }
 
 // From behind the opening bracket to behind the closing one.
-static value_t *
-read_list(reader_t *self, value_kind_t kind, const char *end, value_t *(*read_one)(reader_t *self))
+static document_value_t *
+read_list(reader_t *self, value_kind_t kind, const char *end, document_value_t *(*read_one)(reader_t *self))
 {
-    value_t *list = new_value(self, kind);
-    const value_t **link = &list->first;
+    document_value_t *list = new_value(self, kind);
+    const document_value_t **link = &list->first;
     skip_blanks(self);
     if (take(self, end))
         return list;
     do {
         skip_blanks(self);
-        value_t *value = read_one(self);
+        document_value_t *value = read_one(self);
         if (!value)
             return NULL;
         *link = value;
@@ -253,10 +253,10 @@ read_list(reader_t *self, value_kind_t kind, const char *end, value_t *(*read_on
     return take(self, end) ? list : NULL;
 }
 
-static value_t *
+static document_value_t *
 read_value(reader_t *self)
 {
-    value_t *value;
+    document_value_t *value;
     skip_blanks(self);
     if (self->depth == DEPTH_MAX)
         return NULL;
@@ -305,7 +305,7 @@ document_read(const char *text, size_t size)
     return self;
 }
 
-const value_t *
+const document_value_t *
 document_root(const document_t *self)
 {
     return self->root;
@@ -330,23 +330,24 @@ document_free(document_t **self_p)
 // --- values ----------------------------------------------------------------------------------
 
 // The member whose name is the first SIZE bytes of KEY.
-static const value_t *
-find(const value_t *self, const char *key, size_t size)
+static const document_value_t *
+find(const document_value_t *self, const char *key, size_t size)
 {
-    for (const value_t *member = value_is(self, VALUE_OBJECT) ? self->first : NULL; member; member = member->next)
+    for (const document_value_t *member = value_is(self, VALUE_OBJECT) ? self->first : NULL; member;
+         member = member->next)
         if (strncmp(member->key, key, size) == 0 && !member->key[size])
             return member;
     return NULL;
 }
 
-const value_t *
-value_member(const value_t *self, const char *key)
+const document_value_t *
+value_member(const document_value_t *self, const char *key)
 {
     return find(self, key, strlen(key));
 }
 
-const value_t *
-value_at(const value_t *self, const char *path)
+const document_value_t *
+value_at(const document_value_t *self, const char *path)
 {
     for (size_t size; self && *path; path += size + (path[size] == '.')) {
         size = strcspn(path, ".");
@@ -355,26 +356,26 @@ value_at(const value_t *self, const char *path)
     return self;
 }
 
-const value_t *
-value_first(const value_t *self)
+const document_value_t *
+value_first(const document_value_t *self)
 {
     return value_is(self, VALUE_ARRAY) ? self->first : NULL;
 }
 
 const char *
-value_text(const value_t *self)
+value_text(const document_value_t *self)
 {
     return value_is(self, VALUE_STRING) ? self->text : "";
 }
 
 bool
-value_is(const value_t *self, value_kind_t kind)
+value_is(const document_value_t *self, value_kind_t kind)
 {
     return self && self->kind == kind;
 }
 
 bool
-value_true(const value_t *self)
+value_true(const document_value_t *self)
 {
     return value_is(self, VALUE_BOOL) && self->number > 0;
 }

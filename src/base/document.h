@@ -21,19 +21,21 @@ typedef struct value {
     size_t size;      // of the string in TEXT, which may hold U+0000
     double number;    // of a number; of a bool 0 or 1
     const struct value *first, *next;
-} value_t;
+} document_value_t;
 
 // NULL: TEXT is no JSON document.
 document_t *document_read(const char *text, size_t size);
-const value_t *document_root(const document_t *self);
+const document_value_t *document_root(const document_t *self);
 void document_free(document_t **self_p);
 
 // What follows takes a SELF of NULL for a value that is not there.
-const value_t *value_member(const value_t *self, const char *key); // NULL: it is no object, or has none
-const value_t *value_at(const value_t *self, const char *path);    // "rates.in_1s": through several objects
-const value_t *value_first(const value_t *self);                   // of an array; NULL: it is none, or empty
-const char *value_text(const value_t *self);                       // "" where it is no string
-bool value_is(const value_t *self, value_kind_t kind);
-bool value_true(const value_t *self);
+const document_value_t *value_member(const document_value_t *self,
+                                     const char *key); // NULL: it is no object, or has none
+const document_value_t *value_at(const document_value_t *self,
+                                 const char *path);                // "rates.in_1s": through several objects
+const document_value_t *value_first(const document_value_t *self); // of an array; NULL: it is none, or empty
+const char *value_text(const document_value_t *self);              // "" where it is no string
+bool value_is(const document_value_t *self, value_kind_t kind);
+bool value_true(const document_value_t *self);
 
 #endif

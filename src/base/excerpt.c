@@ -18,19 +18,19 @@ typedef struct {
     char *line;
     size_t room;
     int number; // of LINE, from 1
-} source_t;
+} shown_file_t;
 
 static void
-close_source(source_t *self)
+close_source(shown_file_t *self)
 {
     if (self->stream)
         fclose(self->stream);
     free(self->line);
-    *self = (source_t){ 0 };
+    *self = (shown_file_t){ 0 };
 }
 
 static void
-open_source(source_t *self, const char *name)
+open_source(shown_file_t *self, const char *name)
 {
     struct stat status;
     close_source(self);
@@ -46,7 +46,7 @@ open_source(source_t *self, const char *name)
 
 // The line at PLACE without its end, NULL: there is none.
 static const char *
-read_source(source_t *self, place_t place)
+read_source(shown_file_t *self, place_t place)
 {
     if (!self->name || strcmp(self->name, place.file) != 0)
         open_source(self, place.file);
@@ -98,7 +98,7 @@ print_count(size_t count, const char *what, FILE *out)
 void
 excerpt_print(diag_t *diag, FILE *out)
 {
-    source_t source = { 0 };
+    shown_file_t source = { 0 };
     diag_item_t item;
     for (size_t i = 0; diag_at(diag, i, &item); i++) {
         fprintf(out, "%s\n", item.text);

@@ -62,11 +62,13 @@ loop_run(loop_t *self, int timeout_ms)
 {
     struct epoll_event events[LOOP_EVENTS];
     long count = syscall(SYS_epoll_pwait, self->epoll, events, LOOP_EVENTS, timeout_ms, NULL, _NSIG / 8);
-    self->told_end = events + (count > 0 ? count : 0);
-    for (self->told = events; self->told < self->told_end; self->told++) {
-        watched_t *watched = self->told->data.ptr;
+    struct epoll_event *end = events + (count > 0 ? count : 0);
+    self->told = events;
+    self->told_end = end;
+    for (const struct epoll_event *event = events; event < end; event++) {
+        watched_t *watched = event->data.ptr;
         if (watched)
-            watched->ready(watched, self->told->events);
+            watched->ready(watched, event->events);
     }
     self->told = self->told_end = NULL;
 }

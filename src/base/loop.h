@@ -16,7 +16,7 @@ struct watched {
 
 typedef struct {
     int epoll; // -1: not open
-    struct epoll_event *told; // what loop_run is about to tell, up to TOLD_END
+    struct epoll_event *told; // what loop_run tells now, up to TOLD_END
     struct epoll_event *told_end;
 } loop_t;
 

@@ -5,12 +5,67 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum {
     TAG_BYTES = 2,
     HEAD_BYTES = TAG_BYTES + 8,
     ROOM_FIRST = 4096,
+    MAPPED_FROM = 1 << 20, // room of a record with pages of its own
 };
+
+// --- memory --------------------------------------------------------------------
+
+static bool
+is_mapped(size_t room)
+{
+    return room >= MAPPED_FROM;
+}
+
+static uint8_t *
+checked(void *pages, size_t room)
+{
+    if (pages == MAP_FAILED)
+        abort(); // as xcalloc does
+    madvise(pages, room, MADV_HUGEPAGE);
+    return pages;
+}
+
+static uint8_t *
+take_room(size_t room)
+{
+    if (!is_mapped(room))
+        return xcalloc(1, room);
+    return checked(mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), room);
+}
+
+void
+record_forget(record_t *self)
+{
+    if (self->data && is_mapped(self->room))
+        munmap(self->data, self->room);
+    else if (self->data) {
+        explicit_bzero(self->data, self->size);
+        free(self->data);
+    }
+    *self = (record_t){ 0 };
+}
+
+record_t
+record_of_size(size_t size)
+{
+    return (record_t){ take_room(size), 0, size };
+}
+
+bool
+record_map(record_t *self, int fd, size_t size)
+{
+    void *pages = is_mapped(size) ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+    if (pages == MAP_FAILED)
+        return false;
+    *self = (record_t){ pages, size, size };
+    return true;
+}
 
 // --- writing -------------------------------------------------------------------
 
@@ -23,7 +78,12 @@ need(record_t *self, size_t more)
         return;
     while (room - self->size < more)
         room *= 2;
-    record_t larger = { xcalloc(1, room), self->size, room };
+    if (is_mapped(self->room)) {
+        self->data = checked(mremap(self->data, self->room, room, MREMAP_MAYMOVE), room);
+        self->room = room;
+        return;
+    }
+    record_t larger = { take_room(room), self->size, room };
     if (self->size > 0)
         memcpy(larger.data, self->data, self->size);
     record_forget(self);
@@ -91,15 +151,6 @@ record_close(record_t *self, size_t opened)
 {
     uint64_t size = self->size - opened - HEAD_BYTES;
     memcpy(self->data + opened + TAG_BYTES, &size, sizeof size);
-}
-
-void
-record_forget(record_t *self)
-{
-    if (self->data)
-        explicit_bzero(self->data, self->size);
-    free(self->data);
-    *self = (record_t){ 0 };
 }
 
 // --- reading -------------------------------------------------------------------

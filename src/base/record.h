@@ -5,7 +5,8 @@
 // A reader skips tags that it does not know, so both programs may be of another
 // version than the other. What is read is not trusted: no length leads out of the
 // record, and a number is taken within its bounds only. The bytes may hold keys:
-// they are wiped when they move and when they are forgotten.
+// they are wiped when they move and when they are forgotten. Those of a large record
+// do not move: its pages do, and the kernel wipes them.
 
 #ifndef ZB_RECORD_H
 #define ZB_RECORD_H
@@ -33,6 +34,11 @@ void record_add(record_t *self, const void *bytes, size_t size); // no field, bu
 void record_close(record_t *self, size_t opened);
 
 void record_forget(record_t *self);
+
+// An empty one with room for SIZE bytes, which SELF->SIZE may then say that it has.
+record_t record_of_size(size_t size);
+// All that is in the memory of FD, a sealed memfd, without copying it. False: it cannot be mapped.
+bool record_map(record_t *self, int fd, size_t size);
 
 // --- reading -------------------------------------------------------------------
 

@@ -37,7 +37,7 @@ typedef struct {
     int links;
     struct stat st; // of where we are
     char *words;
-} walk_t;
+} path_walk_t;
 
 __attribute__((format(printf, 2, 3))) static int
 fail(char *words, const char *format, ...)
@@ -115,7 +115,7 @@ judge_file(const struct stat *st, trust_kind_t kind, char *words)
 // --- the way ----------------------------------------------------------------------------
 
 static void
-step_up(walk_t *self)
+step_up(path_walk_t *self)
 {
     char *slash = strrchr(self->at, '/');
     if (slash)
@@ -124,7 +124,7 @@ step_up(walk_t *self)
 
 // The target of the link where we are comes before what is still to go.
 static int
-follow(walk_t *self)
+follow(path_walk_t *self)
 {
     char target[PATH_MAX];
     size_t rest = strlen(self->rest);
@@ -145,7 +145,7 @@ follow(walk_t *self)
 
 // One name further, and no judgement of the last one.
 static int
-step_down(walk_t *self, const char *name, size_t size)
+step_down(path_walk_t *self, const char *name, size_t size)
 {
     size_t used = strlen(self->at);
     if (used + size + 2 > sizeof self->at)
@@ -165,7 +165,7 @@ step_down(walk_t *self, const char *name, size_t size)
 
 // The next name of the way, off it.
 static size_t
-next_name(walk_t *self, char name[NAME_MAX + 1])
+next_name(path_walk_t *self, char name[NAME_MAX + 1])
 {
     char *from = self->rest + strspn(self->rest, "/");
     size_t size = strcspn(from, "/");
@@ -177,7 +177,7 @@ next_name(walk_t *self, char name[NAME_MAX + 1])
 }
 
 static int
-start(walk_t *self, const char *path)
+start(path_walk_t *self, const char *path)
 {
     struct stat root;
     char here[PATH_MAX] = "";
@@ -191,7 +191,7 @@ start(walk_t *self, const char *path)
 
 // To where PATH leads, all on the way judged but the file itself.
 static int
-walk(walk_t *self, const char *path)
+walk(path_walk_t *self, const char *path)
 {
     char name[NAME_MAX + 1];
     int rc = start(self, path);
@@ -211,7 +211,7 @@ walk(walk_t *self, const char *path)
 int
 trust_check(const char *path, trust_kind_t kind, char words[TRUST_WORDS])
 {
-    walk_t way = { .words = words };
+    path_walk_t way = { .words = words };
     *words = '\0';
     if (walk(&way, path) == -1)
         return -1;
@@ -237,7 +237,7 @@ take(int fd, trust_kind_t kind, char *words)
 int
 trust_open(const char *path, trust_kind_t kind, char words[TRUST_WORDS])
 {
-    walk_t way = { .words = words };
+    path_walk_t way = { .words = words };
     *words = '\0';
     return walk(&way, path) == 0 ? take(open(way.at, FLAGS), kind, words) : -1;
 }

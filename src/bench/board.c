@@ -19,7 +19,7 @@ shared_memory(size_t size)
 static size_t
 slots_size(const board_t *self)
 {
-    return (self->producers + self->consumers) * sizeof(slot_t);
+    return (self->producers + self->consumers) * sizeof(board_slot_t);
 }
 
 static size_t

@@ -33,7 +33,7 @@ typedef struct {
     char endpoint[256];       // where a direct consumer listens
     char error[160];          // why FAILED
     hist_t latency;
-} slot_t;
+} board_slot_t;
 
 typedef struct {
     atomic_int phase;
@@ -41,7 +41,7 @@ typedef struct {
     size_t bitmap_words;               // per producer, or per consumer and producer with BITMAP_EACH
     bool bitmap_each;                  // every consumer gets every message: a map of its own
     _Atomic(uint64_t) *bitmap;         // which numbers came; NULL: not kept
-    slot_t *slot;                      // producers first
+    board_slot_t *slot;                // producers first
 } board_t;
 
 // Memory for SELF->producers + consumers; fork after this. With VERIFY, a bit for each
@@ -49,13 +49,13 @@ typedef struct {
 board_t *board_new(size_t producers, size_t consumers, bool verify, bool each, uint64_t numbers);
 void board_destroy(board_t **self_p);
 
-static inline slot_t *
+static inline board_slot_t *
 board_producer(board_t *self, size_t i)
 {
     return &self->slot[i];
 }
 
-static inline slot_t *
+static inline board_slot_t *
 board_consumer(board_t *self, size_t i)
 {
     return &self->slot[self->producers + i];

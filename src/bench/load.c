@@ -24,18 +24,18 @@ enum { TICK_MS = 5 };
 #define NUMBERS_UNKNOWN (UINT64_C(1) << 28)
 
 typedef struct {
-    const options_t *options;
+    const bench_options_t *options;
     board_t *board;
     pid_t *child;
     size_t children;
     pid_t broker;
     char *error;
-} load_t;
+} measurement_t;
 
-typedef void (*work_t)(peer_t *self);
+typedef void (*client_work_t)(load_peer_t *self);
 
 static void
-start_client(load_t *self, work_t work, slot_t *slot, size_t index, place_list_t where)
+start_client(measurement_t *self, client_work_t work, board_slot_t *slot, size_t index, place_list_t where)
 {
     pid_t parent = getpid(), pid = fork();
     if (pid == -1) {
@@ -53,13 +53,13 @@ start_client(load_t *self, work_t work, slot_t *slot, size_t index, place_list_t
     prctl(PR_SET_TIMERSLACK, 1UL); // paced clients wake up when they mean to
     if (getppid() != parent)
         _exit(1);
-    peer_t peer = { .options = self->options, .board = self->board, .slot = slot, .index = index, .where = where };
+    load_peer_t peer = { .options = self->options, .board = self->board, .slot = slot, .index = index, .where = where };
     work(&peer);
     _exit(0);
 }
 
 static int
-complain(load_t *self, const char *format, size_t a, size_t b)
+complain(measurement_t *self, const char *format, size_t a, size_t b)
 {
     snprintf(self->error, 256, format, a, b);
     return -1;
@@ -67,7 +67,7 @@ complain(load_t *self, const char *format, size_t a, size_t b)
 
 // Is the load in trouble? The first client that failed says why.
 static int
-check_clients(load_t *self)
+check_clients(measurement_t *self)
 {
     if (load_interrupted)
         return complain(self, "interrupted", 0, 0);
@@ -104,7 +104,7 @@ count_met(board_t *board)
 
 // Until every consumer listens: with --direct their endpoints are known only then.
 static int
-wait_open(load_t *self)
+wait_open(measurement_t *self)
 {
     board_t *board = self->board;
     int64_t limit = clock_mono_ms() + self->options->wait_ms;
@@ -119,7 +119,7 @@ wait_open(load_t *self)
 }
 
 static int
-wait_sync(load_t *self)
+wait_sync(measurement_t *self)
 {
     board_t *board = self->board;
     bool both = board->producers && board->consumers;
@@ -154,17 +154,17 @@ sum(board_t *board, size_t field)
         total += atomic_load_explicit((atomic_uint_fast64_t *)((char *)&board->slot[i] + field), memory_order_relaxed);
     return total;
 }
-#define SUM(board, field) sum(board, offsetof(slot_t, field))
+#define SUM(board, field) sum(board, offsetof(board_slot_t, field))
 
 // Only the measuring side counts: a service's own counters are not deliveries.
 static uint64_t
-count_moved(load_t *self)
+count_moved(measurement_t *self)
 {
     board_t *board = self->board;
     bool replies = self->options->pattern->replies;
     uint64_t total = 0;
     for (size_t i = 0; i < (replies ? board->producers : board->consumers); i++) {
-        slot_t *slot = replies ? board_producer(board, i) : board_consumer(board, i);
+        board_slot_t *slot = replies ? board_producer(board, i) : board_consumer(board, i);
         total += atomic_load_explicit(&slot->moved, memory_order_relaxed);
     }
     return total;
@@ -172,7 +172,7 @@ count_moved(load_t *self)
 
 // How many must come, of what was sent so far.
 static uint64_t
-count_expected(load_t *self)
+count_expected(measurement_t *self)
 {
     board_t *board = self->board;
     if (self->options->pattern->consumer != ZMQ_SUB)
@@ -185,7 +185,7 @@ count_expected(load_t *self)
 }
 
 static int
-pause_ms(load_t *self, int64_t ms)
+pause_ms(measurement_t *self, int64_t ms)
 {
     for (int64_t limit = clock_mono_ms() + ms, now; (now = clock_mono_ms()) < limit;) {
         peer_sleep_ms((int)(limit - now < PEER_LOOK_MS ? limit - now : PEER_LOOK_MS));
@@ -198,7 +198,7 @@ pause_ms(load_t *self, int64_t ms)
 // How long nothing may happen before what is missing counts as lost: --settle, and
 // the time that a slow rate or an unanswered request takes by itself.
 static int64_t
-patience_ms(const options_t *options)
+patience_ms(const bench_options_t *options)
 {
     int64_t patience = options->settle_ms;
     if (options->rate)
@@ -210,7 +210,7 @@ patience_ms(const options_t *options)
 
 // Until everything has been sent and has come, or nothing happens any more.
 static int
-wait_arrival(load_t *self)
+wait_arrival(measurement_t *self)
 {
     board_t *board = self->board;
     uint64_t before = 0;
@@ -233,7 +233,7 @@ wait_arrival(load_t *self)
 }
 
 static void
-set_phase(load_t *self, phase_t phase)
+set_phase(measurement_t *self, phase_t phase)
 {
     atomic_store(&self->board->phase, phase);
 }
@@ -251,9 +251,9 @@ last_arrival(board_t *board)
 
 // The measured part. With --messages it ends when the last message came.
 static int
-measure(load_t *self, load_result_t *result)
+measure(measurement_t *self, load_result_t *result)
 {
-    const options_t *options = self->options;
+    const bench_options_t *options = self->options;
     proc_t before, after;
     set_phase(self, PHASE_WARM);
     if (options->warmup_ms && pause_ms(self, options->warmup_ms) == -1)
@@ -277,16 +277,16 @@ measure(load_t *self, load_result_t *result)
 }
 
 static void
-add_up(load_t *self, load_result_t *result)
+add_up(measurement_t *self, load_result_t *result)
 {
     board_t *board = self->board;
-    const options_t *options = self->options;
+    const bench_options_t *options = self->options;
     size_t message = (size_t)(options->size * (options->empty ? (options->parts + 1) / 2 : options->parts));
     result->bytes = result->delivered * message;
     result->producers = board->producers;
     result->clients = board->producers + board->consumers;
     for (size_t i = 0; i < result->clients; i++) {
-        slot_t *slot = &board->slot[i];
+        board_slot_t *slot = &board->slot[i];
         load_client_t *client = &result->client[i];
         bool service = options->pattern->replies && i >= board->producers;
         client->sent = atomic_load(&slot->sent);
@@ -310,7 +310,7 @@ add_up(load_t *self, load_result_t *result)
 }
 
 static void
-end_clients(load_t *self)
+end_clients(measurement_t *self)
 {
     set_phase(self, PHASE_END);
     int64_t limit = clock_mono_ms() + 2000;
@@ -340,7 +340,7 @@ direct_places(const board_t *board, const char **endpoints)
 }
 
 static int
-run(load_t *self, place_list_t to, place_list_t from, load_result_t *result)
+run(measurement_t *self, place_list_t to, place_list_t from, load_result_t *result)
 {
     board_t *board = self->board;
     bool replies = self->options->pattern->replies;
@@ -360,10 +360,11 @@ run(load_t *self, place_list_t to, place_list_t from, load_result_t *result)
 }
 
 int
-load_run(const options_t *options, place_list_t to, place_list_t from, pid_t pid, load_result_t *result, char error[256])
+load_run(const bench_options_t *options, place_list_t to, place_list_t from, pid_t pid, load_result_t *result,
+         char error[256])
 {
     bool replies = options->pattern->replies;
-    load_t self = { .options = options, .broker = pid, .error = error };
+    measurement_t self = { .options = options, .broker = pid, .error = error };
     memset(result, 0, sizeof *result);
     uint64_t numbers = options->messages ? peer_quota(options, 0) : NUMBERS_UNKNOWN;
     self.board = board_new((size_t)options->producers, (size_t)options->consumers, options->verify && !replies,
@@ -388,12 +389,12 @@ load_faulty(const load_result_t *result)
 }
 
 int
-load_serve(const options_t *options)
+load_serve(const bench_options_t *options)
 {
     char error[256] = "";
-    options_t own = *options;
+    bench_options_t own = *options;
     own.service = options->serve;
-    load_t self = { .options = &own, .error = error };
+    measurement_t self = { .options = &own, .error = error };
     self.board = board_new(0, (size_t)options->workers, false, false, 0);
     if (!self.board)
         return EXIT_UNREACHABLE;

@@ -37,11 +37,11 @@ typedef struct {
 
 // PID is the broker's, or 0. -1, with one line in ERROR, if clients could not
 // start, or did not meet in time.
-int load_run(const options_t *options, place_list_t to, place_list_t from, pid_t pid, load_result_t *result,
+int load_run(const bench_options_t *options, place_list_t to, place_list_t from, pid_t pid, load_result_t *result,
              char error[256]);
 
 // --serve rep, router, dealer: until a signal comes. Exit status.
-int load_serve(const options_t *options);
+int load_serve(const bench_options_t *options);
 
 // Was anything not as it should be?
 bool load_faulty(const load_result_t *result);

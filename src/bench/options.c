@@ -18,7 +18,7 @@
 #endif
 
 // clang-format off
-static const pattern_t patterns[] = {
+static const load_pattern_t patterns[] = {
     // name      producer    consumer    frontend    backend     route type   replies
     { "pubsub",   ZMQ_PUB,    ZMQ_SUB,    ZMQ_XSUB,   ZMQ_XPUB,   "forwarder", false },
     { "pushpull", ZMQ_PUSH,   ZMQ_PULL,   ZMQ_PULL,   ZMQ_PUSH,   "streamer",  false },
@@ -31,22 +31,22 @@ static const pattern_t patterns[] = {
 enum { ACK_WINDOW = 1000 };
 enum { PATTERNS = sizeof patterns / sizeof *patterns };
 
-typedef enum { COUNT, BYTES, TIME, TEXT, FLAG, LIST } kind_t;
+typedef enum { COUNT, BYTES, TIME, TEXT, FLAG, LIST } option_kind_t;
 
 typedef struct {
     const char *name;
     char letter;
-    kind_t kind;
+    option_kind_t kind;
     size_t at;
     int64_t min, max; // of COUNT, BYTES and TIME
     const char *value, *help;
-} row_t;
+} option_row_t;
 
-#define AT(field) offsetof(options_t, field)
+#define AT(field) offsetof(bench_options_t, field)
 #define DAY_MS 86400000
 
 // clang-format off
-static const row_t rows[] = {
+static const option_row_t rows[] = {
     { "to", 0, LIST, AT(to), 0, 0, "ENDPOINT", "where producers and clients connect ('@' before it: bind)" },
     { "from", 0, LIST, AT(from), 0, 0, "ENDPOINT", "where consumers and services connect" },
     { "through", 0, TEXT, AT(through), 0, 0, "ROUTE", "take both from this route of -c FILE" },
@@ -97,7 +97,7 @@ static const row_t rows[] = {
 
 enum { ROWS = sizeof rows / sizeof *rows };
 
-const pattern_t *
+const load_pattern_t *
 options_pattern(const char *name)
 {
     for (size_t i = 0; i < PATTERNS; i++)
@@ -180,7 +180,7 @@ complain(const char *format, ...)
 }
 
 static int
-take(options_t *self, const row_t *row, const char *value)
+take(bench_options_t *self, const option_row_t *row, const char *value)
 {
     void *field = (char *)self + row->at;
     switch (row->kind) {
@@ -191,7 +191,7 @@ take(options_t *self, const row_t *row, const char *value)
         *(const char **)field = value;
         return 0;
     case LIST: {
-        list_t *list = field;
+        option_list_t *list = field;
         if (list->count == OPTIONS_LIST)
             return complain("too many --%s", row->name);
         list->item[list->count++] = value;
@@ -212,7 +212,7 @@ take(options_t *self, const row_t *row, const char *value)
 }
 
 static void
-set_defaults(options_t *self)
+set_defaults(bench_options_t *self)
 {
     memset(self, 0, sizeof *self);
     self->producers = self->consumers = self->parts = self->topics = self->workers = self->io_threads = 1;
@@ -227,7 +227,7 @@ set_defaults(options_t *self)
 }
 
 static int
-settle_defaults(options_t *self)
+settle_defaults(bench_options_t *self)
 {
     if (self->warmup_ms == -1)
         self->warmup_ms = self->messages ? 0 : 500;
@@ -242,7 +242,7 @@ settle_defaults(options_t *self)
     if (self->outstanding == -1)
         self->outstanding = self->pattern && self->pattern->producer == ZMQ_DEALER ? 64 : 0;
     // A pair with a window of requests is a client and a service.
-    static pattern_t echo;
+    static load_pattern_t echo;
     if (self->pattern && self->pattern->producer == ZMQ_PAIR && self->outstanding) {
         echo = *self->pattern;
         echo.replies = true;
@@ -251,7 +251,7 @@ settle_defaults(options_t *self)
     if (self->pattern && self->pattern->producer == ZMQ_REQ)
         self->outstanding = 1;
     // Without workers what is measured is the way to the disk and back.
-    static pattern_t acked;
+    static load_pattern_t acked;
     if (self->pattern && self->pattern->producer == ZMQ_PUSH && self->ack) {
         acked = *self->pattern;
         acked.producer = acked.consumer = ZMQ_DEALER;
@@ -273,7 +273,7 @@ is_one_of(const char *word, const char *const *words)
 }
 
 static int
-check_serve(const options_t *self)
+check_serve(const bench_options_t *self)
 {
     static const char *const services[] = { "rep", "router", "dealer", NULL };
     static const char *const brokers[] = { "proxy", "zproxy", NULL };
@@ -287,7 +287,7 @@ check_serve(const options_t *self)
 }
 
 static int
-check_places(const options_t *self)
+check_places(const bench_options_t *self)
 {
     bool given = self->to.count > 0 || self->from.count > 0;
     int places = given + (self->through != NULL) + self->direct + (self->zbroker != NULL);
@@ -310,7 +310,7 @@ check_places(const options_t *self)
 }
 
 static int
-check(const options_t *self)
+check(const bench_options_t *self)
 {
     static const char *const transports[] = { "tcp", "ipc", NULL };
     static const char *const services[] = { "rep", "router", "dealer", NULL };
@@ -344,7 +344,7 @@ check(const options_t *self)
 }
 
 int
-options_parse(options_t *self, int argc, char **argv, bool *done)
+options_parse(bench_options_t *self, int argc, char **argv, bool *done)
 {
     struct option longs[ROWS + 3];
     char shorts[2 * ROWS + 8] = "hV";
@@ -368,7 +368,7 @@ options_parse(options_t *self, int argc, char **argv, bool *done)
             *done = true;
             return 0;
         }
-        const row_t *row = c >= 1000 ? &rows[c - 1000] : NULL;
+        const option_row_t *row = c >= 1000 ? &rows[c - 1000] : NULL;
         for (size_t i = 0; !row; i++)
             if (rows[i].letter == c)
                 row = &rows[i];

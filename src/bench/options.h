@@ -23,15 +23,15 @@ typedef struct {
     int frontend, backend;  // of the broker between them
     const char *route_type; // in zbroker.ini
     bool replies;           // a consumer is a service, the producers measure
-} pattern_t;
+} load_pattern_t;
 
 typedef struct {
     const char *item[OPTIONS_LIST];
     size_t count;
-} list_t;
+} option_list_t;
 
 typedef struct {
-    const pattern_t *pattern; // NULL only with SERVE
+    const load_pattern_t *pattern; // NULL only with SERVE
 
     // The load
     int64_t producers, consumers;
@@ -51,16 +51,16 @@ typedef struct {
     keys_t keys;
 
     // Where
-    list_t to, from; // endpoints; a leading '@' binds
+    option_list_t to, from; // endpoints; a leading '@' binds
     bool direct;
     const char *transport; // "tcp" or "ipc", of what we start ourselves
     const char *through, *conf;
     int64_t pid;
 
     // Against what
-    list_t against;
+    option_list_t against;
     const char *zbroker;
-    list_t set; // KEY=VALUE for the route of a zbroker that we start
+    option_list_t set; // KEY=VALUE for the route of a zbroker that we start
     int64_t broker_hwm, io_threads, rounds;
 
     // Being a service or a reference
@@ -71,13 +71,13 @@ typedef struct {
     // Output
     const char *json, *plot, *name;
     bool quiet, each;
-} options_t;
+} bench_options_t;
 
 // Parse and check. On -h and -V prints and returns 0 with DONE set; on wrong
 // usage prints why and returns -1. What SELF points to is borrowed from ARGV.
-int options_parse(options_t *self, int argc, char **argv, bool *done);
+int options_parse(bench_options_t *self, int argc, char **argv, bool *done);
 
-const pattern_t *options_pattern(const char *name); // NULL: there is none
+const load_pattern_t *options_pattern(const char *name); // NULL: there is none
 
 // "1.5s", "200ms", "2m", "3" (seconds) to milliseconds; "64k" to a number, with
 // a k of THOUSAND (1000 or 1024); -1 where it is none.

@@ -18,7 +18,7 @@ peer_sleep_ms(int ms)
 }
 
 void
-peer_work(const peer_t *self)
+peer_work(const load_peer_t *self)
 {
     if (self->options->work_us)
         for (int64_t end = clock_mono_ns() + self->options->work_us * 1000; clock_mono_ns() < end;)
@@ -26,7 +26,7 @@ peer_work(const peer_t *self)
 }
 
 static int
-fail(peer_t *self, const char *what)
+fail(load_peer_t *self, const char *what)
 {
     snprintf(self->slot->error, sizeof self->slot->error, "%s: %s", what, zmq_strerror(errno));
     atomic_store(&self->slot->state, SLOT_FAILED);
@@ -34,7 +34,7 @@ fail(peer_t *self, const char *what)
 }
 
 bool
-peer_failed(const peer_t *self)
+peer_failed(const load_peer_t *self)
 {
     return atomic_load(&self->slot->state) == SLOT_FAILED;
 }
@@ -46,7 +46,7 @@ set(void *socket, int option, int value)
 }
 
 static int
-attach(peer_t *self, const char *endpoint)
+attach(load_peer_t *self, const char *endpoint)
 {
     bool bind = *endpoint == '@';
     if (bind)
@@ -62,7 +62,7 @@ attach(peer_t *self, const char *endpoint)
 
 // A client that binds has no broker before it: it is the server of the others.
 static void
-encrypt(const peer_t *self)
+encrypt(const load_peer_t *self)
 {
     const place_list_t *where = &self->where;
     bool binds = where->count > 0 && where->endpoint[0][0] == '@';
@@ -70,7 +70,7 @@ encrypt(const peer_t *self)
 }
 
 static void
-set_options(const options_t *options, void *socket, int type)
+set_options(const bench_options_t *options, void *socket, int type)
 {
     set(socket, ZMQ_LINGER, 0);
     set(socket, ZMQ_RCVTIMEO, PEER_LOOK_MS);
@@ -89,7 +89,7 @@ set_options(const options_t *options, void *socket, int type)
 }
 
 int
-peer_reopen(peer_t *self, int type)
+peer_reopen(load_peer_t *self, int type)
 {
     if (self->socket)
         zmq_close(self->socket);
@@ -109,9 +109,9 @@ peer_reopen(peer_t *self, int type)
 }
 
 void
-peer_open(peer_t *self, int type)
+peer_open(load_peer_t *self, int type)
 {
-    const options_t *options = self->options;
+    const bench_options_t *options = self->options;
     self->payload = payload_new((size_t)options->size, (unsigned)options->parts, options->empty, options->topic);
     self->context = zmq_ctx_new();
     self->salt = (uint64_t)getpid() << 40 ^ (uint64_t)clock_mono_ns();
@@ -120,7 +120,7 @@ peer_open(peer_t *self, int type)
 }
 
 void
-peer_close(peer_t *self)
+peer_close(load_peer_t *self)
 {
     if (self->socket)
         zmq_close(self->socket);
@@ -129,7 +129,7 @@ peer_close(peer_t *self)
 }
 
 void
-peer_done(peer_t *self)
+peer_done(load_peer_t *self)
 {
     if (!peer_failed(self))
         atomic_store(&self->slot->state, SLOT_DONE);
@@ -138,7 +138,7 @@ peer_done(peer_t *self)
 }
 
 static int
-send_part(peer_t *self, unsigned part, const stamp_t *stamp, int flags)
+send_part(load_peer_t *self, unsigned part, const stamp_t *stamp, int flags)
 {
     zmq_msg_t frame;
     zmq_msg_init_size(&frame, payload_size(self->payload, part));
@@ -153,7 +153,7 @@ send_part(peer_t *self, unsigned part, const stamp_t *stamp, int flags)
 }
 
 static bool
-try_again(peer_t *self)
+try_again(load_peer_t *self)
 {
     return (errno == EAGAIN || errno == EINTR) && board_phase(self->board) < PHASE_END;
 }
@@ -170,7 +170,7 @@ typedef struct {
 } id_t;
 
 static int
-send_head(peer_t *self, const stamp_t *stamp, int flags)
+send_head(load_peer_t *self, const stamp_t *stamp, int flags)
 {
     id_t id;
     memset(&id, 0, sizeof id);
@@ -185,7 +185,7 @@ send_head(peer_t *self, const stamp_t *stamp, int flags)
 }
 
 static int
-say(peer_t *self, const char *word, const void *about, size_t size)
+say(load_peer_t *self, const char *word, const void *about, size_t size)
 {
     if (zmq_send(self->socket, "", 0, ZMQ_SNDMORE) == -1 || zmq_send(self->socket, word, strlen(word), ZMQ_SNDMORE) == -1)
         return -1;
@@ -193,7 +193,7 @@ say(peer_t *self, const char *word, const void *about, size_t size)
 }
 
 int
-peer_ready(peer_t *self, int64_t credit)
+peer_ready(load_peer_t *self, int64_t credit)
 {
     char text[24];
     if (credit > CREDIT_MOST)
@@ -203,7 +203,7 @@ peer_ready(peer_t *self, int64_t credit)
 }
 
 int
-peer_job_done(peer_t *self)
+peer_job_done(load_peer_t *self)
 {
     int rc;
     while ((rc = say(self, "done", self->job, self->job_size)) == -1)
@@ -213,7 +213,7 @@ peer_job_done(peer_t *self)
 }
 
 int
-peer_send(peer_t *self, const stamp_t *stamp, int flags)
+peer_send(load_peer_t *self, const stamp_t *stamp, int flags)
 {
     // The first frame decides. libzmq has room for the others then, unless the
     // connection ends in between: they go on when there is one again.
@@ -231,7 +231,7 @@ peer_send(peer_t *self, const stamp_t *stamp, int flags)
 }
 
 static int
-receive_part(peer_t *self, zmq_msg_t *frame)
+receive_part(load_peer_t *self, zmq_msg_t *frame)
 {
     int rc;
     while ((rc = zmq_msg_recv(frame, self->socket, 0)) == -1)
@@ -241,7 +241,7 @@ receive_part(peer_t *self, zmq_msg_t *frame)
 }
 
 static void
-skip_rest(peer_t *self, zmq_msg_t *frame)
+skip_rest(load_peer_t *self, zmq_msg_t *frame)
 {
     while (zmq_msg_more(frame) && receive_part(self, frame) >= 0)
         continue;
@@ -250,7 +250,7 @@ skip_rest(peer_t *self, zmq_msg_t *frame)
 
 // The answer to a request: after the empty frame come ID and answer.
 static int
-receive_answer(peer_t *self, zmq_msg_t *frame, stamp_t *stamp)
+receive_answer(load_peer_t *self, zmq_msg_t *frame, stamp_t *stamp)
 {
     id_t id;
     bool good = zmq_msg_more(frame) && receive_part(self, frame) >= 0 && zmq_msg_size(frame) == sizeof id;
@@ -266,7 +266,7 @@ receive_answer(peer_t *self, zmq_msg_t *frame, stamp_t *stamp)
 
 // JOB and TRIES, up to the first frame of the body.
 static bool
-receive_job(peer_t *self, zmq_msg_t *frame)
+receive_job(load_peer_t *self, zmq_msg_t *frame)
 {
     if (!zmq_msg_more(frame) || receive_part(self, frame) < 0 || zmq_msg_size(frame) > sizeof self->job)
         return false;
@@ -279,7 +279,7 @@ receive_job(peer_t *self, zmq_msg_t *frame)
 }
 
 int
-peer_receive(peer_t *self, stamp_t *stamp, int flags)
+peer_receive(load_peer_t *self, stamp_t *stamp, int flags)
 {
     zmq_msg_t frame;
     zmq_msg_init(&frame);
@@ -305,7 +305,7 @@ peer_receive(peer_t *self, stamp_t *stamp, int flags)
 }
 
 uint64_t
-peer_quota(const options_t *options, size_t producer)
+peer_quota(const bench_options_t *options, size_t producer)
 {
     uint64_t all = (uint64_t)options->messages, of = (uint64_t)options->producers;
     return all / of + (producer < all % of);

@@ -28,9 +28,9 @@ typedef struct {
 } place_list_t;
 
 typedef struct {
-    const options_t *options;
+    const bench_options_t *options;
     board_t *board;
-    slot_t *slot;
+    board_slot_t *slot;
     size_t index; // on its side
     place_list_t where;
     payload_t *payload;
@@ -43,31 +43,31 @@ typedef struct {
     char job[32];  // that was received last
     size_t job_size;
     bool again;    // it was given to somebody before
-} peer_t;
+} load_peer_t;
 
 // A context and a socket of TYPE. The process must not have used libzmq before.
 // On failure the slot says why, and peer_failed is true.
-void peer_open(peer_t *self, int type);
-int peer_reopen(peer_t *self, int type); // a new socket for the old one; -1 as above
-bool peer_failed(const peer_t *self);
-void peer_close(peer_t *self);
+void peer_open(load_peer_t *self, int type);
+int peer_reopen(load_peer_t *self, int type); // a new socket for the old one; -1 as above
+bool peer_failed(const load_peer_t *self);
+void peer_close(load_peer_t *self);
 
 // Say DONE, and wait for END.
-void peer_done(peer_t *self);
+void peer_done(load_peer_t *self);
 
 // Send a whole message. 0, or -1 with errno if its first frame was not taken.
-int peer_send(peer_t *self, const stamp_t *stamp, int flags);
+int peer_send(load_peer_t *self, const stamp_t *stamp, int flags);
 
 // Receive a whole message into STAMP. 1; 0 if it is not as it was sent (with
 // --verify to the last byte); -1 with errno if there is none.
-int peer_receive(peer_t *self, stamp_t *stamp, int flags);
+int peer_receive(load_peer_t *self, stamp_t *stamp, int flags);
 
 // Acknowledged workers: ask for CREDIT jobs; be done with the one that was received last. 0, or -1 with errno.
-int peer_ready(peer_t *self, int64_t credit);
-int peer_job_done(peer_t *self);
+int peer_ready(load_peer_t *self, int64_t credit);
+int peer_job_done(load_peer_t *self);
 
 // How many of --messages are PRODUCER's.
-uint64_t peer_quota(const options_t *options, size_t producer);
+uint64_t peer_quota(const bench_options_t *options, size_t producer);
 
 // Only one process writes a slot's counters: no locked instruction needed.
 static inline void
@@ -79,6 +79,6 @@ peer_count(atomic_uint_fast64_t *counter)
 void peer_sleep_ms(int ms);
 
 // What --work asks for: be busy with a message, as a real consumer would be.
-void peer_work(const peer_t *self);
+void peer_work(const load_peer_t *self);
 
 #endif

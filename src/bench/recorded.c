@@ -54,7 +54,7 @@ digit(char letter)
 }
 
 static bool
-add_hex(recorded_t *self, const value_t *hex)
+add_hex(recorded_t *self, const document_value_t *hex)
 {
     if (!value_is(hex, VALUE_STRING) || hex->size % 2 != 0)
         return false;
@@ -68,7 +68,7 @@ add_hex(recorded_t *self, const value_t *hex)
 }
 
 static bool
-add_frame(recorded_t *self, const value_t *frame)
+add_frame(recorded_t *self, const document_value_t *frame)
 {
     size_t at = self->bytes.size;
     if (value_is(frame, VALUE_STRING))
@@ -83,14 +83,14 @@ add_frame(recorded_t *self, const value_t *frame)
 // --- a line ------------------------------------------------------------------------
 
 static bool
-read_message(recorded_t *self, const value_t *root)
+read_message(recorded_t *self, const document_value_t *root)
 {
     text_clear(&self->bytes);
     self->count = 0;
     self->from_backend = strcmp(value_text(value_member(root, "side")), "backend") == 0;
     if (!read_time(value_text(value_member(root, "time")), &self->wall_ns))
         return false;
-    for (const value_t *frame = value_first(value_member(root, "frames")); frame; frame = frame->next)
+    for (const document_value_t *frame = value_first(value_member(root, "frames")); frame; frame = frame->next)
         if (!add_frame(self, frame))
             return false;
     return self->count > 0;

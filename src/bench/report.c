@@ -42,7 +42,7 @@ short_time(double ns, char text[24])
 }
 
 void
-report_heading(const options_t *options)
+report_heading(const bench_options_t *options)
 {
     printf("%s%s%s %lld:%lld, %lld B", options->name, *options->name ? ": " : "", options->pattern->name,
            (long long)options->producers, (long long)options->consumers, (long long)options->size);
@@ -114,7 +114,7 @@ print_faults(const subject_t *subject)
 }
 
 void
-report_table(const options_t *options, const subject_t *subject, size_t count)
+report_table(const bench_options_t *options, const subject_t *subject, size_t count)
 {
     char text[FIGURES_PERCENTS + 8][24];
     int width = name_width(subject, count);

@@ -11,16 +11,16 @@
 #include <stddef.h>
 
 // "pushpull 1:1, 64 B, saturated, 5 s"
-void report_heading(const options_t *options);
+void report_heading(const bench_options_t *options);
 
 // One line per subject; with --each also clients and broker threads.
-void report_table(const options_t *options, const subject_t *subject, size_t count);
+void report_table(const bench_options_t *options, const subject_t *subject, size_t count);
 
 // The ratios of SUBJECT to BASE: medians over the rounds, and their spread.
 void report_ratios(const subject_t *base, const subject_t *subject, size_t count);
 
 // -1 with a line on standard error if the file can't be written.
-int report_json(const options_t *options, const char *subject, size_t round, const load_result_t *result);
-int report_plot(const options_t *options, const subject_t *subject, size_t count);
+int report_json(const bench_options_t *options, const char *subject, size_t round, const load_result_t *result);
+int report_plot(const bench_options_t *options, const subject_t *subject, size_t count);
 
 #endif

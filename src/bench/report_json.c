@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 static void
-json_load(json_t *json, const options_t *options)
+json_load(json_t *json, const bench_options_t *options)
 {
     json_object(json, "load");
     json_string(json, "pattern", options->pattern->name);
@@ -85,7 +85,7 @@ json_clients(json_t *json, const load_result_t *result)
 }
 
 int
-report_json(const options_t *options, const char *subject, size_t round, const load_result_t *result)
+report_json(const bench_options_t *options, const char *subject, size_t round, const load_result_t *result)
 {
     text_t line = { 0 };
     char when[32];

@@ -38,7 +38,7 @@ write_quoted(FILE *out, const char *text)
 }
 
 static void
-write_plot(FILE *out, const options_t *options, const subject_t *subject, size_t count)
+write_plot(FILE *out, const bench_options_t *options, const subject_t *subject, size_t count)
 {
     fprintf(out, "set terminal svg size 800,500 background 'white'\nset output ");
     fputc('\'', out);
@@ -64,7 +64,7 @@ write_plot(FILE *out, const options_t *options, const subject_t *subject, size_t
 }
 
 int
-report_plot(const options_t *options, const subject_t *subject, size_t count)
+report_plot(const bench_options_t *options, const subject_t *subject, size_t count)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) == -1)

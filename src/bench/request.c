@@ -16,7 +16,7 @@
 #define MS INT64_C(1000000)
 
 int
-request_service_type(const options_t *options)
+request_service_type(const bench_options_t *options)
 {
     if (!options->service) // directly, only a ROUTER can tell its clients apart
         return options->direct && options->pattern->consumer == ZMQ_DEALER ? ZMQ_ROUTER : options->pattern->consumer;
@@ -33,7 +33,7 @@ typedef struct {
 } under_way_t;
 
 typedef struct {
-    peer_t *peer;
+    load_peer_t *peer;
     under_way_t *window;
     unsigned *free; // stack of free places
     size_t frees;
@@ -43,32 +43,32 @@ typedef struct {
     int64_t last; // highest number that came back
     int64_t next_check_ns;
     bool in_order; // one service behind a queue keeps the order
-} client_t;
+} requester_t;
 
 static size_t
-window_size(const client_t *self)
+window_size(const requester_t *self)
 {
     return (size_t)self->peer->options->outstanding;
 }
 
 static bool
-idle(const client_t *self)
+idle(const requester_t *self)
 {
     return self->frees == window_size(self);
 }
 
 static void
-release(client_t *self, unsigned place)
+release(requester_t *self, unsigned place)
 {
     self->window[place].tries = 0;
     self->free[self->frees++] = place;
 }
 
 static void
-note_reply(client_t *self, const stamp_t *stamp)
+note_reply(requester_t *self, const stamp_t *stamp)
 {
-    peer_t *peer = self->peer;
-    slot_t *slot = peer->slot;
+    load_peer_t *peer = self->peer;
+    board_slot_t *slot = peer->slot;
     under_way_t *request = stamp->tag < window_size(self) ? &self->window[stamp->tag] : NULL;
     if (stamp->producer != peer->index || !request) {
         slot->corrupt++;
@@ -100,7 +100,7 @@ note_reply(client_t *self, const stamp_t *stamp)
 }
 
 static int
-send_request(client_t *self, under_way_t *request)
+send_request(requester_t *self, under_way_t *request)
 {
     request->deadline_ns = clock_mono_ns() + self->peer->options->timeout_ms * MS;
     return peer_send(self->peer, &request->stamp, ZMQ_DONTWAIT);
@@ -108,7 +108,7 @@ send_request(client_t *self, under_way_t *request)
 
 // False if it could not be sent now.
 static bool
-ask(client_t *self, payload_kind_t kind, int64_t due_ns)
+ask(requester_t *self, payload_kind_t kind, int64_t due_ns)
 {
     unsigned place = self->free[self->frees - 1];
     under_way_t *request = &self->window[place];
@@ -126,9 +126,9 @@ ask(client_t *self, payload_kind_t kind, int64_t due_ns)
 
 // A REQ that got no reply can't ask again: a new socket does (the "lazy pirate").
 static void
-ask_again(client_t *self, under_way_t *request)
+ask_again(requester_t *self, under_way_t *request)
 {
-    peer_t *peer = self->peer;
+    load_peer_t *peer = self->peer;
     if (peer->options->pattern->producer == ZMQ_REQ && peer_reopen(peer, ZMQ_REQ) == -1)
         return;
     request->tries++;
@@ -138,9 +138,9 @@ ask_again(client_t *self, under_way_t *request)
 
 // REQ is stuck with a request that was given up, as above.
 static void
-give_up(client_t *self, under_way_t *request)
+give_up(requester_t *self, under_way_t *request)
 {
-    peer_t *peer = self->peer;
+    load_peer_t *peer = self->peer;
     peer->slot->failed += request->stamp.kind == PAYLOAD_DATA;
     release(self, request->stamp.tag);
     if (peer->options->pattern->producer == ZMQ_REQ)
@@ -149,7 +149,7 @@ give_up(client_t *self, under_way_t *request)
 
 // Look for overdue replies, but not at every turn: the window may be large.
 static void
-check_deadlines(client_t *self, int64_t now)
+check_deadlines(requester_t *self, int64_t now)
 {
     if (now < self->next_check_ns)
         return;
@@ -166,7 +166,7 @@ check_deadlines(client_t *self, int64_t now)
 }
 
 static void
-drain_replies(client_t *self)
+drain_replies(requester_t *self)
 {
     for (;;) {
         stamp_t stamp;
@@ -183,7 +183,7 @@ drain_replies(client_t *self)
 // Sleep until a reply may be there or UNTIL_NS. Only straight after drain_replies:
 // ZMQ_FD tells of news, and what came earlier must have been taken.
 static void
-wait_reply(client_t *self, int64_t until_ns)
+wait_reply(requester_t *self, int64_t until_ns)
 {
     int64_t now = clock_mono_ns(), limit = now + PEER_LOOK_MS * MS;
     if (self->next_check_ns < limit)
@@ -202,7 +202,7 @@ wait_reply(client_t *self, int64_t until_ns)
 
 // One turn: ask what is due and fits (NOTHING_DUE: ask nothing), take what came, sleep.
 static void
-turn(client_t *self, bool asking)
+turn(requester_t *self, bool asking)
 {
     bool paced = self->peer->options->rate > 0, full = false;
     int64_t now = clock_mono_ns();
@@ -232,9 +232,9 @@ turn(client_t *self, bool asking)
 // A mark goes round and comes back: this client is served. Until everybody is, go on,
 // so that every service gets one.
 static void
-send_marks(client_t *self)
+send_marks(requester_t *self)
 {
-    peer_t *peer = self->peer;
+    load_peer_t *peer = self->peer;
     while (board_phase(peer->board) == PHASE_SYNC) {
         if (self->frees)
             ask(self, PAYLOAD_SYNC, 0);
@@ -256,9 +256,9 @@ send_marks(client_t *self)
 }
 
 static void
-begin(client_t *self, payload_kind_t kind, uint64_t quota)
+begin(requester_t *self, payload_kind_t kind, uint64_t quota)
 {
-    const peer_t *peer = self->peer;
+    const load_peer_t *peer = self->peer;
     self->kind = kind;
     self->number = 0;
     self->last = -1;
@@ -267,10 +267,10 @@ begin(client_t *self, payload_kind_t kind, uint64_t quota)
 }
 
 static void
-converse(client_t *self)
+converse(requester_t *self)
 {
-    peer_t *peer = self->peer;
-    const options_t *options = peer->options;
+    load_peer_t *peer = self->peer;
+    const bench_options_t *options = peer->options;
     begin(self, PAYLOAD_WARM, UINT64_MAX);
     for (phase_t phase; (phase = board_phase(peer->board)) < PHASE_STOP;) {
         if (phase == PHASE_RUN && self->kind == PAYLOAD_WARM)
@@ -284,11 +284,11 @@ converse(client_t *self)
 }
 
 void
-request_client(peer_t *peer)
+request_client(load_peer_t *peer)
 {
-    const options_t *options = peer->options;
+    const bench_options_t *options = peer->options;
     int type = options->pattern->producer;
-    client_t self = { .peer = peer, .quota = UINT64_MAX };
+    requester_t self = { .peer = peer, .quota = UINT64_MAX };
     peer->asks_ack = options->ack;
     peer->envelope = type == ZMQ_DEALER && options->service && strcmp(options->service, "rep") == 0;
     self.in_order = options->consumers == 1 && options->retries == 0;
@@ -311,7 +311,7 @@ request_client(peer_t *peer)
 
 // ROUTER says EHOSTUNREACH when the asker is gone: nobody waits for that answer.
 static bool
-answer(peer_t *self, zmq_msg_t *frame, bool more)
+answer(load_peer_t *self, zmq_msg_t *frame, bool more)
 {
     while (zmq_msg_send(frame, self->socket, more ? ZMQ_SNDMORE : 0) == -1)
         if ((errno != EAGAIN && errno != EINTR) || board_phase(self->board) == PHASE_END)
@@ -321,7 +321,7 @@ answer(peer_t *self, zmq_msg_t *frame, bool more)
 
 // Send back one message, frame by frame, envelope and all.
 static bool
-echo(peer_t *self, zmq_msg_t *frame)
+echo(load_peer_t *self, zmq_msg_t *frame)
 {
     bool sending = true, first = true;
     for (;;) {
@@ -339,7 +339,7 @@ echo(peer_t *self, zmq_msg_t *frame)
 
 // The same by a REP, which must have all of a question before it answers.
 static bool
-echo_whole(peer_t *self, zmq_msg_t *frame)
+echo_whole(load_peer_t *self, zmq_msg_t *frame)
 {
     zmsg_t *rest = zmq_msg_more(frame) ? zmsg_recv(self->socket) : NULL;
     bool sent = answer(self, frame, rest != NULL) && (!rest || zmsg_send(&rest, self->socket) == 0);
@@ -349,7 +349,7 @@ echo_whole(peer_t *self, zmq_msg_t *frame)
 }
 
 void
-request_service(peer_t *self)
+request_service(load_peer_t *self)
 {
     int type = request_service_type(self->options);
     peer_open(self, type);

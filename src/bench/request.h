@@ -9,10 +9,10 @@
 #include "bench/peer.h"
 
 // SELF is filled in up to WHERE; return when the board says END.
-void request_client(peer_t *self);
-void request_service(peer_t *self);
+void request_client(load_peer_t *self);
+void request_service(load_peer_t *self);
 
 // The socket type of the services: ZMQ_REP, ZMQ_ROUTER, ….
-int request_service_type(const options_t *options);
+int request_service_type(const bench_options_t *options);
 
 #endif

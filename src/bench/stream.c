@@ -9,19 +9,19 @@
 #include <stdlib.h>
 
 static unsigned
-topic_of(const options_t *options, uint64_t number)
+topic_of(const bench_options_t *options, uint64_t number)
 {
     return (unsigned)(number % (uint64_t)options->topics);
 }
 
 static bool
-subscribes(const options_t *options, size_t consumer, unsigned topic)
+subscribes(const bench_options_t *options, size_t consumer, unsigned topic)
 {
     return !options->split_topics || topic % (uint64_t)options->consumers == consumer;
 }
 
 uint64_t
-stream_share(const options_t *options, size_t consumer, uint64_t sent)
+stream_share(const bench_options_t *options, size_t consumer, uint64_t sent)
 {
     if (!options->split_topics)
         return sent;
@@ -35,9 +35,9 @@ stream_share(const options_t *options, size_t consumer, uint64_t sent)
 // Until everybody has met: a mark now and then, on the last topic of every
 // subscriber (subscriptions arrive in order, so all before it are through).
 static void
-send_marks(peer_t *self)
+send_marks(load_peer_t *self)
 {
-    const options_t *options = self->options;
+    const bench_options_t *options = self->options;
     stamp_t stamp = { .kind = PAYLOAD_SYNC, .producer = (unsigned)self->index };
     while (board_phase(self->board) == PHASE_SYNC) {
         size_t topics = options->split_topics ? (size_t)options->consumers : 1;
@@ -50,9 +50,9 @@ send_marks(peer_t *self)
 }
 
 static void
-produce(peer_t *self)
+produce(load_peer_t *self)
 {
-    const options_t *options = self->options;
+    const bench_options_t *options = self->options;
     board_t *board = self->board;
     bool exact = options->messages > 0, paced = options->rate > 0;
     uint64_t quota = exact ? peer_quota(options, self->index) : UINT64_MAX, number = 0;
@@ -81,7 +81,7 @@ produce(peer_t *self)
 }
 
 void
-stream_produce(peer_t *self)
+stream_produce(load_peer_t *self)
 {
     peer_open(self, self->options->pattern->producer);
     if (!peer_failed(self)) {
@@ -92,9 +92,8 @@ stream_produce(peer_t *self)
     peer_close(self);
 }
 
-
 static void
-subscribe(peer_t *self)
+subscribe(load_peer_t *self)
 {
     unsigned char topic[512];
     for (unsigned i = 0; i < (unsigned)self->options->topics; i++)
@@ -107,7 +106,7 @@ subscribe(peer_t *self)
 // Marks: SEEN[p] for each producer met. A subscriber is ready when it heard all
 // of them, anybody else after the first one.
 static void
-note_mark(peer_t *self, const stamp_t *stamp, bool *seen, size_t *missing)
+note_mark(load_peer_t *self, const stamp_t *stamp, bool *seen, size_t *missing)
 {
     if (!seen[stamp->producer]) {
         seen[stamp->producer] = true;
@@ -121,9 +120,9 @@ note_mark(peer_t *self, const stamp_t *stamp, bool *seen, size_t *missing)
 
 // LAST[p] is the number of the producer's last message here, -1 before the first.
 static void
-note_data(peer_t *self, const stamp_t *stamp, int64_t *last)
+note_data(load_peer_t *self, const stamp_t *stamp, int64_t *last)
 {
-    slot_t *slot = self->slot;
+    board_slot_t *slot = self->slot;
     bool again = board_note(self->board, self->index, stamp->producer, stamp->number);
     if (again || stamp->number == last[stamp->producer]) {
         slot->doubled += !self->again; // a job that says that it comes again may do so
@@ -149,7 +148,7 @@ typedef struct {
 } met_t;
 
 static void
-take(peer_t *self, const stamp_t *stamp, bool good, met_t *met)
+take(load_peer_t *self, const stamp_t *stamp, bool good, met_t *met)
 {
     if (!good) {
         self->slot->corrupt++;
@@ -167,7 +166,7 @@ take(peer_t *self, const stamp_t *stamp, bool good, met_t *met)
 
 // A worker that has heard nothing asks again: the broker may be another one.
 static void
-consume(peer_t *self)
+consume(load_peer_t *self)
 {
     size_t producers = self->board->producers;
     met_t met = { xcalloc(producers + 1, sizeof *met.seen), producers, xcalloc(producers + 1, sizeof *met.last) };
@@ -186,7 +185,7 @@ consume(peer_t *self)
 }
 
 void
-stream_consume(peer_t *self)
+stream_consume(load_peer_t *self)
 {
     peer_open(self, self->options->pattern->consumer);
     if (!peer_failed(self)) {

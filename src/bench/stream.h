@@ -8,10 +8,10 @@
 #include "bench/peer.h"
 
 // SELF is filled in up to WHERE; returns when the board says END.
-void stream_produce(peer_t *self);
-void stream_consume(peer_t *self);
+void stream_produce(load_peer_t *self);
+void stream_consume(load_peer_t *self);
 
 // How many of the first SENT messages of a producer go to CONSUMER, by topic.
-uint64_t stream_share(const options_t *options, size_t consumer, uint64_t sent);
+uint64_t stream_share(const bench_options_t *options, size_t consumer, uint64_t sent);
 
 #endif

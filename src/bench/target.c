@@ -33,7 +33,7 @@ complain(const char *what)
 }
 
 static int
-bind_side(void *context, int type, const char *endpoint, const options_t *options, void **socket_p)
+bind_side(void *context, int type, const char *endpoint, const bench_options_t *options, void **socket_p)
 {
     void *socket = *socket_p = zmq_socket(context, type);
     int hwm = (int)options->broker_hwm, none = 0, on = 1;
@@ -52,7 +52,7 @@ bind_side(void *context, int type, const char *endpoint, const options_t *option
 }
 
 static int
-serve_proxy(const options_t *options, const char *to, const char *from)
+serve_proxy(const bench_options_t *options, const char *to, const char *from)
 {
     void *context = zmq_ctx_new(), *frontend, *backend;
     zmq_ctx_set(context, ZMQ_IO_THREADS, (int)options->io_threads);
@@ -65,7 +65,7 @@ serve_proxy(const options_t *options, const char *to, const char *from)
 }
 
 static int
-serve_zproxy(const options_t *options, const char *to, const char *from)
+serve_zproxy(const bench_options_t *options, const char *to, const char *from)
 {
     zsys_handler_set(NULL); // or czmq takes SIGTERM, and nobody asks it
     zsys_set_io_threads((size_t)options->io_threads);
@@ -85,7 +85,7 @@ serve_zproxy(const options_t *options, const char *to, const char *from)
 }
 
 int
-target_serve(const options_t *options)
+target_serve(const bench_options_t *options)
 {
     bool czmq = strcmp(options->serve, "zproxy") == 0;
     return (czmq ? serve_zproxy : serve_proxy)(options, options->to.item[0], options->from.item[0]);
@@ -140,7 +140,7 @@ pick_ports(target_t *self)
 }
 
 static int
-pick_endpoints(target_t *self, const options_t *options)
+pick_endpoints(target_t *self, const bench_options_t *options)
 {
     self->pointer[0] = self->endpoint[0];
     self->pointer[1] = self->endpoint[1];
@@ -154,7 +154,7 @@ pick_endpoints(target_t *self, const options_t *options)
 }
 
 static bool
-sets(const options_t *options, const char *key)
+sets(const bench_options_t *options, const char *key)
 {
     for (size_t i = 0; i < options->set.count; i++)
         if (strncmp(options->set.item[i], key, strlen(key)) == 0)
@@ -163,7 +163,7 @@ sets(const options_t *options, const char *key)
 }
 
 static int
-write_cert(const target_t *self, const options_t *options)
+write_cert(const target_t *self, const bench_options_t *options)
 {
     char path[96];
     snprintf(path, sizeof path, "%s/server.cert", self->folder);
@@ -171,7 +171,7 @@ write_cert(const target_t *self, const options_t *options)
 }
 
 static int
-write_conf(const target_t *self, const options_t *options, const char *path)
+write_conf(const target_t *self, const bench_options_t *options, const char *path)
 {
     FILE *file = fopen(path, "we");
     if (!file)
@@ -232,7 +232,7 @@ run_command(const target_t *self)
 
 // In the child: be the broker. Does not return.
 static void
-become(const target_t *self, const options_t *options)
+become(const target_t *self, const bench_options_t *options)
 {
     char path[96];
     prctl(PR_SET_NAME, self->kind == TARGET_PROXY ? "zmq_proxy" : self->kind == TARGET_ZPROXY ? "zproxy" : "broker");
@@ -259,7 +259,7 @@ become(const target_t *self, const options_t *options)
 
 // Two clients without a broker: every consumer binds an endpoint of its own.
 static void
-place_directly(target_t *self, const options_t *options)
+place_directly(target_t *self, const bench_options_t *options)
 {
     bool tcp = strcmp(options->transport, "tcp") == 0;
     snprintf(self->endpoint[1], sizeof self->endpoint[1], tcp ? "@tcp://127.0.0.1:*" : "@ipc://*");
@@ -269,7 +269,7 @@ place_directly(target_t *self, const options_t *options)
 }
 
 int
-target_start(target_t *self, const options_t *options, char error[256])
+target_start(target_t *self, const bench_options_t *options, char error[256])
 {
     if (self->kind == TARGET_GIVEN)
         return 0;

@@ -34,7 +34,7 @@ target_t target_named(const char *what);
 
 // Start it (TARGET_GIVEN: nothing to do). It may not listen yet on return: clients
 // wait for that. -1 with one line in ERROR.
-int target_start(target_t *self, const options_t *options, char error[256]);
+int target_start(target_t *self, const bench_options_t *options, char error[256]);
 
 // Has a broker of ours ended by itself? Then ERROR says how.
 bool target_ended(target_t *self, char error[256]);
@@ -43,6 +43,6 @@ void target_stop(target_t *self);
 
 // --serve proxy and zproxy: bind --to and --from and forward in this process.
 // Returns only on failure: an exit status.
-int target_serve(const options_t *options);
+int target_serve(const bench_options_t *options);
 
 #endif

@@ -107,10 +107,10 @@ typedef union {
     struct sockaddr_in6 v6;
     struct sockaddr_un path;
     struct sockaddr_storage room;
-} address_t;
+} bound_address_t;
 
 static int
-port_of(const address_t *address)
+port_of(const bound_address_t *address)
 {
     switch (address->any.sa_family) {
     case AF_INET:
@@ -132,7 +132,7 @@ is_listening(int fd)
 }
 
 static bool
-same_path(const endpoint_t *endpoint, const address_t *address, socklen_t size)
+same_path(const endpoint_t *endpoint, const bound_address_t *address, socklen_t size)
 {
     size_t length = size - offsetof(struct sockaddr_un, sun_path);
     const char *path = address->path.sun_path;
@@ -147,7 +147,7 @@ same_path(const endpoint_t *endpoint, const address_t *address, socklen_t size)
 // The address of an interface by name, as tcp://eth0:5555 has it, is not looked
 // up: give the socket unit and the endpoint the same address.
 static bool
-same_host(const endpoint_t *endpoint, const address_t *address)
+same_host(const endpoint_t *endpoint, const bound_address_t *address)
 {
     struct in_addr v4;
     struct in6_addr v6;
@@ -173,7 +173,7 @@ same_host(const endpoint_t *endpoint, const address_t *address)
 static bool
 is_bound_to(int fd, const endpoint_t *endpoint)
 {
-    address_t address = { 0 };
+    bound_address_t address = { 0 };
     socklen_t size = sizeof address;
     if (getsockname(fd, &address.any, &size) == -1)
         return false;
@@ -217,7 +217,7 @@ activation_take(void *arg, const endpoint_conf_t *endpoint)
 // --- what is left --------------------------------------------------------------------------
 
 static void
-print_path(const address_t *address, socklen_t size, text_t *out)
+print_path(const bound_address_t *address, socklen_t size, text_t *out)
 {
     size_t length = size - offsetof(struct sockaddr_un, sun_path);
     bool abstract = !address->path.sun_path[0];
@@ -228,7 +228,7 @@ print_path(const address_t *address, socklen_t size, text_t *out)
 static void
 describe(int fd, activation_left_t *left)
 {
-    address_t address = { 0 };
+    bound_address_t address = { 0 };
     socklen_t size = sizeof address;
     char host[INET6_ADDRSTRLEN] = "";
     text_t *out = &left->address;

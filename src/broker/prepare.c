@@ -2,6 +2,7 @@
 #include "broker/prepare.h"
 
 #include "broker/slot.h"
+#include "store/store.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -112,15 +113,24 @@ prepare_bind(broker_t *self, const plan_step_t *step, prepared_t *ready, diag_t 
     return 0;
 }
 
+static bool
+opens_a_store(const plan_step_t *step)
+{
+    return step->action != PLAN_CHANGE && step->wanted->store;
+}
+
 int
 prepare_try(broker_t *self, const plan_step_t *step, diag_t *diag)
 {
+    const route_conf_t *wanted = step->wanted;
     if (!needs_sockets(self, step))
         return 0;
     listeners_t kept = { 0 };
-    prepare_gather(self, slot_of(self, step), step->wanted, &kept);
-    int rc = listeners_try(&kept, step->wanted, diag);
+    prepare_gather(self, slot_of(self, step), wanted, &kept);
+    int rc = listeners_try(&kept, wanted, diag);
     listeners_close(&kept, false);
+    if (opens_a_store(step))
+        rc |= store_could_open(wanted->name, wanted->store_dir, diag, wanted->place);
     return rc;
 }
 

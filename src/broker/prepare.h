@@ -19,7 +19,7 @@ typedef struct {
 // another route, is shared. 0, or -1 with DIAG.
 int prepare_bind(broker_t *self, const plan_step_t *step, prepared_t *ready, diag_t *diag);
 
-// Would prepare_bind work? 0, or -1 with DIAG; nothing is bound after it.
+// Would prepare_bind work, and the route get its store? 0, or -1 with DIAG; nothing is bound or made after it.
 int prepare_try(broker_t *self, const plan_step_t *step, diag_t *diag);
 
 // Open the step's route on its listeners, unless it must wait for the old one. 0, or -1 with DIAG.

@@ -397,7 +397,10 @@ read_all(int fd, record_t *state)
     if (fstat(fd, &status) == -1 || status.st_size <= 0)
         return false;
     size_t size = (size_t)status.st_size, done = 0;
-    *state = (record_t){ xcalloc(1, size), size, size };
+    if (record_map(state, fd, size))
+        return true;
+    *state = record_of_size(size);
+    state->size = size;
     while (done < size) {
         ssize_t got = pread(fd, state->data + done, size - done, (off_t)done);
         if (got <= 0)

@@ -35,10 +35,10 @@ remember(uint32_t history[RATES_HISTORY], uint64_t messages)
     history[RATES_HISTORY - 1] = messages < UINT32_MAX ? (uint32_t)messages : UINT32_MAX;
 }
 
-static const history_t *
+static const rate_history_t *
 history_of(const rates_t *self)
 {
-    static const history_t none; // of every route that has moved nothing
+    static const rate_history_t none; // of every route that has moved nothing
     return self->history ? self->history : &none;
 }
 
@@ -60,7 +60,7 @@ rates_tick(rates_t *self, const counters_t *counters)
     sample_t now = sample(counters), before = *sample_before(self, 0);
     if (!self->history && !is_nothing(&now))
         self->history = xcalloc(1, sizeof *self->history);
-    history_t *history = self->history;
+    rate_history_t *history = self->history;
     bool comparable = self->sample_count > 0; // the first sample has nothing to compare with
     if (history && comparable) {
         remember(history->in, now.in - before.in);

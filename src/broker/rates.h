@@ -18,10 +18,10 @@ typedef struct {
 typedef struct {
     sample_t samples[RATES_SECONDS + 1]; // a ring
     uint32_t in[RATES_HISTORY], out[RATES_HISTORY]; // the newest last
-} history_t;
+} rate_history_t;
 
 typedef struct {
-    history_t *history; // NULL: all zeros, nothing has moved yet
+    rate_history_t *history; // NULL: all zeros, nothing has moved yet
     unsigned sample_count, newest;
     uint32_t history_count;
 } rates_t;

@@ -229,8 +229,8 @@ find_luggage(record_fields_t route, record_t *luggage)
     record_field_t field;
     if (!record_find(route, TAG_LUGGAGE, &field) || field.size == 0)
         return false;
-    *luggage = (record_t){ xcalloc(1, field.size), field.size, field.size };
-    memcpy(luggage->data, field.at, field.size);
+    *luggage = record_of_size(field.size);
+    record_add(luggage, field.at, field.size);
     return true;
 }
 

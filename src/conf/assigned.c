@@ -42,12 +42,12 @@ typedef struct {
     const char *base; // the key without its side
     size_t layer;     // a side_t, or ANY_SIDE
     size_t attribute; // ATTRIBUTES: none
-} target_t;
+} addressee_t;
 
-static target_t
+static addressee_t
 find_target(const char *key)
 {
-    target_t target = { .route_row = key_find(SCOPE_ROUTE, key) };
+    addressee_t target = { .route_row = key_find(SCOPE_ROUTE, key) };
     target.layer = attribute_side(key, &target.base);
     target.attribute = target.route_row ? ATTRIBUTES : attribute_find(target.base);
     if (target.layer == ANY_SIDE && target.attribute < ROWS_MAX && (attribute_row(target.attribute)->flags & KEY_SIDED))
@@ -77,7 +77,7 @@ offer_attributes(suggest_t *suggest, const char *prefix)
 static const char *
 other_home(const char *key, raw_kind_t kind)
 {
-    target_t target = find_target(key);
+    addressee_t target = find_target(key);
     bool of_route = target.route_row || target.attribute < ATTRIBUTES;
     if (kind != RAW_PROCESS && key_find(SCOPE_PROCESS, key))
         return "[zbroker]";
@@ -92,7 +92,7 @@ is_known(raw_kind_t kind, const char *key)
 {
     if (kind == RAW_PROCESS)
         return key_find(SCOPE_PROCESS, key);
-    target_t target = find_target(key);
+    addressee_t target = find_target(key);
     return kind == RAW_ROUTE ? target.route_row || target.attribute < ATTRIBUTES
                              : !target.route_row && target.attribute < ATTRIBUTES && target.layer == ANY_SIDE;
 }
@@ -311,7 +311,7 @@ take_attribute(const check_t *self, assigned_slots_t *slots, size_t layer, size_
 void
 assigned_take(const check_t *self, assigned_slots_t *slots, const raw_item_t *item)
 {
-    target_t target = find_target(item->key);
+    addressee_t target = find_target(item->key);
     bool in_defaults = self->section->kind == RAW_DEFAULTS;
     if (target.route_row && !in_defaults) {
         assigned_slot_t *slot = &slots->route[target.route_row - key_at(SCOPE_ROUTE, 0)];

@@ -179,13 +179,14 @@ fit_websocket(const check_t *self, size_t which, const char *transport)
 
 // Why the peer of an endpoint is not known by ADDRESS, or by name; NULL: it is.
 static const char *
-unknown_peer(const endpoint_conf_t *endpoint, bool by_address)
+unknown_peer(const check_t *self, size_t which, const endpoint_conf_t *endpoint, bool by_address)
 {
+    bool is_known = self->route->engine == ENGINE_WIRE || self->route->sides[which].security.mechanism <= SECURITY_NONE;
     if (transport_is_multicast(endpoint->at.transport))
         return "the peers of a group are unknown";
     if (endpoint->at.transport == TRANSPORT_TIPC)
         return "a tipc peer has no IP address, so that all look like one";
-    if (by_address && is_websocket(endpoint) && endpoint->connect)
+    if (by_address && endpoint->connect && (is_websocket(endpoint) || (endpoint->at.transport == TRANSPORT_TCP && !is_known)))
         return "libzmq does not ask about the server there";
     return NULL;
 }
@@ -202,7 +203,7 @@ fit_peers(const check_t *self, size_t which)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const assigned_slot_t *slot = assigned_row(self, which, rows[i].key);
         for (size_t j = 0; slot && slot->at[0].value.text && j < side->endpoint_count; j++) {
-            const char *reason = unknown_peer(&side->endpoints[j], rows[i].by_address);
+            const char *reason = unknown_peer(self, which, &side->endpoints[j], rows[i].by_address);
             if (reason)
                 complain_key(self, slot->at[0].item, "has no effect on %s: %s", side->endpoints[j].at.text, reason);
         }

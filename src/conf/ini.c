@@ -22,7 +22,7 @@ typedef struct {
     size_t section; // that keys go to, NO_SECTION: they are left out
     bool homeless;  // a key before any section was reported
     bool any_section;
-} reader_t;
+} ini_reader_t;
 
 static bool
 is_blank(char c)
@@ -31,7 +31,7 @@ is_blank(char c)
 }
 
 static place_t
-place(const reader_t *self, size_t offset)
+place(const ini_reader_t *self, size_t offset)
 {
     return (place_t){ self->file, self->line, (int)offset + 1 };
 }
@@ -89,7 +89,7 @@ section_name(const char *from, const char *end)
 
 // Returns what inih is to read, "" for nothing.
 static void
-read_section(reader_t *self, const char *line, char *out, size_t room)
+read_section(ini_reader_t *self, const char *line, char *out, size_t room)
 {
     self->section = NO_SECTION;
     self->any_section = true;
@@ -130,7 +130,7 @@ is_key_char(char c)
 
 // The section a complaint about the line in hand belongs to.
 static const char *
-section_label(const reader_t *self, char *label, size_t size)
+section_label(const ini_reader_t *self, char *label, size_t size)
 {
     *label = '\0';
     if (self->section != NO_SECTION)
@@ -139,7 +139,7 @@ section_label(const reader_t *self, char *label, size_t size)
 }
 
 static void
-read_entry(reader_t *self, char *line, char *out, size_t room)
+read_entry(ini_reader_t *self, char *line, char *out, size_t room)
 {
     char label[80];
     section_label(self, label, sizeof label);
@@ -187,7 +187,7 @@ read_entry(reader_t *self, char *line, char *out, size_t room)
 
 // Is it a line of text at all? What is not was reported.
 static bool
-is_sound(reader_t *self, const char *line, size_t length)
+is_sound(ini_reader_t *self, const char *line, size_t length)
 {
     char label[80];
     section_label(self, label, sizeof label);
@@ -211,7 +211,7 @@ is_sound(reader_t *self, const char *line, size_t length)
 }
 
 static void
-read_line(reader_t *self, const char *raw, size_t length, char *out, size_t room)
+read_line(ini_reader_t *self, const char *raw, size_t length, char *out, size_t room)
 {
     if (length > 0 && raw[length - 1] == '\r')
         length--;
@@ -241,7 +241,7 @@ read_line(reader_t *self, const char *raw, size_t length, char *out, size_t room
 static char *
 next_line(char *buffer, int size, void *stream)
 {
-    reader_t *self = stream;
+    ini_reader_t *self = stream;
     char out[INI_NAME_MAX + 32] = "";
     while (self->at < self->end && !*out) {
         const char *newline = memchr(self->at, '\n', (size_t)(self->end - self->at));
@@ -283,7 +283,7 @@ ini_read(ini_t *self, const char *file, const char *text, size_t size, diag_t *d
         text += sizeof bom;
         size -= sizeof bom;
     }
-    reader_t reader = {
+    ini_reader_t reader = {
         .ini = self, .diag = diag, .file = file, .at = text, .end = text + size, .section = NO_SECTION
     };
     diag_quote(diag, false);

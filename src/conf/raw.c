@@ -34,7 +34,7 @@ typedef struct {
     bool confined; // every include has to be in INSIDE
     char *inside;  // a folder without links, "" for /; NULL: nothing is in there
     size_t files;
-} load_t;
+} loading_t;
 
 char *
 raw_folder_of(const char *file)
@@ -77,7 +77,7 @@ slurp(int fd, text_t *content)
 
 // The folder that a source's includes may not leave, as its whole path without links.
 static void
-confine(load_t *load)
+confine(loading_t *load)
 {
     const char *beside = load->source->includes_beside;
     load->confined = beside != NULL;
@@ -92,7 +92,7 @@ confine(load_t *load)
 
 // PATH, which the caller frees, without links if includes are confined; NULL: it is not inside.
 static char *
-included_path(const load_t *load, const char *path)
+included_path(const loading_t *load, const char *path)
 {
     if (!load->confined)
         return xstrdup(path);
@@ -106,7 +106,7 @@ included_path(const load_t *load, const char *path)
 }
 
 static void
-refuse_outside(const load_t *load, const char *path, place_t place)
+refuse_outside(const loading_t *load, const char *path, place_t place)
 {
     diag_error(load->diag, place, "[zbroker] include: %s: only files below %s can be included here", path,
                !load->inside   ? "no folder"
@@ -116,7 +116,7 @@ refuse_outside(const load_t *load, const char *path, place_t place)
 
 // The descriptor of FILE, AT an include line or {0}. -1 with errno.
 static int
-open_file(const load_t *load, const char *file, place_t at)
+open_file(const loading_t *load, const char *file, place_t at)
 {
     int given = at.line ? -1 : load->source->descriptor;
     if (given != -1)
@@ -129,11 +129,11 @@ open_file(const load_t *load, const char *file, place_t at)
     return open(file, O_RDONLY | O_CLOEXEC | (at.line ? O_NONBLOCK : 0));
 }
 
-static void read_text(load_t *load, const char *file, const char *text, size_t size, const nesting_t *nesting);
+static void read_text(loading_t *load, const char *file, const char *text, size_t size, const nesting_t *nesting);
 
 // AT is the include line; {0} for the main file.
 static void
-read_file(load_t *load, const char *file, const nesting_t *outer, place_t at)
+read_file(loading_t *load, const char *file, const nesting_t *outer, place_t at)
 {
     place_t place = at.line ? at : (place_t){ raw_intern(file), 1, 1 };
     const char *label = at.line ? "[zbroker] include: " : "";
@@ -183,7 +183,7 @@ done:
 
 // May PATTERN be looked up at all? What it finds is judged by itself.
 static bool
-may_search(const load_t *load, const char *pattern)
+may_search(const loading_t *load, const char *pattern)
 {
     if (!load->confined)
         return true;
@@ -198,7 +198,7 @@ may_search(const load_t *load, const char *pattern)
 }
 
 static void
-include(load_t *load, const char *value, const char *file, place_t place, const nesting_t *nesting)
+include(loading_t *load, const char *value, const char *file, place_t place, const nesting_t *nesting)
 {
     if (!*value)
         return;
@@ -224,7 +224,7 @@ include(load_t *load, const char *value, const char *file, place_t place, const 
 }
 
 static void
-read_text(load_t *load, const char *file, const char *text, size_t size, const nesting_t *nesting)
+read_text(loading_t *load, const char *file, const char *text, size_t size, const nesting_t *nesting)
 {
     ini_t ini;
     char *own_folder = raw_folder_of(file);
@@ -256,7 +256,7 @@ read_text(load_t *load, const char *file, const char *text, size_t size, const n
 
 // include has to be known before the files are read.
 static void
-find_include_overrides(load_t *load)
+find_include_overrides(loading_t *load)
 {
     static const char prefix[] = "zbroker.include=";
     for (size_t i = 0; i < load->source->override_count; i++)
@@ -265,7 +265,7 @@ find_include_overrides(load_t *load)
 
 // They are those of whoever started us, and confined to nothing.
 static void
-read_overridden_includes(load_t *load)
+read_overridden_includes(loading_t *load)
 {
     static const char prefix[] = "zbroker.include=";
     load->confined = false;
@@ -282,7 +282,7 @@ raw_read(raw_t *self, const conf_source_t *source, diag_t *diag)
     place_t nowhere = { raw_intern(source->file), 0, 0 };
     raw_add_section(self, RAW_PROCESS, "zbroker", nowhere);
     raw_add_section(self, RAW_DEFAULTS, "defaults", nowhere);
-    load_t load = { .raw = self, .diag = diag, .source = source };
+    loading_t load = { .raw = self, .diag = diag, .source = source };
     find_include_overrides(&load);
     confine(&load);
     diag_file(diag, "-o"); // what was just typed comes first

@@ -13,10 +13,10 @@
 typedef struct {
     const char *name;
     int64_t factor;
-} unit_t;
+} suffix_t;
 
-static const unit_t times[] = { { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 }, { NULL, 0 } };
-static const unit_t sizes[] = { { "G", 1 << 30 }, { "M", 1 << 20 }, { "k", 1 << 10 }, { "K", 1 << 10 }, { NULL, 0 } };
+static const suffix_t times[] = { { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 }, { NULL, 0 } };
+static const suffix_t sizes[] = { { "G", 1 << 30 }, { "M", 1 << 20 }, { "k", 1 << 10 }, { "K", 1 << 10 }, { NULL, 0 } };
 
 // strtoll alone would take leading blanks and a lone sign.
 static const char *
@@ -45,7 +45,7 @@ units_number(const char *text, int64_t *value)
 }
 
 static int
-read_with_unit(const char *text, const unit_t *units, int64_t bare, int64_t *value)
+read_with_unit(const char *text, const suffix_t *units, int64_t bare, int64_t *value)
 {
     int64_t number;
     bool beyond;
@@ -53,7 +53,7 @@ read_with_unit(const char *text, const unit_t *units, int64_t bare, int64_t *val
     if (!end)
         return -1;
     int64_t factor = *end ? 0 : bare;
-    for (const unit_t *unit = units; *end && unit->name; unit++)
+    for (const suffix_t *unit = units; *end && unit->name; unit++)
         if (strcmp(end, unit->name) == 0)
             factor = unit->factor;
     // -1 is libzmq's "none" or "for ever" and has no unit.
@@ -98,9 +98,9 @@ units_mode(const char *text, int64_t *mode)
 }
 
 static void
-print_with_unit(int64_t value, const unit_t *units, const char *smallest, char text[UNITS_TEXT])
+print_with_unit(int64_t value, const suffix_t *units, const char *smallest, char text[UNITS_TEXT])
 {
-    for (const unit_t *unit = units; unit->name; unit++)
+    for (const suffix_t *unit = units; unit->name; unit++)
         if (value > 0 && unit->factor > 1 && value % unit->factor == 0) {
             snprintf(text, UNITS_TEXT, "%" PRId64 "%s", value / unit->factor, unit->name);
             return;
@@ -132,7 +132,9 @@ units_print_end(int64_t number, void (*print)(int64_t, char[UNITS_TEXT]), char t
 const char *
 units_hint(const char *text, bool is_count, char hint[UNITS_HINT])
 {
-    static const unit_t counts[] = { { "G", 1000000000 }, { "M", 1000000 }, { "k", 1000 }, { "K", 1000 }, { NULL, 0 } };
+    static const suffix_t counts[] = {
+        { "G", 1000000000 }, { "M", 1000000 }, { "k", 1000 }, { "K", 1000 }, { NULL, 0 }
+    };
     int64_t count;
     if (!is_count || read_with_unit(text, counts, 1, &count) != 0)
         return "";

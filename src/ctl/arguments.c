@@ -159,7 +159,7 @@ read_words(arguments_t *self, char **from, char **to)
     if (verbs_is_shown(*from))
         add_word(self, "show");
     for (; from < to; from++) {
-        const verb_t *verb = verbs_find(words(self), self->word_count, &used);
+        const ctl_verb_t *verb = verbs_find(words(self), self->word_count, &used);
         bool free_text = verb && verb->manner == STREAMS;
         if (free_text || !take_flag(self, letter_of(*from)))
             add_word(self, *from);

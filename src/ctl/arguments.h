@@ -19,7 +19,7 @@ typedef struct {
     char **words;   // the command, in full
     size_t word_count, word_room;
     const char *passed; // the file whose descriptor goes with it: one of the words; NULL: none
-    const verb_t *verb; // that it is; NULL: none that is known
+    const ctl_verb_t *verb; // that it is; NULL: none that is known
     size_t named;       // words that name it
 } arguments_t;
 

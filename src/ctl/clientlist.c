@@ -10,19 +10,19 @@
 #include <string.h>
 
 typedef struct {
-    const value_t *value;
+    const document_value_t *value;
     size_t order;   // of the daemon's answer
     double backlog; // bytes that wait for it; -1: not known
-} client_t;
+} shown_client_t;
 
 // In the kernel, and in queues of the broker where the engine knows them.
 static double
-backlog_of(const value_t *client)
+backlog_of(const document_value_t *client)
 {
     static const char *const keys[] = { "backlog_bytes", "queued_bytes" };
     double total = -1;
     for (size_t i = 0; i < COUNT(keys); i++) {
-        const value_t *value = value_member(client, keys[i]);
+        const document_value_t *value = value_member(client, keys[i]);
         if (value_is(value, VALUE_NUMBER) && value->number >= 0)
             total = (total < 0 ? 0 : total) + value->number;
     }
@@ -32,20 +32,20 @@ backlog_of(const value_t *client)
 static int
 furthest_behind_first(const void *a, const void *b)
 {
-    const client_t *one = a, *other = b;
+    const shown_client_t *one = a, *other = b;
     if (one->backlog < other->backlog || one->backlog > other->backlog)
         return one->backlog < other->backlog ? 1 : -1;
     return one->order < other->order ? -1 : 1;
 }
 
-static client_t *
-read_clients(const value_t *list, bool slow, size_t *count)
+static shown_client_t *
+read_clients(const document_value_t *list, bool slow, size_t *count)
 {
-    client_t *clients = NULL;
+    shown_client_t *clients = NULL;
     size_t room = 0;
     *count = 0;
-    for (const value_t *value = value_first(list); value; value = value->next) {
-        client_t client = { .value = value, .order = *count, .backlog = backlog_of(value) };
+    for (const document_value_t *value = value_first(list); value; value = value->next) {
+        shown_client_t client = { .value = value, .order = *count, .backlog = backlog_of(value) };
         if (slow && client.backlog <= 0)
             continue;
         mem_grow(clients, *count, room);
@@ -59,13 +59,13 @@ read_clients(const value_t *list, bool slow, size_t *count)
 // --- columns -----------------------------------------------------------------------------
 
 static void
-put_text(const sheet_t *sheet, table_t *table, const client_t *client, const char *key)
+put_text(const sheet_t *sheet, table_t *table, const shown_client_t *client, const char *key)
 {
     sheet_cell(sheet, table, TONE_PLAIN, value_text(value_member(client->value, key)));
 }
 
 static void
-put_peer(const sheet_t *sheet, table_t *table, const client_t *client, const char *key)
+put_peer(const sheet_t *sheet, table_t *table, const shown_client_t *client, const char *key)
 {
     const char *state = value_text(value_member(client->value, "state"));
     char *text = xasprintf("%s%s", value_text(value_member(client->value, key)), state && strcmp(state, "away") == 0 ? " (away)" : "");
@@ -74,27 +74,27 @@ put_peer(const sheet_t *sheet, table_t *table, const client_t *client, const cha
 }
 
 static void
-put_digits(const sheet_t *sheet, table_t *table, const client_t *client, const char *key)
+put_digits(const sheet_t *sheet, table_t *table, const shown_client_t *client, const char *key)
 {
-    const value_t *value = value_member(client->value, key);
+    const document_value_t *value = value_member(client->value, key);
     sheet_cell(sheet, table, TONE_PLAIN, value_is(value, VALUE_NUMBER) ? value->text : "");
 }
 
 static void
-put_count(const sheet_t *sheet, table_t *table, const client_t *client, const char *key)
+put_count(const sheet_t *sheet, table_t *table, const shown_client_t *client, const char *key)
 {
-    const value_t *value = value_member(client->value, key);
+    const document_value_t *value = value_member(client->value, key);
     sheet_number(sheet, table, UNIT_COUNT, value_is(value, VALUE_NUMBER) ? value->number : -1);
 }
 
 static void
-put_age(const sheet_t *sheet, table_t *table, const client_t *client, const char *key)
+put_age(const sheet_t *sheet, table_t *table, const shown_client_t *client, const char *key)
 {
     sheet_number(sheet, table, UNIT_AGE, units_age(value_text(value_member(client->value, key)), clock_wall_ns()));
 }
 
 static void
-put_backlog(const sheet_t *sheet, table_t *table, const client_t *client, const char *key)
+put_backlog(const sheet_t *sheet, table_t *table, const shown_client_t *client, const char *key)
 {
     (void)key;
     sheet_number(sheet, table, UNIT_BYTES, client->backlog);
@@ -107,7 +107,7 @@ static const struct {
     column_t column;
     when_t when;
     const char *key; // of the answer
-    void (*put)(const sheet_t *sheet, table_t *table, const client_t *client, const char *key);
+    void (*put)(const sheet_t *sheet, table_t *table, const shown_client_t *client, const char *key);
 } columns[] = {
     { { "ID", COLUMN_RIGHT },         ALWAYS,            "id",            put_digits },
     { { "ROUTE", COLUMN_GIVES_WAY },  OF_SEVERAL_ROUTES, "route",         put_text },
@@ -121,7 +121,7 @@ static const struct {
 // clang-format on
 
 static bool
-is_known(const char *key, const client_t *clients, size_t count)
+is_known(const char *key, const shown_client_t *clients, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (value_is(value_member(clients[i].value, key), VALUE_NUMBER))
@@ -130,11 +130,11 @@ is_known(const char *key, const client_t *clients, size_t count)
 }
 
 void
-clientlist_print(sheet_t *sheet, const value_t *list, bool with_route, bool slow, size_t max)
+clientlist_print(sheet_t *sheet, const document_value_t *list, bool with_route, bool slow, size_t max)
 {
     column_t shown[COUNT(columns)];
     size_t which[COUNT(columns)], shown_count = 0, count;
-    client_t *clients = read_clients(list, slow, &count);
+    shown_client_t *clients = read_clients(list, slow, &count);
     for (size_t i = 0; i < COUNT(columns); i++)
         if (columns[i].when == ALWAYS || (columns[i].when == OF_SEVERAL_ROUTES && with_route) ||
             (columns[i].when == IF_KNOWN && is_known(columns[i].key, clients, count))) {

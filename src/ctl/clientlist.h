@@ -9,6 +9,6 @@
 void clientlist_draw(const view_t *view);
 
 // The table of a list of CLIENTS, at most MAX of them (0: all).
-void clientlist_print(sheet_t *sheet, const value_t *clients, bool with_route, bool slow, size_t max);
+void clientlist_print(sheet_t *sheet, const document_value_t *clients, bool with_route, bool slow, size_t max);
 
 #endif

@@ -50,7 +50,7 @@ put_key(text_t *out, const char *key, bool for_people)
 }
 
 static void
-put_value(const sheet_t *sheet, text_t *out, const value_t *value)
+put_value(const sheet_t *sheet, text_t *out, const document_value_t *value)
 {
     if (value->kind == VALUE_BOOL)
         text_add(out, "%s", value_true(value) ? "yes" : "no");
@@ -77,7 +77,7 @@ add_line(sheet_t *sheet, const char *key, tone_t tone, const char *value)
 
 // KEY.VALUE, or of a member of an object within the section: PREFIX.KEY.
 static void
-add_value(sheet_t *sheet, const char *prefix, const value_t *value)
+add_value(sheet_t *sheet, const char *prefix, const document_value_t *value)
 {
     text_t key = { 0 }, text = { 0 };
     if (prefix) {
@@ -92,7 +92,7 @@ add_value(sheet_t *sheet, const char *prefix, const value_t *value)
 }
 
 static bool
-is_plain(const value_t *value)
+is_plain(const document_value_t *value)
 {
     return value->kind == VALUE_BOOL || value->kind == VALUE_NUMBER || value->kind == VALUE_STRING;
 }
@@ -112,10 +112,10 @@ add_heading(sheet_t *sheet, const char *before, const char *name)
 }
 
 static void
-add_texts(sheet_t *sheet, const value_t *list)
+add_texts(sheet_t *sheet, const document_value_t *list)
 {
     const char *key = list->key;
-    for (const value_t *value = list->first; value; value = value->next)
+    for (const document_value_t *value = list->first; value; value = value->next)
         if (value->kind == VALUE_STRING) {
             add_line(sheet, key, TONE_PLAIN, value->text);
             key = "";
@@ -124,19 +124,19 @@ add_texts(sheet_t *sheet, const value_t *list)
 
 // Reasons, of which most are 0: those that are not.
 static void
-add_reasons(sheet_t *sheet, const value_t *object)
+add_reasons(sheet_t *sheet, const document_value_t *object)
 {
-    for (const value_t *value = object->first; value; value = value->next)
+    for (const document_value_t *value = object->first; value; value = value->next)
         if (value->kind == VALUE_NUMBER && value->number > 0)
             add_value(sheet, object->key, value);
 }
 
 // A side, the rates, the drops. FIGURES: only what is a number.
 static void
-add_section(sheet_t *sheet, const value_t *object, bool figures)
+add_section(sheet_t *sheet, const document_value_t *object, bool figures)
 {
     add_heading(sheet, "", object->key);
-    for (const value_t *value = object->first; value; value = value->next)
+    for (const document_value_t *value = object->first; value; value = value->next)
         if (value->kind == VALUE_OBJECT)
             add_reasons(sheet, value);
         else if (value->kind == VALUE_ARRAY && !figures)
@@ -146,9 +146,9 @@ add_section(sheet_t *sheet, const value_t *object, bool figures)
 }
 
 static void
-add_sections(sheet_t *sheet, const value_t *route, bool figures)
+add_sections(sheet_t *sheet, const document_value_t *route, bool figures)
 {
-    for (const value_t *value = route->first; value; value = value->next)
+    for (const document_value_t *value = route->first; value; value = value->next)
         if (value->kind == VALUE_OBJECT)
             add_section(sheet, value, figures);
 }
@@ -156,10 +156,10 @@ add_sections(sheet_t *sheet, const value_t *route, bool figures)
 // --- lists that have a look of their own -------------------------------------------------------------
 
 static void
-add_problems(sheet_t *sheet, const value_t *problems)
+add_problems(sheet_t *sheet, const document_value_t *problems)
 {
     add_heading(sheet, "", "problems");
-    for (const value_t *value = problems->first; value; value = value->next) {
+    for (const document_value_t *value = problems->first; value; value = value->next) {
         const char *level = value_text(value_member(value, "level"));
         text_t text = { 0 };
         text_add(&text, "%s: %s", level, value_text(value_member(value, "text")));
@@ -169,11 +169,11 @@ add_problems(sheet_t *sheet, const value_t *problems)
 }
 
 static void
-add_sizes(sheet_t *sheet, const value_t *sizes)
+add_sizes(sheet_t *sheet, const document_value_t *sizes)
 {
     add_heading(sheet, "", "message sizes");
-    for (const value_t *value = sizes->first; value; value = value->next) {
-        const value_t *limit = value_member(value, "le"), *count = value_member(value, "count");
+    for (const document_value_t *value = sizes->first; value; value = value->next) {
+        const document_value_t *limit = value_member(value, "le"), *count = value_member(value, "count");
         if (!value_is(count, VALUE_NUMBER) || count->number <= 0)
             continue;
         text_t key = { 0 }, text = { 0 };
@@ -191,21 +191,21 @@ add_sizes(sheet_t *sheet, const value_t *sizes)
 }
 
 static void
-add_options(sheet_t *sheet, const value_t *options)
+add_options(sheet_t *sheet, const document_value_t *options)
 {
     add_heading(sheet, "", "configuration, where it is not the default");
     detail_options(sheet, options, "  ");
 }
 
 static void
-add_clients(sheet_t *sheet, const value_t *clients)
+add_clients(sheet_t *sheet, const document_value_t *clients)
 {
     add_heading(sheet, "", "clients, those furthest behind");
     clientlist_print(sheet, clients, false, false, CLIENTS_SHOWN);
 }
 
 static void
-add_events(sheet_t *sheet, const value_t *events)
+add_events(sheet_t *sheet, const document_value_t *events)
 {
     add_heading(sheet, "", "events");
     detail_events(sheet, events);
@@ -214,7 +214,7 @@ add_events(sheet_t *sheet, const value_t *events)
 static const struct {
     const char *key;
     bool figures; // show stats has it, too
-    void (*add)(sheet_t *sheet, const value_t *list);
+    void (*add)(sheet_t *sheet, const document_value_t *list);
 } lists[] = {
     { "message_size_bytes", true, add_sizes },
     { "options", false, add_options },
@@ -223,10 +223,10 @@ static const struct {
 };
 
 static void
-add_lists(sheet_t *sheet, const value_t *route, bool figures)
+add_lists(sheet_t *sheet, const document_value_t *route, bool figures)
 {
     for (size_t i = 0; i < COUNT(lists); i++) {
-        const value_t *list = value_member(route, lists[i].key);
+        const document_value_t *list = value_member(route, lists[i].key);
         if (value_first(list) && (lists[i].figures || !figures))
             lists[i].add(sheet, list);
     }
@@ -235,10 +235,10 @@ add_lists(sheet_t *sheet, const value_t *route, bool figures)
 // --- the whole -----------------------------------------------------------------------------------------
 
 static void
-add_route(sheet_t *sheet, const value_t *route, bool figures)
+add_route(sheet_t *sheet, const document_value_t *route, bool figures)
 {
     add_heading(sheet, "route ", value_text(value_member(route, "name")));
-    for (const value_t *value = route->first; value; value = value->next)
+    for (const document_value_t *value = route->first; value; value = value->next)
         if (strcmp(value->key, "state") == 0)
             add_line(sheet, "state", routelist_tone(route), routelist_state(route));
         else if (strcmp(value->key, "name") != 0 && is_plain(value))
@@ -252,7 +252,8 @@ add_route(sheet_t *sheet, const value_t *route, bool figures)
 static void
 draw(const view_t *view, bool figures)
 {
-    for (const value_t *route = value_first(value_member(view->answers[0], "routes")); route; route = route->next)
+    for (const document_value_t *route = value_first(value_member(view->answers[0], "routes")); route;
+         route = route->next)
         if (route->kind == VALUE_OBJECT)
             add_route(view->sheet, route, figures);
 }
@@ -272,12 +273,12 @@ detail_everything(const view_t *view)
 // --- for others -----------------------------------------------------------------------------------------
 
 void
-detail_events(sheet_t *sheet, const value_t *events)
+detail_events(sheet_t *sheet, const document_value_t *events)
 {
     static const column_t columns[] = { { "TIME", 0 }, { "LEVEL", 0 }, { "TEXT", COLUMN_FOLDS } };
     table_t table = table_on(columns, COUNT(columns));
     table.limit = sheet->width;
-    for (const value_t *event = value_first(events); event; event = event->next) {
+    for (const document_value_t *event = value_first(events); event; event = event->next) {
         const char *level = value_text(value_member(event, "level"));
         text_t time = { 0 };
         sheet_time(sheet, &time, value_text(value_member(event, "time")));
@@ -291,9 +292,9 @@ detail_events(sheet_t *sheet, const value_t *events)
 }
 
 void
-detail_options(sheet_t *sheet, const value_t *options, const char *indent)
+detail_options(sheet_t *sheet, const document_value_t *options, const char *indent)
 {
-    for (const value_t *option = value_first(options); option; option = option->next) {
+    for (const document_value_t *option = value_first(options); option; option = option->next) {
         const char *value = value_text(value_member(option, "value"));
         if (value_true(value_member(option, "default")))
             continue;

@@ -11,9 +11,9 @@ void detail_figures(const view_t *view);
 void detail_everything(const view_t *view);
 
 // A table of TIME, LEVEL and TEXT.
-void detail_events(sheet_t *sheet, const value_t *events);
+void detail_events(sheet_t *sheet, const document_value_t *events);
 
 // Those of a section's OPTIONS that are not the default, as an INI file has them.
-void detail_options(sheet_t *sheet, const value_t *options, const char *indent);
+void detail_options(sheet_t *sheet, const document_value_t *options, const char *indent);
 
 #endif

@@ -9,7 +9,8 @@
 void
 process_ping(const view_t *view)
 {
-    const value_t *pid = value_member(view->answers[0], "pid"), *up = value_member(view->answers[0], "uptime_seconds");
+    const document_value_t *pid = value_member(view->answers[0], "pid"),
+                           *up = value_member(view->answers[0], "uptime_seconds");
     text_t since = { 0 };
     units_put(&since, UNIT_SECONDS, value_is(up, VALUE_NUMBER) ? up->number : 0, true);
     sheet_add(view->sheet, TONE_PLAIN, "zbroker answers: pid %s, up %s\n",
@@ -33,7 +34,7 @@ process_version(const view_t *view)
 
 // A daemon of an older version tells no problems: its log has them.
 static void
-add_reload(sheet_t *sheet, const value_t *reload)
+add_reload(sheet_t *sheet, const document_value_t *reload)
 {
     if (!reload || value_true(value_member(reload, "ok")))
         return;
@@ -41,7 +42,8 @@ add_reload(sheet_t *sheet, const value_t *reload)
     sheet_add(sheet, TONE_PLAIN, "\nThe configuration that runs was read ");
     sheet_time(sheet, &sheet->out, value_text(value_member(reload, "time")));
     sheet_add(sheet, TONE_PLAIN, ".\n");
-    for (const value_t *problem = value_first(value_member(reload, "problems")); problem; problem = problem->next)
+    for (const document_value_t *problem = value_first(value_member(reload, "problems")); problem;
+         problem = problem->next)
         sheet_prose(sheet, TONE_PLAIN, value_text(problem));
     sheet_add(sheet, TONE_PLAIN, "\n");
 }
@@ -49,7 +51,7 @@ add_reload(sheet_t *sheet, const value_t *reload)
 void
 process_errors(const view_t *view)
 {
-    const value_t *errors = value_member(view->answers[0], "errors");
+    const document_value_t *errors = value_member(view->answers[0], "errors");
     add_reload(view->sheet, value_member(view->answers[1], "last_reload"));
     if (value_first(errors))
         detail_events(view->sheet, errors);
@@ -58,7 +60,7 @@ process_errors(const view_t *view)
 }
 
 static void
-add_section(sheet_t *sheet, const char *kind, const char *name, const value_t *options)
+add_section(sheet_t *sheet, const char *kind, const char *name, const document_value_t *options)
 {
     text_t heading = { 0 };
     text_add(&heading, "[%s%s]", kind, name);
@@ -71,9 +73,9 @@ add_section(sheet_t *sheet, const char *kind, const char *name, const value_t *o
 void
 process_changed(const view_t *view)
 {
-    const value_t *answer = view->answers[0];
+    const document_value_t *answer = view->answers[0];
     if (!view->of_one)
         add_section(view->sheet, "zbroker", "", value_member(answer, "options"));
-    for (const value_t *route = value_first(value_member(answer, "routes")); route; route = route->next)
+    for (const document_value_t *route = value_first(value_member(answer, "routes")); route; route = route->next)
         add_section(view->sheet, "route ", value_text(value_member(route, "name")), value_member(route, "options"));
 }

@@ -35,12 +35,12 @@ typedef struct {
     int64_t for_ms, begin_ms, shown_ms;
     uint64_t messages, missed;
     bool json, begun, told, shows;
-} record_t;
+} recorder_t;
 
 // --- the command line ----------------------------------------------------------------
 
 static bool
-pass(record_t *self, const char *word, const char *value)
+pass(recorder_t *self, const char *word, const char *value)
 {
     arguments_quote(&self->tap, word);
     arguments_quote(&self->tap, value);
@@ -48,7 +48,7 @@ pass(record_t *self, const char *word, const char *value)
 }
 
 static bool
-take_time(record_t *self, const char *word, const char *value)
+take_time(recorder_t *self, const char *word, const char *value)
 {
     if (units_time(value, BARE_MS, &self->for_ms) == 0 && self->for_ms > 0 && self->for_ms <= LONGEST_MS)
         return true;
@@ -58,7 +58,7 @@ take_time(record_t *self, const char *word, const char *value)
 
 static const struct {
     const char *word;
-    bool (*take)(record_t *self, const char *word, const char *value);
+    bool (*take)(recorder_t *self, const char *word, const char *value);
 } words[] = { { "topic", pass }, { "count", pass }, { "for", take_time } };
 
 static bool
@@ -69,7 +69,7 @@ complain_of(const char *word, const char *what)
 }
 
 static bool
-take_word(record_t *self, const char *word, const char *value)
+take_word(recorder_t *self, const char *word, const char *value)
 {
     suggest_t suggestion = suggest_for(word);
     for (size_t i = 0; i < COUNT(words); i++) {
@@ -86,7 +86,7 @@ take_word(record_t *self, const char *word, const char *value)
 }
 
 static bool
-take_words(record_t *self, const arguments_t *arguments)
+take_words(recorder_t *self, const arguments_t *arguments)
 {
     char **given = arguments->words + arguments->named;
     size_t count = arguments->word_count - arguments->named;
@@ -103,7 +103,7 @@ take_words(record_t *self, const arguments_t *arguments)
 // --- progress ------------------------------------------------------------------------
 
 static void
-show_progress(record_t *self)
+show_progress(recorder_t *self)
 {
     int64_t now_ms = clock_mono_ms();
     text_t line = { 0 };
@@ -119,14 +119,14 @@ show_progress(record_t *self)
 }
 
 static void
-end_progress(const record_t *self)
+end_progress(const recorder_t *self)
 {
     if (self->shown_ms > 0)
         fputs("\r\033[K", stderr);
 }
 
 static void
-show_result(const record_t *self)
+show_result(const recorder_t *self)
 {
     if (strcmp(self->file.path, "-") == 0)
         return;
@@ -139,7 +139,7 @@ show_result(const record_t *self)
 
 // The daemon has refused the tap.
 static bool
-is_refusal(const record_t *self, const char *line, size_t size)
+is_refusal(const recorder_t *self, const char *line, size_t size)
 {
     if (self->begun)
         return false;
@@ -154,7 +154,7 @@ is_refusal(const record_t *self, const char *line, size_t size)
 }
 
 static void
-take_line(record_t *self, const char *line, size_t size)
+take_line(recorder_t *self, const char *line, size_t size)
 {
     bool last = strncmp(line, missed, sizeof missed - 1) == 0;
     if (last)
@@ -167,7 +167,7 @@ take_line(record_t *self, const char *line, size_t size)
 
 // A disk that is slow would hold us up: signals must come through.
 static bool
-flush(record_t *self)
+flush(recorder_t *self)
 {
     interrupt_let(true);
     bool written = self->lines.size == 0 || recording_write(&self->file, &self->lines, &self->connection->reason);
@@ -178,13 +178,13 @@ flush(record_t *self)
 }
 
 static bool
-is_time_to_flush(const record_t *self)
+is_time_to_flush(const recorder_t *self)
 {
     return self->lines.size >= WRITTEN_AT_ONCE || !connection_has_line(self->connection);
 }
 
 static void
-end_if_interrupted(record_t *self)
+end_if_interrupted(recorder_t *self)
 {
     if (interrupt_counted() && !self->told)
         connection_send(self->connection, "", -1);
@@ -192,7 +192,7 @@ end_if_interrupted(record_t *self)
 }
 
 static exit_t
-write_answer(record_t *self)
+write_answer(recorder_t *self)
 {
     const char *line;
     size_t size;
@@ -213,7 +213,7 @@ write_answer(record_t *self)
 }
 
 static exit_t
-record(record_t *self)
+record(recorder_t *self)
 {
     self->begin_ms = clock_mono_ms();
     self->shows = isatty(STDERR_FILENO) && !self->json;
@@ -232,7 +232,7 @@ record(record_t *self)
 exit_t
 record_run(connection_t *connection, const arguments_t *arguments)
 {
-    record_t self = { .connection = connection, .json = arguments->json };
+    recorder_t self = { .connection = connection, .json = arguments->json };
     exit_t result = EXIT_FAILED;
     text_bytes(&self.lines, "", 0);
     if (take_words(&self, arguments) &&

@@ -94,15 +94,16 @@ relay_answer(connection_t *connection, sheet_t *sheet, relay_t how)
 }
 
 bool
-relay_error(const value_t *answer)
+relay_error(const document_value_t *answer)
 {
-    const value_t *error = value_member(answer, "error");
+    const document_value_t *error = value_member(answer, "error");
     if (!error)
         return false;
     text_t text = { 0 };
     text_shown(&text, value_text(error), strlen(value_text(error)));
     fprintf(stderr, "error: %s\n", text.data);
-    for (const value_t *problem = value_first(value_member(answer, "problems")); problem; problem = problem->next) {
+    for (const document_value_t *problem = value_first(value_member(answer, "problems")); problem;
+         problem = problem->next) {
         text_clear(&text);
         text_shown(&text, value_text(problem), strlen(value_text(problem)));
         fprintf(stderr, "%s\n", text.data);

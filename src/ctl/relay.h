@@ -20,6 +20,6 @@ typedef enum {
 exit_t relay_answer(connection_t *connection, sheet_t *sheet, relay_t how);
 
 // Print an error that came as JSON as the daemon would have said it in words. False: ANSWER is no error.
-bool relay_error(const value_t *answer);
+bool relay_error(const document_value_t *answer);
 
 #endif

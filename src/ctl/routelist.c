@@ -13,7 +13,7 @@ enum { ENDPOINTS_SHOWN = 20 };
 // --- state ---------------------------------------------------------------------------------
 
 const char *
-routelist_state(const value_t *route)
+routelist_state(const document_value_t *route)
 {
     bool blocked = value_is(value_member(route, "blocked"), VALUE_OBJECT);
     return blocked ? "blocked" : value_text(value_member(route, "state"));
@@ -21,16 +21,16 @@ routelist_state(const value_t *route)
 
 // As bad as the worst of its problems. One that does not run is worth a look in any case.
 tone_t
-routelist_tone(const value_t *route)
+routelist_tone(const document_value_t *route)
 {
-    const value_t *worst = value_first(value_member(route, "problems"));
+    const document_value_t *worst = value_first(value_member(route, "problems"));
     tone_t tone = sheet_tone_of(value_text(value_member(worst, "level")));
     bool runs = strcmp(value_text(value_member(route, "state")), "running") == 0;
     return tone == TONE_PLAIN && !runs ? TONE_WARNING : tone;
 }
 
 static void
-add_name_and_state(const sheet_t *sheet, table_t *table, const value_t *route, const char *type)
+add_name_and_state(const sheet_t *sheet, table_t *table, const document_value_t *route, const char *type)
 {
     sheet_cell(sheet, table, TONE_PLAIN, value_text(value_member(route, "name")));
     if (type)
@@ -69,16 +69,17 @@ routelist_heading(size_t column, char *key)
 
 // Of an object: of all its members.
 static double
-sum(const value_t *value)
+sum(const document_value_t *value)
 {
     double total = value && value->kind == VALUE_NUMBER ? value->number : 0;
-    for (const value_t *member = value_is(value, VALUE_OBJECT) ? value->first : NULL; member; member = member->next)
+    for (const document_value_t *member = value_is(value, VALUE_OBJECT) ? value->first : NULL; member;
+         member = member->next)
         total += sum(member);
     return total;
 }
 
 double
-routelist_figure(const value_t *route, size_t column)
+routelist_figure(const document_value_t *route, size_t column)
 {
     double total = 0;
     for (size_t i = 0; i < COUNT(figures[column].paths) && figures[column].paths[i]; i++)
@@ -87,7 +88,7 @@ routelist_figure(const value_t *route, size_t column)
 }
 
 static void
-add_total(const sheet_t *sheet, table_t *table, const value_t *const *routes, size_t count)
+add_total(const sheet_t *sheet, table_t *table, const document_value_t *const *routes, size_t count)
 {
     sheet_cell(sheet, table, TONE_HEADING, "total");
     table_blank(table);
@@ -101,7 +102,7 @@ add_total(const sheet_t *sheet, table_t *table, const value_t *const *routes, si
 }
 
 static void
-print_figures(sheet_t *sheet, const value_t *const *routes, size_t count, bool with_total)
+print_figures(sheet_t *sheet, const document_value_t *const *routes, size_t count, bool with_total)
 {
     column_t columns[2 + FIGURES] = { { "ROUTE", COLUMN_GIVES_WAY }, { "STATE", 0 } };
     for (size_t i = 0; i < FIGURES; i++)
@@ -120,7 +121,7 @@ print_figures(sheet_t *sheet, const value_t *const *routes, size_t count, bool w
 }
 
 void
-routelist_print(sheet_t *sheet, const value_t *const *routes, size_t count)
+routelist_print(sheet_t *sheet, const document_value_t *const *routes, size_t count)
 {
     print_figures(sheet, routes, count, true);
 }
@@ -128,9 +129,10 @@ routelist_print(sheet_t *sheet, const value_t *const *routes, size_t count)
 void
 routelist_figures(const view_t *view)
 {
-    const value_t **routes = NULL;
+    const document_value_t **routes = NULL;
     size_t count = 0, room = 0;
-    for (const value_t *route = value_first(value_member(view->answers[0], "routes")); route; route = route->next) {
+    for (const document_value_t *route = value_first(value_member(view->answers[0], "routes")); route;
+         route = route->next) {
         mem_grow(routes, count, room);
         routes[count++] = route;
     }
@@ -141,9 +143,9 @@ routelist_figures(const view_t *view)
 // --- endpoints -------------------------------------------------------------------------------
 
 static bool
-is_among(const value_t *list, const char *text)
+is_among(const document_value_t *list, const char *text)
 {
-    for (const value_t *value = value_first(list); value; value = value->next)
+    for (const document_value_t *value = value_first(list); value; value = value->next)
         if (strcmp(value_text(value), text) == 0)
             return true;
     return false;
@@ -151,7 +153,7 @@ is_among(const value_t *list, const char *text)
 
 // The next endpoint of a side, with an arrow if it is connected to. A blank cell: there are no more.
 static void
-add_endpoint(const sheet_t *sheet, table_t *table, const value_t *side, const value_t **endpoint)
+add_endpoint(const sheet_t *sheet, table_t *table, const document_value_t *side, const document_value_t **endpoint)
 {
     if (!*endpoint) {
         table_blank(table);
@@ -167,11 +169,11 @@ add_endpoint(const sheet_t *sheet, table_t *table, const value_t *side, const va
 
 // A row for the first endpoint of each side, and below it one for each of the others.
 static void
-add_route(const sheet_t *sheet, table_t *table, const value_t *route)
+add_route(const sheet_t *sheet, table_t *table, const document_value_t *route)
 {
-    const value_t *front = value_member(route, "frontend"), *back = value_member(route, "backend");
-    const value_t *ends[] = { value_first(value_member(front, "endpoints")),
-                              value_first(value_member(back, "endpoints")) };
+    const document_value_t *front = value_member(route, "frontend"), *back = value_member(route, "backend");
+    const document_value_t *ends[] = { value_first(value_member(front, "endpoints")),
+                                       value_first(value_member(back, "endpoints")) };
     add_name_and_state(sheet, table, route, value_text(value_member(route, "type")));
     for (int shown = 1;; shown++) {
         add_endpoint(sheet, table, front, &ends[0]);
@@ -198,7 +200,8 @@ routelist_endpoints(const view_t *view)
     };
     table_t table = table_on(columns, COUNT(columns));
     table.limit = view->sheet->width;
-    for (const value_t *route = value_first(value_member(view->answers[0], "routes")); route; route = route->next)
+    for (const document_value_t *route = value_first(value_member(view->answers[0], "routes")); route;
+         route = route->next)
         add_route(view->sheet, &table, route);
     table_print(&table, &view->sheet->out);
     table_free(&table);

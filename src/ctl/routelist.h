@@ -13,13 +13,13 @@ void routelist_endpoints(const view_t *view);
 
 // A column of figures: its heading, the key that sorts by it. NULL heading: past the end.
 const char *routelist_heading(size_t column, char *key);
-double routelist_figure(const value_t *route, size_t column);
+double routelist_figure(const document_value_t *route, size_t column);
 
 // The table of ROUTES, below a row that sums them up if there are several.
-void routelist_print(sheet_t *sheet, const value_t *const *routes, size_t count);
+void routelist_print(sheet_t *sheet, const document_value_t *const *routes, size_t count);
 
 // "running", or what is to be said before: "blocked". And how bad that is.
-const char *routelist_state(const value_t *route);
-tone_t routelist_tone(const value_t *route);
+const char *routelist_state(const document_value_t *route);
+tone_t routelist_tone(const document_value_t *route);
 
 #endif

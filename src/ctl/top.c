@@ -25,9 +25,9 @@ typedef struct {
 } top_t;
 
 typedef struct {
-    const value_t *value;
+    const document_value_t *value;
     size_t position; // in the file
-} row_t;
+} top_row_t;
 
 // --- order -------------------------------------------------------------------------------
 
@@ -45,7 +45,7 @@ order_name(size_t order, char *key)
 }
 
 static int
-by_figure(const row_t *a, const row_t *b, size_t column)
+by_figure(const top_row_t *a, const top_row_t *b, size_t column)
 {
     double one = routelist_figure(a->value, column), other = routelist_figure(b->value, column);
     return one < other ? 1 : one > other ? -1 : 0; // the greatest first
@@ -55,7 +55,7 @@ static int
 compare(const void *a, const void *b, void *arg)
 {
     const top_t *self = arg;
-    const row_t *one = a, *other = b;
+    const top_row_t *one = a, *other = b;
     int result = 0;
     if (self->order == BY_NAME)
         result = strcmp(value_text(value_member(one->value, "name")), value_text(value_member(other->value, "name")));
@@ -67,20 +67,20 @@ compare(const void *a, const void *b, void *arg)
 }
 
 // Into an array that the caller frees.
-static const value_t **
-sorted(top_t *self, const value_t *list, size_t *count)
+static const document_value_t **
+sorted(top_t *self, const document_value_t *list, size_t *count)
 {
-    row_t *rows = NULL;
+    top_row_t *rows = NULL;
     size_t room = 0;
     *count = 0;
-    for (const value_t *value = value_first(list); value; value = value->next) {
+    for (const document_value_t *value = value_first(list); value; value = value->next) {
         mem_grow(rows, *count, room);
-        rows[*count] = (row_t){ value, *count };
+        rows[*count] = (top_row_t){ value, *count };
         ++*count;
     }
     if (*count)
         qsort_r(rows, *count, sizeof *rows, compare, self);
-    const value_t **values = xcalloc(*count + 1, sizeof *values);
+    const document_value_t **values = xcalloc(*count + 1, sizeof *values);
     for (size_t i = 0; i < *count; i++)
         values[i] = rows[i].value;
     free(rows);
@@ -185,10 +185,10 @@ add_head(top_t *self)
 }
 
 static bool
-show(top_t *self, const value_t *answer)
+show(top_t *self, const document_value_t *answer)
 {
     size_t count;
-    const value_t **routes = sorted(self, value_member(answer, "routes"), &count);
+    const document_value_t **routes = sorted(self, value_member(answer, "routes"), &count);
     sheet_measure(self->sheet);
     add_head(self);
     routelist_print(self->sheet, routes, count);
@@ -204,7 +204,7 @@ show(top_t *self, const value_t *answer)
 
 // Until it is time to ask again. A key is seen at once: in the picture of the answer that is there.
 static exit_t
-wait_for_turn(top_t *self, connection_t *connection, const value_t *answer)
+wait_for_turn(top_t *self, connection_t *connection, const document_value_t *answer)
 {
     int64_t begin = clock_mono_ms();
     for (;;) {
@@ -230,7 +230,7 @@ turn(top_t *self, connection_t *connection, const char *line)
     document_t *document = connection_ask(connection, line, &result);
     if (!document)
         return result;
-    const value_t *answer = document_root(document);
+    const document_value_t *answer = document_root(document);
     if (relay_error(answer) || !show(self, answer))
         result = EXIT_FAILED;
     else

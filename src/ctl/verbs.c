@@ -13,7 +13,7 @@ enum { USAGE_WIDTH = 28 };
 
 #define ROW(name, arguments, min, max, effect, manner, run, help) { name, arguments, manner, help },
 
-static const verb_t verbs[] = {
+static const ctl_verb_t verbs[] = {
     COMMAND_LIST(ROW)
     // our own, made of the daemon's
     { "top", "[ROUTE]", ANSWERS, "show stats, again and again" },
@@ -25,7 +25,7 @@ static const verb_t verbs[] = {
 
 // How many of WORDS name VERB; 0: they do not.
 static size_t
-matches(const verb_t *verb, const char *const *words, size_t count)
+matches(const ctl_verb_t *verb, const char *const *words, size_t count)
 {
     const char *blank = strchr(verb->name, ' ');
     if (!blank)
@@ -36,7 +36,7 @@ matches(const verb_t *verb, const char *const *words, size_t count)
     return strcmp(words[1], blank + 1) == 0 ? 2 : 0;
 }
 
-const verb_t *
+const ctl_verb_t *
 verbs_find(const char *const *words, size_t count, size_t *used)
 {
     for (size_t i = 0; i < COUNT(verbs); i++)
@@ -67,7 +67,7 @@ begins_with(const char *name, const char *const *words, size_t count)
 }
 
 static void
-put_help(const verb_t *verb, text_t *out)
+put_help(const ctl_verb_t *verb, text_t *out)
 {
     text_t usage = { 0 };
     text_add(&usage, "%s%s%s", verb->name, *verb->arguments ? " " : "", verb->arguments);

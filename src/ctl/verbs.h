@@ -21,10 +21,10 @@ typedef struct {
     const char *arguments;
     manner_t manner;
     const char *help;
-} verb_t;
+} ctl_verb_t;
 
 // The verb that WORDS begin with, and how many of them name it; NULL: none. The daemon may know it all the same.
-const verb_t *verbs_find(const char *const *words, size_t count, size_t *used);
+const ctl_verb_t *verbs_find(const char *const *words, size_t count, size_t *used);
 
 // Can `show' be left out before WORD?
 bool verbs_is_shown(const char *word);

@@ -16,7 +16,7 @@ enum { VIEW_ANSWERS = 2 };
 // What there is to draw.
 typedef struct {
     sheet_t *sheet;
-    const value_t *answers[VIEW_ANSWERS];
+    const document_value_t *answers[VIEW_ANSWERS];
     bool of_one; // route, which was named
     bool slow;   // only clients with a backlog
 } view_t;

@@ -145,19 +145,19 @@ typedef struct {
     const route_conf_t *conf;
     listeners_t *listeners;
     diag_t *diag;
-} change_t;
+} route_change_t;
 
 static int
 change_in_thread(route_t *self, void *arg)
 {
-    change_t *change = arg;
+    route_change_t *change = arg;
     return engine_of(self)->change(self, change->conf, change->listeners, change->diag);
 }
 
 int
 route_change(route_t *self, const route_conf_t *conf, listeners_t *listeners, diag_t *diag)
 {
-    change_t change = { conf, listeners, diag };
+    route_change_t change = { conf, listeners, diag };
     return route_call(self, change_in_thread, &change);
 }
 

@@ -31,7 +31,7 @@ typedef struct {
         tap_hold_t frame[INSIDE_FRAMES];
         tap_hold_t *more; // than INSIDE_FRAMES
     };
-} slot_t;
+} tap_slot_t;
 
 // What one side writes all the time lies apart from what the other one does.
 struct tap_ring {
@@ -59,7 +59,7 @@ struct tap_ring {
     _Atomic unsigned references;
     int fd;
     const tap_sharing_t *sharing;
-    slot_t *slots;
+    tap_slot_t *slots;
 };
 
 struct tap {
@@ -111,7 +111,8 @@ tap_ring_new(const tap_sharing_t *sharing)
 {
     int fd = bell_new();
     tap_ring_t *self = fd == -1 ? NULL : aligned_alloc(CACHE_LINE, sizeof *self);
-    slot_t *slots = self ? aligned_alloc(CACHE_LINE, ROOM * sizeof *slots) : NULL; // a page is had when it is written
+    tap_slot_t *slots =
+        self ? aligned_alloc(CACHE_LINE, ROOM * sizeof *slots) : NULL; // a page is had when it is written
     if (!slots) {
         free(self);
         if (fd != -1)
@@ -127,7 +128,7 @@ tap_ring_new(const tap_sharing_t *sharing)
 }
 
 static void
-empty(tap_ring_t *self, slot_t *slot)
+empty(tap_ring_t *self, tap_slot_t *slot)
 {
     if (slot->shared) {
         tap_hold_t *frame = slot->frames > INSIDE_FRAMES ? slot->more : slot->frame;
@@ -240,7 +241,7 @@ all_lost(const tap_ring_t *self)
 }
 
 static void
-share(tap_ring_t *self, slot_t *slot, const tap_frame_t *frames, size_t count, void *message)
+share(tap_ring_t *self, tap_slot_t *slot, const tap_frame_t *frames, size_t count, void *message)
 {
     tap_hold_t *to = slot->frame;
     if (count > INSIDE_FRAMES)
@@ -257,7 +258,7 @@ share(tap_ring_t *self, slot_t *slot, const tap_frame_t *frames, size_t count, v
 }
 
 static void
-fill(tap_ring_t *self, slot_t *slot, const tap_frame_t *frames, size_t count, void *message)
+fill(tap_ring_t *self, tap_slot_t *slot, const tap_frame_t *frames, size_t count, void *message)
 {
     size_t at = 0;
     for (size_t i = 0; i < count; i++) {
@@ -291,7 +292,7 @@ tap_ring_offer(tap_ring_t *self, side_t side, int64_t wall_ns, const tap_frame_t
             return;
         }
     }
-    slot_t *slot = &self->slots[self->end++ % ROOM];
+    tap_slot_t *slot = &self->slots[self->end++ % ROOM];
     slot->wall_ns = wall_ns;
     slot->side = (uint8_t)side;
     slot->frames = count;
@@ -377,7 +378,7 @@ tell_head(tap_ring_t *self)
 }
 
 static void
-look_inside(tap_ring_t *self, slot_t *slot)
+look_inside(tap_ring_t *self, tap_slot_t *slot)
 {
     while (self->frame_room < slot->frames)
         mem_grow(self->frame, self->frame_room, self->frame_room);
@@ -433,7 +434,7 @@ tap_see(tap_t *self)
     const tap_ring_t *ring = self->ring;
     if (ring->next < self->start)
         return 0;
-    const slot_t *slot = &ring->slots[ring->next % ROOM];
+    const tap_slot_t *slot = &ring->slots[ring->next % ROOM];
     if (slot->lost)
         self->lost_before = slot->lost[self->number];
     if (!matches(self, &ring->frame[0]))

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct asked {
+struct asked_guard {
     admission_t admission;
     current_t *current;
     passwords_t *passwords;
@@ -21,7 +21,7 @@ struct asked {
 
 // A password that is being checked. It is the connection's and the module's; whoever lets go last frees it.
 struct admission_ticket {
-    asked_t *asked;
+    asked_guard_t *asked;
     verdict_t verdict; // its entry is of a policy that may have gone
     char route[ROUTE_NAME_MAX + 1];
     side_t side;
@@ -62,7 +62,7 @@ conclude(const verdict_t *from, security_t mechanism, const char *hash, admissio
 static admission_status_t
 judge_address(void *arg, const char *route, side_t side, const char *address)
 {
-    asked_t *self = arg;
+    asked_guard_t *self = arg;
     verdict_t verdict;
     if (!*address)
         return ADMISSION_WELCOME; // who may use the socket's file has decided
@@ -107,7 +107,7 @@ hear_answer(void *arg, password_result_t *result)
 static void
 forget_ticket(void *arg, admission_ticket_t **ticket_p)
 {
-    asked_t *self = arg;
+    asked_guard_t *self = arg;
     admission_ticket_t *ticket = *ticket_p;
     if (!ticket)
         return;
@@ -129,7 +129,7 @@ static void
 decide(admission_ticket_t *self, const policy_t *policy)
 {
     verdict_t *verdict = &self->verdict;
-    const entry_t *entry = verdict->entry = policy ? policy_side(policy, self->route, self->side) : NULL;
+    const policy_entry_t *entry = verdict->entry = policy ? policy_side(policy, self->route, self->side) : NULL;
     const char *hash = entry && entry->users ? users_hash(entry->users, verdict->user, strlen(verdict->user)) : NULL;
     bool is_local = strcmp(verdict->address, "ipc") == 0;
     if (!self->right || !hash || strcmp(hash, self->hash) != 0)
@@ -143,7 +143,7 @@ decide(admission_ticket_t *self, const policy_t *policy)
 static bool
 fetch_answer(void *arg, admission_ticket_t **ticket_p, admission_verdict_t *verdict)
 {
-    asked_t *self = arg;
+    asked_guard_t *self = arg;
     admission_ticket_t *ticket = *ticket_p;
     pthread_mutex_lock(&self->lock);
     bool is_known = ticket->is_known;
@@ -158,7 +158,7 @@ fetch_answer(void *arg, admission_ticket_t **ticket_p, admission_verdict_t *verd
 }
 
 static admission_ticket_t *
-new_ticket(asked_t *self, const admission_claim_t *claim, int bell, const verdict_t *verdict)
+new_ticket(asked_guard_t *self, const admission_claim_t *claim, int bell, const verdict_t *verdict)
 {
     admission_ticket_t *ticket = xcalloc(1, sizeof *ticket);
     *ticket = (admission_ticket_t){ .asked = self, .verdict = *verdict, .side = claim->side, .bell = bell, .holders = 2 };
@@ -168,7 +168,8 @@ new_ticket(asked_t *self, const admission_claim_t *claim, int bell, const verdic
 
 // True: that takes time, and *TICKET_P is set.
 static bool
-check_password(asked_t *self, const admission_claim_t *claim, int bell, verdict_t *verdict, admission_ticket_t **ticket_p)
+check_password(asked_guard_t *self, const admission_claim_t *claim, int bell, verdict_t *verdict,
+               admission_ticket_t **ticket_p)
 {
     static const struct {
         admission_status_t status;
@@ -194,7 +195,7 @@ static void
 judge_claim(void *arg, const admission_claim_t *claim, int bell, admission_ticket_t **ticket_p,
             admission_verdict_t *verdict)
 {
-    asked_t *self = arg;
+    asked_guard_t *self = arg;
     verdict_t says;
     *ticket_p = NULL;
     authenticate(&says, current_borrow(self->current), claim);
@@ -208,7 +209,7 @@ judge_claim(void *arg, const admission_claim_t *claim, int bell, admission_ticke
 // --- rights ---------------------------------------------------------------------------
 
 static admission_rights_t *
-rights_at(const entry_t *entry, const admission_login_t *login)
+rights_at(const policy_entry_t *entry, const admission_login_t *login)
 {
     if (entry && !entry->acl)
         return NULL;
@@ -220,7 +221,7 @@ rights_at(const entry_t *entry, const admission_login_t *login)
 static admission_rights_t *
 find_rights(void *arg, const admission_login_t *login)
 {
-    asked_t *self = arg;
+    asked_guard_t *self = arg;
     const policy_t *policy = current_borrow(self->current);
     admission_rights_t *rights = rights_at(policy ? policy_side(policy, login->route, login->side) : NULL, login);
     current_return(self->current);
@@ -234,9 +235,9 @@ struct admission_book {
 static admission_book_t *
 find_book(void *arg, const char *route, side_t side)
 {
-    asked_t *self = arg;
+    asked_guard_t *self = arg;
     const policy_t *policy = current_borrow(self->current);
-    const entry_t *entry = policy ? policy_side(policy, route, side) : NULL;
+    const policy_entry_t *entry = policy ? policy_side(policy, route, side) : NULL;
     admission_book_t *book = NULL;
     if (entry && entry->acl) {
         book = xcalloc(1, sizeof *book);
@@ -302,6 +303,9 @@ is_same(const admission_rights_t *a, const admission_rights_t *b)
 static const char *
 find_fault(const policy_t *policy, const admission_login_t *login)
 {
+    const policy_entry_t *entry = policy_side(policy, login->route, login->side);
+    if (entry && !entry->server) // we have gone to it, and asked for nothing
+        return entry_admits(entry, *login->address ? login->address : NULL) ? NULL : "address";
     verdict_t verdict;
     admission_claim_t claim = { .route = login->route,
                                 .side = login->side,
@@ -323,9 +327,9 @@ find_fault(const policy_t *policy, const admission_login_t *login)
 static admission_review_t
 review(void *arg, const admission_login_t *login, admission_rights_t **rights_p, const char **reason)
 {
-    asked_t *self = arg;
+    asked_guard_t *self = arg;
     const policy_t *policy = current_borrow(self->current);
-    const entry_t *entry = policy ? policy_side(policy, login->route, login->side) : NULL;
+    const policy_entry_t *entry = policy ? policy_side(policy, login->route, login->side) : NULL;
     admission_rights_t *rights = NULL;
     *reason = entry ? find_fault(policy, login) : NULL;
     if (entry && !*reason)
@@ -347,16 +351,16 @@ review(void *arg, const admission_login_t *login, admission_rights_t **rights_p,
 static uint64_t
 generation(void *arg)
 {
-    const asked_t *self = arg;
+    const asked_guard_t *self = arg;
     return current_generation(self->current);
 }
 
 static const admission_secrets_t *
 find_secrets(void *arg, const char *route, side_t side)
 {
-    asked_t *self = arg;
+    asked_guard_t *self = arg;
     const policy_t *policy = current_borrow(self->current);
-    const entry_t *entry = policy ? policy_side(policy, route, side) : NULL;
+    const policy_entry_t *entry = policy ? policy_side(policy, route, side) : NULL;
     const admission_secrets_t *secrets = entry && entry->secrets ? secrets_share(entry->secrets) : NULL;
     current_return(self->current);
     return secrets;
@@ -364,10 +368,10 @@ find_secrets(void *arg, const char *route, side_t side)
 
 // --- life -----------------------------------------------------------------------------
 
-asked_t *
+asked_guard_t *
 asked_new(current_t *current, passwords_t *passwords)
 {
-    asked_t *self = xcalloc(1, sizeof *self);
+    asked_guard_t *self = xcalloc(1, sizeof *self);
     self->current = current;
     self->passwords = passwords;
     pthread_mutex_init(&self->lock, NULL);
@@ -392,15 +396,15 @@ asked_new(current_t *current, passwords_t *passwords)
 }
 
 const admission_t *
-asked_admission(const asked_t *self)
+asked_admission(const asked_guard_t *self)
 {
     return &self->admission;
 }
 
 void
-asked_free(asked_t **self_p)
+asked_free(asked_guard_t **self_p)
 {
-    asked_t *self = *self_p;
+    asked_guard_t *self = *self_p;
     if (!self)
         return;
     pthread_mutex_destroy(&self->lock);

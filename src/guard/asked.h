@@ -10,10 +10,10 @@
 #include "guard/current.h"
 #include "guard/passwords.h"
 
-typedef struct asked asked_t;
+typedef struct asked_guard asked_guard_t;
 
-asked_t *asked_new(current_t *current, passwords_t *passwords); // both are borrowed
-const admission_t *asked_admission(const asked_t *self);  // its own, as long as it lives
-void asked_free(asked_t **self_p);                        // when VERIFY has ended, and nobody asks any more
+asked_guard_t *asked_new(current_t *current, passwords_t *passwords); // both are borrowed
+const admission_t *asked_admission(const asked_guard_t *self);        // its own, as long as it lives
+void asked_free(asked_guard_t **self_p);                              // when VERIFY has ended, and nobody asks any more
 
 #endif

@@ -6,7 +6,7 @@
 static void
 say(const verdict_t *verdict, security_t mechanism)
 {
-    const entry_t *entry = verdict->entry;
+    const policy_entry_t *entry = verdict->entry;
     const char *route = entry ? entry->route : "?", *side = entry ? side_name(entry->side) : "?";
     bool asked = mechanism > SECURITY_NONE || (entry && (entry->allow.count || entry->deny.count));
     event_id_t event = verdict->status != ADMISSION_WELCOME ? EVENT_AUTH_REFUSED : asked ? EVENT_AUTH_ADMITTED : EVENT_AUTH_OPEN;

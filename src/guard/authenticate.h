@@ -9,7 +9,7 @@
 typedef struct {
     admission_status_t status; // WAITS: a password must be checked first
     const char *reason;        // of a refusal: one word, for the log
-    const entry_t *entry;      // NULL: no such side
+    const policy_entry_t *entry; // NULL: no such side
     char address[256];         // as shown: "ipc" for a local peer
     char user[256];            // the User-Id: of whom it is, or claims to be
     char key[41];              // CURVE: the public key as Z85, else ""

@@ -65,7 +65,7 @@ trim(char *text)
     return text;
 }
 
-typedef enum { SECTION_NONE, SECTION_METADATA, SECTION_CURVE, SECTION_OTHER } section_t;
+typedef enum { SECTION_NONE, SECTION_METADATA, SECTION_CURVE, SECTION_OTHER } cert_section_t;
 
 static int
 take_key(cert_t *self, const char *name, const char *value, int line, cert_fault_t *fault)
@@ -97,7 +97,7 @@ take_metadata(cert_t *self, const char *name, const char *value, int line, cert_
 }
 
 static int
-take_line(cert_t *self, section_t *section, char *line, int number, cert_fault_t *fault)
+take_line(cert_t *self, cert_section_t *section, char *line, int number, cert_fault_t *fault)
 {
     bool indented = *line == ' ' || *line == '\t';
     char *text = line + strspn(line, " \t\r");
@@ -129,7 +129,7 @@ int
 cert_parse(cert_t *self, const char *text, size_t size, cert_fault_t *fault)
 {
     char line[LINE_BYTES];
-    section_t section = SECTION_NONE;
+    cert_section_t section = SECTION_NONE;
     int rc = 0;
     *self = (cert_t){ 0 };
     *fault = (cert_fault_t){ 0 };

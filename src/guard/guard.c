@@ -19,7 +19,7 @@ struct guard {
     watch_t *watch;
     current_t *current;
     passwords_t *passwords;
-    asked_t *asked;
+    asked_guard_t *asked;
     zap_handler_t *zap;
 };
 

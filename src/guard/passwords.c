@@ -30,12 +30,12 @@ typedef struct {
     size_t size;
     bool right;
     size_t bucket;
-} job_t;
+} password_job_t;
 
 typedef struct {
     unsigned char sum[crypto_generichash_BYTES];
     bool used;
-} memory_t;
+} remembered_t;
 
 typedef struct {
     int64_t since_ms;
@@ -46,21 +46,21 @@ struct passwords {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t more;
-    job_t *waiting[QUEUE_MAX];
+    password_job_t *waiting[QUEUE_MAX];
     size_t first, count;
     size_t open; // asked and not told yet
     bool stopping;
     _Atomic int64_t round_ms;
 
     bucket_t buckets[ADDRESSES]; // under the lock, as what follows
-    memory_t remembered[REMEMBERED];
+    remembered_t remembered[REMEMBERED];
     unsigned char key[crypto_generichash_KEYBYTES];
     unsigned char address_key[crypto_shorthash_KEYBYTES];
     char nobody[crypto_pwhash_STRBYTES]; // a hash that no password fits; only the thread's
 };
 
 static void
-free_job(job_t *job)
+free_job(password_job_t *job)
 {
     free(job->hash);
     sodium_memzero(job, sizeof *job);
@@ -80,7 +80,7 @@ sum_up(const passwords_t *self, const char *hash, const void *password, size_t s
     sodium_memzero(&state, sizeof state);
 }
 
-static memory_t *
+static remembered_t *
 memory_of(passwords_t *self, const unsigned char sum[])
 {
     uint32_t place;
@@ -94,19 +94,19 @@ remembers(passwords_t *self, const char *hash, const void *password, size_t size
     unsigned char sum[crypto_generichash_BYTES];
     sum_up(self, hash, password, size, sum);
     pthread_mutex_lock(&self->lock);
-    const memory_t *memory = memory_of(self, sum);
+    const remembered_t *memory = memory_of(self, sum);
     bool known = memory->used && sodium_memcmp(memory->sum, sum, sizeof sum) == 0;
     pthread_mutex_unlock(&self->lock);
     return known;
 }
 
 static void
-remember(passwords_t *self, const job_t *job)
+remember(passwords_t *self, const password_job_t *job)
 {
     unsigned char sum[crypto_generichash_BYTES];
     sum_up(self, job->hash, job->password, job->size, sum);
     pthread_mutex_lock(&self->lock);
-    memory_t *memory = memory_of(self, sum);
+    remembered_t *memory = memory_of(self, sum);
     memcpy(memory->sum, sum, sizeof sum);
     memory->used = true;
     pthread_mutex_unlock(&self->lock);
@@ -150,7 +150,7 @@ may_try(passwords_t *self, size_t bucket)
 
 // Under the lock. A whole office behind one address may come at once, as long as it knows its passwords.
 static void
-close_job(passwords_t *self, const job_t *job)
+close_job(passwords_t *self, const password_job_t *job)
 {
     self->open--;
     if (job->right && self->buckets[job->bucket].tries > 0)
@@ -159,7 +159,7 @@ close_job(passwords_t *self, const job_t *job)
 
 // Frees it.
 static password_result_t
-result_of(job_t *job)
+result_of(password_job_t *job)
 {
     password_result_t result = { .ticket = job->ticket, .hash = job->hash, .right = job->right };
     job->hash = NULL;
@@ -170,7 +170,7 @@ result_of(job_t *job)
 // --- the thread ---------------------------------------------------------------------
 
 static void
-tell(passwords_t *self, job_t *job)
+tell(passwords_t *self, password_job_t *job)
 {
     void (*told)(void *ticket, password_result_t *result) = job->told;
     pthread_mutex_lock(&self->lock);
@@ -191,10 +191,10 @@ wait_a_round(passwords_t *self)
     pthread_cond_timedwait(&self->more, &self->lock, &until);
 }
 
-static job_t *
+static password_job_t *
 next_job(passwords_t *self)
 {
-    job_t *job = NULL;
+    password_job_t *job = NULL;
     pthread_mutex_lock(&self->lock);
     while (!self->count && !self->stopping)
         wait_a_round(self);
@@ -224,7 +224,7 @@ static void *
 work(void *arg)
 {
     passwords_t *self = arg;
-    job_t *job;
+    password_job_t *job;
     pthread_setname_np(pthread_self(), "zb:verify");
     while ((job = next_job(self))) {
         const char *hash = *job->hash ? job->hash : nobodys_hash(self);
@@ -262,7 +262,7 @@ passwords_new(void)
 }
 
 static bool
-enqueue(passwords_t *self, job_t *job)
+enqueue(passwords_t *self, password_job_t *job)
 {
     pthread_mutex_lock(&self->lock);
     bool room = self->open < QUEUE_MAX;
@@ -284,9 +284,9 @@ passwords_ask(passwords_t *self, void *ticket, const char *address, const char *
     size_t bucket = bucket_of(self, address);
     if (!may_try(self, bucket))
         return PASSWORD_LIMITED;
-    job_t *job = xcalloc(1, sizeof *job);
+    password_job_t *job = xcalloc(1, sizeof *job);
     bool fits = hash && size < PASSWORD_BYTES;
-    *job = (job_t){
+    *job = (password_job_t){
         .ticket = ticket, .told = told, .hash = xstrdup(fits ? hash : ""), .size = fits ? size : 0, .bucket = bucket
     };
     if (job->size)
@@ -316,7 +316,7 @@ passwords_destroy(passwords_t **self_p)
     pthread_mutex_unlock(&self->lock);
     pthread_join(self->thread, NULL);
     for (; self->count > 0; self->count--, self->first = (self->first + 1) % QUEUE_MAX) {
-        job_t *job = self->waiting[self->first];
+        password_job_t *job = self->waiting[self->first];
         job->told(job->ticket, NULL);
         free_job(job);
     }

@@ -25,12 +25,12 @@ typedef struct {
     keyset_t *keys;
     users_t *users;
     acl_t *acl;
-} source_t;
+} held_file_t;
 
 struct policy {
-    entry_t *entries;
+    policy_entry_t *entries;
     size_t count, room;
-    source_t **sources;
+    held_file_t **sources;
     size_t source_count, source_room;
     policy_file_t *files;
     size_t file_count, file_room;
@@ -83,7 +83,7 @@ note_file(policy_t *self, const route_conf_t *route, policy_file_t file)
     self->files[self->file_count++] = file;
 }
 
-static source_t *
+static held_file_t *
 find_source(const policy_t *policy, policy_kind_t kind, const char *path)
 {
     for (size_t i = 0; policy && i < policy->source_count; i++)
@@ -124,9 +124,9 @@ tell_of_certificate(void *arg, bool left_out, const char *file, int line, const 
 }
 
 static void
-load_keys(named_t *self, source_t *source)
+load_keys(named_t *self, held_file_t *source)
 {
-    const source_t *before = find_source(self->loader->before, POLICY_KEYS, source->path);
+    const held_file_t *before = find_source(self->loader->before, POLICY_KEYS, source->path);
     source->keys = keyset_load(source->path, before ? before->keys : NULL, tell_of_certificate, self);
     if (source->keys)
         file_check(source->path, TRUST_RIGHTS, self->diag);
@@ -135,7 +135,7 @@ load_keys(named_t *self, source_t *source)
 }
 
 static void
-load_file(const named_t *self, source_t *source)
+load_file(const named_t *self, held_file_t *source)
 {
     source->state = file_state(AT_FDCWD, source->path);
     if (source->kind == POLICY_USERS)
@@ -144,10 +144,10 @@ load_file(const named_t *self, source_t *source)
         source->acl = acl_load(source->path, self->diag);
 }
 
-static source_t *
+static held_file_t *
 load_source(named_t *self, policy_kind_t kind, const char *path)
 {
-    source_t *source = xcalloc(1, sizeof *source);
+    held_file_t *source = xcalloc(1, sizeof *source);
     source->kind = kind;
     source->path = xstrdup(path);
     if (kind == POLICY_KEYS)
@@ -158,7 +158,7 @@ load_source(named_t *self, policy_kind_t kind, const char *path)
 }
 
 static bool
-is_unchanged_file(const source_t *source)
+is_unchanged_file(const held_file_t *source)
 {
     if (!source || source->kind == POLICY_KEYS)
         return false;
@@ -166,25 +166,25 @@ is_unchanged_file(const source_t *source)
     return file_is_unchanged(&now, &source->state);
 }
 
-static source_t *
+static held_file_t *
 add_source(named_t *self, policy_kind_t kind, const char *path)
 {
     policy_t *policy = self->loader->policy;
     if (kind != POLICY_KEYS)
         file_check(path, kind == POLICY_USERS ? TRUST_HASHES : TRUST_RIGHTS, self->diag);
-    source_t *before = find_source(self->loader->before, kind, path);
-    source_t *source = is_unchanged_file(before) ? before : load_source(self, kind, path);
+    held_file_t *before = find_source(self->loader->before, kind, path);
+    held_file_t *source = is_unchanged_file(before) ? before : load_source(self, kind, path);
     source->holders++;
     mem_grow(policy->sources, policy->source_count, policy->source_room);
     policy->sources[policy->source_count++] = source;
     return source;
 }
 
-static const source_t *
+static const held_file_t *
 use_source(const loader_t *self, const route_conf_t *route, side_t side, policy_kind_t kind, char *path)
 {
     static const char *const names[] = { [POLICY_KEYS] = "client_certs", [POLICY_USERS] = "users", [POLICY_ACL] = "acl" };
-    const source_t *source = find_source(self->policy, kind, path);
+    const held_file_t *source = find_source(self->policy, kind, path);
     if (!source) {
         named_t named = begin_named(self, route, side, names[kind]);
         source = add_source(&named, kind, path);
@@ -307,7 +307,7 @@ load_side(const loader_t *self, const guard_route_t *route, side_t side)
     const security_conf_t *security = &conf->security;
     policy_t *policy = self->policy;
     place_t place = side_place(route->conf, side);
-    entry_t entry = { .side = side, .mechanism = security->mechanism, .server = side_is_server(conf) };
+    policy_entry_t entry = { .side = side, .mechanism = security->mechanism, .server = side_is_server(conf) };
     if (entry.mechanism == SECURITY_UNSET)
         entry.mechanism = SECURITY_NONE;
     entry.asks = side_asks(conf);
@@ -333,7 +333,7 @@ load_side(const loader_t *self, const guard_route_t *route, side_t side)
 static int
 compare_entries(const void *a, const void *b)
 {
-    const entry_t *left = a, *right = b;
+    const policy_entry_t *left = a, *right = b;
     int order = strcmp(left->route, right->route);
     return order ? order : (int)left->side - (int)right->side;
 }
@@ -356,15 +356,15 @@ policy_load(const guard_route_t routes[], size_t count, const policy_t *before, 
     return self;
 }
 
-const entry_t *
+const policy_entry_t *
 policy_side(const policy_t *self, const char *route, side_t side)
 {
-    entry_t key = { .side = side };
+    policy_entry_t key = { .side = side };
     snprintf(key.route, sizeof key.route, "%s", route);
     return self->count ? bsearch(&key, self->entries, self->count, sizeof *self->entries, compare_entries) : NULL;
 }
 
-const entry_t *
+const policy_entry_t *
 policy_at(const policy_t *self, size_t i)
 {
     return i < self->count ? &self->entries[i] : NULL;
@@ -380,7 +380,7 @@ policy_asks(const policy_t *self)
 }
 
 static void
-let_go(source_t *source)
+let_go(held_file_t *source)
 {
     if (--source->holders > 0)
         return;
@@ -414,7 +414,7 @@ policy_free(policy_t **self_p)
 }
 
 bool
-entry_admits(const entry_t *self, const char *address)
+entry_admits(const policy_entry_t *self, const char *address)
 {
     if (!address || (self->allow.count == 0 && self->deny.count == 0))
         return true;

@@ -34,7 +34,7 @@ typedef struct {
     cidrs_t allow, deny;
     side_counters_t *counters;        // may be NULL
     const admission_secrets_t *secrets; // its own, for connections of ours; NULL: it needs none
-} entry_t;
+} policy_entry_t;
 
 // A file or folder that a route names, and what was read of it; one for both sides where both name it by the same KEY.
 typedef enum { POLICY_CERT, POLICY_KEYS, POLICY_USERS, POLICY_ACL } policy_kind_t;
@@ -61,8 +61,8 @@ typedef struct policy policy_t;
 policy_t *policy_load(const guard_route_t routes[], size_t count, const policy_t *before, diag_t *diag,
                       void (*damaged)(void *arg, const char *file, int line, const char *text), void *arg);
 
-const entry_t *policy_side(const policy_t *self, const char *route, side_t side); // NULL: no such side
-const entry_t *policy_at(const policy_t *self, size_t i); // NULL past the end
+const policy_entry_t *policy_side(const policy_t *self, const char *route, side_t side); // NULL: no such side
+const policy_entry_t *policy_at(const policy_t *self, size_t i);                         // NULL past the end
 const policy_file_t *policy_file(const policy_t *self, const char *route, const char *key, const char *path); // NULL: none
 const policy_file_t *policy_file_at(const policy_t *self, size_t i); // NULL past the end
 void policy_free(policy_t **self_p);
@@ -72,7 +72,7 @@ bool policy_asks(const policy_t *self);
 
 // May a peer at ADDRESS ("192.0.2.7") come to this side? NULL is a peer over ipc, which has none: who may use the
 // file decides. What is no address comes only where none is asked for.
-bool entry_admits(const entry_t *self, const char *address);
+bool entry_admits(const policy_entry_t *self, const char *address);
 
 const char *policy_mechanism_name(security_t mechanism); // "curve"
 

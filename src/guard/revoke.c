@@ -9,12 +9,12 @@
 // What is asked of the clients who are there when the policy changes.
 typedef struct {
     watch_t *watch;
-    const entry_t *has; // of one side
+    const policy_entry_t *has; // of one side
     bool all;           // something went by which clients had come in
 } review_t;
 
 static bool
-lost_a_key(const entry_t *had, const entry_t *has)
+lost_a_key(const policy_entry_t *had, const policy_entry_t *has)
 {
     if (has->any_key)
         return false;
@@ -31,7 +31,7 @@ lost_a_key(const entry_t *had, const entry_t *has)
 }
 
 static bool
-lost_a_user(const entry_t *had, const entry_t *has)
+lost_a_user(const policy_entry_t *had, const policy_entry_t *has)
 {
     const char *name, *hash;
     for (size_t i = 0; had->users && had->users != has->users && (name = users_at(had->users, i, &hash)); i++) {
@@ -66,9 +66,9 @@ review_client(const client_t *client, void *arg)
 void
 revoke(watch_t *watch, const policy_t *before, const policy_t *now)
 {
-    const entry_t *had;
+    const policy_entry_t *had;
     for (size_t i = 0; (had = policy_at(before, i)); i++) {
-        const entry_t *has = policy_side(now, had->route, had->side);
+        const policy_entry_t *has = policy_side(now, had->route, had->side);
         if (!has)
             continue;
         review_t review = { watch, has, lost_a_key(had, has) || lost_a_user(had, has) };

@@ -29,18 +29,18 @@ typedef struct job {
     address_t addresses[ADDRESSES_MAX];
     size_t count;
     char reason[160];
-} job_t;
+} query_t;
 
 struct lookup {
     lookup_t *next; // of the same job
     resolver_t *resolver;
-    job_t *job;
+    query_t *job;
     int bell;
 };
 
 struct resolver {
     pthread_mutex_t lock;
-    job_t *jobs; // oldest first
+    query_t *jobs; // oldest first
     unsigned threads;
     bool closed;
 };
@@ -60,7 +60,7 @@ leave(resolver_t *self)
 // --- the threads ----------------------------------------------------------------------
 
 static void
-take_addresses(job_t *job, const struct addrinfo *found)
+take_addresses(query_t *job, const struct addrinfo *found)
 {
     for (; found && job->count < ADDRESSES_MAX; found = found->ai_next) {
         address_t *address = &job->addresses[job->count];
@@ -73,7 +73,7 @@ take_addresses(job_t *job, const struct addrinfo *found)
 }
 
 static void
-look_up(job_t *job)
+look_up(query_t *job)
 {
     struct addrinfo hints = { .ai_family = job->ipv6 ? AF_UNSPEC : AF_INET, .ai_socktype = SOCK_STREAM }, *found = NULL;
     int rc = getaddrinfo(job->host, NULL, &hints, &found);
@@ -86,16 +86,16 @@ look_up(job_t *job)
 }
 
 static void
-remove_job(resolver_t *self, const job_t *job)
+remove_job(resolver_t *self, const query_t *job)
 {
-    job_t **link = &self->jobs;
+    query_t **link = &self->jobs;
     while (*link != job)
         link = &(*link)->next;
     *link = job->next;
 }
 
 static void
-finish(resolver_t *self, job_t *job)
+finish(resolver_t *self, query_t *job)
 {
     remove_job(self, job);
     job->state = JOB_DONE;
@@ -105,10 +105,10 @@ finish(resolver_t *self, job_t *job)
         free(job);
 }
 
-static job_t *
+static query_t *
 begin_job(resolver_t *self)
 {
-    job_t *job = self->jobs;
+    query_t *job = self->jobs;
     while (job && job->state != JOB_NEW)
         job = job->next;
     if (job)
@@ -120,7 +120,7 @@ static void *
 run(void *arg)
 {
     resolver_t *self = arg;
-    job_t *job;
+    query_t *job;
     pthread_setname_np(pthread_self(), "zb:resolve");
     pthread_mutex_lock(&self->lock);
     while ((job = begin_job(self))) {
@@ -152,19 +152,19 @@ start_thread(resolver_t *self)
 
 // --- who asks -------------------------------------------------------------------------
 
-static job_t *
+static query_t *
 find_job(const resolver_t *self, const char *host, bool ipv6)
 {
-    job_t *job = self->jobs;
+    query_t *job = self->jobs;
     while (job && (strcmp(job->host, host) != 0 || job->ipv6 != ipv6))
         job = job->next;
     return job;
 }
 
-static job_t *
+static query_t *
 new_job(resolver_t *self, const char *host, bool ipv6)
 {
-    job_t *job = xcalloc(1, sizeof *job), **last = &self->jobs;
+    query_t *job = xcalloc(1, sizeof *job), **last = &self->jobs;
     snprintf(job->host, sizeof job->host, "%s", host);
     job->ipv6 = ipv6;
     while (*last)
@@ -178,7 +178,7 @@ lookup_new(resolver_t *resolver, const char *host, bool ipv6, int bell)
 {
     lookup_t *self = xcalloc(1, sizeof *self);
     pthread_mutex_lock(&resolver->lock);
-    job_t *job = find_job(resolver, host, ipv6);
+    query_t *job = find_job(resolver, host, ipv6);
     bool is_new = !job;
     if (is_new)
         job = new_job(resolver, host, ipv6);
@@ -196,7 +196,7 @@ lookup_new(resolver_t *resolver, const char *host, bool ipv6, int bell)
 bool
 lookup_take(lookup_t *self, address_t **addresses, size_t *count, const char **reason)
 {
-    const job_t *job = self->job;
+    const query_t *job = self->job;
     pthread_mutex_lock(&self->resolver->lock);
     bool is_done = job->state == JOB_DONE;
     pthread_mutex_unlock(&self->resolver->lock);
@@ -217,7 +217,7 @@ lookup_drop(lookup_t **self_p)
     if (!self)
         return;
     resolver_t *resolver = self->resolver;
-    job_t *job = self->job;
+    query_t *job = self->job;
     pthread_mutex_lock(&resolver->lock);
     lookup_t **link = &job->lookups;
     while (*link != self)

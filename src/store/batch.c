@@ -29,11 +29,12 @@ crc_of_said(const uint8_t *control, const batch_head_t *head)
 }
 
 void
-batch_write_head(uint8_t *at, const batch_head_t *head, const uint8_t *control)
+batch_write_head(uint8_t *at, const batch_head_t *head, const void *entries, const void *said)
 {
     stored_head_t stored = { .head = *head };
-    stored.control_crc = crc32c(0, control, batch_control(head));
-    stored.said_crc = crc_of_said(control, head);
+    size_t said_size = head->said * sizeof(said_t);
+    stored.control_crc = crc32c(crc32c(0, entries, head->messages * sizeof(entry_t)), said, said_size);
+    stored.said_crc = crc32c(0, said, said_size);
     memcpy(stored.magic, magic, sizeof magic);
     stored.crc = crc32c(0, &stored, offsetof(stored_head_t, crc));
     memset(at, 0, BATCH_HEAD);
@@ -126,29 +127,79 @@ batch_say_sequence(batch_t *self, said_kind_t kind, uint32_t number, uint64_t se
         batch_say(self, kind, number, &sequence, sizeof sequence);
 }
 
+// What is told of a message is part of its check sum.
 static uint32_t
-crc_of(const entry_t *entry, const uint8_t *data)
+crc_of_entry(const entry_t *entry)
 {
     const uint32_t words[] = { entry->at, entry->size, entry->heads, entry->flags };
-    return crc32c(crc32c(0, words, sizeof words), data + entry->at, entry->size);
+    return crc32c(0, words, sizeof words);
+}
+
+static void
+crc_of_one(const batch_t *self, uint32_t i, uint32_t *crc)
+{
+    const entry_t *entry = &self->entries[i];
+    *crc = crc32c(crc_of_entry(entry), self->data + entry->at, entry->size);
+}
+
+// As many as crc32c_rows takes, from I on: side by side as far as the shortest of them goes.
+static void
+crc_of_row(const batch_t *self, uint32_t i, uint32_t crcs[CRC32C_ROWS])
+{
+    const entry_t *entries = &self->entries[i];
+    const uint8_t *rows[CRC32C_ROWS];
+    uint32_t shortest = UINT32_MAX;
+    for (unsigned row = 0; row < CRC32C_ROWS; row++) {
+        crcs[row] = crc_of_entry(&entries[row]);
+        rows[row] = self->data + entries[row].at;
+        shortest = entries[row].size < shortest ? entries[row].size : shortest;
+    }
+    crc32c_rows(crcs, rows, shortest);
+    for (unsigned row = 0; row < CRC32C_ROWS; row++)
+        if (entries[row].size > shortest)
+            crcs[row] = crc32c(crcs[row], rows[row] + shortest, entries[row].size - shortest);
+}
+
+static bool
+fits(const batch_t *self, uint32_t i)
+{
+    const entry_t *entry = &self->entries[i];
+    return entry->at <= self->head.data && entry->size <= self->head.data - entry->at && entry->heads <= entry->size;
+}
+
+// How many messages from I on can be looked at side by side: all of them, or one.
+static uint32_t
+row_from(const batch_t *self, uint32_t i)
+{
+    for (uint32_t end = i + CRC32C_ROWS; i < end; i++)
+        if (i >= self->head.messages || !fits(self, i))
+            return 1;
+    return CRC32C_ROWS;
 }
 
 void
 batch_seal(batch_t *self)
 {
-    for (uint32_t i = 0; !self->sealed && i < self->head.messages; i++)
-        self->entries[i].crc = crc_of(&self->entries[i], self->data);
+    uint32_t crcs[CRC32C_ROWS];
+    for (uint32_t i = 0, row; !self->sealed && i < self->head.messages; i += row) {
+        row = row_from(self, i);
+        (row > 1 ? crc_of_row : crc_of_one)(self, i, crcs);
+        for (uint32_t j = 0; j < row; j++)
+            self->entries[i + j].crc = crcs[j];
+    }
     self->sealed = true;
 }
 
 void
 batch_verify(batch_t *self)
 {
-    for (uint32_t i = 0; i < self->head.messages; i++) {
-        entry_t *entry = &self->entries[i];
-        bool fits =
-            entry->at <= self->head.data && entry->size <= self->head.data - entry->at && entry->heads <= entry->size;
-        if (!fits || entry->crc != crc_of(entry, self->data))
-            entry->flags = ENTRY_BAD;
+    uint32_t crcs[CRC32C_ROWS];
+    for (uint32_t i = 0, row; i < self->head.messages; i += row) {
+        row = row_from(self, i);
+        if (row > 1 || fits(self, i))
+            (row > 1 ? crc_of_row : crc_of_one)(self, i, crcs);
+        for (uint32_t j = 0; j < row; j++)
+            if (!fits(self, i + j) || self->entries[i + j].crc != crcs[j])
+                self->entries[i + j].flags = ENTRY_BAD;
     }
 }

@@ -65,8 +65,8 @@ batch_bytes(const batch_head_t *head)
     return BATCH_HEAD + batch_control(head) + head->data;
 }
 
-// CONTROL is what follows the head, already in its place.
-void batch_write_head(uint8_t *at, const batch_head_t *head, const uint8_t *control);
+// ENTRIES and SAID follow on it: its check sums are of them, too.
+void batch_write_head(uint8_t *at, const batch_head_t *head, const void *entries, const void *said);
 
 // False: AT is no head of a batch with SALT in a file of FILE_BYTES.
 bool batch_read_head(const uint8_t *at, uint64_t salt, uint64_t file_bytes, batch_head_t *head);

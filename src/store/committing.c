@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "store/committer_parts.h"
+#include "store/committer_internal.h"
 
 #include "base/bell.h"
 #include "base/clock.h"

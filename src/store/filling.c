@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "store/store_parts.h"
+#include "store/store_internal.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -205,7 +205,7 @@ add(store_t *self, const uint8_t *data, size_t size, const store_part_t *parts, 
         batch->since_ms = clock_mono_ms();
         batch->head.first = first;
     }
-    bool nothing_waits = self->cursor == self->committed && self->reads == 0, is_done = done && nothing_waits;
+    bool is_done = done && store_is_read(self);
     make_room(self, size);
     entry_t *entries = batch_add_entries(batch, count);
     size_t at = batch->head.data;

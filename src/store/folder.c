@@ -147,6 +147,35 @@ folder_open(const char *path, const char *owner, diag_t *diag, place_t place)
     return self;
 }
 
+// What is missing is made below the first folder that is there.
+static int
+could_be_made(const char *path)
+{
+    struct stat st;
+    char *part = xstrdup(path), *slash;
+    while (stat(part, &st) == -1 && errno == ENOENT && (slash = strrchr(part, '/')) && slash > part)
+        *slash = '\0';
+    int rc = access(part, W_OK | X_OK);
+    free(part);
+    return rc;
+}
+
+int
+folder_try(const char *path, const char *owner, diag_t *diag, place_t place)
+{
+    struct stat st;
+    if (lstat(path, &st) == -1) {
+        int error = errno == ENOENT && could_be_made(path) == 0 ? 0 : errno;
+        if (error)
+            diag_error(diag, place, "cannot open the store %s: %s", path, strerror(error));
+        return error ? -1 : 0;
+    }
+    folder_t *self = folder_open(path, owner, diag, place);
+    int rc = self ? 0 : -1;
+    folder_leave(&self);
+    return rc;
+}
+
 // --- whose turn it is ----------------------------------------------------------------
 
 bool

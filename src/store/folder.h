@@ -22,6 +22,9 @@ typedef struct folder folder_t;
 // Make it if it is missing, look whether it is ours alone, and lock it. NULL, with DIAG.
 folder_t *folder_open(const char *path, const char *owner, diag_t *diag, place_t place);
 
+// Would folder_open work? 0, or -1 with DIAG. A folder that is missing is not made.
+int folder_try(const char *path, const char *owner, diag_t *diag, place_t place);
+
 // Wait until the store before has left it, if there was one. False: *GIVEN_UP became true meanwhile; folder_wake lets it look.
 bool folder_enter(folder_t *self, const _Atomic bool *given_up);
 void folder_wake(void);

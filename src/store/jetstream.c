@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "store/jetstream_parts.h"
+#include "store/jetstream_internal.h"
 
 #include "base/bell.h"
 #include "base/clock.h"

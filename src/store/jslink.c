@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 // The library is not asked to reconnect: it would try servers that were not named, keep what it could not send without
 // telling, and give up when a password is refused twice. Each connection is a new one, to a server of ours.
-#include "store/jetstream_parts.h"
+#include "store/jetstream_internal.h"
 
 #include "base/mem.h"
 #include "base/text.h"

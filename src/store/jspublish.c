@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "store/jetstream_parts.h"
+#include "store/jetstream_internal.h"
 
 #include "base/bell.h"
 #include "base/clock.h"
@@ -16,7 +16,7 @@ enum { IDLE_MS = 60000 };
 // --- queues of answers ---------------------------------------------------------------------
 
 static void
-answers_put(answers_t *self, answer_t answer)
+answers_put(stream_answers_t *self, answer_t answer)
 {
     if (self->count == self->room && self->first > 0) {
         self->count -= self->first;
@@ -28,7 +28,7 @@ answers_put(answers_t *self, answer_t answer)
 }
 
 static bool
-answers_take(answers_t *self, answer_t *answer)
+answers_take(stream_answers_t *self, answer_t *answer)
 {
     if (self->first == self->count)
         return false;

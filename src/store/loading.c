@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "store/store_parts.h"
+#include "store/store_internal.h"
 
 enum { READS_MOST = 2 }; // batches that are being read
 
@@ -105,13 +105,20 @@ store_pass_run(store_t *self, const store_run_t *run)
     pass(self, (uint32_t)run->messages);
 }
 
+// It was put as done, in this process.
+static bool
+is_given_now(const batch_t *batch, const entry_t *entry)
+{
+    return batch->fresh && entry->flags & ENTRY_DONE;
+}
+
 static bool
 is_shown(const store_t *self, const batch_t *batch, uint32_t i)
 {
     const entry_t *entry = &batch->entries[i];
     if (entry->flags & ENTRY_BAD)
         return false;
-    return (batch->fresh && entry->flags & ENTRY_DONE) || !seqset_has(&self->contents.done, batch->head.first + i);
+    return is_given_now(batch, entry) || !seqset_has(&self->contents.done, batch->head.first + i);
 }
 
 // The entry that is shown next. NULL: there is none now.
@@ -136,7 +143,7 @@ store_next(store_t *self, store_message_t *message)
     uint64_t sequence = batch->head.first + self->at;
     *message = (store_message_t){ .sequence = sequence,
                                   .tries = tries_of(&self->contents.tries, sequence),
-                                  .done = entry->flags & ENTRY_DONE,
+                                  .done = is_given_now(batch, entry),
                                   .data = batch->data + entry->at,
                                   .size = entry->size,
                                   .payload = entry->size - entry->heads,
@@ -150,7 +157,7 @@ static bool
 goes_on(const store_t *self, const batch_t *batch, uint32_t i, const store_run_t *run)
 {
     const entry_t *entry = &batch->entries[i];
-    return batch->data + entry->at == run->data + run->size && (entry->flags & ENTRY_DONE) == run->done &&
+    return batch->data + entry->at == run->data + run->size && is_given_now(batch, entry) == run->done &&
            is_shown(self, batch, i);
 }
 
@@ -162,7 +169,7 @@ store_next_run(store_t *self, uint64_t most, store_run_t *run)
         return false;
     const batch_t *batch = self->loaded;
     *run = (store_run_t){ .first = batch->head.first + self->at,
-                          .done = entry->flags & ENTRY_DONE,
+                          .done = is_given_now(batch, entry),
                           .data = batch->data + entry->at,
                           .block = batch->block };
     uint64_t left = batch->head.messages - self->at, end = self->at + (run->done || left < most ? left : most);
@@ -175,8 +182,13 @@ store_next_run(store_t *self, uint64_t most, store_run_t *run)
 }
 
 bool
+store_is_read(const store_t *self)
+{
+    return self->opened && self->reads == 0 && self->cursor == self->committed;
+}
+
+bool
 store_is_passed(const store_t *self)
 {
-    return self->opened && !self->loaded && self->reads == 0 && self->cursor == self->committed && self->commits == 0 &&
-           self->fill->head.messages == 0;
+    return store_is_read(self) && !self->loaded && self->commits == 0 && self->fill->head.messages == 0;
 }

@@ -92,6 +92,7 @@ seqset_done_before(seqset_t *self, uint64_t sequence)
         self->above -= seqset_has(self, i);
     self->before = sequence;
     advance(self);
+    move_base(self);
 }
 
 uint64_t

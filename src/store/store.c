@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "store/store_parts.h"
+#include "store/store_internal.h"
 
 #include "base/bell.h"
 #include "base/clock.h"
@@ -54,6 +54,12 @@ store_open(const char *owner, const store_conf_t *conf, diag_t *diag, place_t pl
     self->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     self->loaded_end = &self->loaded;
     return self;
+}
+
+int
+store_could_open(const char *owner, const char *folder, diag_t *diag, place_t place)
+{
+    return folder_try(folder, owner, diag, place);
 }
 
 void

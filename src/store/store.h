@@ -52,6 +52,9 @@ bool store_is_built(void);
 // owner has still open in this process goes over to this one when the other is closed.
 store_t *store_open(const char *owner, const store_conf_t *conf, diag_t *diag, place_t place);
 
+// Would that work with this folder? 0, or -1 with DIAG.
+int store_could_open(const char *owner, const char *folder, diag_t *diag, place_t place);
+
 // From now on its owner is the thread that calls: the disk is read, and the bell rings when it was.
 void store_begin(store_t *self, const store_memory_t *memory);
 
@@ -116,7 +119,7 @@ uint64_t store_next_sequence(const store_t *self);
 typedef struct {
     uint64_t sequence;
     uint32_t tries; // that were counted before
-    bool done;      // it was put as done: it is given out now, or lost
+    bool done;      // it was put as done, in this process: it is given out now, or lost
     const uint8_t *data;
     size_t size;
     uint64_t payload;
@@ -154,6 +157,9 @@ void store_try(store_t *self, uint64_t sequence, uint32_t tries); // it has been
 // as if it were, so that workers can go on: a crash then would forget it.
 uint64_t store_said(const store_t *self);
 uint64_t store_reached(const store_t *self);
+
+// All that is committed is in memory, or passed: only then what is put as done is taken as done.
+bool store_is_read(const store_t *self);
 
 // Nothing is in it that was not passed: neither on the disk nor on its way there.
 bool store_is_passed(const store_t *self);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "store/store_parts.h"
+#include "store/store_internal.h"
 
 #include "base/clock.h"
 #include "store/writer.h"

@@ -86,44 +86,36 @@ need_of(const batch_t *batch)
     return batch_bytes(&batch->head) + TREE_BYTES;
 }
 
-// The head of BATCH, its entries and what is said in it, as they go on the disk.
-static uint8_t *
-write_control(writer_t *self, batch_t *batch, size_t *size)
+static void
+complete_head(const writer_t *self, batch_head_t *head)
 {
-    batch_head_t *head = &batch->head;
     head->salt = self->name.salt;
     head->wall_ns = clock_wall_ns();
     if (head->messages == 0)
         head->first = self->committed_to;
     uint64_t end = head->first + head->messages;
     head->done_before = head->done_before < end ? head->done_before : end;
-    size_t entries = head->messages * sizeof(entry_t), said = head->said * sizeof(said_t);
-    *size = BATCH_HEAD + entries + said;
-    uint8_t *at = xcalloc(*size, 1);
-    if (entries > 0)
-        memcpy(at + BATCH_HEAD, batch->entries, entries);
-    if (said > 0)
-        memcpy(at + BATCH_HEAD + entries, batch->saying, said);
-    batch_write_head(at, head, at + BATCH_HEAD);
-    return at;
 }
 
 static int
 append(writer_t *self, batch_t *batch)
 {
-    size_t size;
+    uint8_t head[BATCH_HEAD];
     bool begins_file = self->file_bytes == 0;
     if (begins_file)
         batch_say(batch, SAID_KEY, 0, self->key, sizeof self->key);
-    uint8_t *control = write_control(self, batch, &size);
-    const struct iovec parts[] = { { control, size }, { batch->data, batch->head.data } };
+    complete_head(self, &batch->head);
+    batch_write_head(head, &batch->head, batch->entries, batch->saying);
+    const struct iovec parts[] = { { head, sizeof head },
+                                   { batch->entries, batch->head.messages * sizeof(entry_t) },
+                                   { batch->saying, batch->head.said * sizeof(said_t) },
+                                   { batch->data, batch->head.data } };
     int64_t start = clock_mono_ns();
     int error = lmdbfile_append(self->file, parts, COUNT(parts), &batch->offset);
     self->commit_ns = clock_mono_ns() - start;
     if (error == 0 && batch->stays)
-        lmdbfile_forget(self->file, batch->offset, size + batch->head.data);
+        lmdbfile_forget(self->file, batch->offset, batch_bytes(&batch->head));
     batch->head.said -= begins_file;
-    free(control);
     return error;
 }
 

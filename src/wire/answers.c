@@ -7,7 +7,7 @@ enum { SLOT_S = 10, NS_IN_US = 1000 };
 
 // Slots that have become too old since are empty again.
 static void
-go_to(answers_t *self, int64_t now_ns)
+go_to(answer_times_t *self, int64_t now_ns)
 {
     int64_t decade = now_ns / (SLOT_S * 1000000000LL);
     if (decade - self->decade > ANSWERS_SLOTS)
@@ -40,14 +40,14 @@ middle_ns(unsigned row)
 }
 
 void
-answers_add(answers_t *self, int64_t now_ns, int64_t took_ns)
+answers_add(answer_times_t *self, int64_t now_ns, int64_t took_ns)
 {
     go_to(self, now_ns);
     self->counts[self->decade % ANSWERS_SLOTS][row_of(took_ns)]++;
 }
 
 static uint64_t
-count_of(const answers_t *self, unsigned row)
+count_of(const answer_times_t *self, unsigned row)
 {
     uint64_t count = 0;
     for (unsigned slot = 0; slot < ANSWERS_SLOTS; slot++)
@@ -56,7 +56,7 @@ count_of(const answers_t *self, unsigned row)
 }
 
 int64_t
-answers_percentile(answers_t *self, int64_t now_ns, unsigned percent)
+answers_percentile(answer_times_t *self, int64_t now_ns, unsigned percent)
 {
     uint64_t all = 0, seen = 0;
     go_to(self, now_ns);

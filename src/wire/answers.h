@@ -17,11 +17,11 @@ enum {
 typedef struct {
     int64_t decade; // of the newest slot: tens of seconds
     uint32_t counts[ANSWERS_SLOTS][ANSWERS_ROWS];
-} answers_t;
+} answer_times_t;
 
-void answers_add(answers_t *self, int64_t now_ns, int64_t took_ns);
+void answers_add(answer_times_t *self, int64_t now_ns, int64_t took_ns);
 
 // The duration within which that many of 100 were given; -1: there was none in the last minute.
-int64_t answers_percentile(answers_t *self, int64_t now_ns, unsigned percent);
+int64_t answers_percentile(answer_times_t *self, int64_t now_ns, unsigned percent);
 
 #endif

@@ -27,13 +27,13 @@ enum {
 typedef struct {
     watched_t watched; // first
     archive_t *archive;
-} news_t;
+} archive_news_t;
 
 struct archive {
     wire_t *wire;
     store_t *store;
     store_figures_t told;
-    news_t news[STORE_FDS];
+    archive_news_t news[STORE_FDS];
     bool begun;
     bool restored; // all that was found is kept again
     bool late;     // the route runs already, and waits for that
@@ -117,7 +117,7 @@ archive_kept(const wire_t *self, const piece_t *piece)
 
 // A frame of a command: a field of that name, with the fields in it.
 bool
-archive_note(const wire_t *self, note_t note, record_t *fields, bool must, kept_t *kept)
+archive_note(const wire_t *self, archive_note_t note, record_t *fields, bool must, kept_t *kept)
 {
     record_t frame = { 0 };
     uint8_t head[FRAME_LARGE_HEAD] = { FRAME_COMMAND | FRAME_LARGE };
@@ -217,7 +217,7 @@ static void
 read_note(const archive_t *self, const kept_t *kept)
 {
     static const struct {
-        note_t note;
+        archive_note_t note;
         void (*read)(wport_t *port, record_fields_t from);
     } readers[] = { { NOTE_REMEMBERED, remember_read },
                     { NOTE_CLEARED, remember_read_cleared },
@@ -317,7 +317,7 @@ take_again(archive_t *self)
 static void
 hear(watched_t *watched, uint32_t events)
 {
-    archive_t *self = ((news_t *)watched)->archive;
+    archive_t *self = ((archive_news_t *)watched)->archive;
     (void)events;
     store_hear(self->store);
     take_again(self);
@@ -359,7 +359,7 @@ archive_begin(wire_t *wire)
     const store_memory_t memory = storage_memory(wire);
     store_begin(self->store, &memory);
     for (unsigned i = 0; i < STORE_FDS; i++) {
-        self->news[i] = (news_t){ { hear }, self };
+        self->news[i] = (archive_news_t){ { hear }, self };
         loop_watch(&wire->loop, store_fd(self->store, i), EPOLLIN, &self->news[i].watched);
     }
     self->begun = true;

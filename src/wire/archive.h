@@ -37,11 +37,11 @@ typedef enum {
     NOTE_REMEMBERED,
     NOTE_CLEARED,
     NOTE_DURABLE,
-} note_t;
+} archive_note_t;
 
 // FIELDS go to the log, and are forgotten; they may be NULL. MUST: whether there is room or not. KEPT, if not NULL, is the
 // message in it, which is marked. False: there is no room, or no archive.
-bool archive_note(const wire_t *self, note_t note, record_t *fields, bool must, kept_t *kept);
+bool archive_note(const wire_t *self, archive_note_t note, record_t *fields, bool must, kept_t *kept);
 bool archive_is_ready(const wire_t *self); // notes are taken
 uint64_t archive_next(const wire_t *self); // the sequence of what comes next
 

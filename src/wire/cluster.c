@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "wire/cluster_parts.h"
+#include "wire/cluster_internal.h"
 
 #include "base/bell.h"
 #include "base/mem.h"
@@ -181,9 +181,10 @@ given_t
 cluster_keep(wire_t *wire, const piece_t *piece)
 {
     uint64_t sequence;
-    const store_put_in_t message = {
-        .data = piece->chunk->data + piece->at, .size = piece->size, .payload = piece->load.payload, .must = true
-    };
+    const store_put_in_t message = { .data = piece->chunk->data + piece->at,
+                                     .size = piece->size,
+                                     .payload = piece->load.payload,
+                                     .must = true };
     return store_put(cluster_store(wire), &message, &sequence) == STORE_TAKEN ? GIVEN : DROPPED;
 }
 

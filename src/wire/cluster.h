@@ -30,8 +30,8 @@ void cluster_done(wire_t *wire, uint64_t number, bool done); // not DONE: any ma
 letterbox_t *cluster_letters(const wire_t *wire);            // from which dead letters are sent; NULL: there is none
 void cluster_hear_others(wire_t *wire);                      // routes of this process may have sent something
 
-bool cluster_has_workers(const wire_t *wire);             // it is a streamer's
-given_t cluster_keep(wire_t *wire, const piece_t *piece); // at its end: one that no worker took
+bool cluster_has_workers(const wire_t *wire);                // it is a streamer's
+given_t cluster_keep(wire_t *wire, const piece_t *piece);    // at the end, of one that no worker took: for the stream, next time
 
 void cluster_tick(wire_t *self);
 bool cluster_is_away(const wire_t *self, char reason[256], int64_t *since_ms); // its stream

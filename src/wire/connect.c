@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "net/address.h"
 #include "wire/conn.h"
+#include "wire/login.h"
 #include "wire/options.h"
 
 #include <stdlib.h>
@@ -24,6 +25,15 @@ watch(dialled_t *self)
     self->fd = fd;
 }
 
+// Why nothing is said to a server there, NULL: it is. A name can lead anywhere.
+static const char *
+refusal_of(const wport_t *port, const char *host)
+{
+    if (port->locked)
+        return "the keys of this side are missing";
+    return login_admits(port, host) ? NULL : "its address is refused";
+}
+
 static void
 take(dialled_t *self, int fd)
 {
@@ -37,14 +47,15 @@ take(dialled_t *self, int fd)
     if (fd == self->fd)
         loop_forget(loop, fd);
     self->fd = -1;
-    if (self->port->locked) {
-        close(fd);
-        dial_failed(self->dial, "the keys of this side are missing", self->port->wire->now_ms);
-        return;
-    }
     address_t address = { .length = sizeof address.at };
     if (getpeername(fd, (struct sockaddr *)&address.at, &address.length) == 0 && address.at.ss_family != AF_UNIX)
         address_host(&address, host, sizeof host);
+    const char *refusal = refusal_of(self->port, host);
+    if (refusal) {
+        close(fd);
+        dial_failed(self->dial, refusal, self->port->wire->now_ms);
+        return;
+    }
     self->conn = conn_new(self->port, fd, self, endpoint, host);
 }
 

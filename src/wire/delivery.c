@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "wire/stored_parts.h"
+#include "wire/stored_internal.h"
 
 #include "base/mem.h"
 #include "wire/conn.h"
@@ -124,20 +124,35 @@ first_of(const run_t *run, size_t *size)
     return load;
 }
 
+piece_t
+delivery_first(const run_t *run)
+{
+    piece_t piece = { .chunk = run->chunk, .at = run->at, .size = run->size, .load = run->load };
+    if (run->load.messages > 1)
+        piece.load = first_of(run, &piece.size);
+    return piece;
+}
+
+void
+delivery_pass(run_t *run, const piece_t *piece)
+{
+    run->at += piece->size;
+    run->size -= piece->size;
+    run->first += piece->load.messages;
+    run->load.messages -= piece->load.messages;
+    run->load.payload -= piece->load.payload;
+}
+
 static bool
 give(stored_t *self, run_t *run)
 {
-    piece_t piece = { .chunk = run->chunk, .at = run->at, .size = run->size, .load = run->load };
     bool alone = self->workers->count == 1 && self->workers->ready == 1 && self->workers->returned.count == 0;
-    if (!alone && run->load.messages > 1)
-        piece.load = first_of(run, &piece.size);
+    piece_t piece = { .chunk = run->chunk, .at = run->at, .size = run->size, .load = run->load };
+    if (!alone)
+        piece = delivery_first(run);
     if (port_give(self->workers, &piece) == NO_ROOM)
         return false;
-    run->at += piece.size;
-    run->size -= piece.size;
-    run->first += piece.load.messages;
-    run->load.messages -= piece.load.messages;
-    run->load.payload -= piece.load.payload;
+    delivery_pass(run, &piece);
     self->claimed -= piece.load.messages;
     self->given[0] += piece.load.messages;
     return true;

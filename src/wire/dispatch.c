@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
-// dispatch.c - which service gets the next request, and how it gets it: see services_parts.h.
+// dispatch.c - which service gets the next request, and how it gets it: see services_internal.h.
 
-#include "wire/services_parts.h"
+#include "wire/services_internal.h"
 
-#include "base/clock.h"
 #include "wire/output.h"
 #include "wire/port.h"
 #include "wire/pump.h"
@@ -89,28 +88,24 @@ next_service(services_t *self, const asked_t *asked)
 static size_t
 write_prefix(const services_t *self, const asked_t *asked, uint8_t *at)
 {
-    uint8_t name[255];
     size_t empty = dispatch_is_by_asking(self) ? frame_write_head(at, FRAME_MORE, 0) : 0;
-    size_t size = outstanding_name(asked, name);
-    size_t head = frame_write_head(at + empty, FRAME_MORE, size);
-    memcpy(at + empty + head, name, size);
-    return empty + head + size;
+    size_t size = outstanding_name(asked, at + empty + FRAME_SHORT_HEAD);
+    return empty + frame_write_head(at + empty, FRAME_MORE, size) + size;
 }
 
 static void
-hand(services_t *self, service_t *service, asked_t *asked, const piece_t *message)
+hand(services_t *self, service_t *service, asked_t *asked, piece_t *piece)
 {
     uint8_t prefix[PREFIX_MAX];
-    piece_t piece = *message;
     outstanding_give(&self->outstanding, asked, &service->inhand, request_number(services_clients(self)),
-                     clock_mono_ns());
-    piece.prefix = prefix;
-    piece.prefix_size = write_prefix(self, asked, prefix);
+                     self->port->wire->now_ns);
+    piece->prefix = prefix;
+    piece->prefix_size = write_prefix(self, asked, prefix);
     service->retried += asked->tries > 0;
     service->ready = false;
     service->free_since_wall_ns = 0;
     ranks_take(&self->ranks, &service->rank); // it is the last one from now on
-    output_add(service->conn, &piece);
+    output_add(service->conn, piece);
     dispatch_settle(self, service);
     replies_arm(self);
 }
@@ -214,7 +209,8 @@ given_t
 dispatch_give(wport_t *port, const piece_t *piece)
 {
     services_t *self = port->own;
-    dispatch_give_waiting(self);
+    if (self->waiting.first)
+        dispatch_give_waiting(self);
     if (jumps_the_line(port, piece->from))
         return NO_ROOM;
     if (piece->from)

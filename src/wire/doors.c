@@ -6,6 +6,7 @@
 #include "net/address.h"
 #include "net/tcp.h"
 #include "wire/conn.h"
+#include "wire/login.h"
 #include "wire/places.h"
 #include "wire/say.h"
 #include "wire/strangers.h"
@@ -18,19 +19,11 @@
 
 enum { ACCEPTED_AT_ONCE = 64 };
 
-static bool
-is_admitted(const wport_t *port, const char *host)
-{
-    const wire_t *wire = port->wire;
-    const admission_t *guard = wire->services->admission;
-    return !guard || guard->address(guard->arg, wire->name, port->side, host) == ADMISSION_WELCOME;
-}
-
 // HANDSHAKE_REASONS: it may say who it is.
 static handshake_reason_t
 refusal_of(wport_t *port, const char *host, stranger_t *stranger)
 {
-    if (port->locked || !is_admitted(port, host))
+    if (port->locked || !login_admits(port, host))
         return HANDSHAKE_AUTH;
     bool may_come = strangers_may_come(stranger, port->wire->now_ms) && places_wait(port, stranger);
     return may_come ? HANDSHAKE_REASONS : HANDSHAKE_LIMITED;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "wire/durable_parts.h"
+#include "wire/durable_internal.h"
 
 #include "base/mem.h"
 #include "flow/client.h"
@@ -86,8 +86,8 @@ look_at_first(void *arg, const kept_t *kept)
 }
 
 // The first COUNT have gone: expired, or to its connection.
-static void
-let_go_of_first(durable_t *self, uint64_t count)
+void
+durable_let_go_of_first(durable_t *self, uint64_t count)
 {
     first_t first = { .left = count };
     keeper_history.each(self->kept, look_at_first, &first);
@@ -97,14 +97,14 @@ let_go_of_first(durable_t *self, uint64_t count)
         durable_note_number(self, TAG_HAD, first.stored);
 }
 
-static void
-expire(durable_t *self)
+void
+durable_expire(durable_t *self)
 {
     const wire_t *wire = self->all->port->wire;
     uint64_t count = history_count_old(self->kept, wire->now_ms);
     if (count == 0)
         return;
-    let_go_of_first(self, count);
+    durable_let_go_of_first(self, count);
     port_drop(self->all->port, DROP_EXPIRED, count);
 }
 
@@ -264,97 +264,6 @@ durables_enter(durables_t *self, conn_t *conn)
     durable_enter(self, conn->durable, conn->slot);
 }
 
-typedef struct {
-    conn_t *conn;
-    void *kept; // what it may read; NULL: nobody asks
-} bringing_t;
-
-static bool
-bring(void *arg, const kept_t *kept)
-{
-    bringing_t *self = arg;
-    conn_t *conn = self->conn;
-    bytes_t first = kept_first(kept->data, kept->size);
-    if (conn->rights && !conn->wire->services->admission->may(conn->rights, ADMISSION_READ, first.at, first.size))
-        return true;
-    output_beyond(conn, kept->chunk, kept->data, kept->size, (load_t){ 1, kept->payload });
-    if (self->kept)
-        keeper_history.put(self->kept, kept);
-    return true;
-}
-
-// What it may not read is not kept until it may.
-static void
-keep_what_it_gets(durable_t *self, void *kept)
-{
-    self->behind |= keeper_history.total(kept).messages < durable_total(self).messages;
-    keeper_history.free(self->kept);
-    self->kept = kept;
-    self->had = 0;
-    self->missed = (int64_t)durable_total(self).messages;
-}
-
-static void
-has_caught_up(durable_t *self)
-{
-    durable_let_go_of_kept(self);
-    durable_note(self, TAG_HERE, NULL, 0);
-}
-
-// What was sent of what it had missed.
-static void
-look_how_far_it_is(durable_t *self)
-{
-    int64_t sent = (int64_t)self->conn->messages_sent - self->sent_before, left = (int64_t)durable_total(self).messages;
-    int64_t gone = sent - self->had < left ? sent - self->had : left;
-    if (sent >= self->missed)
-        has_caught_up(self);
-    else if (gone > 0) {
-        let_go_of_first(self, (uint64_t)gone);
-        self->had += gone;
-    }
-}
-
-bool
-durables_bring(durables_t *self, conn_t *conn)
-{
-    durable_t *durable = conn->durable;
-    wire_t *wire = self->port->wire;
-    if (!durable || !durable->kept)
-        return false;
-    bringing_t bringing = { conn, wire->archive ? keeper_history.new(&wire->pool, &durable->limits) : NULL };
-    expire(durable);
-    durable_is_back(durable);
-    durable->sent_before = (int64_t)(conn->messages_sent + conn->out.load.messages);
-    keeper_history.list(durable->kept, bytes_of(NULL, 0), bring, &bringing);
-    if (bringing.kept) {
-        keep_what_it_gets(durable, bringing.kept);
-        look_how_far_it_is(durable);
-    } else
-        durable_let_go_of_kept(durable);
-    return true;
-}
-
-void
-durables_came_over(durables_t *self, conn_t *conn)
-{
-    durable_t *durable = conn->durable;
-    if (!durable || !durable->kept)
-        return;
-    (void)self;
-    durable_is_back(durable);
-    has_caught_up(durable);
-}
-
-// What is on its way to them goes over with their connections.
-void
-durables_hand_over(durables_t *self)
-{
-    for (uint32_t i = 0; i < self->room; i++)
-        if (self->at[i] && self->at[i]->conn && self->at[i]->kept)
-            has_caught_up(self->at[i]);
-}
-
 void
 durables_topic(conn_t *conn, const uint8_t *topic, size_t size, bool on)
 {
@@ -363,13 +272,6 @@ durables_topic(conn_t *conn, const uint8_t *topic, size_t size, bool on)
         durable_write_whole(self);
     else
         durable_note(self, on ? TAG_TOPIC : TAG_NO_TOPIC, topic, size);
-}
-
-void
-durables_gets_more(conn_t *conn)
-{
-    if (conn->durable && conn->durable->kept)
-        has_caught_up(conn->durable);
 }
 
 // --- going -------------------------------------------------------------------------
@@ -403,7 +305,7 @@ static void
 leave(durable_t *self, const conn_t *conn)
 {
     if (self->kept)
-        look_how_far_it_is(self);
+        durable_look_how_far_it_is(self);
     remember_what_is_shown(self, conn);
     durable_go_away(self, self->all->port->wire->now_ms);
     durable_note_left(self);
@@ -426,51 +328,6 @@ durables_leave(durables_t *self, conn_t *conn)
     if (self->away > AWAY_MAX)
         durable_forget(self->oldest);
     return true;
-}
-
-static void
-take_all(durable_t *self, spans_t *spans)
-{
-    wire_t *wire = self->all->port->wire;
-    kept_t kept = { .since_ms = wire->now_ms };
-    load_t load;
-    size_t at;
-    while (spans_take(spans, &wire->pool, &kept.chunk, &at, &kept.size, &load)) {
-        kept.data = kept.chunk->data + at;
-        kept.payload = load.payload;
-        kept.stored = false;
-        if (load.messages > 0) {
-            durable_note_kept(self, &kept);
-            durable_put(self, &kept);
-        }
-        chunk_drop(kept.chunk);
-    }
-}
-
-// It was kept until it was sent: that is the end of it.
-static bool
-has_all_of(durable_t *self, const spans_t *spans)
-{
-    uint64_t kept = durable_total(self).messages;
-    if (kept < spans->load.messages)
-        return false;
-    if (kept > spans->load.messages)
-        let_go_of_first(self, kept - spans->load.messages);
-    return true;
-}
-
-void
-durables_take(durable_t *self, spans_t *spans)
-{
-    bool was_kept = durable_total(self).messages > 0;
-    if (was_kept && !has_all_of(self, spans)) {
-        while (keeper_history.forget(self->kept))
-            self->behind = self->noted;
-        was_kept = false;
-    }
-    if (!was_kept)
-        take_all(self, spans);
-    spans_clear(spans);
 }
 
 uint64_t
@@ -515,7 +372,7 @@ look_at_all(durables_t *self)
     for (uint32_t i = 0; i < self->room; i++) {
         durable_t *durable = self->at[i];
         if (durable && durable->conn && durable->kept)
-            look_how_far_it_is(durable);
+            durable_look_how_far_it_is(durable);
         if (durable && durable->behind)
             durable_write_whole(durable);
     }
@@ -530,7 +387,7 @@ durables_tick(durables_t *self)
     while (self->oldest && wire->now_ms - self->oldest->left_ms > self->limits.time_ms)
         durable_forget(self->oldest);
     for (durable_t *i = self->oldest; i; i = i->newer)
-        expire(i);
+        durable_expire(i);
     if (wire->is_short && self->oldest)
         durable_forget(self->oldest);
     if (archive_is_ready(wire))

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
-// durablenotes.c - see durable_parts.h.
+// durablenotes.c - see durable_internal.h.
 
 #include "base/mem.h"
 #include "wire/archive.h"
 #include "wire/conn.h"
-#include "wire/durable_parts.h"
+#include "wire/durable_internal.h"
 #include "wire/fan.h"
 #include "wire/history.h"
 #include "wire/keptrecord.h"
@@ -88,12 +88,12 @@ durable_note_kept(durable_t *self, kept_t *kept)
 typedef struct {
     durable_t *durable;
     record_t fields;
-} topics_t;
+} noted_topics_t;
 
 static void
 write_topic(void *arg, const void *topic, size_t size)
 {
-    topics_t *self = arg;
+    noted_topics_t *self = arg;
     record_bytes(&self->fields, TAG_TOPIC, topic, size);
     if (self->fields.size < NOTE_BYTES)
         return;
@@ -104,7 +104,7 @@ write_topic(void *arg, const void *topic, size_t size)
 static void
 write_who(durable_t *self)
 {
-    topics_t topics = { self, about(self) };
+    noted_topics_t topics = { self, about(self) };
     const conn_t *conn = self->conn;
     record_bytes(&topics.fields, TAG_ANEW, NULL, 0);
     record_number(&topics.fields, TAG_SINCE, (uint64_t)(conn ? conn->since_wall_ns : self->since_wall_ns));

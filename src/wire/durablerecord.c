@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
-// durablerecord.c - see durable_parts.h.
+// durablerecord.c - see durable_internal.h.
 
 #include "base/mem.h"
 #include "flow/client.h"
 #include "wire/archive.h"
-#include "wire/durable_parts.h"
+#include "wire/durable_internal.h"
 #include "wire/fan.h"
 #include "wire/history.h"
 #include "wire/keptrecord.h"
@@ -48,16 +48,16 @@ durables_save(const durables_t *self, record_t *to)
 typedef struct {
     durable_t *durable;
     int64_t shift_ms; // of its times
-} reading_t;
+} durable_reading_t;
 
 static void
-read_id(const reading_t *self, const record_field_t *field)
+read_id(const durable_reading_t *self, const record_field_t *field)
 {
     record_to_number(field, UINT64_MAX, &self->durable->id);
 }
 
 static void
-read_since(const reading_t *self, const record_field_t *field)
+read_since(const durable_reading_t *self, const record_field_t *field)
 {
     uint64_t since;
     if (record_to_number(field, INT64_MAX, &since))
@@ -65,7 +65,7 @@ read_since(const reading_t *self, const record_field_t *field)
 }
 
 static void
-read_left(const reading_t *self, const record_field_t *field)
+read_left(const durable_reading_t *self, const record_field_t *field)
 {
     durable_t *durable = self->durable;
     int64_t now_ms = durable->all->port->wire->now_ms, left_ms = now_ms;
@@ -86,19 +86,19 @@ read_limit(int64_t *limit, const record_field_t *field)
 }
 
 static void
-read_messages_most(const reading_t *self, const record_field_t *field)
+read_messages_most(const durable_reading_t *self, const record_field_t *field)
 {
     read_limit(&self->durable->limits.messages, field);
 }
 
 static void
-read_bytes_most(const reading_t *self, const record_field_t *field)
+read_bytes_most(const durable_reading_t *self, const record_field_t *field)
 {
     read_limit(&self->durable->limits.bytes, field);
 }
 
 static void
-read_time_most(const reading_t *self, const record_field_t *field)
+read_time_most(const durable_reading_t *self, const record_field_t *field)
 {
     read_limit(&self->durable->limits.time_ms, field);
 }
@@ -111,31 +111,31 @@ read_text(char **text, const record_field_t *field)
 }
 
 static void
-read_peer_name(const reading_t *self, const record_field_t *field)
+read_peer_name(const durable_reading_t *self, const record_field_t *field)
 {
     read_text(&self->durable->peer_name, field);
 }
 
 static void
-read_user(const reading_t *self, const record_field_t *field)
+read_user(const durable_reading_t *self, const record_field_t *field)
 {
     read_text(&self->durable->user, field);
 }
 
 static void
-read_topic(const reading_t *self, const record_field_t *field)
+read_topic(const durable_reading_t *self, const record_field_t *field)
 {
     fan_topic_again_at(self->durable->all->port, self->durable->number, field->at, field->size, true);
 }
 
 static void
-read_no_topic(const reading_t *self, const record_field_t *field)
+read_no_topic(const durable_reading_t *self, const record_field_t *field)
 {
     fan_topic_again_at(self->durable->all->port, self->durable->number, field->at, field->size, false);
 }
 
 static void
-read_here(const reading_t *self, const record_field_t *field)
+read_here(const durable_reading_t *self, const record_field_t *field)
 {
     durable_t *durable = self->durable;
     (void)field;
@@ -146,7 +146,7 @@ read_here(const reading_t *self, const record_field_t *field)
 }
 
 static void
-read_had(const reading_t *self, const record_field_t *field)
+read_had(const durable_reading_t *self, const record_field_t *field)
 {
     uint64_t count = 0;
     record_to_number(field, UINT64_MAX, &count);
@@ -163,7 +163,7 @@ read_one_kept(void *durable, const kept_t *kept)
 }
 
 static void
-read_kept(const reading_t *self, const record_field_t *field)
+read_kept(const durable_reading_t *self, const record_field_t *field)
 {
     wire_t *wire = self->durable->all->port->wire;
     if (self->durable->kept)
@@ -175,7 +175,7 @@ read_fields(durable_t *self, record_fields_t from, int64_t shift_ms)
 {
     static const struct {
         unsigned tag;
-        void (*read)(const reading_t *self, const record_field_t *field);
+        void (*read)(const durable_reading_t *self, const record_field_t *field);
     } readers[] = { { TAG_ID, read_id },
                     { TAG_SINCE, read_since },
                     { TAG_LEFT, read_left },
@@ -189,7 +189,7 @@ read_fields(durable_t *self, record_fields_t from, int64_t shift_ms)
                     { TAG_BYTES_MOST, read_bytes_most },
                     { TAG_TIME_MOST, read_time_most },
                     { TAG_KEPT, read_kept } };
-    const reading_t reading = { self, shift_ms };
+    const durable_reading_t reading = { self, shift_ms };
     record_field_t field;
     while (record_next(&from, &field))
         for (size_t i = 0; i < COUNT(readers); i++)

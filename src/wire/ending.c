@@ -168,6 +168,7 @@ abandon(wire_t *self)
                 left += pump_discard(conn);
             left += durables_keep_queue(conn);
             left += conn->out.load.messages;
+            conn->begun += conn->out.sent;
             spans_clear(&conn->out);
         }
     }
@@ -236,15 +237,29 @@ part_from(const wire_t *self, conn_t *conn)
 }
 
 static void
+part_from_newcomers(wire_t *self)
+{
+    for (side_t side = 0; side < SIDES; side++)
+        for (conn_t *conn = self->ports[side].conns; conn; conn = conn->next)
+            if (!conn->half_closed)
+                part_from(self, conn);
+}
+
+// Whoever is parted from comes back at once, and is not for this route any more.
+static void
 part(wire_t *self)
 {
+    doors_remove_all(self);
+    listeners_let_others_accept(&self->base.listeners);
     for (side_t side = 0; side < SIDES; side++)
         for (conn_t *conn = self->ports[side].conns; conn; conn = conn->next)
             part_from(self, conn);
     self->next_tick_ms = self->now_ms;
     self->stopped = self->frozen = false;
-    while ((self->alive > 0 || settle_waits(self)) && !hurries(self))
+    while ((self->alive > 0 || settle_waits(self)) && !hurries(self)) {
         round_run(self, TURN_MS);
+        part_from_newcomers(self); // we were connecting to it
+    }
 }
 
 // What was committed is kept whatever happens; what is on its way there gets some time, however short the rest is.

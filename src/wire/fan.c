@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "wire/conn.h"
 #include "wire/durable.h"
-#include "wire/fan_parts.h"
+#include "wire/fan_internal.h"
 #include "wire/options.h"
 #include "wire/output.h"
 #include "wire/pump.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "wire/arrival.h"
-#include "wire/cluster_parts.h"
+#include "wire/cluster_internal.h"
 #include "wire/port.h"
 #include "wire/workers.h"
 

@@ -46,19 +46,28 @@ enum {
 
 // --- whom another configuration may keep -----------------------------------------------
 
-// All of it is there twice while it is handed over.
+// All of it is there twice while it is handed over, beside what other routes have.
 static bool
 fits_twice(const wire_t *self)
+{
+    const memory_t *memory = self->services->memory;
+    uint64_t limit = memory ? memory_limit_of(memory) : 0;
+    return limit == 0 || memory_taken(memory) + self->pool.bytes <= limit;
+}
+
+// To another program all routes hand over at once, and that program has all of it once more before this one has gone.
+static bool
+fits_often(const wire_t *self)
 {
     const memory_t *memory = self->services->memory;
     uint64_t limit = memory ? memory_limit_of(memory) : 0;
     return limit == 0 || self->pool.bytes <= limit / 4;
 }
 
-bool
-handover_can_save(const route_t *self, const route_conf_t *successor)
+static bool
+may_keep_all(const wire_t *self, const route_conf_t *successor)
 {
-    bool keep = self->conf->engine == successor->engine && self->conf->flow == successor->flow && fits_twice(self) && !self->cluster &&
+    bool keep = self->conf->engine == successor->engine && self->conf->flow == successor->flow && !self->cluster &&
                 !route_conf_is_shared(successor);
     for (side_t side = 0; side < SIDES && keep; side++) {
         const wport_t *port = &self->ports[side];
@@ -66,6 +75,12 @@ handover_can_save(const route_t *self, const route_conf_t *successor)
         keep = !any || port->terms == terms_wanted(port, &successor->sides[side]);
     }
     return keep;
+}
+
+bool
+handover_can_save(const route_t *self, const route_conf_t *successor)
+{
+    return may_keep_all(self, successor) && fits_twice(self) && fits_often(self);
 }
 
 // --- saving ----------------------------------------------------------------------------
@@ -186,7 +201,7 @@ save_fds(const wire_t *self, record_t *to)
 bool
 handover_save(route_t *self, const route_conf_t *successor, record_t *to)
 {
-    if (!handover_can_save(self, successor))
+    if (!may_keep_all(self, successor) || !fits_twice(self))
         return false;
     end_broken(self);
     stored_settle(self, STORE_MS);

@@ -13,18 +13,18 @@ typedef struct {
     uint64_t payload;
     int64_t since_ms;
     uint64_t sequence : 63, stored : 1;
-} record_t;
+} history_record_t;
 
 typedef struct {
     chunk_pool_t *pool;
     kept_limits_t limits;
     chunk_t *last; // held; small messages are copied into it. NULL: none yet
-    record_t *ring;
+    history_record_t *ring;
     size_t head, room; // ROOM is a power of two
     kept_total_t total;
 } history_t;
 
-static record_t *
+static history_record_t *
 record_at(const history_t *self, size_t i)
 {
     return &self->ring[(self->head + i) & (self->room - 1)];
@@ -45,7 +45,7 @@ history_forget(void *arg)
     history_t *self = arg;
     if (self->total.messages == 0)
         return false;
-    record_t *record = record_at(self, 0);
+    history_record_t *record = record_at(self, 0);
     self->total.messages--;
     self->total.bytes -= record->payload;
     chunk_drop(record->chunk);
@@ -79,7 +79,7 @@ static void
 grow(history_t *self)
 {
     size_t room = self->room ? 2 * self->room : 16;
-    record_t *ring = xcalloc(room, sizeof *ring);
+    history_record_t *ring = xcalloc(room, sizeof *ring);
     for (size_t i = 0; i < self->total.messages; i++)
         ring[i] = *record_at(self, i);
     free(self->ring);
@@ -109,10 +109,10 @@ place(history_t *self, size_t size)
     return at;
 }
 
-static record_t
+static history_record_t
 take(history_t *self, const kept_t *message)
 {
-    record_t record = { .size = message->size,
+    history_record_t record = { .size = message->size,
                         .payload = message->payload,
                         .since_ms = message->since_ms,
                         .sequence = message->sequence,
@@ -171,7 +171,7 @@ history_put(void *arg, const kept_t *message)
 // --- looking -----------------------------------------------------------------------------
 
 static kept_t
-kept_of(const record_t *record)
+kept_of(const history_record_t *record)
 {
     const uint8_t *data = record->chunk->data + record->at;
     return (kept_t){ .chunk = record->chunk,
@@ -207,7 +207,7 @@ history_clear(void *arg, bytes_t prefix)
     history_t *self = arg;
     size_t all = self->total.messages;
     for (size_t i = 0; i < all; i++) {
-        record_t record = *record_at(self, 0);
+        history_record_t record = *record_at(self, 0);
         bool stays = !bytes_begin(kept_of(&record).topic, prefix);
         if (stays)
             chunk_hold(record.chunk);

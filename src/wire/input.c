@@ -139,8 +139,11 @@ read_ahead_most(const conn_t *self)
 static size_t
 read_most(const conn_t *self)
 {
-    size_t have = input_size(self), missing = self->want > have ? self->want - have : 0, ahead = read_ahead_most(self);
-    return missing <= ahead ? ahead : missing < READ_MOST ? missing : READ_MOST;
+    size_t have = input_size(self), ahead = read_ahead_most(self);
+    if (self->want <= have + ahead)
+        return ahead;
+    size_t missing = self->want - have;
+    return missing < READ_MOST ? missing : READ_MOST;
 }
 
 bool
@@ -367,6 +370,10 @@ look(const conn_t *self)
 int
 input_next_long(conn_t *self, piece_t *piece)
 {
+    if (input_empty(self)) {
+        self->want = 0;
+        return 0;
+    }
     extent_t extent = look(self);
     if (extent.size > 0)
         return input_cut(self, piece, extent);

@@ -27,14 +27,20 @@ typedef struct {
 // Of the message at AT, if that is a few short frames.
 extent_t input_few_at(const wport_t *port, const uint8_t *at, size_t have);
 
-// Most are one short frame: those need no more than a look.
+// Most are one frame: those need no more than a look.
 static inline extent_t
 input_one_at(const wport_t *port, const uint8_t *at, size_t have)
 {
-    if (have < FRAME_SHORT_HEAD || at[0] != 0)
+    size_t head = FRAME_SHORT_HEAD;
+    uint64_t body;
+    if (have >= FRAME_SHORT_HEAD && at[0] == 0)
+        body = at[1];
+    else if (have >= FRAME_LARGE_HEAD && at[0] == FRAME_LARGE) {
+        head = FRAME_LARGE_HEAD;
+        body = frame_get64(at + 1);
+    } else
         return (extent_t){ 0 };
-    extent_t extent = { FRAME_SHORT_HEAD + (size_t)at[1], at[1] };
-    return extent.size <= have && extent.payload <= port->maxmsgsize ? extent : (extent_t){ 0 };
+    return body <= have - head && body <= port->maxmsgsize ? (extent_t){ head + body, body } : (extent_t){ 0 };
 }
 
 // The next message can go out as it came, and begins where nothing was looked at yet.

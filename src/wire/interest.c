@@ -29,7 +29,7 @@ typedef struct {
     uint32_t topic;
     uint32_t room; // words
     uint32_t *own; // of several topics together
-} answer_t;
+} topic_answer_t;
 
 // A topic that ends on the way of a message.
 typedef struct {
@@ -45,9 +45,9 @@ struct interest {
 
     crossing_t *way; // of the last match; they ascend
     size_t way_room;
-    const answer_t *last;
-    answer_t plain[2];     // for topics of which nobody asks for a beginning
-    answer_t (*united)[2]; // for others; NULL before the first
+    const topic_answer_t *last;
+    topic_answer_t plain[2];     // for topics of which nobody asks for a beginning
+    topic_answer_t (*united)[2]; // for others; NULL before the first
     uint32_t *bitmap;      // to unite sets in
     uint32_t bitmap_room;
 };
@@ -208,7 +208,7 @@ top_of_members(const members_t *members)
 }
 
 static void
-need_own(answer_t *answer, uint32_t words)
+need_own(topic_answer_t *answer, uint32_t words)
 {
     if (words <= answer->room)
         return;
@@ -218,7 +218,7 @@ need_own(answer_t *answer, uint32_t words)
 
 // The bitmap, WORDS long, as the set that it is, in ANSWER's own memory.
 static void
-settle(const interest_t *self, answer_t *answer, uint32_t words)
+settle(const interest_t *self, topic_answer_t *answer, uint32_t words)
 {
     members_t all = { 0, words, self->bitmap };
     while (!self->bitmap[all.words - 1])
@@ -237,7 +237,7 @@ settle(const interest_t *self, answer_t *answer, uint32_t words)
 
 // Of the first COUNT on the way.
 static void
-unite_many(interest_t *self, answer_t *answer, size_t count)
+unite_many(interest_t *self, topic_answer_t *answer, size_t count)
 {
     uint32_t top = 0;
     for (size_t i = 0; i < count; i++) {
@@ -251,7 +251,7 @@ unite_many(interest_t *self, answer_t *answer, size_t count)
 }
 
 static void
-put_once(answer_t *answer, uint32_t subscriber)
+put_once(topic_answer_t *answer, uint32_t subscriber)
 {
     uint32_t *own = answer->own, i = answer->members.count;
     while (i > 0 && own[i - 1] > subscriber)
@@ -264,7 +264,7 @@ put_once(answer_t *answer, uint32_t subscriber)
 
 // So few that all of them are numbers.
 static void
-unite_few(const interest_t *self, answer_t *answer, size_t count)
+unite_few(const interest_t *self, topic_answer_t *answer, size_t count)
 {
     need_own(answer, MEMBERS_FEW);
     answer->members = (members_t){ 0, 0, answer->own };
@@ -273,10 +273,10 @@ unite_few(const interest_t *self, answer_t *answer, size_t count)
             put_once(answer, self->way[i].members.at[j]);
 }
 
-static answer_t *
+static topic_answer_t *
 make_plain(interest_t *self, uint32_t number)
 {
-    answer_t *answer = &self->plain[self->last == &self->plain[0]]; // the last one must stay until the next call
+    topic_answer_t *answer = &self->plain[self->last == &self->plain[0]]; // the last one must stay until the next call
     answer->members = askers(self, topictree_at(&self->tree, number));
     return answer;
 }
@@ -290,7 +290,7 @@ note(interest_t *self, size_t i, uint32_t topic)
 }
 
 static void
-unite(interest_t *self, answer_t *answer, size_t count)
+unite(interest_t *self, topic_answer_t *answer, size_t count)
 {
     size_t total = 0;
     for (size_t i = 0; i < count; i++) {
@@ -304,13 +304,13 @@ unite(interest_t *self, answer_t *answer, size_t count)
 }
 
 // Its beginnings are the first SHORTER on the way. That set is soon asked for again.
-static answer_t *
+static topic_answer_t *
 find_united(interest_t *self, uint32_t number, size_t shorter)
 {
     if (!self->united)
         self->united = xcalloc(SETS, sizeof *self->united);
-    answer_t *set = self->united[number * UINT32_C(0x9e3779b1) >> (32 - SET_BITS)];
-    answer_t *answer = set[0].topic == number ? &set[0] : &set[1];
+    topic_answer_t *set = self->united[number * UINT32_C(0x9e3779b1) >> (32 - SET_BITS)];
+    topic_answer_t *answer = set[0].topic == number ? &set[0] : &set[1];
     if (answer->topic == number && answer->version == self->version)
         return answer;
     if (answer == self->last)
@@ -324,7 +324,7 @@ static inline const members_t *
 answer_for(interest_t *self, uint32_t number, size_t shorter)
 {
     if (!self->last || self->last->topic != number || self->last->version != self->version) {
-        answer_t *answer = shorter ? find_united(self, number, shorter) : make_plain(self, number);
+        topic_answer_t *answer = shorter ? find_united(self, number, shorter) : make_plain(self, number);
         answer->topic = number;
         answer->version = self->version;
         self->last = answer;

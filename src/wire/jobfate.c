@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
-// jobfate.c - what becomes of a message that workers try: done, tried again, expired, or a dead letter; see workers_parts.h.
+// jobfate.c - what becomes of a message that workers try: done, tried again, expired, or a dead letter; see workers_internal.h.
 
-#include "wire/workers_parts.h"
+#include "wire/workers_internal.h"
 
 #include "base/event.h"
 #include "flow/letters.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
-// jobstock.c - messages that come from the store and are made ready for workers; see workers_parts.h.
+// jobstock.c - messages that come from the store and are made ready for workers; see workers_internal.h.
 
-#include "wire/workers_parts.h"
+#include "wire/workers_internal.h"
 
 #include "wire/joblog.h"
 #include "wire/output.h"

@@ -17,7 +17,7 @@ enum { LOOK_MOST = 64 }; // workers at once
 typedef struct {
     rank_t rank; // first
     conn_t *conn;
-} worker_t;
+} rated_worker_t;
 
 // Of a port.
 typedef struct {
@@ -39,7 +39,7 @@ in_kernel(const conn_t *conn)
 static void
 look_at(least_t *self, const conn_t *conn)
 {
-    worker_t *worker = conn->own;
+    rated_worker_t *worker = conn->own;
     if (worker->rank.weight == 0)
         return;
     uint64_t waiting = conn->out.load.messages + in_kernel(conn);
@@ -69,7 +69,7 @@ give(wport_t *port, const piece_t *piece)
         return NO_ROOM;
     look(self, port);
     for (rank_t *rank = ranks_first(&self->ranks); rank; rank = ranks_next(&self->ranks, rank)) {
-        conn_t *conn = ((worker_t *)rank)->conn;
+        conn_t *conn = ((rated_worker_t *)rank)->conn;
         if (conn->full)
             continue;
         ranks_put(&self->ranks, rank, rank->weight + (uint32_t)piece->load.messages);
@@ -83,7 +83,7 @@ static void
 enter(conn_t *conn)
 {
     least_t *self = conn->port->own;
-    worker_t *worker = conn->own = xcalloc(1, sizeof *worker);
+    rated_worker_t *worker = conn->own = xcalloc(1, sizeof *worker);
     worker->conn = conn;
     ranks_put(&self->ranks, &worker->rank, (uint32_t)(conn->out.load.messages + in_kernel(conn)));
 }
@@ -99,7 +99,7 @@ static void
 left(conn_t *conn)
 {
     least_t *self = conn->port->own;
-    worker_t *worker = conn->own;
+    rated_worker_t *worker = conn->own;
     ranks_take(&self->ranks, &worker->rank);
     free(worker);
     conn->own = NULL;

@@ -96,6 +96,13 @@ login_unconfigure(wport_t *port)
 
 // --- the guard ---------------------------------------------------------------------
 
+bool
+login_admits(const wport_t *port, const char *host)
+{
+    const admission_t *guard = guard_of(port->wire);
+    return !guard || guard->address(guard->arg, port->wire->name, port->side, host) == ADMISSION_WELCOME;
+}
+
 static admission_login_t
 login_of(const conn_t *conn)
 {
@@ -183,10 +190,6 @@ login_review(conn_t *conn)
     const char *reason = "";
     if (conn->state != CONN_OPEN)
         return;
-    if (conn->outgoing) { // nobody asked whether it may come in
-        take_rights(conn);
-        return;
-    }
     admission_login_t login = login_of(conn);
     if (guard->review(guard->arg, &login, &conn->rights, &reason) == ADMISSION_GOES)
         conn_break(conn, CUT_AUTH, "no longer admitted: %s", reason);

@@ -10,6 +10,7 @@
 void login_configure(wport_t *port); // what all handshakes of a side have in common; again when its secrets changed
 void login_unconfigure(wport_t *port);
 
+bool login_admits(const wport_t *port, const char *host); // a peer there, before anything is said; "": over ipc
 void login_greet(conn_t *conn);  // send what we send first
 void login_go_on(conn_t *conn);  // read what is there
 void login_prompt(conn_t *conn); // it has said nothing for a while

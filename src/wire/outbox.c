@@ -17,7 +17,7 @@
 typedef struct {
     watched_t watched; // first
     outbox_t *outbox;
-} news_t;
+} outbox_news_t;
 
 typedef struct {
     uint64_t sequence;
@@ -28,7 +28,7 @@ struct outbox {
     wire_t *wire;
     store_t *store;
     store_figures_t counted; // so far
-    news_t news[STORE_FDS];
+    outbox_news_t news[STORE_FDS];
     void (*changed)(wire_t *wire);
     jetstream_t *jetstream; // NULL: not begun
     const char *prefix;
@@ -133,7 +133,7 @@ outbox_hear(outbox_t *self)
 static void
 hear_store(watched_t *watched, uint32_t events)
 {
-    outbox_t *self = ((news_t *)watched)->outbox;
+    outbox_t *self = ((outbox_news_t *)watched)->outbox;
     (void)events;
     store_hear(self->store);
     outbox_hear(self);
@@ -211,7 +211,7 @@ outbox_begin(outbox_t *self, jetstream_t *jetstream, const char *prefix)
     const store_memory_t memory = storage_memory(self->wire);
     store_begin(self->store, &memory);
     for (unsigned i = 0; i < STORE_FDS; i++) {
-        self->news[i] = (news_t){ { hear_store }, self };
+        self->news[i] = (outbox_news_t){ { hear_store }, self };
         loop_watch(&self->wire->loop, store_fd(self->store, i), EPOLLIN, &self->news[i].watched);
     }
 }

@@ -3,6 +3,7 @@
 
 #include "base/kernel.h"
 #include "base/mem.h"
+#include "net/unread.h"
 #include "wire/conn.h"
 #include "wire/port.h"
 #include "wire/stage.h"
@@ -12,7 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-enum { PIECES = 64 };
+enum { PIECES = 64, SMALL = 512 };
 
 void
 output_mark(conn_t *self)
@@ -336,17 +337,33 @@ goes_at_once(const conn_t *self, const piece_t *piece)
 {
     const wire_t *wire = self->wire;
     return !self->out.count && !wire->dirty && wire->last_turn && self->writable && !self->stage && !self->urgent_size
-           && !piece->prefix && piece->from && piece->at + piece->size == piece->from->in->size && !stage_is_needed(self);
+           && piece->from && piece->at + piece->size == piece->from->in->size && !stage_is_needed(self);
+}
+
+// To copy a small one is less than to tell the kernel of two places.
+static __attribute__((noinline)) ssize_t
+write_prefixed(const conn_t *self, const piece_t *piece)
+{
+    uint8_t whole[SMALL];
+    const uint8_t *at = piece->chunk->data + piece->at;
+    if (piece->prefix_size + piece->size > sizeof whole) {
+        struct iovec both[] = { { (void *)piece->prefix, piece->prefix_size }, { (void *)at, piece->size } };
+        return write_pieces(self, both, COUNT(both));
+    }
+    memcpy(whole, piece->prefix, piece->prefix_size);
+    memcpy(whole + piece->prefix_size, at, piece->size);
+    return kernel_send(self->fd, whole, piece->prefix_size + piece->size);
 }
 
 // What the kernel takes at once need not be queued.
 static void
 write_at_once(conn_t *self, const piece_t *piece)
 {
-    ssize_t written = kernel_send(self->fd, piece->chunk->data + piece->at, piece->size);
-    if (written == (ssize_t)piece->size) {
+    size_t all = piece->prefix_size + piece->size;
+    ssize_t written = piece->prefix ? write_prefixed(self, piece) : kernel_send(self->fd, piece->chunk->data + piece->at, all);
+    if (written == (ssize_t)all) {
         self->moved_ms = self->fed_ms = self->wire->now_ms;
-        count_sent(self, piece->load, piece->size);
+        count_sent(self, piece->load, all);
         return;
     }
     self->writable = written < 0; // the queue finds out why
@@ -378,7 +395,7 @@ output_abandon(conn_t *self, spans_t *unbegun)
     port->queued.messages -= self->out.load.messages;
     port->queued_bytes -= self->out.bytes;
     load_t lost = { 0 };
-    self->begun = self->out.sent;
+    self->begun += self->out.sent;
     if (unbegun)
         lost = spans_move(&self->out, unbegun);
     else {
@@ -389,13 +406,23 @@ output_abandon(conn_t *self, spans_t *unbegun)
     return lost;
 }
 
+// A UNIX socket has handed over what was written to it; who is held up when it is closed, as at the end of a route, does
+// not read it any more all the same.
+static uint64_t
+bytes_on_the_way(const conn_t *self)
+{
+    int bytes = 0;
+    if (self->ipc)
+        return self->wire->hurries ? unread_by_peer(self->fd) : 0;
+    if (ioctl(self->fd, SIOCOUTQ, &bytes) == -1 || bytes <= 0)
+        return 0;
+    return (uint64_t)(bytes - self->half_closed); // its end is one, too
+}
+
 uint64_t
 output_unacknowledged(const conn_t *self)
 {
-    int bytes = 0;
-    if (!self->written || self->ipc || self->fd == -1 || ioctl(self->fd, SIOCOUTQ, &bytes) == -1 || bytes <= 0)
-        return 0;
-    bytes -= self->half_closed; // its end is one, too
+    uint64_t bytes = self->written && self->fd != -1 ? bytes_on_the_way(self) : 0;
     uint64_t begun = self->begun + self->out.sent; // of a message that is counted with the queue
-    return (uint64_t)bytes > begun ? written_last(self->written, (uint64_t)bytes - begun) : 0;
+    return bytes > begun ? written_last(self->written, bytes - begun) : 0;
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUCKETS_FIRST = 64 };
+enum { BUCKETS_FIRST = 64, KEPT_MOST = 256 };
 
 // --- lists ---------------------------------------------------------------------------
 
@@ -156,9 +156,33 @@ stand_in(outstanding_t *self, asked_t *asked, asked_t *mark)
 // --- one request -------------------------------------------------------------------------
 
 static asked_t *
+blank(outstanding_t *self, size_t size)
+{
+    asked_t *kept = self->kept;
+    if (!kept || size != OUTSTANDING_NAME)
+        return xcalloc(1, sizeof *kept + size);
+    self->kept = kept->next;
+    self->kept_count--;
+    *kept = (asked_t){ 0 };
+    return kept;
+}
+
+static void
+give_back(outstanding_t *self, asked_t *asked)
+{
+    if (asked->client_size != OUTSTANDING_NAME || self->kept_count >= KEPT_MOST) {
+        free(asked);
+        return;
+    }
+    asked->next = self->kept;
+    self->kept = asked;
+    self->kept_count++;
+}
+
+static asked_t *
 make(outstanding_t *self, const uint8_t *client, size_t size)
 {
-    asked_t *asked = xcalloc(1, sizeof *asked + size);
+    asked_t *asked = blank(self, size);
     self->pool->bytes += sizeof *asked + size;
     asked->client_size = (uint8_t)size;
     memcpy(asked->client, client, size);
@@ -172,7 +196,7 @@ scrap(outstanding_t *self, asked_t *asked)
     if (asked->chunk)
         chunk_drop(asked->chunk);
     self->pool->bytes -= sizeof *asked + asked->client_size;
-    free(asked);
+    give_back(self, asked);
 }
 
 asked_t *
@@ -327,6 +351,10 @@ outstanding_forget_late(outstanding_t *self, inhand_t *at)
 void
 outstanding_free(outstanding_t *self)
 {
+    for (asked_t *asked = self->kept, *next; asked; asked = next) {
+        next = asked->next;
+        free(asked);
+    }
     free(self->slots);
     free(self->unused);
     free(self->buckets);

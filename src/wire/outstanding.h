@@ -70,6 +70,8 @@ typedef struct {
     asked_bucket_t *buckets;
     uint32_t bucket_count, named;
     asked_t *oldest, *newest;
+    asked_t *kept; // of answered requests: memory for the next ones, of those that go out under a number
+    uint32_t kept_count;
 } outstanding_t;
 
 // One more, which no service has yet.

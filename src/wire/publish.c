@@ -4,7 +4,7 @@
 #include "wire/archive.h"
 #include "wire/durable.h"
 #include "wire/fan.h"
-#include "wire/fan_parts.h"
+#include "wire/fan_internal.h"
 #include "wire/output.h"
 #include "wire/pump.h"
 #include "wire/remember.h"
@@ -205,10 +205,10 @@ typedef struct {
     piece_t piece;
     const members_t *members;
     uint64_t room;
-} run_t;
+} message_run_t;
 
 static void
-emit(const fan_t *fan, run_t *run)
+emit(const fan_t *fan, message_run_t *run)
 {
     if (run->piece.load.messages > 0)
         give_to(fan, run->members, &run->piece);
@@ -216,7 +216,7 @@ emit(const fan_t *fan, run_t *run)
 }
 
 static bool
-joins(const run_t *run, const piece_t *piece, const members_t *members)
+joins(const message_run_t *run, const piece_t *piece, const members_t *members)
 {
     return run->piece.load.messages > 0 && run->piece.load.messages < run->room &&
            piece->at == run->piece.at + run->piece.size && members_same(run->members, members);
@@ -224,7 +224,7 @@ joins(const run_t *run, const piece_t *piece, const members_t *members)
 
 // The newest answer of the interest is valid longest.
 static void
-extend(run_t *run, const piece_t *piece, const members_t *members)
+extend(message_run_t *run, const piece_t *piece, const members_t *members)
 {
     run->members = members;
     run->piece.size += piece->size;
@@ -234,7 +234,7 @@ extend(run_t *run, const piece_t *piece, const members_t *members)
 
 // A lossy side gives a full subscriber what it loses one by one, so that it loses no more than it must.
 static bool
-begin(wport_t *self, const fan_t *fan, run_t *run, const piece_t *piece, const members_t *members)
+begin(wport_t *self, const fan_t *fan, message_run_t *run, const piece_t *piece, const members_t *members)
 {
     run->room = room_of(self, fan, members);
     if (run->room == 0 && !self->lossy && !all_have_room(fan, members))
@@ -250,7 +250,7 @@ static bool
 pump_fan(conn_t *conn, wport_t *to)
 {
     piece_t piece;
-    run_t run = { 0 };
+    message_run_t run = { 0 };
     const fan_t *fan = fan_open(to);
     int rc;
     if (fan->invert || fan->restricted > 0)

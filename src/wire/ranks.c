@@ -12,8 +12,6 @@ make_room(ranks_t *self, uint32_t weight)
     uint32_t room = self->room ? self->room : 8;
     while (room <= weight)
         room *= 2;
-    if (room == self->room)
-        return;
     self->rows = xrealloc(self->rows, room, sizeof *self->rows);
     memset(self->rows + self->room, 0, (room - self->room) * sizeof *self->rows);
     self->room = room;
@@ -37,7 +35,8 @@ ranks_put(ranks_t *self, rank_t *rank, uint32_t weight)
     if (weight >= RANKS_MOST)
         weight = RANKS_MOST - 1;
     ranks_take(self, rank);
-    make_room(self, weight);
+    if (weight >= self->room)
+        make_room(self, weight);
     rank_row_t *row = &self->rows[weight];
     *rank = (rank_t){ .previous = row->last, .weight = weight, .there = true };
     *(row->last ? &row->last->next : &row->first) = rank;

@@ -281,7 +281,7 @@ typedef struct {
     size_t count, room, max;
     uint64_t more;
     int64_t now_ms;
-} listing_t;
+} value_listing_t;
 
 static char *
 shown(bytes_t topic)
@@ -297,7 +297,7 @@ shown(bytes_t topic)
 static bool
 list_one(void *arg, const kept_t *kept)
 {
-    listing_t *self = arg;
+    value_listing_t *self = arg;
     if (self->count == self->max) {
         self->more++;
         return true;
@@ -316,7 +316,7 @@ bytes_in(const route_prefix_t *prefix)
 static int
 list(wire_t *wire, void *arg)
 {
-    listing_t *listing = arg;
+    value_listing_t *listing = arg;
     remember_t *self = wire->ports[SIDE_BACKEND].remembered;
     if (!self)
         return -1;
@@ -329,7 +329,7 @@ list(wire_t *wire, void *arg)
 route_value_t *
 remember_values(route_t *self, const route_prefix_t *prefix, size_t *count, size_t max, uint64_t *more)
 {
-    listing_t listing = { .prefix = prefix, .max = max };
+    value_listing_t listing = { .prefix = prefix, .max = max };
     route_call(self, list, &listing);
     *count = listing.count;
     *more = listing.more;

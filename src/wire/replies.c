@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
-// replies.c - the answers of services, and what becomes of requests that get none: see services_parts.h.
+// replies.c - the answers of services, and what becomes of requests that get none: see services_internal.h.
 
-#include "wire/services_parts.h"
+#include "wire/services_internal.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -21,16 +21,20 @@ enum { PAUSED_LOOK_MS = 100 };
 
 // --- time -----------------------------------------------------------------------------------
 
+static __attribute__((noinline)) void
+set_timer(services_t *self, int64_t at_ns)
+{
+    struct itimerspec spec = { .it_value = { at_ns / 1000000000, at_ns % 1000000000 } };
+    self->armed = timerfd_settime(self->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) == 0;
+}
+
 // The timer may go off too early, when the one that it was for has been answered.
 void
 replies_arm(services_t *self)
 {
     const asked_t *oldest = self->outstanding.oldest;
-    if (self->armed || !self->timeout_ns || !oldest || self->timer_fd == -1)
-        return;
-    int64_t at_ns = oldest->since_ns + self->timeout_ns;
-    struct itimerspec spec = { .it_value = { at_ns / 1000000000, at_ns % 1000000000 } };
-    self->armed = timerfd_settime(self->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) == 0;
+    if (!self->armed && self->timeout_ns && oldest && self->timer_fd != -1)
+        set_timer(self, oldest->since_ns + self->timeout_ns);
 }
 
 // Without it no request times out: said by nobody, for descriptors have a reserve.
@@ -138,7 +142,7 @@ undeliverable(conn_t *conn, piece_t *piece)
 static void
 is_answered(services_t *self, service_t *service, asked_t *asked)
 {
-    int64_t now_ns = clock_mono_ns(), took_ns = now_ns - asked->since_ns;
+    int64_t now_ns = self->port->wire->now_ns, took_ns = now_ns - asked->since_ns;
     uint64_t nth = asked->nth;
     outstanding_take(&self->outstanding, asked);
     outstanding_forget(&self->outstanding, asked);

@@ -21,6 +21,13 @@ enum {
 };
 
 void
+round_note_time(wire_t *self)
+{
+    self->now_ns = clock_mono_ns();
+    self->now_ms = self->now_ns / 1000000;
+}
+
+void
 round_flush(wire_t *self)
 {
     while (self->dirty) {
@@ -175,7 +182,7 @@ void
 round_run(wire_t *self, int64_t most_ms)
 {
     loop_run(&self->loop, wait_ms(self, most_ms));
-    self->now_ms = clock_mono_ms();
+    round_note_time(self);
     bool observable = self->observers.taps || self->ports[SIDE_CAPTURE].socktype;
     if (observable || self->observed)
         observe_begin(self);

@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "wire/conn.h"
 #include "wire/port.h"
-#include "wire/services_parts.h"
+#include "wire/services_internal.h"
 #include "zmtp/peertype.h"
 
 #include <stdio.h>

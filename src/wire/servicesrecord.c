@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
-// servicesrecord.c - see services_parts.h. Services come in the order in which they are
+// servicesrecord.c - see services_internal.h. Services come in the order in which they are
 // chosen, requests in that in which they were given: marks before all others, which are
 // younger.
 
 #include "base/record.h"
 #include "wire/conn.h"
-#include "wire/services_parts.h"
+#include "wire/services_internal.h"
 
 #include <string.h>
 

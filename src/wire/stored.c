@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "wire/stored_parts.h"
+#include "wire/stored_internal.h"
 
 #include "base/mem.h"
 #include "wire/acks.h"
@@ -28,11 +28,12 @@ is_clear(const stored_t *self)
     return !self->spills && self->count == 0 && store_is_passed(self->store);
 }
 
-// How many messages may be put as done in this turn: none that an acknowledged worker may want.
+// How many messages may be put as done in this turn: none that an acknowledged worker may want, or that come behind others.
 static uint64_t
 budget(const stored_t *self)
 {
-    return self->port.wire->ports[SIDE_WORKER_ACK].count > 0 ? 0 : delivery_room(self);
+    bool others_first = self->waiting > 0 || !store_is_read(self->store);
+    return others_first || self->port.wire->ports[SIDE_WORKER_ACK].count > 0 ? 0 : delivery_room(self);
 }
 
 // How many messages producers may put in. Overflow: any number while the workers take nothing, else half as many as they
@@ -55,7 +56,7 @@ note_put(stored_t *self, uint64_t messages, bool done)
 given_t
 stored_take(stored_t *self, const piece_t *piece)
 {
-    bool done = self->waiting == 0 && self->budget > 0;
+    bool done = self->budget > 0;
     const store_put_in_t in = { .data = piece->chunk->data + piece->at,
                                 .size = piece->size,
                                 .payload = piece->load.payload,
@@ -114,7 +115,7 @@ static void
 take_many(stored_t *self, conn_t *conn)
 {
     store_part_t parts[PARTS];
-    bool done = self->waiting == 0 && self->budget > 0;
+    bool done = self->budget > 0;
     uint64_t most = allowed(self);
     if (done && self->budget < most)
         most = self->budget;
@@ -209,12 +210,23 @@ go_on(stored_t *self)
     port_unpark_all(&self->port);
 }
 
+// What was on the disk already waits as well.
+static void
+note_found(stored_t *self)
+{
+    store_figures_t found;
+    store_figures(self->store, &found);
+    self->waiting += found.messages;
+}
+
 static void
 hear(watched_t *watched, uint32_t events)
 {
     stored_t *self = ((news_t *)watched)->stored;
     (void)events;
     store_hear(self->store);
+    if (self->counted.state == STORE_OPENING)
+        note_found(self);
     delivery_note_commit(self);
     go_on(self);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "wire/stored_parts.h"
+#include "wire/stored_internal.h"
 
 #include "base/clock.h"
 #include "wire/acks.h"
@@ -23,20 +23,38 @@ is_written(stored_t *self, uint64_t put_before, uint64_t said)
     return store_committed(self->store) >= put_before && store_reached(self->store) >= said;
 }
 
+// It is not done. Where its file is about to go, or has gone, it waits for the workers beside the store.
+static void
+undo(stored_t *self, uint64_t sequence, const piece_t *piece)
+{
+    wport_t *workers = self->workers;
+    if (store_undo(self->store, sequence))
+        return;
+    output_queue(&workers->returned, &workers->wire->pool, piece);
+    workers->queued.messages += piece->load.messages;
+    workers->queued_bytes += piece->size;
+    port_count(workers);
+}
+
 // What was promised to workers and not given is not done.
 static void
 take_back(stored_t *self)
 {
     store_message_t message;
-    while (self->count > 0) {
-        run_t *run = stored_run(self, 0);
-        for (uint64_t i = 0; i < run->load.messages; i++)
-            store_undo(self->store, run->first + i);
-        delivery_drop_run(self);
-    }
+    for (; self->count > 0; delivery_drop_run(self))
+        for (run_t *run = stored_run(self, 0); run->load.messages > 0;) {
+            piece_t piece = delivery_first(run);
+            undo(self, run->first, &piece);
+            delivery_pass(run, &piece);
+        }
     while (store_next(self->store, &message)) {
+        chunk_t *chunk = message.block;
+        piece_t piece = { .chunk = chunk,
+                          .at = (size_t)(message.data - chunk->data),
+                          .size = message.size,
+                          .load = { 1, message.payload } };
         if (message.done)
-            store_undo(self->store, message.sequence);
+            undo(self, message.sequence, &piece);
         store_pass(self->store);
     }
     self->claimed = self->ahead = 0;

@@ -2,7 +2,7 @@
 //
 // XSUB and SUB: the side that has publishers, and tells them what is wanted.
 #include "wire/fan.h"
-#include "wire/fan_parts.h"
+#include "wire/fan_internal.h"
 #include "wire/output.h"
 #include "wire/pump.h"
 #include "wire/remember.h"

@@ -126,9 +126,14 @@ values_forget(void *arg)
 static void
 values_free(void *arg)
 {
-    while (values_forget(arg))
-        continue;
-    free(arg);
+    values_t *self = arg;
+    bytetree_clear(&self->topics);
+    for (value_t *value = self->oldest, *newer; value; value = newer) {
+        newer = value->newer;
+        self->pool->bytes -= bytes_taken(value);
+        free_value(value);
+    }
+    free(self);
 }
 
 // --- publishing ------------------------------------------------------------------------

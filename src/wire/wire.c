@@ -2,7 +2,6 @@
 #include "wire/wire.h"
 
 #include "base/bell.h"
-#include "base/clock.h"
 #include "base/mem.h"
 #include "flow/luggage.h"
 #include "flow/ways.h"
@@ -75,7 +74,7 @@ static int
 open_loop(wire_t *self)
 {
     self->scheduled_end = &self->scheduled;
-    self->now_ms = clock_mono_ms();
+    round_note_time(self);
     self->bell.ready = on_bell;
     return loop_open(&self->loop) == -1 ? -1 : loop_watch(&self->loop, self->base.thread.bell, EPOLLIN, &self->bell);
 }
@@ -172,7 +171,7 @@ on_bell(watched_t *watched, uint32_t events)
     wire_t *self = (wire_t *)((char *)watched - offsetof(wire_t, bell));
     (void)events;
     bell_hear(self->base.thread.bell);
-    self->now_ms = clock_mono_ms();
+    round_note_time(self);
     route_obey(self);
 }
 
@@ -222,12 +221,12 @@ wire_thread(route_t *self)
 typedef struct {
     char **topics;
     size_t *count, max;
-} listing_t;
+} topic_listing_t;
 
 static int
 list_topics(wire_t *self, void *arg)
 {
-    listing_t *listing = arg;
+    topic_listing_t *listing = arg;
     listing->topics = fan_topics(&self->ports[SIDE_BACKEND], listing->count, listing->max);
     return 0;
 }
@@ -235,7 +234,7 @@ list_topics(wire_t *self, void *arg)
 static char **
 wire_subscriptions(route_t *self, size_t *count, size_t max)
 {
-    listing_t listing = { NULL, count, max };
+    topic_listing_t listing = { NULL, count, max };
     *count = 0;
     route_call(self, list_topics, &listing);
     return listing.topics;

@@ -5,7 +5,7 @@
 #include "wire/conn.h"
 #include "wire/output.h"
 #include "wire/pump.h"
-#include "wire/workers_parts.h"
+#include "wire/workers_internal.h"
 #include "zmtp/peertype.h"
 
 #include <stdlib.h>

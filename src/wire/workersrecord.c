@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
-// workersrecord.c - see workers_parts.h. Jobs come in the order in which they were given.
+// workersrecord.c - see workers_internal.h. Jobs come in the order in which they were given.
 
 #include "base/record.h"
-#include "wire/workers_parts.h"
+#include "wire/workers_internal.h"
 
 #include <string.h>
 

@@ -11,7 +11,7 @@ typedef struct {
     const route_conf_t *conf;
     listeners_t *listeners;
     diag_t *diag;
-} change_t;
+} live_change_t;
 
 static void
 drop_endpoints(route_t *self, side_t side, const side_conf_t *wanted)
@@ -102,7 +102,7 @@ give_back_listeners(route_t *self, side_t side, const side_conf_t *wanted, liste
 
 // A capture comes and goes as a whole: nobody's messages depend on it.
 static int
-change_capture(route_t *self, change_t *change)
+change_capture(route_t *self, live_change_t *change)
 {
     forward_t *forward = &self->forward;
     int rc = 0;
@@ -140,7 +140,7 @@ same_capture(const route_conf_t *a, const route_conf_t *b)
 }
 
 static int
-change_side(route_t *self, side_t side, const route_conf_t *had, change_t *change)
+change_side(route_t *self, side_t side, const route_conf_t *had, live_change_t *change)
 {
     drop_endpoints(self, side, &change->conf->sides[side]);
     self->conf = change->conf;
@@ -155,7 +155,7 @@ change_side(route_t *self, side_t side, const route_conf_t *had, change_t *chang
 int
 change_route(route_t *self, const route_conf_t *conf, listeners_t *listeners, diag_t *diag)
 {
-    change_t change = { conf, listeners, diag };
+    live_change_t change = { conf, listeners, diag };
     const route_conf_t *had = self->conf;
     int rc = 0;
     bool same = same_capture(had, conf);

@@ -23,10 +23,10 @@ typedef struct {
     const drain_t *how;
     item_t *first, **last;
     uint64_t count;
-} queue_t;
+} drain_queue_t;
 
 static bool
-time_is_over(const queue_t *self)
+time_is_over(const drain_queue_t *self)
 {
     return self->how->left_ms(self->how->arg) == 0;
 }
@@ -34,7 +34,7 @@ time_is_over(const queue_t *self)
 // --- our own queue -----------------------------------------------------------
 
 static size_t
-read_lane(queue_t *self, lane_t *lane)
+read_lane(drain_queue_t *self, lane_t *lane)
 {
     size_t taken = 0;
     message_t message = { 0 };
@@ -55,7 +55,7 @@ read_lane(queue_t *self, lane_t *lane)
 }
 
 static size_t
-read_inputs(queue_t *self)
+read_inputs(drain_queue_t *self)
 {
     size_t taken = 0;
     for (size_t i = 0; i < self->forward->lane_count; i++)
@@ -65,7 +65,7 @@ read_inputs(queue_t *self)
 }
 
 static bool
-settle_lanes(queue_t *self)
+settle_lanes(drain_queue_t *self)
 {
     bool settled = true;
     for (size_t i = 0; i < self->forward->lane_count; i++)
@@ -75,7 +75,7 @@ settle_lanes(queue_t *self)
 
 // The first message is looked at again and again; what is behind it waits, so that order is kept.
 static void
-send_queue(queue_t *self)
+send_queue(drain_queue_t *self)
 {
     if (!settle_lanes(self))
         return;
@@ -93,7 +93,7 @@ send_queue(queue_t *self)
 }
 
 static uint64_t
-abandon(queue_t *self)
+abandon(drain_queue_t *self)
 {
     uint64_t left = self->count;
     for (size_t i = 0; i < self->forward->lane_count; i++)
@@ -108,7 +108,7 @@ abandon(queue_t *self)
 }
 
 static bool
-anything_in_hand(const queue_t *self)
+anything_in_hand(const drain_queue_t *self)
 {
     return self->count > 0 || forward_any_in_hand(self->forward);
 }
@@ -116,7 +116,7 @@ anything_in_hand(const queue_t *self)
 // --- the steps ---------------------------------------------------------------
 
 static void
-read_ahead(queue_t *self)
+read_ahead(drain_queue_t *self)
 {
     int64_t start = clock_mono_ms(), share = self->how->left_ms(self->how->arg) / 4, quiet_since = start;
     while (!time_is_over(self) && clock_mono_ms() - quiet_since < READ_AHEAD_MS && clock_mono_ms() - start < share) {
@@ -128,7 +128,7 @@ read_ahead(queue_t *self)
 }
 
 static size_t
-connections(const queue_t *self)
+connections(const drain_queue_t *self)
 {
     size_t all = 0;
     for (int side = 0; side < SIDES; side++)
@@ -138,7 +138,7 @@ connections(const queue_t *self)
 }
 
 static size_t
-half_close(queue_t *self, bool all)
+half_close(drain_queue_t *self, bool all)
 {
     size_t left = 0;
     for (int side = 0; side < SIDES; side++)
@@ -149,7 +149,7 @@ half_close(queue_t *self, bool all)
 
 // A client that never leaves its connection empty is sent away all the same when a quarter of the time is over.
 static void
-half_close_all(queue_t *self)
+half_close_all(drain_queue_t *self)
 {
     int64_t start = clock_mono_ms(), share = self->how->left_ms(self->how->arg) / 4;
     bool all = false;
@@ -162,7 +162,7 @@ half_close_all(queue_t *self)
 }
 
 static void
-wait_until_gone(queue_t *self)
+wait_until_gone(drain_queue_t *self)
 {
     int64_t quiet_since = clock_mono_ms();
     while (!time_is_over(self)) {
@@ -177,7 +177,7 @@ wait_until_gone(queue_t *self)
 }
 
 static void
-send_the_rest(queue_t *self)
+send_the_rest(drain_queue_t *self)
 {
     forward_freeze(self->forward);
     send_queue(self);
@@ -190,7 +190,7 @@ send_the_rest(queue_t *self)
 // A queue owes its clients the answers to what it passed on: no new requests
 // are read, and the connections stay until the answers are through.
 static void
-wait_for_replies(queue_t *self)
+wait_for_replies(drain_queue_t *self)
 {
     forward_stop_input(self->forward);
     for (int side = 0; side < SIDES; side++)
@@ -215,7 +215,7 @@ has_requests(const forward_t *forward)
 route_leftover_t
 drain_run(forward_t *forward, const drain_t *how)
 {
-    queue_t self = { .forward = forward, .how = how };
+    drain_queue_t self = { .forward = forward, .how = how };
     route_leftover_t left = { 0 };
     self.last = &self.first;
     for (size_t i = 0; i < forward->lane_count; i++)

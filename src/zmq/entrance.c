@@ -64,7 +64,7 @@ entrance_admits(int fd, const struct sockaddr_storage *peer)
 {
     char address[INET6_ADDRSTRLEN];
     if (!print_address(peer, address))
-        return true;
+        return peer->ss_family == AF_UNIX || peer->ss_family == AF_TIPC;
     pthread_mutex_lock(&lock);
     const entrance_t *where = (size_t)fd < room ? entrances[fd] : NULL;
     bool admitted = !where || !guard || guard->address(guard->arg, where->route, where->side, address) == ADMISSION_WELCOME;

@@ -29,7 +29,7 @@ void entrance_ask(const admission_t *guard);
 // libzmq accepts on FD for WHERE.
 void entrance_note(int fd, const entrance_t *where);
 
-// May PEER, which has connected to FD, stay? A peer without an IP address may.
+// May PEER, which has connected to FD, stay? Over ipc and tipc, where no peer has an IP address, it may.
 bool entrance_admits(int fd, const struct sockaddr_storage *peer);
 
 #endif

@@ -62,10 +62,10 @@ forward_gather(forward_t *self, lane_t *lane)
     if (!lane->holding || !lane->inside)
         return;
     message_t *held = &lane->held;
-    whole_receive_rest(lane, held, lane->bytes);
+    multipart_receive_rest(lane, held, lane->bytes);
     lane->holding = lane->inside = false;
     lane->bytes = 0;
-    whole_received(self, lane, held);
+    multipart_received(self, lane, held);
 }
 
 static size_t
@@ -74,7 +74,7 @@ run_lane(forward_t *self, lane_t *lane)
     if (lane->stopped)
         return 0;
     if (self->observers.any && lane->kind != LANE_SUBSCRIPTIONS)
-        return whole_move(self, lane, FORWARD_BURST);
+        return multipart_move(self, lane, FORWARD_BURST);
     return stream_movers[lane->kind](self, lane, FORWARD_BURST);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 // forward_internal.h - what the message path is made of. Only for the files that are
-// it: lane, stream, whole, wait and forward. Everybody else has forward.h.
+// it: lane, stream, multipart, wait and forward. Everybody else has forward.h.
 
 #ifndef ZB_FORWARD_PARTS_H
 #define ZB_FORWARD_PARTS_H
@@ -92,12 +92,12 @@ void lane_discard_rest(lane_t *lane);
 // Each moves up to so many messages, and returns how many.
 extern size_t (*const stream_movers[])(forward_t *self, lane_t *lane, size_t up_to);
 
-// --- whole.c: whole messages, for whoever looks on, filters or drains -----------
+// --- multipart.c: whole messages, for whoever looks on, filters or drains -------
 
-size_t whole_move(forward_t *self, lane_t *lane, size_t up_to);
+size_t multipart_move(forward_t *self, lane_t *lane, size_t up_to);
 
 // The rest of the message whose first part, of so many BYTES, is in hand.
-void whole_receive_rest(lane_t *lane, message_t *message, uint64_t bytes);
-void whole_received(forward_t *self, const lane_t *lane, const message_t *message); // counts it
+void multipart_receive_rest(lane_t *lane, message_t *message, uint64_t bytes);
+void multipart_received(forward_t *self, const lane_t *lane, const message_t *message); // counts it
 
 #endif

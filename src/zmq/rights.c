@@ -23,7 +23,7 @@ typedef struct {
     unsigned denials;
     size_t size;
     char name[];
-} writer_t;
+} publisher_t;
 
 typedef struct {
     bool checked;  // each message needs the right to publish
@@ -31,7 +31,7 @@ typedef struct {
     admission_book_t *book; // NULL: nobody may publish
     bytetree_t writers;
     size_t count;
-    writer_t *last; // messages come in rows
+    publisher_t *last; // messages come in rows
 } rights_side_t;
 
 struct rights {
@@ -44,14 +44,14 @@ struct rights {
 static bytes_t
 name_of(const void *thing)
 {
-    const writer_t *writer = thing;
+    const publisher_t *writer = thing;
     return bytes_of(writer->name, writer->size);
 }
 
 static void
 forget(rights_t *self, rights_side_t *side)
 {
-    writer_t *writer;
+    publisher_t *writer;
     side->last = NULL;
     side->count = 0;
     while ((writer = bytetree_first(&side->writers, bytes_of("", 0)))) {
@@ -87,13 +87,13 @@ review(rights_t *self)
 
 // --- who writes -------------------------------------------------------------------
 
-static writer_t *
+static publisher_t *
 add_writer(rights_t *self, side_t from, const char *user, const char *id, bytes_t name)
 {
     rights_side_t *side = &self->sides[from];
     if (side->count >= WRITERS_MAX)
         forget(self, side);
-    writer_t *writer = xcalloc(1, sizeof *writer + name.size);
+    publisher_t *writer = xcalloc(1, sizeof *writer + name.size);
     writer->size = name.size;
     memcpy(writer->name, name.at, name.size);
     writer->rights = self->guard->rights_in(side->book, user, id);
@@ -102,7 +102,7 @@ add_writer(rights_t *self, side_t from, const char *user, const char *id, bytes_
     return writer;
 }
 
-static writer_t *
+static publisher_t *
 find_writer(rights_t *self, side_t from, const char *user, const char *id)
 {
     rights_side_t *side = &self->sides[from];
@@ -116,7 +116,7 @@ find_writer(rights_t *self, side_t from, const char *user, const char *id)
 }
 
 static void
-say_denied(const rights_t *self, writer_t *writer, zmq_msg_t *first, const char *user)
+say_denied(const rights_t *self, publisher_t *writer, zmq_msg_t *first, const char *user)
 {
     if (writer->denials++ >= DENIALS_SAID)
         return;
@@ -140,7 +140,7 @@ rights_may_publish(rights_t *self, side_t from, zmq_msg_t *first)
         return false;
     const char *user = self->sides[from].verified ? zmq_msg_gets(first, "User-Id") : NULL;
     const char *id = zmq_msg_gets(first, "Identity"); // as READY calls it: claimed, so that it can only deny
-    writer_t *writer = find_writer(self, from, user ? user : "", id ? id : "");
+    publisher_t *writer = find_writer(self, from, user ? user : "", id ? id : "");
     if (self->guard->may(writer->rights, ADMISSION_PUBLISH, zmq_msg_data(first), zmq_msg_size(first)))
         return true;
     say_denied(self, writer, first, user ? user : "");

@@ -14,7 +14,7 @@ typedef struct {
     const side_conf_t *side;
     bool server;
     const admission_secrets_t *secrets; // NULL: there are none
-} subject_t;
+} secured_t;
 
 static int
 set_int(void *socket, int option, int value)
@@ -29,7 +29,7 @@ set_text(void *socket, int option, const char *text)
 }
 
 static int
-secure_plain(const subject_t *self)
+secure_plain(const secured_t *self)
 {
     if (self->server)
         return set_int(self->socket, ZMQ_PLAIN_SERVER, 1);
@@ -41,7 +41,7 @@ secure_plain(const subject_t *self)
 }
 
 static int
-secure_curve(const subject_t *self)
+secure_curve(const secured_t *self)
 {
     const admission_secrets_t *secrets = self->secrets;
     if (!secrets)
@@ -54,7 +54,7 @@ secure_curve(const subject_t *self)
 }
 
 static int
-secure_gssapi(const subject_t *self)
+secure_gssapi(const secured_t *self)
 {
     const security_conf_t *security = &self->side->security;
     int rc = self->server ? set_int(self->socket, ZMQ_GSSAPI_SERVER, 1) : 0;
@@ -64,9 +64,10 @@ secure_gssapi(const subject_t *self)
     return security->gssapi_plaintext ? rc | set_int(self->socket, ZMQ_GSSAPI_PLAINTEXT, 1) : rc;
 }
 
-static int (*const mechanisms[])(const subject_t *self) = {
-    [SECURITY_UNSET] = NULL,         [SECURITY_NONE] = NULL,
-    [SECURITY_PLAIN] = secure_plain, [SECURITY_CURVE] = secure_curve, [SECURITY_GSSAPI] = secure_gssapi,
+static int (*const mechanisms[])(const secured_t *self) = {
+    [SECURITY_UNSET] = NULL,           [SECURITY_NONE] = NULL,
+    [SECURITY_PLAIN] = secure_plain,   [SECURITY_CURVE] = secure_curve,
+    [SECURITY_GSSAPI] = secure_gssapi,
 };
 
 // Without a domain, and its enforcement, libzmq lets everybody in when nobody answers: right where there is nobody to
@@ -83,8 +84,8 @@ int
 security_set(void *socket, const route_conf_t *conf, side_t side, const admission_t *guard, diag_t *diag)
 {
     const side_conf_t *at = &conf->sides[side];
-    subject_t self = { socket, at, side_is_server(at), guard->secrets(guard->arg, conf->name, side) };
-    int (*secure)(const subject_t *) = mechanisms[at->security.mechanism];
+    secured_t self = { socket, at, side_is_server(at), guard->secrets(guard->arg, conf->name, side) };
+    int (*secure)(const secured_t *) = mechanisms[at->security.mechanism];
     int rc = set_domain(socket, conf, side);
     if (rc == 0 && secure)
         rc = secure(&self);

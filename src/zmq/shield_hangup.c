@@ -41,9 +41,9 @@ typedef struct {
     bool known;
     bool reads;  // it was wanted for reading once: its end is there to be read
     bool parked; // not in the kernel's set
-} entry_t;
+} polled_t;
 
-static _Atomic(entry_t *) chunks[CHUNKS];
+static _Atomic(polled_t *) chunks[CHUNKS];
 
 static int
 kernel_ctl(int epoll, int what, int fd, struct epoll_event *event)
@@ -52,21 +52,22 @@ kernel_ctl(int epoll, int what, int fd, struct epoll_event *event)
 }
 
 // NULL: never seen, or far beyond what the table holds.
-static entry_t *
+static polled_t *
 find(int fd)
 {
     unsigned number = (unsigned)fd;
-    entry_t *chunk = number < CHUNK * CHUNKS ? atomic_load_explicit(&chunks[number / CHUNK], memory_order_acquire) : NULL;
+    polled_t *chunk =
+        number < CHUNK * CHUNKS ? atomic_load_explicit(&chunks[number / CHUNK], memory_order_acquire) : NULL;
     return chunk ? &chunk[number % CHUNK] : NULL;
 }
 
-static entry_t *
+static polled_t *
 make(int fd)
 {
     unsigned number = (unsigned)fd;
     if (number >= CHUNK * CHUNKS || find(fd))
         return find(fd);
-    entry_t *chunk = calloc(CHUNK, sizeof *chunk), *none = NULL;
+    polled_t *chunk = calloc(CHUNK, sizeof *chunk), *none = NULL;
     if (chunk && !atomic_compare_exchange_strong(&chunks[number / CHUNK], &none, chunk))
         free(chunk); // another thread was faster
     return find(fd);
@@ -75,7 +76,7 @@ make(int fd)
 // --- epoll_ctl ------------------------------------------------------------------
 
 static void
-want(entry_t *entry, const struct epoll_event *event)
+want(polled_t *entry, const struct epoll_event *event)
 {
     entry->data = event->data;
     entry->wanted = event->events;
@@ -83,16 +84,16 @@ want(entry_t *entry, const struct epoll_event *event)
 }
 
 static int
-tell_kernel(const entry_t *entry, int what, int fd)
+tell_kernel(const polled_t *entry, int what, int fd)
 {
     struct epoll_event event = { .events = entry->wanted, .data.u64 = TAG | (unsigned)fd };
     return kernel_ctl(entry->epoll, what, fd, &event);
 }
 
 static int
-add(entry_t *entry, int epoll, int fd, const struct epoll_event *event)
+add(polled_t *entry, int epoll, int fd, const struct epoll_event *event)
 {
-    *entry = (entry_t){ .epoll = epoll };
+    *entry = (polled_t){ .epoll = epoll };
     want(entry, event);
     int rc = tell_kernel(entry, EPOLL_CTL_ADD, fd);
     entry->known = rc == 0;
@@ -100,7 +101,7 @@ add(entry_t *entry, int epoll, int fd, const struct epoll_event *event)
 }
 
 static int
-change(entry_t *entry, int fd, const struct epoll_event *event)
+change(polled_t *entry, int fd, const struct epoll_event *event)
 {
     want(entry, event);
     if (entry->parked && !entry->wanted)
@@ -111,7 +112,7 @@ change(entry_t *entry, int fd, const struct epoll_event *event)
 }
 
 static int
-leave(entry_t *entry, int fd)
+leave(polled_t *entry, int fd)
 {
     entry->known = false;
     return entry->parked ? 0 : kernel_ctl(entry->epoll, EPOLL_CTL_DEL, fd, NULL);
@@ -122,7 +123,7 @@ epoll_ctl(int epoll, int what, int fd, struct epoll_event *event)
 {
     if (shield_spares_this_thread())
         return kernel_ctl(epoll, what, fd, event);
-    entry_t *entry = what == EPOLL_CTL_ADD ? make(fd) : find(fd);
+    polled_t *entry = what == EPOLL_CTL_ADD ? make(fd) : find(fd);
     if (entry && what == EPOLL_CTL_ADD)
         return add(entry, epoll, fd, event);
     if (!entry || !entry->known || entry->epoll != epoll)
@@ -133,7 +134,7 @@ epoll_ctl(int epoll, int what, int fd, struct epoll_event *event)
 // --- epoll_wait -----------------------------------------------------------------
 
 static bool
-is_held_back(const entry_t *entry)
+is_held_back(const polled_t *entry)
 {
     return entry->reads && !(entry->wanted & EPOLLIN);
 }
@@ -142,13 +143,13 @@ is_held_back(const entry_t *entry)
 // left out too: libzmq would read twice, and the second time, when the first has
 // filled its queue, is the fault.
 static uint32_t
-told(const entry_t *entry, uint32_t events)
+told(const polled_t *entry, uint32_t events)
 {
     return is_held_back(entry) || (events & EPOLLIN) ? events & ~BROKEN : events;
 }
 
 static void
-park(entry_t *entry, int fd)
+park(polled_t *entry, int fd)
 {
     entry->parked = kernel_ctl(entry->epoll, EPOLL_CTL_DEL, fd, NULL) == 0;
 }
@@ -160,7 +161,7 @@ translate(struct epoll_event *event)
     if ((event->data.u64 & TAG_BITS) != TAG)
         return true;
     int fd = (int)(uint32_t)event->data.u64;
-    entry_t *entry = find(fd);
+    polled_t *entry = find(fd);
     *event = (struct epoll_event){ .events = told(entry, event->events), .data = entry->data };
     if (!event->events)
         park(entry, fd);

@@ -12,7 +12,7 @@
 typedef struct {
     size_t size;
     char bytes[];
-} topic_t;
+} counted_topic_t;
 
 // The lock is taken for a subscription, never for a message.
 struct topics {
@@ -24,7 +24,7 @@ struct topics {
 static bytes_t
 name_of(const void *thing)
 {
-    const topic_t *topic = thing;
+    const counted_topic_t *topic = thing;
     return bytes_of(topic->bytes, topic->size);
 }
 
@@ -38,7 +38,7 @@ topics_new(void)
 }
 
 static void
-remove_topic(topics_t *self, topic_t *topic)
+remove_topic(topics_t *self, counted_topic_t *topic)
 {
     bytetree_remove(&self->tree, name_of(topic));
     self->count--;
@@ -49,7 +49,7 @@ void
 topics_free(topics_t **self_p)
 {
     topics_t *self = *self_p;
-    topic_t *topic;
+    counted_topic_t *topic;
     if (!self)
         return;
     while ((topic = bytetree_first(&self->tree, bytes_of("", 0))))
@@ -65,7 +65,7 @@ topics_add(topics_t *self, const void *bytes, size_t size)
     pthread_mutex_lock(&self->lock);
     bool added = !bytetree_find(&self->tree, bytes_of(bytes, size));
     if (added) {
-        topic_t *topic = xcalloc(1, sizeof *topic + size);
+        counted_topic_t *topic = xcalloc(1, sizeof *topic + size);
         topic->size = size;
         if (size)
             memcpy(topic->bytes, bytes, size);
@@ -94,7 +94,7 @@ topics_count(const topics_t *self)
 }
 
 static char *
-escape(const topic_t *topic)
+escape(const counted_topic_t *topic)
 {
     text_t text = { 0 };
     text_escaped(&text, topic->bytes, topic->size);
@@ -108,7 +108,8 @@ topics_list(topics_t *self, size_t *count, size_t max)
     pthread_mutex_lock(&self->lock);
     char **list = xcalloc((self->count < max ? self->count : max) + 1, sizeof *list);
     *count = 0;
-    for (topic_t *i = bytetree_first(&self->tree, all); i && *count < max; i = bytetree_next(&self->tree, i, all))
+    for (counted_topic_t *i = bytetree_first(&self->tree, all); i && *count < max;
+         i = bytetree_next(&self->tree, i, all))
         list[(*count)++] = escape(i);
     pthread_mutex_unlock(&self->lock);
     return list;

@@ -5,7 +5,7 @@ import java.util.Map;
 import org.zeromq.ZMQ;
 
 public class Client {
-    private static final int TIMEOUT_MS = 20000;
+    private static final int TIMEOUT_MS = 120000;
     private static final long PAUSE_MS = Long.parseLong(System.getenv().getOrDefault("CLIENT_PAUSE", "0"));
     private static final Map<String, Integer> TYPES = Map.of("push", ZMQ.PUSH, "pull", ZMQ.PULL, "pub", ZMQ.PUB, "sub", ZMQ.SUB,
         "req", ZMQ.REQ, "rep", ZMQ.REP, "pair", ZMQ.PAIR, "dealer", ZMQ.DEALER, "mirror", ZMQ.PAIR);

@@ -18,7 +18,7 @@
 #include <time.h>
 #include <zmq.h>
 
-#define TIMEOUT_MS 20000
+#define TIMEOUT_MS 120000
 
 static void
 fail(const char *what)

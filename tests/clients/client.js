@@ -4,7 +4,7 @@
 const zmq = require('zeromq')
 const { setTimeout: wait } = require('node:timers/promises')
 
-const TIMEOUT_MS = 20000
+const TIMEOUT_MS = 120000
 const TYPES = { push: zmq.Push, pull: zmq.Pull, pub: zmq.Publisher, sub: zmq.Subscriber, req: zmq.Request, rep: zmq.Reply,
   pair: zmq.Pair, dealer: zmq.Dealer, mirror: zmq.Pair }
 const OPTIONS = { CLIENT_USER: 'plainUsername', CLIENT_PASSWORD: 'plainPassword', CLIENT_PUBLIC_KEY: 'curvePublicKey',

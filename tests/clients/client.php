@@ -3,7 +3,7 @@
 //
 // client.c again, for php-zmq: the same words, the same checks.
 
-const TIMEOUT_MS = 20000, HEARTBEAT_IVL = 75, HEARTBEAT_TIMEOUT = 77;
+const TIMEOUT_MS = 120000, HEARTBEAT_IVL = 75, HEARTBEAT_TIMEOUT = 77;
 const TYPES = ['push' => ZMQ::SOCKET_PUSH, 'pull' => ZMQ::SOCKET_PULL, 'pub' => ZMQ::SOCKET_PUB, 'sub' => ZMQ::SOCKET_SUB,
     'req' => ZMQ::SOCKET_REQ, 'rep' => ZMQ::SOCKET_REP, 'pair' => ZMQ::SOCKET_PAIR, 'dealer' => ZMQ::SOCKET_DEALER,
     'mirror' => ZMQ::SOCKET_PAIR];

@@ -7,7 +7,7 @@ use Time::HiRes qw(usleep);
 use ZMQ::FFI;
 use ZMQ::FFI::Constants qw(:all);
 
-use constant { TIMEOUT_MS => 20000, HEARTBEAT_IVL => 75, HEARTBEAT_TIMEOUT => 77 };
+use constant { TIMEOUT_MS => 120000, HEARTBEAT_IVL => 75, HEARTBEAT_TIMEOUT => 77 };
 my %types = (push => ZMQ_PUSH, pull => ZMQ_PULL, pub => ZMQ_PUB, sub => ZMQ_SUB, req => ZMQ_REQ, rep => ZMQ_REP,
     pair => ZMQ_PAIR, dealer => ZMQ_DEALER, mirror => ZMQ_PAIR);
 my %options = (CLIENT_USER => 45, CLIENT_PASSWORD => 46, CLIENT_PUBLIC_KEY => 48, CLIENT_SECRET_KEY => 49,

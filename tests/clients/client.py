@@ -8,7 +8,7 @@ import time
 
 import zmq
 
-TIMEOUT_MS = 20000
+TIMEOUT_MS = 120000
 PAUSE = int(os.environ.get("CLIENT_PAUSE", "0")) / 1000
 
 

@@ -3,7 +3,7 @@
 # client.c again, for ruby-ffi-rzmq: the same words, the same checks.
 require 'ffi-rzmq'
 
-TIMEOUT_MS = 20_000
+TIMEOUT_MS = 120_000
 PAUSE = Integer(ENV.fetch('CLIENT_PAUSE', '0')) / 1000.0
 TYPES = { 'push' => ZMQ::PUSH, 'pull' => ZMQ::PULL, 'pub' => ZMQ::PUB, 'sub' => ZMQ::SUB, 'req' => ZMQ::REQ, 'rep' => ZMQ::REP,
           'pair' => ZMQ::PAIR, 'dealer' => ZMQ::DEALER, 'mirror' => ZMQ::PAIR }.freeze

@@ -67,7 +67,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         broker = fake_broker_new(ini);
     }
     text_t answer = { 0 };
-    tapping_conf_t tap = { 0 };
+    tap_request_t tap = { 0 };
     text_bytes(&answer, "", 0);
     text_clear(&broker->calls);
     size = size < COMMAND_LINE_MAX ? size : COMMAND_LINE_MAX;
@@ -81,7 +81,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     else
         check_answer(&answer, result);
     log_set_level(LOG_LEVEL_ERROR); // `set log_level' works
-    tapping_conf_free(&tap);
+    tap_request_free(&tap);
     text_free(&answer);
     free(line);
     return 0;

@@ -11,9 +11,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
-walk(const value_t *list)
+walk(const document_value_t *list)
 {
-    for (const value_t *value = list->first; value; value = value->next) {
+    for (const document_value_t *value = list->first; value; value = value->next) {
         if ((value->kind == VALUE_STRING || value->kind == VALUE_NUMBER) && (!value->text || strlen(value->text) == SIZE_MAX))
             abort();
         if (!value->key != (list->kind == VALUE_ARRAY))

@@ -73,7 +73,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(&head, data + 1, sizeof head);
     head.salt = SALT;
     if (data[0] & MEND_HEAD && batch_control(&head) <= size - 1 - BATCH_HEAD)
-        batch_write_head(bytes, &head, bytes + BATCH_HEAD);
+        batch_write_head(bytes, &head, bytes + BATCH_HEAD, bytes + BATCH_HEAD + head.messages * sizeof(entry_t));
     write_file(&file, bytes, size - 1);
     if (recover(folder, 0, &contents) == 0)
         read_all(&contents, &file);

@@ -6,7 +6,7 @@
 #include "conf/conf.h"
 #include "guard/authenticate.h"
 #include "guard/policy.h"
-#include "guard/zap.h"
+#include "zmq/zap.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -63,15 +63,23 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (zap_parse(&request, frames, count) == -1)
         return 0;
     verdict_t verdict;
-    authenticate(&verdict, policy, &request);
-    if (verdict.status == ZAP_WELCOME && (!verdict.entry || verdict.entry->mechanism != request.mechanism))
+    char route[256], address[256];
+    bool is_key = request.mechanism == SECURITY_CURVE;
+    const zap_frame_t *first = &request.credentials[0], *second = &request.credentials[1];
+    snprintf(route, sizeof route, "%.*s", (int)request.domain.size, (const char *)request.domain.data);
+    route[strcspn(route, ".")] = '\0';
+    snprintf(address, sizeof address, "%.*s", (int)request.address.size, (const char *)request.address.data);
+    authenticate(&verdict, policy, &(admission_claim_t){ .route = route, .side = SIDE_FRONTEND, .address = zap_address(address),
+                 .mechanism = request.mechanism, .key = is_key ? first->data : NULL, .name = is_key ? NULL : first->data,
+                 .name_size = is_key ? 0 : first->size, .password = second->data, .password_size = second->size });
+    if (verdict.status == ADMISSION_WELCOME && (!verdict.entry || verdict.entry->mechanism != request.mechanism))
         abort();
-    if (verdict.status == ZAP_WELCOME && request.mechanism == ZAP_PLAIN)
+    if (verdict.status == ADMISSION_WELCOME && request.mechanism == SECURITY_PLAIN)
         abort();
-    if (verdict.status != ZAP_WELCOME && verdict.status != 0 && !verdict.reason)
+    if (verdict.status != ADMISSION_WELCOME && verdict.status != ADMISSION_WAITS && !verdict.reason)
         abort();
     zap_reply_t reply;
-    zap_reply(&reply, request.id, verdict.status ? verdict.status : ZAP_LATER, verdict.user);
+    zap_reply(&reply, request.id, verdict.status ? (int)verdict.status : (int)ADMISSION_LATER, verdict.user);
     if (reply.frames[2].size != 3)
         abort();
     return 0;

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "admin/reply.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+// --- what was asked -----------------------------------------------------------------
+
+const char *
+reply_arg(const request_t *request, size_t i)
+{
+    return i < request->count ? request->args[i].text : NULL;
+}
+
+// Call FN for the route that the first argument names, or for each where it names none. False: there is no such route.
+bool
+reply_for_routes(request_t *request, void (*fn)(request_t *request, const broker_route_t *route, void *context),
+                 void *context)
+{
+    broker_route_t route;
+    const char *name = reply_arg(request, 0);
+    if (name && !broker_find(request->broker, name, &route)) {
+        broker_no_route(request->broker, name, &request->error);
+        return false;
+    }
+    if (name) {
+        fn(request, &route, context);
+        return true;
+    }
+    for (size_t i = 0; broker_at(request->broker, i, &route); i++)
+        fn(request, &route, context);
+    return true;
+}
+
+// --- what comes of it ---------------------------------------------------------------
+
+void
+reply_fail(request_t *request, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    text_vadd(&request->error, format, args);
+    va_end(args);
+}
+
+// Append TEXT line by line, safe for a terminal, without blank lines: one would end the answer.
+static void
+put_lines(text_t *out, const char *text)
+{
+    while (*text) {
+        size_t length = strcspn(text, "\n");
+        if (length) {
+            text_shown(out, text, length);
+            text_char(out, '\n');
+        }
+        text += length + (text[length] == '\n');
+    }
+}
+
+void
+reply_done(request_t *request, const char *format, ...)
+{
+    text_t text = { 0 };
+    va_list args;
+    va_start(args, format);
+    text_vadd(&text, format, args);
+    va_end(args);
+    put_lines(request->out, request->json ? "{\"ok\":true}" : text.data);
+    text_free(&text);
+}
+
+void
+reply_refuse(text_t *answer, bool json, const char *text)
+{
+    if (!json) {
+        text_add(answer, "error: ");
+        put_lines(answer, *text ? text : "failed");
+        return;
+    }
+    // More than one line: the first says what failed, the others why.
+    size_t first = strcspn(text, "\n");
+    json_t writer = json_on(answer);
+    json_object(&writer, NULL);
+    json_bytes(&writer, "error", text, first);
+    if (text[first] && text[first + 1])
+        json_lines(&writer, "problems", text + first + 1);
+    json_object_end(&writer);
+    text_char(answer, '\n');
+}
+
+json_t
+reply_json(request_t *request)
+{
+    json_t json = json_on(request->out);
+    json_object(&json, NULL);
+    return json;
+}
+
+void
+reply_json_end(request_t *request, json_t *json)
+{
+    json_object_end(json);
+    text_char(request->out, '\n');
+}
+
+// The broker's lines under KEY, or as a failure.
+void
+reply_broker(request_t *request, int rc, text_t *lines, const char *key, const char *failure)
+{
+    if (rc == -1) {
+        reply_fail(request, "%s\n%s", failure, lines->data ? lines->data : "");
+    } else if (request->json) {
+        json_t json = reply_json(request);
+        json_bool(&json, "ok", true);
+        json_lines(&json, key, lines->data ? lines->data : "");
+        reply_json_end(request, &json);
+    } else {
+        put_lines(request->out, lines->size ? lines->data : "nothing to do\n");
+    }
+    text_free(lines);
+}

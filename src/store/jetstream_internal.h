@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MPL-2.0
+// jetstream_internal.h - what a jetstream is made of. For jetstream.c, jslink.c, jsstream.c, jspublish.c and jspull.c only.
+
+#ifndef ZB_JETSTREAM_INTERNAL_H
+#define ZB_JETSTREAM_INTERNAL_H
+
+#include "store/jetstream.h"
+#include "store/libnats.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+    CONNECT_MS = 2000,  // one attempt
+    REQUEST_MS = 2000,  // a question to the server
+    ACK_MS = 4000,      // after which a message that is not acknowledged is published again
+    WAIT_LEAST_MS = 50, // between two attempts to connect; at random, so that not all nodes come at once
+    WAIT_MOST_MS = 250,
+    ELECTION_LEAST_MS = 100, // before a message is published again
+    ELECTION_MOST_MS = 500,
+    WINDOW_MESSAGES = 2000, // given and not acknowledged
+    WINDOW_BYTES = 8 * 1024 * 1024,
+    PULL_MESSAGES = 256, // asked for at once
+    PULL_LOW = 128,      // no more are asked for while the route has as many in hand
+    PULL_BYTES = 8 * 1024 * 1024,
+    PULL_MS = 5000, // how long the server waits for them
+    INBOX = 64,
+    HEADERS_MOST = 512, // bytes of the headers of a message of ours
+};
+
+#define HEADER_ID "Nats-Msg-Id"
+#define HEADER_STATUS "Status"
+#define HEADER_FRAMES "Zbroker-Frames"
+
+typedef struct outgoing {
+    struct outgoing *next; // until the thread has it
+    uint64_t sequence;
+    char *subject; // NULL: the stream's
+    int64_t sent_ms;
+    bool framed, sent;
+    size_t size;
+    uint8_t data[];
+} outgoing_t;
+
+// Of the stream, to a message that was published.
+typedef enum {
+    ANSWER_STORED,
+    ANSWER_NOT_NOW, // publish it again
+    ANSWER_TOO_LARGE,
+} answer_kind_t;
+
+typedef struct {
+    uint64_t sequence;
+    answer_kind_t kind;
+} answer_t;
+
+typedef struct {
+    answer_t *at;
+    size_t first, count, room;
+} stream_answers_t;
+
+struct jetstream_message {
+    struct jetstream_message *next;
+    natsMsg *msg;
+    bool done, held;
+    jsMsgMetaData *meta;
+};
+
+// Somebody is at a message, whose answers go to REPLY.
+typedef struct note {
+    struct note *next;
+    char reply[];
+} note_t;
+
+typedef struct {
+    jetstream_message_t *first, **end;
+} messages_t;
+
+// One connection, for as long as the library may call back for it: its inboxes hold it, and so does the thread.
+typedef struct {
+    jetstream_t *jetstream;
+    unsigned holders; // under the jetstream's lock
+    unsigned parting; // subscriptions that end though the connection does not
+    bool lost;        // under the lock as well, like all that callbacks change
+    natsConnection *connection;
+    jsCtx *context;
+    natsSubscription *acks, *messages;
+    char ack_inbox[INBOX], message_inbox[INBOX];
+    size_t max_payload;
+} link_t;
+
+struct jetstream {
+    const libnats_t *nats;
+    nats_conf_t conf;           // copies
+    char *route, *next_subject; // where the consumer is asked for messages
+    char node[NODE_DIGITS + 1];
+    bool topics; // a forwarder's
+    bool acked;  // it has workers that acknowledge
+    bool drop_oldest;
+    int64_t max_bytes;
+    bool last_values;
+    int64_t replay_messages, replay_bytes, replay_time_ms;
+    int bell;
+
+    pthread_mutex_t lock; // over all up to the thread's own
+    pthread_cond_t news, parted;
+    unsigned holders;
+    bool ending, has_ended;
+    bool woken; // there is news that the thread has not looked at
+    uint32_t wants;
+    bool exact; // no more than is wanted may come
+    outgoing_t *given, **given_end;
+    stream_answers_t answers, settled;
+    messages_t arrived, verdicts;
+    note_t *notes;
+    size_t unsettled, unsettled_bytes;
+    size_t in_hand; // messages that came, are not done and not held
+    bool pulling;   // the server has a request of ours
+    size_t pulled;  // of it, messages that are still to come
+    int64_t pull_ends_ms;
+    bool consumer_gone;
+    uint64_t last_sequence; // of what came from a stream of topics
+    bool began;             // it is known where that began
+    size_t most;            // bytes of a message; 0: not known
+    jetstream_state_t state;
+
+    // The thread's own.
+    link_t *link;
+    outgoing_t **window;             // in order; NULL: settled
+    size_t first, next, count, room; // NEXT: the first that is to be published
+    size_t on_their_way;
+    bool holds, probes; // see jspublish.c
+    int64_t hold_until_ms;
+    bool was_ready;
+    unsigned server; // which one is tried next
+};
+
+// --- jetstream.c ----------------------------------------------------------------------
+
+void jetstream_lock(jetstream_t *self);
+void jetstream_unlock(jetstream_t *self);
+void jetstream_wake(jetstream_t *self); // the thread; the lock is held
+int64_t jetstream_random(int64_t least, int64_t most);
+
+// --- jslink.c ---------------------------------------------------------------------------
+
+typedef enum { LINK_UP, LINK_LATER, LINK_NEVER } link_result_t;
+
+// To the next server. Why not is in REASON.
+link_result_t link_open(jetstream_t *self, char reason[256]);
+void link_close(jetstream_t *self);
+bool link_hears(jetstream_t *self, const char *inbox, natsMsgHandler heard,
+                natsSubscription **to); // on a new subscription
+bool link_renew(jetstream_t *self);     // messages come elsewhere now: what was asked for does not come
+void link_drop(link_t **link_p);        // one holder less
+const char *link_last_error(const jetstream_t *self, natsStatus status); // in words
+
+// --- jsstream.c --------------------------------------------------------------------------
+
+// The stream and the consumer: made, or looked at.
+link_result_t stream_prepare(jetstream_t *self, char reason[256]);
+
+// --- jspublish.c -------------------------------------------------------------------------
+
+void publish_reset(jetstream_t *self);                   // the connection has gone: what was on its way is not known
+void publish_take(jetstream_t *self);                    // what was given, and what was answered
+int64_t publish_work(jetstream_t *self, int64_t now_ms); // when it wants to be called again
+void publish_forget(jetstream_t *self);
+void publish_heard(natsConnection *connection, natsSubscription *subscription, natsMsg *msg, void *closure);
+
+// --- jspull.c ----------------------------------------------------------------------------
+
+void pull_reset(jetstream_t *self); // there is a new connection
+void pull_work(jetstream_t *self, int64_t now_ms);
+void pull_answer(jetstream_t *self); // what was said of messages
+void pull_forget(jetstream_t *self);
+void pull_heard(natsConnection *connection, natsSubscription *subscription, natsMsg *msg, void *closure);
+
+#endif
