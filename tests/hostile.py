@@ -211,7 +211,7 @@ def test_peers_of_zmtp_1_and_2():
         for data in (b"\x01\x00" + b"\xff" + struct.pack(">Q", 1 << 62) + b"\0", b"\x01\x00" + b"\xff" + bytes(8) + b"\0", b"\xff" * 20,
                      SIGNATURE + b"\x01\x08" + b"\x02" + struct.pack(">Q", (1 << 64) - 1), SIGNATURE + b"\x01\xff\x00\x00",
                      SIGNATURE + b"\x02\x08", b"\x00\x00\x00"):
-            for name in PORTS[1:]:
+            for name in PORTS[2:]:  # as a worker of fine, one takes a message, which then comes out of turn
                 target.throw(name, data)
         target.survived()
 

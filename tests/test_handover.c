@@ -12,6 +12,7 @@
 #include "test.h"
 
 #include <sodium.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <zmq.h>
@@ -307,6 +308,39 @@ nothing_of_all_that_is_left(void)
     chunk_pool_empty(&wire.pool);
 }
 
+static bool
+is_counted(record_fields_t from, uint64_t count)
+{
+    record_field_t field;
+    uint64_t i = 0, number;
+    while (record_next(&from, &field) && record_to_number(&field, UINT64_MAX, &number) && number == i)
+        i++;
+    return i == count;
+}
+
+// Beyond some size its pages move instead of its bytes, and what another program has left is mapped.
+static void
+a_large_record_keeps_its_bytes_as_it_grows_and_is_mapped(void)
+{
+    enum { MANY = 500000 };
+    record_t record = { 0 }, mapped = { 0 };
+    for (uint64_t i = 0; i < MANY; i++)
+        record_number(&record, 1, i);
+    CHECK(is_counted(record_fields(&record), MANY));
+    int fd = memfd_create("test", 0);
+    CHECK(write(fd, record.data, record.size) == (ssize_t)record.size);
+    CHECK(record_map(&mapped, fd, record.size));
+    close(fd);
+    CHECK(is_counted(record_fields(&mapped), MANY));
+    record_forget(&mapped);
+    record_t copy = record_of_size(record.size);
+    record_add(&copy, record.data, record.size);
+    CHECK(is_counted(record_fields(&copy), MANY));
+    record_forget(&copy);
+    record_forget(&record);
+    CHECK(!record.data && !mapped.data && !copy.data);
+}
+
 int
 main(void)
 {
@@ -322,6 +356,7 @@ main(void)
     RUN(what_contradicts_itself_is_refused);
     RUN(another_descriptor_of_that_number_is_not_taken);
     RUN(a_record_that_is_cut_or_changed_does_no_harm);
+    RUN(a_large_record_keeps_its_bytes_as_it_grows_and_is_mapped);
     RUN(nothing_of_all_that_is_left);
     return test_done();
 }

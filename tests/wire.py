@@ -107,6 +107,21 @@ def test_long_messages_of_several_parts_go_out_sealed_as_they_are():
             assert pull.recv_multipart() == message
 
 
+def test_a_request_that_comes_alone_arrives_whole_whatever_its_size():
+    with Route("queue", "backend_sndbuf = 8192") as route:
+        client, service = route.front(zmq.DEALER), route.back(zmq.ROUTER)
+        sizes = [0, 1, 255, 256, *range(480, 520), 4096, 65536, 3 << 20]
+        for size in sizes:
+            request = [b"%d" % size, b"x" * size]
+            client.send_multipart(request)
+            received = service.recv_multipart()
+            assert received[-2:] == request, size
+            service.send_multipart(received)
+            assert client.recv_multipart() == request, size
+        for side in "backend", "frontend":
+            zb.wait_until(lambda: route.stats()[side]["messages_sent"] == len(sizes))
+
+
 def test_messages_that_never_end_do_not_keep_memory_for_ever():
     with Route("streamer", "maxmsgsize = 16M", "max_memory = 16M") as route:
         hostile = [zmtp.Raw(route.frontend) for _ in range(40)]

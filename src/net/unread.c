@@ -23,10 +23,10 @@ typedef struct {
     struct nlmsghdr head;
     struct unix_diag_msg body;
     uint8_t attributes[ANSWER_MAX];
-} unread_answer_t;
+} netlink_answer_t;
 
 static bool
-find(const unread_answer_t *answer, size_t left, uint16_t wanted, uint32_t *value)
+find(const netlink_answer_t *answer, size_t left, uint16_t wanted, uint32_t *value)
 {
     const uint8_t *at = answer->attributes;
     for (struct rtattr head; left >= sizeof head; at += RTA_ALIGN(head.rta_len), left -= RTA_ALIGN(head.rta_len)) {
@@ -53,11 +53,11 @@ ask(int netlink, uint32_t inode, uint32_t show, uint16_t wanted, uint32_t *value
                   .udiag_show = show,
                   .udiag_cookie = { UINT32_MAX, UINT32_MAX } },
     };
-    unread_answer_t answer;
+    netlink_answer_t answer;
     if (send(netlink, &question, sizeof question, 0) == -1)
         return false;
     ssize_t size = recv(netlink, &answer, sizeof answer, MSG_DONTWAIT);
-    const ssize_t fixed = offsetof(unread_answer_t, attributes);
+    const ssize_t fixed = offsetof(netlink_answer_t, attributes);
     return size >= fixed && answer.head.nlmsg_type == SOCK_DIAG_BY_FAMILY && find(&answer, (size_t)(size - fixed), wanted, value);
 }
 

@@ -29,7 +29,7 @@ bool durables_bring(durables_t *self, conn_t *conn); // what was kept for it. Fa
 bool durables_leave(durables_t *self, conn_t *conn);
 
 // CONN comes with all that it has from another route.
-void durables_came_over(durables_t *self, conn_t *conn);
+void durables_came_over(conn_t *conn);
 void durables_topic(conn_t *conn, const uint8_t *topic, size_t size, bool on); // its subscriptions have changed
 void durables_gets_more(conn_t *conn); // in its queue comes what was not published now
 

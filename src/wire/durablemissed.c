@@ -13,7 +13,7 @@
 
 typedef struct {
     conn_t *conn;
-    void *kept; // what it may read; NULL: nobody asks
+    void *kept; // what it may read; NULL: that is not kept
 } durable_bringing_t;
 
 static bool
@@ -30,7 +30,7 @@ bring(void *arg, const kept_t *kept)
     return true;
 }
 
-// What it may not read is not kept until it may.
+// What it may not read now is not kept for later.
 static void
 keep_what_it_gets(durable_t *self, void *kept)
 {
@@ -82,12 +82,11 @@ durables_bring(durables_t *self, conn_t *conn)
 }
 
 void
-durables_came_over(durables_t *self, conn_t *conn)
+durables_came_over(conn_t *conn)
 {
     durable_t *durable = conn->durable;
     if (!durable || !durable->kept)
         return;
-    (void)self;
     durable_is_back(durable);
     has_caught_up(durable);
 }

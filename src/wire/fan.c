@@ -233,8 +233,7 @@ fan_rejoined(conn_t *conn)
 {
     if (enter(conn) == -1)
         return -1;
-    if (conn->port->durables)
-        durables_came_over(conn->port->durables, conn);
+    durables_came_over(conn);
     return 0;
 }
 
