@@ -45,10 +45,13 @@ class Scene:
         zb.wait_until(lambda: all(now > then + 100 for now, then in zip(self.counts(), before)), seconds, f"messages after {what}")
         print(f"# {what}: {time.monotonic() - began:.1f} s until all went on; {len(self.acked.acked)} were ok", flush=True)
 
-    def kill(self, stream):
-        """One server at a time: those that are left have to be a majority that knows everything."""
+    def rest(self):
         zb.wait_until(lambda: self.cluster.is_whole("plain", "acked"), 40, "a whole cluster")
         self.goes_on("nothing")
+
+    def kill(self, stream):
+        """One server at a time: those that are left have to be a majority that knows everything."""
+        self.rest()
         leader = self.cluster.leader(stream)
         leader.kill()
         try:
@@ -65,6 +68,7 @@ class Scene:
     def play(self):
         for i in range(KILLS):
             self.kill(("plain", "acked")[i % 2])
+        self.rest()
         self.sent, self.put = self.load.stop(), self.acked.stop()
         check_all(self.workers, self.sent)
         zb.wait_for_count(lambda: len(self.numbers()), self.put, 40, "messages done")
