@@ -454,7 +454,7 @@ def test_a_full_disk_is_answered_with_full_where_the_oldest_is_dropped():
                 assert {answer[-1] for answer in answers} == {b"ok", b"full"}
                 assert len({answer[1] for answer in answers}) == count
                 full = [answer[1] for answer in answers if answer[-1] == b"full"]
-                assert jobs.figures("acks") == {"ok": count + 1 - len(full), "duplicate": 0, "full": len(full), "refused": 0}
+                assert jobs.stats("acks") == {"ok": count + 1 - len(full), "duplicate": 0, "full": len(full), "refused": 0}
                 assert ask(jobs.producer(), full[0], body) == b"ok"
         finally:
             subprocess.run(["umount", "-l", disk], check=True)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
 """Typical mistakes of a configuration: each is told at its place, with its cause and what to write instead."""
 
-import os
 import re
 
 import zb

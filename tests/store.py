@@ -8,14 +8,12 @@ ZB_KILLS is how many times the daemon is killed under load: 3, or 200 in a long 
 
 import contextlib
 import glob
-import json
 import os
 import re
 import signal
 import stat
 import subprocess
 import threading
-import time
 
 import zmq
 import zb
