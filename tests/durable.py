@@ -96,16 +96,17 @@ def test_what_waits_for_a_subscriber_that_is_away_is_there_after_a_restart_and_a
 
 def test_a_subscriber_that_was_connected_is_away_from_the_restart_on():
     for route, again in restart_and_kill():
+        leave(route, named(route, "eve", b"z"))
         bob = named(route, "bob", b"a", b"b")
         route.hears(b"a", b"b")
         bob.send(b"\0b")
-        zb.wait_until(lambda: route.stats()["subscriptions"] == 1)
-        route.publish(b"a1")
+        zb.wait_until(lambda: [each["subscriptions"] for each in present(route)] == [1])
+        route.publish(b"a1", b"z1")
         assert receive(bob, 1) == [[b"a1"]]
-        zb.wait_until(lambda: route.stored() >= 4)
+        route.on_disk(b"z1")  # which eve has not got: what was noted before it is there, too
         bob.close()
         again()
-        assert [(each["queued"], each["subscriptions"]) for each in away(route)] == [(0, 1)]
+        zb.wait_until(lambda: [(each["queued"], each["subscriptions"]) for each in away(route)] == [(1, 1), (0, 1)], what=lambda: away(route))
         route.publish(b"a2", b"a3")
         assert receive(named(route, "bob"), 2) == [[b"a2"], [b"a3"]]
 
