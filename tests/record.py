@@ -55,7 +55,7 @@ class House(zb.Route):
 
     def messages(self):
         """What the file holds, and how many its last line says were missed (None: it does not)."""
-        lines = [json.loads(line) for line in open(self.file) if line.endswith("\n")]  # one may be under way
+        lines = [json.loads(line) for line in zb.read(self.file).split("\n")[:-1]]  # the last one may be under way
         missed = lines.pop()["missed"] if lines and "missed" in lines[-1] else None
         return lines, missed
 
