@@ -170,8 +170,10 @@ drop_sources(tapserver_t *self, const tapsession_t *session)
 {
     for (ring_t **at = &self->rings; *at;) {
         ring_t *ring = *at;
-        if (!has_others(ring, session))
+        if (!has_others(ring, session)) {
             loop_forget(&self->loop, tap_ring_fd(ring->ring));
+            loop_drop(&self->loop, &ring->watched);
+        }
         for (tap_source_t **source = &ring->sources; *source;)
             if ((*source)->session == session)
                 drop_source(source);
@@ -224,6 +226,7 @@ serve_rings(tapserver_t *self)
         }
         settle(ring, NULL);
         loop_forget(&self->loop, tap_ring_fd(ring->ring));
+        loop_drop(&self->loop, &ring->watched);
         while (ring->sources)
             drop_source(&ring->sources);
         *at = ring->next;
@@ -311,6 +314,7 @@ tend_sessions(tapserver_t *self)
         *at = session->next;
         drop_sources(self, session);
         loop_forget(&self->loop, session->fd);
+        loop_drop(&self->loop, &session->watched);
         atomic_store(&session->over, true);
         bell_ring(self->news);
     }

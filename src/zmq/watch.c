@@ -107,6 +107,7 @@ free_side(watch_t *self, watch_side_t *side)
             break;
         }
     loop_forget(&self->loop, side->monitor_fd);
+    loop_drop(&self->loop, &side->watched);
     zmq_close(side->monitor);
     while (side->count > 0)
         peers_remove(side, side->peers[side->count - 1].fd);
