@@ -147,6 +147,7 @@ tick(wire_t *self)
             soon |= conn_tick(conn);
     }
     cluster_tick(self);
+    stored_tick(self);
     shortage_tick(self);
     settle_tick(self);
     soon |= settle_waits(self);
