@@ -24,8 +24,7 @@ on_ready(watched_t *watched, uint32_t events)
     self->told++;
     if (!self->other)
         return;
-    loop_forget(self->loop, self->other->pipe[0]);
-    loop_drop(self->loop, &self->other->watched);
+    loop_forget(self->loop, self->other->pipe[0], &self->other->watched);
 }
 
 static void

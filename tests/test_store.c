@@ -636,25 +636,33 @@ test_store_delivers_what_is_whole_of_a_damaged_file(void)
     store_close(&store, ENOUGH_MS);
 }
 
+// A file with twenty batches of one message, whose number that is.
 static void
-test_store_of_a_truncated_file_delivers_what_is_there(void)
+leave_twenty(char *path, size_t size)
 {
     store_t *store = begin_empty();
-    char path[512], text[16];
+    char text[16];
     for (int i = 0; i < 20; i++) {
         snprintf(text, sizeof text, "%d", i);
         put_text(store, text, "", "");
         commit(store);
     }
     store_close(&store, ENOUGH_MS);
-    CHECK(count_files(".mdb", path, sizeof path) == 1);
+    CHECK(count_files(".mdb", path, size) == 1);
+}
+
+static void
+test_store_of_a_truncated_file_delivers_what_is_there(void)
+{
+    char path[512];
+    leave_twenty(path, sizeof path);
     struct stat st;
     stat(path, &st);
     for (off_t size = st.st_size; size > 0; size -= 1000) {
         int last, taken;
         if (truncate(path, size) == -1)
             break; // nothing was left in it
-        store = begin();
+        store_t *store = begin();
         taken = take_many(store, &last, false);
         CHECK((uint64_t)taken + figures_of(store).corrupt >= (uint64_t)last + 1);
         CHECK(st.st_size - size >= 8192 || taken >= 17);
@@ -686,17 +694,10 @@ copy_head_to_trees(const char *path)
 static void
 test_store_takes_a_head_of_a_batch_in_a_page_of_a_tree_for_no_batch(void)
 {
-    store_t *store = begin_empty();
     char path[512], text[16];
-    for (int i = 0; i < 20; i++) {
-        snprintf(text, sizeof text, "%d", i);
-        put_text(store, text, "", "");
-        commit(store);
-    }
-    store_close(&store, ENOUGH_MS);
-    CHECK(count_files(".mdb", path, sizeof path) == 1);
+    leave_twenty(path, sizeof path);
     CHECK(copy_head_to_trees(path) > 0);
-    store = begin();
+    store_t *store = begin();
     CHECK(figures_of(store).messages == 20);
     CHECK(figures_of(store).corrupt == 0);
     for (int i = 0; i < 20; i++) {

@@ -26,7 +26,7 @@ session_drop(control_t *self, session_t *client)
     if (tapsession_destroy(&client->tap)) {
         close(client->fd);
     } else {
-        loop_forget(&self->loop, client->fd);
+        loop_forget(&self->loop, client->fd, &client->watched);
         shutdown(client->fd, SHUT_RDWR);
     }
     *(client->previous ? &client->previous->next : &self->clients) = client->next;

@@ -170,10 +170,8 @@ drop_sources(tapserver_t *self, const tapsession_t *session)
 {
     for (ring_t **at = &self->rings; *at;) {
         ring_t *ring = *at;
-        if (!has_others(ring, session)) {
-            loop_forget(&self->loop, tap_ring_fd(ring->ring));
-            loop_drop(&self->loop, &ring->watched);
-        }
+        if (!has_others(ring, session))
+            loop_forget(&self->loop, tap_ring_fd(ring->ring), &ring->watched);
         for (tap_source_t **source = &ring->sources; *source;)
             if ((*source)->session == session)
                 drop_source(source);
@@ -225,8 +223,7 @@ serve_rings(tapserver_t *self)
             continue;
         }
         settle(ring, NULL);
-        loop_forget(&self->loop, tap_ring_fd(ring->ring));
-        loop_drop(&self->loop, &ring->watched);
+        loop_forget(&self->loop, tap_ring_fd(ring->ring), &ring->watched);
         while (ring->sources)
             drop_source(&ring->sources);
         *at = ring->next;
@@ -313,8 +310,7 @@ tend_sessions(tapserver_t *self)
         }
         *at = session->next;
         drop_sources(self, session);
-        loop_forget(&self->loop, session->fd);
-        loop_drop(&self->loop, &session->watched);
+        loop_forget(&self->loop, session->fd, &session->watched);
         atomic_store(&session->over, true);
         bell_ring(self->news);
     }

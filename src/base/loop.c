@@ -44,17 +44,18 @@ loop_change(const loop_t *self, int fd, uint32_t events, watched_t *watched)
 }
 
 void
-loop_forget(const loop_t *self, int fd)
-{
-    control(self->epoll, EPOLL_CTL_DEL, fd, NULL);
-}
-
-void
 loop_drop(const loop_t *self, const watched_t *watched)
 {
     for (struct epoll_event *event = self->told; event < self->told_end; event++)
         if (event->data.ptr == watched)
             event->data.ptr = NULL;
+}
+
+void
+loop_forget(const loop_t *self, int fd, const watched_t *watched)
+{
+    control(self->epoll, EPOLL_CTL_DEL, fd, NULL);
+    loop_drop(self, watched);
 }
 
 void

@@ -23,13 +23,14 @@ typedef struct {
 int loop_open(loop_t *self); // 0, or -1 with errno
 void loop_close(loop_t *self);
 
-// 0, or -1 with errno. WATCHED stays where it is until loop_drop, or until FD was
-// forgotten or closed and loop_run has returned.
+// 0, or -1 with errno. WATCHED stays where it is until it is forgotten, or until FD was closed and WATCHED dropped.
 int loop_watch(const loop_t *self, int fd, uint32_t events, watched_t *watched);
 int loop_change(const loop_t *self, int fd, uint32_t events, watched_t *watched);
-void loop_forget(const loop_t *self, int fd);
 
-// WATCHED, whose descriptor is not watched any more, is about to go: nothing is told to it, not even what loop_run has in hand.
+// FD is not watched any more, and nothing is told to WATCHED, not even what loop_run has in hand.
+void loop_forget(const loop_t *self, int fd, const watched_t *watched);
+
+// The same where FD is closed already.
 void loop_drop(const loop_t *self, const watched_t *watched);
 
 // Wait at most TIMEOUT_MS (-1: for ever) and tell what there is, at most so many events at once.

@@ -414,10 +414,8 @@ archive_close(wire_t *wire, int64_t wait_ms)
     if (!self)
         return 0;
     if (self->begun)
-        for (unsigned i = 0; i < STORE_FDS; i++) {
-            loop_forget(&wire->loop, store_fd(self->store, i));
-            loop_drop(&wire->loop, &self->news[i].watched);
-        }
+        for (unsigned i = 0; i < STORE_FDS; i++)
+            loop_forget(&wire->loop, store_fd(self->store, i), &self->news[i].watched);
     drop_held(self);
     free(self->held);
     uint64_t next = store_next_sequence(self->store), lost = store_close(&self->store, wait_ms);

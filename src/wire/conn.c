@@ -305,7 +305,7 @@ conn_vanish(conn_t *self)
 {
     self->state = CONN_ENDED;
     if (self->fd != -1)
-        loop_forget(&self->wire->loop, self->fd);
+        loop_forget(&self->wire->loop, self->fd, &self->watched);
     places_hand_over(self);
     unlink_conn(self);
     drop_buffers(self);

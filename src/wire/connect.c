@@ -45,7 +45,7 @@ take(dialled_t *self, int fd)
         return;
     }
     if (fd == self->fd)
-        loop_forget(loop, fd);
+        loop_forget(loop, fd, &self->watched);
     self->fd = -1;
     address_t address = { .length = sizeof address.at };
     if (getpeername(fd, (struct sockaddr *)&address.at, &address.length) == 0 && address.at.ss_family != AF_UNIX)
@@ -135,8 +135,9 @@ free_dialled(dialled_t *self)
         conn_break(self->conn, CUT_NONE, "its endpoint was removed");
     }
     if (self->fd != -1)
-        loop_forget(&self->port->wire->loop, self->fd);
-    loop_drop(&self->port->wire->loop, &self->watched);
+        loop_forget(&self->port->wire->loop, self->fd, &self->watched);
+    else
+        loop_drop(&self->port->wire->loop, &self->watched); // an attempt of this turn may have closed it
     dial_free(&self->dial);
     free(self);
 }

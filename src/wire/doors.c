@@ -94,7 +94,7 @@ close_door(door_t *self)
 {
     if (!self->open)
         return;
-    loop_forget(&self->port->wire->loop, listener_fd(self->listener));
+    loop_forget(&self->port->wire->loop, listener_fd(self->listener), &self->watched);
     self->open = false;
 }
 
@@ -117,7 +117,6 @@ remove_door(door_t **at)
     door_t *door = *at;
     close_door(door);
     *at = door->next;
-    loop_drop(&door->port->wire->loop, &door->watched);
     free(door);
 }
 

@@ -232,10 +232,8 @@ outbox_close(outbox_t **self_p, int64_t wait_ms)
     if (self->jetstream) {
         settle(self);
         storage_tell(self->wire, self->store, &self->counted);
-        for (unsigned i = 0; i < STORE_FDS; i++) {
-            loop_forget(&self->wire->loop, store_fd(self->store, i));
-            loop_drop(&self->wire->loop, &self->news[i].watched);
-        }
+        for (unsigned i = 0; i < STORE_FDS; i++)
+            loop_forget(&self->wire->loop, store_fd(self->store, i), &self->news[i].watched);
     }
     uint64_t lost = store_close(&self->store, wait_ms);
     free(self->flights);

@@ -62,7 +62,7 @@ settle_later(conn_t *conn)
     if (!conn->half_closed)
         shutdown(conn->fd, SHUT_WR);
     conn->half_closed = true;
-    loop_forget(&wire->loop, conn->fd);
+    loop_forget(&wire->loop, conn->fd, &conn->watched);
     conn->deadline_ms = wire->now_ms + SETTLE_MS;
     conn->next = wire->settling;
     wire->settling = conn;

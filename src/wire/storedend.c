@@ -125,12 +125,9 @@ stored_close(wire_t *wire, int64_t wait_ms)
         stored_settle(wire, wait_ms);
         workers_end(wire);
         deadletters_free(&self->deadletters);
-        for (unsigned i = 0; i < STORE_FDS; i++) {
-            loop_forget(&wire->loop, store_fd(self->store, i));
-            loop_drop(&wire->loop, &self->news[i].watched);
-        }
-        loop_forget(&wire->loop, self->timer);
-        loop_drop(&wire->loop, &self->patience.watched);
+        for (unsigned i = 0; i < STORE_FDS; i++)
+            loop_forget(&wire->loop, store_fd(self->store, i), &self->news[i].watched);
+        loop_forget(&wire->loop, self->timer, &self->patience.watched);
         stored_count(self);
     }
     port_write_all(wire); // the port of its own is among those that have something to write

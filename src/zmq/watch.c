@@ -106,8 +106,7 @@ free_side(watch_t *self, watch_side_t *side)
             *at = side->next;
             break;
         }
-    loop_forget(&self->loop, side->monitor_fd);
-    loop_drop(&self->loop, &side->watched);
+    loop_forget(&self->loop, side->monitor_fd, &side->watched);
     zmq_close(side->monitor);
     while (side->count > 0)
         peers_remove(side, side->peers[side->count - 1].fd);
