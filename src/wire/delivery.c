@@ -158,13 +158,14 @@ give(stored_t *self, run_t *run)
     return true;
 }
 
-void
+bool
 delivery_give(stored_t *self)
 {
-    uint64_t reached = store_reached(self->store);
+    uint64_t reached = store_reached(self->store), before = self->claimed;
     while (self->count > 0 && stored_run(self, 0)->said <= reached && give(self, stored_run(self, 0)))
         if (stored_run(self, 0)->load.messages == 0)
             delivery_drop_run(self);
+    return self->claimed < before;
 }
 
 static uint64_t
@@ -230,8 +231,9 @@ void
 delivery_go_on(stored_t *self)
 {
     delivery_give(self);
-    claim(self);
-    delivery_give(self);
+    do
+        claim(self);
+    while (delivery_give(self)); // those that were put as done held places until now, and no news comes of them
     if (store_is_passed(self->store))
         self->waiting = 0;
     if (self->count == 0 && self->workers->ready > 0 && store_is_passed(self->store)) {

@@ -147,7 +147,6 @@ tick(wire_t *self)
             soon |= conn_tick(conn);
     }
     cluster_tick(self);
-    stored_tick(self);
     shortage_tick(self);
     settle_tick(self);
     soon |= settle_waits(self);

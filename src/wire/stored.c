@@ -219,14 +219,6 @@ note_found(stored_t *self)
     self->waiting += found.messages;
 }
 
-// Whoever waits is looked at once more: nothing stands still for ever because some news was missed.
-void
-stored_tick(wire_t *wire)
-{
-    if (wire->stored && wire->stored->begun)
-        go_on(wire->stored);
-}
-
 static void
 hear(watched_t *watched, uint32_t events)
 {

@@ -17,7 +17,6 @@
 int stored_open(wire_t *self, diag_t *diag);
 void stored_begin(wire_t *self);     // in the route's thread
 void stored_configure(wire_t *self); // its configuration has changed
-void stored_tick(wire_t *self);
 void stored_hear_others(wire_t *self); // routes of this process may have sent something
 void stored_made_room(wire_t *self); // workers have come, or taken something
 

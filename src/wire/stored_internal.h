@@ -68,7 +68,7 @@ void stored_count(stored_t *self);
 
 uint64_t delivery_room(const stored_t *self); // for messages that are not claimed for them yet
 void delivery_note_commit(stored_t *self);
-void delivery_give(stored_t *self); // what was claimed and may go
+bool delivery_give(stored_t *self); // what was claimed and may go; false: nothing went
 void delivery_go_on(stored_t *self);
 void delivery_drop_run(stored_t *self);
 piece_t delivery_first(const run_t *run); // its first message
