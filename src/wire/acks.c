@@ -156,19 +156,6 @@ body_of(const piece_t *piece, const ack_request_t *request)
     return body;
 }
 
-static bool
-may_publish(conn_t *conn, const piece_t *body)
-{
-    size_t size;
-    const uint8_t *topic = pump_first(body, &size);
-    if (!conn->rights || conn->wire->services->admission->may(conn->rights, ADMISSION_PUBLISH, topic, size))
-        return true;
-    port_drop(conn->port, DROP_ACL, 1);
-    conn->dropped++;
-    say_denied(conn, "publish", topic, size);
-    return false;
-}
-
 // Where the oldest is dropped for it, only the disk itself says that there is no room.
 static bool
 is_full(const wire_t *wire)
@@ -229,7 +216,7 @@ hears(conn_t *conn, piece_t *piece)
         refuse(conn, piece, &request);
     else {
         piece_t body = body_of(piece, &request);
-        if (!may_publish(conn, &body))
+        if (!pump_admits(conn, &body))
             refuse(conn, piece, &request);
         else if (!put(conn, piece, &request, &body)) {
             pump_wait(conn, piece);

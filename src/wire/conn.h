@@ -46,4 +46,10 @@ conn_pool(const conn_t *self)
     return &self->wire->pool;
 }
 
+static inline bool
+conn_may(const conn_t *self, admission_act_t act, const uint8_t *topic, size_t size)
+{
+    return !self->rights || self->wire->services->admission->may(self->rights, act, topic, size);
+}
+
 #endif

@@ -22,7 +22,7 @@ bring(void *arg, const kept_t *kept)
     durable_bringing_t *self = arg;
     conn_t *conn = self->conn;
     bytes_t first = kept_first(kept->data, kept->size);
-    if (conn->rights && !conn->wire->services->admission->may(conn->rights, ADMISSION_READ, first.at, first.size))
+    if (!conn_may(conn, ADMISSION_READ, first.at, first.size))
         return true;
     output_beyond(conn, kept->chunk, kept->data, kept->size, (load_t){ 1, kept->payload });
     if (self->kept)

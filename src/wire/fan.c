@@ -125,8 +125,7 @@ change_topic(wport_t *self, uint32_t number, const uint8_t *topic, size_t size, 
 static void
 look_at_rights(conn_t *conn, const uint8_t *topic, size_t size)
 {
-    if (!conn->rights || fan_of(conn->port)->invert ||
-        conn->wire->services->admission->may(conn->rights, ADMISSION_SUBSCRIBE, topic, size))
+    if (fan_of(conn->port)->invert || conn_may(conn, ADMISSION_SUBSCRIBE, topic, size))
         return;
     port_drop(conn->port, DROP_ACL, 1);
     say_denied(conn, "read", topic, size);
@@ -137,8 +136,7 @@ static bool
 is_news(const conn_t *conn, bytes_t first)
 {
     interest_t *interest = fan_of(conn->port)->interest;
-    const admission_rights_t *rights = conn->rights;
-    if (rights && !conn->wire->services->admission->may(rights, ADMISSION_READ, first.at, first.size))
+    if (!conn_may(conn, ADMISSION_READ, first.at, first.size))
         return false;
     return interest_count_of(interest, conn->slot) == 0 ||
            !members_has(interest_match(interest, first.at, first.size), conn->slot);

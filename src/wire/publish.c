@@ -2,6 +2,7 @@
 //
 // Publishing: to whom a message goes, and that it finds room there.
 #include "wire/archive.h"
+#include "wire/conn.h"
 #include "wire/durable.h"
 #include "wire/fan.h"
 #include "wire/fan_internal.h"
@@ -18,10 +19,8 @@ static bool
 may_read(const conn_t *conn, const piece_t *piece)
 {
     size_t size;
-    if (!conn->rights)
-        return true;
     const uint8_t *first = pump_first(piece, &size);
-    return conn->wire->services->admission->may(conn->rights, ADMISSION_READ, first, size);
+    return conn_may(conn, ADMISSION_READ, first, size);
 }
 
 static void

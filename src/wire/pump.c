@@ -5,15 +5,14 @@
 #include "wire/observe.h"
 #include "wire/say.h"
 
-// May its sender publish it?
-static bool
-admits(conn_t *self, const piece_t *piece)
+bool
+pump_admits(conn_t *self, const piece_t *piece)
 {
     if (!self->rights)
         return true;
     size_t size;
     const uint8_t *first = pump_first(piece, &size);
-    if (self->wire->services->admission->may(self->rights, ADMISSION_PUBLISH, first, size))
+    if (conn_may(self, ADMISSION_PUBLISH, first, size))
         return true;
     port_drop(self->port, DROP_ACL, 1);
     self->dropped++;
@@ -79,7 +78,7 @@ pump_singly(conn_t *self)
         }
         if (addressed)
             take_off_address(&piece);
-        if (!is_too_late(self) && admits(self, &piece) && hand_over(self, &piece) == NO_ROOM)
+        if (!is_too_late(self) && pump_admits(self, &piece) && hand_over(self, &piece) == NO_ROOM)
             return pump_wait(self, &piece);
         self->shown = false;
         pump_received(self, &piece);

@@ -56,6 +56,8 @@ pump_wait(conn_t *self, const piece_t *piece)
     return false;
 }
 
+bool pump_admits(conn_t *self, const piece_t *piece); // may it publish that? If not, it is counted and told
+
 // The body of the first frame of PIECE, with what goes before it.
 static inline const uint8_t *
 pump_first(const piece_t *piece, size_t *size)

@@ -60,8 +60,8 @@ free_of(const worker_t *worker)
 }
 
 // Something of it has changed.
-void
-workers_settle(workers_t *self, worker_t *worker)
+static void
+settle(workers_t *self, worker_t *worker)
 {
     self->free -= worker->free;
     worker->free = free_of(worker);
@@ -73,12 +73,11 @@ workers_settle(workers_t *self, worker_t *worker)
 }
 
 static bool
-may_read(const workers_t *self, const worker_t *worker, const piece_t *piece)
+may_read(const worker_t *worker, const piece_t *piece)
 {
-    const conn_t *conn = worker->conn;
     size_t size;
     const uint8_t *topic = pump_first(piece, &size);
-    return !conn->rights || self->port->wire->services->admission->may(conn->rights, ADMISSION_READ, topic, size);
+    return conn_may(worker->conn, ADMISSION_READ, topic, size);
 }
 
 static worker_t *
@@ -86,8 +85,8 @@ worker_for(workers_t *self, const piece_t *piece)
 {
     for (worker_t *worker = self->first, *next; worker; worker = next) {
         next = worker->next;
-        workers_settle(self, worker); // its queue may be full
-        if (worker->in_line && may_read(self, worker, piece))
+        settle(self, worker); // its queue may be full
+        if (worker->in_line && may_read(worker, piece))
             return worker;
     }
     return NULL;
@@ -106,7 +105,7 @@ hand(workers_t *self, worker_t *worker, job_t *job, piece_t *piece)
     worker->asks = false;
     leave_line(self, worker); // it is the last one from now on
     output_add(worker->conn, piece);
-    workers_settle(self, worker);
+    settle(self, worker);
     workers_count(self, JOB_GIVEN);
     if (job->tries > 1)
         workers_count(self, JOB_AGAIN);
@@ -201,7 +200,7 @@ hears(conn_t *conn, piece_t *piece)
     worker->envelope_size = says.envelope;
     memcpy(worker->envelope, frames, says.envelope);
     obey(self, worker, &says);
-    workers_settle(self, worker);
+    settle(self, worker);
     conn->wire->made_room = true;
     return true;
 }
@@ -292,7 +291,7 @@ rejoined(conn_t *conn)
         return joined(conn);
     conn->own = worker;
     worker->conn = conn;
-    workers_settle(self, worker);
+    settle(self, worker);
     count_outstanding(self);
     return 0;
 }

@@ -56,7 +56,6 @@ worker_of(const job_t *job) // which has it
 
 worker_t *workers_add(workers_t *self, uint64_t id);        // without a connection
 worker_t *workers_find(const workers_t *self, uint64_t id); // without a connection; NULL: none
-void workers_settle(workers_t *self, worker_t *worker);     // something of it has changed
 void workers_give(workers_t *self);                         // what waits, to those that may get it
 void workers_stop_waiting(workers_t *self, job_t *job);
 piece_t workers_piece(const job_t *job);
