@@ -15,8 +15,9 @@
 
 #define MS INT64_C(1000000)
 
-int
-request_service_type(const bench_options_t *options)
+// Of the services: ZMQ_REP, ZMQ_ROUTER, ….
+static int
+service_type(const bench_options_t *options)
 {
     if (!options->service) // directly, only a ROUTER can tell its clients apart
         return options->direct && options->pattern->consumer == ZMQ_DEALER ? ZMQ_ROUTER : options->pattern->consumer;
@@ -351,7 +352,7 @@ echo_whole(load_peer_t *self, zmq_msg_t *frame)
 void
 request_service(load_peer_t *self)
 {
-    int type = request_service_type(self->options);
+    int type = service_type(self->options);
     peer_open(self, type);
     zmq_msg_t frame;
     zmq_msg_init(&frame);

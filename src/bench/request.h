@@ -12,7 +12,4 @@
 void request_client(load_peer_t *self);
 void request_service(load_peer_t *self);
 
-// The socket type of the services: ZMQ_REP, ZMQ_ROUTER, ….
-int request_service_type(const bench_options_t *options);
-
 #endif

@@ -149,8 +149,6 @@ typedef enum { LINK_UP, LINK_LATER, LINK_NEVER } link_result_t;
 // To the next server. Why not is in REASON.
 link_result_t link_open(jetstream_t *self, char reason[256]);
 void link_close(jetstream_t *self);
-bool link_hears(jetstream_t *self, const char *inbox, natsMsgHandler heard,
-                natsSubscription **to); // on a new subscription
 bool link_renew(jetstream_t *self);     // messages come elsewhere now: what was asked for does not come
 void link_drop(link_t **link_p);        // one holder less
 const char *link_last_error(const jetstream_t *self, natsStatus status); // in words

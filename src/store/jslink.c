@@ -178,8 +178,9 @@ subscription_over(void *closure)
     link_drop(&link);
 }
 
-bool
-link_hears(jetstream_t *self, const char *inbox, natsMsgHandler heard, natsSubscription **to)
+// On a new subscription.
+static bool
+subscribe(jetstream_t *self, const char *inbox, natsMsgHandler heard, natsSubscription **to)
 {
     link_t *link = self->link;
     const libnats_t *nats = self->nats;
@@ -215,8 +216,8 @@ open_inboxes(jetstream_t *self)
     if (!new_inbox(self, link->ack_inbox) || !new_inbox(self, link->message_inbox))
         return false;
     snprintf(every, sizeof every, "%s.*", link->ack_inbox);
-    return link_hears(self, every, publish_heard, &link->acks) &&
-           link_hears(self, link->message_inbox, pull_heard, &link->messages);
+    return subscribe(self, every, publish_heard, &link->acks) &&
+           subscribe(self, link->message_inbox, pull_heard, &link->messages);
 }
 
 bool
@@ -233,7 +234,7 @@ link_renew(jetstream_t *self)
     jetstream_unlock(self);
     nats->natsSubscription_Drain(old); // what has come is heard
     nats->natsSubscription_Destroy(old);
-    return link_hears(self, link->message_inbox, pull_heard, &link->messages);
+    return subscribe(self, link->message_inbox, pull_heard, &link->messages);
 }
 
 // --- the connection --------------------------------------------------------------------------

@@ -22,8 +22,8 @@ name_of(const void *durable)
     return bytes_of(self->name, self->size);
 }
 
-kept_limits_t
-durables_limits(const route_conf_t *conf)
+static kept_limits_t
+limits_of(const route_conf_t *conf)
 {
     return (kept_limits_t){ .messages = conf->durable_messages,
                             .bytes = conf->durable_bytes,
@@ -39,7 +39,7 @@ durables_new(wport_t *port)
     durables_t *self = xcalloc(1, sizeof *self);
     self->port = port;
     self->names.name = name_of;
-    self->limits = durables_limits(port->wire->conf);
+    self->limits = limits_of(port->wire->conf);
     return self;
 }
 

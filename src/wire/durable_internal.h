@@ -67,7 +67,6 @@ struct durables {
 
 // --- durable.c -----------------------------------------------------------------------
 
-kept_limits_t durables_limits(const route_conf_t *conf);
 durable_t *durable_make(const void *name, size_t size);
 void durable_enter(durables_t *self, durable_t *durable, uint32_t number);
 void durable_forget(durable_t *self); // for good, while it is away
@@ -86,7 +85,6 @@ void durable_look_how_far_it_is(durable_t *self); // what was sent of what it ha
 // --- durablenotes.c --------------------------------------------------------------------
 
 // What is new, if all else is on disk. What finds no room is not missed: it is BEHIND then, and all of it is written later.
-bool durable_is_on_disk(const durable_t *self);
 void durable_note(durable_t *self, unsigned tag, const void *bytes, size_t size);
 void durable_note_number(durable_t *self, unsigned tag, uint64_t number);
 void durable_note_left(durable_t *self);

@@ -29,8 +29,8 @@ write(const durable_t *self, record_t *fields, bool must, kept_t *kept)
     return archive_note(self->all->port->wire, NOTE_DURABLE, fields, must, kept);
 }
 
-bool
-durable_is_on_disk(const durable_t *self)
+static bool
+is_on_disk(const durable_t *self)
 {
     return self->noted && !self->behind && !self->all->reading;
 }
@@ -38,7 +38,7 @@ durable_is_on_disk(const durable_t *self)
 void
 durable_note(durable_t *self, unsigned tag, const void *bytes, size_t size)
 {
-    if (!durable_is_on_disk(self))
+    if (!is_on_disk(self))
         return;
     record_t fields = about(self);
     record_bytes(&fields, tag, bytes, size);
@@ -79,7 +79,7 @@ write_kept_of(const durable_t *self, kept_t *kept, bool must)
 void
 durable_note_kept(durable_t *self, kept_t *kept)
 {
-    if (durable_is_on_disk(self))
+    if (is_on_disk(self))
         self->behind = !write_kept_of(self, kept, false);
 }
 
