@@ -192,7 +192,7 @@ control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_
 {
     record_field_t field;
     record_fields_t from = { 0 };
-    if (before && record_find(record_fields(before), ESTATE_CONTROL, &field))
+    if (before && record_find(record_fields(before), SAVEDSTATE_CONTROL, &field))
         from = record_inside(&field);
     char reason[256] = "";
     control_t *self = xcalloc(1, sizeof *self);

@@ -20,7 +20,7 @@ reply_for_routes(request_t *request, void (*fn)(request_t *request, const broker
     broker_route_t route;
     const char *name = reply_arg(request, 0);
     if (name && !broker_find(request->broker, name, &route)) {
-        broker_no_route(request->broker, name, &request->error);
+        broker_unknown_route(request->broker, name, &request->error);
         return false;
     }
     if (name) {

@@ -110,7 +110,7 @@ servicelist_show(request_t *request)
     const char *name = reply_arg(request, 0), *reason;
     broker_route_t route;
     if (!broker_find(request->broker, name, &route))
-        broker_no_route(request->broker, name, &request->error);
+        broker_unknown_route(request->broker, name, &request->error);
     else if ((reason = refusal(&route)))
         reply_fail(request, "route %s: %s", name, reason);
     else if (request->json) {

@@ -299,7 +299,7 @@ show_clients(request_t *request)
     const char *name = reply_arg(request, 0);
     broker_route_t route;
     if (name && !broker_find(request->broker, name, &route)) {
-        broker_no_route(request->broker, name, &request->error);
+        broker_unknown_route(request->broker, name, &request->error);
     } else if (request->json) {
         json_t json = reply_json(request);
         clients_write(&json, request->broker, name, 0);

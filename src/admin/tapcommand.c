@@ -71,7 +71,7 @@ tapcommand_run(request_t *request)
     const char *name = reply_arg(request, 0);
     broker_route_t route;
     if (!broker_find(request->broker, name, &route)) {
-        broker_no_route(request->broker, name, &request->error);
+        broker_unknown_route(request->broker, name, &request->error);
         return;
     }
     snprintf(request->tap->route, sizeof request->tap->route, "%s", name);

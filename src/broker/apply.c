@@ -59,7 +59,7 @@ do_replace(broker_t *self, conf_t *wanted, const plan_step_t *step, prepared_t *
     bool had_route = slot->route;
     if (had_route) {
         if (ready->route)
-            route_save(slot->route, step->wanted, &slot->luggage);
+            route_save(slot->route, step->wanted, &slot->saved);
         route_stop_accepting(slot->route, CLOSED_FOR_MOVE, step->wanted);
         retire_slot(self, slot, "re-created");
     }

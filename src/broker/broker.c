@@ -4,11 +4,11 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
-#include "broker/guarding.h"
+#include "broker/authpolicy.h"
 #include "broker/rates.h"
 #include "broker/retire.h"
 #include "broker/slot.h"
-#include "broker/succession.h"
+#include "broker/takeover.h"
 #include "broker/systemd.h"
 #include "guard/policy.h"
 
@@ -65,8 +65,8 @@ broker_find(broker_t *self, const char *name, broker_route_t *route)
 void
 broker_status(const broker_t *self, broker_status_t *status)
 {
-    const memory_t *memory = self->setup->services.memory;
-    const capacity_t *capacity = self->setup->services.capacity;
+    const memory_t *memory = self->setup->resources.memory;
+    const capacity_t *capacity = self->setup->resources.capacity;
     *status = self->status;
     status->full = capacity && capacity_is_full(capacity);
     status->message_bytes = memory ? memory_taken(memory) : 0;
@@ -138,15 +138,15 @@ broker_start(broker_t *self, const record_t *before, diag_t *diag)
         diag_error(diag, (place_t){ 0 }, "out of file descriptors");
         return -1;
     }
-    int rc = guarding_tell(self, (const route_conf_t *const *)self->conf->routes, self->conf->route_count, diag);
+    int rc = authpolicy_tell(self, (const route_conf_t *const *)self->conf->routes, self->conf->route_count, diag);
     while (rc == 0 && self->conf->route_count > 0) {
         slot_t *slot = slot_add(self, conf_take(self->conf, self->conf->routes[0]->name));
         listeners_t listeners = { 0 };
-        succession_slot(slot, from);
+        takeover_slot(slot, from);
         if (slot->mode == ROUTE_DISABLED)
             continue;
-        succession_luggage(slot, from);
-        if (listeners_bind(&listeners, slot->conf, &self->setup->services, diag) == 0)
+        takeover_savedroute(slot, from);
+        if (listeners_bind(&listeners, slot->conf, &self->setup->resources, diag) == 0)
             slot->route = slot_open_route(self, slot->conf, &listeners, &slot->counters, diag);
         listeners_close(&listeners, false);
         failed |= !slot->route;
@@ -156,8 +156,8 @@ broker_start(broker_t *self, const record_t *before, diag_t *diag)
     for (size_t i = 0; i < self->count && rc == 0; i++)
         if (self->slots[i]->route)
             rc = slot_run(self, self->slots[i], "started");
-    succession_status(self, from);
-    succession_rest(self, from);
+    takeover_status(self, from);
+    takeover_rest(self, from);
     if (rc == 0)
         self->tick = zloop_timer(self->loop, 1000, 0, on_second, self);
     return rc;
@@ -229,7 +229,7 @@ broker_destroy(broker_t **self_p)
     free(self->slots);
     self->count = 0;
     text_free(&self->reload_problems);
-    guarding_end(self);
+    authpolicy_end(self);
     policy_free(&self->given_up);
     conf_destroy(&self->successor);
     conf_destroy(&self->conf);

@@ -5,7 +5,7 @@
 #include "base/event.h"
 #include "base/mem.h"
 #include "broker/apply.h"
-#include "broker/guarding.h"
+#include "broker/authpolicy.h"
 #include "broker/systemd.h"
 #include "guard/policy.h"
 #include "net/listener.h"
@@ -21,7 +21,7 @@ make_plan(broker_t *self, const conf_t *wanted, const policy_t *policy)
         running[i] = self->slots[i]->conf;
     plan_t *plan = plan_make(wanted, &self->conf->settings, running, self->count);
     free(running);
-    guarding_compare(self, policy, plan);
+    authpolicy_compare(self, policy, plan);
     return plan;
 }
 
@@ -36,11 +36,11 @@ make_ready(broker_t *self, const conf_t *wanted, policy_t **policy_p, const plan
     listener_make_way_for(NULL);
     if (rc == -1)
         return -1;
-    guarding_use(self, policy_p);
+    authpolicy_use(self, policy_p);
     for (size_t i = 0; i < plan->count; i++)
         rc |= prepare_open(self, &plan->steps[i], &ready[i], diag);
     if (rc == -1) // what was in force
-        guarding_use(self, policy_p);
+        authpolicy_use(self, policy_p);
     return rc;
 }
 
@@ -140,7 +140,7 @@ broker_reload(broker_t *self, text_t *answer)
     diag_t *diag = diag_new();
     conf_t *wanted = read_own_file(self, diag);
     policy_t *policy = NULL;
-    if (wanted && guarding_read(self, (const route_conf_t *const *)wanted->routes, wanted->route_count, &policy, diag) == -1)
+    if (wanted && authpolicy_read(self, (const route_conf_t *const *)wanted->routes, wanted->route_count, &policy, diag) == -1)
         conf_destroy(&wanted);
     plan_t *plan = wanted ? make_plan(self, wanted, policy) : NULL;
     text_t lines = { 0 };

@@ -57,7 +57,7 @@ int guard_load(guard_t *self, const guard_route_t routes[], size_t count, diag_t
 // need not read it again, or policy_free.
 int guard_check(const guard_t *self, const conf_t *conf, policy_t **policy_p, diag_t *diag);
 
-// For route_services_t: the guard, asked directly. Its own, as long as it lives.
+// For route_resources_t: the guard, asked directly. Its own, as long as it lives.
 const admission_t *guard_admission(const guard_t *self);
 
 // Milliseconds since the thread last came round its loop (it does so every second), or the one that checks passwords,

@@ -21,7 +21,7 @@ struct route {
     route_base_t base; // first in every engine's
     const route_conf_t *conf;
     char *name;             // of all its configurations
-    const route_services_t *services;
+    const route_resources_t *resources;
     counters_t *counters;
     void *own_ctx;          // engine zmq_proxy
     watch_side_t *watched[SIDES];
