@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 // internal.h - what a route over libzmq's sockets is made of. Only for the files that are the route:
-// zmq, sockets and change. Everybody else has route.h.
+// zmq, sockets and change. Everybody else has zmq.h.
 
-#ifndef ZB_ROUTE_PARTS_H
-#define ZB_ROUTE_PARTS_H
+#ifndef ZB_ZMQ_INTERNAL_H
+#define ZB_ZMQ_INTERNAL_H
 
+#include "flow/engine.h"
 #include "zmq/drain.h"
 #include "zmq/forward.h"
-#include "zmq/zmq.h"
+#include "zmq/watch.h"
 
 #include <pthread.h>
 

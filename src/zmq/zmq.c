@@ -2,11 +2,12 @@
 // zmq.c - the two engines over libzmq's sockets, with a loop of ours and with zmq_proxy(3): their record of functions;
 // what a route's thread does.
 
-#include "zmq/internal.h"
+#include "zmq/zmq.h"
 
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
+#include "zmq/internal.h"
 #include "zmq/proxy.h"
 
 #include <stdlib.h>
