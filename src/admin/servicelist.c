@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/servicelist.h"
+// servicelist.c - the command `show services`: what a queue knows of those who answer.
+
+#include "admin/reply.h"
 
 #include "admin/table.h"
 #include "base/clock.h"

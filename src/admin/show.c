@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/show.h"
+// show.c - the commands that show routes: as tables, or as JSON.
+
+#include "admin/reply.h"
 
 #include "admin/clients.h"
 #include "admin/fields.h"
 #include "admin/problems.h"
 #include "admin/stats.h"
 #include "admin/statsjson.h"
-#include "admin/status.h"
 #include "admin/table.h"
 #include "base/clock.h"
 #include "base/mem.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "admin/storelist.h"
 
+#include "admin/reply.h"
 #include "admin/stats.h"
 #include "admin/table.h"
 #include "base/clock.h"

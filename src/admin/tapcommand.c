@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/tapcommand.h"
+// tapcommand.c - the words of the command `tap`, as a tap_request_t.
+
+#include "admin/reply.h"
 
 #include "admin/commandlist.h"
 #include "base/mem.h"

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/values.h"
+// values.c - the commands about what a forwarder remembers.
+
+#include "admin/reply.h"
 
 #include "admin/table.h"
 #include "admin/tokens.h"

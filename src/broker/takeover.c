@@ -116,12 +116,6 @@ broker_upgrade(broker_t *self, text_t *error)
     return 0;
 }
 
-bool
-broker_leaves(const broker_t *self)
-{
-    return self->leaving && !self->status.stopping && !self->retired;
-}
-
 static void
 save_listeners(const listeners_t *listeners, savedstate_t *to)
 {

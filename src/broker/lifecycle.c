@@ -1,102 +1,17 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "broker/broker.h"
+// lifecycle.c - the broker from broker_new to broker_destroy: all routes started, and stopped.
 
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/mem.h"
 #include "broker/authpolicy.h"
-#include "broker/rates.h"
 #include "broker/retire.h"
 #include "broker/slot.h"
-#include "broker/takeover.h"
 #include "broker/systemd.h"
+#include "broker/takeover.h"
 #include "guard/policy.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
-
-// --- looking -------------------------------------------------------------------------------
-
-static route_state_t
-state_of(const broker_t *self, const slot_t *slot)
-{
-    if ((slot->mode == ROUTE_DISABLED || slot->opening_later) && broker_is_leaving(self, slot->conf->name))
-        return ROUTE_DRAINING;
-    if (slot->mode == ROUTE_RUNNING && self->status.stopping)
-        return ROUTE_DRAINING;
-    return slot->mode;
-}
-
-static void
-fill(broker_t *self, slot_t *slot, broker_route_t *out)
-{
-    *out = (broker_route_t){ .conf = slot->conf, .route = slot->route, .cleared = &slot->cleared };
-    out->state = state_of(self, slot);
-    out->failure = slot->mode == ROUTE_FAILED && slot->failure ? slot->failure : "";
-    out->counters = slot_counters(self, slot);
-    out->started_wall_ns = slot->started_wall_ns;
-    rates_fill(&slot->rates, out);
-}
-
-size_t
-broker_count(const broker_t *self)
-{
-    return self->count;
-}
-
-bool
-broker_at(broker_t *self, size_t i, broker_route_t *route)
-{
-    if (i >= self->count)
-        return false;
-    fill(self, self->slots[i], route);
-    return true;
-}
-
-bool
-broker_find(broker_t *self, const char *name, broker_route_t *route)
-{
-    slot_t *slot = slot_find(self, name);
-    if (slot)
-        fill(self, slot, route);
-    return slot != NULL;
-}
-
-void
-broker_status(const broker_t *self, broker_status_t *status)
-{
-    const memory_t *memory = self->setup->resources.memory;
-    const capacity_t *capacity = self->setup->resources.capacity;
-    *status = self->status;
-    status->full = capacity && capacity_is_full(capacity);
-    status->message_bytes = memory ? memory_taken(memory) : 0;
-    status->max_memory = memory ? memory_limit_of(memory) : 0;
-    status->reload_problems = self->reload_problems.size ? self->reload_problems.data : "";
-}
-
-const conf_t *
-broker_conf(const broker_t *self)
-{
-    return self->conf;
-}
-
-bool
-broker_is_leaving(const broker_t *self, const char *route)
-{
-    for (const retired_t *i = self->retired; i; i = i->next)
-        if (strcmp(i->name, route) == 0)
-            return true;
-    return false;
-}
-
-void
-broker_on_left(broker_t *self, void (*left)(void *arg, const char *route, const route_leftover_t *leftover), void *arg)
-{
-    self->on_left = left;
-    self->on_left_arg = arg;
-}
-
-// --- life ----------------------------------------------------------------------------------
 
 static int
 on_second(zloop_t *loop, int timer, void *arg)
@@ -183,18 +98,6 @@ broker_stop(broker_t *self)
     }
     self->stop_ms = clock_mono_ms() + self->conf->drain_timeout_ms;
     retire_heads(self);
-}
-
-bool
-broker_stopped(const broker_t *self)
-{
-    return self->status.stopping && !self->retired;
-}
-
-bool
-broker_draining(const broker_t *self)
-{
-    return self->retired;
 }
 
 int64_t
