@@ -179,6 +179,7 @@ commands_run(broker_t *broker, const char *line, size_t size, const control_peer
              tap_request_t *tap, leaving_t *leaving)
 {
     token_t words[TOKENS_MAX] = { { 0 } };
+    size_t before = answer->size;
     char *copy = xcalloc(size + 1, 1), *shown = xstrndup(line, size);
     request_t request = { .broker = broker, .descriptor = descriptor, .who = who, .out = answer, .tap = tap, .leaving = leaving,
                           .result = COMMAND_DONE };
@@ -194,6 +195,7 @@ commands_run(broker_t *broker, const char *line, size_t size, const control_peer
     else if (!request.error.size)
         reply_fail(&request, "no command; `help' lists them");
     if (request.error.size) {
+        answer->size = before; // what it wrote before it failed is taken back
         reply_refuse(answer, request.json, request.error.data);
         tap_request_free(tap);
         request.result = COMMAND_FAILED;

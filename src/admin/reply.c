@@ -13,24 +13,26 @@ reply_arg(const request_t *request, size_t i)
     return i < request->count ? request->args[i].text : NULL;
 }
 
-// Call FN for the route that the first argument names, or for each where it names none. False: there is no such route.
 bool
+reply_find_route(request_t *request, broker_route_t *route)
+{
+    const char *name = reply_arg(request, 0);
+    bool found = broker_find(request->broker, name, route);
+    if (!found)
+        broker_unknown_route(request->broker, name, &request->error);
+    return found;
+}
+
+void
 reply_for_routes(request_t *request, void (*fn)(request_t *request, const broker_route_t *route, void *context),
                  void *context)
 {
     broker_route_t route;
-    const char *name = reply_arg(request, 0);
-    if (name && !broker_find(request->broker, name, &route)) {
-        broker_unknown_route(request->broker, name, &request->error);
-        return false;
-    }
-    if (name) {
+    bool one = reply_arg(request, 0);
+    if (one && reply_find_route(request, &route))
         fn(request, &route, context);
-        return true;
-    }
-    for (size_t i = 0; broker_at(request->broker, i, &route); i++)
+    for (size_t i = 0; !one && broker_at(request->broker, i, &route); i++)
         fn(request, &route, context);
-    return true;
 }
 
 // --- what comes of it ---------------------------------------------------------------

@@ -109,13 +109,13 @@ refusal(const broker_route_t *route)
 void
 servicelist_show(request_t *request)
 {
-    const char *name = reply_arg(request, 0), *reason;
     broker_route_t route;
-    if (!broker_find(request->broker, name, &route))
-        broker_unknown_route(request->broker, name, &request->error);
-    else if ((reason = refusal(&route)))
-        reply_fail(request, "route %s: %s", name, reason);
-    else if (request->json) {
+    if (!reply_find_route(request, &route))
+        return;
+    const char *reason = refusal(&route);
+    if (reason) {
+        reply_fail(request, "route %s: %s", route.conf->name, reason);
+    } else if (request->json) {
         json_t json = reply_json(request);
         json_array(&json, "services");
         if (route.route)

@@ -187,7 +187,6 @@ add_config(request_t *request, const broker_route_t *route, void *context)
 void
 status_config(request_t *request)
 {
-    size_t before = request->out->size;
     bool whole = !reply_arg(request, 0);
     if (!request->json) {
         if (whole) {
@@ -201,11 +200,9 @@ status_config(request_t *request)
     if (whole)
         statsjson_settings(&json, "options", &broker_conf(request->broker)->settings);
     json_array(&json, "routes");
-    bool found = reply_for_routes(request, add_config, &json);
+    reply_for_routes(request, add_config, &json);
     json_array_end(&json);
     reply_json_end(request, &json);
-    if (!found)
-        request->out->size = before;
 }
 
 void

@@ -333,10 +333,7 @@ show_table(request_t *request)
 void
 storelist_show(request_t *request)
 {
-    const char *name = reply_arg(request, 0);
     broker_route_t route;
-    if (name && !broker_find(request->broker, name, &route))
-        broker_unknown_route(request->broker, name, &request->error);
-    else
+    if (!reply_arg(request, 0) || reply_find_route(request, &route))
         (request->json ? show_json : show_table)(request);
 }

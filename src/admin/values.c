@@ -17,9 +17,9 @@ static bool
 take_arguments(request_t *request, broker_route_t *route, text_t *prefix)
 {
     const char *name = reply_arg(request, 0), *given = reply_arg(request, 1);
-    if (!broker_find(request->broker, name, route))
-        broker_unknown_route(request->broker, name, &request->error);
-    else if (!route_conf_remembers(route->conf))
+    if (!reply_find_route(request, route))
+        return false;
+    if (!route_conf_remembers(route->conf))
         reply_fail(
             request,
             "route %s remembers nothing: it has neither last_value nor replay_messages, replay_bytes or replay_time",
