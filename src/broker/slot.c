@@ -129,10 +129,8 @@ slot_run(const broker_t *self, slot_t *slot, const char *event)
         return -1;
     }
     slot->started_wall_ns = clock_wall_ns();
-    if (slot->mode == ROUTE_PAUSED)
-        route_pause(slot->route);
-    else if (slot->mode == ROUTE_DRAINING)
-        route_drain(slot->route);
+    if (slot->mode == ROUTE_PAUSED || slot->mode == ROUTE_DRAINING)
+        route_set_mode(slot->route, slot->mode);
     else
         slot->mode = ROUTE_RUNNING;
     log_started(slot, event);
