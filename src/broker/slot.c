@@ -166,8 +166,8 @@ slot_open_route(broker_t *self, const route_conf_t *conf, listeners_t *listeners
     return route;
 }
 
-static void
-close_route(slot_t *slot)
+void
+slot_close_route(slot_t *slot)
 {
     route_close(&slot->route, NULL);
     counters_add(&slot->past, slot->counters);
@@ -180,7 +180,7 @@ void
 slot_drop_route(slot_t *slot, diag_t *diag)
 {
     diag_error(diag, slot->conf->place, "[route %s] cannot start its thread", slot->conf->name);
-    close_route(slot);
+    slot_close_route(slot);
 }
 
 void
@@ -190,7 +190,7 @@ slot_look_for_failure(slot_t *slot)
     if (!reason)
         return;
     char *failure = xasprintf("%s%s", slot->conf->engine == ENGINE_ZMQ_PROXY ? "zmq_proxy has ended: " : "", reason);
-    close_route(slot);
+    slot_close_route(slot);
     fail(slot, failure);
     free(failure);
 }
