@@ -40,7 +40,7 @@ commands_help(request_t *request)
 {
     command_info_t info;
     if (request->json) {
-        json_t json = reply_json(request);
+        json_t json = json_document(request->out);
         json_array(&json, "commands");
         for (unsigned i = 0; command_at(i, &info); i++) {
             json_object(&json, NULL);
@@ -50,7 +50,7 @@ commands_help(request_t *request)
             json_object_end(&json);
         }
         json_array_end(&json);
-        reply_json_end(request, &json);
+        json_document_end(&json);
         return;
     }
     for (unsigned i = 0; command_at(i, &info); i++) {

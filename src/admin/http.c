@@ -6,7 +6,6 @@
 // client that sends a byte now and then must not hold its place.
 
 #include "admin/http_internal.h"
-#include "admin/http_listen.h"
 #include "admin/problems.h"
 #include "base/clock.h"
 #include "base/event.h"

@@ -66,10 +66,6 @@ void reply_refuse(text_t *answer, bool json, const char *text);
 // LEAVING's route has gone.
 void reply_left(const leaving_t *leaving, text_t *answer);
 
-// One object, into which the command writes between the two.
-json_t reply_json(request_t *request);
-void reply_json_end(request_t *request, json_t *json);
-
 // The route that the first argument names. False: there is none, and the command has failed.
 bool reply_find_route(request_t *request, broker_route_t *route);
 

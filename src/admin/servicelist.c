@@ -116,12 +116,12 @@ servicelist_show(request_t *request)
     if (reason) {
         reply_fail(request, "route %s: %s", route.conf->name, reason);
     } else if (request->json) {
-        json_t json = reply_json(request);
+        json_t json = json_document(request->out);
         json_array(&json, "services");
         if (route.route)
             route_backend_services(route.route, write_one, &json);
         json_array_end(&json);
-        reply_json_end(request, &json);
+        json_document_end(&json);
     } else {
         table_t table = table_on(columns, COUNT(columns));
         if (route.route)

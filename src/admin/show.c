@@ -37,11 +37,11 @@ add_json_detail(request_t *request, const broker_route_t *route, void *context)
 static void
 show_json_routes(request_t *request, void (*add)(request_t *request, const broker_route_t *route, void *context))
 {
-    json_t json = reply_json(request);
+    json_t json = json_document(request->out);
     json_array(&json, "routes");
     reply_for_routes(request, add, &json);
     json_array_end(&json);
-    reply_json_end(request, &json);
+    json_document_end(&json);
 }
 
 // Print a table that ADD fills for each route.
@@ -299,9 +299,9 @@ show_clients(request_t *request)
     if (name && !reply_find_route(request, &route))
         return;
     if (request->json) {
-        json_t json = reply_json(request);
+        json_t json = json_document(request->out);
         clients_write(&json, request->broker, name, 0);
-        reply_json_end(request, &json);
+        json_document_end(&json);
     } else {
         clients_print(request->out, request->broker, name);
     }
@@ -342,13 +342,13 @@ show_subscriptions(request_t *request)
 {
     static const column_t columns[] = { { "ROUTE", 0 }, { "TOPIC", 0 } };
     if (request->json) {
-        json_t json = reply_json(request);
+        json_t json = json_document(request->out);
         topics_out_t out = { .json = &json };
         json_array(&json, "subscriptions");
         reply_for_routes(request, add_topics, &out);
         json_array_end(&json);
         json_uint(&json, "more", out.more);
-        reply_json_end(request, &json);
+        json_document_end(&json);
         return;
     }
     table_t table = table_on(columns, COUNT(columns));

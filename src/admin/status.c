@@ -146,9 +146,9 @@ void
 status_show(request_t *request)
 {
     if (request->json) {
-        json_t json = reply_json(request);
+        json_t json = json_document(request->out);
         statsjson_status(&json, request->broker);
-        reply_json_end(request, &json);
+        json_document_end(&json);
         return;
     }
     print_status(request);
@@ -196,13 +196,13 @@ status_config(request_t *request)
         reply_for_routes(request, add_config, NULL);
         return;
     }
-    json_t json = reply_json(request);
+    json_t json = json_document(request->out);
     if (whole)
         statsjson_settings(&json, "options", &broker_conf(request->broker)->settings);
     json_array(&json, "routes");
     reply_for_routes(request, add_config, &json);
     json_array_end(&json);
-    reply_json_end(request, &json);
+    json_document_end(&json);
 }
 
 void

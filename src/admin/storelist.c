@@ -285,13 +285,13 @@ static void
 show_json(request_t *request)
 {
     broker_route_t route;
-    json_t json = reply_json(request);
+    json_t json = json_document(request->out);
     json_array(&json, "stores");
     for (size_t i = 0; broker_at(request->broker, i, &route); i++)
         if (is_asked_for(request, &route))
             write_one(&json, NULL, &route);
     json_array_end(&json);
-    reply_json_end(request, &json);
+    json_document_end(&json);
 }
 
 static bool
