@@ -195,13 +195,12 @@ slot_look_for_failure(slot_t *slot)
     free(failure);
 }
 
-static bool
-connects_to(const route_conf_t *conf, const char *endpoint)
+bool
+slot_has_endpoint(const slot_t *slot, const char *endpoint, bool connect)
 {
-    for (side_t side = 0; side < SIDES; side++)
-        for (size_t i = 0; i < conf->sides[side].endpoint_count; i++)
-            if (conf->sides[side].endpoints[i].connect && strcmp(conf->sides[side].endpoints[i].at.text, endpoint) == 0)
-                return true;
+    for (side_t side = 0; slot->route && side < SIDES; side++)
+        if (side_has_endpoint(&slot->conf->sides[side], endpoint, connect))
+            return true;
     return false;
 }
 
@@ -215,7 +214,7 @@ call_back(broker_t *self, const slot_t *slot)
             if (endpoint->connect || endpoint->at.transport != TRANSPORT_INPROC)
                 continue;
             for (size_t j = 0; j < self->count; j++)
-                if (self->slots[j]->route && connects_to(self->slots[j]->conf, endpoint->at.text))
+                if (slot_has_endpoint(self->slots[j], endpoint->at.text, true))
                     route_reconnect(self->slots[j]->route, endpoint->at.text);
         }
 }

@@ -19,6 +19,8 @@ void slot_free(broker_t *self, slot_t *slot); // its route must be gone
 // The slot is done with *CONF_P, which is NULL after: it is freed, now or with the route that still leaves with it.
 void slot_give_up_conf(broker_t *self, route_conf_t **conf_p);
 
+// Has its route, which runs, this endpoint, as a connect or as a bind?
+bool slot_has_endpoint(const slot_t *slot, const char *endpoint, bool connect);
 
 // All that was counted under this name since the process started. Borrowed until the next call.
 const counters_t *slot_counters(broker_t *self, slot_t *slot);
