@@ -2,6 +2,7 @@
 // The guard, asked directly: who comes in, what they may do, and who may stay after a reload.
 #include "base/bell.h"
 #include "base/mem.h"
+#include "conf/load.h"
 #include "guard/cert.h"
 #include "guard/guard.h"
 #include "guard/users.h"

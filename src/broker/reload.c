@@ -7,6 +7,7 @@
 #include "broker/apply.h"
 #include "broker/guarding.h"
 #include "broker/systemd.h"
+#include "conf/load.h"
 #include "guard/policy.h"
 #include "net/listener.h"
 
@@ -73,7 +74,7 @@ read_own_file(broker_t *self, diag_t *diag)
 static conf_t *
 read_handed_in(broker_t *self, const char *file, int descriptor, diag_t *diag)
 {
-    conf_source_t source = { .file = file,
+    raw_source_t source = { .file = file,
                              .descriptor = descriptor,
                              .includes_beside = self->conf->file,
                              .overrides = self->setup->overrides,
@@ -179,7 +180,7 @@ int
 broker_plan(broker_t *self, const char *file, int descriptor, text_t *answer)
 {
     diag_t *diag = diag_new();
-    size_t names = conf_names();
+    size_t names = raw_names();
     conf_t *wanted = file ? read_handed_in(self, file, descriptor, diag) : read_own_file(self, diag);
     policy_t *policy = NULL;
     if (wanted && self->setup->guard && guard_check(self->setup->guard, wanted, &policy, diag) == -1)
@@ -196,6 +197,6 @@ broker_plan(broker_t *self, const char *file, int descriptor, text_t *answer)
     policy_free(&policy);
     conf_destroy(&wanted);
     diag_destroy(&diag);
-    conf_names_forget(names); // whoever asks chooses them
+    raw_names_forget(names); // whoever asks chooses them
     return rc;
 }

@@ -12,6 +12,7 @@
 #include "broker/program.h"
 #include "broker/retire.h"
 #include "broker/slot.h"
+#include "conf/load.h"
 #include "flow/luggage.h"
 #include "guard/policy.h"
 
