@@ -10,7 +10,7 @@
 #include "admin/storelist.h"
 #include "admin/tapcommand.h"
 #include "admin/values.h"
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "conf/suggest.h"
 

@@ -2,7 +2,7 @@
 #include "broker/broker.h"
 
 #include "base/clock.h"
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "broker/guarding.h"
 #include "broker/rates.h"
@@ -167,7 +167,7 @@ void
 broker_stop(broker_t *self)
 {
     if (self->status.stopping) {
-        event_log(EVENT_HURRY, NULL);
+        log_fields(EVENT_HURRY, NULL);
         retire_all(self);
         retire_hurry(self);
         return;

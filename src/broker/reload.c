@@ -2,7 +2,7 @@
 // reload.c - broker_reload and broker_plan of broker.h: read, plan, prepare, apply, and tell.
 
 #include "base/clock.h"
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "broker/apply.h"
 #include "broker/guarding.h"
@@ -111,7 +111,7 @@ log_problems(diag_t *diag, bool ok)
     diag_item_t problem;
     event_id_t error = ok ? EVENT_RELOAD_PROBLEM : EVENT_RELOAD_REFUSED;
     for (size_t i = 0; diag_at(diag, i, &problem); i++)
-        event_problem(problem.level == DIAG_WARNING ? EVENT_RELOAD_WARNING : error, NULL, &problem);
+        log_problem(problem.level == DIAG_WARNING ? EVENT_RELOAD_WARNING : error, NULL, &problem);
 }
 
 static void

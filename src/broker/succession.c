@@ -4,7 +4,7 @@
 
 #include "broker/succession.h"
 
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "broker/activation.h"
 #include "broker/guarding.h"
@@ -112,7 +112,7 @@ broker_upgrade(broker_t *self, text_t *error)
     self->leaving = true;
     read_successor(self);
     if (!takes_all)
-        event_log(EVENT_UPGRADE_DRAINS, NULL);
+        log_fields(EVENT_UPGRADE_DRAINS, NULL);
     drain_others(self, !takes_all);
     return 0;
 }

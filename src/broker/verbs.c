@@ -3,7 +3,7 @@
 // broker_kick of broker.h.
 
 #include "base/clock.h"
-#include "base/event.h"
+#include "base/log.h"
 #include "broker/connected.h"
 #include "broker/retire.h"
 #include "broker/slot.h"
