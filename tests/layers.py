@@ -16,7 +16,7 @@ MAY_USE["ctl"] = ["base", "conf", "admin", "ctl"]  # of admin: what knows no bro
 MAY_USE["bench"] = ["base", "bench"]
 MAY_USE["."] = ROOMS + ["ctl", "bench", "."]  # the mains
 
-MAY_HAVE_CIRCLES = {"wire", "zmq", "broker", "admin"}  # rooms that still have some: no new one comes in here
+MAY_HAVE_CIRCLES = {"wire"}
 
 FILE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 60
