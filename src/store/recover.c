@@ -150,10 +150,22 @@ count_committed(int fd)
 }
 
 static int
-compare_numbers(const void *a, const void *b)
+compare(uint64_t a, uint64_t b)
+{
+    return a < b ? -1 : a > b;
+}
+
+// As they were written: what was said overtakes messages that the disk has no room for, and then has the sequence that
+// these will have.
+static int
+compare_times(const void *a, const void *b)
 {
     const located_t *first = a, *second = b;
-    return first->number < second->number ? -1 : first->number > second->number;
+    if (first->first != second->first)
+        return compare(first->first, second->first);
+    if (!first->messages != !second->messages)
+        return first->messages ? 1 : -1;
+    return compare(first->number, second->number);
 }
 
 // The head of LMDB's pages (MDB_page).
@@ -192,7 +204,7 @@ find_batches(search_t *self, uint32_t file)
         page = (LMDBFILE_PAGE_HEAD + batch_bytes(&head) + LMDBFILE_PAGE - 1) / LMDBFILE_PAGE * LMDBFILE_PAGE;
     }
     if (self->count > 0)
-        qsort(self->found, self->count, sizeof *self->found, compare_numbers);
+        qsort(self->found, self->count, sizeof *self->found, compare_times);
 }
 
 // --- what they say -------------------------------------------------------------------
@@ -407,9 +419,11 @@ take_file(search_t *self, const file_name_t *name)
     uint64_t committed = count_committed(self->fd);
     contents->bytes += self->bytes;
     find_batches(self, name->number);
-    for (size_t i = 0; i < self->count; i++)
+    for (size_t i = 0; i < self->count; i++) {
         take_batch(self, file, &self->found[i], i < committed);
-    file->last_batch = self->count ? self->found[self->count - 1].number : 0;
+        if (self->found[i].number > file->last_batch)
+            file->last_batch = self->found[i].number;
+    }
     if (file->last_batch >= contents->next_batch)
         contents->next_batch = file->last_batch + 1;
     close(self->fd);
