@@ -460,6 +460,54 @@ def test_a_full_disk_is_answered_with_full_where_the_oldest_is_dropped():
             subprocess.run(["umount", "-l", disk], check=True)
 
 
+def test_on_a_disk_that_is_full_of_others_the_store_goes_on_when_it_is_drained():
+    disk = on_small_disk()
+    try:
+        with Jobs(store_dir=os.path.join(disk, "store")) as jobs:
+            producer, body, count = jobs.producer(zmq.DEALER, sndhwm=0), os.urandom(50000), 400
+            for number in range(count): # 20 MB
+                producer.send_multipart([b"", b"%d" % number, body])
+            zb.wait_until(lambda: jobs.ask("show store jobs")["stores"][0]["state"] == "no_disk", what="a full disk")
+            fill_disk(disk)
+            worker = jobs.worker(zmq.DEALER)
+            ready(worker, 1000)
+            for _ in range(count):
+                say(worker, b"done", job_of(worker)[0])
+            assert [producer.recv_multipart() for _ in range(count)] == [[b"", b"%d" % number, b"ok"] for number in range(count)]
+            jobs.wait("jobs", done=count, outstanding=0)
+            jobs.crash()
+            for number in range(count):
+                assert ask(jobs.producer(), b"%d" % number, b"again") == b"ok"
+            assert jobs.stats("acks")["duplicate"] == count
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_what_was_ok_while_others_filled_the_disk_and_freed_it_is_there_after_a_crash():
+    disk = on_small_disk()
+    try:
+        with Jobs(store_dir=os.path.join(disk, "store")) as jobs:
+            producer, body, count = jobs.producer(zmq.DEALER, sndhwm=0), os.urandom(5000), 600
+            send = lambda first, end: [producer.send_multipart([b"", b"%d" % number, b"%d:" % number + body]) for number in range(first, end)]
+            send(0, count // 2)
+            assert producer.recv_multipart()[-1] == b"ok"
+            filler = fill_disk(disk)
+            send(count // 2, count)
+            jobs.daemon.wait_log("event=store-stopped route=jobs")
+            os.unlink(filler)
+            freed = time.monotonic()
+            jobs.daemon.wait_log("event=store-room route=jobs")
+            print(f"# goes on after {time.monotonic() - freed:.2f} s")
+            for _ in range(count - 1):
+                assert producer.recv_multipart()[-1] == b"ok"
+            jobs.crash()
+            worker = jobs.worker(zmq.DEALER)
+            ready(worker, 1000)
+            assert [int(job_of(worker)[2].split(b":")[0]) for _ in range(count)] == list(range(count))
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
 def test_a_worker_gets_no_more_than_a_thousand_and_nonsense_does_no_harm():
     with Jobs() as jobs:
         producer = jobs.producer(zmq.DEALER)
