@@ -747,6 +747,7 @@ class Churn(Jobs):
         return found
 
 
+@zb.limit(60 + 120 * MINUTES)
 def test_clients_and_jobs_that_come_and_go_leave_nothing_behind():
     with Churn("store_max = 32M\ndedupe = 20s") as jobs:
         jobs.size()
