@@ -195,10 +195,10 @@ committer_read(committer_t *self, batch_t *batch, const located_t *located, cons
 }
 
 void
-committer_retire(committer_t *self, const file_name_t *file, bool keep, batch_t *notes)
+committer_retire(committer_t *self, const file_name_t *file, bool keep, uint64_t end, batch_t *notes)
 {
     retiring_t *retiring = xcalloc(1, sizeof *retiring);
-    *retiring = (retiring_t){ NULL, *file, keep, notes };
+    *retiring = (retiring_t){ NULL, *file, keep, end, notes };
     pthread_mutex_lock(&self->lock);
     *(self->retiring ? self->retiring_end : &self->retiring) = retiring;
     self->retiring_end = &retiring->next;

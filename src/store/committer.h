@@ -35,10 +35,11 @@ batch_t *committer_committed(committer_t *self); // in the order given, NULL: no
 void committer_read(committer_t *self, batch_t *batch, const located_t *located, const file_name_t *file);
 batch_t *committer_was_read(committer_t *self);
 
-// A file is not needed any more: when NOTES (may be NULL) are on the disk it goes, or is kept as damaged.
-void committer_retire(committer_t *self, const file_name_t *file, bool keep, batch_t *notes);
+// A file is not needed any more, unless messages from END on have been committed meanwhile: when NOTES (may be NULL) are on
+// the disk it goes, or is kept as damaged.
+void committer_retire(committer_t *self, const file_name_t *file, bool keep, uint64_t end, batch_t *notes);
 
-// A file that it has made, or that has gone. False: none.
+// A file that it has made, or that has gone; 0: one has not, for it is needed. False: none.
 bool committer_made(committer_t *self, file_name_t *file);
 bool committer_retired(committer_t *self, uint32_t *number);
 
