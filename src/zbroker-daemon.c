@@ -3,7 +3,6 @@
 
 #include "admin/recentlog.h"
 #include "admin/statelog.h"
-#include "base/event.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "broker/savedstate.h"
@@ -215,7 +214,7 @@ daemon_run(const options_t *options, conf_t **conf_p, policy_t **policy_p, recor
         upgrade_done(&self);
         record_forget(before);
         serve(&self);
-        event_log(EVENT_STOPPED, NULL);
+        log_fields(EVENT_STOPPED, NULL);
     }
     stop(&self);
     return status;

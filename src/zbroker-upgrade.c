@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "zbroker-upgrade.h"
 
-#include "base/event.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"

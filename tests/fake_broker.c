@@ -4,6 +4,7 @@
 #include "fake_broker.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "conf/load.h"
 
 #include <stdio.h>
 #include <stdlib.h>

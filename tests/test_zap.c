@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "conf/load.h"
 #include "guard/cert.h"
 #include "guard/policy.h"
 #include "guard/users.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "admin/commands.h"
 
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "conf/suggest.h"
 

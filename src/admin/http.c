@@ -8,7 +8,7 @@
 #include "admin/http_internal.h"
 #include "admin/problems.h"
 #include "base/clock.h"
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "net/address.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "broker/apply.h"
 
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "broker/retire.h"
 #include "broker/slot.h"
@@ -87,7 +87,7 @@ make_anew(broker_t *self, slot_t *slot, diag_t *diag)
 {
     diag_item_t problem;
     for (size_t i = 0; diag_at(diag, i, &problem); i++)
-        event_problem(EVENT_ROUTE_CHANGE, slot->conf->name, &problem);
+        log_problem(EVENT_ROUTE_CHANGE, slot->conf->name, &problem);
     prepare_gather(self, slot, slot->conf, &slot->waiting);
     retire_slot(self, slot, "re-created");
     slot->opening_later = true;

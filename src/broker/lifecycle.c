@@ -2,7 +2,7 @@
 // lifecycle.c - the broker from broker_new to broker_destroy: all routes started, and stopped.
 
 #include "base/clock.h"
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "broker/authpolicy.h"
 #include "broker/retire.h"
@@ -82,7 +82,7 @@ void
 broker_stop(broker_t *self)
 {
     if (self->status.stopping) {
-        event_log(EVENT_HURRY, NULL);
+        log_fields(EVENT_HURRY, NULL);
         retire_all(self);
         retire_hurry(self);
         return;

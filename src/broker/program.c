@@ -2,7 +2,7 @@
 #include "broker/program.h"
 
 #include "base/clock.h"
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/trust.h"
 #include "broker/savedstate.h"

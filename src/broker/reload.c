@@ -2,11 +2,12 @@
 // reload.c - broker_reload and broker_plan of broker.h: read, plan, prepare, apply, and tell.
 
 #include "base/clock.h"
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "broker/apply.h"
 #include "broker/authpolicy.h"
 #include "broker/systemd.h"
+#include "conf/load.h"
 #include "guard/policy.h"
 #include "net/listener.h"
 
@@ -73,7 +74,7 @@ read_own_file(broker_t *self, diag_t *diag)
 static conf_t *
 read_handed_in(broker_t *self, const char *file, int descriptor, diag_t *diag)
 {
-    conf_source_t source = { .file = file,
+    raw_source_t source = { .file = file,
                              .descriptor = descriptor,
                              .includes_beside = self->conf->file,
                              .overrides = self->setup->overrides,
@@ -110,7 +111,7 @@ log_problems(diag_t *diag, bool ok)
     diag_item_t problem;
     event_id_t error = ok ? EVENT_RELOAD_PROBLEM : EVENT_RELOAD_REFUSED;
     for (size_t i = 0; diag_at(diag, i, &problem); i++)
-        event_problem(problem.level == DIAG_WARNING ? EVENT_RELOAD_WARNING : error, NULL, &problem);
+        log_problem(problem.level == DIAG_WARNING ? EVENT_RELOAD_WARNING : error, NULL, &problem);
 }
 
 static void
@@ -179,7 +180,7 @@ int
 broker_plan(broker_t *self, const char *file, int descriptor, text_t *answer)
 {
     diag_t *diag = diag_new();
-    size_t names = conf_names();
+    size_t names = raw_names();
     conf_t *wanted = file ? read_handed_in(self, file, descriptor, diag) : read_own_file(self, diag);
     policy_t *policy = NULL;
     if (wanted && self->setup->guard && guard_check(self->setup->guard, wanted, &policy, diag) == -1)
@@ -196,6 +197,6 @@ broker_plan(broker_t *self, const char *file, int descriptor, text_t *answer)
     policy_free(&policy);
     conf_destroy(&wanted);
     diag_destroy(&diag);
-    conf_names_forget(names); // whoever asks chooses them
+    raw_names_forget(names); // whoever asks chooses them
     return rc;
 }

@@ -2,7 +2,7 @@
 #include "broker/slot.h"
 
 #include "base/clock.h"
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "broker/authpolicy.h"
 #include "flow/savedroute.h"

@@ -4,7 +4,7 @@
 
 #include "broker/takeover.h"
 
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "broker/activation.h"
 #include "broker/authpolicy.h"
@@ -12,6 +12,7 @@
 #include "broker/program.h"
 #include "broker/retire.h"
 #include "broker/slot.h"
+#include "conf/load.h"
 #include "flow/savedroute.h"
 #include "guard/policy.h"
 
@@ -111,7 +112,7 @@ broker_upgrade(broker_t *self, text_t *error)
     self->leaving = true;
     read_successor(self);
     if (!takes_all)
-        event_log(EVENT_UPGRADE_DRAINS, NULL);
+        log_fields(EVENT_UPGRADE_DRAINS, NULL);
     drain_others(self, !takes_all);
     return 0;
 }

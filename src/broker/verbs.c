@@ -2,7 +2,7 @@
 // verbs.c - what an operator does to one route: broker_verb and broker_clear of broker.h.
 
 #include "base/clock.h"
-#include "base/event.h"
+#include "base/log.h"
 #include "broker/retire.h"
 #include "broker/slot.h"
 

@@ -13,19 +13,12 @@
 #include "base/diag.h"
 #include "conf/conf.h"
 #include "flow/admission.h"
-#include "flow/counters.h"
+#include "guard/policy.h"
 #include "zmq/watch.h"
 
 #include <stdint.h>
 
 typedef struct guard guard_t;
-typedef struct policy policy_t; // guard/policy.h
-
-// A route and where its logins are counted; both outlive the load that drops them.
-typedef struct {
-    const route_conf_t *conf;
-    counters_t *counters; // NULL: not counted
-} guard_route_t;
 
 // Start the threads. CTX, whose inproc://zeromq.zap.01 is ours, and WATCH are
 // borrowed and outlive the guard; WATCH, which counts the logins that nobody is

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "wire/handover.h"
 
-#include "base/event.h"
 #include "base/idset.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "flow/savedroute.h"
 #include "wire/archive.h"

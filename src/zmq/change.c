@@ -3,7 +3,7 @@
 
 #include "zmq/internal.h"
 
-#include "base/event.h"
+#include "base/log.h"
 
 #include <string.h>
 

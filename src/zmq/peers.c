@@ -2,7 +2,7 @@
 #include "zmq/peers.h"
 
 #include "base/clock.h"
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "flow/client.h"
 #include "net/address.h"

@@ -5,7 +5,7 @@
 #include "zmq/zmq.h"
 
 #include "base/clock.h"
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "zmq/internal.h"
 
