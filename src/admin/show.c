@@ -3,12 +3,11 @@
 
 #include "admin/reply.h"
 
-#include "admin/clients.h"
 #include "admin/fields.h"
+#include "admin/listing.h"
 #include "admin/problems.h"
 #include "admin/stats.h"
 #include "admin/statsjson.h"
-#include "admin/table.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "conf/engine.h"
@@ -289,49 +288,20 @@ show_route(request_t *request)
         parts[i](request);
 }
 
-// --- clients and subscriptions ------------------------------------------------------
-
-void
-show_clients(request_t *request)
-{
-    const char *name = reply_arg(request, 0);
-    broker_route_t route;
-    if (name && !reply_find_route(request, &route))
-        return;
-    if (request->json) {
-        json_t json = json_document(request->out);
-        clients_write(&json, request->broker, name, 0);
-        json_document_end(&json);
-    } else {
-        clients_print(request->out, request->broker, name);
-    }
-}
-
-typedef struct {
-    json_t *json;   // or
-    table_t *table; // one of the two
-    uint64_t more;
-} topics_out_t;
+// --- subscriptions ------------------------------------------------------------------
 
 static void
 add_topics(request_t *request, const broker_route_t *route, void *context)
 {
     (void)request;
-    topics_out_t *out = context;
+    listing_t *list = context;
     size_t count = 0;
     char **topics = stats_topics(route, &count, TOPICS_MAX);
     uint64_t total = counter_get(&route->counters->subscriptions);
-    out->more += total > count ? total - count : 0;
+    list->more += (int64_t)(total > count ? total - count : 0);
     for (size_t i = 0; i < count; i++) {
-        if (out->json) {
-            json_object(out->json, NULL);
-            json_string(out->json, "route", route->conf->name);
-            json_string(out->json, "topic", topics[i]);
-            json_object_end(out->json);
-        } else {
-            table_cell(out->table, "%s", route->conf->name);
-            table_cell(out->table, "\"%s\"", topics[i]);
-        }
+        listing_text(list, route->conf->name);
+        listing_quoted(list, topics[i]);
         free(topics[i]);
     }
     free(topics);
@@ -340,22 +310,10 @@ add_topics(request_t *request, const broker_route_t *route, void *context)
 void
 show_subscriptions(request_t *request)
 {
-    static const column_t columns[] = { { "ROUTE", 0 }, { "TOPIC", 0 } };
-    if (request->json) {
-        json_t json = json_document(request->out);
-        topics_out_t out = { .json = &json };
-        json_array(&json, "subscriptions");
-        reply_for_routes(request, add_topics, &out);
-        json_array_end(&json);
-        json_uint(&json, "more", out.more);
-        json_document_end(&json);
-        return;
-    }
-    table_t table = table_on(columns, COUNT(columns));
-    topics_out_t out = { .table = &table };
-    reply_for_routes(request, add_topics, &out);
-    table_print(&table, request->out);
-    if (out.more)
-        text_add(request->out, "and %" PRIu64 " more\n", out.more);
-    table_free(&table);
+    static const listing_field_t fields[] = { { "route", "ROUTE", 0 }, { "topic", "TOPIC", 0 } };
+    listing_t list;
+    listing_open(&list, request->out, request->json, "subscriptions", fields, COUNT(fields));
+    list.more = 0;
+    reply_for_routes(request, add_topics, &list);
+    listing_close(&list);
 }
