@@ -4,10 +4,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "store/store.h"
+#include "wire/accept.h"
 #include "wire/durable.h"
-#include "wire/fan.h"
+#include "wire/publish.h"
 #include "wire/remember.h"
-#include "wire/sides.h"
 #include "wire/storage.h"
 
 #include <poll.h>
@@ -262,7 +262,7 @@ take_message(archive_t *self, const kept_t *message)
     wport_t *port = &self->wire->ports[SIDE_BACKEND];
     drop_held(self);
     if (port->durables)
-        fan_keep_again(port, message);
+        publish_again(port, message);
     if (port->remembered)
         remember_again(port->remembered, message);
 }
@@ -311,7 +311,7 @@ take_again(archive_t *self)
     if (port->durables)
         durables_are_read(port->durables);
     if (self->late)
-        sides_listen(self->wire);
+        accept_at_all(self->wire);
 }
 
 static void

@@ -21,7 +21,7 @@
 // By the route's configuration, if it has a store and keeps something. 0, or -1 with DIAG.
 int archive_open(wire_t *self, diag_t *diag);
 void archive_begin(wire_t *self);         // in the route's thread, before anybody can connect
-bool archive_is_read(const wire_t *self); // else nobody may come yet: sides_listen is called when it is
+bool archive_is_read(const wire_t *self); // else nobody may come yet: accept_at_all is called when it is
 void archive_configure(wire_t *self);
 bool archive_has_any(const wire_t *self);              // the route keeps what its store had
 void archive_write(wire_t *self);                      // all that it keeps, and nothing else is there

@@ -4,8 +4,8 @@
 #include "wire/services_internal.h"
 
 #include "wire/output.h"
+#include "wire/piece.h"
 #include "wire/port.h"
-#include "wire/pump.h"
 #include "wire/request.h"
 
 #include <string.h>
@@ -175,7 +175,7 @@ dispatch_give_waiting(services_t *self)
 const uint8_t *
 dispatch_take_id(piece_t *piece, size_t *size)
 {
-    const uint8_t *id = pump_first(piece, size);
+    const uint8_t *id = piece_first(piece, size);
     if (!piece->prefix) {
         size_t named = (size_t)(id - (piece->chunk->data + piece->at)) + *size;
         piece->at += named;

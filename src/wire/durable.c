@@ -255,6 +255,15 @@ durable_enter(durables_t *self, durable_t *durable, uint32_t number)
     bytetree_add(&self->names, durable);
 }
 
+uint32_t
+durables_free_number(const durables_t *self)
+{
+    uint32_t number = fan_free_number(self->port, 0);
+    while (durables_has(self, number))
+        number = fan_free_number(self->port, number + 1);
+    return number;
+}
+
 void
 durables_enter(durables_t *self, conn_t *conn)
 {

@@ -212,7 +212,7 @@ static durable_t *
 enter_new(durables_t *self, const record_field_t *name)
 {
     durable_t *durable = durable_make(name->at, name->size);
-    durable_enter(self, durable, fan_free_number(self->port));
+    durable_enter(self, durable, durables_free_number(self));
     durable->id = client_next_id();
     return durable;
 }

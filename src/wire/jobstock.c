@@ -4,7 +4,7 @@
 #include "wire/workers_internal.h"
 
 #include "wire/joblog.h"
-#include "wire/output.h"
+#include "wire/piece.h"
 #include "wire/port.h"
 #include "wire/workers.h"
 
@@ -92,7 +92,7 @@ hand_to_plain(workers_t *self, job_t *job)
 {
     spans_t spans = { 0 };
     piece_t piece = workers_piece(job);
-    output_queue(&spans, self->jobs.pool, &piece);
+    piece_queue(&spans, self->jobs.pool, &piece);
     port_return(&self->port->wire->ports[SIDE_BACKEND], &spans);
     jobs_forget(&self->jobs, job);
     self->port->wire->made_room = true;

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "wire/observe.h"
 #include "wire/output.h"
+#include "wire/piece.h"
 #include "wire/port.h"
 #include "wire/pump.h"
 #include "wire/request.h"
@@ -129,7 +130,7 @@ static bool
 undeliverable(conn_t *conn, piece_t *piece)
 {
     size_t size;
-    pump_first(piece, &size);
+    piece_first(piece, &size);
     if (size < piece->load.payload)
         piece->load.payload -= size;
     if (conn->wire->observed)
@@ -274,7 +275,7 @@ requeue(services_t *self, service_t *service, spans_t *unbegun, replies_legacy_t
             continue;
         }
         if (!is_late(self, service, nth, &piece)) {
-            output_queue(&others, pool, &piece);
+            piece_queue(&others, pool, &piece);
             legacy->requeued++;
         }
         chunk_drop(piece.chunk);

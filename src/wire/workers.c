@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "wire/conn.h"
 #include "wire/output.h"
+#include "wire/piece.h"
 #include "wire/pump.h"
 #include "wire/workers_internal.h"
 #include "zmtp/peertype.h"
@@ -76,7 +77,7 @@ static bool
 may_read(const worker_t *worker, const piece_t *piece)
 {
     size_t size;
-    const uint8_t *topic = pump_first(piece, &size);
+    const uint8_t *topic = piece_first(piece, &size);
     return conn_may(worker->conn, ADMISSION_READ, topic, size);
 }
 
