@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 #include "flow/client.h"
-#include "wire/archive.h"
+#include "wire/archivelog.h"
 #include "wire/conn.h"
 #include "wire/fan.h"
 #include "wire/history.h"
@@ -344,7 +344,7 @@ durables_keep_queue(conn_t *conn)
 {
     durable_t *self = conn->durable;
     spans_t spans = { 0 };
-    if (!self || !archive_is_ready(conn->wire) || fan_topics_of(conn) == 0)
+    if (!self || !archivelog_is_ready(conn->wire) || fan_topics_of(conn) == 0)
         return 0;
     leave(self, conn);
     uint64_t lost = output_abandon(conn, &spans).messages;
@@ -399,7 +399,7 @@ durables_tick(durables_t *self)
         durable_expire(i);
     if (wire->is_short && self->oldest)
         durable_forget(self->oldest);
-    if (archive_is_ready(wire))
+    if (archivelog_is_ready(wire))
         look_at_all(self);
 }
 

@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 #include "flow/client.h"
-#include "wire/archive.h"
+#include "wire/archivelog.h"
 #include "wire/durable_internal.h"
 #include "wire/fan.h"
 #include "wire/history.h"
@@ -285,7 +285,7 @@ durables_read(wport_t *port, record_fields_t from)
     if (!durable)
         return;
     durable->noted = true;
-    read_fields(durable, from, archive_shift_ms());
+    read_fields(durable, from, archivelog_shift_ms());
 }
 
 static bool

@@ -33,7 +33,7 @@ typedef struct dialled dialled_t;
 typedef struct wport wport_t;
 typedef struct remember remember_t;
 typedef struct stored stored_t;
-typedef struct archive archive_t;
+typedef struct archivelog archivelog_t;
 typedef struct durable durable_t;
 typedef struct durables durables_t;
 typedef struct deadletters deadletters_t;
@@ -305,7 +305,7 @@ struct route {
     uint64_t spared_at; // its messages then
     int64_t patient_until_ms, room_since_ms;
 
-    archive_t *archive; // NULL: what it keeps is in memory only
+    archivelog_t *archive; // NULL: what it keeps is in memory only
     uint64_t archived;  // at the end: what is below this sequence is on its disk
     stored_t *stored; // NULL: nothing goes over the disk
     bool made_room;   // a queue that was full takes messages again

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "wire/publish.h"
 
-#include "wire/archive.h"
+#include "wire/archivelog.h"
 #include "wire/conn.h"
 #include "wire/durable.h"
 #include "wire/fan_internal.h"
@@ -138,7 +138,7 @@ static const kept_t *
 kept_of(const wport_t *self, keeping_t *keeping)
 {
     if (!keeping->is_made)
-        keeping->kept = archive_kept(self->wire, keeping->piece);
+        keeping->kept = archivelog_kept(self->wire, keeping->piece);
     keeping->is_made = true;
     return &keeping->kept;
 }
