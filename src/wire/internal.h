@@ -39,6 +39,7 @@ typedef struct durables durables_t;
 typedef struct deadletters deadletters_t;
 typedef struct stranger stranger_t;
 typedef struct cluster cluster_t;
+typedef struct ledger ledger_t;
 typedef struct route wire_t; // this engine's
 
 // --- a message on its way ---------------------------------------------------------
@@ -308,6 +309,7 @@ struct route {
     archivelog_t *archive; // NULL: what it keeps is in memory only
     uint64_t archived;  // at the end: what is below this sequence is on its disk
     stored_t *stored; // NULL: nothing goes over the disk
+    const ledger_t *ledger; // of acknowledged producers and workers; NULL: there are none
     bool made_room;   // a queue that was full takes messages again
     bool closing;     // its end: nobody gets what a peer leaves behind
     bool draining;    // clients are sent away as soon as they owe and are owed nothing; what nobody has room for is kept

@@ -3,7 +3,7 @@
 
 #include "wire/workers_internal.h"
 
-#include "wire/joblog.h"
+#include "wire/ledger.h"
 #include "wire/piece.h"
 #include "wire/port.h"
 #include "wire/workers.h"
@@ -81,8 +81,8 @@ part(workers_t *self)
         if (self->port->count > 0 && !job->shunned)
             continue;
         workers_stop_waiting(self, job);
-        joblog_done(wire, job->number);
-        job->commit = joblog_said(wire);
+        wire->ledger->done(wire, job->number);
+        job->commit = wire->ledger->said(wire);
         jobs_append(&self->parting, job);
     }
 }
@@ -104,7 +104,7 @@ workers_reached(wire_t *wire)
     workers_t *self = workers_of(wire);
     if (!self)
         return;
-    uint64_t reached = joblog_reached(wire);
+    uint64_t reached = wire->ledger->reached(wire);
     while (self->said.first && self->said.first->commit <= reached) {
         job_t *job = self->said.first;
         jobs_remove(job);
@@ -125,7 +125,7 @@ jobstock_leave_to_others(workers_t *self)
         if (wire->now_ms - job->since_ms < PATIENCE_MS)
             continue;
         workers_stop_waiting(self, job);
-        joblog_gives_again(wire, job->number);
+        wire->ledger->gives_again(wire, job->number);
         jobs_forget(&self->jobs, job);
     }
 }
@@ -140,7 +140,7 @@ workers_are_busy(const wire_t *wire)
 static void
 untry(workers_t *self, job_t *job)
 {
-    joblog_untry(self->port->wire, job->number, job->tries - 1);
+    self->port->wire->ledger->untry(self->port->wire, job->number, job->tries - 1);
     jobs_forget(&self->jobs, job);
 }
 
@@ -155,7 +155,7 @@ workers_end(wire_t *wire)
     while (self->waiting.first)
         untry(self, self->waiting.first);
     while (self->parting.first) {
-        joblog_undo(wire, self->parting.first->number);
+        wire->ledger->undo(wire, self->parting.first->number);
         untry(self, self->parting.first);
     }
     while (self->dead.first)

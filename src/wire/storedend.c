@@ -136,5 +136,6 @@ stored_close(wire_t *wire, int64_t wait_ms)
     free(self->runs);
     free(self);
     wire->stored = NULL;
+    wire->ledger = NULL;
     return lost;
 }
