@@ -5,7 +5,6 @@
 #include "wire/durable_internal.h"
 
 #include "wire/conn.h"
-#include "wire/history.h"
 #include "wire/output.h"
 
 // --- sent ------------------------------------------------------------------------------

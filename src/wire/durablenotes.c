@@ -3,10 +3,8 @@
 
 #include "base/mem.h"
 #include "wire/archivelog.h"
-#include "wire/conn.h"
 #include "wire/durable_internal.h"
 #include "wire/fan.h"
-#include "wire/history.h"
 #include "wire/keptrecord.h"
 
 enum {

@@ -6,9 +6,7 @@
 #include "wire/archivelog.h"
 #include "wire/durable_internal.h"
 #include "wire/fan.h"
-#include "wire/history.h"
 #include "wire/keptrecord.h"
-#include "wire/port.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -29,7 +29,7 @@ expire(workers_t *self, job_t *job)
     wire_t *wire = self->port->wire;
     wire->ledger->done(wire, job->number);
     port_drop(self->port, DROP_EXPIRED, 1);
-    workers_count(self, JOB_EXPIRED);
+    jobline_count(self, JOB_EXPIRED);
     log_event(EVENT_JOB_EXPIRED, EVENT_TEXT("route", wire->name), EVENT_NUMBER("tries", job->tries));
     jobs_forget(&self->jobs, job);
 }
@@ -63,7 +63,7 @@ is_buried(workers_t *self, job_t *job)
 {
     wire_t *wire = self->port->wire;
     wire->ledger->done(wire, job->number);
-    workers_count(self, JOB_DEAD_LETTER);
+    jobline_count(self, JOB_DEAD_LETTER);
     log_event(EVENT_JOB_DEAD, EVENT_TEXT("route", wire->name), EVENT_NUMBER("tries", job->tries),
               EVENT_TEXT("dead_letter", wire->conf->dead_letter));
     jobs_forget(&self->jobs, job);
@@ -140,14 +140,14 @@ jobfate_done(workers_t *self, job_t *job)
     self->port->wire->ledger->done(self->port->wire, job->number);
     self->unread -= !job->chunk;
     jobs_forget(&self->jobs, job);
-    workers_count(self, JOB_DONE);
+    jobline_count(self, JOB_DONE);
 }
 
 void
 jobfate_retry(workers_t *self, job_t *job)
 {
     jobs_take(&self->jobs, job, false);
-    workers_count(self, JOB_RETRY);
+    jobline_count(self, JOB_RETRY);
     jobfate_try_again(self, job);
 }
 
@@ -156,7 +156,7 @@ void
 jobfate_reject(workers_t *self, job_t *job)
 {
     jobs_take(&self->jobs, job, false);
-    workers_count(self, JOB_REJECT);
+    jobline_count(self, JOB_REJECT);
     if (job->chunk)
         give_up(self, job);
     else

@@ -80,7 +80,7 @@ part(workers_t *self)
         next = job->next;
         if (self->port->count > 0 && !job->shunned)
             continue;
-        workers_stop_waiting(self, job);
+        jobline_stop_waiting(self, job);
         wire->ledger->done(wire, job->number);
         job->commit = wire->ledger->said(wire);
         jobs_append(&self->parting, job);
@@ -91,7 +91,7 @@ static void
 hand_to_plain(workers_t *self, job_t *job)
 {
     spans_t spans = { 0 };
-    piece_t piece = workers_piece(job);
+    piece_t piece = jobline_piece(job);
     piece_queue(&spans, self->jobs.pool, &piece);
     port_return(&self->port->wire->ports[SIDE_BACKEND], &spans);
     jobs_forget(&self->jobs, job);
@@ -110,7 +110,7 @@ workers_reached(wire_t *wire)
         jobs_remove(job);
         jobs_append(&self->waiting, job);
     }
-    workers_give(self);
+    jobline_give(self);
     part(self);
     while (self->parting.first && self->parting.first->commit <= reached)
         hand_to_plain(self, self->parting.first);
@@ -124,7 +124,7 @@ jobstock_leave_to_others(workers_t *self)
         next = job->next;
         if (wire->now_ms - job->since_ms < PATIENCE_MS)
             continue;
-        workers_stop_waiting(self, job);
+        jobline_stop_waiting(self, job);
         wire->ledger->gives_again(wire, job->number);
         jobs_forget(&self->jobs, job);
     }
