@@ -116,6 +116,20 @@ def test_no_two_modules_include_each_other():
     assert len(graph) > 200 and not wrong, "\n".join(wrong)
 
 
+def test_files_of_engine_wire_include_what_the_design_puts_before_them():
+    drawn = re.search(r"^- \*\*The files have an order\*\*.*?(?=^- )", zb.read(os.path.join(zb.SRCDIR, "doc", "design.md")), re.M | re.S)
+    place = {f"wire/{name}": at for at, name in enumerate(re.findall(r"`(\w+)`", drawn.group(0)))}
+    wrong, seen = [], 0
+    for path in files("src/wire", (".c", ".h")):
+        own = place.get(module_of(os.path.relpath(path, "src")))
+        for line, header in includes(path):
+            other = place.get(module_of(header))
+            if own is not None and other is not None:
+                seen += 1
+                wrong += [f"{path}:{line}: {header} comes later"] if other > own else []
+    assert seen > 100 and not wrong, "\n".join(wrong)
+
+
 def test_flow_knows_no_libzmq_and_zmq_knows_no_czmq():
     wrong = [f"{path}: {header}" for room, header in (("flow", "c?zmq"), ("zmq", "czmq"), ("zmtp", "c?zmq"))
              for path in files(f"src/{room}", (".c", ".h"))
