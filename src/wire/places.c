@@ -34,8 +34,12 @@ bool
 places_enter(conn_t *conn)
 {
     capacity_t *capacity = capacity_of(conn->port);
-    if (!places_free(conn->port) || (capacity && !capacity_take(capacity))) {
+    if (!places_free(conn->port)) {
         conn_refuse(conn, HANDSHAKE_LIMITED, "max_clients is reached");
+        return false;
+    }
+    if (capacity && !capacity_take(capacity)) {
+        conn_refuse(conn, HANDSHAKE_LIMITED, "the process is full");
         return false;
     }
     set_place(conn, true);
@@ -124,7 +128,7 @@ make_room(wport_t *port)
     if (!first)
         return false;
     places_named(first);
-    conn_refuse(first, HANDSHAKE_LIMITED, "too many are in their handshake: the oldest from where most come from has to go");
+    conn_refuse(first, HANDSHAKE_LIMITED, "too many handshakes at once: it was the oldest from the address with most");
     return true;
 }
 

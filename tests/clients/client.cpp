@@ -14,8 +14,8 @@
 static constexpr int timeout_ms = 120000;
 
 static const std::map<std::string, zmq::socket_type> types = {
-    { "push", zmq::socket_type::push }, { "pull", zmq::socket_type::pull }, { "pub", zmq::socket_type::pub },
-    { "sub", zmq::socket_type::sub },   { "req", zmq::socket_type::req },   { "rep", zmq::socket_type::rep },
+    { "push", zmq::socket_type::push }, { "pull", zmq::socket_type::pull },     { "pub", zmq::socket_type::pub },
+    { "sub", zmq::socket_type::sub },   { "req", zmq::socket_type::req },       { "rep", zmq::socket_type::rep },
     { "pair", zmq::socket_type::pair }, { "dealer", zmq::socket_type::dealer }, { "mirror", zmq::socket_type::pair },
 };
 
