@@ -131,6 +131,7 @@ typedef struct stats_column {
     void (*add)(const struct stats_column *self, table_t *table, const broker_route_t *route);
     size_t which; // field, reason, or offset in broker_route_t
     side_t side;  // of the field
+    int digits;   // of a real number
 } stats_column_t;
 
 static void
@@ -147,28 +148,18 @@ add_state(const stats_column_t *self, table_t *table, const broker_route_t *rout
     table_cell(table, "%s", route_state_name(route->state));
 }
 
-static double
-real_at(const broker_route_t *route, size_t offset)
-{
-    return *(const double *)(const void *)((const char *)route + offset);
-}
-
 static void
-add_rate(const stats_column_t *self, table_t *table, const broker_route_t *route)
+add_real(const stats_column_t *self, table_t *table, const broker_route_t *route)
 {
-    table_cell(table, "%.1f", real_at(route, self->which));
-}
-
-static void
-add_byte_rate(const stats_column_t *self, table_t *table, const broker_route_t *route)
-{
-    table_cell(table, "%.0f", real_at(route, self->which));
+    double number = *(const double *)(const void *)((const char *)route + self->which);
+    table_cell(table, "%.*f", self->digits, number);
 }
 
 static void
 add_share(const stats_column_t *self, table_t *table, const broker_route_t *route)
 {
-    table_cell(table, "%.1f%%", real_at(route, self->which) * 100);
+    (void)self;
+    table_cell(table, "%.1f%%", route->blocked_share * 100);
 }
 
 static void
@@ -204,18 +195,18 @@ add_reason(const stats_column_t *self, table_t *table, const broker_route_t *rou
     table_cell(table, "%" PRIu64, STATS(route, dropped[self->which]));
 }
 
-#define PLAIN(heading, add) { heading, add, 0, SIDES }
-#define REAL(heading, add, member) { heading, add, offsetof(broker_route_t, member), SIDES }
-#define SIDE_FIELD(side, id) { NULL, add_field, id, side }
-#define ROUTE_FIELD(id) { NULL, add_field, id, SIDES }
-#define REASON(heading, reason) { heading, add_reason, reason, SIDES }
+#define PLAIN(heading, add) { heading, add, 0, SIDES, 0 }
+#define REAL(heading, member, digits) { heading, add_real, offsetof(broker_route_t, member), SIDES, digits }
+#define SIDE_FIELD(side, id) { NULL, add_field, id, side, 0 }
+#define ROUTE_FIELD(id) { NULL, add_field, id, SIDES, 0 }
+#define REASON(heading, reason) { heading, add_reason, reason, SIDES, 0 }
 
 // What a narrow terminal must still show stands first. A column never moves: what came later stands at the end.
 // clang-format off
 static const stats_column_t stats_columns[] = {
     PLAIN("ROUTE", add_name), PLAIN("STATE", add_state),
-    REAL("IN/1S", add_rate, rate_in_1s), REAL("OUT/1S", add_rate, rate_out_1s),
-    REAL("IN/60S", add_rate, rate_in_60s), REAL("OUT/60S", add_rate, rate_out_60s),
+    REAL("IN/1S", rate_in_1s, 1), REAL("OUT/1S", rate_out_1s, 1),
+    REAL("IN/60S", rate_in_60s, 1), REAL("OUT/60S", rate_out_60s, 1),
     PLAIN("DROPPED", add_dropped), PLAIN("BLOCKED_SECONDS", add_blocked_seconds),
     SIDE_FIELD(SIDE_FRONTEND, FIELD_MESSAGES_RECEIVED), SIDE_FIELD(SIDE_FRONTEND, FIELD_MESSAGES_SENT),
     SIDE_FIELD(SIDE_BACKEND, FIELD_MESSAGES_RECEIVED), SIDE_FIELD(SIDE_BACKEND, FIELD_MESSAGES_SENT),
@@ -226,9 +217,9 @@ static const stats_column_t stats_columns[] = {
     REASON("HWM", DROP_HWM), REASON("UNDELIVERABLE", DROP_UNDELIVERABLE), REASON("ACL", DROP_ACL),
     REASON("QUOTA", DROP_QUOTA), REASON("STALLED", DROP_STALLED), REASON("SHUTDOWN", DROP_SHUTDOWN),
     ROUTE_FIELD(FIELD_CAPTURE_DROPPED),
-    REAL("BYTES_IN/1S", add_byte_rate, bytes_in_1s), REAL("BYTES_OUT/1S", add_byte_rate, bytes_out_1s),
+    REAL("BYTES_IN/1S", bytes_in_1s, 0), REAL("BYTES_OUT/1S", bytes_out_1s, 0),
     SIDE_FIELD(SIDE_FRONTEND, FIELD_CONNECTIONS), SIDE_FIELD(SIDE_BACKEND, FIELD_CONNECTIONS),
-    REAL("BLOCKED/60S", add_share, blocked_share),
+    PLAIN("BLOCKED/60S", add_share),
     REASON("PEER_LOST", DROP_PEER_LOST), REASON("TIMEOUT", DROP_TIMEOUT), REASON("EXPIRED", DROP_EXPIRED),
     ROUTE_FIELD(FIELD_REQUEUED),
 };
