@@ -195,6 +195,7 @@ begin(jetstream_t *self, int64_t now_ms)
     if (self->pulling && now_ms >= self->pull_ends_ms) {
         self->consumer_gone |= self->pulled > 0;
         self->pulling = false;
+        jetstream_wake(self); // a consumer that is gone is looked for at once
     }
     if (self->pulling || self->consumer_gone || self->wants <= self->in_hand || self->in_hand >= PULL_LOW)
         return 0;
