@@ -29,6 +29,7 @@ enum {
 };
 
 #define HEADER_ID "Nats-Msg-Id"
+#define HEADER_AGAIN "Zbroker-Again" // the id of a message that may be in the stream already, see jsstream.c
 #define HEADER_STATUS "Status"
 #define HEADER_FRAMES "Zbroker-Frames"
 
@@ -37,7 +38,7 @@ typedef struct outgoing {
     uint64_t sequence;
     char *subject; // NULL: the stream's
     int64_t sent_ms;
-    bool framed, sent;
+    bool framed, sent, again;
     size_t size;
     uint8_t data[];
 } outgoing_t;
@@ -85,6 +86,8 @@ typedef struct {
     natsConnection *connection;
     jsCtx *context;
     natsSubscription *acks, *messages;
+    bool replicated; // the stream is
+    bool ids_once;   // and must not get an id twice
     char ack_inbox[INBOX], message_inbox[INBOX];
     size_t max_payload;
 } link_t;
@@ -149,9 +152,10 @@ typedef enum { LINK_UP, LINK_LATER, LINK_NEVER } link_result_t;
 // To the next server. Why not is in REASON.
 link_result_t link_open(jetstream_t *self, char reason[256]);
 void link_close(jetstream_t *self);
-bool link_renew(jetstream_t *self);     // messages come elsewhere now: what was asked for does not come
-void link_drop(link_t **link_p);        // one holder less
+bool link_renew(jetstream_t *self); // messages come elsewhere now: what was asked for does not come
+void link_drop(link_t **link_p);    // one holder less
 const char *link_last_error(const jetstream_t *self, natsStatus status); // in words
+bool link_said(const libnats_t *nats, natsMsg *answer, const char *text);
 
 // --- jsstream.c --------------------------------------------------------------------------
 

@@ -66,6 +66,7 @@ jetstream_publish(jetstream_t *self, const jetstream_piece_t *piece)
     message->sequence = piece->sequence;
     message->subject = piece->subject ? xstrdup(piece->subject) : NULL;
     message->framed = piece->framed;
+    message->again = piece->again;
     message->size = piece->size;
     if (piece->size > 0)
         memcpy(message->data, piece->data, piece->size);
@@ -276,20 +277,14 @@ publish_take(jetstream_t *self)
     take_given(self);
 }
 
-static bool
-holds_text(natsMsg *msg, const libnats_t *nats, const char *text)
-{
-    return memmem(nats->natsMsg_GetData(msg), (size_t)nats->natsMsg_GetDataLength(msg), text, strlen(text)) != NULL;
-}
-
 static answer_kind_t
 kind_of(const libnats_t *nats, natsMsg *msg)
 {
     if (nats->natsMsg_IsNoResponders(msg) || nats->natsMsg_GetDataLength(msg) == 0)
         return ANSWER_NOT_NOW;
-    if (holds_text(msg, nats, "\"err_code\":10054}") || holds_text(msg, nats, "\"err_code\":10054,"))
+    if (link_said(nats, msg, "\"err_code\":10054}") || link_said(nats, msg, "\"err_code\":10054,"))
         return ANSWER_TOO_LARGE;
-    return holds_text(msg, nats, "\"error\":") || !holds_text(msg, nats, "\"seq\":") ? ANSWER_NOT_NOW : ANSWER_STORED;
+    return link_said(nats, msg, "\"error\":") || !link_said(nats, msg, "\"seq\":") ? ANSWER_NOT_NOW : ANSWER_STORED;
 }
 
 // In a thread of the library.
@@ -323,7 +318,7 @@ make_message(const jetstream_t *self, const outgoing_t *message, natsMsg **msg)
     natsStatus status = nats->natsMsg_Create(msg, message->subject ? message->subject : self->conf.subject, reply,
                                              (const char *)message->data, (int)message->size);
     if (status == NATS_OK)
-        status = nats->natsMsgHeader_Set(*msg, HEADER_ID, id);
+        status = nats->natsMsgHeader_Set(*msg, message->again && self->link->ids_once ? HEADER_AGAIN : HEADER_ID, id);
     if (status == NATS_OK && message->framed)
         status = nats->natsMsgHeader_Set(*msg, HEADER_FRAMES, "2");
     return status;
@@ -348,7 +343,7 @@ send_one(jetstream_t *self, outgoing_t **at, int64_t now_ms)
         failed(self, message);
         return;
     }
-    message->sent = true;
+    message->sent = message->again = true;
     message->sent_ms = now_ms;
     self->on_their_way++;
 }

@@ -148,6 +148,27 @@ prepare_stream(jetstream_t *self, const char *subject, jsStreamInfo **info, char
     return LINK_NEVER;
 }
 
+// --- ids ----------------------------------------------------------------------------------
+
+// Where a work queue has replicas, those of nats-server before 2.10.14 look each for itself whether they have had an id.
+// One that was restarted has forgotten those of messages that are done: it stores what the others do not, counts
+// differently from then on, and for that the cluster in the end throws away messages that it has acknowledged. A server
+// of 2.11 or later says which version it is.
+static bool
+forgets_ids(const jetstream_t *self)
+{
+    natsMsg *answer = NULL;
+    const libnats_t *nats = self->nats;
+    if (self->topics || !self->link->replicated)
+        return false;
+    char *question = xasprintf("$JS.API.STREAM.INFO.%s", self->conf.stream);
+    nats->natsConnection_RequestString(&answer, self->link->connection, question, "", REQUEST_MS);
+    bool says = answer && link_said(nats, answer, "\"_nats.ver\":");
+    nats->natsMsg_Destroy(answer);
+    free(question);
+    return !says;
+}
+
 // --- the consumer --------------------------------------------------------------------------
 
 static uint64_t
@@ -321,6 +342,8 @@ stream_prepare(jetstream_t *self, char reason[256])
     jsStreamInfo *info = NULL;
     char *subject = subject_of_all(self);
     link_result_t result = prepare_stream(self, subject, &info, reason);
+    self->link->replicated = result == LINK_UP && info->Config->Replicas > 1;
+    self->link->ids_once = forgets_ids(self);
     if (result == LINK_UP)
         result = prepare_consumer(self, subject, &info->State, reason);
     self->nats->jsStreamInfo_Destroy(info);
