@@ -427,6 +427,42 @@ test_store_takes_an_id_once_also_after_a_restart(void)
     store_close(&store, ENOUGH_MS);
 }
 
+// Waits until ids are looked at.
+static store_put_t
+put_id(store_t *store, const char *text, const char *id)
+{
+    int64_t end = clock_mono_ms() + ENOUGH_MS;
+    store_put_t put;
+    while ((put = put_text(store, text, "alice", id)) == STORE_NO_ROOM && clock_mono_ms() < end) {
+        store_hurry(store);
+        wait_for_bell(store);
+    }
+    return put;
+}
+
+static void
+test_store_with_more_ids_than_are_read_at_once_takes_none_again(void)
+{
+    enum { IDS = 6 * MANY };
+    char id[16];
+    store_t *store = begin_empty();
+    for (int i = 0; i < IDS; i++) {
+        snprintf(id, sizeof id, "%d", i);
+        CHECK(put_id(store, id, id) == STORE_TAKEN);
+    }
+    CHECK(store_close(&store, ENOUGH_MS) == 0);
+    store = begin();
+    CHECK(figures_of(store).messages == IDS);
+    CHECK(put_text(store, "without an id", "", "") == STORE_TAKEN);
+    CHECK(next_is(store, "0"));
+    for (int i = 0; i < IDS; i++) {
+        snprintf(id, sizeof id, "%d", i);
+        CHECK(put_id(store, "again", id) == STORE_KNOWN);
+    }
+    CHECK(put_id(store, "another", "another") == STORE_TAKEN);
+    CHECK(store_close(&store, ENOUGH_MS) == 0);
+}
+
 static void
 test_store_removes_drained_files_and_remembers_their_ids(void)
 {
@@ -856,6 +892,7 @@ main(void)
     RUN(test_store_of_a_process_that_was_killed_keeps_what_was_committed);
     RUN(test_store_counts_tries_over_a_restart);
     RUN(test_store_takes_an_id_once_also_after_a_restart);
+    RUN(test_store_with_more_ids_than_are_read_at_once_takes_none_again);
     RUN(test_store_removes_drained_files_and_remembers_their_ids);
     RUN(test_store_of_a_file_that_was_emptied_knows_its_ids);
     RUN(test_store_that_is_full_takes_more_when_something_is_done);

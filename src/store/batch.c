@@ -22,12 +22,6 @@ _Static_assert(sizeof(entry_t) == 16 && sizeof(said_t) == 24, "records have no h
 
 // --- on the disk -------------------------------------------------------------------
 
-static uint32_t
-crc_of_said(const uint8_t *control, const batch_head_t *head)
-{
-    return crc32c(0, control + head->messages * sizeof(entry_t), head->said * sizeof(said_t));
-}
-
 void
 batch_write_head(uint8_t *at, const batch_head_t *head, const void *entries, const void *said)
 {
@@ -74,10 +68,10 @@ batch_check_control(const uint8_t *at, const uint8_t *control, const batch_head_
 }
 
 bool
-batch_check_said(const uint8_t *at, const uint8_t *control, const batch_head_t *head)
+batch_check_said(const uint8_t *at, const void *said, const batch_head_t *head)
 {
     stored_head_t stored;
-    return find_head(at, &stored) && stored.said_crc == crc_of_said(control, head);
+    return find_head(at, &stored) && stored.said_crc == crc32c(0, said, head->said * sizeof(said_t));
 }
 
 // --- in memory ---------------------------------------------------------------------

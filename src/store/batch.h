@@ -71,7 +71,7 @@ void batch_write_head(uint8_t *at, const batch_head_t *head, const void *entries
 // False: AT is no head of a batch with SALT in a file of FILE_BYTES.
 bool batch_read_head(const uint8_t *at, uint64_t salt, uint64_t file_bytes, batch_head_t *head);
 bool batch_check_control(const uint8_t *at, const uint8_t *control, const batch_head_t *head);
-bool batch_check_said(const uint8_t *at, const uint8_t *control, const batch_head_t *head); // of it, what was said
+bool batch_check_said(const uint8_t *at, const void *said, const batch_head_t *head);
 
 // --- in memory ---------------------------------------------------------------------
 

@@ -230,7 +230,7 @@ store_put(store_t *self, const store_put_in_t *message, uint64_t *sequence)
 {
     uint8_t hash[IDS_HASH];
     bool has_id = message->id_size > 0 && self->conf.dedupe_ms > 0;
-    if (!self->opened)
+    if (!self->opened || (has_id && self->contents.ids_later))
         return STORE_NO_ROOM;
     if (is_too_large(self, message->size))
         return STORE_TOO_LARGE;

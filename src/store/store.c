@@ -150,6 +150,13 @@ take_contents(store_t *self)
 }
 
 static void
+take_ids(store_t *self)
+{
+    if (self->contents.ids_later && committer_ids(self->committer, &self->contents.ids))
+        self->contents.ids_later = false;
+}
+
+static void
 say_what_had_to_wait(store_t *self)
 {
     size_t count = self->later_count;
@@ -219,6 +226,7 @@ store_hear(store_t *self)
     if (!self->opened)
         return;
     committer_news(self->committer, &self->news);
+    take_ids(self);
     tidying_take_files(self);
     take_committed(self);
     loading_take_read(self);
