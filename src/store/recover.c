@@ -434,6 +434,7 @@ take_file(search_t *self, const file_name_t *name)
     if (self->fd == -1)
         return;
     store_file_t *file = contents_file(contents, name->number);
+    posix_fadvise(self->fd, 0, 0, POSIX_FADV_RANDOM); // of it only heads are read
     self->salt = name->salt;
     self->is_done = name->is_done;
     uint64_t committed = count_committed(self->fd);
