@@ -121,6 +121,17 @@ batch_say_sequence(batch_t *self, said_kind_t kind, uint32_t number, uint64_t se
         batch_say(self, kind, number, &sequence, sizeof sequence);
 }
 
+void
+batch_say_early(batch_t *self, uint64_t sequence, uint64_t group)
+{
+    const uint64_t about[] = { sequence, group };
+    said_t *last = self->head.said ? &self->saying[self->head.said - 1] : NULL;
+    if (last && last->kind == SAID_EARLY && last->about.early.first + last->number == sequence)
+        last->number++;
+    else
+        batch_say(self, SAID_EARLY, 1, about, sizeof about);
+}
+
 // What is told of a message is part of its check sum.
 static uint32_t
 crc_of_entry(const entry_t *entry)

@@ -189,6 +189,14 @@ remember_id(store_t *self, const uint8_t hash[IDS_HASH], uint64_t sequence)
     batch_say(self->fill, SAID_ID, 0, hash, IDS_HASH);
 }
 
+static void
+say_early(store_t *self, uint64_t sequence)
+{
+    if (self->early_group == 0)
+        self->early_group = sequence;
+    batch_say_early(self->fill, sequence, self->early_group);
+}
+
 static bool
 is_too_large(const store_t *self, size_t size)
 {
@@ -243,6 +251,8 @@ store_put(store_t *self, const store_put_in_t *message, uint64_t *sequence)
     *sequence = add(self, message->data, message->size, &part, 1, message->done);
     if (has_id)
         remember_id(self, hash, *sequence);
+    if (message->early)
+        say_early(self, *sequence);
     return STORE_TAKEN;
 }
 

@@ -21,6 +21,7 @@ contents_free(contents_t *self)
     free(self->noted);
     free(self->files);
     seqset_free(&self->done);
+    early_free(&self->early);
     tries_free(&self->tries);
     ids_free(&self->ids);
     *self = (contents_t){ 0 };
@@ -243,6 +244,14 @@ take_done(contents_t *contents, const said_t *said, bool done)
 }
 
 static void
+take_early(contents_t *contents, const said_t *said)
+{
+    const early_run_t run = { said->about.early.first, said->about.early.first + said->number, said->about.early.group };
+    if (run.first > 0 && run.end <= contents->next_sequence)
+        early_add(&contents->early, &run);
+}
+
+static void
 note_id(search_t *self, const said_t *said, const located_t *located)
 {
     contents_t *contents = self->contents;
@@ -269,6 +278,9 @@ take_said(search_t *self, const said_t *said, const located_t *located)
     case SAID_TRIED:
         if (said->about.sequence > 0 && said->about.sequence < contents->next_sequence)
             tries_set(&contents->tries, said->about.sequence, said->number);
+        break;
+    case SAID_EARLY:
+        take_early(contents, said);
         break;
     case SAID_ID:
         note_id(self, said, located);
@@ -490,6 +502,7 @@ recover(const folder_t *folder, int64_t ids_since_ns, contents_t *contents)
         take_file(&search, &names[i]);
     free(search.found);
     free(names);
+    early_arrange(&contents->early, contents->done.before);
     contents->messages = contents->next_sequence - contents->done.before - contents->done.above;
     return 0;
 }

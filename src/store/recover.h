@@ -33,6 +33,7 @@ typedef struct {
     store_file_t *files; // by number
     size_t file_count, file_room;
     seqset_t done;
+    early_t early; // as they come
     tries_t tries;
     ids_t ids;
     bool has_key;     // of the ids

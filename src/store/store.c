@@ -145,7 +145,7 @@ take_contents(store_t *self)
         return;
     self->opened = true;
     self->committed = self->contents.next_sequence;
-    self->cursor = self->contents.done.before;
+    loading_begin(self);
     self->corrupt = self->contents.corrupt;
 }
 
@@ -171,7 +171,7 @@ say_what_had_to_wait(store_t *self)
 static void
 take_messages(store_t *self, batch_t *batch)
 {
-    bool is_next = self->cursor == batch->head.first && self->reads == 0;
+    bool is_next = loading_is_at(self, batch->head.first);
     contents_locate(&self->contents,
                     &(located_t){ batch->head.first, batch->offset, batch->head.data, batch->head.number,
                                   batch->head.wall_ns, batch->head.messages, batch->file });
