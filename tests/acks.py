@@ -742,6 +742,7 @@ class Churn(Jobs):
         zb.wait_until(lambda: self.stored()["messages"] == 0, what="an empty store")
         plain.close()
         steady.close()
+        self.wait_clients("backend", 0)  # what went to one that closes would be lost
 
     def cycle(self):
         """For a third of the time that it takes the broker has something to do."""

@@ -200,7 +200,10 @@ def test_what_a_worker_has_not_taken_at_the_end_comes_before_what_is_newer():
                 zb.write(route.daemon.file, zb.read(route.daemon.file).replace("[zbroker]\n\n", "[zbroker]\ndrain_timeout = 1s\n"))
                 assert route.daemon.ctl("reload").returncode == 0
                 worker.close()
-                route.again()
+                if kind == "all" or received < 3000:
+                    route.again()
+                else:
+                    assert "re-created" in route.reload(route.settings("backend_sndhwm = 100\nbackend_sndbuf = 4096\ncpu = 0"))
             last += route.take_rest(route.worker())
             assert last == sorted(set(last)), last
             assert len(last) > received - 600

@@ -614,6 +614,52 @@ test_store_undoes_what_was_done(void)
 }
 
 static void
+put_early(store_t *store, const char *text)
+{
+    uint64_t sequence;
+    CHECK(store_put(store, &(store_put_in_t){ .data = (const uint8_t *)text, .size = strlen(text), .early = true }, &sequence) == STORE_TAKEN);
+}
+
+static void
+test_store_shows_what_is_early_before_all_others(void)
+{
+    static const char *const order[] = { "5", "6", "2", "3", "0", "1", "4", "7" };
+    store_t *store = begin_empty();
+    put_text(store, "0", "", "");
+    commit(store);
+    put_text(store, "1", "", "");
+    put_early(store, "2");
+    put_early(store, "3");
+    put_text(store, "4", "", "");
+    store_close(&store, ENOUGH_MS);
+    store = begin();
+    put_early(store, "5");
+    commit(store);
+    put_early(store, "6");
+    put_text(store, "7", "", "");
+    store_close(&store, ENOUGH_MS);
+    for (unsigned done = 0; done <= COUNT(order); done++) { // each time the first one is done
+        store_message_t message;
+        store = begin();
+        CHECK(figures_of(store).messages == COUNT(order) - done);
+        for (unsigned i = done; i < COUNT(order); i++) {
+            CHECK(next_is(store, order[i]));
+        }
+        char *text = next_text(store, &message);
+        CHECK(!text && store_is_passed(store));
+        free(text);
+        store_close(&store, ENOUGH_MS);
+        store = begin();
+        if (done < COUNT(order) && (text = next_text(store, &message))) {
+            free(text);
+            store_pass(store);
+            store_done(store, message.sequence);
+        }
+        store_close(&store, ENOUGH_MS);
+    }
+}
+
+static void
 test_store_gives_what_was_put_as_done_once(void)
 {
     store_t *store = begin_empty();
@@ -898,6 +944,7 @@ main(void)
     RUN(test_store_that_is_full_takes_more_when_something_is_done);
     RUN(test_store_that_is_full_drops_the_oldest_if_it_shall);
     RUN(test_store_undoes_what_was_done);
+    RUN(test_store_shows_what_is_early_before_all_others);
     RUN(test_store_gives_what_was_put_as_done_once);
     RUN(test_store_takes_nothing_as_done_behind_what_it_has_not_read);
     RUN(test_store_gives_what_was_put_as_done_and_undone_as_any_other);
