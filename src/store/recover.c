@@ -18,8 +18,10 @@ void
 contents_free(contents_t *self)
 {
     free(self->located);
+    free(self->noted);
     free(self->files);
     seqset_free(&self->done);
+    early_free(&self->early);
     tries_free(&self->tries);
     ids_free(&self->ids);
     *self = (contents_t){ 0 };
@@ -105,6 +107,23 @@ recover_batch(int fd, const located_t *located, uint64_t salt, batch_t *batch)
     batch->head.said = 0;
     batch_verify(batch);
     return true;
+}
+
+said_t *
+recover_said(int fd, const located_t *located, uint64_t salt, uint32_t *count)
+{
+    uint8_t at[BATCH_HEAD];
+    batch_head_t head;
+    read_at(fd, located->offset, at, sizeof at);
+    if (!batch_read_head(at, salt, UINT64_MAX, &head) || head.number != located->number)
+        return NULL;
+    said_t *said = xcalloc(head.said + 1, sizeof *said);
+    *count = head.said;
+    read_at(fd, located->offset + BATCH_HEAD + head.messages * sizeof(entry_t), said, head.said * sizeof *said);
+    if (batch_check_said(at, said, &head))
+        return said;
+    free(said);
+    return NULL;
 }
 
 // --- finding batches -----------------------------------------------------------------
@@ -225,18 +244,26 @@ take_done(contents_t *contents, const said_t *said, bool done)
 }
 
 static void
-take_id(search_t *self, const said_t *said, const located_t *located)
+take_early(contents_t *contents, const said_t *said)
 {
-    ids_t *ids = &self->contents->ids;
-    taken_id_t id = { .wall_ns = located->wall_ns - (int64_t)said->number * 1000000, .batch = located->number };
-    memcpy(id.hash, said->about.bytes, sizeof id.hash);
-    if (id.wall_ns < self->ids_since_ns)
+    const early_run_t run = { said->about.early.first, said->about.early.first + said->number, said->about.early.group };
+    if (run.first > 0 && run.end <= contents->next_sequence)
+        early_add(&contents->early, &run);
+}
+
+static void
+note_id(search_t *self, const said_t *said, const located_t *located)
+{
+    contents_t *contents = self->contents;
+    if (recover_taken_ns(said, located) < self->ids_since_ns)
         return;
-    taken_id_t *known = ids_find(ids, id.hash);
-    if (known)
-        *known = id;
-    else
-        ids_add(ids, &id);
+    contents->noted_ids++;
+    bool is_noted = contents->noted_count > 0 && contents->noted[contents->noted_count - 1].number == located->number &&
+                    contents->noted[contents->noted_count - 1].file == located->file;
+    if (is_noted)
+        return;
+    mem_grow(contents->noted, contents->noted_count, contents->noted_room);
+    contents->noted[contents->noted_count++] = *located;
 }
 
 static void
@@ -252,8 +279,11 @@ take_said(search_t *self, const said_t *said, const located_t *located)
         if (said->about.sequence > 0 && said->about.sequence < contents->next_sequence)
             tries_set(&contents->tries, said->about.sequence, said->number);
         break;
+    case SAID_EARLY:
+        take_early(contents, said);
+        break;
     case SAID_ID:
-        take_id(self, said, located);
+        note_id(self, said, located);
         break;
     case SAID_KEY:
         memcpy(contents->ids.key, said->about.bytes, IDS_KEY);
@@ -339,11 +369,8 @@ take_flags_of_whole(search_t *self, store_file_t *file, const located_t *located
 static void
 take_records(search_t *self, const located_t *located, uint32_t count, const uint8_t *records)
 {
-    enum { SOON = 8 }; // records later
     for (uint32_t i = 0; i < count; i++) {
         said_t said;
-        if (i + SOON < count) // should it be an id
-            ids_expect(&self->contents->ids, records + (i + SOON) * sizeof said + offsetof(said_t, about));
         memcpy(&said, records + i * sizeof said, sizeof said);
         take_said(self, &said, located);
     }
@@ -389,7 +416,7 @@ take_batch(search_t *self, store_file_t *file, const located_t *located, bool co
         take_flags(contents, located, control);
     else if (!self->is_done)
         take_flags_of_whole(self, file, located);
-    if (batch_check_said(at, control, &head))
+    if (batch_check_said(at, control + head.messages * sizeof(entry_t), &head))
         take_records(self, located, head.said, control + head.messages * sizeof(entry_t));
     else
         file->damaged = true;
@@ -419,6 +446,7 @@ take_file(search_t *self, const file_name_t *name)
     if (self->fd == -1)
         return;
     store_file_t *file = contents_file(contents, name->number);
+    posix_fadvise(self->fd, 0, 0, POSIX_FADV_RANDOM); // of it only heads are read
     self->salt = name->salt;
     self->is_done = name->is_done;
     uint64_t committed = count_committed(self->fd);
@@ -474,6 +502,7 @@ recover(const folder_t *folder, int64_t ids_since_ns, contents_t *contents)
         take_file(&search, &names[i]);
     free(search.found);
     free(names);
+    early_arrange(&contents->early, contents->done.before);
     contents->messages = contents->next_sequence - contents->done.before - contents->done.above;
     return 0;
 }

@@ -33,9 +33,14 @@ typedef struct {
     store_file_t *files; // by number
     size_t file_count, file_room;
     seqset_t done;
+    early_t early; // as they come
     tries_t tries;
     ids_t ids;
-    bool has_key; // of the ids
+    bool has_key;     // of the ids
+    bool ids_later;   // they are not there yet
+    located_t *noted; // batches that speak of ids, as they were written
+    size_t noted_count, noted_room;
+    uint64_t noted_ids; // in all of them
     uint64_t next_sequence, next_batch;
     uint32_t next_file;
     uint64_t messages; // that are not done
@@ -43,7 +48,7 @@ typedef struct {
     uint64_t corrupt;  // messages that were not found, or are damaged for certain
 } contents_t;
 
-// Of all files in FOLDER. -1: errno. Ids that were taken before IDS_SINCE_NS are not known any more.
+// Of all files in FOLDER. -1: errno. Of ids it is noted only where they are, those that were taken since IDS_SINCE_NS.
 int recover(const folder_t *folder, int64_t ids_since_ns, contents_t *contents);
 void contents_free(contents_t *self);
 
@@ -51,6 +56,16 @@ void contents_locate(contents_t *self, const located_t *located);     // the las
 store_file_t *contents_file(const contents_t *self, uint32_t number); // NULL: none
 void contents_add_file(contents_t *self, const file_name_t *name);
 void contents_remove_file(contents_t *self, uint32_t number);
+
+// What a batch says, COUNT records that the caller frees. NULL: it is damaged.
+said_t *recover_said(int fd, const located_t *located, uint64_t salt, uint32_t *count);
+
+// When the id was taken that SAID in that batch is about, by the wall clock.
+static inline int64_t
+recover_taken_ns(const said_t *said, const located_t *located)
+{
+    return located->wall_ns - (int64_t)said->number * 1000000;
+}
 
 // FILE is done: the bytes of its messages go, and what it says stays. Where the file system cannot do that nothing happens.
 void recover_empty(const folder_t *folder, const file_name_t *file);
