@@ -334,7 +334,7 @@ restore_unnamed(conn_t *conn)
 {
     stranger_t *stranger = conn->outgoing ? NULL : strangers_find(conn->wire, conn->fd);
     if (stranger && !places_wait(conn->port, stranger)) {
-        conn_break(conn, CUT_NONE, "too many are in their handshake");
+        conn_break(conn, CUT_NONE, "too many handshakes at once");
         return;
     }
     conn->stranger = stranger;

@@ -253,6 +253,7 @@ struct wport {
     bool counted;          // there is something to write: it is in the route's list
     wport_t *next_counted;
     bool moved;            // messages were given to its peers in this round
+    bool retried;          // those who waited try again: whether they still wait shows in the next round
 };
 
 // --- the route -------------------------------------------------------------------------

@@ -29,8 +29,12 @@ bool
 places_enter(conn_t *conn)
 {
     capacity_t *capacity = capacity_of(conn->port);
-    if (!port_has_place(conn->port) || (capacity && !capacity_take(capacity))) {
+    if (!port_has_place(conn->port)) {
         conn_refuse(conn, HANDSHAKE_LIMITED, "max_clients is reached");
+        return false;
+    }
+    if (capacity && !capacity_take(capacity)) {
+        conn_refuse(conn, HANDSHAKE_LIMITED, "the process is full");
         return false;
     }
     set_place(conn, true);
@@ -128,7 +132,7 @@ make_room(wport_t *port)
     if (!first)
         return false;
     places_named(first);
-    conn_refuse(first, HANDSHAKE_LIMITED, "too many are in their handshake: the oldest from where most come from has to go");
+    conn_refuse(first, HANDSHAKE_LIMITED, "too many handshakes at once: it was the oldest from the address with most");
     return true;
 }
 

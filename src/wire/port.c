@@ -97,6 +97,7 @@ void
 port_unpark(wport_t *self, uint32_t most)
 {
     self->contended = self->parked && self->parked->next_parked;
+    self->retried |= self->parked != NULL;
     port_count(self);
     for (uint32_t i = 0; i < most && self->parked; i++) {
         conn_t *conn = self->parked;
@@ -174,17 +175,19 @@ port_return(wport_t *self, spans_t *spans)
 
 // --- counters ----------------------------------------------------------------------
 
-// While messages go through, however few, it is not blocked: the time begins anew.
+// While messages go through, however few, it is not blocked: the time begins anew. It goes on while those who wait only
+// try again, as they do whenever somebody comes or goes.
 static void
 count_blocked(wport_t *self)
 {
     uint64_t since = counter_get(&self->counters->blocked_since_ns);
-    if (since != 0 && (self->moved || !self->parked)) {
+    bool waits = self->parked || self->retried;
+    if (since != 0 && (self->moved || !waits)) {
         uint64_t now = (uint64_t)clock_mono_ns();
         counter_add(&self->counters->blocked_ns, now - since);
-        counter_set(&self->counters->blocked_since_ns, self->parked ? now : 0);
+        counter_set(&self->counters->blocked_since_ns, waits ? now : 0);
     }
-    self->moved = false;
+    self->moved = self->retried = false;
 }
 
 static void
