@@ -9,16 +9,16 @@
 #define ZB_STORE_COMMITTER_H
 
 #include "store/batch.h"
+#include "store/figures.h"
 #include "store/folder.h"
 #include "store/recover.h"
-#include "store/store.h"
 
 typedef struct committer committer_t;
 
 committer_t *committer_new(folder_t **folder_p); // takes it over
 // The thread may run: it waits for the folder, and reads it. 0, or -1 with errno.
-int committer_start(committer_t *self, const char *name, int bell, const store_conf_t *conf);
-void committer_change(committer_t *self, const store_conf_t *conf);
+int committer_start(committer_t *self, const char *name, int bell, uint64_t max_bytes, int64_t dedupe_ms);
+void committer_change(committer_t *self, uint64_t max_bytes);
 
 // The end: what was given is done first, for WAIT_MS at most. Batches that were not written come back by committer_lost.
 void committer_stop(committer_t *self, int64_t wait_ms);
