@@ -356,7 +356,7 @@ absent: the library does not have it. Rows run by hand are of libraries that Deb
 """
 
 FOOT = """
-What fails here fails without zbroker too, or is refused by libzmq as well:
+What fails here fails without zbroker, with zmq_proxy(3), too:
 
 - **go-zeromq** (commit 826b120): its REP takes the last empty frame of a request for the delimiter, so a request that ends with
   one loses what is before it. What its PAIR sends while it is not connected is lost. Its REQ and DEALER report a lost
