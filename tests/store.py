@@ -353,12 +353,12 @@ def on_small_disk():
 
 def fill_disk(disk):
     """Returns what has to be removed for some room."""
-    with open(os.path.join(disk, "fill"), "wb") as file:
-        with contextlib.suppress(OSError):
-            while True:
-                file.write(b"x" * 65536)
-                file.flush()
-    return file.name
+    path = os.path.join(disk, "fill")
+    with contextlib.suppress(OSError), open(path, "wb") as file:
+        while True:
+            file.write(b"x" * 65536)
+            file.flush()
+    return path
 
 
 def test_a_full_disk_makes_producers_wait_and_workers_go_on():
