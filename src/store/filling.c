@@ -120,6 +120,12 @@ store_next_sequence(const store_t *self)
     return self->contents.next_sequence;
 }
 
+bool
+store_had(const store_t *self, uint64_t sequence)
+{
+    return sequence < self->inherited;
+}
+
 // As if this batch became like the one before.
 static size_t
 usual_room(const store_t *self)

@@ -138,7 +138,7 @@ take_contents(store_t *self)
     if (self->opened || !committer_contents(self->committer, &self->contents))
         return;
     self->opened = true;
-    self->committed = self->contents.next_sequence;
+    self->committed = self->inherited = self->contents.next_sequence;
     loading_begin(self);
     self->corrupt = self->contents.corrupt;
 }

@@ -115,6 +115,7 @@ uint32_t store_put_many(store_t *self, const uint8_t *data, const store_part_t *
 // Every message below this sequence is on the disk; the one that the next message gets.
 uint64_t store_committed(const store_t *self);
 uint64_t store_next_sequence(const store_t *self);
+bool store_had(const store_t *self, uint64_t sequence); // when it was opened
 
 // --- taking out --------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ struct store {
     int bell, timer;
     int64_t timer_ms; // when it is due; 0: it is not set
     bool opened;      // the disk was read
+    uint64_t inherited; // messages below it were there then
     contents_t contents;
     uint64_t corrupt, expired;
 
