@@ -158,9 +158,9 @@ void
 status_show(request_t *request)
 {
     if (request->json) {
-        json_t json = reply_json(request);
+        json_t json = json_document(request->out);
         statsjson_status(&json, request->broker);
-        reply_json_end(request, &json);
+        json_document_end(&json);
         return;
     }
     print_status(request);
@@ -199,7 +199,6 @@ add_config(request_t *request, const broker_route_t *route, void *context)
 void
 status_config(request_t *request)
 {
-    size_t before = request->out->size;
     bool whole = !reply_arg(request, 0);
     if (!request->json) {
         if (whole) {
@@ -209,15 +208,13 @@ status_config(request_t *request)
         reply_for_routes(request, add_config, NULL);
         return;
     }
-    json_t json = reply_json(request);
+    json_t json = json_document(request->out);
     if (whole)
         statsjson_settings(&json, "options", &broker_conf(request->broker)->settings);
     json_array(&json, "routes");
-    bool found = reply_for_routes(request, add_config, &json);
+    reply_for_routes(request, add_config, &json);
     json_array_end(&json);
-    reply_json_end(request, &json);
-    if (!found)
-        request->out->size = before;
+    json_document_end(&json);
 }
 
 void
