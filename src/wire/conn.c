@@ -372,8 +372,10 @@ serve_open(conn_t *self)
     self->asked = 0;
     if (self->in && !pump(self))
         return;
-    if (shortage_stops(self))
+    if (shortage_stops(self)) {
+        input_rest(self); // with what it keeps empty the shortage would never end
         return;
+    }
     if (self->readable && input_read(self) && !pump(self))
         return;
     if (self->readable && !self->broken)

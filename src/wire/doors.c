@@ -8,6 +8,7 @@
 #include "wire/conn.h"
 #include "wire/login.h"
 #include "wire/places.h"
+#include "wire/port.h"
 #include "wire/say.h"
 #include "wire/strangers.h"
 
@@ -81,10 +82,17 @@ on_knock(watched_t *watched, uint32_t events)
             return;
 }
 
+// While memory is short a newcomer that would bring more waits. One that takes messages makes room.
+static bool
+is_held(const wport_t *port)
+{
+    return port->wire->is_short && port->input && !port_is_awaited(port);
+}
+
 static void
 open_door(door_t *self)
 {
-    if (self->open || self->port->wire->is_short)
+    if (self->open || is_held(self->port))
         return;
     self->open = loop_watch(&self->port->wire->loop, listener_fd(self->listener), EPOLLIN, &self->watched) == 0;
 }
@@ -185,10 +193,10 @@ doors_look_at_crowd(wport_t *port)
 }
 
 void
-doors_hold(wire_t *self, bool hold)
+doors_hold(wire_t *self)
 {
     for (door_t *i = self->doors; i; i = i->next)
-        if (hold)
+        if (is_held(i->port))
             close_door(i);
         else if (places_free(i->port))
             open_door(i);

@@ -13,6 +13,6 @@ void doors_remove_all(wire_t *self);
 void doors_close_side(wport_t *port); // it is full: newcomers wait in the kernel
 void doors_open_side(wport_t *port);
 void doors_look_at_crowd(wport_t *port); // so many were in their handshake that the next had to wait: is it over?
-void doors_hold(wire_t *self, bool hold); // nobody is accepted on any side, for memory is short
+void doors_hold(wire_t *self); // whom shortage.h keeps waiting, or no longer
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/kernel.h"
 #include "wire/conn.h"
+#include "wire/shortage.h"
 
 #include <errno.h>
 #include <string.h>
@@ -89,9 +90,11 @@ input_rest(conn_t *self)
     if (!self->in)
         return;
     size_t left = self->in->size - self->start;
+    bool is_little = left < KEEP_SMALL / 2 && self->in->room > KEEP_SMALL;
+    bool stays_little = self->want <= KEEP_SMALL && !self->readable;
     if (left == 0)
         input_free(self);
-    else if (left < KEEP_SMALL / 2 && self->want <= KEEP_SMALL && self->in->room > KEEP_SMALL && !self->readable)
+    else if (is_little && (stays_little || shortage_is_there(self->wire)))
         move_into(self, chunk_new(conn_pool(self), KEEP_SMALL));
 }
 

@@ -34,6 +34,13 @@ given_t port_keep(wport_t *self, const piece_t *piece);
 // SPANS, which a peer that left did not get, go before all others.
 void port_return(wport_t *self, spans_t *spans);
 
+// Messages wait for one of its peers.
+static inline bool
+port_is_awaited(const wport_t *self)
+{
+    return self->returned.count > 0 || self->waiting > 0 || self->parked;
+}
+
 static inline given_t
 port_give(wport_t *self, const piece_t *piece)
 {
