@@ -77,6 +77,7 @@ static const option_row_t rows[] = {
     { "timeout", 0, TIME, AT(timeout_ms), 1, DAY_MS, "TIME", "for a reply (5s)" },
     { "retries", 0, COUNT, AT(retries), 0, 1000, "N", "repeat a request up to N times (0)" },
     { "ack", 0, FLAG, AT(ack), 0, 0, NULL, "pushpull: producers wait for \"ok\", workers say \"done\"" },
+    { "no-ids", 0, FLAG, AT(no_ids), 0, 0, NULL, "of the messages of --ack: their answers come in their order" },
     { "service", 0, TEXT, AT(service), 0, 0, "rep|router|dealer", "socket of the services" },
     { "sndhwm", 0, COUNT, AT(sndhwm), 0, INT32_MAX, "N", "of the clients" },
     { "rcvhwm", 0, COUNT, AT(rcvhwm), 0, INT32_MAX, "N", "of the clients" },
@@ -324,6 +325,8 @@ check(const bench_options_t *self)
         return complain("--service %s: not rep, router or dealer of a request pattern", self->service);
     if (self->ack && (strcmp(self->pattern->name, "pushpull") != 0 || self->direct || self->against.count))
         return complain("--ack is for pushpull through a zbroker");
+    if (self->no_ids && (!self->ack || self->retries))
+        return complain("--no-ids is for --ack without --retries");
     if (self->ack && self->outstanding == 0)
         return complain("--outstanding must be at least 1");
     if (self->service && self->pattern->producer == ZMQ_REQ && self->direct && strcmp(self->service, "dealer") == 0)

@@ -98,7 +98,7 @@ begin(wire_t *self)
 static bool
 is_short_now(const wire_t *self)
 {
-    const memory_t *memory = self->services->memory;
+    const memory_t *memory = self->resources->memory;
     return memory && memory_is_short(memory);
 }
 
@@ -143,7 +143,7 @@ shortage_tick(wire_t *self)
     if (self->now_ms < self->patient_until_ms)
         return;
     conn_t *conn = largest_holder(self, &all);
-    if (conn && all >= memory_limit_of(self->services->memory) / WORTH_IT)
+    if (conn && all >= memory_limit_of(self->resources->memory) / WORTH_IT)
         conn_break(conn, CUT_STALLED, "memory is short, and %llu bytes of it wait for this peer alone", (unsigned long long)held_by(conn));
 }
 
