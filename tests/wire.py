@@ -178,6 +178,21 @@ def test_a_publisher_that_takes_no_topics_does_not_keep_memory_for_ever():
         publisher.wait_end()
 
 
+def test_a_subscriber_that_takes_nothing_does_not_keep_memory_for_ever():
+    with Route("forwarder", "", "max_memory = 16M") as route:
+        pub, sub = route.front(zmq.XPUB, sndhwm=0), route.back(zmq.SUB, rcvhwm=0)
+        sub.subscribe(b"")
+        stuck = zmtp.Raw(route.backend, b"SUB")
+        stuck.send(zmtp.frame(b"\1"))
+        zb.wait_until(lambda: sum(each["subscriptions"] for each in route.clients("backend")) == 2)
+        assert pub.recv() == b"\1"
+        for i in range(400):
+            pub.send(b"%3d" % i + b"x" * 100000)
+        for i in range(400):
+            assert sub.recv()[:3] == b"%3d" % i
+        route.wait_cut("stalled")
+
+
 @zb.limit(100)
 def test_long_messages_of_several_parts_go_out_sealed_as_they_are():
     lines, options = zb.curve(zb.folder())

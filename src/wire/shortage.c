@@ -26,12 +26,20 @@ has_gone(const conn_t *conn)
     return conn->state == CONN_OPEN && !conn->broken && !conn->parked && conn->hung_up && conn->out.count > 0;
 }
 
-// What nobody but this peer can make less: a message that has not come whole, and topics that it does not take.
+// It does not take what it is told of topics, or, as a subscriber that others do not wait for, anything at all.
+static bool
+takes_nothing(const conn_t *conn)
+{
+    const wport_t *port = conn->port;
+    bool is_stuck = port->socktype->subscribed && port->lossy && port->wire->now_ms - conn->moved_ms >= PATIENCE_MS;
+    return conn->state == CONN_OPEN && !conn->broken && (is_stuck || conn->out.load.messages == 0);
+}
+
+// What nobody but this peer can make less.
 static uint64_t
 held_by(const conn_t *conn)
 {
-    bool topics_only = conn->state == CONN_OPEN && !conn->broken && conn->out.load.messages == 0;
-    return (is_unfinished(conn) ? input_size(conn) : 0) + (topics_only ? conn->out.bytes : 0);
+    return (is_unfinished(conn) ? input_size(conn) : 0) + (takes_nothing(conn) ? conn->out.bytes : 0);
 }
 
 // *ALL: bytes of all of them.

@@ -4,9 +4,10 @@
 // and one connection at a time is read: it may end the message that it has begun, or
 // has gone, and what waits for it is free at its end. Else nobody could ever go on.
 //
-// When that has not helped for a while, and messages that have not come whole or topics
-// that publishers do not take are much of it, the connection that holds most of that is
-// given up, and then the next.
+// When that has not helped for a while, and much of it are messages that have not come
+// whole, topics that publishers do not take, or the queues of subscribers that take
+// nothing and may lose messages, the connection that holds most of that is given up,
+// and then the next.
 
 #ifndef ZB_WIRE_SHORTAGE_H
 #define ZB_WIRE_SHORTAGE_H
