@@ -193,6 +193,21 @@ def test_a_subscriber_that_takes_nothing_does_not_keep_memory_for_ever():
         route.wait_cut("stalled")
 
 
+def test_a_client_that_takes_no_answers_does_not_keep_memory_for_ever():
+    with Route("queue", "", "max_memory = 16M") as route:
+        service, client = route.back(zmq.DEALER, rcvhwm=0, sndhwm=0), route.front(zmq.DEALER)
+        stuck = zmtp.Raw(route.frontend, b"DEALER")
+        stuck.send(zmtp.frame(b"?") * 400)
+        for _ in range(400):
+            request = service.recv_multipart()
+            service.send_multipart(request[:-1] + [b"x" * 100000])
+        route.daemon.wait_log("event=memory-short")
+        client.send(b"hello")
+        route.wait_cut("stalled")
+        service.send_multipart(service.recv_multipart())
+        assert client.recv() == b"hello"
+
+
 @zb.limit(100)
 def test_long_messages_of_several_parts_go_out_sealed_as_they_are():
     lines, options = zb.curve(zb.folder())

@@ -3,6 +3,7 @@
 
 #include "base/kernel.h"
 #include "wire/conn.h"
+#include "wire/port.h"
 #include "wire/shortage.h"
 
 #include <errno.h>
@@ -109,13 +110,6 @@ input_begin(conn_t *self, const uint8_t *bytes, size_t size)
 
 // --- reading ---------------------------------------------------------------------
 
-// Will all that is read be handed on, or dropped, whatever the peers of TO do?
-static bool
-never_waits(const wport_t *to)
-{
-    return !to || to->socktype->addresses || (to->lossy && to->socktype->subscribed);
-}
-
 // Somebody is missing who would have to take it.
 static bool
 is_blocked(const wport_t *to)
@@ -131,7 +125,7 @@ read_ahead_most(const conn_t *self)
 {
     const wport_t *port = self->port;
     uint64_t each = FRAME_SHORT_HEAD;
-    if (port->rcvhwm == UINT64_MAX || never_waits(port->to))
+    if (port->rcvhwm == UINT64_MAX || !port->to || port_never_waits(port->to))
         return CHUNK_BYTES;
     if (self->messages_received > 0 && !is_blocked(port->to))
         each += self->received_bytes / self->messages_received;

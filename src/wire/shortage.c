@@ -5,6 +5,7 @@
 #include "wire/conn.h"
 #include "wire/doors.h"
 #include "wire/input.h"
+#include "wire/port.h"
 #include "wire/round.h"
 
 enum {
@@ -26,12 +27,11 @@ has_gone(const conn_t *conn)
     return conn->state == CONN_OPEN && !conn->broken && !conn->parked && conn->hung_up && conn->out.count > 0;
 }
 
-// It does not take what it is told of topics, or, as a subscriber that others do not wait for, anything at all.
+// It does not take what it is told of topics, or, where others do not wait for it, anything at all.
 static bool
 takes_nothing(const conn_t *conn)
 {
-    const wport_t *port = conn->port;
-    bool is_stuck = port->socktype->subscribed && port->lossy && port->wire->now_ms - conn->moved_ms >= PATIENCE_MS;
+    bool is_stuck = port_never_waits(conn->port) && conn->wire->now_ms - conn->moved_ms >= PATIENCE_MS;
     return conn->state == CONN_OPEN && !conn->broken && (is_stuck || conn->out.load.messages == 0);
 }
 

@@ -5,8 +5,8 @@
 // has gone, and what waits for it is free at its end. Else nobody could ever go on.
 //
 // When that has not helped for a while, and much of it are messages that have not come
-// whole, topics that publishers do not take, or the queues of subscribers that take
-// nothing and may lose messages, the connection that holds most of that is given up,
+// whole, topics that publishers do not take, or the queues of peers that take nothing
+// and that nobody would wait for, the connection that holds most of that is given up,
 // and then the next.
 
 #ifndef ZB_WIRE_SHORTAGE_H
