@@ -24,7 +24,7 @@ is_unfinished(const conn_t *conn)
 static bool
 has_gone(const conn_t *conn)
 {
-    return conn->state == CONN_OPEN && !conn->broken && !conn->parked && conn->hung_up && conn->out.count > 0;
+    return conn->state == CONN_OPEN && !conn->broken && conn->hung_up && conn->out.count > 0 && conn_may_go_on(conn);
 }
 
 // It does not take what it is told of topics, or, where others do not wait for it, anything at all.
