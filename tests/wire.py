@@ -150,10 +150,13 @@ def topics_for_nobody(route):
     publisher, subscriber = zmtp.Raw(route.frontend, b"PUB"), zmtp.Raw(route.backend, b"SUB")
     topics = (zmtp.frame(b"\1" + b"t" * 200) + zmtp.frame(b"\0" + b"t" * 200)) * 500
     subscriber.socket.setblocking(False)
+    rest = b""
 
     def is_short():
+        nonlocal rest
+        rest = rest or topics
         try:
-            subscriber.socket.send(topics)
+            rest = rest[subscriber.socket.send(rest):]
         except BlockingIOError:
             pass
         return "event=memory-short" in route.daemon.log()
