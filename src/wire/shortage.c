@@ -6,7 +6,6 @@
 #include "wire/doors.h"
 #include "wire/input.h"
 #include "wire/port.h"
-#include "wire/round.h"
 
 enum {
     PATIENCE_MS = 10000,
@@ -122,7 +121,7 @@ shortage_begins_or_ends(wire_t *self)
         doors_hold(self);
         if (!is_short) {
             self->room_since_ms = self->now_ms;
-            round_wake_all(self);
+            conn_wake_all(self);
         }
     }
     if (!is_short)

@@ -8,8 +8,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "zmq/internal.h"
-#include "zmq/proxy.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,7 +59,9 @@ static int
 open_proxy(route_t *self, const route_conf_t *conf, listeners_t *listeners, const route_resources_t *resources,
            counters_t *counters, diag_t *diag)
 {
-    self->own_ctx = proxy_context(1);
+    self->own_ctx = zmq_ctx_new(); // so that its shutdown ends zmq_proxy
+    zmq_ctx_set(self->own_ctx, ZMQ_IO_THREADS, 1);
+    zmq_ctx_set(self->own_ctx, ZMQ_BLOCKY, 0); // else the linger of a socket could not be set after the shutdown
     return open_route(self, conf, listeners, resources, counters, diag);
 }
 
@@ -81,16 +83,6 @@ close_route(route_t *self, route_leftover_t *left)
 }
 
 // --- the thread --------------------------------------------------------------
-
-// Asked all the time while the route drains; it may have to wait for consumers itself.
-static int64_t
-left_ms(void *arg)
-{
-    route_t *self = arg;
-    if (routethread_joins(&self->base.thread))
-        sockets_join(self);
-    return routethread_left_ms(&self->base.thread);
-}
 
 static void
 go_on(route_t *self, route_state_t mode)
@@ -161,39 +153,11 @@ forward_until_finish(route_t *self)
     }
 }
 
-// Nobody is left. Where another route has the listener too, it alone accepts from now on.
-static void
-leave(void *arg)
-{
-    route_t *self = arg;
-    const listeners_t *listeners = &self->base.listeners;
-    for (size_t i = 0; i < listeners->count; i++) {
-        side_t side = listeners->side[i];
-        if (!side_takes_in(side))
-            continue;
-        sockets_set_linger(self, side, routethread_left_ms(&self->base.thread)); // of the answers that are on their way
-        zmq_unbind(self->forward.ports[side].socket, listener_bound_as(listeners->at[i]));
-    }
-    listeners_let_others_accept(listeners);
-}
-
-static void
-drain(route_t *self)
-{
-    drain_t how = { .left_ms = left_ms, .leave = leave, .arg = self };
-    for (size_t i = 0; i < self->forward.lane_count; i++) {
-        side_t side = self->forward.lanes[i].from->side;
-        if (self->forward.lanes[i].input)
-            how.inputs[side] = self->watched[side];
-    }
-    self->left = drain_run(&self->forward, &how);
-}
-
 static void
 run(route_t *self)
 {
     forward_until_finish(self);
-    drain(self);
+    drain_run(self);
     sockets_close(self, routethread_left_ms(&self->base.thread));
 }
 
@@ -209,14 +173,16 @@ static void
 run_proxy(route_t *self)
 {
     const port_t *ports = self->forward.ports;
-    self->error = proxy_run(ports[SIDE_FRONTEND].socket, ports[SIDE_BACKEND].socket, ports[SIDE_CAPTURE].socket);
+    while (zmq_proxy(ports[SIDE_FRONTEND].socket, ports[SIDE_BACKEND].socket, ports[SIDE_CAPTURE].socket) == -1 && zmq_errno() == EINTR)
+        continue;
+    self->error = zmq_errno();
     sockets_close(self, 0);
 }
 
 static void
 stop_proxy(route_t *self)
 {
-    proxy_stop(self->own_ctx);
+    zmq_ctx_shutdown(self->own_ctx);
 }
 
 static const char *
