@@ -278,6 +278,10 @@ def test_acknowledged_messages_are_driven_and_checked():
             assert control.route("jobs")["acks"]["ok"] >= 3000 and control.route("jobs")["jobs"]["done"] >= 3000
     ran = bench("pushpull", "--ack", "--zbroker", zb.program("zbroker")[0], "-n", "0", "-m", "2000")
     assert ran.returncode == 0 and "2000 sent, 2000 received of 2000" in ran.stdout, ran.stdout + ran.stderr
+    ran = bench("pushpull", "--ack", "--no-ids", "--zbroker", zb.program("zbroker")[0], "-n", "0", "-m", "2000", "--parts", "2", "-o", "100")
+    assert ran.returncode == 0 and "2000 sent, 2000 received of 2000: 0 lost, 0 doubled, 0 reordered, 0 corrupt" in ran.stdout, ran.stdout + ran.stderr
+    ran = bench("pushpull", "--no-ids", "--zbroker", zb.program("zbroker")[0])
+    assert ran.returncode == 2 and "--no-ids is for --ack" in ran.stderr, ran.stderr
 
 
 def test_a_zbroker_is_started_and_compared():

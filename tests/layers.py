@@ -86,20 +86,48 @@ def test_the_log_is_written_by_the_table_of_events_only():
     assert not wrong, f"a line of the log needs a row in src/base/event.c: {wrong}"
 
 
+def module_of(path):
+    """NAME.c, NAME.h and NAME_internal.h are one module."""
+    return re.sub(r"(_internal)?\.[ch]$", "", path)
+
+
+def circles(graph):
+    """Of modules: at least one way back to itself for each that has one."""
+    done, found = set(), []
+
+    def visit(module, way):
+        if module in way:
+            found.append(way[way.index(module):] + [module])
+        elif module not in done:
+            for other in sorted(graph.get(module, set()) - {module}):
+                visit(other, way + [module])
+            done.add(module)
+
+    for module in sorted(graph):
+        visit(module, [])
+    return found
+
+
 def test_no_two_modules_include_each_other():
     graph = {}
     for path in files("src", (".c", ".h")):
-        module = os.path.splitext(os.path.relpath(path, "src"))[0]
-        if path.endswith(".h"):
-            graph[module] = {os.path.splitext(header)[0] for _, header in includes(path)} - {module}
+        graph.setdefault(module_of(os.path.relpath(path, "src")), set()).update(module_of(header) for _, header in includes(path))
+    wrong = [" -> ".join(circle) for circle in circles(graph)]
+    assert len(graph) > 200 and not wrong, "\n".join(wrong)
 
-    def visit(module, way):
-        assert module not in way, " -> ".join(way[way.index(module):] + [module])
-        for other in graph.get(module, ()):
-            visit(other, way + [module])
 
-    for module in graph:
-        visit(module, [])
+def test_files_of_engine_wire_include_what_the_design_puts_before_them():
+    drawn = re.search(r"^- \*\*The files have an order\*\*.*?(?=^- )", zb.read(os.path.join(zb.SRCDIR, "doc", "design.md")), re.M | re.S)
+    place = {f"wire/{name}": at for at, name in enumerate(re.findall(r"`(\w+)`", drawn.group(0)))}
+    wrong, seen = [], 0
+    for path in files("src/wire", (".c", ".h")):
+        own = place.get(module_of(os.path.relpath(path, "src")))
+        for line, header in includes(path):
+            other = place.get(module_of(header))
+            if own is not None and other is not None:
+                seen += 1
+                wrong += [f"{path}:{line}: {header} comes later"] if other > own else []
+    assert seen > 100 and not wrong, "\n".join(wrong)
 
 
 def test_flow_knows_no_libzmq_and_zmq_knows_no_czmq():

@@ -13,7 +13,7 @@
 
 static void *ctx;
 static watch_t *watch;
-static route_services_t services;
+static route_resources_t resources;
 
 static void
 add_endpoint(side_conf_t *side, const char *text)
@@ -87,8 +87,8 @@ run(fixture_t *self)
 {
     diag_t *diag = diag_new();
     listeners_t listeners = { 0 };
-    if (listeners_bind(&listeners, self->conf, &services, diag) == 0)
-        self->route = route_open(self->conf, &listeners, &services, &self->counters, diag);
+    if (listeners_bind(&listeners, self->conf, &resources, diag) == 0)
+        self->route = route_open(self->conf, &listeners, &resources, &self->counters, diag);
     listeners_close(&listeners, false);
     diag_print(diag, stderr);
     diag_destroy(&diag);
@@ -264,14 +264,14 @@ a_paused_route_moves_nothing_and_loses_nothing(void)
     void *push = client(&fixture, ZMQ_PUSH, SIDE_FRONTEND), *pull = client(&fixture, ZMQ_PULL, SIDE_BACKEND);
     send_number(push, 1, 0);
     CHECK(receive_number(pull) == 1);
-    route_pause(fixture.route);
+    route_set_mode(fixture.route, ROUTE_PAUSED);
     CHECK(route_age_ms(fixture.route) == 0);
     send_number(push, 2, 0);
     int short_time = 100, long_time = ENOUGH_MS;
     zmq_setsockopt(pull, ZMQ_RCVTIMEO, &short_time, sizeof short_time);
     CHECK(receive_number(pull) == -1);
     zmq_setsockopt(pull, ZMQ_RCVTIMEO, &long_time, sizeof long_time);
-    route_resume(fixture.route);
+    route_set_mode(fixture.route, ROUTE_RUNNING);
     CHECK(receive_number(pull) == 2);
     zmq_close(push);
     zmq_close(pull);
@@ -384,7 +384,7 @@ a_route_whose_engine_is_not_there_is_refused(void)
     counters_t counters = { 0 };
     listeners_t none = { 0 };
     route_conf_t conf = { .name = "r", .engine = ENGINE_WIRE };
-    CHECK(route_open(&conf, &none, &services, &counters, diag) == NULL);
+    CHECK(route_open(&conf, &none, &resources, &counters, diag) == NULL);
     CHECK(diag_errors(diag) == 1);
     diag_destroy(&diag);
 }
@@ -394,7 +394,7 @@ main(void)
 {
     ctx = zmq_ctx_new();
     watch = watch_new(ctx);
-    services = (route_services_t){
+    resources = (route_resources_t){
         .engines = { [ENGINE_ZMQ] = &engine_zmq }, .ctx = ctx, .watch = watch, .epoch = 0x1234567890abcdef
     };
     RUN(a_streamer_keeps_order_and_parts);

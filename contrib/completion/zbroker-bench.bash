@@ -8,7 +8,7 @@ _zbroker_bench() {
         -w --workers -d --duration --to --from --through --against --zbroker --set --transport --parts --topics --topic
         --rate --warmup --wait --settle --work --timeout --retries --service --sndhwm --rcvhwm --broker-hwm --io-threads
         --pid --serve --plot --name'
-    local flags='--ack --direct --empty --split-topics --verify --nodrop --curve --each -q --quiet -V --version -h --help'
+    local flags='--ack --no-ids --direct --empty --split-topics --verify --nodrop --curve --each -q --quiet -V --version -h --help'
     COMPREPLY=()
     if [[ ${COMP_WORDS[1]} == replay && $COMP_CWORD -gt 1 ]]; then
         alone='--to --as --speed --side --strip --wait'

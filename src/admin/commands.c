@@ -1,16 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "admin/commands.h"
 
-#include "admin/act.h"
-#include "admin/commandlist.h"
-#include "admin/errors.h"
-#include "admin/servicelist.h"
-#include "admin/show.h"
-#include "admin/status.h"
-#include "admin/storelist.h"
-#include "admin/tapcommand.h"
-#include "admin/values.h"
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "conf/suggest.h"
 
@@ -29,8 +20,6 @@ typedef struct {
     const char *help;
 } command_t;
 
-static void help(request_t *request);
-
 #define ROW(name, arguments, min, max, effect, manner, run, help) { name, arguments, min, max, effect, run, help },
 
 static const command_t commands[] = { COMMAND_LIST(ROW) };
@@ -46,12 +35,12 @@ command_at(unsigned i, command_info_t *info)
     return true;
 }
 
-static void
-help(request_t *request)
+void
+commands_help(request_t *request)
 {
     command_info_t info;
     if (request->json) {
-        json_t json = reply_json(request);
+        json_t json = json_document(request->out);
         json_array(&json, "commands");
         for (unsigned i = 0; command_at(i, &info); i++) {
             json_object(&json, NULL);
@@ -61,7 +50,7 @@ help(request_t *request)
             json_object_end(&json);
         }
         json_array_end(&json);
-        reply_json_end(request, &json);
+        json_document_end(&json);
         return;
     }
     for (unsigned i = 0; command_at(i, &info); i++) {
@@ -190,6 +179,7 @@ commands_run(broker_t *broker, const char *line, size_t size, const control_peer
              tap_request_t *tap, leaving_t *leaving)
 {
     token_t words[TOKENS_MAX] = { { 0 } };
+    size_t before = answer->size;
     char *copy = xcalloc(size + 1, 1), *shown = xstrndup(line, size);
     request_t request = { .broker = broker, .descriptor = descriptor, .who = who, .out = answer, .tap = tap, .leaving = leaving,
                           .result = COMMAND_DONE };
@@ -205,6 +195,7 @@ commands_run(broker_t *broker, const char *line, size_t size, const control_peer
     else if (!request.error.size)
         reply_fail(&request, "no command; `help' lists them");
     if (request.error.size) {
+        answer->size = before; // what it wrote before it failed is taken back
         reply_refuse(answer, request.json, request.error.data);
         tap_request_free(tap);
         request.result = COMMAND_FAILED;

@@ -48,12 +48,11 @@ see_route_left(void *arg, const char *route, const route_leftover_t *left)
         leaving->left.unanswered += left->unanswered;
         if (more)
             continue;
-        command_left(leaving, &client->output);
+        reply_left(leaving, &client->output);
         text_char(&client->output, '\n');
         *leaving = (leaving_t){ 0 };
         client->progress_ms = clock_mono_ms();
         session_advance(self, client);
-        session_settle(self, client);
     }
 }
 
@@ -71,7 +70,6 @@ control_answer(control_t *self, const char *lines, const char *json, const char 
             text_add(&client->output, "%s\n", client->asks_json ? json : lines);
         text_char(&client->output, '\n');
         session_advance(self, client);
-        session_settle(self, client);
     }
     control_bury(self);
 }
@@ -82,9 +80,7 @@ control_answer(control_t *self, const char *lines, const char *json, const char 
 static bool
 is_over(const control_t *self)
 {
-    broker_status_t status;
-    broker_status(self->broker, &status);
-    return (status.stopping && broker_stopped(self->broker)) || broker_leaves(self->broker);
+    return broker_stopped(self->broker) || broker_leaves(self->broker);
 }
 
 static void
@@ -93,10 +89,8 @@ look_at_taps(control_t *self)
     control_follow(self);
     for (session_t *client = self->clients, *next; client; client = next) {
         next = client->next;
-        if (client->tap && session_see_end_of_tap(client)) {
+        if (client->tap && session_see_end_of_tap(client))
             session_advance(self, client);
-            session_settle(self, client);
-        }
     }
 }
 
@@ -192,7 +186,7 @@ control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_
 {
     record_field_t field;
     record_fields_t from = { 0 };
-    if (before && record_find(record_fields(before), ESTATE_CONTROL, &field))
+    if (before && record_find(record_fields(before), SAVEDSTATE_CONTROL, &field))
         from = record_inside(&field);
     char reason[256] = "";
     control_t *self = xcalloc(1, sizeof *self);

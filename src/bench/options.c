@@ -44,13 +44,14 @@ typedef struct {
 
 #define AT(field) offsetof(bench_options_t, field)
 #define DAY_MS 86400000
+#define DEFAULT_CONF ZB_SYSCONFDIR "/zbroker.ini"
 
 // clang-format off
 static const option_row_t rows[] = {
     { "to", 0, LIST, AT(to), 0, 0, "ENDPOINT", "where producers and clients connect ('@' before it: bind)" },
     { "from", 0, LIST, AT(from), 0, 0, "ENDPOINT", "where consumers and services connect" },
     { "through", 0, TEXT, AT(through), 0, 0, "ROUTE", "take both from this route of -c FILE" },
-    { "config", 'c', TEXT, AT(conf), 0, 0, "FILE", "configuration of --through (/etc/zbroker.ini)" },
+    { "config", 'c', TEXT, AT(conf), 0, 0, "FILE", "configuration of --through (" DEFAULT_CONF ")" },
     { "direct", 0, FLAG, AT(direct), 0, 0, NULL, "no broker between them" },
     { "against", 0, LIST, AT(against), 0, 0, "WHAT", "zmq_proxy, zproxy or \"COMMAND {to} {from}\": start it, compare" },
     { "zbroker", 0, TEXT, AT(zbroker), 0, 0, "PATH", "start this zbroker and measure it" },
@@ -77,6 +78,7 @@ static const option_row_t rows[] = {
     { "timeout", 0, TIME, AT(timeout_ms), 1, DAY_MS, "TIME", "for a reply (5s)" },
     { "retries", 0, COUNT, AT(retries), 0, 1000, "N", "repeat a request up to N times (0)" },
     { "ack", 0, FLAG, AT(ack), 0, 0, NULL, "pushpull: producers wait for \"ok\", workers say \"done\"" },
+    { "no-ids", 0, FLAG, AT(no_ids), 0, 0, NULL, "of the messages of --ack: their answers come in their order" },
     { "service", 0, TEXT, AT(service), 0, 0, "rep|router|dealer", "socket of the services" },
     { "sndhwm", 0, COUNT, AT(sndhwm), 0, INT32_MAX, "N", "of the clients" },
     { "rcvhwm", 0, COUNT, AT(rcvhwm), 0, INT32_MAX, "N", "of the clients" },
@@ -219,7 +221,7 @@ set_defaults(bench_options_t *self)
     self->size = 64;
     self->topic = "";
     self->transport = "tcp";
-    self->conf = "/etc/zbroker.ini";
+    self->conf = DEFAULT_CONF;
     self->name = "";
     self->duration_ms = self->timeout_ms = 5000;
     self->wait_ms = 10000;
@@ -324,6 +326,8 @@ check(const bench_options_t *self)
         return complain("--service %s: not rep, router or dealer of a request pattern", self->service);
     if (self->ack && (strcmp(self->pattern->name, "pushpull") != 0 || self->direct || self->against.count))
         return complain("--ack is for pushpull through a zbroker");
+    if (self->no_ids && (!self->ack || self->retries))
+        return complain("--no-ids is for --ack without --retries");
     if (self->ack && self->outstanding == 0)
         return complain("--outstanding must be at least 1");
     if (self->service && self->pattern->producer == ZMQ_REQ && self->direct && strcmp(self->service, "dealer") == 0)

@@ -47,6 +47,7 @@ typedef struct {
     int64_t sndhwm, rcvhwm;                   // -1: libzmq's default
     bool nodrop;
     bool ack; // acknowledged producers and workers: zbroker-protocols(7)
+    bool no_ids; // of the messages of those producers
     bool curve; // with KEYS
     keys_t keys;
 

@@ -3,9 +3,11 @@
 #include "bench/peer.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -114,6 +116,7 @@ peer_open(load_peer_t *self, int type)
     const bench_options_t *options = self->options;
     self->payload = payload_new((size_t)options->size, (unsigned)options->parts, options->empty, options->topic);
     self->context = zmq_ctx_new();
+    self->unnamed = self->asks_ack && options->no_ids ? xcalloc((size_t)options->outstanding, sizeof *self->unnamed) : NULL;
     self->salt = (uint64_t)getpid() << 40 ^ (uint64_t)clock_mono_ns();
     if (peer_reopen(self, type) == 0)
         atomic_store(&self->slot->state, SLOT_OPEN);
@@ -126,6 +129,7 @@ peer_close(load_peer_t *self)
         zmq_close(self->socket);
     zmq_ctx_term(self->context);
     payload_destroy(&self->payload);
+    free(self->unnamed);
 }
 
 void
@@ -160,25 +164,54 @@ try_again(load_peer_t *self)
 
 // --- Acknowledged ends ---------------------------------------------------------
 //
-// The ID is the stamp, which comes back with the answer.
+// The ID is the stamp, which comes back with the answer; without IDs answers are told by their order.
 
 enum { CREDIT_MOST = 1000 };
 
 typedef struct {
     stamp_t stamp;
     uint64_t salt;
-} id_t;
+} ack_id_t;
+
+static size_t
+window_size(const load_peer_t *self)
+{
+    return (size_t)self->options->outstanding;
+}
+
+// Of more than the window the oldest never had an answer.
+static void
+remember(load_peer_t *self, const stamp_t *stamp)
+{
+    if (self->unanswered == window_size(self))
+        self->first = (self->first + 1) % window_size(self);
+    else
+        self->unanswered++;
+    self->unnamed[(self->first + self->unanswered - 1) % window_size(self)] = *stamp;
+}
+
+static bool
+recall(load_peer_t *self, stamp_t *stamp)
+{
+    if (self->unanswered == 0)
+        return false;
+    *stamp = self->unnamed[self->first];
+    self->first = (self->first + 1) % window_size(self);
+    self->unanswered--;
+    return true;
+}
 
 static int
 send_head(load_peer_t *self, const stamp_t *stamp, int flags)
 {
-    id_t id;
+    ack_id_t id;
     memset(&id, 0, sizeof id);
     id.stamp = *stamp;
     id.salt = self->salt;
     if (zmq_send(self->socket, "", 0, flags | ZMQ_SNDMORE) == -1)
         return -1;
-    while (self->asks_ack && zmq_send(self->socket, &id, sizeof id, flags | ZMQ_SNDMORE) == -1)
+    size_t size = self->unnamed ? 0 : sizeof id;
+    while (self->asks_ack && zmq_send(self->socket, &id, size, flags | ZMQ_SNDMORE) == -1)
         if (!try_again(self))
             return -1;
     return 0;
@@ -227,6 +260,8 @@ peer_send(load_peer_t *self, const stamp_t *stamp, int flags)
             if ((part == 0 && !has_head) || !try_again(self))
                 return -1;
     }
+    if (self->unnamed)
+        remember(self, stamp);
     return 0;
 }
 
@@ -248,18 +283,27 @@ skip_rest(load_peer_t *self, zmq_msg_t *frame)
     zmq_msg_close(frame);
 }
 
+// Of which message FRAME is the ID.
+static bool
+read_id(load_peer_t *self, zmq_msg_t *frame, stamp_t *stamp)
+{
+    ack_id_t id;
+    if (self->unnamed)
+        return zmq_msg_size(frame) == 0 && recall(self, stamp);
+    if (zmq_msg_size(frame) != sizeof id)
+        return false;
+    memcpy(&id, zmq_msg_data(frame), sizeof id);
+    *stamp = id.stamp;
+    return id.salt == self->salt;
+}
+
 // The answer to a request: after the empty frame come ID and answer.
 static int
 receive_answer(load_peer_t *self, zmq_msg_t *frame, stamp_t *stamp)
 {
-    id_t id;
-    bool good = zmq_msg_more(frame) && receive_part(self, frame) >= 0 && zmq_msg_size(frame) == sizeof id;
-    if (good) {
-        memcpy(&id, zmq_msg_data(frame), sizeof id);
-        *stamp = id.stamp;
-        good = id.salt == self->salt && zmq_msg_more(frame) && receive_part(self, frame) >= 0 && zmq_msg_size(frame) == 2 &&
-               memcmp(zmq_msg_data(frame), "ok", 2) == 0;
-    }
+    bool good = zmq_msg_more(frame) && receive_part(self, frame) >= 0 && read_id(self, frame, stamp);
+    good = good && zmq_msg_more(frame) && receive_part(self, frame) >= 0 && zmq_msg_size(frame) == 2 &&
+           memcmp(zmq_msg_data(frame), "ok", 2) == 0;
     skip_rest(self, frame);
     return good;
 }

@@ -40,6 +40,9 @@ typedef struct {
     // Acknowledged: what we send has an ID, and what we get is an answer; or what we get is a job.
     bool asks_ack, gets_jobs;
     uint64_t salt; // of IDs, so that those of another process are others
+    // With --no-ids: what was sent and not answered, in this order. A ring.
+    stamp_t *unnamed;
+    size_t first, unanswered;
     char job[32];  // that was received last
     size_t job_size;
     bool again;    // it was given to somebody before

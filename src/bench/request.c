@@ -42,6 +42,7 @@ typedef struct {
     uint64_t number, quota;
     payload_kind_t kind;
     int64_t last; // highest number that came back
+    int64_t now_ns; // when this turn began: deadlines need no more
     int64_t next_check_ns;
     bool in_order; // one service behind a queue keeps the order
 } requester_t;
@@ -94,16 +95,18 @@ note_reply(requester_t *self, const stamp_t *stamp)
     if (self->in_order && stamp->number < self->last)
         slot->reordered++;
     self->last = stamp->number > self->last ? stamp->number : self->last;
-    int64_t now = clock_mono_ns();
-    hist_add(&slot->latency, now - stamp->time_ns);
-    atomic_store_explicit(&slot->last_ns, (uint64_t)now, memory_order_relaxed);
+    if (stamp->time_ns) {
+        int64_t now = clock_mono_ns();
+        hist_add(&slot->latency, now - stamp->time_ns);
+        atomic_store_explicit(&slot->last_ns, (uint64_t)now, memory_order_relaxed);
+    }
     peer_count(&slot->received);
 }
 
 static int
 send_request(requester_t *self, under_way_t *request)
 {
-    request->deadline_ns = clock_mono_ns() + self->peer->options->timeout_ms * MS;
+    request->deadline_ns = self->now_ns + self->peer->options->timeout_ms * MS;
     return peer_send(self->peer, &request->stamp, ZMQ_DONTWAIT);
 }
 
@@ -150,8 +153,9 @@ give_up(requester_t *self, under_way_t *request)
 
 // Look for overdue replies, but not at every turn: the window may be large.
 static void
-check_deadlines(requester_t *self, int64_t now)
+check_deadlines(requester_t *self)
 {
+    int64_t now = self->now_ns = clock_mono_ns();
     if (now < self->next_check_ns)
         return;
     self->next_check_ns = now + self->peer->options->timeout_ms * MS / 20;
@@ -201,15 +205,22 @@ wait_reply(requester_t *self, int64_t until_ns)
     ppoll(&item, 1, &time, NULL);
 }
 
+// Of many acknowledged messages some are timed: reading the clock for every one would be a good part of the load. The last one is.
+static bool
+is_timed(const requester_t *self)
+{
+    return !self->peer->options->ack || self->number % PEER_SAMPLE == 0 || self->number + 1 == self->quota;
+}
+
 // One turn: ask what is due and fits (NOTHING_DUE: ask nothing), take what came, sleep.
 static void
 turn(requester_t *self, bool asking)
 {
     bool paced = self->peer->options->rate > 0, full = false;
-    int64_t now = clock_mono_ns();
-    check_deadlines(self, now);
+    check_deadlines(self);
+    int64_t now = self->now_ns;
     while (asking && self->frees && self->number < self->quota) {
-        int64_t due = paced ? pacer_due(&self->pacer) : clock_mono_ns();
+        int64_t due = paced ? pacer_due(&self->pacer) : is_timed(self) ? clock_mono_ns() : 0;
         if (due > now && paced)
             break;
         if (!ask(self, self->kind, due)) {
@@ -237,9 +248,10 @@ send_marks(requester_t *self)
 {
     load_peer_t *peer = self->peer;
     while (board_phase(peer->board) == PHASE_SYNC) {
+        self->now_ns = clock_mono_ns();
         if (self->frees)
             ask(self, PAYLOAD_SYNC, 0);
-        int64_t until = clock_mono_ns() + PEER_MARK_MS * MS;
+        int64_t until = self->now_ns + PEER_MARK_MS * MS;
         size_t before = self->frees;
         do {
             drain_replies(self);
@@ -250,7 +262,7 @@ send_marks(requester_t *self)
             wait_reply(self, until);
         } while (clock_mono_ns() < until);
         self->next_check_ns = 0;
-        check_deadlines(self, clock_mono_ns());
+        check_deadlines(self);
     }
     while (!idle(self) && board_phase(peer->board) < PHASE_STOP)
         turn(self, false);

@@ -3,12 +3,10 @@
 
 #include "base/mem.h"
 #include "wire/ackwords.h"
-#include "wire/conn.h"
+#include "wire/ledger.h"
 #include "wire/observe.h"
 #include "wire/output.h"
 #include "wire/pump.h"
-#include "wire/say.h"
-#include "wire/stored.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -125,7 +123,7 @@ void
 acks_committed(wire_t *wire)
 {
     acks_t *self = wire->ports[SIDE_ACK].own;
-    uint64_t safe = self ? stored_safe(wire) : 0;
+    uint64_t safe = self ? wire->ledger->safe(wire) : 0;
     while (self && self->first < self->count && self->owed[self->first].sequence < safe)
         say_ok(self, safe);
 }
@@ -163,7 +161,7 @@ is_full(const wire_t *wire)
     store_figures_t figures;
     if (!wire->conf->store_drops_oldest)
         return false;
-    store_figures(stored_store(wire), &figures);
+    store_figures(wire->ledger->store(wire), &figures);
     return figures.state != STORE_READY && figures.state != STORE_OPENING;
 }
 
@@ -187,7 +185,7 @@ put(conn_t *conn, const piece_t *piece, const ack_request_t *request, const piec
                                .who_size = request->id_size > 0 ? who(conn, owner) : 0,
                                .id = request->id,
                                .id_size = request->id_size };
-    store_put_t result = stored_put(conn->wire, &message, &sequence);
+    store_put_t result = conn->wire->ledger->put(conn->wire, &message, &sequence);
     if (result == STORE_NO_ROOM && !is_full(conn->wire))
         return false;
     if (result == STORE_NO_ROOM) {

@@ -3,9 +3,9 @@
 
 #include "base/bell.h"
 #include "base/mem.h"
-#include "flow/luggage.h"
+#include "flow/savedroute.h"
 #include "flow/ways.h"
-#include "wire/sides.h"
+#include "wire/accept.h"
 #include "wire/archive.h"
 #include "wire/clients.h"
 #include "wire/cluster.h"
@@ -17,11 +17,12 @@
 #include "wire/handover.h"
 #include "wire/login.h"
 #include "wire/observe.h"
-#include "wire/port.h"
+#include "wire/portlife.h"
 #include "wire/remember.h"
 #include "wire/round.h"
 #include "wire/services.h"
 #include "wire/settle.h"
+#include "wire/sides.h"
 #include "wire/stored.h"
 #include "wire/strangers.h"
 #include "wire/terms.h"
@@ -55,7 +56,7 @@ static int
 open_ports(wire_t *self, listeners_t *listeners, diag_t *diag)
 {
     for (side_t side = 0; side < SIDES; side++)
-        if (self->conf->sides[side].type != -1 && port_open(&self->ports[side], self, side, diag) == -1)
+        if (self->conf->sides[side].type != -1 && portlife_open(&self->ports[side], self, side, diag) == -1)
             return -1;
     if (cluster_open(self, diag) == -1)
         return -1;
@@ -80,15 +81,15 @@ open_loop(wire_t *self)
 }
 
 static int
-wire_open(route_t *self, const route_conf_t *conf, listeners_t *listeners, const route_services_t *services,
+wire_open(route_t *self, const route_conf_t *conf, listeners_t *listeners, const route_resources_t *resources,
           counters_t *counters, diag_t *diag)
 {
     self->conf = conf;
     self->name = xstrdup(conf->name);
-    self->services = services;
+    self->resources = resources;
     self->counters = counters;
     self->loop.epoll = -1;
-    self->pool.memory = services->memory;
+    self->pool.memory = resources->memory;
     if (open_loop(self) == 0)
         return open_ports(self, listeners, diag);
     diag_error(diag, conf->place, "[route %s] no descriptor for its loop: %s", conf->name, strerror(errno));
@@ -103,11 +104,11 @@ wire_close(route_t *self, route_leftover_t *left)
     stored_close(self, 0);
     archive_close(self, 0);
     observe_close(self);
-    luggage_drop(&self->luggage);
+    savedroute_drop(&self->saved);
     for (side_t side = 0; side < SIDES; side++)
         if (self->ports[side].socktype) {
             login_unconfigure(&self->ports[side]);
-            port_close(&self->ports[side]);
+            portlife_close(&self->ports[side]);
         }
     cluster_close(self);
     doors_remove_all(self);
@@ -127,14 +128,14 @@ wire_go_on(route_t *self, route_state_t mode)
         return;
     self->frozen = frozen;
     self->stopped = stopped;
-    round_wake_all(self);
+    conn_wake_all(self);
 }
 
 // Those whose password was checked, and, when the policy has changed, everybody.
 static void
 hear_guard(wire_t *self)
 {
-    const admission_t *guard = self->services->admission;
+    const admission_t *guard = self->resources->admission;
     uint64_t generation = guard ? guard->generation(guard->arg) : 0;
     bool changed = generation != self->generation;
     self->generation = generation;
@@ -199,7 +200,7 @@ wire_thread(route_t *self)
 {
     begin(self);
     if (archive_is_read(self))
-        sides_listen(self);
+        accept_at_all(self);
     while (!routethread_is_to_end(&self->base.thread))
         round_run(self, -1);
     if (!self->handed_over)

@@ -8,7 +8,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "wire/conn.h"
-#include "wire/port.h"
+#include "wire/connlife.h"
+#include "wire/portlife.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const int types[] = { ZMQ_ROUTER, ZMQ_XPUB, ZMQ_PUSH, ZMQ_DEALER, ZMQ_PAIR };
-static const route_services_t services;
+static const route_resources_t resources;
 static counters_t counters;
 
 static void
@@ -33,7 +34,7 @@ end_all(wire_t *wire, wport_t *port)
 {
     while (port->conns) {
         conn_break(port->conns, CUT_NONE, "the end");
-        conn_serve(port->conns);
+        connlife_serve(port->conns);
     }
     while (wire->ended) {
         conn_t *conn = wire->ended;
@@ -49,7 +50,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     log_set_level(LOG_LEVEL_ERROR);
     route_conf_t conf = { .name = "r" };
-    wire_t wire = { .conf = &conf, .name = conf.name, .services = &services, .counters = &counters, .closing = true };
+    wire_t wire = { .conf = &conf, .name = conf.name, .resources = &resources, .counters = &counters, .closing = true };
     bool remembers = data[0] & 0x80;
     side_t side = remembers ? SIDE_BACKEND : SIDE_FRONTEND;
     wport_t *port = &wire.ports[side];
@@ -62,16 +63,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     conf.durable_messages = conf.durable_bytes = 10;
     wire.now_ms = INT64_MAX / 2;
     wire.scheduled_end = &wire.scheduled;
-    check(loop_open(&wire.loop) == 0 && port_open(port, &wire, side, diag) == 0);
+    check(loop_open(&wire.loop) == 0 && portlife_open(port, &wire, side, diag) == 0);
     port->greeting = (handshake_conf_t){ .type = conf.sides[side].type, .as_server = true, .asks = true };
 
     size_t own = (size - 2) * data[1] / 256;
     if (port->socktype->restore)
         port->socktype->restore(port, (record_fields_t){ data + 2, own });
-    record_add(&wire.luggage, data + 2 + own, size - 2 - own);
+    record_add(&wire.saved, data + 2 + own, size - 2 - own);
     handover_restore(&wire);
     end_all(&wire, port);
-    port_close(port);
+    portlife_close(port);
     check(wire.pool.bytes == 0 && wire.alive == 0);
     chunk_pool_empty(&wire.pool);
     loop_close(&wire.loop);

@@ -3,20 +3,23 @@
 // ZMTP, in the plainest form of its own protocol, for tests/perf/others. Messages
 // and measuring are those of zbroker-bench.
 //
-//     foreign nats|redis|mqtt|jetstream PORT PID SIZE RATE SECONDS
+//     foreign nats|redis|mqtt|jetstream[-ids]|zbroker[-ids] PORT PID SIZE RATE SECONDS
 //
 // With jetstream the subscriber gets the acknowledgements of a stream on disk instead
-// of the messages, for tests/perf/acks.
+// of the messages, and with zbroker those of a route's ack_bind, for tests/perf/acks.
+// With "-ids" each message has one, by which it is known when it comes a second time.
 //
 // prints one line of JSON. These brokers answer a subscriber that is too slow by
 // dropping it or its messages, so the publisher never is more than WINDOW ahead.
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/mem.h"
 #include "bench/hist.h"
 #include "bench/pacer.h"
 #include "bench/payload.h"
 #include "bench/proc.h"
+#include "zmtp/frame.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -44,6 +47,7 @@ typedef struct {
     atomic_uint_fast64_t sent, received;
     atomic_uint_fast64_t corrupt;
     hist_t latency;
+    int64_t sent_ns[2 * ACK_WINDOW]; // of a message that waits for an answer without a name, by its number
 } shared_t;
 
 typedef struct {
@@ -64,7 +68,8 @@ typedef struct {
     // Bytes of the first thing in the input, 0 if it is incomplete; PAYLOAD and SIZE
     // are set if it is a message. May answer (PING).
     size_t (*parse)(stream_t *self, const unsigned char *data, size_t size, const unsigned char **payload, size_t *length);
-    bool acks; // what comes in is an acknowledgement, and the payload of it when its message was sent
+    bool acks;    // what comes in is an acknowledgement, and the payload of it when its message was sent
+    bool answers; // and it comes on the publisher's own connection, in the order of the messages, without a payload
 } protocol_t;
 
 static void
@@ -136,7 +141,7 @@ line_end(const unsigned char *data, size_t size)
 static void
 nats_greet(stream_t *self)
 {
-    static const char hello[] = "CONNECT {\"verbose\":false,\"pedantic\":false}\r\nPING\r\n";
+    static const char hello[] = "CONNECT {\"verbose\":false,\"pedantic\":false,\"headers\":true}\r\nPING\r\n";
     expect(self, "\r\n", 2);
     send_all(self, hello, sizeof hello - 1);
     expect(self, "PONG\r\n", 6);
@@ -201,6 +206,16 @@ jetstream_head(char *to, size_t payload)
     return (size_t)sprintf(to, "PUB t a.%lld %zu\r\n", (long long)clock_mono_ns(), payload);
 }
 
+// By this id a message is known if it comes again within the stream's "duplicate_window", 2 minutes.
+static size_t
+jetstream_ids_head(char *to, size_t payload)
+{
+    char id[64];
+    long long now = (long long)clock_mono_ns();
+    size_t head = (size_t)sprintf(id, "NATS/1.0\r\nNats-Msg-Id: %lld\r\n\r\n", now);
+    return (size_t)sprintf(to, "HPUB t a.%lld %zu %zu\r\n%s", now, head, head + payload, id);
+}
+
 static size_t
 jetstream_parse(stream_t *self, const unsigned char *data, size_t size, const unsigned char **payload, size_t *length)
 {
@@ -213,6 +228,83 @@ jetstream_parse(stream_t *self, const unsigned char *data, size_t size, const un
     *payload = data + 6;
     *length = is_good ? 1 : 0;
     return used;
+}
+
+// --- zbroker: zbroker-protocols(7), https://rfc.zeromq.org/spec/23/ --------------------------
+//
+// A DEALER at the ack_bind of a route. Answers come in the order of the messages.
+
+enum { GREETING = 64 };
+
+static void
+need(stream_t *self, size_t size)
+{
+    while (self->size < size)
+        if (!fill(self, 5000))
+            die("no answer from the broker");
+}
+
+static void
+zbroker_greet(stream_t *self)
+{
+    static const char greeting[GREETING] = "\xff\0\0\0\0\0\0\0\0\x7f\x03\0NULL";
+    static const char ready[] = "\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06" "DEALER";
+    frame_head_t head = { 0 };
+    send_all(self, greeting, sizeof greeting);
+    need(self, GREETING);
+    use_up(self, GREETING);
+    send_all(self, ready, sizeof ready - 1);
+    need(self, FRAME_SHORT_HEAD);
+    frame_read(self->data, self->size, &head); // its READY
+    need(self, head.head + head.body);
+    use_up(self, head.head + head.body);
+}
+
+static void
+zbroker_subscribe(stream_t *self)
+{
+    (void)self;
+}
+
+// The empty frame, an ID, and the head of the body.
+static size_t
+zbroker_head(char *to, const void *id, size_t id_size, size_t payload)
+{
+    uint8_t *at = (uint8_t *)to;
+    at += frame_write_head(at, FRAME_MORE, 0);
+    at += frame_write_head(at, FRAME_MORE, id_size);
+    memcpy(at, id, id_size);
+    at += id_size;
+    at += frame_write_head(at, 0, payload);
+    return (size_t)((char *)at - to);
+}
+
+static size_t
+zbroker_plain_head(char *to, size_t payload)
+{
+    return zbroker_head(to, "", 0, payload);
+}
+
+static size_t
+zbroker_ids_head(char *to, size_t payload)
+{
+    int64_t now = clock_mono_ns();
+    return zbroker_head(to, &now, sizeof now, payload);
+}
+
+// The last frame of an answer is a message, "ok".
+static size_t
+zbroker_parse(stream_t *self, const unsigned char *data, size_t size, const unsigned char **payload, size_t *length)
+{
+    (void)self;
+    frame_head_t head;
+    if (frame_read(data, size, &head) != 1 || size - head.head < head.body)
+        return 0;
+    if (!(head.flags & (FRAME_MORE | FRAME_COMMAND))) {
+        *payload = data + head.head;
+        *length = head.body == 2 && memcmp(*payload, "ok", 2) == 0 ? 1 : 0;
+    }
+    return head.head + head.body;
 }
 
 // --- Redis: https://redis.io/docs/latest/develop/reference/protocol-spec/ ------
@@ -312,10 +404,13 @@ mqtt_parse(stream_t *self, const unsigned char *data, size_t size, const unsigne
 }
 
 static const protocol_t protocols[] = {
-    { "nats", nats_greet, nats_subscribe, nats_head, "\r\n", nats_parse, false },
-    { "redis", redis_greet, redis_subscribe, redis_head, "\r\n", redis_parse, false },
-    { "mqtt", mqtt_greet, mqtt_subscribe, mqtt_head, "", mqtt_parse, false },
-    { "jetstream", jetstream_greet, jetstream_subscribe, jetstream_head, "\r\n", jetstream_parse, true },
+    { "nats", nats_greet, nats_subscribe, nats_head, "\r\n", nats_parse, false, false },
+    { "redis", redis_greet, redis_subscribe, redis_head, "\r\n", redis_parse, false, false },
+    { "mqtt", mqtt_greet, mqtt_subscribe, mqtt_head, "", mqtt_parse, false, false },
+    { "jetstream", jetstream_greet, jetstream_subscribe, jetstream_head, "\r\n", jetstream_parse, true, false },
+    { "jetstream-ids", jetstream_greet, jetstream_subscribe, jetstream_ids_head, "\r\n", jetstream_parse, true, false },
+    { "zbroker", zbroker_greet, zbroker_subscribe, zbroker_plain_head, "", zbroker_parse, true, true },
+    { "zbroker-ids", zbroker_greet, zbroker_subscribe, zbroker_ids_head, "", zbroker_parse, true, true },
 };
 
 // --- The two clients --------------------------------------------------------------
@@ -328,11 +423,14 @@ typedef struct {
     int64_t rate;
     double seconds;
     shared_t *shared;
+    stream_t *both; // of publisher and subscriber, where answers come; NULL: each has its own
 } run_t;
 
 static stream_t *
 dial(const run_t *run)
 {
+    if (run->both)
+        return run->both;
     stream_t *self = calloc(1, sizeof *self);
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)run->port),
                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -350,9 +448,13 @@ dial(const run_t *run)
 static void
 take(const run_t *run, const payload_t *payload, const unsigned char *data, size_t size)
 {
-    stamp_t stamp = { .time_ns = run->protocol->acks && size > 0 ? strtoll((const char *)data, NULL, 10) : 0 };
+    stamp_t stamp = { 0 };
     shared_t *shared = run->shared;
-    if (run->protocol->acks ? stamp.time_ns == 0 : !payload_read(payload, data, size, &stamp) || !payload_check(payload, 0, &stamp, data, size)) {
+    if (run->protocol->answers && size > 0)
+        stamp.time_ns = shared->sent_ns[atomic_load_explicit(&shared->received, memory_order_relaxed) % COUNT(shared->sent_ns)];
+    else if (run->protocol->acks && size > 0)
+        stamp.time_ns = strtoll((const char *)data, NULL, 10);
+    if (run->protocol->acks ? size == 0 : !payload_read(payload, data, size, &stamp) || !payload_check(payload, 0, &stamp, data, size)) {
         atomic_fetch_add(&shared->corrupt, 1);
         return;
     }
@@ -422,7 +524,8 @@ publisher(const run_t *run)
             send_all(stream, batch, used);
             used = 0;
             atomic_store(&run->shared->sent, number);
-            listen_to(run, stream);
+            if (!run->both)
+                listen_to(run, stream);
         }
         if (!due)
             pacer_wait(&pacer, 50);
@@ -436,6 +539,7 @@ publisher(const run_t *run)
             used += run->size;
             memcpy(batch + used, run->protocol->tail, strlen(run->protocol->tail));
             used += strlen(run->protocol->tail);
+            run->shared->sent_ns[number % COUNT(run->shared->sent_ns)] = stamp.time_ns;
             number++;
             pacer_next(&pacer);
         }
@@ -497,7 +601,7 @@ main(int argc, char **argv)
         if (strcmp(argv[1], protocols[i].name) == 0)
             run.protocol = &protocols[i];
     if (!run.protocol) {
-        fprintf(stderr, "usage: foreign nats|redis|mqtt|jetstream PORT PID SIZE RATE SECONDS\n");
+        fprintf(stderr, "usage: foreign nats|redis|mqtt|jetstream[-ids]|zbroker[-ids] PORT PID SIZE RATE SECONDS\n");
         return 2;
     }
     run.port = atoi(argv[2]);
@@ -512,6 +616,8 @@ main(int argc, char **argv)
     run.shared = mmap(NULL, sizeof *run.shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (run.shared == MAP_FAILED)
         die("memory");
+    if (run.protocol->answers)
+        run.both = dial(&run);
 
     pid_t client[2] = { start(subscriber, &run) };
     for (int64_t limit = clock_mono_ms() + 10000; !atomic_load(&run.shared->ready);) {
