@@ -425,6 +425,56 @@ test_store_takes_an_id_once_also_after_a_restart(void)
     store_close(&store, ENOUGH_MS);
 }
 
+static store_put_in_t
+named(const char *text, const char *id)
+{
+    return (store_put_in_t){ .data = (const uint8_t *)text, .size = strlen(text), .payload = strlen(text), .id = id, .id_size = strlen(id) };
+}
+
+static void
+test_store_takes_many_at_once_as_it_takes_each(void)
+{
+    store_t *store = begin_empty();
+    const store_put_in_t messages[] = { named("1", "a"), named("2", ""), named("3", "b"), named("again", "a"), named("5", ""), named("6", "c") };
+    store_was_put_t put[STORE_AT_ONCE];
+    CHECK(put_text(store, "0", "me", "c") == STORE_TAKEN);
+    CHECK(store_put_each(store, "me", 2, messages, COUNT(messages), put) == COUNT(messages));
+    for (unsigned i = 0; i < COUNT(messages); i++)
+        CHECK(put[i].result == (i == 3 || i == 5 ? STORE_KNOWN : STORE_TAKEN));
+    CHECK(put[3].sequence == put[0].sequence && put[4].sequence == put[2].sequence + 1 && put[5].sequence == put[0].sequence - 1);
+    CHECK(store_put_each(store, "you", 3, messages, 1, put) == 1 && put[0].result == STORE_TAKEN);
+    CHECK(put_text(store, "none", "me", "b") == STORE_KNOWN);
+    commit(store);
+    for (unsigned i = 0; i < 6; i++)
+        CHECK(next_is(store, (const char *const[]){ "0", "1", "2", "3", "5", "1" }[i]));
+    store_close(&store, ENOUGH_MS);
+    CHECK(blocks == 0);
+}
+
+// While the batches before are on their way there is room for one.
+static void
+test_store_takes_of_many_those_that_have_room(void)
+{
+    enum { LARGE = 200 * 1024 };
+    store_t *store = begin_empty();
+    char *text = xcalloc(1, LARGE + 1), *huge = xcalloc(1, (16 << 20) + 2);
+    memset(text, 'x', LARGE);
+    memset(huge, 'x', (16 << 20) + 1);
+    store_put_in_t messages[STORE_AT_ONCE];
+    store_was_put_t put[STORE_AT_ONCE];
+    for (unsigned i = 0; i < STORE_AT_ONCE; i++)
+        messages[i] = named(text, "");
+    CHECK(store_put_each(store, "", 0, messages, STORE_AT_ONCE, put) == 5); // 1 MB is a batch
+    messages[0] = named(huge, "");
+    CHECK(store_put_each(store, "", 0, messages, STORE_AT_ONCE, put) == 0);
+    CHECK(store_put(store, &messages[0], &put[0].sequence) == STORE_TOO_LARGE);
+    CHECK(store_put_each(store, "", 0, messages + 1, 0, put) == 0);
+    store_close(&store, ENOUGH_MS);
+    free(text);
+    free(huge);
+    CHECK(blocks == 0);
+}
+
 static void
 test_store_removes_drained_files_and_remembers_their_ids(void)
 {
@@ -768,6 +818,8 @@ main(void)
     RUN(test_store_of_a_process_that_was_killed_keeps_what_was_committed);
     RUN(test_store_counts_tries_over_a_restart);
     RUN(test_store_takes_an_id_once_also_after_a_restart);
+    RUN(test_store_takes_many_at_once_as_it_takes_each);
+    RUN(test_store_takes_of_many_those_that_have_room);
     RUN(test_store_removes_drained_files_and_remembers_their_ids);
     RUN(test_store_that_is_full_takes_more_when_something_is_done);
     RUN(test_store_that_is_full_drops_the_oldest_if_it_shall);

@@ -345,6 +345,17 @@ stored_put(wire_t *wire, const store_put_in_t *message, uint64_t *sequence)
     return result;
 }
 
+uint32_t
+stored_put_each(wire_t *wire, const void *who, size_t who_size, const store_put_in_t *messages, uint32_t count, store_was_put_t *put)
+{
+    stored_t *self = wire->stored;
+    uint32_t done = store_put_each(self->store, who, who_size, messages, count, put);
+    for (uint32_t i = 0; i < done; i++)
+        self->waiting += put[i].result == STORE_TAKEN;
+    wire->made_room |= done > 0; // the store has its turn in this round
+    return done;
+}
+
 deadletters_t *
 stored_deadletters(const wire_t *wire)
 {
