@@ -3,10 +3,9 @@
 
 #include "admin/recentlog.h"
 #include "admin/statelog.h"
-#include "base/event.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "broker/estate.h"
+#include "broker/savedstate.h"
 #include "broker/systemd.h"
 #include "flow/engine.h"
 #include "wire/wire.h"
@@ -78,7 +77,7 @@ open_context(const conf_t *conf)
 static int
 http_before(const daemon_t *self)
 {
-    return self->before ? estate_find_fd(record_fields(self->before), ESTATE_HTTP) : -1;
+    return self->before ? savedstate_find_fd(record_fields(self->before), SAVEDSTATE_HTTP) : -1;
 }
 
 static int
@@ -93,10 +92,10 @@ open_admin(daemon_t *self, diag_t *diag)
     return (conf->control && !self->control) || (conf->http && !self->http) ? -1 : 0;
 }
 
-static route_services_t
-services_of(const daemon_t *self)
+static route_resources_t
+resources_of(const daemon_t *self)
 {
-    return (route_services_t){
+    return (route_resources_t){
         .engines = { [ENGINE_ZMQ] = &engine_zmq, [ENGINE_WIRE] = &engine_wire, [ENGINE_ZMQ_PROXY] = &engine_zmq_proxy },
         .ctx = self->ctx,
         .watch = self->watch,
@@ -104,12 +103,12 @@ services_of(const daemon_t *self)
         .capacity = self->limits.capacity,
         .memory = self->limits.memory,
         .letters = self->letters,
-        .epoch = self->setup.services.epoch,
+        .epoch = self->setup.resources.epoch,
         .admission = guard_admission(self->guard),
         .activated = activation_take,
         .is_ours = activation_is_ours,
         .listening = service_keep_listening,
-        .service_arg = self->activation
+        .arg = self->activation
     };
 }
 
@@ -129,7 +128,7 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
     guard_use(self->guard,
               &self->checked); // the broker's own reading then finds it unchanged; nothing was in force before
     self->setup.guard = self->guard;
-    self->setup.services = services_of(self);
+    self->setup.resources = resources_of(self);
     self->setup.applied = on_applied;
     self->setup.applied_arg = self;
     service_drop_unused(self->activation, *conf_p);
@@ -197,7 +196,7 @@ daemon_run(const options_t *options, conf_t **conf_p, policy_t **policy_p, recor
     self.activation = activation_new();
     self.setup.overrides = options->overrides;
     self.setup.override_count = options->override_count;
-    self.setup.services.epoch = process_seed();
+    self.setup.resources.epoch = process_seed();
     recentlog_start();
     log_open((*conf_p)->log_target, (*conf_p)->syslog_facility, (*conf_p)->log_level);
     upgrade_inherit(&self, before);
@@ -215,7 +214,7 @@ daemon_run(const options_t *options, conf_t **conf_p, policy_t **policy_p, recor
         upgrade_done(&self);
         record_forget(before);
         serve(&self);
-        event_log(EVENT_STOPPED, NULL);
+        log_fields(EVENT_STOPPED, NULL);
     }
     stop(&self);
     return status;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "zbroker-limits.h"
 
-#include "base/event.h"
+#include "base/log.h"
 #include "net/listener.h"
 #include "zbroker-process.h"
 #include "zmq/shield.h"
@@ -18,7 +18,7 @@ on_full(bool full, void *arg)
     const limits_t *self = arg;
     listener_accept_all(CLOSED_PROCESS_FULL, !full);
     if (!full) {
-        event_log(EVENT_PROCESS_ROOM, NULL);
+        log_fields(EVENT_PROCESS_ROOM, NULL);
         return;
     }
     bool asked_for = atomic_load(&self->limit_asked_for);

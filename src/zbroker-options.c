@@ -3,9 +3,9 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "broker/estate.h"
+#include "broker/savedstate.h"
 #include "broker/program.h"
-#include "flow/luggage.h"
+#include "flow/savedroute.h"
 
 #include <czmq.h>
 #include <getopt.h>
@@ -37,7 +37,7 @@ print_version(void)
            CZMQ_VERSION_MINOR, CZMQ_VERSION_PATCH);
     for (size_t i = 0; i < sizeof capabilities / sizeof *capabilities; i++)
         printf(" %c%s", zmq_has(capabilities[i]) ? '+' : '-', capabilities[i]);
-    printf("\n" PROGRAM_FORMATS "\n", ESTATE_FORMAT_NOW, LUGGAGE_FORMAT);
+    printf("\n" PROGRAM_FORMATS "\n", SAVEDSTATE_FORMAT_NOW, SAVEDROUTE_FORMAT);
 }
 
 static void

@@ -2,7 +2,6 @@
 #include "zbroker-service.h"
 
 #include "admin/files.h"
-#include "base/event.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "broker/systemd.h"

@@ -8,7 +8,7 @@
 #include "zbroker-internal.h"
 
 // FD listens at ENDPOINT: the kernel goes on taking connects there while no process runs. As
-// route_services_t.listening.
+// route_resources_t.listening.
 void service_keep_listening(void *arg, const endpoint_conf_t *endpoint, int fd);
 
 // A route that is gone from the file, or binds another address now, left its socket in the store; or a socket unit

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 // zbroker-upgrade.h - from one program to the next: the whole process written down
-// and taken over. What of it belongs to the routes is in broker/succession.h.
+// and taken over. What of it belongs to the routes is in broker/takeover.h.
 
 #ifndef ZB_ZBROKER_UPGRADE_H
 #define ZB_ZBROKER_UPGRADE_H

@@ -5,7 +5,7 @@
 #include "base/record.h"
 #include "base/text.h"
 #include "broker/program.h"
-#include "conf/conf.h"
+#include "conf/load.h"
 #include "conf/process.h"
 #include "guard/guard.h"
 #include "guard/policy.h"

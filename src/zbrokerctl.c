@@ -2,14 +2,18 @@
 // zbrokerctl(8) - look at and control a running broker: a command goes to the
 // control socket, and the answer is passed on, or drawn.
 
+#include "base/mem.h"
 #include "ctl/arguments.h"
+#include "ctl/clientlist.h"
 #include "ctl/connection.h"
+#include "ctl/detail.h"
 #include "ctl/interrupt.h"
 #include "ctl/place.h"
+#include "ctl/process.h"
 #include "ctl/record.h"
 #include "ctl/relay.h"
+#include "ctl/routelist.h"
 #include "ctl/top.h"
-#include "ctl/view.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +23,30 @@
 #include <string.h>
 #include <unistd.h>
 
+// The commands whose answer is drawn: what each asks the daemon, and how the answer is drawn.
+typedef struct {
+    const char *command;
+    int arguments;                  // this many; -1: any
+    bool changed;                   // only with --changed
+    const char *asks[VIEW_ANSWERS]; // the first one gets the arguments
+    void (*draw)(const view_t *view);
+} view_row_t;
+
+// clang-format off
+static const view_row_t views[] = {
+    // command        arguments, changed, asks                        draw
+    { "show routes",  -1, false, { "show routes" },                   routelist_endpoints },
+    { "show stats",    0, false, { "show stats" },                    routelist_figures },
+    { "show stats",   -1, false, { "show stats" },                    detail_figures },
+    { "show route",   -1, false, { "show route" },                    detail_everything },
+    { "show clients", -1, false, { "show clients" },                  clientlist_draw },
+    { "show errors",  -1, false, { "show errors", "status" },         process_errors },
+    { "show config",  -1, true,  { "show config" },                   process_changed },
+    { "ping",         -1, false, { "status" },                        process_ping },
+    { "version",      -1, false, { "status" },                        process_version },
+};
+// clang-format on
+
 typedef struct {
     arguments_t arguments;
     connection_t connection;
@@ -26,6 +54,18 @@ typedef struct {
     const view_row_t *row; // NULL: the answer is passed on
     sigset_t mask;
 } ctl_t;
+
+// NULL: the answer is passed on.
+static const view_row_t *
+find_view(const arguments_t *arguments)
+{
+    size_t count = arguments->word_count - arguments->named;
+    for (size_t i = 0; i < COUNT(views); i++)
+        if (arguments_is(arguments, views[i].command) && views[i].changed == arguments->changed &&
+            (views[i].arguments == -1 || (size_t)views[i].arguments == count))
+            return &views[i];
+    return NULL;
+}
 
 static exit_t
 tell(exit_t result, const text_t *reason)
@@ -159,8 +199,7 @@ run(ctl_t *self)
     text_t line = { 0 };
     exit_t result;
     self->sheet = sheet_new();
-    if (arguments->verb)
-        self->row = view_find(arguments->verb->name, arguments->word_count - arguments->named, arguments->changed);
+    self->row = find_view(arguments);
     self->connection.timeout_ms = arguments->answer_ms;
     catch_signals(self);
     if (arguments_is(arguments, "top")) {

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: MPL-2.0
 """Acknowledged producers and workers: what is "ok" reaches a worker, until one is done with it.
 
-Producers and workers are plain sockets of ZeroMQ; zbroker-protocols(7) is what they go by."""
+Producers and workers are plain sockets of ZeroMQ; zbroker-protocols(7) is what they go by.
+
+ZB_MINUTES is how long clients come and go, and what is looked at is whether the broker grows: a moment, or in a long run
+
+    ZB_MINUTES=60 python3 tests/acks.py test_clients_and_jobs_that_come_and_go_leave_nothing_behind
+"""
 
 import json
 import os
@@ -18,6 +23,7 @@ import zb
 from store import fill_disk, on_small_disk
 
 KILLS = int(os.environ.get("ZB_KILLS", "3"))  # how often the broker is killed under load
+MINUTES = float(os.environ.get("ZB_MINUTES", "0"))
 
 
 class Jobs(zb.Route):
@@ -489,6 +495,54 @@ def test_a_full_disk_is_answered_with_full_where_the_oldest_is_dropped():
             subprocess.run(["umount", "-l", disk], check=True)
 
 
+def test_on_a_disk_that_is_full_of_others_the_store_goes_on_when_it_is_drained():
+    disk = on_small_disk()
+    try:
+        with Jobs(store_dir=os.path.join(disk, "store")) as jobs:
+            producer, body, count = jobs.producer(zmq.DEALER, sndhwm=0), os.urandom(50000), 400
+            for number in range(count): # 20 MB
+                producer.send_multipart([b"", b"%d" % number, body])
+            zb.wait_until(lambda: jobs.ask("show store jobs")["stores"][0]["state"] == "no_disk", what="a full disk")
+            fill_disk(disk)
+            worker = jobs.worker(zmq.DEALER)
+            ready(worker, 1000)
+            for _ in range(count):
+                say(worker, b"done", job_of(worker)[0])
+            assert [producer.recv_multipart() for _ in range(count)] == [[b"", b"%d" % number, b"ok"] for number in range(count)]
+            jobs.wait("jobs", done=count, outstanding=0)
+            jobs.crash()
+            for number in range(count):
+                assert ask(jobs.producer(), b"%d" % number, b"again") == b"ok"
+            assert jobs.stats("acks")["duplicate"] == count
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_what_was_ok_while_others_filled_the_disk_and_freed_it_is_there_after_a_crash():
+    disk = on_small_disk()
+    try:
+        with Jobs(store_dir=os.path.join(disk, "store")) as jobs:
+            producer, body, count = jobs.producer(zmq.DEALER, sndhwm=0), os.urandom(5000), 600
+            send = lambda first, end: [producer.send_multipart([b"", b"%d" % number, b"%d:" % number + body]) for number in range(first, end)]
+            send(0, count // 2)
+            assert producer.recv_multipart()[-1] == b"ok"
+            filler = fill_disk(disk)
+            send(count // 2, count)
+            jobs.daemon.wait_log("event=store-stopped route=jobs")
+            os.unlink(filler)
+            freed = time.monotonic()
+            jobs.daemon.wait_log("event=store-room route=jobs")
+            print(f"# goes on after {time.monotonic() - freed:.2f} s")
+            for _ in range(count - 1):
+                assert producer.recv_multipart()[-1] == b"ok"
+            jobs.crash()
+            worker = jobs.worker(zmq.DEALER)
+            ready(worker, 1000)
+            assert [int(job_of(worker)[2].split(b":")[0]) for _ in range(count)] == list(range(count))
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
 def test_a_worker_gets_no_more_than_a_thousand_and_nonsense_does_no_harm():
     with Jobs() as jobs:
         producer = jobs.producer(zmq.DEALER)
@@ -661,6 +715,83 @@ def test_a_route_that_is_recreated_and_an_upgrade_keep_who_has_which_message():
             say(other, b"done", third[0])
             jobs.wait("jobs", done=2, refused=0, lost=0)
             assert ask(producer, b"", b"five") == b"ok"
+
+
+class Churn(Jobs):
+    """Clients that come, put a few messages in or take some, and go."""
+
+    SOME, LEFT = 100, 20  # messages of each producer; those that a worker leaves behind
+    cycles = 0
+
+    def put_some(self):
+        acked, plain = self.producer(zmq.DEALER), self.front(zmq.PUSH, sndhwm=0, linger=-1)
+        for number in range(self.SOME):
+            acked.send_multipart([b"", uuid.uuid4().bytes, os.urandom(number * 30)])
+            plain.send(os.urandom(number * 30))
+        for _ in range(self.SOME):
+            assert acked.recv_multipart()[-1] == b"ok"
+        acked.close()
+        plain.close()
+
+    def take_some(self):
+        hasty = self.worker(zmq.DEALER)
+        ready(hasty, self.LEFT)
+        for _ in range(self.LEFT):
+            job_of(hasty)
+        hasty.close()
+        plain, steady = self.back(zmq.PULL), self.worker(zmq.DEALER)
+        ready(steady, 1000)
+        poller = zmq.Poller()
+        for worker in plain, steady:
+            poller.register(worker, zmq.POLLIN)
+        for _ in range(2 * self.SOME):
+            if dict(poller.poll(zb.WAIT_MS)).get(plain):
+                plain.recv()
+            else:
+                say(steady, b"done", job_of(steady)[0])
+        zb.wait_until(lambda: self.stored()["messages"] == 0, what="an empty store")
+        plain.close()
+        steady.close()
+
+    def cycle(self):
+        """For a third of the time that it takes the broker has something to do."""
+        start = time.monotonic()
+        self.put_some()
+        self.take_some()
+        self.cycles += 1
+        idle = self.worker(zmq.DEALER)
+        ready(idle)
+        assert nothing(idle, 2 * (time.monotonic() - start))
+        idle.close()
+
+    def stored(self):
+        return self.ask("show store jobs")["stores"][0]
+
+    def size(self):
+        """Of the broker and of its store: bytes of memory, descriptors, threads, files, their bytes."""
+        pid, store = self.daemon.pid, self.stored()
+        found = zb.rss(pid), zb.fds(pid), zb.threads(pid), len(os.listdir(self.store_dir)), store["bytes"]
+        print("# after %d cycles: RSS %.1f MiB, %d descriptors, %d threads; store: %d files, %.1f MiB" % (
+            self.cycles, found[0] / 2 ** 20, *found[1:4], found[4] / 2 ** 20), flush=True)
+        return found
+
+
+@zb.limit(60 + 120 * MINUTES)
+def test_clients_and_jobs_that_come_and_go_leave_nothing_behind():
+    with Churn("store_max = 32M\ndedupe = 20s") as jobs:
+        jobs.size()
+        sizes = []
+        for _ in range(6):
+            end = time.monotonic() + MINUTES * 10
+            jobs.cycle()
+            while jobs.cycles % 5 or time.monotonic() < end:
+                jobs.cycle()
+            sizes.append(jobs.size())
+        first, last = sizes[0], sizes[-1]
+        assert last[0] < first[0] + (8 << 20) * zb.HEAVY, "memory"
+        assert last[1] <= first[1] + 8 and last[2] == first[2], "descriptors and threads"
+        assert last[4] <= 32 << 20 and last[3] <= 12, "files"
+        assert jobs.stored()["corrupt"] == 0
 
 
 def test_keys_change_while_workers_have_messages():

@@ -4,6 +4,7 @@
 #include "fake_broker.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "conf/load.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,7 +125,7 @@ broker_verb(broker_t *self, verb_t verb, const char *name, text_t *error)
             text_add(&self->calls, "%s %s\n", verbs[verb].name, name);
             return 0;
         }
-    broker_no_route(self, name, error);
+    broker_unknown_route(self, name, error);
     return -1;
 }
 
@@ -138,7 +139,7 @@ broker_clear(broker_t *self, const char *name, text_t *error)
             found = true;
         }
     if (!found)
-        broker_no_route(self, name, error);
+        broker_unknown_route(self, name, error);
     return found ? 0 : -1;
 }
 

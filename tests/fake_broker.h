@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 // fake_broker.h - a broker without sockets: real configuration, real counters,
-// and states that a test sets. It takes the place of broker/broker.c in a test
+// and states that a test sets. It takes the place of src/broker in a test
 // program; what it was asked to do is written down.
 
 #ifndef ZB_FAKE_BROKER_H

@@ -340,7 +340,7 @@ def fill_disk(disk):
 def test_a_full_disk_makes_producers_wait_and_workers_go_on():
     disk = on_small_disk()
     try:
-        with Streamer("all", "store_max = 8M", folder=os.path.join(disk, "store")) as route:
+        with Streamer("all", folder=os.path.join(disk, "store")) as route:
             route.put(0, 100)
             route.wait_stored(100)
             filler = fill_disk(disk)

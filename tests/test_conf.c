@@ -6,9 +6,9 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "conf/attribute.h"
-#include "conf/conf.h"
 #include "conf/engine.h"
 #include "conf/keys.h"
+#include "conf/load.h"
 #include "conf/process.h"
 #include "conf/suggest.h"
 #include "test.h"
@@ -822,23 +822,21 @@ the_manual_has_every_key(void)
     const char *source = getenv("ZB_SRCDIR");
     char *path = xasprintf("%s/man/zbroker.ini.5.in", source ? source : ZB_SRCDIR);
     char *manual = read_whole(path);
-    key_info_t info;
-    for (unsigned i = 0; conf_key_at(i, &info); i++) {
-        bool side = strcmp(info.scope, "side") == 0;
-        bool sided = side && (strcmp(info.key, "bind") == 0 || strcmp(info.key, "connect") == 0);
-        char *key = xasprintf("%s%s", sided ? "SIDE_" : "", info.key);
-        check_manual_entry(manual, key, words[info.reload]);
-        free(key);
-    }
+    const key_row_t *row;
+    for (int scope = SCOPE_PROCESS; scope <= SCOPE_SIDE; scope++)
+        for (unsigned i = 0; (row = key_at((key_scope_t)scope, i)); i++) {
+            char *key = xasprintf("%s%s", row->flags & KEY_SIDED ? "SIDE_" : "", row->key);
+            check_manual_entry(manual, key, words[row->reload]);
+            if (scope != SCOPE_PROCESS)
+                check_wire_live(manual, row->key, row->flags & KEY_WIRE_LIVE);
+            free(key);
+        }
     for (unsigned i = 0; sockopt_at(i); i++) {
         check_manual_entry(manual, sockopt_at(i)->key,
                            words[sockopt_at(i)->flags & SOCKOPT_LIVE ? RELOAD_LIVE : RELOAD_ROUTE]);
         check_wire_use(manual, sockopt_at(i));
         check_wire_live(manual, sockopt_at(i)->key, sockopt_at(i)->flags & SOCKOPT_WIRE_LIVE);
     }
-    for (int scope = SCOPE_ROUTE; scope <= SCOPE_SIDE; scope++)
-        for (unsigned i = 0; key_at((key_scope_t)scope, i); i++)
-            check_wire_live(manual, key_at((key_scope_t)scope, i)->key, key_at((key_scope_t)scope, i)->flags & KEY_WIRE_LIVE);
     for (unsigned i = 0; sockopt_old_at(i); i++)
         CHECK(strstr(manual, sockopt_old_at(i)->old));
     for (unsigned i = 0; pattern_at(i); i++)
@@ -909,16 +907,16 @@ static void
 the_names_of_files_that_were_only_looked_at_are_forgotten(void)
 {
     static const char text[] = "[zbroker]\ninclude = not-there\n[route a]\ntype = queue\n";
-    size_t before = conf_names();
+    size_t before = raw_names();
     for (int i = 0; i < 100; i++) {
         char name[64];
         snprintf(name, sizeof name, "/folder-%d/%d.ini", i, i);
         diag_t *diag = diag_new();
         CHECK(!conf_load_text(name, text, strlen(text), diag));
-        CHECK(conf_names() > before);
+        CHECK(raw_names() > before);
         diag_destroy(&diag);
-        conf_names_forget(before);
-        CHECK(conf_names() == before);
+        raw_names_forget(before);
+        CHECK(raw_names() == before);
     }
 }
 

@@ -2,6 +2,7 @@
 // Connecting: dial, resolver, tcp and address, against listeners on this host.
 #include "base/bell.h"
 #include "base/mem.h"
+#include "conf/load.h"
 #include "net/dial.h"
 #include "net/unread.h"
 

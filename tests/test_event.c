@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "admin/recentlog.h"
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 #include "test.h"
@@ -189,7 +189,7 @@ test_the_status_page_gets_the_words_of_its_route(void)
     log_event(EVENT_AUTH_REFUSED, EVENT_TEXT("route", "a"), EVENT_TEXT("side", "frontend"), EVENT_TEXT("address", "::1"),
               EVENT_TEXT("mechanism", "plain"), EVENT_TEXT("reason", "busy"), EVENT_TEXT("user", "x route=b"));
     log_event(EVENT_ROUTE_STATE, EVENT_TEXT("route", "a.b"), EVENT_TEXT("state", "paused"));
-    event_log(EVENT_STOPPED, NULL);
+    log_fields(EVENT_STOPPED, NULL);
     CHECK(recentlog_of("b", events, 4) == 0);
     CHECK(recentlog_of("a", events, 4) == 1);
     CHECK_TEXT(events[0].text, "auth: route a frontend: ::1 plain refused, busy");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 // Listening descriptors of ours: opened, held by several, not accepting, closed.
 #include "base/mem.h"
-#include "conf/conf.h"
+#include "conf/load.h"
 #include "net/listener.h"
 
 #include "test.h"

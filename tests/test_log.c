@@ -2,7 +2,6 @@
 // Standard error is exchanged for a file, a pipe or /dev/null, and what the log
 // wrote there is read back.
 #include "base/clock.h"
-#include "base/event.h"
 #include "base/log.h"
 #include "base/mem.h"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "base/mem.h"
+#include "conf/load.h"
 #include "conf/plan.h"
 #include "test.h"
 

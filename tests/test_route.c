@@ -13,7 +13,7 @@
 
 static void *ctx;
 static watch_t *watch;
-static route_services_t services;
+static route_resources_t resources;
 
 static void
 add_endpoint(side_conf_t *side, const char *text)
@@ -87,8 +87,8 @@ run(fixture_t *self)
 {
     diag_t *diag = diag_new();
     listeners_t listeners = { 0 };
-    if (listeners_bind(&listeners, self->conf, &services, diag) == 0)
-        self->route = route_open(self->conf, &listeners, &services, &self->counters, diag);
+    if (listeners_bind(&listeners, self->conf, &resources, diag) == 0)
+        self->route = route_open(self->conf, &listeners, &resources, &self->counters, diag);
     listeners_close(&listeners, false);
     diag_print(diag, stderr);
     diag_destroy(&diag);
@@ -384,7 +384,7 @@ a_route_whose_engine_is_not_there_is_refused(void)
     counters_t counters = { 0 };
     listeners_t none = { 0 };
     route_conf_t conf = { .name = "r", .engine = ENGINE_WIRE };
-    CHECK(route_open(&conf, &none, &services, &counters, diag) == NULL);
+    CHECK(route_open(&conf, &none, &resources, &counters, diag) == NULL);
     CHECK(diag_errors(diag) == 1);
     diag_destroy(&diag);
 }
@@ -394,7 +394,7 @@ main(void)
 {
     ctx = zmq_ctx_new();
     watch = watch_new(ctx);
-    services = (route_services_t){
+    resources = (route_resources_t){
         .engines = { [ENGINE_ZMQ] = &engine_zmq }, .ctx = ctx, .watch = watch, .epoch = 0x1234567890abcdef
     };
     RUN(a_streamer_keeps_order_and_parts);

@@ -19,10 +19,10 @@ struct route {
 static _Atomic int closed;
 
 static int
-open_idle(route_t *self, const route_conf_t *conf, listeners_t *listeners, const route_services_t *services,
+open_idle(route_t *self, const route_conf_t *conf, listeners_t *listeners, const route_resources_t *resources,
           counters_t *counters, diag_t *diag)
 {
-    (void)self, (void)conf, (void)listeners, (void)services, (void)counters, (void)diag;
+    (void)self, (void)conf, (void)listeners, (void)resources, (void)counters, (void)diag;
     return 0;
 }
 
@@ -84,9 +84,9 @@ static const route_conf_t conf = { .name = "idle", .engine = ENGINE_ZMQ, .cpu = 
 static route_t *
 start(const route_engine_t *engine)
 {
-    route_services_t services = { .engines = { [ENGINE_ZMQ] = engine } };
+    route_resources_t resources = { .engines = { [ENGINE_ZMQ] = engine } };
     listeners_t listeners = { 0 };
-    route_t *self = route_open(&conf, &listeners, &services, NULL, NULL);
+    route_t *self = route_open(&conf, &listeners, &resources, NULL, NULL);
     CHECK(self && route_run(self, -1) == 0);
     return self;
 }

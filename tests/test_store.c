@@ -8,6 +8,8 @@
 #include "base/mem.h"
 #include "store/batch.h"
 #include "store/ids.h"
+#include "store/lmdbfile.h"
+#include "store/recover.h"
 #include "store/seqset.h"
 #include "store/store.h"
 #include "store/tries.h"
@@ -502,6 +504,51 @@ test_store_removes_drained_files_and_remembers_their_ids(void)
     store_close(&store, ENOUGH_MS);
 }
 
+// As on a full disk, when nothing in it was left to deliver. Returns what the system has room for again.
+static int64_t
+empty_the_file(void)
+{
+    size_t count;
+    struct stat before = { 0 }, after = { 0 };
+    char name[FOLDER_NAME];
+    diag_t *diag = diag_new();
+    folder_t *opened = folder_open(folder, "test", diag, (place_t){ "", 0, 0 });
+    file_name_t *files = folder_list(opened, &count);
+    CHECK(count == 1 && folder_end_file(opened, &files[0]) == 0);
+    folder_name(&files[0], name);
+    CHECK(fstatat(folder_fd(opened), name, &before, 0) == 0);
+    recover_empty(opened, &files[0]);
+    CHECK(fstatat(folder_fd(opened), name, &after, 0) == 0);
+    free(files);
+    folder_leave(&opened);
+    diag_destroy(&diag);
+    return (int64_t)(before.st_blocks - after.st_blocks) * 512;
+}
+
+static void
+test_store_of_a_file_that_was_emptied_knows_its_ids(void)
+{
+    store_t *store = begin_empty();
+    CHECK(put_text(store, "before", "alice", "id") == STORE_TAKEN);
+    put_many(store, 0, MANY, 200);
+    uint64_t next = store_next_sequence(store);
+    CHECK(store_close(&store, ENOUGH_MS) == 0);
+    CHECK(empty_the_file() > MANY * 100);
+    store = begin();
+    CHECK(figures_of(store).messages == 0 && figures_of(store).corrupt == 0);
+    CHECK(store_next_sequence(store) == next);
+    CHECK(put_text(store, "again", "alice", "id") == STORE_KNOWN);
+    CHECK(put_text(store, "after", "alice", "other") == STORE_TAKEN);
+    CHECK(next_is(store, "after") || (commit(store), next_is(store, "after")));
+    conf.dedupe_ms = 1; // ids keep it no longer
+    store_change(store, &conf);
+    int64_t end = clock_mono_ms() + ENOUGH_MS;
+    while (count_files(".done", NULL, 0) > 0 && clock_mono_ms() < end)
+        wait_for_bell(store);
+    CHECK(count_files(".done", NULL, 0) == 0);
+    store_close(&store, ENOUGH_MS);
+}
+
 static void
 test_store_that_is_full_takes_more_when_something_is_done(void)
 {
@@ -757,6 +804,47 @@ test_store_takes_a_head_of_a_batch_in_a_page_of_a_tree_for_no_batch(void)
     store_close(&store, ENOUGH_MS);
 }
 
+// What a write leaves that ended with the disk full: the head of a batch with the message that comes next.
+static void
+leave_begun(const char *path, uint64_t number, uint64_t first)
+{
+    uint8_t head[BATCH_HEAD];
+    file_name_t name;
+    struct stat st;
+    int fd = open(path, O_RDWR);
+    CHECK(folder_read_name(strrchr(path, '/') + 1, &name));
+    const entry_t entry = { .size = 5 };
+    const batch_head_t batch = { .salt = name.salt, .number = number, .first = first, .done_before = first, .data = 5, .messages = 1 };
+    batch_write_head(head, &batch, &entry, NULL);
+    CHECK(fstat(fd, &st) == 0);
+    CHECK(pwrite(fd, head, sizeof head, st.st_size + LMDBFILE_PAGE_HEAD) == sizeof head);
+    CHECK(ftruncate(fd, st.st_size + LMDBFILE_PAGE) == 0);
+    close(fd);
+}
+
+static void
+test_store_what_was_said_after_a_batch_that_was_begun_does_not_end_it(void)
+{
+    char path[512];
+    store_message_t message;
+    store_t *store = begin_empty();
+    for (int i = 0; i < 3; i++)
+        put_text(store, "done", "", "");
+    commit(store); // batch 1
+    for (int i = 0; i < 3 && store_next(store, &message); i++) {
+        store_pass(store);
+        store_done(store, message.sequence);
+        commit(store); // 2, 3, 4
+    }
+    CHECK(store_close(&store, ENOUGH_MS) == 0);
+    CHECK(count_files(".mdb", path, sizeof path) == 1);
+    leave_begun(path, 2, 4);
+    store = begin();
+    CHECK(figures_of(store).messages == 0 && figures_of(store).corrupt == 0);
+    CHECK(store_next_sequence(store) == 4);
+    store_close(&store, ENOUGH_MS);
+}
+
 static void
 test_store_folder_is_of_one_owner_and_ours_alone(void)
 {
@@ -821,6 +909,7 @@ main(void)
     RUN(test_store_takes_many_at_once_as_it_takes_each);
     RUN(test_store_takes_of_many_those_that_have_room);
     RUN(test_store_removes_drained_files_and_remembers_their_ids);
+    RUN(test_store_of_a_file_that_was_emptied_knows_its_ids);
     RUN(test_store_that_is_full_takes_more_when_something_is_done);
     RUN(test_store_that_is_full_drops_the_oldest_if_it_shall);
     RUN(test_store_undoes_what_was_done);
@@ -830,6 +919,7 @@ main(void)
     RUN(test_store_delivers_what_is_whole_of_a_damaged_file);
     RUN(test_store_of_a_truncated_file_delivers_what_is_there);
     RUN(test_store_takes_a_head_of_a_batch_in_a_page_of_a_tree_for_no_batch);
+    RUN(test_store_what_was_said_after_a_batch_that_was_begun_does_not_end_it);
     RUN(test_store_folder_is_of_one_owner_and_ours_alone);
     RUN(test_store_folder_of_another_process_is_refused);
     clear_folder();

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "conf/load.h"
 #include "guard/cert.h"
 #include "guard/policy.h"
 #include "guard/users.h"
@@ -76,7 +77,7 @@ typedef struct {
     diag_t *diag;
     conf_t *conf;
     counters_t counters;
-    route_services_t services;
+    route_resources_t resources;
     route_t *route;
 } house_t;
 
@@ -114,13 +115,13 @@ static bool
 start(house_t *self)
 {
     listeners_t listeners = { 0 };
-    self->services = (route_services_t){ .engines = { [ENGINE_ZMQ] = &engine_zmq },
+    self->resources = (route_resources_t){ .engines = { [ENGINE_ZMQ] = &engine_zmq },
                                          .ctx = self->ctx, .watch = self->watch, .epoch = 1,
                                          .admission = guard_admission(self->guard) };
     const route_conf_t *conf = self->conf->routes[0];
-    if (!load(self) || listeners_bind(&listeners, conf, &self->services, self->diag) == -1)
+    if (!load(self) || listeners_bind(&listeners, conf, &self->resources, self->diag) == -1)
         return false;
-    self->route = route_open(conf, &listeners, &self->services, &self->counters, self->diag);
+    self->route = route_open(conf, &listeners, &self->resources, &self->counters, self->diag);
     listeners_close(&listeners, false);
     diag_print(self->diag, stdout);
     return self->route && route_run(self->route, -1) == 0;
@@ -449,7 +450,7 @@ without_a_handler_nobody_comes_in(void)
     guard_destroy(&house.guard);
     CHECK(knock(&house, &(login_t){ .cert = &alice, .server = &server }, 1000) != IN);
     house.guard = guard_new(house.ctx, house.watch);
-    house.services.admission = guard_admission(house.guard);
+    house.resources.admission = guard_admission(house.guard);
     CHECK(load(&house));
     CHECK(knock(&house, &(login_t){ .cert = &alice, .server = &server }, ENOUGH_MS) == IN);
     close_house(&house);
@@ -465,7 +466,7 @@ without_a_handler_null_stays_out_too(void)
     guard_destroy(&house.guard);
     CHECK(knock(&house, &(login_t){ 0 }, 1000) != IN);
     house.guard = guard_new(house.ctx, house.watch);
-    house.services.admission = guard_admission(house.guard);
+    house.resources.admission = guard_admission(house.guard);
     close_house(&house);
 }
 

@@ -1,40 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/act.h"
+// act.c - the commands that change something.
+
+#include "admin/reply.h"
 
 #include "base/log.h"
 #include "conf/suggest.h"
 
-#include <unistd.h>
-
-#include <inttypes.h>
 #include <stdio.h>
-
-static void
-say_count(text_t *words, uint64_t count, const char *what, const char *how)
-{
-    if (count > 0)
-        text_add(words, ", %" PRIu64 " %s%s %s", count, what, text_plural(count), how);
-}
-
-void
-command_left(const leaving_t *leaving, text_t *answer)
-{
-    const route_leftover_t *left = &leaving->left;
-    if (leaving->json) {
-        json_t json = json_on(answer);
-        json_object(&json, NULL);
-        json_bool(&json, "ok", true);
-        json_uint(&json, "undelivered", left->undelivered);
-        json_uint(&json, "unanswered", left->unanswered);
-        json_object_end(&json);
-        text_char(answer, '\n');
-        return;
-    }
-    text_add(answer, "route %s: %s", leaving->route, route_state_name(ROUTE_DISABLED));
-    say_count(answer, left->undelivered, "message", "undelivered");
-    say_count(answer, left->unanswered, "request", "unanswered");
-    text_char(answer, '\n');
-}
+#include <unistd.h>
 
 // It may have much to deliver yet. Only when it has gone is it known what was lost.
 static void
@@ -46,7 +19,7 @@ await_end(request_t *request, const char *name)
     if (broker_is_leaving(request->broker, name))
         request->result = COMMAND_LEAVE;
     else
-        command_left(leaving, request->out);
+        reply_left(leaving, request->out);
 }
 
 static void

@@ -13,14 +13,14 @@
 
 // clang-format off
 #define COMMAND_LIST(ROW) \
-    ROW("help",               "",             0, 0, READS,   ANSWERS, help,               "this list") \
+    ROW("help",               "",             0, 0, READS,   ANSWERS, commands_help,      "this list") \
     ROW("status",             "",             0, 0, READS,   ANSWERS, status_show,        "the process, and what is wrong") \
     ROW("show routes",        "",             0, 0, READS,   ANSWERS, show_routes,        "states, endpoints and rates") \
     ROW("show route",         "ROUTE",        1, 1, READS,   ANSWERS, show_route,         "everything about one route") \
     ROW("show stats",         "[ROUTE]",      0, 1, READS,   ANSWERS, show_stats,         "messages, bytes, drops, blocked time") \
     ROW("show clients",       "[ROUTE]",      0, 1, READS,   ANSWERS, show_clients,       "who is connected") \
-    ROW("show services",      "ROUTE",        1, 1, READS,   ANSWERS, servicelist_show,       "what a queue knows of its services") \
-    ROW("show store",         "[ROUTE]",      0, 1, READS,   ANSWERS, storelist_show,        "what routes have on disk") \
+    ROW("show services",      "ROUTE",        1, 1, READS,   ANSWERS, servicelist_show,   "what a queue knows of its services") \
+    ROW("show store",         "[ROUTE]",      0, 1, READS,   ANSWERS, storelist_show,     "what routes have on disk") \
     ROW("show subscriptions", "[ROUTE]",      0, 1, READS,   ANSWERS, show_subscriptions, "topics that subscribers ask for") \
     ROW("show values",        "ROUTE [PREFIX]", 1, 2, READS, ANSWERS, show_values,        "what a forwarder remembers, by topic") \
     ROW("show errors",        "",             0, 0, READS,   ANSWERS, errors_show,        "the latest warnings and errors") \

@@ -1,16 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "admin/commands.h"
 
-#include "admin/act.h"
-#include "admin/commandlist.h"
-#include "admin/errors.h"
-#include "admin/servicelist.h"
-#include "admin/show.h"
-#include "admin/status.h"
-#include "admin/storelist.h"
-#include "admin/tapcommand.h"
-#include "admin/values.h"
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "conf/suggest.h"
 
@@ -29,8 +20,6 @@ typedef struct {
     const char *help;
 } command_t;
 
-static void help(request_t *request);
-
 #define ROW(name, arguments, min, max, effect, manner, run, help) { name, arguments, min, max, effect, run, help },
 
 static const command_t commands[] = { COMMAND_LIST(ROW) };
@@ -46,8 +35,8 @@ command_at(unsigned i, command_info_t *info)
     return true;
 }
 
-static void
-help(request_t *request)
+void
+commands_help(request_t *request)
 {
     command_info_t info;
     if (request->json) {

@@ -48,7 +48,7 @@ see_route_left(void *arg, const char *route, const route_leftover_t *left)
         leaving->left.unanswered += left->unanswered;
         if (more)
             continue;
-        command_left(leaving, &client->output);
+        reply_left(leaving, &client->output);
         text_char(&client->output, '\n');
         *leaving = (leaving_t){ 0 };
         client->progress_ms = clock_mono_ms();
@@ -82,9 +82,7 @@ control_answer(control_t *self, const char *lines, const char *json, const char 
 static bool
 is_over(const control_t *self)
 {
-    broker_status_t status;
-    broker_status(self->broker, &status);
-    return (status.stopping && broker_stopped(self->broker)) || broker_leaves(self->broker);
+    return broker_stopped(self->broker) || broker_leaves(self->broker);
 }
 
 static void
@@ -192,7 +190,7 @@ control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_
 {
     record_field_t field;
     record_fields_t from = { 0 };
-    if (before && record_find(record_fields(before), ESTATE_CONTROL, &field))
+    if (before && record_find(record_fields(before), SAVEDSTATE_CONTROL, &field))
         from = record_inside(&field);
     char reason[256] = "";
     control_t *self = xcalloc(1, sizeof *self);

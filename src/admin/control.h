@@ -34,7 +34,7 @@ control_t *control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t
 
 // An upgrade: taps end, each with its last line (one whose thread takes too long, without); all other clients stay; and what becomes of it, for the client that has asked: FAILURE, or as LINES or JSON.
 void control_end_taps(control_t *self);
-void control_save(const control_t *self, estate_t *to);
+void control_save(const control_t *self, savedstate_t *to);
 void control_answer(control_t *self, const char *lines, const char *json, const char *failure);
 
 // Mode and group of a running socket, after a reload. 0, or -1 with errno.

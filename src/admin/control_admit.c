@@ -180,7 +180,7 @@ admit(control_t *self, int fd)
 {
     control_peer_t who;
     if (!control_read_peer(fd, &who)) {
-        event_log(EVENT_CONTROL_REFUSED, NULL);
+        log_fields(EVENT_CONTROL_REFUSED, NULL);
         close(fd);
         return;
     }

@@ -11,10 +11,10 @@
 enum { TAG_PATH = 1, TAG_LISTENER, TAG_CLIENT, TAG_FD, TAG_INPUT, TAG_OUTPUT, TAG_ENDED, TAG_ASKED, TAG_JSON };
 
 static void
-save_client(const session_t *client, estate_t *to)
+save_client(const session_t *client, savedstate_t *to)
 {
     size_t opened = record_open(&to->record, TAG_CLIENT);
-    estate_fd(to, TAG_FD, client->fd);
+    savedstate_fd(to, TAG_FD, client->fd);
     record_bytes(&to->record, TAG_INPUT, client->input, client->input_size);
     if (session_waiting(client))
         record_bytes(&to->record, TAG_OUTPUT, client->output.data + client->sent, session_waiting(client));
@@ -25,11 +25,11 @@ save_client(const session_t *client, estate_t *to)
 }
 
 void
-control_save(const control_t *self, estate_t *to)
+control_save(const control_t *self, savedstate_t *to)
 {
-    size_t opened = record_open(&to->record, ESTATE_CONTROL);
+    size_t opened = record_open(&to->record, SAVEDSTATE_CONTROL);
     record_text(&to->record, TAG_PATH, self->socket.path);
-    estate_fd(to, TAG_LISTENER, self->socket.fd);
+    savedstate_fd(to, TAG_LISTENER, self->socket.fd);
     for (const session_t *client = self->clients; client; client = client->next)
         if (!client->tap)
             save_client(client, to);
@@ -41,7 +41,7 @@ restore_client(control_t *self, record_fields_t from)
 {
     control_peer_t who;
     record_field_t field;
-    int fd = estate_find_fd(from, TAG_FD);
+    int fd = savedstate_find_fd(from, TAG_FD);
     if (fd == -1)
         return;
     if (!control_read_peer(fd, &who)) {
@@ -74,7 +74,7 @@ int
 control_find_listener(record_fields_t from, const char *path)
 {
     record_field_t field;
-    int fd = estate_find_fd(from, TAG_LISTENER);
+    int fd = savedstate_find_fd(from, TAG_LISTENER);
     if (fd == -1 || !record_find(from, TAG_PATH, &field))
         return fd;
     if (field.size == strlen(path) && memcmp(field.at, path, field.size) == 0)

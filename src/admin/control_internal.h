@@ -8,7 +8,6 @@
 #include "admin/control.h"
 #include "admin/controlsocket.h"
 #include "admin/tapserver.h"
-#include "base/event.h"
 #include "base/loop.h"
 
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/errors.h"
+// errors.c - the command `show errors`: the latest warnings and errors of the log.
+
+#include "admin/reply.h"
 
 #include "admin/recentlog.h"
 #include "admin/table.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "admin/files.h"
 
-#include "base/event.h"
+#include "base/log.h"
 #include "net/listener.h"
 
 void

@@ -9,7 +9,7 @@
 #include "admin/http_listen.h"
 #include "admin/problems.h"
 #include "base/clock.h"
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 #include <errno.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "admin/reply.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -20,7 +21,7 @@ reply_for_routes(request_t *request, void (*fn)(request_t *request, const broker
     broker_route_t route;
     const char *name = reply_arg(request, 0);
     if (name && !broker_find(request->broker, name, &route)) {
-        broker_no_route(request->broker, name, &request->error);
+        broker_unknown_route(request->broker, name, &request->error);
         return false;
     }
     if (name) {
@@ -118,4 +119,31 @@ reply_broker(request_t *request, int rc, text_t *lines, const char *key, const c
         put_lines(request->out, lines->size ? lines->data : "nothing to do\n");
     }
     text_free(lines);
+}
+
+static void
+say_count(text_t *words, uint64_t count, const char *what, const char *how)
+{
+    if (count > 0)
+        text_add(words, ", %" PRIu64 " %s%s %s", count, what, text_plural(count), how);
+}
+
+void
+reply_left(const leaving_t *leaving, text_t *answer)
+{
+    const route_leftover_t *left = &leaving->left;
+    if (leaving->json) {
+        json_t json = json_on(answer);
+        json_object(&json, NULL);
+        json_bool(&json, "ok", true);
+        json_uint(&json, "undelivered", left->undelivered);
+        json_uint(&json, "unanswered", left->unanswered);
+        json_object_end(&json);
+        text_char(answer, '\n');
+        return;
+    }
+    text_add(answer, "route %s: %s", leaving->route, route_state_name(ROUTE_DISABLED));
+    say_count(answer, left->undelivered, "message", "undelivered");
+    say_count(answer, left->unanswered, "request", "unanswered");
+    text_char(answer, '\n');
 }

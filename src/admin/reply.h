@@ -5,13 +5,35 @@
 #ifndef ZB_REPLY_H
 #define ZB_REPLY_H
 
-#include "admin/commands.h"
+#include "admin/commandlist.h"
+#include "admin/tapformat.h"
 #include "admin/tokens.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "broker/broker.h"
 
 #include <stddef.h>
+
+typedef enum {
+    COMMAND_DONE,   // ANSWER is whole
+    COMMAND_FAILED, // likewise; it says `error: ` or {"error": ...}
+    COMMAND_TAP,    // TAP says what to stream
+    COMMAND_WAITS,  // the answer comes when it is done, in JSON where TAP says so
+    COMMAND_LEAVE,  // LEAVING says which route has to be gone first; then reply_left makes the answer
+} command_result_t;
+
+// A route that is being disabled, and what it has lost so far.
+typedef struct {
+    char route[ROUTE_NAME_MAX + 1]; // "": none
+    bool json;
+    route_leftover_t left;
+} leaving_t;
+
+// Who asks: at the other end of the control socket.
+typedef struct {
+    unsigned uid, gid;
+    int pid;
+} control_peer_t;
 
 typedef struct {
     broker_t *broker;
@@ -41,6 +63,9 @@ void reply_broker(request_t *request, int rc, text_t *lines, const char *key, co
 // One failure, `error: TEXT` or {"error": …}; what TEXT has behind its first line says why. For whoever has no request.
 void reply_refuse(text_t *answer, bool json, const char *text);
 
+// LEAVING's route has gone.
+void reply_left(const leaving_t *leaving, text_t *answer);
+
 // One object, into which the command writes between the two.
 json_t reply_json(request_t *request);
 void reply_json_end(request_t *request, json_t *json);
@@ -48,5 +73,10 @@ void reply_json_end(request_t *request, json_t *json);
 // Call FN for the route that the first argument names, or for each where it names none. False: there is no such route.
 bool reply_for_routes(request_t *request, void (*fn)(request_t *request, const broker_route_t *route, void *context),
                       void *context);
+
+// The commands, one function for each row.
+#define COMMAND(name, arguments, min, max, effect, manner, run, help) void run(request_t *request);
+COMMAND_LIST(COMMAND)
+#undef COMMAND
 
 #endif

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/servicelist.h"
+// servicelist.c - the command `show services`: what a queue knows of those who answer.
+
+#include "admin/reply.h"
 
 #include "admin/table.h"
 #include "base/clock.h"
@@ -110,7 +112,7 @@ servicelist_show(request_t *request)
     const char *name = reply_arg(request, 0), *reason;
     broker_route_t route;
     if (!broker_find(request->broker, name, &route))
-        broker_no_route(request->broker, name, &request->error);
+        broker_unknown_route(request->broker, name, &request->error);
     else if ((reason = refusal(&route)))
         reply_fail(request, "route %s: %s", name, reason);
     else if (request->json) {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/show.h"
+// show.c - the commands that show routes: as tables, or as JSON.
+
+#include "admin/reply.h"
 
 #include "admin/clients.h"
 #include "admin/fields.h"
 #include "admin/problems.h"
 #include "admin/stats.h"
 #include "admin/statsjson.h"
-#include "admin/status.h"
 #include "admin/table.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -299,7 +300,7 @@ show_clients(request_t *request)
     const char *name = reply_arg(request, 0);
     broker_route_t route;
     if (name && !broker_find(request->broker, name, &route)) {
-        broker_no_route(request->broker, name, &request->error);
+        broker_unknown_route(request->broker, name, &request->error);
     } else if (request->json) {
         json_t json = reply_json(request);
         clients_write(&json, request->broker, name, 0);

@@ -2,7 +2,7 @@
 #include "admin/statelog.h"
 
 #include "admin/fields.h"
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 static void
@@ -14,7 +14,7 @@ log_side(const broker_route_t *route, side_t side)
                                                   EVENT_TEXT("side", side_name(side)) };
     for (size_t i = 0; i < COUNT(told); i++)
         fields[2 + i] = (event_field_t)EVENT_NUMBER(field_at(told[i])->name, field_total(route, side, told[i]));
-    event_log(EVENT_SIDE_FIGURES, fields);
+    log_fields(EVENT_SIDE_FIGURES, fields);
 }
 
 void
@@ -28,7 +28,7 @@ statelog_write(broker_t *broker)
         for (int reason = 0; reason < DROP_REASONS; reason++)
             fields[3 + reason] = (event_field_t)EVENT_NUMBER(drop_reason_name((drop_reason_t)reason),
                                                              counter_get(&route.counters->dropped[reason]));
-        event_log(EVENT_ROUTE_FIGURES, fields);
+        log_fields(EVENT_ROUTE_FIGURES, fields);
         for (side_t side = 0; side < SIDES; side++)
             if (route.conf->sides[side].type != -1)
                 log_side(&route, side);

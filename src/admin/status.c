@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/status.h"
+// status.c - the commands that show the process: how it is, the configuration that runs, and what a reload would make of it.
+
+#include "admin/reply.h"
 
 #include "admin/problems.h"
 #include "admin/stats.h"

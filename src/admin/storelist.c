@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "admin/storelist.h"
 
+#include "admin/reply.h"
 #include "admin/stats.h"
 #include "admin/table.h"
 #include "base/clock.h"
@@ -335,7 +336,7 @@ storelist_show(request_t *request)
     const char *name = reply_arg(request, 0);
     broker_route_t route;
     if (name && !broker_find(request->broker, name, &route))
-        broker_no_route(request->broker, name, &request->error);
+        broker_unknown_route(request->broker, name, &request->error);
     else
         (request->json ? show_json : show_table)(request);
 }

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
-// storelist.h - the command `show store`: what routes have on disk.
+// storelist.h - what routes have on disk; storelist.c is the command `show store`, too.
 
 #ifndef ZB_STORELIST_H
 #define ZB_STORELIST_H
 
-#include "admin/reply.h"
 #include "base/json.h"
+#include "broker/broker.h"
 
-void storelist_show(request_t *request);
-
-// The same of one route, as the object KEY; null where it has no store.
+// What `show store` tells of one route, as the object KEY; null where it has no store.
 void storelist_write(json_t *json, const char *key, const broker_route_t *route);
 
 // In what state the store of ROUTE is, in words; NULL: nothing is wrong with it.

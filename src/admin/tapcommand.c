@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/tapcommand.h"
+// tapcommand.c - the words of the command `tap`, as a tap_request_t.
+
+#include "admin/reply.h"
 
 #include "admin/commandlist.h"
 #include "base/mem.h"
@@ -71,7 +73,7 @@ tapcommand_run(request_t *request)
     const char *name = reply_arg(request, 0);
     broker_route_t route;
     if (!broker_find(request->broker, name, &route)) {
-        broker_no_route(request->broker, name, &request->error);
+        broker_unknown_route(request->broker, name, &request->error);
         return;
     }
     snprintf(request->tap->route, sizeof request->tap->route, "%s", name);

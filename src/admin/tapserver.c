@@ -146,7 +146,7 @@ tapsession_new(tapserver_t *tapserver, tap_request_t *conf, int fd, text_t *erro
 {
     broker_route_t route;
     if (!broker_find(tapserver->broker, conf->route, &route)) {
-        broker_no_route(tapserver->broker, conf->route, error);
+        broker_unknown_route(tapserver->broker, conf->route, error);
     } else if (route.conf->engine == ENGINE_ZMQ_PROXY) {
         text_add(error, "route %s: engine = zmq_proxy cannot be tapped", conf->route);
     } else if (!route.route) {

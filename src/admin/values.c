@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "admin/values.h"
+// values.c - the commands about what a forwarder remembers.
+
+#include "admin/reply.h"
 
 #include "admin/table.h"
 #include "admin/tokens.h"
@@ -16,7 +18,7 @@ take_arguments(request_t *request, broker_route_t *route, text_t *prefix)
 {
     const char *name = reply_arg(request, 0), *given = reply_arg(request, 1);
     if (!broker_find(request->broker, name, route))
-        broker_no_route(request->broker, name, &request->error);
+        broker_unknown_route(request->broker, name, &request->error);
     else if (!route_conf_remembers(route->conf))
         reply_fail(
             request,

@@ -263,18 +263,12 @@ event_line(event_id_t id, const event_field_t *fields, text_t *out)
     text_free(&tail);
 }
 
-// Strangers can cause as many of these as they like, each one a little different.
-static bool
-is_of_strangers(event_id_t id)
-{
-    return id == EVENT_CLIENT_REFUSED || id == EVENT_CLIENT_CUT || id == EVENT_AUTH_REFUSED;
-}
-
-// What such events have in common: the event, the side, and where the peer is, without its port.
-static void
-put_likeness(text_t *out, event_id_t id, const event_field_t *fields)
+bool
+event_likeness(event_id_t id, const event_field_t *fields, text_t *out)
 {
     static const char *const keys[] = { "route", "side", "address", "peer" };
+    if (id != EVENT_CLIENT_REFUSED && id != EVENT_CLIENT_CUT && id != EVENT_AUTH_REFUSED)
+        return false;
     text_add(out, "%s", rows[id].name);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const event_field_t *field = find(fields, keys[i], strlen(keys[i]));
@@ -282,32 +276,7 @@ put_likeness(text_t *out, event_id_t id, const event_field_t *fields)
         const char *end = port ? port : pid ? pid : text + strlen(text);
         text_add(out, " %.*s", (int)(end - text), text);
     }
-}
-
-void
-event_log(event_id_t id, const event_field_t *fields)
-{
-    if (!log_wants(rows[id].level))
-        return;
-    text_t line = { 0 }, like = { 0 };
-    event_line(id, fields, &line);
-    if (is_of_strangers(id)) {
-        put_likeness(&like, id, fields);
-        log_alike(rows[id].level, like.data, line.data);
-    } else
-        log_line(rows[id].level, "%s", line.data);
-    text_free(&like);
-    text_free(&line);
-}
-
-void
-event_problem(event_id_t id, const char *route, const diag_item_t *problem)
-{
-    const event_field_t none = EVENT_TEXT("", NULL), line = EVENT_NUMBER("line", problem->place.line),
-                        column = EVENT_NUMBER("column", problem->place.column);
-    log_event(id, EVENT_TEXT("route", route), EVENT_WORDS("whole", problem->text),
-              EVENT_TEXT("file", *problem->place.file ? problem->place.file : NULL), problem->place.line ? line : none,
-              problem->place.line && problem->place.column ? column : none, EVENT_TEXT("problem", problem->message));
+    return true;
 }
 
 // --- reading it ----------------------------------------------------------------

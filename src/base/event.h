@@ -16,12 +16,15 @@
 #ifndef ZB_EVENT_H
 #define ZB_EVENT_H
 
-#include "base/diag.h"
-#include "base/log.h"
 #include "base/text.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+typedef enum { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG, LOG_LEVEL_TRACE } log_level_t;
+
+enum { LOG_LINE_MAX = 4000 }; // bytes; below PIPE_BUF: a line is written whole or not at all
 
 // In the order of the table, which is the order of zbroker-events(7).
 typedef enum {
@@ -133,15 +136,14 @@ typedef struct {
 #define EVENT_PROSE(key, text) { (key), FIELD_PROSE, (text), 0 } // of ours: not quoted in the words
 #define EVENT_WORDS(key, text) { (key), FIELD_WORDS, (text), 0 } // of ours: only in the words
 
-// Log it, unless nobody wants its level. One without fields: event_log (ID, NULL).
-#define log_event(id, ...) event_log((id), (const event_field_t[]){ __VA_ARGS__, { NULL, FIELD_TEXT, NULL, 0 } })
-void event_log(event_id_t id, const event_field_t *fields);
+#define EVENT_FIELDS(...) ((const event_field_t[]){ __VA_ARGS__, { NULL, FIELD_TEXT, NULL, 0 } })
 
-// One that is about a problem of the configuration. ROUTE may be NULL.
-void event_problem(event_id_t id, const char *route, const diag_item_t *problem);
-
-// Its line, as event_log writes it.
+// Its line, as the log has it.
 void event_line(event_id_t id, const event_field_t *fields, text_t *out);
+
+// Strangers can cause as many of some events as they like, each one a little different. True: ID is such an event,
+// and OUT what they have in common: the event, the side, and where the peer is, without its port.
+bool event_likeness(event_id_t id, const event_field_t *fields, text_t *out);
 
 // VALUE as the tail has it: as it is, or quoted.
 void event_quote(text_t *out, const char *value);

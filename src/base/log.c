@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 #include "base/clock.h"
-#include "base/event.h"
 #include "base/journal.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -252,7 +251,7 @@ emit(log_level_t level, const char *text)
     if (before && lost == before) {
         text_t line = { 0 };
         lost = 0;
-        event_line(EVENT_LINES_LOST, (const event_field_t[]){ EVENT_NUMBER("lines", before), { NULL, FIELD_TEXT, NULL, 0 } }, &line);
+        event_line(EVENT_LINES_LOST, EVENT_FIELDS(EVENT_NUMBER("lines", before)), &line);
         write_out(LOG_LEVEL_WARNING, line.data);
         text_free(&line);
     }
@@ -411,6 +410,29 @@ log_alike(log_level_t level, const char *like, const char *text)
     if (log_wants(level))
         write_line(level, like, text, strlen(text));
     errno = saved;
+}
+
+void
+log_fields(event_id_t id, const event_field_t *fields)
+{
+    log_level_t level = event_at(id)->level;
+    if (!log_wants(level))
+        return;
+    text_t line = { 0 }, like = { 0 };
+    event_line(id, fields, &line);
+    log_alike(level, event_likeness(id, fields, &like) ? like.data : NULL, line.data);
+    text_free(&like);
+    text_free(&line);
+}
+
+void
+log_problem(event_id_t id, const char *route, const diag_item_t *problem)
+{
+    const event_field_t none = EVENT_TEXT("", NULL), line = EVENT_NUMBER("line", problem->place.line),
+                        column = EVENT_NUMBER("column", problem->place.column);
+    log_event(id, EVENT_TEXT("route", route), EVENT_WORDS("whole", problem->text),
+              EVENT_TEXT("file", *problem->place.file ? problem->place.file : NULL), problem->place.line ? line : none,
+              problem->place.line && problem->place.column ? column : none, EVENT_TEXT("problem", problem->message));
 }
 
 void

@@ -13,9 +13,11 @@
 #ifndef ZB_LOG_H
 #define ZB_LOG_H
 
+#include "base/diag.h"
+#include "base/event.h"
+
 #include <stdbool.h>
 
-typedef enum { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG, LOG_LEVEL_TRACE } log_level_t;
 typedef enum { LOG_TARGET_AUTO, LOG_TARGET_STDERR, LOG_TARGET_SYSLOG } log_target_t;
 
 // Until it is called, notice and above go to standard error. FACILITY is
@@ -29,15 +31,21 @@ log_level_t log_level(void);
 int log_level_find(const char *name);
 const char *log_level_name(log_level_t level);
 
-// Everything that happens has its row in event.h, which writes through this.
+// Everything that happens has its row in event.h. Log it, unless nobody wants its level. One without
+// fields: log_fields (ID, NULL).
+#define log_event(id, ...) log_fields((id), EVENT_FIELDS(__VA_ARGS__))
+void log_fields(event_id_t id, const event_field_t *fields);
+
+// One that is about a problem of the configuration. ROUTE may be NULL.
+void log_problem(event_id_t id, const char *route, const diag_item_t *problem);
+
+// One line, of whatever words.
 void log_line(log_level_t level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 // Of lines that come with the same LIKE, however they differ, ten are written at once,
-// then the last one now and then, with the number of the others.
+// then the last one now and then, with the number of the others. NULL: it is like none but itself.
 void log_alike(log_level_t level, const char *like, const char *text);
 bool log_wants(log_level_t level); // somebody reads lines of this level
-
-enum { LOG_LINE_MAX = 4000 }; // bytes; below PIPE_BUF: a line is written whole or not at all
 
 // FN sees every line of info and above, also those that the level keeps out of
 // the log, as they are written (repeats summed up). It is called under the

@@ -23,7 +23,7 @@ activation_t *activation_new(void);
 size_t activation_count(const activation_t *self); // not taken yet
 
 // The listening descriptor that is bound to ENDPOINT, or -1: as
-// route_services_t.activated, ARG is the activation_t. It is the caller's then.
+// route_resources_t.activated, ARG is the activation_t. It is the caller's then.
 int activation_take(void *arg, const endpoint_conf_t *endpoint);
 
 // What was not taken yet and CONF has no use for, one at a time: close it and tell of it. Whatever of it is in

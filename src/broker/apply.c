@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "broker/apply.h"
 
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "broker/retire.h"
 #include "broker/slot.h"
@@ -59,7 +59,7 @@ do_replace(broker_t *self, conf_t *wanted, const plan_step_t *step, prepared_t *
     bool had_route = slot->route;
     if (had_route) {
         if (ready->route)
-            route_save(slot->route, step->wanted, &slot->luggage);
+            route_save(slot->route, step->wanted, &slot->saved);
         route_stop_accepting(slot->route, CLOSED_FOR_MOVE, step->wanted);
         retire_slot(self, slot, "re-created");
     }
@@ -87,7 +87,7 @@ make_anew(broker_t *self, slot_t *slot, diag_t *diag)
 {
     diag_item_t problem;
     for (size_t i = 0; diag_at(diag, i, &problem); i++)
-        event_problem(EVENT_ROUTE_CHANGE, slot->conf->name, &problem);
+        log_problem(EVENT_ROUTE_CHANGE, slot->conf->name, &problem);
     prepare_gather(self, slot, slot->conf, &slot->waiting);
     retire_slot(self, slot, "re-created");
     slot->opening_later = true;

@@ -6,7 +6,7 @@
 #define ZB_BROKER_H
 
 #include "base/text.h"
-#include "broker/estate.h"
+#include "broker/savedstate.h"
 #include "conf/conf.h"
 #include "conf/plan.h"
 #include "flow/route.h"
@@ -47,7 +47,7 @@ typedef struct {
 size_t broker_count(const broker_t *self);
 bool broker_at(broker_t *self, size_t i, broker_route_t *route);  // in the file's order
 bool broker_find(broker_t *self, const char *name, broker_route_t *route);
-void broker_no_route(broker_t *self, const char *name, text_t *error); // says so: "no route price; did you mean prices?"
+void broker_unknown_route(broker_t *self, const char *name, text_t *error); // says so: "no route price; did you mean prices?"
 void broker_status(const broker_t *self, broker_status_t *status);
 const conf_t *broker_conf(const broker_t *self);                  // of [zbroker]; its routes are the broker's own
 
@@ -84,7 +84,7 @@ bool broker_leaves(const broker_t *self); // nothing drains any more: leave the 
 typedef struct {
     char *const *overrides; // -o, for every reload
     size_t override_count;
-    route_services_t services;
+    route_resources_t resources;
     guard_t *guard;         // is told of every change before the routes are. NULL: nobody is asked
     // The process's own keys changed (log_level, …); called after a reload. May be NULL.
     void (*applied)(void *arg, const conf_t *conf);
@@ -95,7 +95,7 @@ typedef struct {
 broker_t *broker_new(zloop_t *loop, conf_t **conf_p, const broker_setup_t *setup);
 // BEFORE is what the program before has left, NULL: there was none. -1: nothing is left behind.
 int broker_start(broker_t *self, const record_t *before, diag_t *diag);
-void broker_save(broker_t *self, estate_t *to);        // all routes, which are closed then
+void broker_save(broker_t *self, savedstate_t *to);        // all routes, which are closed then
 void broker_stay(broker_t *self, record_fields_t from); // the other program did not run: open them again
 void broker_settle(broker_t *self, size_t *routes, uint64_t *connections); // that are there now
 bool broker_stopped(const broker_t *self);        // every route is gone: leave the loop

@@ -21,7 +21,7 @@ typedef struct {
     char *failure;
     bool opening_later;    // the one before must be gone first
     listeners_t waiting;   // for that: what is bound already, so that nobody is refused meanwhile
-    record_t luggage;      // of the route before, for the next one that runs here
+    record_t saved;      // of the route before, for the next one that runs here
     int64_t started_wall_ns;
     rates_t rates;
     standstill_t standstill;

@@ -105,7 +105,7 @@ prepare_bind(broker_t *self, const plan_step_t *step, prepared_t *ready, diag_t 
         return 0;
     const slot_t *slot = slot_of(self, step);
     prepare_gather(self, slot, step->wanted, &ready->listeners);
-    if (listeners_bind(&ready->listeners, step->wanted, &self->setup->services, diag) == -1)
+    if (listeners_bind(&ready->listeners, step->wanted, &self->setup->resources, diag) == -1)
         return -1;
     if (step->action == PLAN_CHANGE)
         leave_out_own(slot, &ready->listeners);

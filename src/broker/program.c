@@ -2,11 +2,11 @@
 #include "broker/program.h"
 
 #include "base/clock.h"
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/trust.h"
-#include "broker/estate.h"
-#include "flow/luggage.h"
+#include "broker/savedstate.h"
+#include "flow/savedroute.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -220,7 +220,7 @@ read_formats(const text_t *said, bool *takes_all)
     const char *line = strchr(said->data, '\n');
     int state, routes;
     bool known = line && sscanf(line + 1, PROGRAM_FORMATS, &state, &routes) == 2;
-    *takes_all = known && state == ESTATE_FORMAT_NOW && routes == LUGGAGE_FORMAT;
+    *takes_all = known && state == SAVEDSTATE_FORMAT_NOW && routes == SAVEDROUTE_FORMAT;
     return known;
 }
 

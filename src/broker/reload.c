@@ -2,11 +2,12 @@
 // reload.c - broker_reload and broker_plan of broker.h: read, plan, prepare, apply, and tell.
 
 #include "base/clock.h"
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "broker/apply.h"
-#include "broker/guarding.h"
+#include "broker/authpolicy.h"
 #include "broker/systemd.h"
+#include "conf/load.h"
 #include "guard/policy.h"
 #include "net/listener.h"
 
@@ -21,7 +22,7 @@ make_plan(broker_t *self, const conf_t *wanted, const policy_t *policy)
         running[i] = self->slots[i]->conf;
     plan_t *plan = plan_make(wanted, &self->conf->settings, running, self->count);
     free(running);
-    guarding_compare(self, policy, plan);
+    authpolicy_compare(self, policy, plan);
     return plan;
 }
 
@@ -36,11 +37,11 @@ make_ready(broker_t *self, const conf_t *wanted, policy_t **policy_p, const plan
     listener_make_way_for(NULL);
     if (rc == -1)
         return -1;
-    guarding_use(self, policy_p);
+    authpolicy_use(self, policy_p);
     for (size_t i = 0; i < plan->count; i++)
         rc |= prepare_open(self, &plan->steps[i], &ready[i], diag);
     if (rc == -1) // what was in force
-        guarding_use(self, policy_p);
+        authpolicy_use(self, policy_p);
     return rc;
 }
 
@@ -73,7 +74,7 @@ read_own_file(broker_t *self, diag_t *diag)
 static conf_t *
 read_handed_in(broker_t *self, const char *file, int descriptor, diag_t *diag)
 {
-    conf_source_t source = { .file = file,
+    raw_source_t source = { .file = file,
                              .descriptor = descriptor,
                              .includes_beside = self->conf->file,
                              .overrides = self->setup->overrides,
@@ -110,7 +111,7 @@ log_problems(diag_t *diag, bool ok)
     diag_item_t problem;
     event_id_t error = ok ? EVENT_RELOAD_PROBLEM : EVENT_RELOAD_REFUSED;
     for (size_t i = 0; diag_at(diag, i, &problem); i++)
-        event_problem(problem.level == DIAG_WARNING ? EVENT_RELOAD_WARNING : error, NULL, &problem);
+        log_problem(problem.level == DIAG_WARNING ? EVENT_RELOAD_WARNING : error, NULL, &problem);
 }
 
 static void
@@ -140,7 +141,7 @@ broker_reload(broker_t *self, text_t *answer)
     diag_t *diag = diag_new();
     conf_t *wanted = read_own_file(self, diag);
     policy_t *policy = NULL;
-    if (wanted && guarding_read(self, (const route_conf_t *const *)wanted->routes, wanted->route_count, &policy, diag) == -1)
+    if (wanted && authpolicy_read(self, (const route_conf_t *const *)wanted->routes, wanted->route_count, &policy, diag) == -1)
         conf_destroy(&wanted);
     plan_t *plan = wanted ? make_plan(self, wanted, policy) : NULL;
     text_t lines = { 0 };
@@ -179,7 +180,7 @@ int
 broker_plan(broker_t *self, const char *file, int descriptor, text_t *answer)
 {
     diag_t *diag = diag_new();
-    size_t names = conf_names();
+    size_t names = raw_names();
     conf_t *wanted = file ? read_handed_in(self, file, descriptor, diag) : read_own_file(self, diag);
     policy_t *policy = NULL;
     if (wanted && self->setup->guard && guard_check(self->setup->guard, wanted, &policy, diag) == -1)
@@ -196,6 +197,6 @@ broker_plan(broker_t *self, const char *file, int descriptor, text_t *answer)
     policy_free(&policy);
     conf_destroy(&wanted);
     diag_destroy(&diag);
-    conf_names_forget(names); // whoever asks chooses them
+    raw_names_forget(names); // whoever asks chooses them
     return rc;
 }

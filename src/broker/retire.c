@@ -3,7 +3,7 @@
 
 #include "base/bell.h"
 #include "base/clock.h"
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "broker/activation.h"
 #include "broker/slot.h"
@@ -13,6 +13,42 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+// --- which ones there are ----------------------------------------------------------------
+
+bool
+broker_is_leaving(const broker_t *self, const char *route)
+{
+    for (const retired_t *i = self->retired; i; i = i->next)
+        if (strcmp(i->name, route) == 0)
+            return true;
+    return false;
+}
+
+void
+broker_on_left(broker_t *self, void (*left)(void *arg, const char *route, const route_leftover_t *leftover), void *arg)
+{
+    self->on_left = left;
+    self->on_left_arg = arg;
+}
+
+bool
+broker_stopped(const broker_t *self)
+{
+    return self->status.stopping && !self->retired;
+}
+
+bool
+broker_draining(const broker_t *self)
+{
+    return self->retired;
+}
+
+bool
+broker_leaves(const broker_t *self)
+{
+    return self->leaving && !self->status.stopping && !self->retired;
+}
 
 // --- the end of a route --------------------------------------------------------------------
 
@@ -124,7 +160,7 @@ on_finished(zloop_t *loop, zmq_pollitem_t *item, void *arg)
         slot_look_for_failure(self->slots[i]);
     if (self->status.stopping)
         retire_heads(self);
-    return (self->status.stopping && broker_stopped(self)) || broker_leaves(self) ? -1 : 0;
+    return broker_stopped(self) || broker_leaves(self) ? -1 : 0;
 }
 
 int

@@ -2,10 +2,10 @@
 #include "broker/slot.h"
 
 #include "base/clock.h"
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
-#include "broker/guarding.h"
-#include "flow/luggage.h"
+#include "broker/authpolicy.h"
+#include "flow/savedroute.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +47,7 @@ slot_free(broker_t *self, slot_t *slot)
 {
     slot_give_up_conf(self, &slot->conf);
     listeners_close(&slot->waiting, false);
-    luggage_drop(&slot->luggage);
+    savedroute_drop(&slot->saved);
     free(slot->counters);
     free(slot->failure);
     rates_free(&slot->rates);
@@ -77,7 +77,7 @@ const counters_t *
 slot_counters(broker_t *self, slot_t *slot)
 {
     memset(&slot->total, 0, sizeof slot->total);
-    counters_add(&slot->total, guarding_logins(self, slot->conf->name));
+    counters_add(&slot->total, authpolicy_logins(self, slot->conf->name));
     counters_add(&slot->total, &slot->past);
     for (const retired_t *i = self->retired; i; i = i->next)
         if (belongs_to(i, slot))
@@ -122,8 +122,8 @@ log_started(const slot_t *slot, const char *how)
 int
 slot_run(const broker_t *self, slot_t *slot, const char *event)
 {
-    if (slot->luggage.data)
-        route_take(slot->route, &slot->luggage);
+    if (slot->saved.data)
+        route_take(slot->route, &slot->saved);
     if (route_run(slot->route, self->over) == -1) {
         log_event(EVENT_ROUTE_THREAD, EVENT_TEXT("route", slot->conf->name), EVENT_PROSE("reason", strerror(errno)));
         return -1;
@@ -160,7 +160,7 @@ route_t *
 slot_open_route(broker_t *self, const route_conf_t *conf, listeners_t *listeners, counters_t **counters, diag_t *diag)
 {
     *counters = xcalloc(1, sizeof **counters);
-    route_t *route = route_open(conf, listeners, &self->setup->services, *counters, diag);
+    route_t *route = route_open(conf, listeners, &self->setup->resources, *counters, diag);
     if (!route) {
         free(*counters);
         *counters = NULL;
@@ -226,7 +226,7 @@ call_back(broker_t *self, const slot_t *slot)
 int
 slot_bring_up(broker_t *self, slot_t *slot, const char *event, diag_t *diag)
 {
-    if (listeners_bind(&slot->waiting, slot->conf, &self->setup->services, diag) == 0)
+    if (listeners_bind(&slot->waiting, slot->conf, &self->setup->resources, diag) == 0)
         slot->route = slot_open_route(self, slot->conf, &slot->waiting, &slot->counters, diag);
     listeners_close(&slot->waiting, false);
     if (slot->route && slot_run(self, slot, event) == -1)

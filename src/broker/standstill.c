@@ -2,7 +2,7 @@
 #include "broker/standstill.h"
 
 #include "base/clock.h"
-#include "base/event.h"
+#include "base/log.h"
 
 #define SECOND INT64_C(1000000000)
 

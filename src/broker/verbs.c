@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
-// verbs.c - what an operator does to one route: broker_verb, broker_clear and
-// broker_kick of broker.h.
+// verbs.c - what an operator does to one route: broker_verb and broker_clear of broker.h.
 
 #include "base/clock.h"
-#include "base/event.h"
-#include "broker/connected.h"
+#include "base/log.h"
 #include "broker/retire.h"
 #include "broker/slot.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static slot_t *
@@ -16,7 +13,7 @@ ask_slot(broker_t *self, const char *name, text_t *error)
 {
     slot_t *slot = slot_find(self, name);
     if (!slot)
-        broker_no_route(self, name, error);
+        broker_unknown_route(self, name, error);
     return slot;
 }
 
@@ -125,19 +122,4 @@ broker_clear(broker_t *self, const char *route, text_t *error)
         if (!slot || self->slots[i] == slot)
             clear(self, self->slots[i]);
     return 0;
-}
-
-int
-broker_kick(broker_t *self, const char *route, const char *client, text_t *error)
-{
-    if (!ask_slot(self, route, error))
-        return -1;
-    char *end;
-    unsigned long long id = strtoull(client, &end, 10);
-    if (*client && *client != '-' && !*end && connected_kick(self, route, id) == 0) {
-        log_event(EVENT_CLIENT_KICKED, EVENT_TEXT("route", route), EVENT_NUMBER("client", id));
-        return 0;
-    }
-    text_add(error, "route %s has no client %s", route, client);
-    return -1;
 }

@@ -2,42 +2,9 @@
 #include "conf/conf.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "conf/check.h"
-#include "conf/raw.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-conf_t *
-conf_read(const conf_source_t *source, diag_t *diag)
-{
-    size_t errors = diag_errors(diag);
-    raw_t raw;
-    raw_read(&raw, source, diag);
-    conf_t *self = xcalloc(1, sizeof *self);
-    self->file = xstrdup(source->file);
-    // Of a file that cannot be read there is nothing more to say.
-    if (raw.readable)
-        check_all(self, &raw, diag);
-    raw_free(&raw);
-    if (diag_errors(diag) > errors)
-        conf_destroy(&self);
-    return self;
-}
-
-conf_t *
-conf_load(const char *file, char *const overrides[], size_t count, diag_t *diag)
-{
-    conf_source_t source = { .file = file, .descriptor = -1, .overrides = overrides, .override_count = count };
-    return conf_read(&source, diag);
-}
-
-conf_t *
-conf_load_text(const char *name, const char *text, size_t size, diag_t *diag)
-{
-    conf_source_t source = { .file = name, .text = text, .size = size, .descriptor = -1 };
-    return conf_read(&source, diag);
-}
 
 static void
 dump_settings(const settings_t *settings, FILE *out)

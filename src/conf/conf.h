@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-// conf.h - the checked configuration: text in, typed routes out. No socket is
-// opened here (see flow/route.h) and nothing here changes after the check.
+// conf.h - the checked configuration: typed routes, and what is asked of them. It comes from
+// conf/load.h, and nothing in it changes after that.
 
 #ifndef ZB_CONF_H
 #define ZB_CONF_H
@@ -170,33 +170,6 @@ typedef struct {
     settings_t settings;              // of [zbroker]
 } conf_t;
 
-// Where a configuration comes from.
-typedef struct {
-    const char *file;            // "-": standard input
-    const char *text;            // of SIZE bytes, what it holds; NULL: read it
-    size_t size;
-    int descriptor;              // a regular file, open: FILE is only its name; -1: open FILE
-    const char *includes_beside; // no include may leave the folder of this file; NULL: anywhere
-    char *const *overrides;      // -o SECTION.KEY=VALUE
-    size_t override_count;
-} conf_source_t;
-
-// Read SOURCE and what it includes, apply the overrides, check everything. Every
-// problem goes to DIAG. Returns NULL if there was an error; warnings do not fail.
-conf_t *conf_read(const conf_source_t *source, diag_t *diag);
-
-// How many names of files are known. They are kept for good, for places live
-// longer than their conf_t; of a file that was only looked at, forget those past
-// COUNT when its conf_t and diag_t are gone.
-size_t conf_names(void);
-void conf_names_forget(size_t count);
-
-// The file that the user of a program names.
-conf_t *conf_load(const char *file, char *const overrides[], size_t count, diag_t *diag);
-
-// From memory: for tests and fuzzers.
-conf_t *conf_load_text(const char *name, const char *text, size_t size, diag_t *diag);
-
 // The effective configuration as a valid INI file; the dump of a dump is identical.
 void conf_dump(const conf_t *self, FILE *out);
 void conf_dump_route(const route_conf_t *route, FILE *out);
@@ -214,14 +187,6 @@ route_conf_t *conf_take(conf_t *self, const char *name);
 
 void route_conf_destroy(route_conf_t **self_p);
 void conf_destroy(conf_t **self_p);
-
-// Walk the table of keys (tests, man page): NULL past the end. SCOPE: "zbroker", "route", "side".
-typedef struct {
-    const char *scope;
-    const char *key;
-    reload_t reload;
-} key_info_t;
-bool conf_key_at(unsigned i, key_info_t *info);
 
 // Has a side a bound endpoint: do they come to us? Has it one where we go to them?
 bool side_is_server(const side_conf_t *side);

@@ -162,13 +162,3 @@ key_find(key_scope_t scope, const char *key)
             return &rows[i];
     return NULL;
 }
-
-bool
-conf_key_at(unsigned i, key_info_t *info)
-{
-    static const char *const names[] = { "zbroker", "route", "side" };
-    if (i >= COUNT(rows))
-        return false;
-    *info = (key_info_t){ names[rows[i].scope], rows[i].key, rows[i].reload };
-    return true;
-}

@@ -29,7 +29,7 @@ typedef struct nesting {
 typedef struct {
     raw_t *raw;
     diag_t *diag;
-    const conf_source_t *source;
+    const raw_source_t *source;
     bool includes_overridden;
     bool confined; // every include has to be in INSIDE
     char *inside;  // a folder without links, "" for /; NULL: nothing is in there
@@ -276,7 +276,7 @@ read_overridden_includes(loading_t *load)
 }
 
 void
-raw_read(raw_t *self, const conf_source_t *source, diag_t *diag)
+raw_read(raw_t *self, const raw_source_t *source, diag_t *diag)
 {
     *self = (raw_t){ 0 };
     place_t nowhere = { raw_intern(source->file), 0, 0 };

@@ -6,7 +6,6 @@
 #define ZB_RAW_H
 
 #include "base/diag.h"
-#include "conf/conf.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,8 +36,25 @@ typedef struct {
     bool readable; // the main file could be read
 } raw_t;
 
+// Where a configuration comes from.
+typedef struct {
+    const char *file;            // "-": standard input
+    const char *text;            // of SIZE bytes, what it holds; NULL: read it
+    size_t size;
+    int descriptor;              // a regular file, open: FILE is only its name; -1: open FILE
+    const char *includes_beside; // no include may leave the folder of this file; NULL: anywhere
+    char *const *overrides;      // -o SECTION.KEY=VALUE
+    size_t override_count;
+} raw_source_t;
+
 // What is wrong is in DIAG.
-void raw_read(raw_t *self, const conf_source_t *source, diag_t *diag);
+void raw_read(raw_t *self, const raw_source_t *source, diag_t *diag);
 void raw_free(raw_t *self);
+
+// How many names of files are known. They are kept for good, for places live
+// longer than what was read; of a file that was only looked at, forget those past
+// COUNT when its conf_t and diag_t are gone.
+size_t raw_names(void);
+void raw_names_forget(size_t count);
 
 #endif

@@ -23,6 +23,6 @@ void raw_add_item(raw_t *raw, size_t section, raw_item_t item); // it takes its 
 char *raw_folder_of(const char *file);
 
 // raw_override.c: what the command line says in place of the files.
-void raw_override(raw_t *raw, const conf_source_t *source, diag_t *diag);
+void raw_override(raw_t *raw, const raw_source_t *source, diag_t *diag);
 
 #endif

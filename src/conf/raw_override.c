@@ -98,7 +98,7 @@ apply(raw_t *raw, const override_t *override, const char *folder, diag_t *diag)
 }
 
 void
-raw_override(raw_t *raw, const conf_source_t *source, diag_t *diag)
+raw_override(raw_t *raw, const raw_source_t *source, diag_t *diag)
 {
     char *here = raw_folder_of("-");
     const char *folder = raw_intern(here);

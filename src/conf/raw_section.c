@@ -4,6 +4,7 @@
 #include "conf/raw_internal.h"
 
 #include "base/mem.h"
+#include "conf/conf.h"
 #include "conf/suggest.h"
 
 #include <ctype.h>
@@ -18,13 +19,13 @@ static struct {
 } names;
 
 size_t
-conf_names(void)
+raw_names(void)
 {
     return names.count;
 }
 
 void
-conf_names_forget(size_t count)
+raw_names_forget(size_t count)
 {
     while (names.count > count)
         free(names.at[--names.count]);

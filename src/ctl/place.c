@@ -28,7 +28,7 @@ value_of(const raw_section_t *section, const char *key)
 static int
 read_control(const char *file, char **path, text_t *reason)
 {
-    conf_source_t source = { .file = file, .descriptor = -1 };
+    raw_source_t source = { .file = file, .descriptor = -1 };
     raw_t raw = { 0 };
     diag_t *diag = diag_new();
     diag_item_t problem;

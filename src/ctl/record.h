@@ -8,8 +8,6 @@
 #include "ctl/arguments.h"
 #include "ctl/connection.h"
 
-#define RECORD_ARGUMENTS "ROUTE FILE [topic PREFIX] [count N] [for TIME]"
-
 // Until an interrupt that is counted, or as long as ARGUMENTS say.
 exit_t record_run(connection_t *connection, const arguments_t *arguments);
 

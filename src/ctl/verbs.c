@@ -5,7 +5,6 @@
 
 #include "admin/commandlist.h"
 #include "base/mem.h"
-#include "ctl/record.h"
 
 #include <string.h>
 

@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define RECORD_ARGUMENTS "ROUTE FILE [topic PREFIX] [count N] [for TIME]"
+
 typedef enum {
     ANSWERS, // at once
     WAITS,   // for what it has begun

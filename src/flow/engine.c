@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 #include "conf/engine.h"
-#include "flow/luggage.h"
+#include "flow/savedroute.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -54,10 +54,10 @@ give_back(route_base_t *base, listeners_t *listeners)
 }
 
 route_t *
-route_open(const route_conf_t *conf, listeners_t *listeners, const route_services_t *services, counters_t *counters,
+route_open(const route_conf_t *conf, listeners_t *listeners, const route_resources_t *resources, counters_t *counters,
            diag_t *diag)
 {
-    const route_engine_t *engine = services->engines[conf->engine];
+    const route_engine_t *engine = resources->engines[conf->engine];
     if (!engine) {
         diag_error(diag, conf->place, "[route %s] engine: this program was built without %s", conf->name,
                    engine_name(conf->engine));
@@ -67,7 +67,7 @@ route_open(const route_conf_t *conf, listeners_t *listeners, const route_service
     base_of(self)->engine = engine;
     if (routethread_open(&base_of(self)->thread, conf) == -1)
         diag_error(diag, conf->place, "[route %s] no descriptor to wake it by: %s", conf->name, strerror(errno));
-    else if (engine->open(self, conf, listeners, services, counters, diag) == 0)
+    else if (engine->open(self, conf, listeners, resources, counters, diag) == 0)
         return self;
     else
         engine->close(self, &(route_leftover_t){ 0 });
@@ -286,7 +286,7 @@ static int
 save_in_thread(route_t *self, void *arg)
 {
     route_saving_t *saving = arg;
-    return engine_of(self)->save(self, saving->successor, &saving->luggage) ? 0 : -1;
+    return engine_of(self)->save(self, saving->successor, &saving->record) ? 0 : -1;
 }
 
 void
@@ -300,26 +300,26 @@ route_begin_save(route_t *self, const route_conf_t *successor)
 }
 
 bool
-route_save(route_t *self, const route_conf_t *successor, record_t *luggage)
+route_save(route_t *self, const route_conf_t *successor, record_t *saved)
 {
     route_saving_t *saving = &base_of(self)->saving;
     if (!engine_of(self)->save)
         return false;
     if (!saving->begun)
         route_begin_save(self, successor);
-    bool saved = routethread_answer(&base_of(self)->thread, &saving->call) == 0;
-    *luggage = saving->luggage;
+    int rc = routethread_answer(&base_of(self)->thread, &saving->call);
+    *saved = saving->record;
     *saving = (route_saving_t){ 0 };
-    return saved;
+    return rc == 0;
 }
 
 void
-route_take(route_t *self, record_t *luggage)
+route_take(route_t *self, record_t *saved)
 {
     if (engine_of(self)->take)
-        engine_of(self)->take(self, luggage);
+        engine_of(self)->take(self, saved);
     else
-        luggage_drop(luggage);
+        savedroute_drop(saved);
 }
 
 char **

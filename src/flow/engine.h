@@ -16,13 +16,13 @@ typedef struct route_engine {
     bool is_deaf;     // its thread hears nothing: zmq_proxy(3) has no commands
 
     // In the caller's thread. open: SELF is all zero but for its base. 0, or -1 with DIAG: close cleans up.
-    int (*open)(route_t *self, const route_conf_t *conf, listeners_t *listeners, const route_services_t *services,
+    int (*open)(route_t *self, const route_conf_t *conf, listeners_t *listeners, const route_resources_t *resources,
                 counters_t *counters, diag_t *diag);
     void (*close)(route_t *self, route_leftover_t *left); // its thread is over, or was never started
     void (*told_to_end)(route_t *self);                   // NULL: its loop hears of it by the bell
     const char *(*endpoint)(const route_t *self, side_t side, size_t i, bool *connected);
     const char *(*failure)(const route_t *self);          // when its thread is over. NULL: it cannot end by itself
-    void (*take)(route_t *self, record_t *luggage); // NULL, as are can_save and save: its peers stay
+    void (*take)(route_t *self, record_t *saved); // NULL, as are can_save and save: its peers stay
     char **(*subscriptions)(route_t *self, size_t *count, size_t max);
     route_value_t *(*values)(route_t *self, const route_prefix_t *prefix, size_t *count, size_t max, uint64_t *more); // NULL: it has none
     uint64_t (*clear_values)(route_t *self, const route_prefix_t *prefix);
@@ -39,7 +39,7 @@ typedef struct route_engine {
     int (*change)(route_t *self, const route_conf_t *conf, listeners_t *listeners, diag_t *diag);
     tap_t *(*tap)(route_t *self, const void *prefix, size_t prefix_size);
     bool (*can_save)(const route_t *self, const route_conf_t *successor);
-    bool (*save)(route_t *self, const route_conf_t *successor, record_t *luggage);
+    bool (*save)(route_t *self, const route_conf_t *successor, record_t *saved);
     void (*reconnect)(route_t *self, const char *endpoint); // NULL: it connects again by itself
 } route_engine_t;
 
@@ -47,7 +47,7 @@ typedef struct route_engine {
 typedef struct {
     routecall_t call;
     const route_conf_t *successor;
-    record_t luggage;
+    record_t record;
     bool begun;
 } route_saving_t;
 

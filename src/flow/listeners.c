@@ -134,7 +134,7 @@ forget_new(listeners_t *self, size_t before)
 }
 
 int
-listeners_bind(listeners_t *kept, const route_conf_t *conf, const route_services_t *services, diag_t *diag)
+listeners_bind(listeners_t *kept, const route_conf_t *conf, const route_resources_t *resources, diag_t *diag)
 {
     size_t before = kept->count, ignored;
     bool failed = false;
@@ -143,16 +143,16 @@ listeners_bind(listeners_t *kept, const route_conf_t *conf, const route_services
             const endpoint_conf_t *endpoint = &conf->sides[side].endpoints[i];
             if (endpoint->connect || listeners_find(kept, side, endpoint->at.text, &ignored))
                 continue;
-            int fd = services->activated ? services->activated(services->service_arg, endpoint) : -1;
-            bool ours = fd != -1 && services->is_ours && services->is_ours(services->service_arg, fd);
+            int fd = resources->activated ? resources->activated(resources->arg, endpoint) : -1;
+            bool ours = fd != -1 && resources->is_ours && resources->is_ours(resources->arg, fd);
             listener_t *listener = listener_open(endpoint, &conf->sides[side], fd, ours, diag);
             if (!listener) {
                 failed = true;
                 continue;
             }
             listeners_add(kept, listener, side);
-            if (services->listening && endpoint->at.transport == TRANSPORT_TCP)
-                services->listening(services->service_arg, endpoint, listener_fd(listener));
+            if (resources->listening && endpoint->at.transport == TRANSPORT_TCP)
+                resources->listening(resources->arg, endpoint, listener_fd(listener));
         }
     if (failed)
         forget_new(kept, before);

@@ -5,7 +5,7 @@
 #ifndef ZB_LISTENERS_H
 #define ZB_LISTENERS_H
 
-#include "flow/services.h"
+#include "flow/resources.h"
 #include "net/listener.h"
 
 // Owns a hold on each; all zero is empty.
@@ -39,7 +39,7 @@ void listeners_close(listeners_t *self, bool keep_files);
 
 // Bind what CONF wants and is not in KEPT yet; what could not be bound is in
 // DIAG, and then KEPT is as before. 0 or -1.
-int listeners_bind(listeners_t *kept, const route_conf_t *conf, const route_services_t *services, diag_t *diag);
+int listeners_bind(listeners_t *kept, const route_conf_t *conf, const route_resources_t *resources, diag_t *diag);
 
 // Could listeners_bind do so? 0, or -1 with DIAG.
 int listeners_try(const listeners_t *kept, const route_conf_t *conf, diag_t *diag);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "flow/memory.h"
 
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 #include <stdlib.h>

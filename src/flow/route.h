@@ -15,7 +15,7 @@
 #include "flow/client.h"
 #include "flow/counters.h"
 #include "flow/listeners.h"
-#include "flow/services.h"
+#include "flow/resources.h"
 #include "flow/tap.h"
 
 #define ROUTE_STACK_BYTES (8u * 1024 * 1024) // of whoever runs a route: libzmq's subscription trie recurses
@@ -28,7 +28,7 @@ typedef struct route route_t;
 
 // Open the sockets of CONF on the LISTENERS (emptied of what is used). CONF and
 // COUNTERS are borrowed and outlive the route. NULL with the reason in DIAG.
-route_t *route_open(const route_conf_t *conf, listeners_t *listeners, const route_services_t *services, counters_t *counters, diag_t *diag);
+route_t *route_open(const route_conf_t *conf, listeners_t *listeners, const route_resources_t *resources, counters_t *counters, diag_t *diag);
 
 // Start its thread: 0, or -1 with errno. TELL is an eventfd that it writes to when it is over; -1: none.
 int route_run(route_t *self, int tell);
@@ -63,13 +63,13 @@ void route_finish(route_t *self, int64_t drain_ms, bool at_once);
 // as soon as this one has left. What SUCCESSOR (may be NULL) binds there stays open.
 void route_stop_accepting(route_t *self, closed_for_t reason, const route_conf_t *successor);
 
-// All that its peers have, themselves included, goes to a route with the configuration SUCCESSOR: into LUGGAGE, and SELF
+// All that its peers have, themselves included, goes to a route with the configuration SUCCESSOR: into SAVED, and SELF
 // ends by itself. False: they cannot, or SELF ends already; it is left as it was.
 // BEGIN does not wait for it; SAVE comes next then.
 bool route_can_save(route_t *self, const route_conf_t *successor);
 void route_begin_save(route_t *self, const route_conf_t *successor);
-bool route_save(route_t *self, const route_conf_t *successor, record_t *luggage);
-void route_take(route_t *self, record_t *luggage); // before route_run: takes it, LUGGAGE is empty then
+bool route_save(route_t *self, const route_conf_t *successor, record_t *saved);
+void route_take(route_t *self, record_t *saved); // before route_run: takes it, SAVED is empty then
 bool route_finished(const route_t *self);
 
 // The error that ended its engine, although no end was asked for: the route is finished, and

@@ -3,7 +3,7 @@
 
 #include "base/bell.h"
 #include "base/clock.h"
-#include "base/event.h"
+#include "base/log.h"
 #include "base/thread.h"
 
 #include <sched.h>

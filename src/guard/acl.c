@@ -4,8 +4,8 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "conf/suggest.h"
+#include "guard/acl_internal.h"
 #include "guard/file.h"
-#include "guard/rule.h"
 
 #include <stdint.h>
 #include <stdatomic.h>

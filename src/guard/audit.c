@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "guard/audit.h"
 
-#include "base/event.h"
+#include "base/log.h"
 
 static void
 say(const verdict_t *verdict, security_t mechanism)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "guard/guard.h"
 
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "guard/asked.h"
 #include "guard/passwords.h"

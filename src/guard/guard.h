@@ -13,19 +13,12 @@
 #include "base/diag.h"
 #include "conf/conf.h"
 #include "flow/admission.h"
-#include "flow/counters.h"
+#include "guard/policy.h"
 #include "zmq/watch.h"
 
 #include <stdint.h>
 
 typedef struct guard guard_t;
-typedef struct policy policy_t; // guard/policy.h
-
-// A route and where its logins are counted; both outlive the load that drops them.
-typedef struct {
-    const route_conf_t *conf;
-    counters_t *counters; // NULL: not counted
-} guard_route_t;
 
 // Start the threads. CTX, whose inproc://zeromq.zap.01 is ours, and WATCH are
 // borrowed and outlive the guard; WATCH, which counts the logins that nobody is
@@ -57,7 +50,7 @@ int guard_load(guard_t *self, const guard_route_t routes[], size_t count, diag_t
 // need not read it again, or policy_free.
 int guard_check(const guard_t *self, const conf_t *conf, policy_t **policy_p, diag_t *diag);
 
-// For route_services_t: the guard, asked directly. Its own, as long as it lives.
+// For route_resources_t: the guard, asked directly. Its own, as long as it lives.
 const admission_t *guard_admission(const guard_t *self);
 
 // Milliseconds since the thread last came round its loop (it does so every second), or the one that checks passwords,

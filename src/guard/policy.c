@@ -276,7 +276,7 @@ check_gssapi(const loader_t *self, const route_conf_t *route, side_t side, bool 
                    route->name, side_name(side));
 }
 
-// What the configuration alone does not show (conf/secure.h has seen to the rest).
+// What the configuration alone does not show (conf/access.h has seen to the rest).
 static void
 check_side(const loader_t *self, const route_conf_t *route, side_t side, security_t mechanism, bool server)
 {

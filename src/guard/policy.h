@@ -13,12 +13,17 @@
 #include "flow/counters.h"
 #include "guard/acl.h"
 #include "guard/cert.h"
-#include "guard/guard.h"
 #include "guard/keyset.h"
 #include "guard/users.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+
+// A route and where its logins are counted; both outlive the load that drops them.
+typedef struct {
+    const route_conf_t *conf;
+    counters_t *counters; // NULL: not counted
+} guard_route_t;
 
 // What one side of one route asks of those who come.
 typedef struct {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "guard/revoke.h"
 
-#include "base/event.h"
+#include "base/log.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -70,20 +70,20 @@ committer_new(folder_t **folder_p)
 }
 
 int
-committer_start(committer_t *self, const char *name, int bell, const store_conf_t *conf)
+committer_start(committer_t *self, const char *name, int bell, uint64_t max_bytes, int64_t dedupe_ms)
 {
     snprintf(self->name, sizeof self->name, "zs:%.12s", name);
     self->bell = bell;
-    self->max_bytes = conf->max_bytes;
-    self->ids_since_ns = clock_wall_ns() - conf->dedupe_ms * 1000000;
+    self->max_bytes = max_bytes;
+    self->ids_since_ns = clock_wall_ns() - dedupe_ms * 1000000;
     self->started = thread_start(&self->thread, STACK_BYTES, committing_run, self) == 0;
     return self->started ? 0 : -1;
 }
 
 void
-committer_change(committer_t *self, const store_conf_t *conf)
+committer_change(committer_t *self, uint64_t max_bytes)
 {
-    self->max_bytes = conf->max_bytes;
+    self->max_bytes = max_bytes;
 }
 
 void
@@ -195,10 +195,10 @@ committer_read(committer_t *self, batch_t *batch, const located_t *located, cons
 }
 
 void
-committer_retire(committer_t *self, const file_name_t *file, bool keep, batch_t *notes)
+committer_retire(committer_t *self, const file_name_t *file, bool keep, uint64_t end, batch_t *notes)
 {
     retiring_t *retiring = xcalloc(1, sizeof *retiring);
-    *retiring = (retiring_t){ NULL, *file, keep, notes };
+    *retiring = (retiring_t){ NULL, *file, keep, end, notes };
     pthread_mutex_lock(&self->lock);
     *(self->retiring ? self->retiring_end : &self->retiring) = retiring;
     self->retiring_end = &retiring->next;

@@ -9,16 +9,16 @@
 #define ZB_STORE_COMMITTER_H
 
 #include "store/batch.h"
+#include "store/figures.h"
 #include "store/folder.h"
 #include "store/recover.h"
-#include "store/store.h"
 
 typedef struct committer committer_t;
 
 committer_t *committer_new(folder_t **folder_p); // takes it over
 // The thread may run: it waits for the folder, and reads it. 0, or -1 with errno.
-int committer_start(committer_t *self, const char *name, int bell, const store_conf_t *conf);
-void committer_change(committer_t *self, const store_conf_t *conf);
+int committer_start(committer_t *self, const char *name, int bell, uint64_t max_bytes, int64_t dedupe_ms);
+void committer_change(committer_t *self, uint64_t max_bytes);
 
 // The end: what was given is done first, for WAIT_MS at most. Batches that were not written come back by committer_lost.
 void committer_stop(committer_t *self, int64_t wait_ms);
@@ -35,10 +35,11 @@ batch_t *committer_committed(committer_t *self); // in the order given, NULL: no
 void committer_read(committer_t *self, batch_t *batch, const located_t *located, const file_name_t *file);
 batch_t *committer_was_read(committer_t *self);
 
-// A file is not needed any more: when NOTES (may be NULL) are on the disk it goes, or is kept as damaged.
-void committer_retire(committer_t *self, const file_name_t *file, bool keep, batch_t *notes);
+// A file is not needed any more, unless messages from END on have been committed meanwhile: when NOTES (may be NULL) are on
+// the disk it goes, or is kept as damaged.
+void committer_retire(committer_t *self, const file_name_t *file, bool keep, uint64_t end, batch_t *notes);
 
-// A file that it has made, or that has gone. False: none.
+// A file that it has made, or that has gone; 0: one has not, for it is needed. False: none.
 bool committer_made(committer_t *self, file_name_t *file);
 bool committer_retired(committer_t *self, uint32_t *number);
 

@@ -17,6 +17,7 @@ typedef struct retiring {
     struct retiring *next;
     file_name_t file;
     bool keep;
+    uint64_t end; // it goes if nothing from here on has been committed
     batch_t *notes;
 } retiring_t;
 

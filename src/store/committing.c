@@ -6,6 +6,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -133,7 +134,7 @@ file_to_read(committer_t *self, const file_name_t *file)
         return self->read_fd;
     if (self->read_fd != -1)
         close(self->read_fd);
-    self->read_fd = folder_open_file(self->folder, file, &bytes);
+    self->read_fd = folder_open_file(self->folder, file, O_RDONLY, &bytes);
     self->read_file = file->number;
     return self->read_fd;
 }
@@ -158,29 +159,52 @@ read_one(committer_t *self, reading_t *reading)
     free(reading);
 }
 
+// Where the disk has no room for the notes, the file itself makes some.
+static bool
+write_notes(committer_t *self, retiring_t *retiring)
+{
+    int error;
+    store_state_t state = retiring->notes ? write_batch(self, retiring->notes, &error) : STORE_READY;
+    if (state == STORE_NO_DISK && !retiring->keep && folder_end_file(self->folder, &retiring->file) == 0) {
+        recover_empty(self->folder, &retiring->file);
+        state = write_batch(self, retiring->notes, &error);
+    }
+    return state == STORE_READY;
+}
+
+static void
+end_retiring(committer_t *self, retiring_t *retiring, bool gone)
+{
+    pthread_mutex_lock(&self->lock);
+    self->news.bytes = self->writer.bytes;
+    names_add(&self->gone, gone ? &retiring->file : &(file_name_t){ 0 });
+    if (self->news.state == STORE_FULL)
+        self->news.state = STORE_READY; // what is stuck is tried next
+    pthread_mutex_unlock(&self->lock);
+    bell_ring(self->bell);
+    if (retiring->notes)
+        batch_free(retiring->notes);
+    free(retiring);
+}
+
 // The notes go to another file than the one that goes. If they cannot be written it stays, until it is tried again.
 static bool
 retire(committer_t *self, retiring_t *retiring)
 {
+    if (self->writer.committed_to > retiring->end) {
+        end_retiring(self, retiring, false);
+        return true;
+    }
+    retiring->end = UINT64_MAX; // nothing else goes there
     writer_leave(&self->writer, &retiring->file);
-    int error;
-    if (retiring->notes && write_batch(self, retiring->notes, &error) != STORE_READY)
+    if (!write_notes(self, retiring))
         return false;
-    if (retiring->notes)
-        batch_free(retiring->notes);
     if (self->read_fd != -1 && self->read_file == retiring->file.number) {
         close(self->read_fd);
         self->read_fd = -1;
     }
     writer_remove(&self->writer, &retiring->file, retiring->keep);
-    pthread_mutex_lock(&self->lock);
-    self->news.bytes = self->writer.bytes;
-    names_add(&self->gone, &retiring->file);
-    if (self->news.state == STORE_FULL)
-        self->news.state = STORE_READY; // what is stuck is tried next
-    pthread_mutex_unlock(&self->lock);
-    bell_ring(self->bell);
-    free(retiring);
+    end_retiring(self, retiring, true);
     return true;
 }
 

@@ -240,8 +240,8 @@ folder_fd(const folder_t *self)
 void
 folder_name(const file_name_t *file, char name[FOLDER_NAME])
 {
-    snprintf(name, FOLDER_NAME, "%08" PRIx32 "-%016" PRIx64 "-%016" PRIx64 ".mdb", file->number, file->first,
-             file->salt);
+    snprintf(name, FOLDER_NAME, "%08" PRIx32 "-%016" PRIx64 "-%016" PRIx64 ".%s", file->number, file->first, file->salt,
+             file->is_done ? "done" : "mdb");
 }
 
 bool
@@ -250,6 +250,7 @@ folder_read_name(const char *name, file_name_t *file)
     char again[FOLDER_NAME];
     if (sscanf(name, "%8" SCNx32 "-%16" SCNx64 "-%16" SCNx64, &file->number, &file->first, &file->salt) != 3)
         return false;
+    file->is_done = strstr(name, ".done");
     folder_name(file, again);
     return strcmp(name, again) == 0;
 }
@@ -299,12 +300,12 @@ folder_make_file(const folder_t *self, const file_name_t *file)
 }
 
 int
-folder_open_file(const folder_t *self, const file_name_t *file, uint64_t *bytes)
+folder_open_file(const folder_t *self, const file_name_t *file, int how, uint64_t *bytes)
 {
     char name[FOLDER_NAME];
     struct stat st;
     folder_name(file, name);
-    int fd = openat(self->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int fd = openat(self->fd, name, how | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd == -1)
         return -1;
     if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
@@ -314,6 +315,20 @@ folder_open_file(const folder_t *self, const file_name_t *file, uint64_t *bytes)
     }
     *bytes = (uint64_t)st.st_size;
     return fd;
+}
+
+int
+folder_end_file(const folder_t *self, file_name_t *file)
+{
+    file_name_t ended = *file;
+    char before[FOLDER_NAME], after[FOLDER_NAME];
+    ended.is_done = true;
+    folder_name(file, before);
+    folder_name(&ended, after);
+    if (renameat(self->fd, before, self->fd, after) == -1)
+        return -1;
+    *file = ended;
+    return fsync(self->fd);
 }
 
 int

@@ -5,6 +5,7 @@
 #include "store/lmdbfile.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -116,6 +117,7 @@ typedef struct {
     size_t count, room;
     int fd;
     uint64_t salt, bytes; // of the file at hand
+    bool is_done;         // all of its messages are
 } search_t;
 
 // What LMDB says of a tree (MDB_db), and the beginning of its two first pages (MDB_meta), as its format 1 has them.
@@ -150,10 +152,22 @@ count_committed(int fd)
 }
 
 static int
-compare_numbers(const void *a, const void *b)
+compare(uint64_t a, uint64_t b)
+{
+    return a < b ? -1 : a > b;
+}
+
+// As they were written: what was said overtakes messages that the disk has no room for, and then has the sequence that
+// these will have.
+static int
+compare_times(const void *a, const void *b)
 {
     const located_t *first = a, *second = b;
-    return first->number < second->number ? -1 : first->number > second->number;
+    if (first->first != second->first)
+        return compare(first->first, second->first);
+    if (!first->messages != !second->messages)
+        return first->messages ? 1 : -1;
+    return compare(first->number, second->number);
 }
 
 // The head of LMDB's pages (MDB_page).
@@ -192,7 +206,7 @@ find_batches(search_t *self, uint32_t file)
         page = (LMDBFILE_PAGE_HEAD + batch_bytes(&head) + LMDBFILE_PAGE - 1) / LMDBFILE_PAGE * LMDBFILE_PAGE;
     }
     if (self->count > 0)
-        qsort(self->found, self->count, sizeof *self->found, compare_numbers);
+        qsort(self->found, self->count, sizeof *self->found, compare_times);
 }
 
 // --- what they say -------------------------------------------------------------------
@@ -356,14 +370,16 @@ take_batch(search_t *self, store_file_t *file, const located_t *located, bool co
     read_at(self->fd, located->offset, at, sizeof at);
     if (!batch_read_head(at, self->salt, self->bytes, &head))
         return;
-    if (!committed && !is_whole(self, located))
+    if (!committed && (self->is_done || !is_whole(self, located)))
         return;
     uint64_t end = head.first + head.messages;
+    if (self->is_done)
+        seqset_done_before(&contents->done, end);
     bool is_again = head.messages > 0 && end <= contents->next_sequence;
     if (is_again || !look_for_gap(contents, file, head.first))
         return;
     contents->next_sequence = end > contents->next_sequence ? end : contents->next_sequence;
-    if (head.messages > 0)
+    if (head.messages > 0 && !self->is_done)
         contents_locate(contents, located);
     seqset_done_before(&contents->done, head.done_before);
     size_t size = batch_control(&head);
@@ -371,7 +387,7 @@ take_batch(search_t *self, store_file_t *file, const located_t *located, bool co
     read_at(self->fd, located->offset + BATCH_HEAD, control, size);
     if (batch_check_control(at, control, &head))
         take_flags(contents, located, control);
-    else
+    else if (!self->is_done)
         take_flags_of_whole(self, file, located);
     if (batch_check_said(at, control, &head))
         take_records(self, located, head.said, control + head.messages * sizeof(entry_t));
@@ -399,20 +415,49 @@ take_file(search_t *self, const file_name_t *name)
 {
     contents_t *contents = self->contents;
     begin_file(contents, name);
-    self->fd = folder_open_file(self->folder, name, &self->bytes);
+    self->fd = folder_open_file(self->folder, name, O_RDONLY, &self->bytes);
     if (self->fd == -1)
         return;
     store_file_t *file = contents_file(contents, name->number);
     self->salt = name->salt;
+    self->is_done = name->is_done;
     uint64_t committed = count_committed(self->fd);
     contents->bytes += self->bytes;
     find_batches(self, name->number);
-    for (size_t i = 0; i < self->count; i++)
+    for (size_t i = 0; i < self->count; i++) {
         take_batch(self, file, &self->found[i], i < committed);
-    file->last_batch = self->count ? self->found[self->count - 1].number : 0;
+        if (self->found[i].number > file->last_batch)
+            file->last_batch = self->found[i].number;
+    }
     if (file->last_batch >= contents->next_batch)
         contents->next_batch = file->last_batch + 1;
     close(self->fd);
+}
+
+static void
+empty_batch(const search_t *self, uint64_t offset)
+{
+    uint8_t at[BATCH_HEAD];
+    batch_head_t head;
+    read_at(self->fd, offset, at, sizeof at);
+    if (!batch_read_head(at, self->salt, self->bytes, &head) || head.data == 0)
+        return;
+    uint64_t data = offset + BATCH_HEAD + batch_control(&head);
+    fallocate(self->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)data, (off_t)head.data);
+}
+
+void
+recover_empty(const folder_t *folder, const file_name_t *file)
+{
+    search_t search = { .salt = file->salt };
+    search.fd = folder_open_file(folder, file, O_RDWR, &search.bytes);
+    if (search.fd == -1)
+        return;
+    find_batches(&search, file->number);
+    for (size_t i = 0; i < search.count; i++)
+        empty_batch(&search, search.found[i].offset);
+    free(search.found);
+    close(search.fd);
 }
 
 int

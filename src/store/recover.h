@@ -52,6 +52,9 @@ store_file_t *contents_file(const contents_t *self, uint32_t number); // NULL: n
 void contents_add_file(contents_t *self, const file_name_t *name);
 void contents_remove_file(contents_t *self, uint32_t number);
 
+// FILE is done: the bytes of its messages go, and what it says stays. Where the file system cannot do that nothing happens.
+void recover_empty(const folder_t *folder, const file_name_t *file);
+
 // The messages of a batch, as its file has them, checked: into BATCH, which has room for them. Those that are damaged are
 // marked. False: its head is not there.
 bool recover_batch(int fd, const located_t *located, uint64_t salt, batch_t *batch);

@@ -11,12 +11,6 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-int64_t
-store_bucket_ns(unsigned bucket)
-{
-    return bucket < STORE_BUCKETS - 1 ? INT64_C(250000) << bucket : INT64_MAX;
-}
-
 const char *
 store_state_name(store_state_t state)
 {
@@ -68,7 +62,7 @@ store_begin(store_t *self, const store_memory_t *memory)
     self->memory = *memory;
     self->fill = batch_new();
     self->words = batch_new();
-    if (committer_start(self->committer, self->owner, self->bell, &self->conf) == -1)
+    if (committer_start(self->committer, self->owner, self->bell, self->conf.max_bytes, self->conf.dedupe_ms) == -1)
         self->news.state = STORE_FAILED;
 }
 
@@ -77,7 +71,7 @@ store_change(store_t *self, const store_conf_t *conf)
 {
     self->conf = *conf;
     self->conf.folder = NULL;
-    committer_change(self->committer, conf);
+    committer_change(self->committer, conf->max_bytes);
 }
 
 int

@@ -21,6 +21,7 @@
 #define ZB_STORE_H
 
 #include "base/diag.h"
+#include "store/figures.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -178,33 +179,8 @@ bool store_is_passed(const store_t *self);
 
 // --- figures -----------------------------------------------------------------------
 
-typedef enum {
-    STORE_READY,
-    STORE_OPENING, // its files are being read
-    STORE_FULL,    // max_bytes is reached
-    STORE_NO_DISK, // the file system is full
-    STORE_FAILED,  // the disk refuses to write
-} store_state_t;
-
 const char *store_state_name(store_state_t state); // "ready", …
 const char *store_error(int error);
-
-enum { STORE_BUCKETS = 12 };              // of commit times: at most 0.25 ms, 0.5 ms, … and the rest
-int64_t store_bucket_ns(unsigned bucket); // INT64_MAX for the last
-
-typedef struct {
-    store_state_t state;
-    int error;         // of STORE_FAILED: store_error
-    uint64_t messages; // not done
-    uint64_t bytes;    // of the files
-    int64_t oldest_ns; // wall clock, when the oldest message that is not done was committed, about; 0: there is none
-    uint64_t corrupt;  // messages that were damaged, since it was opened
-    uint64_t expired;  // messages that were dropped because it was full
-    uint64_t commits[STORE_BUCKETS];
-    uint64_t commit_ns; // of all of them
-    unsigned files, damaged_files;
-} store_figures_t;
-
 void store_figures(const store_t *self, store_figures_t *figures); // in the owner's thread
 
 #endif

@@ -6,6 +6,7 @@
 
 enum {
     DRAINED_PART = 4,     // of a file, from which on it is not kept when it is drained
+    NOTES_FILE = 128 * 1024, // bytes of one with notes only, besides the notes
     LOOK_AGAIN_MS = 1000, // at ids that are about to be forgotten
 };
 
@@ -20,6 +21,13 @@ forget_done(store_t *self)
     }
 }
 
+// Nothing can be put for want of it.
+static bool
+lacks_room(const store_t *self)
+{
+    return self->news.state == STORE_FULL || self->news.state == STORE_NO_DISK;
+}
+
 // Ids that are written down in FILE only, again: they are known for as long as the others.
 static void
 write_ids_again(store_t *self, const store_file_t *file, batch_t *notes)
@@ -29,7 +37,8 @@ write_ids_again(store_t *self, const store_file_t *file, batch_t *notes)
     ids_expire(ids, now_ns - self->conf.dedupe_ms * 1000000, self->conf.max_bytes / IDS_PART);
     for (size_t i = 0; i < ids->count; i++) {
         taken_id_t *id = ids_at(ids, i);
-        if (id->batch > file->last_batch)
+        bool is_on_its_way = id->sequence >= self->committed;
+        if (id->batch > file->last_batch || is_on_its_way)
             continue;
         id->batch = notes->head.number;
         batch_say(notes, SAID_ID, (uint32_t)((now_ns - id->wall_ns) / 1000000), id->hash, sizeof id->hash);
@@ -49,7 +58,7 @@ retire(store_t *self, const store_file_t *file)
         notes = NULL;
     }
     self->retiring = file->name.number;
-    committer_retire(self->committer, &file->name, file->damaged, notes);
+    committer_retire(self->committer, &file->name, file->damaged, is_newest ? self->committed : UINT64_MAX, notes);
 }
 
 // The ids in it keep a file for a while, as long as there is much room.
@@ -59,15 +68,18 @@ is_kept_for_ids(store_t *self, const store_file_t *file)
     ids_t *ids = &self->contents.ids;
     ids_expire(ids, clock_wall_ns() - self->conf.dedupe_ms * 1000000, self->conf.max_bytes / IDS_PART);
     bool has_ids = ids->count > 0 && ids_at(ids, 0)->batch <= file->last_batch;
-    return has_ids && self->news.bytes < self->conf.max_bytes / 2;
+    return has_ids && self->news.bytes < self->conf.max_bytes / 2 && !lacks_room(self);
 }
 
-// The newest one: while something may be on its way to it, or there is little in it.
+// The newest one: while something may be on its way to it, or there is little in it. Where room is wanted it goes if that makes some.
 static bool
 is_kept_open(const store_t *self, const store_file_t *file)
 {
     uint64_t worth = writer_file_bytes(self->conf.max_bytes) / DRAINED_PART;
-    return self->commits > 0 || self->words_given > 0 || (self->news.bytes < worth && !file->damaged);
+    bool is_quiet = self->commits == 0 && self->words_given == 0;
+    if (lacks_room(self))
+        return self->news.bytes < NOTES_FILE + self->contents.ids.count * sizeof(said_t);
+    return !is_quiet || (self->news.bytes < worth && !file->damaged);
 }
 
 void

@@ -119,12 +119,22 @@ append(writer_t *self, batch_t *batch)
     return error;
 }
 
+// A file ends earlier on a disk that has not room for all of them.
+static bool
+is_over(const writer_t *self, const batch_t *batch, uint64_t max_bytes)
+{
+    uint64_t room = folder_room(self->folder), end = self->file_bytes + need_of(batch), most = max_bytes;
+    if (batch->head.messages > 0 && room < max_bytes && self->bytes + room < max_bytes)
+        most = self->bytes + room;
+    return self->file_bytes > 0 && end > writer_file_bytes(most);
+}
+
 // What has failed may have left half a batch where the next one would go: that one goes to another file.
 static int
 write_batch(writer_t *self, batch_t *batch, uint64_t max_bytes)
 {
     uint64_t need = need_of(batch), end = batch->head.first + batch->head.messages;
-    if (self->file && self->file_bytes > 0 && self->file_bytes + need > writer_file_bytes(max_bytes))
+    if (self->file && is_over(self, batch, max_bytes))
         lmdbfile_close(&self->file);
     int error = self->file ? 0 : make_file(self, need, max_bytes);
     if (error)

@@ -6,10 +6,10 @@
 #define ZB_STORE_WRITER_H
 
 #include "store/batch.h"
+#include "store/figures.h"
 #include "store/folder.h"
 #include "store/ids.h"
 #include "store/lmdbfile.h"
-#include "store/store.h"
 
 typedef struct {
     const folder_t *folder;

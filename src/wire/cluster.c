@@ -256,8 +256,8 @@ cluster_begin(wire_t *wire)
         return;
     outbox_begin(self->outbox, self->jetstream, self->prefix);
     loop_watch(&wire->loop, self->bell, EPOLLIN, &self->watched);
-    if (wire->ports[SIDE_WORKER_ACK].socktype && wire->services->letters)
-        self->letters = letterbox_open(wire->services->letters, wire->name, wire->base.thread.bell);
+    if (wire->ports[SIDE_WORKER_ACK].socktype && wire->resources->letters)
+        self->letters = letterbox_open(wire->resources->letters, wire->name, wire->base.thread.bell);
 }
 
 void

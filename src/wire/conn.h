@@ -49,7 +49,7 @@ conn_pool(const conn_t *self)
 static inline bool
 conn_may(const conn_t *self, admission_act_t act, const uint8_t *topic, size_t size)
 {
-    return !self->rights || self->wire->services->admission->may(self->rights, act, topic, size);
+    return !self->rights || self->wire->resources->admission->may(self->rights, act, topic, size);
 }
 
 #endif

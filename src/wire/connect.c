@@ -89,7 +89,7 @@ new_dialled(wport_t *port, const endpoint_t *endpoint)
     self->watched.ready = on_ready;
     self->port = port;
     self->fd = -1;
-    self->dial = dial_new(endpoint, &options, wire->services->resolver, wire->base.thread.bell);
+    self->dial = dial_new(endpoint, &options, wire->resources->resolver, wire->base.thread.bell);
     self->next = wire->dialled;
     wire->dialled = self;
     return self;

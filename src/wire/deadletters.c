@@ -22,11 +22,11 @@ struct deadletters {
 deadletters_t *
 deadletters_new(wire_t *wire)
 {
-    if (!wire->services->letters)
+    if (!wire->resources->letters)
         return NULL;
     deadletters_t *self = xcalloc(1, sizeof *self);
     self->wire = wire;
-    self->box = letterbox_open(wire->services->letters, wire->name, wire->base.thread.bell);
+    self->box = letterbox_open(wire->resources->letters, wire->name, wire->base.thread.bell);
     return self;
 }
 

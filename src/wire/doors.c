@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "wire/doors.h"
 
-#include "base/event.h"
 #include "base/mem.h"
 #include "net/address.h"
 #include "net/tcp.h"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "wire/fan.h"
 
-#include "base/event.h"
 #include "base/mem.h"
 #include "wire/conn.h"
 #include "wire/durable.h"

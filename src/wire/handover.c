@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "wire/handover.h"
 
-#include "base/event.h"
 #include "base/idset.h"
+#include "base/log.h"
 #include "base/mem.h"
-#include "flow/luggage.h"
+#include "flow/savedroute.h"
 #include "wire/archive.h"
 #include "flow/memory.h"
 #include "wire/conn.h"
@@ -28,7 +28,7 @@
 
 enum { STORE_MS = 2000 }; // for what is on its way to the disk
 
-// A number is never used for anything else again: see LUGGAGE_FORMAT.
+// A number is never used for anything else again: see SAVEDROUTE_FORMAT.
 enum {
     TAG_FORMAT = 1,
     TAG_PENDING,
@@ -50,7 +50,7 @@ enum {
 static bool
 fits_twice(const wire_t *self)
 {
-    const memory_t *memory = self->services->memory;
+    const memory_t *memory = self->resources->memory;
     uint64_t limit = memory ? memory_limit_of(memory) : 0;
     return limit == 0 || memory_taken(memory) + self->pool.bytes <= limit;
 }
@@ -59,7 +59,7 @@ fits_twice(const wire_t *self)
 static bool
 fits_often(const wire_t *self)
 {
-    const memory_t *memory = self->services->memory;
+    const memory_t *memory = self->resources->memory;
     uint64_t limit = memory ? memory_limit_of(memory) : 0;
     return limit == 0 || self->pool.bytes <= limit / 4;
 }
@@ -190,7 +190,7 @@ vanish_all(wport_t *port)
 static void
 save_fds(const wire_t *self, record_t *to)
 {
-    size_t opened = record_open(to, LUGGAGE_FDS);
+    size_t opened = record_open(to, SAVEDROUTE_FDS);
     for (side_t side = 0; side < SIDES; side++)
         for (const conn_t *conn = self->ports[side].conns; conn; conn = conn->next)
             if (conn->fd != -1)
@@ -209,7 +209,7 @@ handover_save(route_t *self, const route_conf_t *successor, record_t *to)
     if (self->ports[SIDE_BACKEND].durables)
         durables_hand_over(self->ports[SIDE_BACKEND].durables);
     archive_close(self, STORE_MS);
-    record_number(to, TAG_FORMAT, LUGGAGE_FORMAT);
+    record_number(to, TAG_FORMAT, SAVEDROUTE_FORMAT);
     record_number(to, TAG_PENDING, (uint64_t)self->pending);
     record_number(to, TAG_MODE, (uint64_t)atomic_load(&self->base.thread.mode));
     for (side_t side = 0; side < SIDES; side++)
@@ -229,10 +229,10 @@ handover_save(route_t *self, const route_conf_t *successor, record_t *to)
 }
 
 void
-handover_take(route_t *self, record_t *luggage)
+handover_take(route_t *self, record_t *saved)
 {
-    self->luggage = *luggage;
-    *luggage = (record_t){ 0 };
+    self->saved = *saved;
+    *saved = (record_t){ 0 };
 }
 
 // --- restoring -------------------------------------------------------------------------
@@ -387,7 +387,7 @@ is_known(record_fields_t from)
     record_field_t field;
     uint64_t format;
     return record_find(from, TAG_FORMAT, &field) && record_to_number(&field, UINT64_MAX, &format) &&
-           format == LUGGAGE_FORMAT;
+           format == SAVEDROUTE_FORMAT;
 }
 
 // A configuration that was read after it was written may say otherwise.
@@ -452,14 +452,14 @@ restore_all(wire_t *self, record_fields_t all)
 void
 handover_restore(wire_t *self)
 {
-    record_fields_t from = record_fields(&self->luggage);
-    if (!self->luggage.data)
+    record_fields_t from = record_fields(&self->saved);
+    if (!self->saved.data)
         return;
     if (!is_known(from))
-        say_lost(self, luggage_drop(&self->luggage), "another version has written it");
+        say_lost(self, savedroute_drop(&self->saved), "another version has written it");
     else if (!has_our_terms(self, from))
-        say_lost(self, luggage_drop(&self->luggage), "socket types or security are others now");
+        say_lost(self, savedroute_drop(&self->saved), "socket types or security are others now");
     else
         restore_all(self, from);
-    record_forget(&self->luggage);
+    record_forget(&self->saved);
 }

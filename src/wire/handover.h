@@ -15,7 +15,7 @@
 // cannot take them over; nothing has changed.
 bool handover_can_save(const route_t *self, const route_conf_t *successor);
 bool handover_save(route_t *self, const route_conf_t *successor, record_t *to);
-void handover_take(route_t *self, record_t *luggage); // before its thread runs
+void handover_take(route_t *self, record_t *saved); // before its thread runs
 
 // In its thread, before it connects.
 void handover_restore(wire_t *self);

@@ -280,7 +280,7 @@ struct route {
     route_base_t base; // first: what every route begins with
     const route_conf_t *conf;
     char *name;
-    const route_services_t *services;
+    const route_resources_t *resources;
     counters_t *counters;
     cluster_t *cluster; // NULL: the route is on this machine alone
 
@@ -324,7 +324,7 @@ struct route {
     struct envelope *envelopes; // one for each side; NULL: none was needed yet
 
     route_leftover_t left;
-    record_t luggage;  // of the route before, until its thread runs
+    record_t saved;  // of the route before, until its thread runs
     bool handed_over;  // all that its peers had: nothing is left
 };
 

@@ -3,7 +3,7 @@
 
 #include "wire/workers_internal.h"
 
-#include "base/event.h"
+#include "base/log.h"
 #include "flow/letters.h"
 #include "wire/joblog.h"
 #include "wire/port.h"

@@ -22,7 +22,7 @@
 static const admission_t *
 guard_of(const wire_t *wire)
 {
-    return wire->services->admission;
+    return wire->resources->admission;
 }
 
 // --- a side ------------------------------------------------------------------------

@@ -11,7 +11,7 @@ enum { HANDSHAKE_USUAL_MS = 1000 }; // a peer that means it has done it by then
 static capacity_t *
 capacity_of(const wport_t *port)
 {
-    return port->wire->services->capacity;
+    return port->wire->resources->capacity;
 }
 
 // --- clients -------------------------------------------------------------------------

@@ -259,7 +259,7 @@ static void
 give_back(remember_t *self)
 {
     const chunk_pool_t *pool = &self->wire->pool;
-    size_t before = pool->bytes, some = memory_limit_of(self->wire->services->memory) / WORTH_IT;
+    size_t before = pool->bytes, some = memory_limit_of(self->wire->resources->memory) / WORTH_IT;
     while (before - pool->bytes < some && self->keeper->forget(self->kept))
         continue;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "wire/say.h"
 
-#include "base/event.h"
+#include "base/log.h"
 #include "base/text.h"
 
 #include <string.h>

@@ -79,7 +79,7 @@ begin(wire_t *self)
 static bool
 is_short_now(const wire_t *self)
 {
-    const memory_t *memory = self->services->memory;
+    const memory_t *memory = self->resources->memory;
     return memory && memory_is_short(memory);
 }
 
@@ -121,7 +121,7 @@ shortage_tick(wire_t *self)
     if (!self->is_short || self->now_ms < self->patient_until_ms)
         return;
     conn_t *conn = largest_unfinished(self, &all);
-    if (conn && all >= memory_limit_of(self->services->memory) / WORTH_IT)
+    if (conn && all >= memory_limit_of(self->resources->memory) / WORTH_IT)
         conn_break(conn, CUT_STALLED, "memory is short, and %zu bytes of a message that has not ended take it", input_size(conn));
 }
 

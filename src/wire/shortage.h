@@ -22,7 +22,7 @@ bool shortage_stops_now(const conn_t *conn);
 static inline bool
 shortage_is_there(const wire_t *self)
 {
-    const memory_t *memory = self->services->memory;
+    const memory_t *memory = self->resources->memory;
     return self->is_short || (memory && memory_is_short(memory));
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "wire/storage.h"
 
-#include "base/event.h"
+#include "base/log.h"
 
 _Static_assert(STORE_BUCKETS == COMMIT_BUCKETS, "commits are counted as the store counts them");
 

@@ -62,7 +62,7 @@ terms_note(wport_t *port)
 uint64_t
 terms_wanted(const wport_t *port, const side_conf_t *wanted)
 {
-    const admission_t *guard = port->wire->services->admission;
+    const admission_t *guard = port->wire->resources->admission;
     const admission_secrets_t *secrets = guard ? guard->secrets(guard->arg, port->wire->name, port->side) : NULL;
     uint64_t terms = terms_of(wanted, secrets);
     if (secrets)

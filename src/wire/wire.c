@@ -3,7 +3,7 @@
 
 #include "base/bell.h"
 #include "base/mem.h"
-#include "flow/luggage.h"
+#include "flow/savedroute.h"
 #include "flow/ways.h"
 #include "wire/sides.h"
 #include "wire/archive.h"
@@ -80,15 +80,15 @@ open_loop(wire_t *self)
 }
 
 static int
-wire_open(route_t *self, const route_conf_t *conf, listeners_t *listeners, const route_services_t *services,
+wire_open(route_t *self, const route_conf_t *conf, listeners_t *listeners, const route_resources_t *resources,
           counters_t *counters, diag_t *diag)
 {
     self->conf = conf;
     self->name = xstrdup(conf->name);
-    self->services = services;
+    self->resources = resources;
     self->counters = counters;
     self->loop.epoll = -1;
-    self->pool.memory = services->memory;
+    self->pool.memory = resources->memory;
     if (open_loop(self) == 0)
         return open_ports(self, listeners, diag);
     diag_error(diag, conf->place, "[route %s] no descriptor for its loop: %s", conf->name, strerror(errno));
@@ -103,7 +103,7 @@ wire_close(route_t *self, route_leftover_t *left)
     stored_close(self, 0);
     archive_close(self, 0);
     observe_close(self);
-    luggage_drop(&self->luggage);
+    savedroute_drop(&self->saved);
     for (side_t side = 0; side < SIDES; side++)
         if (self->ports[side].socktype) {
             login_unconfigure(&self->ports[side]);
@@ -134,7 +134,7 @@ wire_go_on(route_t *self, route_state_t mode)
 static void
 hear_guard(wire_t *self)
 {
-    const admission_t *guard = self->services->admission;
+    const admission_t *guard = self->resources->admission;
     uint64_t generation = guard ? guard->generation(guard->arg) : 0;
     bool changed = generation != self->generation;
     self->generation = generation;

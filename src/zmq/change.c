@@ -3,7 +3,7 @@
 
 #include "zmq/internal.h"
 
-#include "base/event.h"
+#include "base/log.h"
 
 #include <string.h>
 
@@ -80,7 +80,7 @@ close_capture(route_t *self)
     zmq_close(forward->ports[SIDE_CAPTURE].socket);
     forward->ports[SIDE_CAPTURE].socket = NULL;
     if (self->watched[SIDE_CAPTURE])
-        watch_remove(self->services->watch, &self->watched[SIDE_CAPTURE]);
+        watch_remove(self->resources->watch, &self->watched[SIDE_CAPTURE]);
 }
 
 // What the next capture binds too is kept for it.
@@ -166,7 +166,7 @@ change_route(route_t *self, const route_conf_t *conf, listeners_t *listeners, di
         rc |= change_capture(self, &change);
     self->conf = conf;
     rights_free(&self->forward.rights);
-    self->forward.rights = rights_new(self->conf, self->services->admission);
+    self->forward.rights = rights_new(self->conf, self->resources->admission);
     self->forward.batch_ns = self->conf->batch_us * 1000;
     self->forward.batch_min = (size_t)self->conf->batch_min;
     return rc;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 // internal.h - what a route over libzmq's sockets is made of. Only for the files that are the route:
-// zmq, sockets and change. Everybody else has route.h.
+// zmq, sockets and change. Everybody else has zmq.h.
 
-#ifndef ZB_ROUTE_PARTS_H
-#define ZB_ROUTE_PARTS_H
+#ifndef ZB_ZMQ_INTERNAL_H
+#define ZB_ZMQ_INTERNAL_H
 
+#include "flow/engine.h"
 #include "zmq/drain.h"
 #include "zmq/forward.h"
-#include "zmq/zmq.h"
+#include "zmq/watch.h"
 
 #include <pthread.h>
 
@@ -21,7 +22,7 @@ struct route {
     route_base_t base; // first in every engine's
     const route_conf_t *conf;
     char *name;             // of all its configurations
-    const route_services_t *services;
+    const route_resources_t *resources;
     counters_t *counters;
     void *own_ctx;          // engine zmq_proxy
     watch_side_t *watched[SIDES];

@@ -2,8 +2,9 @@
 #include "zmq/peers.h"
 
 #include "base/clock.h"
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "flow/client.h"
 #include "net/address.h"
 
 #include <linux/sockios.h>
@@ -44,18 +45,18 @@ name_peer(peer_t *peer, int fd)
 }
 
 void
-peers_count(watch_side_t *side)
+peers_count(peers_t *self)
 {
-    if (side->watch->capacity)
-        capacity_count(side->watch->capacity, (ptrdiff_t)(side->count - side->counted));
-    side->counted = side->count;
-    counter_set(&side->counters->connections, side->count);
-    bool full = side->limit && side->count >= side->limit;
-    if (full == side->full)
+    if (self->capacity)
+        capacity_count(self->capacity, (ptrdiff_t)(self->count - self->counted));
+    self->counted = self->count;
+    counter_set(&self->counters->connections, self->count);
+    bool full = self->limit && self->count >= self->limit;
+    if (full == self->full)
         return;
-    side->full = full;
-    if (side->on_full)
-        side->on_full(full, side->arg);
+    self->full = full;
+    if (self->on_full)
+        self->on_full(full, self->arg);
 }
 
 // Nothing to read, and nothing was read since the last look. Over ipc only the first can be seen.
@@ -83,74 +84,83 @@ peer_half_close(peer_t *peer, bool busy_too)
 }
 
 static void
-remove_at(watch_side_t *side, size_t i)
+remove_at(peers_t *self, size_t i)
 {
-    log_event(EVENT_CLIENT_GONE, EVENT_TEXT("route", side->route), EVENT_TEXT("side", side_name(side->side)),
-              EVENT_NUMBER("client", side->peers[i].id), EVENT_TEXT("peer", side->peers[i].peer));
-    memmove(&side->peers[i], &side->peers[i + 1], (side->count - i - 1) * sizeof side->peers[i]);
-    side->count--;
-    counter_add(&side->counters->disconnections, 1);
-    peers_count(side);
+    log_event(EVENT_CLIENT_GONE, EVENT_TEXT("route", self->route), EVENT_TEXT("side", side_name(self->side)),
+              EVENT_NUMBER("client", self->at[i].id), EVENT_TEXT("peer", self->at[i].peer));
+    memmove(&self->at[i], &self->at[i + 1], (self->count - i - 1) * sizeof self->at[i]);
+    self->count--;
+    counter_add(&self->counters->disconnections, 1);
+    peers_count(self);
 }
 
 void
-peers_remove(watch_side_t *side, int fd)
+peers_remove(peers_t *self, int fd)
 {
-    for (size_t i = 0; i < side->count; i++)
-        if (side->peers[i].fd == fd) {
-            remove_at(side, i);
+    for (size_t i = 0; i < self->count; i++)
+        if (self->at[i].fd == fd) {
+            remove_at(self, i);
             return;
         }
 }
 
 // With several I/O threads a connection may end before the event that it was accepted.
 static void
-remove_phantoms(watch_side_t *side, int fd)
+remove_phantoms(peers_t *self, int fd)
 {
-    for (size_t i = side->count; i-- > 0;)
-        if (side->peers[i].fd == fd)
-            remove_at(side, i);
+    for (size_t i = self->count; i-- > 0;)
+        if (self->at[i].fd == fd)
+            remove_at(self, i);
 }
 
 // Nobody is to come any more, or in this moment; what is accepted while the side drains is half-closed at once.
 static void
-meet(const watch_side_t *side, peer_t *peer)
+meet(const peers_t *self, peer_t *peer)
 {
     if (!peer->inode)
         return;
-    if (side->turned_away || clock_mono_ms() < side->cut_until_ms)
+    if (self->turned_away || clock_mono_ms() < self->cut_until_ms)
         shutdown(peer->fd, SHUT_RDWR);
-    else if (side->half_closed)
+    else if (self->half_closed)
         peer->half_closed = shutdown(peer->fd, SHUT_WR) == 0;
 }
 
 void
-peers_add(watch_side_t *side, int fd, bool outgoing)
+peers_add(peers_t *self, int fd, bool outgoing)
 {
-    remove_phantoms(side, fd);
-    mem_grow(side->peers, side->count, side->room);
-    peer_t *peer = &side->peers[side->count++];
+    remove_phantoms(self, fd);
+    mem_grow(self->at, self->count, self->room);
+    peer_t *peer = &self->at[self->count++];
     *peer = (peer_t){ .id = client_next_id(), .fd = fd, .inode = inode_of(fd), .outgoing = outgoing };
     peer->since_wall_ns = clock_wall_ns();
     name_peer(peer, fd);
-    counter_add(&side->counters->accepted, 1);
-    peers_count(side);
-    meet(side, peer);
-    log_event(outgoing ? EVENT_CLIENT_REACHED : EVENT_CLIENT_CONNECTED, EVENT_TEXT("route", side->route),
-              EVENT_TEXT("side", side_name(side->side)), EVENT_NUMBER("client", peer->id), EVENT_TEXT("peer", peer->peer));
+    counter_add(&self->counters->accepted, 1);
+    peers_count(self);
+    meet(self, peer);
+    log_event(outgoing ? EVENT_CLIENT_REACHED : EVENT_CLIENT_CONNECTED, EVENT_TEXT("route", self->route),
+              EVENT_TEXT("side", side_name(self->side)), EVENT_NUMBER("client", peer->id), EVENT_TEXT("peer", peer->peer));
 }
 
 // zmq_unbind and zmq_disconnect end connections without an event: a few of the
 // peers are looked at every round, so that nobody stays in the list for ever.
 void
-peers_look_at_some(watch_side_t *side)
+peers_look_at_some(peers_t *self)
 {
-    for (size_t n = side->count < LOOKS ? side->count : LOOKS; n > 0 && side->count > 0; n--) {
-        if (side->looked >= side->count)
-            side->looked = 0;
-        if (peer_is_still(&side->peers[side->looked]))
-            side->looked++;
+    for (size_t n = self->count < LOOKS ? self->count : LOOKS; n > 0 && self->count > 0; n--) {
+        if (self->looked >= self->count)
+            self->looked = 0;
+        if (peer_is_still(&self->at[self->looked]))
+            self->looked++;
         else
-            remove_at(side, side->looked);
+            remove_at(self, self->looked);
     }
+}
+
+void
+peers_free(peers_t *self)
+{
+    while (self->count > 0)
+        remove_at(self, self->count - 1);
+    free(self->at);
+    free(self->route);
 }

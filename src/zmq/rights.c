@@ -2,7 +2,7 @@
 #include "zmq/rights.h"
 
 #include "base/bytetree.h"
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "zmq/zap.h"

@@ -14,7 +14,9 @@
 // out of the kernel's set, or epoll_wait would return for ever. A connection in
 // its handshake to elsewhere only waits for writing; it hears of errors as ever.
 //
-// Each descriptor belongs to one thread at a time, so nothing here is locked.
+// Each descriptor belongs to one thread at a time, so nothing here is locked. Once it
+// is closed, its number may become another thread's: the first thread writes `known'
+// last, and the second thread reads it first, so that their entries do not mix.
 
 #include "zmq/shield.h"
 
@@ -38,7 +40,7 @@ typedef struct {
     epoll_data_t data; // libzmq's; the kernel has a tag and the descriptor instead
     uint32_t wanted;
     int epoll;
-    bool known;
+    _Atomic bool known;
     bool reads;  // it was wanted for reading once: its end is there to be read
     bool parked; // not in the kernel's set
 } polled_t;
@@ -93,6 +95,7 @@ tell_kernel(const polled_t *entry, int what, int fd)
 static int
 add(polled_t *entry, int epoll, int fd, const struct epoll_event *event)
 {
+    (void)atomic_load_explicit(&entry->known, memory_order_acquire);
     *entry = (polled_t){ .epoll = epoll };
     want(entry, event);
     int rc = tell_kernel(entry, EPOLL_CTL_ADD, fd);
@@ -114,8 +117,9 @@ change(polled_t *entry, int fd, const struct epoll_event *event)
 static int
 leave(polled_t *entry, int fd)
 {
-    entry->known = false;
-    return entry->parked ? 0 : kernel_ctl(entry->epoll, EPOLL_CTL_DEL, fd, NULL);
+    int rc = entry->parked ? 0 : kernel_ctl(entry->epoll, EPOLL_CTL_DEL, fd, NULL);
+    atomic_store_explicit(&entry->known, false, memory_order_release);
+    return rc;
 }
 
 int

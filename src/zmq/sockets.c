@@ -3,7 +3,7 @@
 
 #include "zmq/internal.h"
 
-#include "base/event.h"
+#include "base/log.h"
 #include "zmq/entrance.h"
 #include "zmq/security.h"
 
@@ -174,7 +174,7 @@ sockets_watch(route_t *self, side_t side)
 {
     const side_conf_t *conf = &self->conf->sides[side];
     const port_t *port = &self->forward.ports[side];
-    self->watched[side] = watch_add(self->services->watch, port->socket, self->conf->name, side, port->counters);
+    self->watched[side] = watch_add(self->resources->watch, port->socket, self->conf->name, side, port->counters);
     if (self->watched[side] && conf->security.mechanism <= SECURITY_NONE)
         watch_open_to_all(self->watched[side]);
     if (self->watched[side] && conf->max_clients > 0)
@@ -212,10 +212,10 @@ int
 sockets_open(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
 {
     const side_conf_t *conf = &self->conf->sides[side];
-    const route_services_t *services = self->services;
+    const route_resources_t *resources = self->resources;
     port_t *port = &self->forward.ports[side];
     *port = (port_t){ .type = real_type(self, side), .side = side, .counters = &self->counters->sides[side] };
-    port->socket = zmq_socket(self->own_ctx ? self->own_ctx : services->ctx, port->type);
+    port->socket = zmq_socket(self->own_ctx ? self->own_ctx : resources->ctx, port->type);
     if (!port->socket) {
         diag_error(diag, self->conf->place, "[route %s] no %s socket: %s", self->conf->name, side_name(side),
                    zmq_strerror(zmq_errno()));
@@ -229,7 +229,7 @@ sockets_open(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
         return open_endpoints(self, side, listeners, diag);
     }
     prepare(port, conf);
-    if (services->admission && security_set(port->socket, self->conf, side, services->admission, diag) == -1)
+    if (resources->admission && security_set(port->socket, self->conf, side, resources->admission, diag) == -1)
         return -1;
     sockets_watch(self, side);
     return open_endpoints(self, side, listeners, diag);
@@ -285,5 +285,5 @@ sockets_unwatch(route_t *self)
 {
     for (side_t side = 0; side < SIDES; side++)
         if (self->watched[side])
-            watch_remove(self->services->watch, &self->watched[side]);
+            watch_remove(self->resources->watch, &self->watched[side]);
 }

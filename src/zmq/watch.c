@@ -3,7 +3,8 @@
 
 #include "base/bell.h"
 #include "base/clock.h"
-#include "base/event.h"
+#include "base/log.h"
+#include "base/loop.h"
 #include "base/mem.h"
 #include "zmq/entrance.h"
 #include "zmq/peers.h"
@@ -26,14 +27,42 @@
      | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH    \
      | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_ACCEPT_FAILED)
 
+struct watch_side {
+    watched_t watched; // first
+    watch_t *watch;
+    watch_side_t *next;
+    void *monitor;    // our end of the PAIR
+    int monitor_fd;
+    peers_t peers;
+    bool open_to_all;
+    bool removed;     // its socket is closed
+    bool over;        // the last event was read: the watch thread frees it after its round
+};
+
+struct watch {
+    watched_t wake_watched; // first
+    void *ctx;
+    pthread_t thread;
+    pthread_mutex_t lock; // over all sides and peers
+    watch_side_t *sides;
+    unsigned last_name;
+    capacity_t *capacity; // of the process; NULL: nobody counts all sides together
+    bool unasked; // nobody else counts logins
+    loop_t loop;
+    int wake;
+    int64_t looked_ms;
+    _Atomic bool stopping;
+    _Atomic int64_t round_ms;
+};
+
 // --- events ------------------------------------------------------------------
 
 static void
 handshake_failed(watch_side_t *side, handshake_reason_t reason, uint32_t value)
 {
-    log_event(EVENT_HANDSHAKE_FAILED, EVENT_TEXT("route", side->route), EVENT_TEXT("side", side_name(side->side)),
+    log_event(EVENT_HANDSHAKE_FAILED, EVENT_TEXT("route", side->peers.route), EVENT_TEXT("side", side_name(side->peers.side)),
               EVENT_TEXT("reason", handshake_reason_name(reason)), EVENT_NUMBER("code", value));
-    counter_add(&side->counters->handshake_failures[reason], 1); // who sees the number finds the line
+    counter_add(&side->peers.counters->handshake_failures[reason], 1); // who sees the number finds the line
 }
 
 static void
@@ -41,17 +70,17 @@ on_event(watch_side_t *side, uint16_t event, uint32_t value)
 {
     switch (event) {
     case ZMQ_EVENT_ACCEPTED:
-        peers_add(side, (int)value, false);
+        peers_add(&side->peers, (int)value, false);
         break;
     case ZMQ_EVENT_CONNECTED:
-        peers_add(side, (int)value, true);
+        peers_add(&side->peers, (int)value, true);
         break;
     case ZMQ_EVENT_DISCONNECTED:
-        peers_remove(side, (int)value);
+        peers_remove(&side->peers, (int)value);
         break;
     case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
         if (side->open_to_all && side->watch->unasked)
-            counter_add_shared(&side->counters->auth_success, 1);
+            counter_add_shared(&side->peers.counters->auth_success, 1);
         break;
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
         handshake_failed(side, HANDSHAKE_AUTH, value);
@@ -70,7 +99,7 @@ on_event(watch_side_t *side, uint16_t event, uint32_t value)
             handshake_failed(side, HANDSHAKE_AUTH, value);
             break;
         }
-        log_event(EVENT_ACCEPT_FAILED, EVENT_TEXT("route", side->route), EVENT_TEXT("side", side_name(side->side)),
+        log_event(EVENT_ACCEPT_FAILED, EVENT_TEXT("route", side->peers.route), EVENT_TEXT("side", side_name(side->peers.side)),
                   EVENT_PROSE("reason", zmq_strerror((int)value)));
         break;
     default:
@@ -108,16 +137,13 @@ free_side(watch_t *self, watch_side_t *side)
         }
     loop_forget(&self->loop, side->monitor_fd, &side->watched);
     zmq_close(side->monitor);
-    while (side->count > 0)
-        peers_remove(side, side->peers[side->count - 1].fd);
-    free(side->peers);
-    free(side->route);
+    peers_free(&side->peers);
     free(side);
 }
 
-// Edge-triggered: read until there is nothing, as zmq_getsockopt(3) asks of ZMQ_FD.
-void
-watch_read_events(watch_side_t *side)
+// In whichever thread, under the lock. Edge-triggered: read until there is nothing, as zmq_getsockopt(3) asks of ZMQ_FD.
+static void
+read_events(watch_side_t *side)
 {
     uint16_t event = 0;
     while (!side->over && read_event(side, &event))
@@ -130,7 +156,7 @@ on_monitor(watched_t *watched, uint32_t events)
     watch_side_t *side = (watch_side_t *)watched;
     (void)events;
     pthread_mutex_lock(&side->watch->lock);
-    watch_read_events(side);
+    read_events(side);
     pthread_mutex_unlock(&side->watch->lock);
 }
 
@@ -142,7 +168,7 @@ on_wake(watched_t *watched, uint32_t events)
     bell_hear(self->wake);
     pthread_mutex_lock(&self->lock);
     for (watch_side_t *side = self->sides; side; side = side->next)
-        watch_read_events(side);
+        read_events(side);
     pthread_mutex_unlock(&self->lock);
 }
 
@@ -167,7 +193,7 @@ look(watch_t *self)
         return;
     self->looked_ms = now;
     for (watch_side_t *side = self->sides; side; side = side->next)
-        peers_look_at_some(side);
+        peers_look_at_some(&side->peers);
 }
 
 static void *
@@ -246,9 +272,8 @@ watch_add(watch_t *self, void *socket, const char *route, side_t which, side_cou
     watch_side_t *side = NULL;
     if (monitor) {
         side = xcalloc(1, sizeof *side);
-        *side = (watch_side_t){ .watch = self, .monitor = monitor, .side = which, .counters = counters };
-        side->watched.ready = on_monitor;
-        side->route = xstrdup(route);
+        *side = (watch_side_t){ .watched.ready = on_monitor, .watch = self, .monitor = monitor };
+        side->peers = (peers_t){ .route = xstrdup(route), .side = which, .counters = counters, .capacity = self->capacity };
         size_t size = sizeof side->monitor_fd;
         zmq_getsockopt(monitor, ZMQ_FD, &side->monitor_fd, &size);
         side->next = self->sides;
@@ -270,12 +295,12 @@ watch_remove(watch_t *self, watch_side_t **side_p)
         return;
     pthread_mutex_lock(&self->lock);
     side->removed = true;
-    if (side->full && side->on_full) // whoever takes over accepts
-        side->on_full(false, side->arg);
-    side->on_full = NULL;
-    counter_set(&side->counters->connections, 0);
-    counter_add(&side->counters->disconnections, side->count);
-    side->counters = &nobodys;
+    if (side->peers.full && side->peers.on_full) // whoever takes over accepts
+        side->peers.on_full(false, side->peers.arg);
+    side->peers.on_full = NULL;
+    counter_set(&side->peers.counters->connections, 0);
+    counter_add(&side->peers.counters->disconnections, side->peers.count);
+    side->peers.counters = &nobodys;
     pthread_mutex_unlock(&self->lock);
     bell_ring(self->wake);
     *side_p = NULL;
@@ -294,7 +319,7 @@ watch_asked(watch_t *self, bool asked)
 {
     pthread_mutex_lock(&self->lock);
     for (watch_side_t *side = self->sides; side; side = side->next)
-        watch_read_events(side);
+        read_events(side);
     self->unasked = !asked;
     pthread_mutex_unlock(&self->lock);
 }
@@ -303,8 +328,8 @@ void
 watch_turn_away(watch_side_t *side)
 {
     pthread_mutex_lock(&side->watch->lock);
-    watch_read_events(side);
-    side->turned_away = true;
+    read_events(side);
+    side->peers.turned_away = true;
     pthread_mutex_unlock(&side->watch->lock);
 }
 
@@ -312,8 +337,8 @@ size_t
 watch_connections(watch_side_t *side)
 {
     pthread_mutex_lock(&side->watch->lock);
-    watch_read_events(side);
-    size_t count = side->count;
+    read_events(side);
+    size_t count = side->peers.count;
     pthread_mutex_unlock(&side->watch->lock);
     return count;
 }
@@ -322,10 +347,10 @@ void
 watch_limit(watch_side_t *side, size_t limit, void (*on_full)(bool full, void *arg), void *arg)
 {
     pthread_mutex_lock(&side->watch->lock);
-    side->limit = limit;
-    side->on_full = on_full;
-    side->arg = arg;
-    peers_count(side);
+    side->peers.limit = limit;
+    side->peers.on_full = on_full;
+    side->peers.arg = arg;
+    peers_count(&side->peers);
     pthread_mutex_unlock(&side->watch->lock);
 }
 
@@ -336,7 +361,7 @@ watch_count_in(watch_t *self, capacity_t *capacity)
 }
 
 static void
-list_client(client_list_t *list, const watch_side_t *side, const peer_t *peer)
+list_client(client_list_t *list, const peers_t *side, const peer_t *peer)
 {
     client_t *client = client_list_add(list, side->route, side->side, peer->id, peer->peer);
     client->outgoing = peer->outgoing;
@@ -353,11 +378,11 @@ watch_each(watch_t *self, const char *route, client_fn_t *fn, void *arg)
     client_list_t clients = { 0 };
     pthread_mutex_lock(&self->lock);
     for (watch_side_t *side = self->sides; side; side = side->next) {
-        if (side->removed || (route && strcmp(route, side->route) != 0))
+        if (side->removed || (route && strcmp(route, side->peers.route) != 0))
             continue;
-        watch_read_events(side);
-        for (size_t i = 0; i < side->count; i++)
-            list_client(&clients, side, &side->peers[i]);
+        read_events(side);
+        for (size_t i = 0; i < side->peers.count; i++)
+            list_client(&clients, &side->peers, &side->peers.at[i]);
     }
     pthread_mutex_unlock(&self->lock);
     client_list_each(&clients, fn, arg);
@@ -379,10 +404,10 @@ watch_kick(watch_t *self, const char *route, uint64_t id)
     int rc = -1;
     pthread_mutex_lock(&self->lock);
     for (watch_side_t *side = self->sides; side; side = side->next) {
-        if (strcmp(route, side->route) != 0)
+        if (strcmp(route, side->peers.route) != 0)
             continue;
-        for (size_t i = 0; i < side->count; i++)
-            if (side->peers[i].id == id && cut(&side->peers[i]))
+        for (size_t i = 0; i < side->peers.count; i++)
+            if (side->peers.at[i].id == id && cut(&side->peers.at[i]))
                 rc = 0;
     }
     pthread_mutex_unlock(&self->lock);
@@ -395,8 +420,8 @@ watch_cut_newcomers(watch_t *self, const char *route, side_t which)
 {
     pthread_mutex_lock(&self->lock);
     for (watch_side_t *side = self->sides; side; side = side->next)
-        if (side->side == which && strcmp(route, side->route) == 0)
-            side->cut_until_ms = clock_mono_ms() + NEWCOMERS_MS;
+        if (side->peers.side == which && strcmp(route, side->peers.route) == 0)
+            side->peers.cut_until_ms = clock_mono_ms() + NEWCOMERS_MS;
     pthread_mutex_unlock(&self->lock);
 }
 
@@ -404,11 +429,11 @@ size_t
 watch_half_close(watch_side_t *side, bool all)
 {
     pthread_mutex_lock(&side->watch->lock);
-    watch_read_events(side); // who came before this moment is no newcomer, however late the watch thread hears of it
-    side->half_closed = true;
+    read_events(side); // who came before this moment is no newcomer, however late the watch thread hears of it
+    side->peers.half_closed = true;
     size_t left = 0;
-    for (size_t i = 0; i < side->count; i++)
-        left += !peer_half_close(&side->peers[i], all);
+    for (size_t i = 0; i < side->peers.count; i++)
+        left += !peer_half_close(&side->peers.at[i], all);
     pthread_mutex_unlock(&side->watch->lock);
     return left;
 }

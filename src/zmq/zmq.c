@@ -2,11 +2,12 @@
 // zmq.c - the two engines over libzmq's sockets, with a loop of ours and with zmq_proxy(3): their record of functions;
 // what a route's thread does.
 
-#include "zmq/internal.h"
+#include "zmq/zmq.h"
 
 #include "base/clock.h"
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "zmq/internal.h"
 #include "zmq/proxy.h"
 
 #include <stdlib.h>
@@ -19,30 +20,30 @@ set_up_forwarding(route_t *self)
 {
     forward_t *forward = &self->forward;
     const route_conf_t *conf = self->conf;
-    const route_services_t *services = self->services;
+    const route_resources_t *resources = self->resources;
 
     forward->counters = self->counters;
-    memcpy(forward->epoch, &services->epoch, sizeof forward->epoch);
+    memcpy(forward->epoch, &resources->epoch, sizeof forward->epoch);
     forward->topics = topics_new();
     forward->batch_ns = conf->batch_us * 1000;
     forward->batch_min = (size_t)conf->batch_min;
     if (forward->ports[SIDE_CAPTURE].socket)
         forward->capture = capture_new(forward->ports[SIDE_CAPTURE].socket, conf, self->counters);
-    forward->rights = rights_new(conf, services->admission);
+    forward->rights = rights_new(conf, resources->admission);
     self->cut_stalled = conf->sides[SIDE_BACKEND].nodrop;
     counter_set(&self->counters->subscriptions, 0);
     forward_init(forward, conf);
 }
 
 static int
-open_route(route_t *self, const route_conf_t *conf, listeners_t *listeners, const route_services_t *services,
+open_route(route_t *self, const route_conf_t *conf, listeners_t *listeners, const route_resources_t *resources,
            counters_t *counters, diag_t *diag)
 {
     self->conf = conf;
     self->name = xstrdup(conf->name);
     for (side_t side = 0; side < SIDES; side++)
         self->side_of[side] = (side_of_t){ self, side };
-    self->services = services;
+    self->resources = resources;
     self->counters = counters;
     self->forward.bell = self->base.thread.bell;
     pthread_mutex_init(&self->listeners_lock, NULL);
@@ -55,11 +56,11 @@ open_route(route_t *self, const route_conf_t *conf, listeners_t *listeners, cons
 }
 
 static int
-open_proxy(route_t *self, const route_conf_t *conf, listeners_t *listeners, const route_services_t *services,
+open_proxy(route_t *self, const route_conf_t *conf, listeners_t *listeners, const route_resources_t *resources,
            counters_t *counters, diag_t *diag)
 {
     self->own_ctx = proxy_context(1);
-    return open_route(self, conf, listeners, services, counters, diag);
+    return open_route(self, conf, listeners, resources, counters, diag);
 }
 
 static void
@@ -121,7 +122,7 @@ cut_client(const client_t *client, void *arg)
     route_t *self = stalled->route;
     if (client->side != SIDE_BACKEND || client->backlog_bytes <= 0)
         return;
-    if (watch_kick(self->services->watch, self->conf->name, client->id) == -1)
+    if (watch_kick(self->resources->watch, self->conf->name, client->id) == -1)
         return;
     stalled->cut++;
     log_event(EVENT_CLIENT_STALLED, EVENT_TEXT("route", self->conf->name), EVENT_TEXT("side", side_name(client->side)),
@@ -140,7 +141,7 @@ look_for_stall(route_t *self)
     if (since == 0 || timeout_ms <= 0 || clock_mono_ns() - (int64_t)since < timeout_ms * 1000000)
         return;
     stalled_t stalled = { .route = self };
-    watch_each(self->services->watch, self->conf->name, cut_client, &stalled);
+    watch_each(self->resources->watch, self->conf->name, cut_client, &stalled);
 }
 
 static void

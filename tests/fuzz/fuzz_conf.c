@@ -4,7 +4,7 @@
 // and dumps to itself. Files are never included: see the first lines.
 
 #include "base/mem.h"
-#include "conf/conf.h"
+#include "conf/load.h"
 
 #include <stdint.h>
 #include <stdlib.h>

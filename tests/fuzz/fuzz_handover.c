@@ -18,7 +18,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const int types[] = { ZMQ_ROUTER, ZMQ_XPUB, ZMQ_PUSH, ZMQ_DEALER, ZMQ_PAIR };
-static const route_services_t services;
+static const route_resources_t resources;
 static counters_t counters;
 
 static void
@@ -49,7 +49,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     log_set_level(LOG_LEVEL_ERROR);
     route_conf_t conf = { .name = "r" };
-    wire_t wire = { .conf = &conf, .name = conf.name, .services = &services, .counters = &counters, .closing = true };
+    wire_t wire = { .conf = &conf, .name = conf.name, .resources = &resources, .counters = &counters, .closing = true };
     bool remembers = data[0] & 0x80;
     side_t side = remembers ? SIDE_BACKEND : SIDE_FRONTEND;
     wport_t *port = &wire.ports[side];
@@ -68,7 +68,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t own = (size - 2) * data[1] / 256;
     if (port->socktype->restore)
         port->socktype->restore(port, (record_fields_t){ data + 2, own });
-    record_add(&wire.luggage, data + 2 + own, size - 2 - own);
+    record_add(&wire.saved, data + 2 + own, size - 2 - own);
     handover_restore(&wire);
     end_all(&wire, port);
     port_close(port);

@@ -45,7 +45,7 @@ static void
 read_all(const contents_t *contents, const file_name_t *file)
 {
     uint64_t bytes;
-    int fd = folder_open_file(folder, file, &bytes);
+    int fd = folder_open_file(folder, file, O_RDONLY, &bytes);
     for (size_t i = 0; fd != -1 && i < contents->located_count; i++) {
         const located_t *located = &contents->located[contents->located_from + i];
         batch_t *batch = batch_new();

@@ -3,7 +3,7 @@
 // A ZAP request is a list of frames, each after a byte of its length. Whatever
 // comes, the verdict is a verdict, and only who is known is welcome.
 #include "base/diag.h"
-#include "conf/conf.h"
+#include "conf/load.h"
 #include "guard/authenticate.h"
 #include "guard/policy.h"
 #include "zmq/zap.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
-// services.h - what a route needs from the process: made by main, the same for all.
+// resources.h - what the process lends to each of its routes: made by main, the same for all.
 
-#ifndef ZB_SERVICES_H
-#define ZB_SERVICES_H
+#ifndef ZB_RESOURCES_H
+#define ZB_RESOURCES_H
 
 #include "base/diag.h"
 #include "conf/conf.h"
@@ -36,7 +36,7 @@ typedef struct {
     bool (*is_ours)(void *arg, int fd);
     // A listening tcp descriptor is there: it may be kept for the next process. May be NULL.
     void (*listening)(void *arg, const endpoint_conf_t *endpoint, int fd);
-    void *service_arg; // of these two
-} route_services_t;
+    void *arg; // of these three
+} route_resources_t;
 
 #endif

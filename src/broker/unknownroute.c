@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
-// noroute.c - broker_no_route of broker.h. It needs nothing of the broker but the names of its routes.
+// unknownroute.c - broker_unknown_route of broker.h. It needs nothing of the broker but the names of its routes.
 
 #include "broker/broker.h"
 
 #include "conf/suggest.h"
 
 void
-broker_no_route(broker_t *self, const char *name, text_t *error)
+broker_unknown_route(broker_t *self, const char *name, text_t *error)
 {
     suggest_t near = suggest_for(name);
     broker_route_t route;

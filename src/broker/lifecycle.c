@@ -1,102 +1,17 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "broker/broker.h"
+// lifecycle.c - the broker from broker_new to broker_destroy: all routes started, and stopped.
 
 #include "base/clock.h"
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
-#include "broker/guarding.h"
-#include "broker/rates.h"
+#include "broker/authpolicy.h"
 #include "broker/retire.h"
 #include "broker/slot.h"
-#include "broker/succession.h"
 #include "broker/systemd.h"
+#include "broker/takeover.h"
 #include "guard/policy.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
-
-// --- looking -------------------------------------------------------------------------------
-
-static route_state_t
-state_of(const broker_t *self, const slot_t *slot)
-{
-    if ((slot->mode == ROUTE_DISABLED || slot->opening_later) && broker_is_leaving(self, slot->conf->name))
-        return ROUTE_DRAINING;
-    if (slot->mode == ROUTE_RUNNING && self->status.stopping)
-        return ROUTE_DRAINING;
-    return slot->mode;
-}
-
-static void
-fill(broker_t *self, slot_t *slot, broker_route_t *out)
-{
-    *out = (broker_route_t){ .conf = slot->conf, .route = slot->route, .cleared = &slot->cleared };
-    out->state = state_of(self, slot);
-    out->failure = slot->mode == ROUTE_FAILED && slot->failure ? slot->failure : "";
-    out->counters = slot_counters(self, slot);
-    out->started_wall_ns = slot->started_wall_ns;
-    rates_fill(&slot->rates, out);
-}
-
-size_t
-broker_count(const broker_t *self)
-{
-    return self->count;
-}
-
-bool
-broker_at(broker_t *self, size_t i, broker_route_t *route)
-{
-    if (i >= self->count)
-        return false;
-    fill(self, self->slots[i], route);
-    return true;
-}
-
-bool
-broker_find(broker_t *self, const char *name, broker_route_t *route)
-{
-    slot_t *slot = slot_find(self, name);
-    if (slot)
-        fill(self, slot, route);
-    return slot != NULL;
-}
-
-void
-broker_status(const broker_t *self, broker_status_t *status)
-{
-    const memory_t *memory = self->setup->services.memory;
-    const capacity_t *capacity = self->setup->services.capacity;
-    *status = self->status;
-    status->full = capacity && capacity_is_full(capacity);
-    status->message_bytes = memory ? memory_taken(memory) : 0;
-    status->max_memory = memory ? memory_limit_of(memory) : 0;
-    status->reload_problems = self->reload_problems.size ? self->reload_problems.data : "";
-}
-
-const conf_t *
-broker_conf(const broker_t *self)
-{
-    return self->conf;
-}
-
-bool
-broker_is_leaving(const broker_t *self, const char *route)
-{
-    for (const retired_t *i = self->retired; i; i = i->next)
-        if (strcmp(i->name, route) == 0)
-            return true;
-    return false;
-}
-
-void
-broker_on_left(broker_t *self, void (*left)(void *arg, const char *route, const route_leftover_t *leftover), void *arg)
-{
-    self->on_left = left;
-    self->on_left_arg = arg;
-}
-
-// --- life ----------------------------------------------------------------------------------
 
 static int
 on_second(zloop_t *loop, int timer, void *arg)
@@ -138,15 +53,15 @@ broker_start(broker_t *self, const record_t *before, diag_t *diag)
         diag_error(diag, (place_t){ 0 }, "out of file descriptors");
         return -1;
     }
-    int rc = guarding_tell(self, (const route_conf_t *const *)self->conf->routes, self->conf->route_count, diag);
+    int rc = authpolicy_tell(self, (const route_conf_t *const *)self->conf->routes, self->conf->route_count, diag);
     while (rc == 0 && self->conf->route_count > 0) {
         slot_t *slot = slot_add(self, conf_take(self->conf, self->conf->routes[0]->name));
         listeners_t listeners = { 0 };
-        succession_slot(slot, from);
+        takeover_slot(slot, from);
         if (slot->mode == ROUTE_DISABLED)
             continue;
-        succession_luggage(slot, from);
-        if (listeners_bind(&listeners, slot->conf, &self->setup->services, diag) == 0)
+        takeover_savedroute(slot, from);
+        if (listeners_bind(&listeners, slot->conf, &self->setup->resources, diag) == 0)
             slot->route = slot_open_route(self, slot->conf, &listeners, &slot->counters, diag);
         listeners_close(&listeners, false);
         failed |= !slot->route;
@@ -156,8 +71,8 @@ broker_start(broker_t *self, const record_t *before, diag_t *diag)
     for (size_t i = 0; i < self->count && rc == 0; i++)
         if (self->slots[i]->route)
             rc = slot_run(self, self->slots[i], "started");
-    succession_status(self, from);
-    succession_rest(self, from);
+    takeover_status(self, from);
+    takeover_rest(self, from);
     if (rc == 0)
         self->tick = zloop_timer(self->loop, 1000, 0, on_second, self);
     return rc;
@@ -167,7 +82,7 @@ void
 broker_stop(broker_t *self)
 {
     if (self->status.stopping) {
-        event_log(EVENT_HURRY, NULL);
+        log_fields(EVENT_HURRY, NULL);
         retire_all(self);
         retire_hurry(self);
         return;
@@ -183,18 +98,6 @@ broker_stop(broker_t *self)
     }
     self->stop_ms = clock_mono_ms() + self->conf->drain_timeout_ms;
     retire_heads(self);
-}
-
-bool
-broker_stopped(const broker_t *self)
-{
-    return self->status.stopping && !self->retired;
-}
-
-bool
-broker_draining(const broker_t *self)
-{
-    return self->retired;
 }
 
 int64_t
@@ -229,7 +132,7 @@ broker_destroy(broker_t **self_p)
     free(self->slots);
     self->count = 0;
     text_free(&self->reload_problems);
-    guarding_end(self);
+    authpolicy_end(self);
     policy_free(&self->given_up);
     conf_destroy(&self->successor);
     conf_destroy(&self->conf);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
-// see.c - acl_may_see of acl.h: rights, which are about levels, beside the prefixes that ZeroMQ subscribes to.
+// acl_see.c - acl_may_see of acl.h: rights, which are about levels, beside the prefixes that ZeroMQ subscribes to.
 
 #include "base/mem.h"
-#include "guard/rule.h"
+#include "guard/acl_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
-// connected.c - see connected.h; and broker_clients of broker.h.
+// clients.c - broker_clients and broker_kick of broker.h: a route's engine knows who is connected, or the watch does.
 
-#include "broker/connected.h"
+#include "base/event.h"
+#include "broker/slot.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 // Call FN for each route NAME (NULL: for all) whose engine knows its clients, those on their way out included. True
@@ -43,7 +45,7 @@ void
 broker_clients(broker_t *self, const char *route, client_fn_t *fn, void *arg)
 {
     client_list_t clients = { 0 };
-    watch_each(self->setup->services.watch, route, keep, &clients);
+    watch_each(self->setup->resources.watch, route, keep, &clients);
     any_route(self, route, keep_all, &clients);
     client_list_each(&clients, fn, arg);
 }
@@ -57,7 +59,19 @@ kick(route_t *route, void *id)
 }
 
 int
-connected_kick(broker_t *self, const char *name, uint64_t id)
+broker_kick(broker_t *self, const char *route, const char *client, text_t *error)
 {
-    return any_route(self, name, kick, &id) ? 0 : watch_kick(self->setup->services.watch, name, id);
+    if (!slot_find(self, route)) {
+        broker_unknown_route(self, route, error);
+        return -1;
+    }
+    char *end;
+    uint64_t id = strtoull(client, &end, 10);
+    bool is_number = *client && *client != '-' && !*end;
+    if (is_number && (any_route(self, route, kick, &id) || watch_kick(self->setup->resources.watch, route, id) == 0)) {
+        log_event(EVENT_CLIENT_KICKED, EVENT_TEXT("route", route), EVENT_NUMBER("client", id));
+        return 0;
+    }
+    text_add(error, "route %s has no client %s", route, client);
+    return -1;
 }

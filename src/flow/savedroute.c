@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "flow/luggage.h"
+#include "flow/savedroute.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -11,21 +11,21 @@ static size_t
 find(const record_t *self, const uint8_t **at)
 {
     record_field_t field;
-    if (!record_find(record_fields(self), LUGGAGE_FDS, &field))
+    if (!record_find(record_fields(self), SAVEDROUTE_FDS, &field))
         return 0;
     *at = field.at;
     return field.size / sizeof(int);
 }
 
 size_t
-luggage_count(const record_t *self)
+savedroute_fds(const record_t *self)
 {
     const uint8_t *at;
     return find(self, &at);
 }
 
 int
-luggage_fd(const record_t *self, size_t i)
+savedroute_fd(const record_t *self, size_t i)
 {
     const uint8_t *at;
     int fd = -1;
@@ -42,11 +42,11 @@ is_socket(int fd)
 }
 
 size_t
-luggage_drop(record_t *self)
+savedroute_drop(record_t *self)
 {
-    size_t count = luggage_count(self), closed = 0;
+    size_t count = savedroute_fds(self), closed = 0;
     for (size_t i = 0; i < count; i++) {
-        int fd = luggage_fd(self, i);
+        int fd = savedroute_fd(self, i);
         if (is_socket(fd))
             closed += close(fd) == 0;
     }

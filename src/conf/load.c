@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "conf/check.h"
+#include "conf/load.h"
 
 #include "base/mem.h"
 #include "base/text.h"
@@ -308,7 +308,7 @@ load_route(conf_t *conf, const raw_section_t *section, assigned_slots_t *default
 
 // --- the file ------------------------------------------------------------------------
 
-void
+static void
 check_all(conf_t *conf, const raw_t *raw, diag_t *diag)
 {
     assigned_slots_t *defaults = xcalloc(1, sizeof *defaults);
@@ -325,4 +325,35 @@ check_all(conf_t *conf, const raw_t *raw, diag_t *diag)
     if (raw->count == 2 && diag_errors(diag) == 0)
         diag_warning(diag, (place_t){ raw->sections[0].place.file, 1, 1 },
                      "there is no [route NAME] section, nothing will be forwarded");
+}
+
+conf_t *
+conf_read(const raw_source_t *source, diag_t *diag)
+{
+    size_t errors = diag_errors(diag);
+    raw_t raw;
+    raw_read(&raw, source, diag);
+    conf_t *self = xcalloc(1, sizeof *self);
+    self->file = xstrdup(source->file);
+    // Of a file that cannot be read there is nothing more to say.
+    if (raw.readable)
+        check_all(self, &raw, diag);
+    raw_free(&raw);
+    if (diag_errors(diag) > errors)
+        conf_destroy(&self);
+    return self;
+}
+
+conf_t *
+conf_load(const char *file, char *const overrides[], size_t count, diag_t *diag)
+{
+    raw_source_t source = { .file = file, .descriptor = -1, .overrides = overrides, .override_count = count };
+    return conf_read(&source, diag);
+}
+
+conf_t *
+conf_load_text(const char *name, const char *text, size_t size, diag_t *diag)
+{
+    raw_source_t source = { .file = name, .text = text, .size = size, .descriptor = -1 };
+    return conf_read(&source, diag);
 }

@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: MPL-2.0
-// succession.c - the broker's part of an upgrade (broker.h): its routes are written
+// takeover.c - the broker's part of an upgrade (broker.h): its routes are written
 // down, and those of another program are taken over.
 
-#include "broker/succession.h"
+#include "broker/takeover.h"
 
-#include "base/event.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "broker/activation.h"
-#include "broker/guarding.h"
+#include "broker/authpolicy.h"
 #include "broker/prepare.h"
 #include "broker/program.h"
 #include "broker/retire.h"
 #include "broker/slot.h"
-#include "flow/luggage.h"
+#include "conf/load.h"
+#include "flow/savedroute.h"
 #include "guard/policy.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 // Of a route. Never used for anything else again.
-enum { TAG_NAME = 1, TAG_MODE, TAG_COUNTERS, TAG_CLEARED, TAG_LUGGAGE };
+enum { TAG_NAME = 1, TAG_MODE, TAG_COUNTERS, TAG_CLEARED, TAG_SAVEDROUTE };
 
 // Of a listener.
 enum { TAG_FD = 1, TAG_LISTENER_NAME };
@@ -35,10 +36,10 @@ read_successor(broker_t *self)
     const broker_setup_t *setup = self->setup;
     conf_t *conf = conf_load(self->conf->file, setup->overrides, setup->override_count, diag);
     policy_t *policy = NULL;
-    if (conf && guarding_read(self, (const route_conf_t *const *)conf->routes, conf->route_count, &policy, diag) == -1)
+    if (conf && authpolicy_read(self, (const route_conf_t *const *)conf->routes, conf->route_count, &policy, diag) == -1)
         conf_destroy(&conf);
     if (conf)
-        guarding_use(self, &policy);
+        authpolicy_use(self, &policy);
     self->successor = conf;
     self->given_up = policy;
     diag_destroy(&diag);
@@ -48,7 +49,7 @@ static void
 forget_successor(broker_t *self)
 {
     conf_destroy(&self->successor);
-    guarding_use(self, &self->given_up);
+    authpolicy_use(self, &self->given_up);
     policy_free(&self->given_up);
 }
 
@@ -111,19 +112,13 @@ broker_upgrade(broker_t *self, text_t *error)
     self->leaving = true;
     read_successor(self);
     if (!takes_all)
-        event_log(EVENT_UPGRADE_DRAINS, NULL);
+        log_fields(EVENT_UPGRADE_DRAINS, NULL);
     drain_others(self, !takes_all);
     return 0;
 }
 
-bool
-broker_leaves(const broker_t *self)
-{
-    return self->leaving && !self->status.stopping && !self->retired;
-}
-
 static void
-save_listeners(const listeners_t *listeners, estate_t *to)
+save_listeners(const listeners_t *listeners, savedstate_t *to)
 {
     for (size_t i = 0; i < listeners->count; i++) {
         endpoint_conf_t endpoint = { 0 };
@@ -132,8 +127,8 @@ save_listeners(const listeners_t *listeners, estate_t *to)
             continue;
         snprintf(endpoint.at.text, sizeof endpoint.at.text, "%s", listener_wanted(listeners->at[i]));
         activation_name(&endpoint, name);
-        size_t opened = record_open(&to->record, ESTATE_LISTENER);
-        estate_fd(to, TAG_FD, listener_fd(listeners->at[i]));
+        size_t opened = record_open(&to->record, SAVEDSTATE_LISTENER);
+        savedstate_fd(to, TAG_FD, listener_fd(listeners->at[i]));
         record_text(&to->record, TAG_LISTENER_NAME, name);
         record_close(&to->record, opened);
     }
@@ -154,7 +149,7 @@ begin_save(broker_t *self, slot_t *slot)
 static void
 save_route(broker_t *self, slot_t *slot)
 {
-    route_save(slot->route, heir_of(self, slot), &slot->luggage);
+    route_save(slot->route, heir_of(self, slot), &slot->saved);
     route_finish(slot->route, 0, true);
 }
 
@@ -180,29 +175,29 @@ end_routes(broker_t *self)
 }
 
 static void
-save_slot(broker_t *self, slot_t *slot, estate_t *to)
+save_slot(broker_t *self, slot_t *slot, savedstate_t *to)
 {
-    record_t luggage = slot->luggage;
-    slot->luggage = (record_t){ 0 };
-    size_t opened = record_open(&to->record, ESTATE_ROUTE);
+    record_t saved = slot->saved;
+    slot->saved = (record_t){ 0 };
+    size_t opened = record_open(&to->record, SAVEDSTATE_ROUTE);
     record_text(&to->record, TAG_NAME, slot->conf->name);
     record_number(&to->record, TAG_MODE, slot->mode);
     record_bytes(&to->record, TAG_COUNTERS, slot_counters(self, slot), sizeof(counters_t));
     record_bytes(&to->record, TAG_CLEARED, &slot->cleared, sizeof(counters_t));
-    if (luggage.size > 0)
-        record_bytes(&to->record, TAG_LUGGAGE, luggage.data, luggage.size);
+    if (saved.size > 0)
+        record_bytes(&to->record, TAG_SAVEDROUTE, saved.data, saved.size);
     record_close(&to->record, opened);
-    for (size_t i = 0; i < luggage_count(&luggage); i++)
-        estate_keep(to, luggage_fd(&luggage, i));
-    record_forget(&luggage);
+    for (size_t i = 0; i < savedroute_fds(&saved); i++)
+        savedstate_keep(to, savedroute_fd(&saved, i));
+    record_forget(&saved);
 }
 
 void
-broker_save(broker_t *self, estate_t *to)
+broker_save(broker_t *self, savedstate_t *to)
 {
-    record_number(&to->record, ESTATE_STARTED, (uint64_t)self->status.started_wall_ns);
-    record_number(&to->record, ESTATE_RELOADS, self->status.reloads_success);
-    record_number(&to->record, ESTATE_RELOADS_FAILED, self->status.reloads_failure);
+    record_number(&to->record, SAVEDSTATE_STARTED, (uint64_t)self->status.started_wall_ns);
+    record_number(&to->record, SAVEDSTATE_RELOADS, self->status.reloads_success);
+    record_number(&to->record, SAVEDSTATE_RELOADS_FAILED, self->status.reloads_failure);
     end_routes(self);
     for (size_t i = 0; i < self->count; i++)
         save_slot(self, self->slots[i], to);
@@ -217,20 +212,20 @@ find_route(record_fields_t from, const char *name, record_field_t *route)
 {
     record_field_t field;
     while (record_next(&from, route))
-        if (route->tag == ESTATE_ROUTE && record_find(record_inside(route), TAG_NAME, &field) &&
+        if (route->tag == SAVEDSTATE_ROUTE && record_find(record_inside(route), TAG_NAME, &field) &&
             field.size == strlen(name) && memcmp(field.at, name, field.size) == 0)
             return true;
     return false;
 }
 
 static bool
-find_luggage(record_fields_t route, record_t *luggage)
+find_savedroute(record_fields_t route, record_t *saved)
 {
     record_field_t field;
-    if (!record_find(route, TAG_LUGGAGE, &field) || field.size == 0)
+    if (!record_find(route, TAG_SAVEDROUTE, &field) || field.size == 0)
         return false;
-    *luggage = record_of_size(field.size);
-    record_add(luggage, field.at, field.size);
+    *saved = record_of_size(field.size);
+    record_add(saved, field.at, field.size);
     return true;
 }
 
@@ -243,7 +238,7 @@ take_counters(record_fields_t route, unsigned tag, counters_t *to)
 }
 
 void
-succession_slot(slot_t *slot, record_fields_t from)
+takeover_slot(slot_t *slot, record_fields_t from)
 {
     record_field_t route, field;
     uint64_t mode;
@@ -260,39 +255,39 @@ succession_slot(slot_t *slot, record_fields_t from)
 }
 
 void
-succession_luggage(slot_t *slot, record_fields_t from)
+takeover_savedroute(slot_t *slot, record_fields_t from)
 {
     record_field_t route;
     if (find_route(from, slot->conf->name, &route))
-        find_luggage(record_inside(&route), &slot->luggage);
+        find_savedroute(record_inside(&route), &slot->saved);
 }
 
 // Of routes that are not in the file any more.
 void
-succession_rest(const broker_t *self, record_fields_t from)
+takeover_rest(const broker_t *self, record_fields_t from)
 {
     record_field_t route, field;
     while (record_next(&from, &route)) {
-        record_t luggage;
-        if (route.tag != ESTATE_ROUTE || !record_find(record_inside(&route), TAG_NAME, &field))
+        record_t saved;
+        if (route.tag != SAVEDSTATE_ROUTE || !record_find(record_inside(&route), TAG_NAME, &field))
             continue;
         char *name = record_to_text(&field, ROUTE_NAME_MAX);
-        if (name && !slot_find(self, name) && find_luggage(record_inside(&route), &luggage))
-            luggage_drop(&luggage);
+        if (name && !slot_find(self, name) && find_savedroute(record_inside(&route), &saved))
+            savedroute_drop(&saved);
         free(name);
     }
 }
 
 void
-succession_status(broker_t *self, record_fields_t from)
+takeover_status(broker_t *self, record_fields_t from)
 {
     record_field_t field;
     uint64_t number;
-    if (record_find(from, ESTATE_STARTED, &field) && record_to_number(&field, INT64_MAX, &number))
+    if (record_find(from, SAVEDSTATE_STARTED, &field) && record_to_number(&field, INT64_MAX, &number))
         self->status.started_wall_ns = (int64_t)number;
-    if (record_find(from, ESTATE_RELOADS, &field) && record_to_number(&field, UINT64_MAX - 1, &number))
+    if (record_find(from, SAVEDSTATE_RELOADS, &field) && record_to_number(&field, UINT64_MAX - 1, &number))
         self->status.reloads_success = number + 1; // the file was read anew
-    if (record_find(from, ESTATE_RELOADS_FAILED, &field))
+    if (record_find(from, SAVEDSTATE_RELOADS_FAILED, &field))
         record_to_number(&field, UINT64_MAX, &self->status.reloads_failure);
 }
 
@@ -304,7 +299,7 @@ broker_stay(broker_t *self, record_fields_t from)
     for (size_t i = 0; i < self->count; i++) {
         slot_t *slot = self->slots[i];
         diag_t *diag = diag_new();
-        succession_luggage(slot, from);
+        takeover_savedroute(slot, from);
         if (!slot->route && slot->mode <= ROUTE_DRAINING)
             slot_bring_up(self, slot, "started again", diag);
         diag_destroy(&diag);
@@ -329,13 +324,13 @@ broker_settle(broker_t *self, size_t *routes, uint64_t *connections)
 // --- listening descriptors -----------------------------------------------------------
 
 void
-succession_offer(activation_t *activation, record_fields_t from)
+takeover_offer(activation_t *activation, record_fields_t from)
 {
     record_field_t listener, name;
     while (record_next(&from, &listener)) {
-        if (listener.tag != ESTATE_LISTENER)
+        if (listener.tag != SAVEDSTATE_LISTENER)
             continue;
-        int fd = estate_find_fd(record_inside(&listener), TAG_FD);
+        int fd = savedstate_find_fd(record_inside(&listener), TAG_FD);
         char *text =
             record_find(record_inside(&listener), TAG_LISTENER_NAME, &name) ? record_to_text(&name, 255) : NULL;
         if (fd != -1 && text)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "broker/estate.h"
+#include "broker/savedstate.h"
 
 #include "base/mem.h"
 
@@ -11,33 +11,33 @@
 #include <unistd.h>
 
 void
-estate_keep(estate_t *self, int fd)
+savedstate_keep(savedstate_t *self, int fd)
 {
     mem_grow(self->fds, self->count, self->room);
     self->fds[self->count++] = fd;
 }
 
 void
-estate_fd(estate_t *self, unsigned tag, int fd)
+savedstate_fd(savedstate_t *self, unsigned tag, int fd)
 {
     if (fd == -1)
         return;
     record_number(&self->record, tag, (uint64_t)fd);
-    estate_keep(self, fd);
+    savedstate_keep(self, fd);
 }
 
 void
-estate_seal(estate_t *self)
+savedstate_seal(savedstate_t *self)
 {
-    record_bytes(&self->record, ESTATE_FDS, self->fds, self->count * sizeof *self->fds);
+    record_bytes(&self->record, SAVEDSTATE_FDS, self->fds, self->count * sizeof *self->fds);
 }
 
 void
-estate_forget(estate_t *self)
+savedstate_forget(savedstate_t *self)
 {
     record_forget(&self->record);
     free(self->fds);
-    *self = (estate_t){ 0 };
+    *self = (savedstate_t){ 0 };
 }
 
 static bool
@@ -48,7 +48,7 @@ is_socket(int fd)
 }
 
 int
-estate_find_fd(record_fields_t from, unsigned tag)
+savedstate_find_fd(record_fields_t from, unsigned tag)
 {
     record_field_t field;
     uint64_t fd;
@@ -57,12 +57,12 @@ estate_find_fd(record_fields_t from, unsigned tag)
 }
 
 bool
-estate_is_known(const record_t *record)
+savedstate_is_known(const record_t *record)
 {
     record_field_t field;
     uint64_t format;
-    return record_find(record_fields(record), ESTATE_FORMAT, &field) &&
-           record_to_number(&field, ESTATE_FORMAT_NOW, &format) && format == ESTATE_FORMAT_NOW;
+    return record_find(record_fields(record), SAVEDSTATE_FORMAT, &field) &&
+           record_to_number(&field, SAVEDSTATE_FORMAT_NOW, &format) && format == SAVEDSTATE_FORMAT_NOW;
 }
 
 static bool
@@ -74,11 +74,11 @@ is_listening(int fd)
 }
 
 size_t
-estate_discard(const record_t *record)
+savedstate_discard(const record_t *record)
 {
     record_field_t field;
     size_t connections = 0;
-    if (!record_find(record_fields(record), ESTATE_FDS, &field))
+    if (!record_find(record_fields(record), SAVEDSTATE_FDS, &field))
         return 0;
     for (size_t i = 0; i < field.size / sizeof(int); i++) {
         int fd;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "broker/guarding.h"
+#include "broker/authpolicy.h"
 
 #include "base/mem.h"
 #include "guard/policy.h"
@@ -8,7 +8,7 @@
 #include <string.h>
 
 counters_t *
-guarding_logins(broker_t *self, const char *route)
+authpolicy_logins(broker_t *self, const char *route)
 {
     for (logins_t *i = self->logins; i; i = i->next)
         if (strcmp(i->name, route) == 0)
@@ -22,20 +22,20 @@ guarding_logins(broker_t *self, const char *route)
 
 // What the guard is to know of these routes, in *POLICY_P. 0, or -1 with DIAG.
 int
-guarding_read(broker_t *self, const route_conf_t *const *confs, size_t count, policy_t **policy_p, diag_t *diag)
+authpolicy_read(broker_t *self, const route_conf_t *const *confs, size_t count, policy_t **policy_p, diag_t *diag)
 {
     if (!self->setup->guard)
         return 0;
     guard_route_t *routes = xcalloc(count + 1, sizeof *routes);
     for (size_t i = 0; i < count; i++)
-        routes[i] = (guard_route_t){ .conf = confs[i], .counters = guarding_logins(self, confs[i]->name) };
+        routes[i] = (guard_route_t){ .conf = confs[i], .counters = authpolicy_logins(self, confs[i]->name) };
     *policy_p = guard_read(self->setup->guard, routes, count, diag);
     free(routes);
     return *policy_p ? 0 : -1;
 }
 
 void
-guarding_use(broker_t *self, policy_t **policy_p)
+authpolicy_use(broker_t *self, policy_t **policy_p)
 {
     if (!*policy_p)
         return;
@@ -48,12 +48,12 @@ guarding_use(broker_t *self, policy_t **policy_p)
 }
 
 int
-guarding_tell(broker_t *self, const route_conf_t *const *confs, size_t count, diag_t *diag)
+authpolicy_tell(broker_t *self, const route_conf_t *const *confs, size_t count, diag_t *diag)
 {
     policy_t *policy = NULL;
-    if (guarding_read(self, confs, count, &policy, diag) == -1)
+    if (authpolicy_read(self, confs, count, &policy, diag) == -1)
         return -1;
-    guarding_use(self, &policy);
+    authpolicy_use(self, &policy);
     policy_free(&policy);
     return 0;
 }
@@ -65,17 +65,17 @@ add_content(void *plan, const char *route, const char *key, const char *words, r
 }
 
 void
-guarding_compare(const broker_t *self, const policy_t *policy, plan_t *plan)
+authpolicy_compare(const broker_t *self, const policy_t *policy, plan_t *plan)
 {
     if (policy)
         guard_compare(self->setup->guard, policy, add_content, plan);
 }
 
 void
-guarding_end(broker_t *self)
+authpolicy_end(broker_t *self)
 {
     diag_t *diag = diag_new();
-    guarding_tell(self, NULL, 0, diag);
+    authpolicy_tell(self, NULL, 0, diag);
     diag_destroy(&diag);
     while (self->logins) {
         logins_t *next = self->logins->next;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
-// rule.h - the lines of an acl file as they were read: what acl and cover share.
-// Everybody else has acl.h.
+// acl_internal.h - the lines of an acl file as they were read. For acl.c and acl_see.c only.
 
-#ifndef ZB_RULE_H
-#define ZB_RULE_H
+#ifndef ZB_ACL_INTERNAL_H
+#define ZB_ACL_INTERNAL_H
 
 #include "guard/acl.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "base/mem.h"
 #include "base/text.h"
-#include "broker/connected.h"
+#include "broker/slot.h"
 #include "flow/engine.h"
 #include "test.h"
 
@@ -79,12 +79,28 @@ clients_are_those_of_all_routes_that_know_theirs_by_age(void)
 }
 
 static void
+check_kick(const char *route, const char *client, const char *expected)
+{
+    text_t error = { 0 };
+    text_bytes(&error, "", 0);
+    CHECK(broker_kick(&broker, route, client, &error) == (*expected ? -1 : 0));
+    CHECK_TEXT(error.data, expected);
+    text_free(&error);
+}
+
+static void
 a_client_is_cut_by_the_route_that_has_it(void)
 {
-    CHECK(connected_kick(&broker, "prices", 2) == 0 && prices.kicked == 2 && old_prices.kicked == 0);
-    CHECK(connected_kick(&broker, "prices", 4) == 0 && prices.kicked == 2 && old_prices.kicked == 4);
-    CHECK(connected_kick(&broker, "prices", 3) == -1 && jobs.kicked == 0);
-    CHECK(connected_kick(&broker, "others", 3) == -1);
+    check_kick("prices", "2", "");
+    CHECK(prices.kicked == 2 && old_prices.kicked == 0);
+    check_kick("prices", "4", "");
+    CHECK(prices.kicked == 2 && old_prices.kicked == 4);
+    check_kick("prices", "3", "route prices has no client 3");
+    check_kick("jobs", "-3", "route jobs has no client -3");
+    check_kick("jobs", "3x", "route jobs has no client 3x");
+    check_kick("others", "3", "route others has no client 3");
+    check_kick("price", "2", "no route price; did you mean prices?");
+    CHECK(jobs.kicked == 0);
 }
 
 static void
@@ -98,7 +114,7 @@ int
 main(void)
 {
     void *ctx = zmq_ctx_new();
-    broker_setup_t setup = { .services = { .watch = watch_new(ctx) } };
+    broker_setup_t setup = { .resources = { .watch = watch_new(ctx) } };
     route_conf_t confs[] = { { .name = "prices" }, { .name = "jobs" }, { .name = "others" }, { .name = "off" } };
     slot_t slots[] = { { .conf = &confs[0], .route = &prices },
                        { .conf = &confs[1], .route = &jobs },
@@ -106,12 +122,13 @@ main(void)
                        { .conf = &confs[3] } };
     slot_t *all[] = { &slots[0], &slots[1], &slots[2], &slots[3] };
     char name[] = "prices";
-    retired_t leaving = { .route = &old_prices, .name = name };
+    counters_t counters = { 0 };
+    retired_t leaving = { .route = &old_prices, .counters = &counters, .name = name };
     broker = (broker_t){ .setup = &setup, .slots = all, .count = COUNT(all), .retired = &leaving };
     RUN(clients_are_those_of_all_routes_that_know_theirs_by_age);
     RUN(a_client_is_cut_by_the_route_that_has_it);
     RUN(ids_are_never_used_twice);
-    watch_t *watch = setup.services.watch;
+    watch_t *watch = setup.resources.watch;
     watch_destroy(&watch);
     zmq_ctx_term(ctx);
     return test_done();
