@@ -246,7 +246,7 @@ put_many(conn_t *conn)
     store_put_in_t messages[STORE_AT_ONCE];
     store_was_put_t put[STORE_AT_ONCE];
     char owner[WHO_MOST];
-    if (!input_is_fresh(conn) || conn->whole || conn->rights || conn->wire->observed)
+    if (!input_is_fresh(conn) || conn->whole || conn->rights || conn->wire->observed || !conn->wire->stored)
         return false;
     uint32_t count = find_requests(conn, messages);
     count = count > 0 ? stored_put_each(conn->wire, owner, who(conn, owner), messages, count, put) : 0;
