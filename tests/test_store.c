@@ -767,6 +767,33 @@ test_store_of_a_truncated_file_delivers_what_is_there(void)
     }
 }
 
+// LMDB's first pages need not have reached the disk when the power fails, nor its trees: only what was committed has.
+static void
+test_store_whose_first_pages_are_older_than_its_batches_has_them_all(void)
+{
+    enum { PAGES = 2 * 4096 };
+    static uint8_t before[PAGES];
+    char path[512];
+    store_t *store = begin_empty();
+    CHECK(put_text(store, "one", "me", "1") == STORE_TAKEN);
+    commit(store);
+    count_files(".mdb", path, sizeof path);
+    int fd = open(path, O_RDWR);
+    CHECK(pread(fd, before, PAGES, 0) == PAGES);
+    for (int i = 2; i < 5; i++) {
+        char text[2] = { (char)('0' + i), 0 };
+        CHECK(put_text(store, text, "me", text) == STORE_TAKEN);
+        commit(store);
+    }
+    store_close(&store, ENOUGH_MS);
+    CHECK(pwrite(fd, before, PAGES, 0) == PAGES);
+    close(fd);
+    store = begin();
+    CHECK(next_is(store, "one") && next_is(store, "2") && next_is(store, "3") && next_is(store, "4"));
+    CHECK(put_text(store, "4 again", "me", "4") == STORE_KNOWN && figures_of(store).corrupt == 0);
+    store_close(&store, ENOUGH_MS);
+}
+
 // --- its folder --------------------------------------------------------------------------
 
 // Copies the head of the last batch in the file to where LMDB has pages of its trees. Returns to how many.
@@ -918,6 +945,7 @@ main(void)
     RUN(test_store_gives_what_was_put_as_done_and_undone_as_any_other);
     RUN(test_store_delivers_what_is_whole_of_a_damaged_file);
     RUN(test_store_of_a_truncated_file_delivers_what_is_there);
+    RUN(test_store_whose_first_pages_are_older_than_its_batches_has_them_all);
     RUN(test_store_takes_a_head_of_a_batch_in_a_page_of_a_tree_for_no_batch);
     RUN(test_store_what_was_said_after_a_batch_that_was_begun_does_not_end_it);
     RUN(test_store_folder_is_of_one_owner_and_ours_alone);
