@@ -166,7 +166,8 @@ has_room(store_t *self, size_t size)
 // The id of a message that is put.
 typedef struct {
     uint8_t hash[IDS_HASH];
-    int64_t wall_ns; // now
+    int64_t wall_ns;   // now
+    taken_id_t *known; // where it was found; NULL: nowhere
 } put_id_t;
 
 static bool
@@ -183,27 +184,31 @@ read_id(const store_t *self, const void *who, size_t who_size, const store_put_i
 }
 
 static bool
-is_known(const store_t *self, const put_id_t *id, uint64_t *sequence)
+is_known(store_t *self, put_id_t *id, uint64_t *sequence)
 {
-    const taken_id_t *known = ids_find(&self->contents.ids, id->hash);
-    if (!known || id->wall_ns - known->wall_ns > self->conf.dedupe_ms * 1000000)
+    id->known = ids_find(&self->contents.ids, id->hash);
+    if (!id->known || id->wall_ns - id->known->wall_ns > self->conf.dedupe_ms * 1000000)
         return false;
-    *sequence = known->sequence;
+    *sequence = id->known->sequence;
     return true;
 }
 
 static void
+expire_ids(store_t *self, int64_t now_ns)
+{
+    ids_expire(&self->contents.ids, now_ns - self->conf.dedupe_ms * 1000000, self->conf.max_bytes / IDS_PART);
+}
+
+// It was looked for just before.
+static void
 remember_id(store_t *self, const put_id_t *id, uint64_t sequence)
 {
-    ids_t *ids = &self->contents.ids;
     taken_id_t taken = { .wall_ns = id->wall_ns, .sequence = sequence, .batch = self->contents.next_batch };
     memcpy(taken.hash, id->hash, sizeof taken.hash);
-    ids_expire(ids, taken.wall_ns - self->conf.dedupe_ms * 1000000, self->conf.max_bytes / IDS_PART);
-    taken_id_t *known = ids_find(ids, taken.hash);
-    if (known)
-        *known = taken;
+    if (id->known)
+        *id->known = taken;
     else
-        ids_add(ids, &taken);
+        ids_add(&self->contents.ids, &taken);
     batch_say(self->fill, SAID_ID, 0, taken.hash, IDS_HASH);
 }
 
@@ -264,6 +269,7 @@ store_put(store_t *self, const store_put_in_t *message, uint64_t *sequence)
         return STORE_TOO_LARGE;
     if (named) {
         id.wall_ns = clock_wall_ns();
+        expire_ids(self, id.wall_ns);
         read_id(self, message->who, message->who_size, message, named);
         if (is_known(self, named, sequence))
             return STORE_KNOWN;
@@ -301,6 +307,7 @@ name_each(store_t *self, const void *who, size_t who_size, const store_put_in_t 
     put_id_t ids[STORE_AT_ONCE];
     uint64_t next = self->contents.next_sequence;
     int64_t now_ns = clock_wall_ns();
+    expire_ids(self, now_ns);
     for (uint32_t i = 0; i < count; i++)
         if (has_id(self, &messages[i])) {
             ids[i].wall_ns = now_ns;

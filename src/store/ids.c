@@ -77,20 +77,28 @@ put_at(ids_t *self, size_t at)
     *place_of(self, self->ring[at].hash) = (id_place_t){ (uint32_t)at + 1, short_hash(self->ring[at].hash) };
 }
 
+static void *
+table(size_t count, size_t size)
+{
+    void *self = xcalloc(count, size);
+    mem_spread(self, count * size);
+    return self;
+}
+
 static void
 grow(ids_t *self)
 {
     size_t old = self->room;
     self->room = old ? 2 * old : 64;
     self->place_room = 2 * self->room;
-    taken_id_t *ring = xcalloc(self->room, sizeof *ring);
+    taken_id_t *ring = table(self->room, sizeof *ring);
     for (size_t i = 0; i < self->count; i++)
         ring[i] = self->ring[(self->head + i) & (old - 1)];
     free(self->ring);
     free(self->places);
     self->ring = ring;
     self->head = 0;
-    self->places = xcalloc(self->place_room, sizeof *self->places);
+    self->places = table(self->place_room, sizeof *self->places);
     for (size_t i = 0; i < self->count; i++) {
         if (i + SOON < self->count)
             ids_expect(self, ring[i + SOON].hash);
