@@ -67,6 +67,8 @@ lmdbfile_close(lmdbfile_t **self_p)
     lmdbfile_t *self = *self_p;
     if (!self)
         return;
+    if (self->page > 0)
+        mdb_env_sync(self->env, true); // what its first pages say of the last commit
     if (self->env)
         mdb_env_close(self->env);
     free(self);
