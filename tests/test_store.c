@@ -334,6 +334,24 @@ test_ids_are_their_senders_and_expire(void)
     ids_free(&ids);
 }
 
+static void
+test_ids_grow_wherever_the_oldest_is(void)
+{
+    ids_t ids = { .key = "0123456789abcde" };
+    taken_id_t id = { 0 };
+    for (int64_t i = 0, oldest = 0; i < 20000; i++) {
+        ids_hash(&ids, "alice", 5, &i, sizeof i, id.hash);
+        id.wall_ns = i;
+        ids_add(&ids, &id);
+        if (ids.count == ids.room && i % 3 > 0) // the next one finds it full: of that the head is not always the beginning
+            ids_expire(&ids, oldest += 50, 100000);
+        CHECK(ids.count == (size_t)(i + 1 - oldest) && ids_at(&ids, 0)->wall_ns == oldest && ids_find(&ids, id.hash)->wall_ns == i);
+    }
+    for (size_t i = 0; i < ids.count; i++)
+        CHECK(ids_find(&ids, ids_at(&ids, i)->hash) == ids_at(&ids, i) && ids_at(&ids, i)->wall_ns == 20000 - (int64_t)(ids.count - i));
+    ids_free(&ids);
+}
+
 // --- the whole -------------------------------------------------------------------------
 
 static void
@@ -929,6 +947,7 @@ main(void)
     RUN(test_seqset_against_an_array);
     RUN(test_tries_against_an_array);
     RUN(test_ids_are_their_senders_and_expire);
+    RUN(test_ids_grow_wherever_the_oldest_is);
     RUN(test_store_keeps_what_is_not_done_over_a_restart);
     RUN(test_store_of_a_process_that_was_killed_keeps_what_was_committed);
     RUN(test_store_counts_tries_over_a_restart);
