@@ -170,6 +170,22 @@ def test_a_blocked_route_has_a_line_when_it_begins_and_one_when_it_ends():
         assert daemon.log().count("event=route-blocked") == 1 == daemon.log().count("event=route-flowing"), daemon.log()
 
 
+def test_it_stays_blocked_while_others_come_and_go():
+    """A worker of the wrong kind, or clients that try again and again, do not make the time begin anew."""
+    front, back = (f"tcp://127.0.0.1:{port}" for port in zb.free_ports(2))
+    with zb.Daemon(f"[route jobs]\ntype = streamer\nfrontend_bind = {front}\nbackend_bind = {back}\n") as daemon, zb.Peers() as peers:
+        peers.open(zmq.PUSH, front).send(b"nobody takes it")
+        peers.open(zmq.PUSH, back, reconnect_ivl=10, reconnect_ivl_max=10)  # no worker at all
+
+        def waits_long():
+            peers.open(zmq.PUSH, front).close(0)
+            blocked = blocked_of(daemon, "jobs")
+            return blocked and blocked["seconds"] > 3
+
+        zb.wait_until(waits_long)
+        assert daemon.stop() == 0, daemon.log()
+
+
 def test_status_says_how_many_messages_a_stuck_subscriber_lost_where_that_is_known():
     for engine, words in (("wire", r"(\d+) messages were dropped in the last minute$"),
                           ("zmq", r"(\d+) times? messages were dropped in the last minute; libzmq does not tell how many$")):

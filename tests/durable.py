@@ -322,6 +322,7 @@ def test_the_log_of_what_happened_does_not_grow_without_end():
         route.on_disk(b"b last")
         route.again(signal.SIGKILL)
         assert route.stats()["subscriptions"] == 18
+        zb.wait_until(lambda: len(present(route)) == 1, what="that the busy one is back")
         old, full = named(route, "old"), named(route, "full")
         assert receive(old, 10) == [[b"o%d" % i] for i in range(10, 20)]
         assert receive(full, 10) == [[b"b%d" % i] for i in range(291, 300)] + [[b"b last"]]

@@ -245,6 +245,17 @@ def test_connections_that_the_route_made_are_handed_over():
         assert events == [zmq.EVENT_ACCEPTED], events
 
 
+def test_a_peer_is_not_probed_again():
+    with Broker("queue", "backend_probe_router = yes\nbackend_routing_id = us") as broker:
+        service, client = broker.back(zmq.ROUTER), broker.front(zmq.DEALER)
+        assert service.recv_multipart() == [b"us", b""]
+        broker.recreate()
+        client.send(b"1")
+        request = service.recv_multipart()
+        assert (request[0], request[-1]) == (b"us", b"1"), request
+        assert broker.disconnects() == 0
+
+
 def test_a_new_key_of_ours_sends_nobody_away():
     with Broker("streamer", curve=True) as broker:
         push, pull = broker.front(zmq.PUSH), broker.back(zmq.PULL)

@@ -16,8 +16,6 @@ MAY_USE["ctl"] = ["base", "conf", "admin", "ctl"]  # of admin: what knows no bro
 MAY_USE["bench"] = ["base", "bench"]
 MAY_USE["."] = ROOMS + ["ctl", "bench", "."]  # the mains
 
-MAY_HAVE_CIRCLES = {"wire"}
-
 FILE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 60
 
@@ -114,8 +112,22 @@ def test_no_two_modules_include_each_other():
     graph = {}
     for path in files("src", (".c", ".h")):
         graph.setdefault(module_of(os.path.relpath(path, "src")), set()).update(module_of(header) for _, header in includes(path))
-    wrong = [" -> ".join(circle) for circle in circles(graph) if circle[0].split("/")[0] not in MAY_HAVE_CIRCLES]
+    wrong = [" -> ".join(circle) for circle in circles(graph)]
     assert len(graph) > 200 and not wrong, "\n".join(wrong)
+
+
+def test_files_of_engine_wire_include_what_the_design_puts_before_them():
+    drawn = re.search(r"^- \*\*The files have an order\*\*.*?(?=^- )", zb.read(os.path.join(zb.SRCDIR, "doc", "design.md")), re.M | re.S)
+    place = {f"wire/{name}": at for at, name in enumerate(re.findall(r"`(\w+)`", drawn.group(0)))}
+    wrong, seen = [], 0
+    for path in files("src/wire", (".c", ".h")):
+        own = place.get(module_of(os.path.relpath(path, "src")))
+        for line, header in includes(path):
+            other = place.get(module_of(header))
+            if own is not None and other is not None:
+                seen += 1
+                wrong += [f"{path}:{line}: {header} comes later"] if other > own else []
+    assert seen > 100 and not wrong, "\n".join(wrong)
 
 
 def test_flow_knows_no_libzmq_and_zmq_knows_no_czmq():

@@ -492,6 +492,7 @@ def test_a_failed_reload_says_why_until_one_works():
         browser.open(broker.url)
         browser.wait_for(f"{ROWS} === 2")
         assert browser.see("document.getElementById('refused').hidden")
+        browser.wait_for("document.getElementById('reload').innerText === 'none yet'")
         good = zb.read(broker.file)
         zb.write(broker.file, good.replace("type = streamer", "type = steamer"))
         assert broker.ctl("reload").returncode == 1

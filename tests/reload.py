@@ -621,9 +621,11 @@ def test_why_the_last_reload_failed_is_told_until_one_succeeds():
     with zb.Daemon(streamer("jobs", *(tcp(port) for port in zb.free_ports(2)))) as daemon, zb.Control(daemon) as control:
         good = zb.read(daemon.file)
         assert control.json("status")["last_reload"]["problems"] == [] and "last reload" not in control.ask("status")
+        assert ", not reloaded yet, " in control.ask("status")
         zb.write(daemon.file, good + "frontend_sndhvm = 5\ncolour = red\n")
         control.ask("reload")
         told = control.json("status")["last_reload"]
+        assert ", reloads 0 good 1 bad, the last one bad, " in control.ask("status")
         assert not told["ok"] and [re.match(r"(.*):\d+:\d+: error: ", line)[1] for line in told["problems"]] == [daemon.file] * 2, told
         assert all(f"error: last reload: {problem}\n" in control.ask("status") + "\n" for problem in told["problems"])
         # What only shows when it is done counts likewise, and the last one alone.

@@ -398,7 +398,7 @@ def test_too_few_descriptors_do_not_end_it():
 
             def is_full():  # how many of a wave get into the queue depends on how soon it is looked after
                 if zb.WIRE:  # strangers never fill it: the oldest of them goes
-                    return "too many are in their handshake" in daemon.log()
+                    return "too many handshakes at once" in daemon.log()
                 if re.search(r"the process is full \(no more descriptors\): newcomers wait event=process-full reason=descriptors$", daemon.log(), re.M):
                     return True
                 clients.extend(raw_clients(("127.0.0.1", one), socket.AF_INET, 50))
@@ -442,7 +442,7 @@ def test_max_clients_lets_the_others_wait():
         late.connect(tcp(one))
         late.send(b"late")
         assert pull.poll(700) == 0 and connections() == 5, "the sixth waits"
-        assert "warning: the process is full (max_clients, or no more descriptors): newcomers wait\n" in daemon.ctl("status").stdout
+        assert "warning: the process is full (max_clients): newcomers wait\n" in daemon.ctl("status").stdout
         assert json.loads(daemon.ctl("-j", "status").stdout)["full"] is True
         pushers.pop().close()
         assert pull.poll(10000 * zb.SLOW) and pull.recv() == b"late", "it is its turn"
@@ -450,6 +450,23 @@ def test_max_clients_lets_the_others_wait():
             each.close()
         zb.wait_until(lambda: json.loads(daemon.ctl("-j", "status").stdout)["full"] is False)
         assert "newcomers" not in daemon.ctl("status").stdout
+        assert daemon.stop() == 0, daemon.log()
+
+
+def test_status_says_when_the_descriptors_are_the_limit():
+    one, two = zb.free_ports(2)
+    with zb.Daemon(streamer(tcp(one), tcp(two)), "-o", "zbroker.max_clients=1000", wrap=["sh", "-c", 'ulimit -n 64; exec "$@"', "sh"]) as daemon, \
+            zmq.Context() as context:
+        pushers = []
+
+        def is_full():
+            pushers.append(zb.peer(context, zmq.PUSH, tcp(one)))
+            return "warning: the process is full (no more descriptors): newcomers wait\n" in daemon.ctl("status").stdout
+
+        zb.wait_until(is_full)
+        for each in pushers:
+            each.close(0)
+        zb.wait_until(lambda: "newcomers" not in daemon.ctl("status").stdout)
         assert daemon.stop() == 0, daemon.log()
 
 

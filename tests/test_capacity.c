@@ -29,6 +29,7 @@ static void
 the_last_place_is_told_of_and_not_one_more_is_given(void)
 {
     capacity_t *self = new_capacity(2);
+    CHECK(capacity_most(self) == 2);
     CHECK(capacity_take(self) && !capacity_is_full(self));
     CHECK_TEXT(told, "");
     CHECK(capacity_take(self) && capacity_is_full(self) && !capacity_take(self));

@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 #include "wire/conn.h"
-#include "wire/port.h"
+#include "wire/portlife.h"
 #include "zmtp/handshake.h"
 
 #include "test.h"

@@ -264,14 +264,14 @@ a_paused_route_moves_nothing_and_loses_nothing(void)
     void *push = client(&fixture, ZMQ_PUSH, SIDE_FRONTEND), *pull = client(&fixture, ZMQ_PULL, SIDE_BACKEND);
     send_number(push, 1, 0);
     CHECK(receive_number(pull) == 1);
-    route_pause(fixture.route);
+    route_set_mode(fixture.route, ROUTE_PAUSED);
     CHECK(route_age_ms(fixture.route) == 0);
     send_number(push, 2, 0);
     int short_time = 100, long_time = ENOUGH_MS;
     zmq_setsockopt(pull, ZMQ_RCVTIMEO, &short_time, sizeof short_time);
     CHECK(receive_number(pull) == -1);
     zmq_setsockopt(pull, ZMQ_RCVTIMEO, &long_time, sizeof long_time);
-    route_resume(fixture.route);
+    route_set_mode(fixture.route, ROUTE_RUNNING);
     CHECK(receive_number(pull) == 2);
     zmq_close(push);
     zmq_close(pull);

@@ -122,12 +122,12 @@ static void
 a_pause_is_over_when_the_thread_has_obeyed(void)
 {
     route_t *self = start(&idle);
-    route_pause(self);
+    route_set_mode(self, ROUTE_PAUSED);
     CHECK(self->mode == ROUTE_PAUSED && !self->joined);
-    route_drain(self);
+    route_set_mode(self, ROUTE_DRAINING);
     CHECK(self->mode == ROUTE_DRAINING);
     route_join(self);
-    route_resume(self);
+    route_set_mode(self, ROUTE_RUNNING);
     CHECK(self->mode == ROUTE_RUNNING && self->joined);
     stop(self);
 }

@@ -538,10 +538,10 @@ def test_an_endpoint_that_is_down_says_since_when():
 
 def test_a_side_may_connect_once_only():
     with Custom("PULL", "PUSH", "backend_reconnect_ivl = -1") as route:
-        pull, push = route.back(zmq.PULL), route.front(zmq.PUSH)
         with zb.Control(route.daemon) as control:
             down = zb.wait_until(lambda: control.json("status").get("endpoints_down"), what="an endpoint that is down")
         assert down[0]["endpoint"].endswith(str(route.backend))
+        pull, push = route.back(zmq.PULL), route.front(zmq.PUSH)
         push.send(b"in vain")
         assert not pull.poll(500)
 

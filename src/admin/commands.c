@@ -40,7 +40,7 @@ commands_help(request_t *request)
 {
     command_info_t info;
     if (request->json) {
-        json_t json = reply_json(request);
+        json_t json = json_document(request->out);
         json_array(&json, "commands");
         for (unsigned i = 0; command_at(i, &info); i++) {
             json_object(&json, NULL);
@@ -50,7 +50,7 @@ commands_help(request_t *request)
             json_object_end(&json);
         }
         json_array_end(&json);
-        reply_json_end(request, &json);
+        json_document_end(&json);
         return;
     }
     for (unsigned i = 0; command_at(i, &info); i++) {
@@ -179,6 +179,7 @@ commands_run(broker_t *broker, const char *line, size_t size, const control_peer
              tap_request_t *tap, leaving_t *leaving)
 {
     token_t words[TOKENS_MAX] = { { 0 } };
+    size_t before = answer->size;
     char *copy = xcalloc(size + 1, 1), *shown = xstrndup(line, size);
     request_t request = { .broker = broker, .descriptor = descriptor, .who = who, .out = answer, .tap = tap, .leaving = leaving,
                           .result = COMMAND_DONE };
@@ -194,6 +195,7 @@ commands_run(broker_t *broker, const char *line, size_t size, const control_peer
     else if (!request.error.size)
         reply_fail(&request, "no command; `help' lists them");
     if (request.error.size) {
+        answer->size = before; // what it wrote before it failed is taken back
         reply_refuse(answer, request.json, request.error.data);
         tap_request_free(tap);
         request.result = COMMAND_FAILED;

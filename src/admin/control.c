@@ -53,7 +53,6 @@ see_route_left(void *arg, const char *route, const route_leftover_t *left)
         *leaving = (leaving_t){ 0 };
         client->progress_ms = clock_mono_ms();
         session_advance(self, client);
-        session_settle(self, client);
     }
 }
 
@@ -71,7 +70,6 @@ control_answer(control_t *self, const char *lines, const char *json, const char 
             text_add(&client->output, "%s\n", client->asks_json ? json : lines);
         text_char(&client->output, '\n');
         session_advance(self, client);
-        session_settle(self, client);
     }
     control_bury(self);
 }
@@ -91,10 +89,8 @@ look_at_taps(control_t *self)
     control_follow(self);
     for (session_t *client = self->clients, *next; client; client = next) {
         next = client->next;
-        if (client->tap && session_see_end_of_tap(client)) {
+        if (client->tap && session_see_end_of_tap(client))
             session_advance(self, client);
-            session_settle(self, client);
-        }
     }
 }
 

@@ -75,7 +75,7 @@ session_waiting(const session_t *client)
 // Send what the socket takes. What it does not take waits for EPOLLOUT.
 void session_flush(control_t *self, session_t *client);
 
-// Send, then run what waits for that, then part if that was all.
+// Send, then run what waits for that, then part if that was all, or poll for more.
 void session_advance(control_t *self, session_t *client);
 
 // Poll for what we can use: no input while an answer waits.

@@ -216,10 +216,10 @@ read_input(control_t *self, session_t *client)
     client->input_size += (size_t)got;
 }
 
-void
-session_advance(control_t *self, session_t *client)
+// Run what waits, then part if that was all.
+static void
+go_on(control_t *self, session_t *client)
 {
-    session_flush(self, client);
     run_lines(self, client);
     if (client->dead || is_busy(client))
         return;
@@ -243,18 +243,12 @@ session_settle(control_t *self, session_t *client)
     }
 }
 
-static void
-serve(control_t *self, session_t *client, uint32_t events)
+void
+session_advance(control_t *self, session_t *client)
 {
-    if (events & (EPOLLERR | EPOLLHUP) && !(events & EPOLLIN)) {
-        session_drop(self, client); // nobody is there to read the rest
-        return;
-    }
-    if (events & EPOLLIN)
-        read_input(self, client);
-    if (!client->dead)
-        session_advance(self, client);
-    close_passed(client);
+    session_flush(self, client);
+    go_on(self, client);
+    session_settle(self, client);
 }
 
 void
@@ -263,6 +257,13 @@ session_ready(watched_t *watched, uint32_t events)
     session_t *client = (session_t *)watched;
     if (client->dead)
         return; // in this turn
-    serve(client->control, client, events);
-    session_settle(client->control, client);
+    if (events & (EPOLLERR | EPOLLHUP) && !(events & EPOLLIN)) {
+        session_drop(client->control, client); // nobody is there to read the rest
+        return;
+    }
+    if (events & EPOLLIN)
+        read_input(client->control, client);
+    if (!client->dead)
+        session_advance(client->control, client);
+    close_passed(client);
 }

@@ -16,9 +16,9 @@ enum { ERRORS_SHOWN = 100 };
 static void
 write_errors(request_t *request, const logged_t *events, size_t count)
 {
-    json_t json = reply_json(request);
+    json_t json = json_document(request->out);
     recentlog_write(&json, "errors", events, count);
-    reply_json_end(request, &json);
+    json_document_end(&json);
 }
 
 static void

@@ -6,11 +6,11 @@
 // client that sends a byte now and then must not hold its place.
 
 #include "admin/http_internal.h"
-#include "admin/http_listen.h"
 #include "admin/problems.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/address.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -205,14 +205,11 @@ on_tick(zloop_t *loop, int timer, void *arg)
 static int
 open_listener(http_t *self, int port, int before, const char **reason)
 {
-    struct sockaddr_storage bound;
-    socklen_t length = sizeof bound;
+    address_t bound;
     self->listener = before != -1 ? before : http_listen(self->host, port, reason);
-    if (self->listener == -1)
+    if (self->listener == -1 || !address_bound(&bound, self->listener))
         return -1;
-    if (getsockname(self->listener, (struct sockaddr *)&bound, &length) == -1)
-        return -1;
-    self->port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port : ((struct sockaddr_in *)&bound)->sin_port);
+    self->port = address_port(&bound);
     return 0;
 }
 

@@ -53,6 +53,10 @@ typedef struct {
     http_answer_t *answer;
 } exchange_t;
 
+// The socket to listen on. HOST is a name, an address or "*", which is all addresses of both families; PORT 0: any. A
+// descriptor, or -1 with errno and the reason in words, borrowed.
+int http_listen(const char *host, int port, const char **reason);
+
 // A whole request has arrived: it is answered. ARG is the http_t.
 enum MHD_Result http_on_request(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
                                 const char *version, const char *upload, size_t *upload_size, void **request);

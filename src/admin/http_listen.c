@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 // http_listen.c - the socket that the HTTP server listens on.
 
-#include "admin/http_listen.h"
+#include "admin/http_internal.h"
 
 #include <errno.h>
 #include <netdb.h>

@@ -28,11 +28,9 @@ serve_metrics(exchange_t *exchange)
 static void
 serve_status(exchange_t *exchange)
 {
-    json_t json = json_on(&exchange->answer->body);
-    json_object(&json, NULL);
+    json_t json = json_document(&exchange->answer->body);
     statsjson_status(&json, exchange->http->broker);
-    json_object_end(&json);
-    text_char(&exchange->answer->body, '\n');
+    json_document_end(&json);
 }
 
 static void
@@ -42,27 +40,23 @@ serve_routes(exchange_t *exchange)
     const char *only = MHD_lookup_connection_value(exchange->connection, MHD_GET_ARGUMENT_KIND, "route");
     char now[32];
     broker_route_t route;
-    json_t json = json_on(&exchange->answer->body);
+    json_t json = json_document(&exchange->answer->body);
     clock_rfc3339(clock_wall_ns(), now);
-    json_object(&json, NULL);
     json_string(&json, "time", now);
     json_array(&json, "routes");
     for (size_t i = 0; broker_at(broker, i, &route); i++)
         if (!only || strcmp(route.conf->name, only) == 0)
             statsjson_route(&json, broker, &route, only ? STATS_DETAIL : STATS_HISTORY);
     json_array_end(&json);
-    json_object_end(&json);
-    text_char(&exchange->answer->body, '\n');
+    json_document_end(&json);
 }
 
 static void
 serve_events(exchange_t *exchange)
 {
-    json_t json = json_on(&exchange->answer->body);
-    json_object(&json, NULL);
+    json_t json = json_document(&exchange->answer->body);
     statsjson_events(&json, NULL);
-    json_object_end(&json);
-    text_char(&exchange->answer->body, '\n');
+    json_document_end(&json);
 }
 
 static void

@@ -27,7 +27,10 @@ struct metric {
     const char *name, *type, *help; // name NULL: those of the field
     void (*write)(metric_writer_t *writer);
     field_id_t field;
-    size_t offset; // of what a side counts by reason: the first of them
+    size_t offset; // of a number of the process in its writer, or of the first that is counted for a label:
+    const char *label, *const *values;
+    size_t count;
+    side_t side; // only of routes that may have it; SIDES: of all
 };
 
 // --- samples ---------------------------------------------------------------------------
@@ -136,47 +139,15 @@ write_engine(metric_writer_t *writer)
     put_uint(writer, "", LABELS({ "route", route.conf->name }, { "engine", engine_name(route.conf->engine) }), 1);
 }
 
+// By reason, or by result.
 static void
-write_dropped(metric_writer_t *writer)
+write_counts(metric_writer_t *writer)
 {
+    const metric_t *metric = writer->metric;
     EACH_ROUTE(writer, route)
-    for (int reason = 0; reason < DROP_REASONS; reason++)
-        put_uint(writer, "", LABELS({ "route", route.conf->name }, { "reason", drop_reason_name((drop_reason_t)reason) }),
-                 counter_get(&route.counters->dropped[reason]));
-}
-
-// By result, for routes that may have SIDE.
-static void
-write_results(metric_writer_t *writer, side_t side, int count, const char *(*name)(int result))
-{
-    EACH_ROUTE(writer, route)
-    for (int result = 0; result < count && pattern_may_have(route.conf->pattern, side); result++)
-        put_uint(writer, "", LABELS({ "route", route.conf->name }, { "result", name(result) }),
-                 counter_get(counter_in(route.counters, writer->metric->offset) + result));
-}
-
-static const char *
-ack_name(int result)
-{
-    return ack_result_name((ack_result_t)result);
-}
-
-static const char *
-job_name(int result)
-{
-    return job_result_name((job_result_t)result);
-}
-
-static void
-write_acks(metric_writer_t *writer)
-{
-    write_results(writer, SIDE_ACK, ACK_RESULTS, ack_name);
-}
-
-static void
-write_jobs(metric_writer_t *writer)
-{
-    write_results(writer, SIDE_WORKER_ACK, JOB_RESULTS, job_name);
+    for (size_t i = 0; i < metric->count && (metric->side == SIDES || pattern_may_have(route.conf->pattern, metric->side)); i++)
+        put_uint(writer, "", LABELS({ "route", route.conf->name }, { metric->label, metric->values[i] }),
+                 counter_get(counter_in(route.counters, metric->offset) + i));
 }
 
 static void
@@ -264,40 +235,16 @@ write_commits(metric_writer_t *writer)
     }
 }
 
-// The counters of a side for COUNT reasons, of which the first is the metric's.
 static void
-write_side_reasons(metric_writer_t *writer, unsigned count, const char *(*name)(unsigned reason))
+write_side_counts(metric_writer_t *writer)
 {
+    const metric_t *metric = writer->metric;
     EACH_ROUTE(writer, route)
-    for (int side = 0; side < SIDES; side++)
-        for (unsigned reason = 0; reason < count && stats_has_side(&route, (side_t)side); reason++)
+    for (side_t side = 0; side < SIDES; side++)
+        for (size_t i = 0; i < metric->count && stats_has_side(&route, side); i++)
             put_uint(writer, "",
-                     LABELS({ "route", route.conf->name }, { "side", side_name((side_t)side) }, { "reason", name(reason) }),
-                     counter_get(counter_in(&route.counters->sides[side], writer->metric->offset) + reason));
-}
-
-static const char *
-handshake_name(unsigned reason)
-{
-    return handshake_reason_name((handshake_reason_t)reason);
-}
-
-static void
-write_handshakes(metric_writer_t *writer)
-{
-    write_side_reasons(writer, HANDSHAKE_REASONS, handshake_name);
-}
-
-static const char *
-cut_name(unsigned reason)
-{
-    return cut_reason_name((cut_reason_t)reason);
-}
-
-static void
-write_cut(metric_writer_t *writer)
-{
-    write_side_reasons(writer, CUT_REASONS, cut_name);
+                     LABELS({ "route", route.conf->name }, { "side", side_name(side) }, { metric->label, metric->values[i] }),
+                     counter_get(counter_in(&route.counters->sides[side], metric->offset) + i));
 }
 
 static void
@@ -328,24 +275,19 @@ write_reload_ok(metric_writer_t *writer)
     put_uint(writer, "", NULL, 0, writer->status.reload_ok);
 }
 
+static const void *
+of_process(const metric_writer_t *writer)
+{
+    return (const char *)writer + writer->metric->offset;
+}
+
 // Seconds to the millisecond; %g would round them away.
 static void
-put_time(const metric_writer_t *writer, int64_t wall_ns)
+write_time(metric_writer_t *writer)
 {
+    int64_t wall_ns = *(const int64_t *)of_process(writer);
     put_name(writer, "", NULL, 0);
     text_add(writer->out, "%" PRId64 ".%03d\n", wall_ns / 1000000000, (int)(wall_ns / 1000000 % 1000));
-}
-
-static void
-write_reload_time(metric_writer_t *writer)
-{
-    put_time(writer, writer->status.reload_wall_ns);
-}
-
-static void
-write_start_time(metric_writer_t *writer)
-{
-    put_time(writer, writer->status.started_wall_ns);
 }
 
 static void
@@ -355,40 +297,19 @@ write_cpu(metric_writer_t *writer)
 }
 
 static void
-write_rss(metric_writer_t *writer)
+write_number(metric_writer_t *writer)
 {
-    put_uint(writer, "", NULL, 0, (uint64_t)writer->usage.rss_bytes);
+    put_uint(writer, "", NULL, 0, *(const uint64_t *)of_process(writer));
 }
 
-static void
-write_message_bytes(metric_writer_t *writer)
-{
-    put_uint(writer, "", NULL, 0, writer->status.message_bytes);
-}
-
-static void
-write_max_memory(metric_writer_t *writer)
-{
-    put_uint(writer, "", NULL, 0, writer->status.max_memory);
-}
-
-static void
-write_open_fds(metric_writer_t *writer)
-{
-    put_uint(writer, "", NULL, 0, (uint64_t)writer->usage.open_fds);
-}
-
-static void
-write_max_fds(metric_writer_t *writer)
-{
-    put_uint(writer, "", NULL, 0, (uint64_t)writer->usage.max_fds);
-}
-
-#define SIDE_FIELD(id) { NULL, NULL, NULL, write_side_field, id, 0 }
-#define ROUTE_FIELD(id) { NULL, NULL, NULL, write_route_field, id, 0 }
-#define FAMILY(name, type, help, write) { name, type, help, write, 0, 0 }
-#define REASONS(name, help, write, member) { name, "counter", help, write, 0, offsetof(side_counters_t, member) }
-#define RESULTS(name, help, write, member) { name, "counter", help, write, 0, offsetof(counters_t, member) }
+#define SIDE_FIELD(id) { NULL, NULL, NULL, write_side_field, .field = id }
+#define ROUTE_FIELD(id) { NULL, NULL, NULL, write_route_field, .field = id }
+#define FAMILY(name, type, help, write) { name, type, help, write, .field = 0 }
+#define SIDE_COUNTS(name, help, member, label, values) \
+    { name, "counter", help, write_side_counts, 0, offsetof(side_counters_t, member), label, values, COUNT(values), SIDES }
+#define COUNTS(name, help, member, label, values, side) \
+    { name, "counter", help, write_counts, 0, offsetof(counters_t, member), label, values, COUNT(values), side }
+#define PROCESS(name, help, write, member) { name, "gauge", help, write, .offset = offsetof(metric_writer_t, member) }
 
 // clang-format off
 static const metric_t metrics[] = {
@@ -400,7 +321,7 @@ static const metric_t metrics[] = {
     SIDE_FIELD(FIELD_MESSAGES_SENT),
     SIDE_FIELD(FIELD_RECEIVED_BYTES),
     SIDE_FIELD(FIELD_SENT_BYTES),
-    FAMILY("zbroker_messages_dropped_total", "counter", "Messages that were not delivered, by reason.", write_dropped),
+    COUNTS("zbroker_messages_dropped_total", "Messages that were not delivered, by reason.", dropped, "reason", drop_reasons, SIDES),
     ROUTE_FIELD(FIELD_REQUEUED),
     ROUTE_FIELD(FIELD_CAPTURE_DROPPED),
     FAMILY("zbroker_blocked_seconds_total", "counter", "Time a side took no messages while some waited for it.", write_blocked),
@@ -410,8 +331,8 @@ static const metric_t metrics[] = {
     SIDE_FIELD(FIELD_CONNECTIONS),
     SIDE_FIELD(FIELD_ACCEPTED),
     SIDE_FIELD(FIELD_DISCONNECTIONS),
-    REASONS("zbroker_handshake_failures_total", "Connections that failed before the first message, by reason.", write_handshakes, handshake_failures),
-    REASONS("zbroker_cut_total", "Connections that zbroker ended after their handshake, by reason.", write_cut, cut),
+    SIDE_COUNTS("zbroker_handshake_failures_total", "Connections that failed before the first message, by reason.", handshake_failures, "reason", handshake_reasons),
+    SIDE_COUNTS("zbroker_cut_total", "Connections that zbroker ended after their handshake, by reason.", cut, "reason", cut_reasons),
     SIDE_FIELD(FIELD_HEARTBEAT_TIMEOUTS),
     FAMILY("zbroker_auth_total", "counter", "Authentication decisions, by result.", write_auth),
     ROUTE_FIELD(FIELD_SUBSCRIPTIONS),
@@ -424,19 +345,19 @@ static const metric_t metrics[] = {
     FAMILY("zbroker_store_commit_seconds", "histogram", "How long a commit of a store took.", write_commits),
     FAMILY("zbroker_store_engine_up", "gauge", "0: the stream of a route with store = nats is away, and messages wait; else 1.", write_engine_up),
     ROUTE_FIELD(FIELD_STORE_CORRUPT),
-    RESULTS("zbroker_acks_total", "Requests of acknowledged producers, by answer.", write_acks, acks),
-    RESULTS("zbroker_jobs_total", "Messages for acknowledged workers, by what became of them.", write_jobs, jobs),
+    COUNTS("zbroker_acks_total", "Requests of acknowledged producers, by answer.", acks, "result", ack_results, SIDE_ACK),
+    COUNTS("zbroker_jobs_total", "Messages for acknowledged workers, by what became of them.", jobs, "result", job_results, SIDE_WORKER_ACK),
     FAMILY("zbroker_jobs_outstanding", "gauge", "Messages that acknowledged workers have and are not done with now.", write_outstanding),
     FAMILY("zbroker_config_reloads_total", "counter", "Reloads of the configuration, by result.", write_reloads),
     FAMILY("zbroker_config_last_reload_successful", "gauge", "1 if the last reload worked, 0 if the old configuration stayed.", write_reload_ok),
-    FAMILY("zbroker_config_last_reload_success_timestamp_seconds", "gauge", "When the configuration that runs was loaded, since the epoch.", write_reload_time),
-    FAMILY("zbroker_memory_bytes", "gauge", "Memory that messages take in routes of engine wire.", write_message_bytes),
-    FAMILY("zbroker_memory_max_bytes", "gauge", "Memory that messages may take in routes of engine wire.", write_max_memory),
+    PROCESS("zbroker_config_last_reload_success_timestamp_seconds", "When the configuration that runs was loaded, since the epoch.", write_time, status.reload_wall_ns),
+    PROCESS("zbroker_memory_bytes", "Memory that messages take in routes of engine wire.", write_number, status.message_bytes),
+    PROCESS("zbroker_memory_max_bytes", "Memory that messages may take in routes of engine wire.", write_number, status.max_memory),
     FAMILY("process_cpu_seconds_total", "counter", "User and system time of the process.", write_cpu),
-    FAMILY("process_resident_memory_bytes", "gauge", "Memory of the process in use.", write_rss),
-    FAMILY("process_open_fds", "gauge", "Open file descriptors.", write_open_fds),
-    FAMILY("process_max_fds", "gauge", "File descriptors the process may open.", write_max_fds),
-    FAMILY("process_start_time_seconds", "gauge", "When the process started, since the epoch.", write_start_time),
+    PROCESS("process_resident_memory_bytes", "Memory of the process in use.", write_number, usage.rss_bytes),
+    PROCESS("process_open_fds", "Open file descriptors.", write_number, usage.open_fds),
+    PROCESS("process_max_fds", "File descriptors the process may open.", write_number, usage.max_fds),
+    PROCESS("process_start_time_seconds", "When the process started, since the epoch.", write_time, status.started_wall_ns),
 };
 // clang-format on
 

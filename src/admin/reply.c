@@ -13,24 +13,26 @@ reply_arg(const request_t *request, size_t i)
     return i < request->count ? request->args[i].text : NULL;
 }
 
-// Call FN for the route that the first argument names, or for each where it names none. False: there is no such route.
 bool
+reply_find_route(request_t *request, broker_route_t *route)
+{
+    const char *name = reply_arg(request, 0);
+    bool found = broker_find(request->broker, name, route);
+    if (!found)
+        broker_unknown_route(request->broker, name, &request->error);
+    return found;
+}
+
+void
 reply_for_routes(request_t *request, void (*fn)(request_t *request, const broker_route_t *route, void *context),
                  void *context)
 {
     broker_route_t route;
-    const char *name = reply_arg(request, 0);
-    if (name && !broker_find(request->broker, name, &route)) {
-        broker_unknown_route(request->broker, name, &request->error);
-        return false;
-    }
-    if (name) {
+    bool one = reply_arg(request, 0);
+    if (one && reply_find_route(request, &route))
         fn(request, &route, context);
-        return true;
-    }
-    for (size_t i = 0; broker_at(request->broker, i, &route); i++)
+    for (size_t i = 0; !one && broker_at(request->broker, i, &route); i++)
         fn(request, &route, context);
-    return true;
 }
 
 // --- what comes of it ---------------------------------------------------------------
@@ -80,28 +82,11 @@ reply_refuse(text_t *answer, bool json, const char *text)
     }
     // More than one line: the first says what failed, the others why.
     size_t first = strcspn(text, "\n");
-    json_t writer = json_on(answer);
-    json_object(&writer, NULL);
+    json_t writer = json_document(answer);
     json_bytes(&writer, "error", text, first);
     if (text[first] && text[first + 1])
         json_lines(&writer, "problems", text + first + 1);
-    json_object_end(&writer);
-    text_char(answer, '\n');
-}
-
-json_t
-reply_json(request_t *request)
-{
-    json_t json = json_on(request->out);
-    json_object(&json, NULL);
-    return json;
-}
-
-void
-reply_json_end(request_t *request, json_t *json)
-{
-    json_object_end(json);
-    text_char(request->out, '\n');
+    json_document_end(&writer);
 }
 
 // The broker's lines under KEY, or as a failure.
@@ -111,10 +96,10 @@ reply_broker(request_t *request, int rc, text_t *lines, const char *key, const c
     if (rc == -1) {
         reply_fail(request, "%s\n%s", failure, lines->data ? lines->data : "");
     } else if (request->json) {
-        json_t json = reply_json(request);
+        json_t json = json_document(request->out);
         json_bool(&json, "ok", true);
         json_lines(&json, key, lines->data ? lines->data : "");
-        reply_json_end(request, &json);
+        json_document_end(&json);
     } else {
         put_lines(request->out, lines->size ? lines->data : "nothing to do\n");
     }
@@ -133,13 +118,11 @@ reply_left(const leaving_t *leaving, text_t *answer)
 {
     const route_leftover_t *left = &leaving->left;
     if (leaving->json) {
-        json_t json = json_on(answer);
-        json_object(&json, NULL);
+        json_t json = json_document(answer);
         json_bool(&json, "ok", true);
         json_uint(&json, "undelivered", left->undelivered);
         json_uint(&json, "unanswered", left->unanswered);
-        json_object_end(&json);
-        text_char(answer, '\n');
+        json_document_end(&json);
         return;
     }
     text_add(answer, "route %s: %s", leaving->route, route_state_name(ROUTE_DISABLED));

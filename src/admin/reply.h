@@ -66,12 +66,12 @@ void reply_refuse(text_t *answer, bool json, const char *text);
 // LEAVING's route has gone.
 void reply_left(const leaving_t *leaving, text_t *answer);
 
-// One object, into which the command writes between the two.
-json_t reply_json(request_t *request);
-void reply_json_end(request_t *request, json_t *json);
+// The route that the first argument names. False: there is none, and the command has failed.
+bool reply_find_route(request_t *request, broker_route_t *route);
 
-// Call FN for the route that the first argument names, or for each where it names none. False: there is no such route.
-bool reply_for_routes(request_t *request, void (*fn)(request_t *request, const broker_route_t *route, void *context),
+// Call FN for the route that the first argument names, or for each where it names none. Where there is no such route the
+// command has failed, and what it writes is taken back.
+void reply_for_routes(request_t *request, void (*fn)(request_t *request, const broker_route_t *route, void *context),
                       void *context);
 
 // The commands, one function for each row.

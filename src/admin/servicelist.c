@@ -109,19 +109,19 @@ refusal(const broker_route_t *route)
 void
 servicelist_show(request_t *request)
 {
-    const char *name = reply_arg(request, 0), *reason;
     broker_route_t route;
-    if (!broker_find(request->broker, name, &route))
-        broker_unknown_route(request->broker, name, &request->error);
-    else if ((reason = refusal(&route)))
-        reply_fail(request, "route %s: %s", name, reason);
-    else if (request->json) {
-        json_t json = reply_json(request);
+    if (!reply_find_route(request, &route))
+        return;
+    const char *reason = refusal(&route);
+    if (reason) {
+        reply_fail(request, "route %s: %s", route.conf->name, reason);
+    } else if (request->json) {
+        json_t json = json_document(request->out);
         json_array(&json, "services");
         if (route.route)
             route_backend_services(route.route, write_one, &json);
         json_array_end(&json);
-        reply_json_end(request, &json);
+        json_document_end(&json);
     } else {
         table_t table = table_on(columns, COUNT(columns));
         if (route.route)

@@ -37,14 +37,11 @@ add_json_detail(request_t *request, const broker_route_t *route, void *context)
 static void
 show_json_routes(request_t *request, void (*add)(request_t *request, const broker_route_t *route, void *context))
 {
-    size_t before = request->out->size;
-    json_t json = reply_json(request);
+    json_t json = json_document(request->out);
     json_array(&json, "routes");
-    bool found = reply_for_routes(request, add, &json);
+    reply_for_routes(request, add, &json);
     json_array_end(&json);
-    reply_json_end(request, &json);
-    if (!found)
-        request->out->size = before;
+    json_document_end(&json);
 }
 
 // Print a table that ADD fills for each route.
@@ -53,8 +50,8 @@ show_table(request_t *request, const column_t *columns, size_t count,
            void (*add)(request_t *request, const broker_route_t *route, void *table))
 {
     table_t table = table_on(columns, count);
-    if (reply_for_routes(request, add, &table))
-        table_print(&table, request->out);
+    reply_for_routes(request, add, &table);
+    table_print(&table, request->out);
     table_free(&table);
 }
 
@@ -299,12 +296,12 @@ show_clients(request_t *request)
 {
     const char *name = reply_arg(request, 0);
     broker_route_t route;
-    if (name && !broker_find(request->broker, name, &route)) {
-        broker_unknown_route(request->broker, name, &request->error);
-    } else if (request->json) {
-        json_t json = reply_json(request);
+    if (name && !reply_find_route(request, &route))
+        return;
+    if (request->json) {
+        json_t json = json_document(request->out);
         clients_write(&json, request->broker, name, 0);
-        reply_json_end(request, &json);
+        json_document_end(&json);
     } else {
         clients_print(request->out, request->broker, name);
     }
@@ -344,25 +341,21 @@ void
 show_subscriptions(request_t *request)
 {
     static const column_t columns[] = { { "ROUTE", 0 }, { "TOPIC", 0 } };
-    size_t before = request->out->size;
     if (request->json) {
-        json_t json = reply_json(request);
+        json_t json = json_document(request->out);
         topics_out_t out = { .json = &json };
         json_array(&json, "subscriptions");
-        bool found = reply_for_routes(request, add_topics, &out);
+        reply_for_routes(request, add_topics, &out);
         json_array_end(&json);
         json_uint(&json, "more", out.more);
-        reply_json_end(request, &json);
-        if (!found)
-            request->out->size = before;
+        json_document_end(&json);
         return;
     }
     table_t table = table_on(columns, COUNT(columns));
     topics_out_t out = { .table = &table };
-    if (reply_for_routes(request, add_topics, &out)) {
-        table_print(&table, request->out);
-        if (out.more)
-            text_add(request->out, "and %" PRIu64 " more\n", out.more);
-    }
+    reply_for_routes(request, add_topics, &out);
+    table_print(&table, request->out);
+    if (out.more)
+        text_add(request->out, "and %" PRIu64 " more\n", out.more);
     table_free(&table);
 }

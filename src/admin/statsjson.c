@@ -181,9 +181,21 @@ write_fields(json_t *json, const broker_route_t *route, side_t side, field_id_t 
         json_uint(json, field_at(id)->name, field_shown(route, side, id));
 }
 
+// "dropped": what is counted by reason, or by result, from the counter FIRST on.
+static void
+write_counts(json_t *json, const char *key, const char *const *names, size_t count, const broker_route_t *route,
+             const counter_t *first)
+{
+    json_object(json, key);
+    for (size_t i = 0; i < count; i++)
+        json_uint(json, names[i], stats_counter(route, &first[i]));
+    json_object_end(json);
+}
+
 static void
 write_side(json_t *json, const broker_route_t *route, side_t side)
 {
+    const side_counters_t *counters = &route->counters->sides[side];
     const side_conf_t *conf = &route->conf->sides[side];
     if (!stats_has_side(route, side)) {
         json_null(json, side_name(side));
@@ -195,14 +207,8 @@ write_side(json_t *json, const broker_route_t *route, side_t side)
     write_endpoints(json, route, side);
     write_fields(json, route, side, 0, FIELDS_OF_SIDE);
     json_rounded(json, "blocked_seconds", stats_blocked_seconds(route, side));
-    json_object(json, "cut");
-    for (int i = 0; i < CUT_REASONS; i++)
-        json_uint(json, cut_reason_name((cut_reason_t)i), STATS(route, sides[side].cut[i]));
-    json_object_end(json);
-    json_object(json, "handshake_failures");
-    for (int i = 0; i < HANDSHAKE_REASONS; i++)
-        json_uint(json, handshake_reason_name((handshake_reason_t)i), STATS(route, sides[side].handshake_failures[i]));
-    json_object_end(json);
+    write_counts(json, "cut", cut_reasons, CUT_REASONS, route, counters->cut);
+    write_counts(json, "handshake_failures", handshake_reasons, HANDSHAKE_REASONS, route, counters->handshake_failures);
     json_object(json, "auth");
     json_uint(json, "success", STATS(route, sides[side].auth_success));
     json_uint(json, "failure", STATS(route, sides[side].auth_failure));
@@ -215,17 +221,13 @@ write_side(json_t *json, const broker_route_t *route, side_t side)
 static void
 write_acked(json_t *json, const broker_route_t *route)
 {
-    if (stats_has_side(route, SIDE_ACK)) {
-        json_object(json, "acks");
-        for (int i = 0; i < ACK_RESULTS; i++)
-            json_uint(json, ack_result_name((ack_result_t)i), STATS(route, acks[i]));
-        json_object_end(json);
-    }
+    if (stats_has_side(route, SIDE_ACK))
+        write_counts(json, "acks", ack_results, ACK_RESULTS, route, route->counters->acks);
     if (!stats_has_side(route, SIDE_WORKER_ACK))
         return;
     json_object(json, "jobs");
     for (int i = 0; i < JOB_RESULTS; i++)
-        json_uint(json, job_result_name((job_result_t)i), STATS(route, jobs[i]));
+        json_uint(json, job_results[i], STATS(route, jobs[i]));
     json_uint(json, "outstanding", counter_get(&route->counters->outstanding));
     json_object_end(json);
 }
@@ -354,10 +356,7 @@ statsjson_route(json_t *json, broker_t *broker, const broker_route_t *route, sta
     if (depth != STATS_PLAIN)
         write_history(json, route, depth);
     json_rounded(json, "blocked_share", route->blocked_share);
-    json_object(json, "dropped");
-    for (int i = 0; i < DROP_REASONS; i++)
-        json_uint(json, drop_reason_name((drop_reason_t)i), STATS(route, dropped[i]));
-    json_object_end(json);
+    write_counts(json, "dropped", drop_reasons, DROP_REASONS, route, route->counters->dropped);
     write_acked(json, route);
     storelist_write(json, "store", route);
     write_fields(json, route, SIDES, FIELDS_OF_SIDE, FIELDS);

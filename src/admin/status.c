@@ -24,6 +24,16 @@ put_duration(text_t *out, int64_t seconds)
 }
 
 static void
+put_reloads(text_t *out, const broker_status_t *status)
+{
+    if (status->reloads_success + status->reloads_failure == 0)
+        text_add(out, "not reloaded yet");
+    else
+        text_add(out, "reloads %" PRIu64 " good %" PRIu64 " bad, the last one %s", status->reloads_success,
+                 status->reloads_failure, status->reload_ok ? "good" : "bad");
+}
+
+static void
 print_status(request_t *request)
 {
     text_t *out = request->out;
@@ -45,8 +55,9 @@ print_status(request_t *request)
              status.max_memory / 1024);
     text_add(out, "configuration ");
     text_shown(out, broker_conf(request->broker)->file, strlen(broker_conf(request->broker)->file));
-    text_add(out, " of %s, reloads %" PRIu64 " good %" PRIu64 " bad, the last one %s, log_level %s\n", reloaded, status.reloads_success,
-             status.reloads_failure, status.reload_ok ? "good" : "bad", log_level_name(log_level()));
+    text_add(out, " of %s, ", reloaded);
+    put_reloads(out, &status);
+    text_add(out, ", log_level %s\n", log_level_name(log_level()));
     size_t states[ROUTE_STATES];
     stats_states(request->broker, states);
     size_t total = broker_count(request->broker);
@@ -76,7 +87,8 @@ print_full(request_t *request)
     broker_status_t status;
     broker_status(request->broker, &status);
     if (status.full)
-        text_add(request->out, "warning: the process is full (max_clients, or no more descriptors): newcomers wait\n");
+        text_add(request->out, "warning: the process is full (%s): newcomers wait\n",
+                 status.full_by_descriptors ? "no more descriptors" : "max_clients");
 }
 
 // What many routes have alike, and nobody has to act on, is one line.
@@ -146,9 +158,9 @@ void
 status_show(request_t *request)
 {
     if (request->json) {
-        json_t json = reply_json(request);
+        json_t json = json_document(request->out);
         statsjson_status(&json, request->broker);
-        reply_json_end(request, &json);
+        json_document_end(&json);
         return;
     }
     print_status(request);
@@ -187,7 +199,6 @@ add_config(request_t *request, const broker_route_t *route, void *context)
 void
 status_config(request_t *request)
 {
-    size_t before = request->out->size;
     bool whole = !reply_arg(request, 0);
     if (!request->json) {
         if (whole) {
@@ -197,15 +208,13 @@ status_config(request_t *request)
         reply_for_routes(request, add_config, NULL);
         return;
     }
-    json_t json = reply_json(request);
+    json_t json = json_document(request->out);
     if (whole)
         statsjson_settings(&json, "options", &broker_conf(request->broker)->settings);
     json_array(&json, "routes");
-    bool found = reply_for_routes(request, add_config, &json);
+    reply_for_routes(request, add_config, &json);
     json_array_end(&json);
-    reply_json_end(request, &json);
-    if (!found)
-        request->out->size = before;
+    json_document_end(&json);
 }
 
 void

@@ -285,13 +285,13 @@ static void
 show_json(request_t *request)
 {
     broker_route_t route;
-    json_t json = reply_json(request);
+    json_t json = json_document(request->out);
     json_array(&json, "stores");
     for (size_t i = 0; broker_at(request->broker, i, &route); i++)
         if (is_asked_for(request, &route))
             write_one(&json, NULL, &route);
     json_array_end(&json);
-    reply_json_end(request, &json);
+    json_document_end(&json);
 }
 
 static bool
@@ -333,10 +333,7 @@ show_table(request_t *request)
 void
 storelist_show(request_t *request)
 {
-    const char *name = reply_arg(request, 0);
     broker_route_t route;
-    if (name && !broker_find(request->broker, name, &route))
-        broker_unknown_route(request->broker, name, &request->error);
-    else
+    if (!reply_arg(request, 0) || reply_find_route(request, &route))
         (request->json ? show_json : show_table)(request);
 }

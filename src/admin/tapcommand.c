@@ -70,13 +70,10 @@ tap_word(request_t *request, const char *word, const char *value)
 void
 tapcommand_run(request_t *request)
 {
-    const char *name = reply_arg(request, 0);
     broker_route_t route;
-    if (!broker_find(request->broker, name, &route)) {
-        broker_unknown_route(request->broker, name, &request->error);
+    if (!reply_find_route(request, &route))
         return;
-    }
-    snprintf(request->tap->route, sizeof request->tap->route, "%s", name);
+    snprintf(request->tap->route, sizeof request->tap->route, "%s", route.conf->name);
     request->tap->json = request->json;
     request->tap->format = request->json ? TAP_JSON : TAP_LINE;
     for (size_t i = 1; i < request->count && !request->error.size; i += 2)

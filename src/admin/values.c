@@ -17,9 +17,9 @@ static bool
 take_arguments(request_t *request, broker_route_t *route, text_t *prefix)
 {
     const char *name = reply_arg(request, 0), *given = reply_arg(request, 1);
-    if (!broker_find(request->broker, name, route))
-        broker_unknown_route(request->broker, name, &request->error);
-    else if (!route_conf_remembers(route->conf))
+    if (!reply_find_route(request, route))
+        return false;
+    if (!route_conf_remembers(route->conf))
         reply_fail(
             request,
             "route %s remembers nothing: it has neither last_value nor replay_messages, replay_bytes or replay_time",
@@ -34,7 +34,7 @@ take_arguments(request_t *request, broker_route_t *route, text_t *prefix)
 static void
 print_json(request_t *request, const route_value_t *values, size_t count, uint64_t more)
 {
-    json_t json = reply_json(request);
+    json_t json = json_document(request->out);
     json_array(&json, "values");
     for (size_t i = 0; i < count; i++) {
         json_object(&json, NULL);
@@ -45,7 +45,7 @@ print_json(request_t *request, const route_value_t *values, size_t count, uint64
     }
     json_array_end(&json);
     json_uint(&json, "more", more);
-    reply_json_end(request, &json);
+    json_document_end(&json);
 }
 
 static void

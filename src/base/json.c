@@ -19,6 +19,21 @@ json_on(text_t *out)
     return (json_t){ .out = out };
 }
 
+json_t
+json_document(text_t *out)
+{
+    json_t self = json_on(out);
+    json_object(&self, NULL);
+    return self;
+}
+
+void
+json_document_end(json_t *self)
+{
+    json_object_end(self);
+    text_char(self->out, '\n');
+}
+
 static void
 quoted(text_t *out, const uint8_t *at, size_t size)
 {

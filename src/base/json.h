@@ -19,6 +19,10 @@ typedef struct {
 
 json_t json_on(text_t *out);
 
+// One object, and the line that it is.
+json_t json_document(text_t *out);
+void json_document_end(json_t *self);
+
 // KEY is NULL inside an array and at the top.
 void json_object(json_t *self, const char *key);
 void json_object_end(json_t *self);

@@ -44,13 +44,14 @@ typedef struct {
 
 #define AT(field) offsetof(bench_options_t, field)
 #define DAY_MS 86400000
+#define DEFAULT_CONF ZB_SYSCONFDIR "/zbroker.ini"
 
 // clang-format off
 static const option_row_t rows[] = {
     { "to", 0, LIST, AT(to), 0, 0, "ENDPOINT", "where producers and clients connect ('@' before it: bind)" },
     { "from", 0, LIST, AT(from), 0, 0, "ENDPOINT", "where consumers and services connect" },
     { "through", 0, TEXT, AT(through), 0, 0, "ROUTE", "take both from this route of -c FILE" },
-    { "config", 'c', TEXT, AT(conf), 0, 0, "FILE", "configuration of --through (/etc/zbroker.ini)" },
+    { "config", 'c', TEXT, AT(conf), 0, 0, "FILE", "configuration of --through (" DEFAULT_CONF ")" },
     { "direct", 0, FLAG, AT(direct), 0, 0, NULL, "no broker between them" },
     { "against", 0, LIST, AT(against), 0, 0, "WHAT", "zmq_proxy, zproxy or \"COMMAND {to} {from}\": start it, compare" },
     { "zbroker", 0, TEXT, AT(zbroker), 0, 0, "PATH", "start this zbroker and measure it" },
@@ -220,7 +221,7 @@ set_defaults(bench_options_t *self)
     self->size = 64;
     self->topic = "";
     self->transport = "tcp";
-    self->conf = "/etc/zbroker.ini";
+    self->conf = DEFAULT_CONF;
     self->name = "";
     self->duration_ms = self->timeout_ms = 5000;
     self->wait_ms = 10000;

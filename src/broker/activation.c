@@ -3,11 +3,9 @@
 
 #include "base/mem.h"
 #include "broker/activation.h"
+#include "net/address.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,27 +99,6 @@ activation_count(const activation_t *self)
 
 // --- addresses -------------------------------------------------------------------------
 
-typedef union {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-    struct sockaddr_un path;
-    struct sockaddr_storage room;
-} bound_address_t;
-
-static int
-port_of(const bound_address_t *address)
-{
-    switch (address->any.sa_family) {
-    case AF_INET:
-        return ntohs(address->v4.sin_port);
-    case AF_INET6:
-        return ntohs(address->v6.sin6_port);
-    default:
-        return 0;
-    }
-}
-
 static bool
 is_listening(int fd)
 {
@@ -132,56 +109,46 @@ is_listening(int fd)
 }
 
 static bool
-same_path(const endpoint_t *endpoint, const bound_address_t *address, socklen_t size)
+same_path(const endpoint_t *endpoint, const address_t *bound)
 {
-    size_t length = size - offsetof(struct sockaddr_un, sun_path);
-    const char *path = address->path.sun_path;
-    if (endpoint->transport != TRANSPORT_IPC || size <= offsetof(struct sockaddr_un, sun_path))
-        return false;
-    if (!*path) // abstract: '@' stands for the NUL in front
-        return endpoint->path[0] == '@' && strlen(endpoint->path) == length && memcmp(endpoint->path + 1, path + 1, length - 1) == 0;
-    length = strnlen(path, length);
-    return strlen(endpoint->path) == length && memcmp(endpoint->path, path, length) == 0;
+    address_t wanted;
+    return endpoint->transport == TRANSPORT_IPC && address_unix(&wanted, endpoint->path) && wanted.length == bound->length &&
+           memcmp(&wanted.at, &bound->at, wanted.length) == 0;
+}
+
+static uint32_t
+scope_of(const address_t *address)
+{
+    return address->at.ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)&address->at)->sin6_scope_id : 0;
 }
 
 // The address of an interface by name, as tcp://eth0:5555 has it, is not looked
 // up: give the socket unit and the endpoint the same address.
 static bool
-same_host(const endpoint_t *endpoint, const bound_address_t *address)
+same_host(const endpoint_t *endpoint, const address_t *bound)
 {
-    struct in_addr v4;
-    struct in6_addr v6;
-    char host[sizeof endpoint->host];
-    bool any4 = address->v4.sin_addr.s_addr == htonl(INADDR_ANY);
-    bool is_v4 = address->any.sa_family == AF_INET;
+    address_t wanted;
+    char host[INET6_ADDRSTRLEN], wanted_host[INET6_ADDRSTRLEN];
+    address_host(bound, host, sizeof host);
     if (strcmp(endpoint->host, "*") == 0)
-        return is_v4 ? any4 : IN6_IS_ADDR_UNSPECIFIED(&address->v6.sin6_addr);
-    snprintf(host, sizeof host, "%s", endpoint->host);
-    char *zone = strchr(host, '%');
-    if (zone)
-        *zone++ = '\0';
-    if (is_v4)
-        return inet_pton(AF_INET, host, &v4) == 1 && v4.s_addr == address->v4.sin_addr.s_addr;
-    if (zone && if_nametoindex(zone) != address->v6.sin6_scope_id)
+        return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
+    if (!address_numeric(&wanted, endpoint->host, endpoint->port))
         return false;
-    if (inet_pton(AF_INET6, host, &v6) == 1)
-        return memcmp(&v6, &address->v6.sin6_addr, sizeof v6) == 0;
-    return inet_pton(AF_INET, host, &v4) == 1 && IN6_IS_ADDR_V4MAPPED(&address->v6.sin6_addr) &&
-           memcmp(&v4, address->v6.sin6_addr.s6_addr + 12, sizeof v4) == 0;
+    address_host(&wanted, wanted_host, sizeof wanted_host);
+    bool same_zone = !strchr(endpoint->host, '%') || scope_of(&wanted) == scope_of(bound);
+    return same_zone && strcmp(wanted_host, host) == 0;
 }
 
 static bool
 is_bound_to(int fd, const endpoint_t *endpoint)
 {
-    bound_address_t address = { 0 };
-    socklen_t size = sizeof address;
-    if (getsockname(fd, &address.any, &size) == -1)
+    address_t bound;
+    if (!address_bound(&bound, fd))
         return false;
-    if (address.any.sa_family == AF_UNIX)
-        return same_path(endpoint, &address, size);
-    if (endpoint->transport != TRANSPORT_TCP || (address.any.sa_family != AF_INET && address.any.sa_family != AF_INET6))
-        return false;
-    return endpoint->port == port_of(&address) && !endpoint->wildcard && same_host(endpoint, &address);
+    if (bound.at.ss_family == AF_UNIX)
+        return same_path(endpoint, &bound);
+    return endpoint->transport == TRANSPORT_TCP && endpoint->port == address_port(&bound) && !endpoint->wildcard &&
+           same_host(endpoint, &bound);
 }
 
 // A wildcard endpoint has no address of its own; the store knows it by its name.
@@ -217,35 +184,32 @@ activation_take(void *arg, const endpoint_conf_t *endpoint)
 // --- what is left --------------------------------------------------------------------------
 
 static void
-print_path(const bound_address_t *address, socklen_t size, text_t *out)
+print_path(const address_t *address, text_t *out)
 {
-    size_t length = size - offsetof(struct sockaddr_un, sun_path);
-    bool abstract = !address->path.sun_path[0];
+    const char *path = ((const struct sockaddr_un *)&address->at)->sun_path;
+    size_t length = address->length - offsetof(struct sockaddr_un, sun_path);
+    bool abstract = !*path;
     text_add(out, "%s", abstract ? "@" : "");
-    text_shown(out, address->path.sun_path + abstract, abstract ? length - 1 : strnlen(address->path.sun_path, length));
+    text_shown(out, path + abstract, abstract ? length - 1 : strnlen(path, length));
 }
 
 static void
 describe(int fd, activation_left_t *left)
 {
-    bound_address_t address = { 0 };
-    socklen_t size = sizeof address;
-    char host[INET6_ADDRSTRLEN] = "";
-    text_t *out = &left->address;
-    text_bytes(out, "", 0);
-    if (getsockname(fd, &address.any, &size) == -1) {
-        text_add(out, "not a socket");
-        return;
+    address_t address;
+    char text[INET6_ADDRSTRLEN + 16];
+    text_bytes(&left->address, "", 0);
+    if (!address_bound(&address, fd)) {
+        text_add(&left->address, "not a socket");
+    } else if (address.at.ss_family == AF_INET || address.at.ss_family == AF_INET6) {
+        left->port = address_port(&address);
+        address_peer(&address, fd, text, sizeof text);
+        text_add(&left->address, "%s", text);
+    } else if (address.at.ss_family == AF_UNIX && address.length > offsetof(struct sockaddr_un, sun_path)) {
+        print_path(&address, &left->address);
+    } else {
+        text_add(&left->address, "a socket of another kind");
     }
-    left->port = port_of(&address);
-    if (address.any.sa_family == AF_INET)
-        text_add(out, "%s:%d", inet_ntop(AF_INET, &address.v4.sin_addr, host, sizeof host), left->port);
-    else if (address.any.sa_family == AF_INET6)
-        text_add(out, "[%s]:%d", inet_ntop(AF_INET6, &address.v6.sin6_addr, host, sizeof host), left->port);
-    else if (address.any.sa_family == AF_UNIX && size > offsetof(struct sockaddr_un, sun_path))
-        print_path(&address, size, out);
-    else
-        text_add(out, "a socket of another kind");
 }
 
 static void

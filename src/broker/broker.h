@@ -41,6 +41,7 @@ typedef struct {
     const char *reload_problems;    // why it failed, one a line; "" when it did not
     bool stopping;
     bool full;                      // no place for one more client: newcomers wait
+    bool full_by_descriptors;       // and max_clients would allow more
     uint64_t message_bytes, max_memory; // taken by messages that we hold ourselves, and the limit
 } broker_status_t;
 

@@ -88,12 +88,8 @@ static bool
 is_bound(const broker_t *self, const char *endpoint)
 {
     for (size_t i = 0; i < self->count; i++)
-        for (side_t side = 0; self->slots[i]->route && side < SIDES; side++) {
-            const side_conf_t *conf = &self->slots[i]->conf->sides[side];
-            for (size_t k = 0; k < conf->endpoint_count; k++)
-                if (!conf->endpoints[k].connect && strcmp(conf->endpoints[k].at.text, endpoint) == 0)
-                    return true;
-        }
+        if (slot_has_endpoint(self->slots[i], endpoint, false))
+            return true;
     return false;
 }
 

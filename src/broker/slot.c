@@ -129,10 +129,8 @@ slot_run(const broker_t *self, slot_t *slot, const char *event)
         return -1;
     }
     slot->started_wall_ns = clock_wall_ns();
-    if (slot->mode == ROUTE_PAUSED)
-        route_pause(slot->route);
-    else if (slot->mode == ROUTE_DRAINING)
-        route_drain(slot->route);
+    if (slot->mode == ROUTE_PAUSED || slot->mode == ROUTE_DRAINING)
+        route_set_mode(slot->route, slot->mode);
     else
         slot->mode = ROUTE_RUNNING;
     log_started(slot, event);
@@ -168,8 +166,8 @@ slot_open_route(broker_t *self, const route_conf_t *conf, listeners_t *listeners
     return route;
 }
 
-static void
-close_route(slot_t *slot)
+void
+slot_close_route(slot_t *slot)
 {
     route_close(&slot->route, NULL);
     counters_add(&slot->past, slot->counters);
@@ -182,7 +180,7 @@ void
 slot_drop_route(slot_t *slot, diag_t *diag)
 {
     diag_error(diag, slot->conf->place, "[route %s] cannot start its thread", slot->conf->name);
-    close_route(slot);
+    slot_close_route(slot);
 }
 
 void
@@ -192,18 +190,17 @@ slot_look_for_failure(slot_t *slot)
     if (!reason)
         return;
     char *failure = xasprintf("%s%s", slot->conf->engine == ENGINE_ZMQ_PROXY ? "zmq_proxy has ended: " : "", reason);
-    close_route(slot);
+    slot_close_route(slot);
     fail(slot, failure);
     free(failure);
 }
 
-static bool
-connects_to(const route_conf_t *conf, const char *endpoint)
+bool
+slot_has_endpoint(const slot_t *slot, const char *endpoint, bool connect)
 {
-    for (side_t side = 0; side < SIDES; side++)
-        for (size_t i = 0; i < conf->sides[side].endpoint_count; i++)
-            if (conf->sides[side].endpoints[i].connect && strcmp(conf->sides[side].endpoints[i].at.text, endpoint) == 0)
-                return true;
+    for (side_t side = 0; slot->route && side < SIDES; side++)
+        if (side_has_endpoint(&slot->conf->sides[side], endpoint, connect))
+            return true;
     return false;
 }
 
@@ -217,7 +214,7 @@ call_back(broker_t *self, const slot_t *slot)
             if (endpoint->connect || endpoint->at.transport != TRANSPORT_INPROC)
                 continue;
             for (size_t j = 0; j < self->count; j++)
-                if (self->slots[j]->route && connects_to(self->slots[j]->conf, endpoint->at.text))
+                if (slot_has_endpoint(self->slots[j], endpoint->at.text, true))
                     route_reconnect(self->slots[j]->route, endpoint->at.text);
         }
 }

@@ -19,6 +19,8 @@ void slot_free(broker_t *self, slot_t *slot); // its route must be gone
 // The slot is done with *CONF_P, which is NULL after: it is freed, now or with the route that still leaves with it.
 void slot_give_up_conf(broker_t *self, route_conf_t **conf_p);
 
+// Has its route, which runs, this endpoint, as a connect or as a bind?
+bool slot_has_endpoint(const slot_t *slot, const char *endpoint, bool connect);
 
 // All that was counted under this name since the process started. Borrowed until the next call.
 const counters_t *slot_counters(broker_t *self, slot_t *slot);
@@ -29,7 +31,9 @@ route_t *slot_open_route(broker_t *self, const route_conf_t *conf, listeners_t *
 
 // Give the slot's route its thread, in the state it had, and log EVENT. -1, logged: it has none.
 int slot_run(const broker_t *self, slot_t *slot, const char *event);
-// For then: close the route, which is of no use without a thread.
+// Its route's thread is over, or was never started: what it has counted stays.
+void slot_close_route(slot_t *slot);
+// Where there is no thread: close the route, which is of no use without a thread.
 void slot_drop_route(slot_t *slot, diag_t *diag);
 // The state `failed`, with the first line of DIAG as its reason.
 void slot_fail(slot_t *slot, diag_t *diag);

@@ -4,18 +4,17 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "broker/systemd.h"
+#include "net/address.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 enum { BARRIER_MS = 5000 };
@@ -26,18 +25,11 @@ static int64_t watchdog_usec;
 static int
 open_notifier(const char *name)
 {
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    size_t length = strlen(name);
-    if ((*name != '/' && *name != '@') || length < 2 || length >= sizeof address.sun_path)
+    address_t address;
+    if ((*name != '/' && *name != '@') || strlen(name) < 2 || !address_unix(&address, name))
         return -1;
-    memcpy(address.sun_path, name, length);
-    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
-    if (*name == '@')
-        address.sun_path[0] = '\0';
-    else
-        size++; // a path ends with its NUL, an abstract name is as long as it says
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd != -1 && connect(fd, (struct sockaddr *)&address, size) == -1) {
+    if (fd != -1 && connect(fd, (struct sockaddr *)&address.at, address.length) == -1) {
         close(fd);
         return -1;
     }

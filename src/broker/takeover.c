@@ -157,10 +157,7 @@ static void
 close_route(broker_t *self, slot_t *slot)
 {
     (void)self;
-    route_close(&slot->route, NULL);
-    counters_add(&slot->past, slot->counters);
-    free(slot->counters);
-    slot->counters = NULL;
+    slot_close_route(slot);
 }
 
 // One step for all routes before the next: they write side by side, and none waits longer than the slowest.
@@ -187,8 +184,9 @@ save_slot(broker_t *self, slot_t *slot, savedstate_t *to)
     if (saved.size > 0)
         record_bytes(&to->record, TAG_SAVEDROUTE, saved.data, saved.size);
     record_close(&to->record, opened);
-    for (size_t i = 0; i < savedroute_fds(&saved); i++)
-        savedstate_keep(to, savedroute_fd(&saved, i));
+    int fd;
+    for (size_t i = 0; savedroute_fd(&saved, i, &fd); i++)
+        savedstate_keep(to, fd);
     record_forget(&saved);
 }
 
@@ -240,8 +238,7 @@ take_counters(record_fields_t route, unsigned tag, counters_t *to)
 void
 takeover_slot(slot_t *slot, record_fields_t from)
 {
-    record_field_t route, field;
-    uint64_t mode;
+    record_field_t route;
     if (!find_route(from, slot->conf->name, &route))
         return;
     record_fields_t inside = record_inside(&route);
@@ -250,8 +247,7 @@ takeover_slot(slot_t *slot, record_fields_t from)
     for (side_t side = 0; side < SIDES; side++)
         counter_set(&slot->past.sides[side].connections, 0);
     counters_end(&slot->past);
-    if (record_find(inside, TAG_MODE, &field) && record_to_number(&field, ROUTE_DISABLED, &mode))
-        slot->mode = (route_state_t)mode;
+    slot->mode = (route_state_t)record_number_of(inside, TAG_MODE, ROUTE_DISABLED);
 }
 
 void
@@ -281,14 +277,12 @@ takeover_rest(const broker_t *self, record_fields_t from)
 void
 takeover_status(broker_t *self, record_fields_t from)
 {
-    record_field_t field;
-    uint64_t number;
-    if (record_find(from, SAVEDSTATE_STARTED, &field) && record_to_number(&field, INT64_MAX, &number))
-        self->status.started_wall_ns = (int64_t)number;
-    if (record_find(from, SAVEDSTATE_RELOADS, &field) && record_to_number(&field, UINT64_MAX - 1, &number))
-        self->status.reloads_success = number + 1; // the file was read anew
-    if (record_find(from, SAVEDSTATE_RELOADS_FAILED, &field))
-        record_to_number(&field, UINT64_MAX, &self->status.reloads_failure);
+    int64_t started = (int64_t)record_number_of(from, SAVEDSTATE_STARTED, INT64_MAX);
+    if (!started)
+        return;
+    self->status.started_wall_ns = started;
+    self->status.reloads_success = record_number_of(from, SAVEDSTATE_RELOADS, UINT64_MAX - 1) + 1; // the file was read anew
+    self->status.reloads_failure = record_number_of(from, SAVEDSTATE_RELOADS_FAILED, UINT64_MAX);
 }
 
 void

@@ -27,7 +27,6 @@ refuse(text_t *error, const slot_t *slot, const char *why)
 // A verb asks a running route to take a mode, or needs a function of its own.
 typedef struct {
     route_state_t mode;
-    void (*tell)(route_t *route);
     int (*act)(broker_t *self, slot_t *slot, text_t *error);
 } verb_row_t;
 
@@ -41,7 +40,7 @@ set_mode(slot_t *slot, const verb_row_t *verb, text_t *error)
     if (slot->mode == verb->mode)
         return 0;
     slot->mode = verb->mode;
-    verb->tell(slot->route);
+    route_set_mode(slot->route, verb->mode);
     log_event(EVENT_ROUTE_STATE, EVENT_TEXT("route", slot->conf->name), EVENT_TEXT("state", route_state_name(verb->mode)));
     return 0;
 }
@@ -79,9 +78,9 @@ enable(broker_t *self, slot_t *slot, text_t *error)
 }
 
 static const verb_row_t verbs[] = {
-    [VERB_PAUSE] = { .mode = ROUTE_PAUSED, .tell = route_pause },
-    [VERB_RESUME] = { .mode = ROUTE_RUNNING, .tell = route_resume },
-    [VERB_DRAIN] = { .mode = ROUTE_DRAINING, .tell = route_drain },
+    [VERB_PAUSE] = { .mode = ROUTE_PAUSED },
+    [VERB_RESUME] = { .mode = ROUTE_RUNNING },
+    [VERB_DRAIN] = { .mode = ROUTE_DRAINING },
     [VERB_DISABLE] = { .act = disable },
     [VERB_ENABLE] = { .act = enable },
 };

@@ -55,6 +55,7 @@ broker_status(const broker_t *self, broker_status_t *status)
     const capacity_t *capacity = self->setup->resources.capacity;
     *status = self->status;
     status->full = capacity && capacity_is_full(capacity);
+    status->full_by_descriptors = status->full && capacity_most(capacity) != (size_t)self->conf->max_clients;
     status->message_bytes = memory ? memory_taken(memory) : 0;
     status->max_memory = memory ? memory_limit_of(memory) : 0;
     status->reload_problems = self->reload_problems.size ? self->reload_problems.data : "";

@@ -89,6 +89,12 @@ capacity_is_full(const capacity_t *self)
                    atomic_load(&((capacity_t *)self)->clients.limit));
 }
 
+size_t
+capacity_most(const capacity_t *self)
+{
+    return atomic_load(&((capacity_t *)self)->clients.limit);
+}
+
 bool
 capacity_take(capacity_t *self)
 {

@@ -26,6 +26,7 @@ bool capacity_take(capacity_t *self);                    // a place for one clie
 void capacity_give(capacity_t *self);                    // it has left
 void capacity_count(capacity_t *self, ptrdiff_t change); // so many more, or fewer, are there, whatever the limit is
 bool capacity_is_full(const capacity_t *self);
+size_t capacity_most(const capacity_t *self); // the limit
 
 // In their handshake: LIMIT in all, and a quarter of it for one side.
 void capacity_limit_unnamed(capacity_t *self, size_t limit);

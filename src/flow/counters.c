@@ -3,13 +3,13 @@
 
 #include <stddef.h>
 
-static const char *const drop_reasons[DROP_REASONS] = {
+const char *const drop_reasons[DROP_REASONS] = {
     [DROP_HWM] = "hwm",     [DROP_UNDELIVERABLE] = "undeliverable", [DROP_ACL] = "acl",
     [DROP_QUOTA] = "quota", [DROP_STALLED] = "stalled",             [DROP_SHUTDOWN] = "shutdown",
     [DROP_PEER_LOST] = "peer_lost", [DROP_TIMEOUT] = "timeout",     [DROP_EXPIRED] = "expired",
 };
 
-static const char *const handshake_reasons[HANDSHAKE_REASONS] = {
+const char *const handshake_reasons[HANDSHAKE_REASONS] = {
     [HANDSHAKE_AUTH] = "auth",
     [HANDSHAKE_PROTOCOL] = "protocol",
     [HANDSHAKE_OTHER] = "other",
@@ -22,51 +22,21 @@ static const char *const handshake_reasons[HANDSHAKE_REASONS] = {
     [HANDSHAKE_LIMITED] = "limited",
 };
 
-static const char *const cut_reasons[CUT_REASONS] = {
+const char *const cut_reasons[CUT_REASONS] = {
     [CUT_TOO_LARGE] = "too_large", [CUT_PROTOCOL] = "protocol", [CUT_HEARTBEAT] = "heartbeat",
     [CUT_STALLED] = "stalled",     [CUT_KICK] = "kick",         [CUT_AUTH] = "auth",
 };
 
-static const char *const ack_results[ACK_RESULTS] = {
+const char *const ack_results[ACK_RESULTS] = {
     [ACK_OK] = "ok", [ACK_DUPLICATE] = "duplicate", [ACK_FULL] = "full", [ACK_REFUSED] = "refused",
 };
 
-static const char *const job_results[JOB_RESULTS] = {
+const char *const job_results[JOB_RESULTS] = {
     [JOB_GIVEN] = "given",     [JOB_DONE] = "done",       [JOB_RETRY] = "retry",
     [JOB_REJECT] = "reject",   [JOB_TIMEOUT] = "timeout", [JOB_LOST] = "lost",
     [JOB_LATE] = "late",       [JOB_REFUSED] = "refused", [JOB_DEAD_LETTER] = "dead_letter",
     [JOB_EXPIRED] = "expired", [JOB_AGAIN] = "again",
 };
-
-const char *
-ack_result_name(ack_result_t result)
-{
-    return ack_results[result];
-}
-
-const char *
-job_result_name(job_result_t result)
-{
-    return job_results[result];
-}
-
-const char *
-drop_reason_name(drop_reason_t reason)
-{
-    return drop_reasons[reason];
-}
-
-const char *
-handshake_reason_name(handshake_reason_t reason)
-{
-    return handshake_reasons[reason];
-}
-
-const char *
-cut_reason_name(cut_reason_t reason)
-{
-    return cut_reasons[reason];
-}
 
 uint64_t
 size_bucket_limit(unsigned bucket)

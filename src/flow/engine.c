@@ -198,30 +198,11 @@ route_reconnect(route_t *self, const char *endpoint)
         route_call(self, reconnect_in_thread, &endpoint);
 }
 
-// Returns once the thread has obeyed: no message passes a paused route.
-static void
-go_on(route_t *self, route_state_t mode)
+void
+route_set_mode(route_t *self, route_state_t mode)
 {
     atomic_store(&base_of(self)->thread.mode, (int)mode);
     route_settle(self);
-}
-
-void
-route_pause(route_t *self)
-{
-    go_on(self, ROUTE_PAUSED);
-}
-
-void
-route_resume(route_t *self)
-{
-    go_on(self, ROUTE_RUNNING);
-}
-
-void
-route_drain(route_t *self)
-{
-    go_on(self, ROUTE_DRAINING);
 }
 
 void

@@ -51,9 +51,9 @@ void route_reconnect(route_t *self, const char *endpoint);
 // Endpoints as bound, for show routes: NULL past the end.
 const char *route_endpoint(const route_t *self, side_t side, size_t i, bool *connected);
 
-void route_pause(route_t *self);
-void route_resume(route_t *self);   // also after route_drain without close
-void route_drain(route_t *self);    // nothing new is read; what was taken is delivered; stays so
+// RUNNING; PAUSED: no message passes; DRAINING: nothing new is read, and what was taken is delivered. Returns once the
+// thread has obeyed.
+void route_set_mode(route_t *self, route_state_t mode);
 
 // Begin to end: lossless drain of at most DRAIN_MS, then the thread closes its
 // sockets and ends. With AT_ONCE only what a single pass can send. May be called again to hurry.

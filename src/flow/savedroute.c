@@ -3,53 +3,58 @@
 
 #include <stdint.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 // Anywhere among the bytes: an int may not begin there.
-static size_t
-find(const record_t *self, const uint8_t **at)
+static bool
+fd_at(record_fields_t from, unsigned tag, size_t i, int *fd)
 {
     record_field_t field;
-    if (!record_find(record_fields(self), SAVEDROUTE_FDS, &field))
-        return 0;
-    *at = field.at;
-    return field.size / sizeof(int);
+    if (!record_find(from, tag, &field) || i >= field.size / sizeof *fd)
+        return false;
+    memcpy(fd, field.at + i * sizeof *fd, sizeof *fd);
+    return true;
 }
 
-size_t
-savedroute_fds(const record_t *self)
+bool
+savedroute_fd(const record_t *self, size_t i, int *fd)
 {
-    const uint8_t *at;
-    return find(self, &at);
+    return fd_at(record_fields(self), SAVEDROUTE_FDS, i, fd);
 }
 
-int
-savedroute_fd(const record_t *self, size_t i)
-{
-    const uint8_t *at;
-    int fd = -1;
-    if (i < find(self, &at))
-        memcpy(&fd, at + i * sizeof fd, sizeof fd);
-    return fd;
-}
-
-static bool
-is_socket(int fd)
+bool
+saved_is_socket(int fd)
 {
     struct stat status;
     return fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
 }
 
+static bool
+is_listening(int fd)
+{
+    int on = 0;
+    socklen_t size = sizeof on;
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &size) == 0 && on;
+}
+
+size_t
+saved_close(record_fields_t from, unsigned tag)
+{
+    size_t connections = 0;
+    for (int fd, i = 0; fd_at(from, tag, (size_t)i, &fd); i++)
+        if (saved_is_socket(fd)) {
+            connections += !is_listening(fd);
+            close(fd);
+        }
+    return connections;
+}
+
 size_t
 savedroute_drop(record_t *self)
 {
-    size_t count = savedroute_fds(self), closed = 0;
-    for (size_t i = 0; i < count; i++) {
-        int fd = savedroute_fd(self, i);
-        if (is_socket(fd))
-            closed += close(fd) == 0;
-    }
+    size_t closed = saved_close(record_fields(self), SAVEDROUTE_FDS);
     record_forget(self);
     return closed;
 }

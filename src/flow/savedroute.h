@@ -13,10 +13,14 @@ enum { SAVEDROUTE_FORMAT = 1 };
 // Of the fields of a record. Never used for anything else.
 enum { SAVEDROUTE_FDS = 1000 }; // int, one behind the other
 
-size_t savedroute_fds(const record_t *self); // how many
-int savedroute_fd(const record_t *self, size_t i);
+bool savedroute_fd(const record_t *self, size_t i, int *fd); // false: there are no more
 
 // Nobody takes it: its connections are closed. Returns how many.
 size_t savedroute_drop(record_t *self);
+
+// Of every record that goes from one program to the next: a number in it may be of something else by now. Close the
+// sockets in the field TAG, ints one behind the other. Returns how many of them were connections.
+size_t saved_close(record_fields_t from, unsigned tag);
+bool saved_is_socket(int fd);
 
 #endif

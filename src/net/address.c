@@ -26,6 +26,21 @@ address_set_port(address_t *self, int port)
         ((struct sockaddr_in *)&self->at)->sin_port = htons((in_port_t)port);
 }
 
+int
+address_port(const address_t *self)
+{
+    if (self->at.ss_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)&self->at)->sin6_port);
+    return self->at.ss_family == AF_INET ? ntohs(((const struct sockaddr_in *)&self->at)->sin_port) : 0;
+}
+
+bool
+address_bound(address_t *self, int fd)
+{
+    *self = (address_t){ .length = sizeof self->at };
+    return getsockname(fd, (struct sockaddr *)&self->at, &self->length) == 0;
+}
+
 bool
 address_numeric(address_t *self, const char *host, int port)
 {
@@ -137,8 +152,6 @@ address_peer(const address_t *self, int fd, char *text, size_t room)
         return;
     }
     address_host(self, host, sizeof host);
-    in_port_t port = self->at.ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)&self->at)->sin6_port
-                                                    : ((const struct sockaddr_in *)&self->at)->sin_port;
     bool brackets = strchr(host, ':');
-    snprintf(text, room, "%s%s%s:%d", brackets ? "[" : "", host, brackets ? "]" : "", ntohs(port));
+    snprintf(text, room, "%s%s%s:%d", brackets ? "[" : "", host, brackets ? "]" : "", address_port(self));
 }

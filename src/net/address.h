@@ -22,6 +22,10 @@ bool address_source(address_t *self, const char *text, bool ipv6);
 bool address_numeric(address_t *self, const char *host, int port); // false: it is a name
 bool address_unix(address_t *self, const char *path);              // "@name": abstract; false: too long
 void address_set_port(address_t *self, int port);
+int address_port(const address_t *self); // 0: it has none
+
+// Where FD, a socket, is bound. False: it is no socket.
+bool address_bound(address_t *self, int fd);
 
 // Who is at the other end of FD, for the log and the list of clients: "192.0.2.7:5555", "[2001:db8::7]:5555",
 // "ipc uid 1000 pid 4711". The host alone: as `allow` and `deny` compare it, an IPv4 address that came through IPv6 as

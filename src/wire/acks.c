@@ -3,13 +3,11 @@
 
 #include "base/mem.h"
 #include "wire/ackwords.h"
-#include "wire/conn.h"
+#include "wire/ledger.h"
 #include "wire/observe.h"
 #include "wire/output.h"
 #include "wire/owed.h"
 #include "wire/pump.h"
-#include "wire/say.h"
-#include "wire/stored.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -57,7 +55,7 @@ void
 acks_committed(wire_t *wire)
 {
     owed_t *owed = wire->ports[SIDE_ACK].own;
-    uint64_t safe = owed ? stored_safe(wire) : 0;
+    uint64_t safe = owed ? wire->ledger->safe(wire) : 0;
     owed_run_t run;
     const uint8_t *at;
     while (owed && owed_take(owed, safe, SAID_AT_ONCE, &run, &at)) {
@@ -103,7 +101,7 @@ is_full(const wire_t *wire)
     store_figures_t figures;
     if (!wire->conf->store_drops_oldest)
         return false;
-    store_figures(stored_store(wire), &figures);
+    store_figures(wire->ledger->store(wire), &figures);
     return figures.state != STORE_READY && figures.state != STORE_OPENING;
 }
 
@@ -127,7 +125,7 @@ put(conn_t *conn, const piece_t *piece, const ack_request_t *request, const piec
                                .who_size = request->id_size > 0 ? who(conn, owner) : 0,
                                .id = request->id,
                                .id_size = request->id_size };
-    store_put_t result = stored_put(conn->wire, &message, &sequence);
+    store_put_t result = conn->wire->ledger->put(conn->wire, &message, &sequence);
     if (result == STORE_NO_ROOM && !is_full(conn->wire))
         return false;
     if (result == STORE_NO_ROOM) {
@@ -246,10 +244,11 @@ put_many(conn_t *conn)
     store_put_in_t messages[STORE_AT_ONCE];
     store_was_put_t put[STORE_AT_ONCE];
     char owner[WHO_MOST];
-    if (!input_is_fresh(conn) || conn->whole || conn->rights || conn->wire->observed || !conn->wire->stored)
+    const ledger_t *ledger = conn->wire->ledger;
+    if (!input_is_fresh(conn) || conn->whole || conn->rights || conn->wire->observed || !ledger->put_each)
         return false;
     uint32_t count = find_requests(conn, messages);
-    count = count > 0 ? stored_put_each(conn->wire, owner, who(conn, owner), messages, count, put) : 0;
+    count = count > 0 ? ledger->put_each(conn->wire, owner, who(conn, owner), messages, count, put) : 0;
     if (count > 0)
         take_requests(conn, messages, put, count);
     return count > 0;

@@ -4,10 +4,11 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "store/store.h"
+#include "wire/accept.h"
+#include "wire/archivelog.h"
 #include "wire/durable.h"
-#include "wire/fan.h"
+#include "wire/publish.h"
 #include "wire/remember.h"
-#include "wire/sides.h"
 #include "wire/storage.h"
 
 #include <poll.h>
@@ -17,12 +18,12 @@
 enum {
     START_MS = 3000, // for the disk, before subscribers are let in
     TURN_MS = 50,
-    WORTH_IT = 2,                    // so many times what is kept may be in the store,
-    WORTH_IT_FROM = 4096,            // and so many messages more
-    AGAIN_MOST = 1000,               // messages that are written once more in a turn
-    WAITING_MOST = 16 * 1024 * 1024, // bytes on their way to the disk,
-    WAITING_PART = 16,               // and what part of store_max
+    WORTH_IT = 2,         // so many times what is kept may be in the store,
+    WORTH_IT_FROM = 4096, // and so many messages more
+    AGAIN_MOST = 1000,    // messages that are written once more in a turn
 };
+
+typedef struct archive archive_t;
 
 typedef struct {
     watched_t watched; // first
@@ -30,107 +31,30 @@ typedef struct {
 } archive_news_t;
 
 struct archive {
-    wire_t *wire;
-    store_t *store;
+    archivelog_t log; // first: what the route knows of it
     store_figures_t told;
     archive_news_t news[STORE_FDS];
     bool begun;
-    bool restored; // all that was found is kept again
-    bool late;     // the route runs already, and waits for that
-    kept_t *held;  // notes that are read together; their chunks are held
+    bool late;    // the route runs already, and waits for that
+    kept_t *held; // notes that are read together; their chunks are held
     size_t held_count, held_room;
     bool holding;
-    uint64_t put_bytes, passed_bytes; // ever; of them, on the disk for certain
-    struct {
-        uint64_t sequence, bytes; // that will be next
-    } mark;
     uint64_t since; // sequence from which on what is needed is in the store
     // What leaves in another order than it came is all there from this sequence on,
     uint64_t whole_from;
     uint64_t again_from, again_end; // and from that one when END is on the disk. 0: not begun, not written to its end
 };
 
+static archive_t *
+archive_of(const wire_t *wire) // NULL: it has none
+{
+    return (archive_t *)wire->archive;
+}
+
 static bool
 has_keepers(const wport_t *port)
 {
     return port->remembered || port->durables;
-}
-
-// --- writing -------------------------------------------------------------------------
-
-int64_t
-archive_shift_ms(void)
-{
-    return clock_wall_ns() / 1000000 - clock_mono_ms();
-}
-
-uint64_t
-archive_next(const wire_t *self)
-{
-    return store_next_sequence(self->archive->store);
-}
-
-bool
-archive_is_ready(const wire_t *self)
-{
-    return self->archive && self->archive->restored;
-}
-
-// What waits for the disk in memory may be more than a commit, for a moment.
-static bool
-may_wait(archive_t *self)
-{
-    uint64_t part = (uint64_t)self->wire->conf->store_max / WAITING_PART;
-    if (store_committed(self->store) >= self->mark.sequence) {
-        self->passed_bytes = self->mark.bytes;
-        self->mark.sequence = store_next_sequence(self->store);
-        self->mark.bytes = self->put_bytes;
-    }
-    return self->put_bytes - self->passed_bytes < (part < WAITING_MOST ? part : WAITING_MOST);
-}
-
-static bool
-put(archive_t *self, store_put_in_t *in, kept_t *kept)
-{
-    uint64_t sequence = store_next_sequence(self->store);
-    in->must |= may_wait(self);
-    bool taken = self->restored && store_put(self->store, in, &sequence) == STORE_TAKEN;
-    self->put_bytes += taken ? in->size : 0;
-    if (kept) {
-        kept->sequence = sequence & KEPT_SEQUENCE_MOST;
-        kept->stored = taken;
-    }
-    if (taken)
-        store_turn(self->store);
-    return taken;
-}
-
-kept_t
-archive_kept(const wire_t *self, const piece_t *piece)
-{
-    kept_t kept = remember_kept(self, piece);
-    store_put_in_t in = { .data = kept.data, .size = kept.size, .payload = kept.payload };
-    if (self->archive)
-        put(self->archive, &in, &kept);
-    return kept;
-}
-
-// A frame of a command: a field of that name, with the fields in it.
-bool
-archive_note(const wire_t *self, archive_note_t note, record_t *fields, bool must, kept_t *kept)
-{
-    record_t frame = { 0 };
-    uint8_t head[FRAME_LARGE_HEAD] = { FRAME_COMMAND | FRAME_LARGE };
-    record_add(&frame, head, sizeof head);
-    if (archive_is_ready(self))
-        record_bytes(&frame, note, fields ? fields->data : NULL, fields ? fields->size : 0);
-    frame_put64(frame.data + 1, frame.size - sizeof head);
-    store_put_in_t in = { .data = frame.data, .size = frame.size, .payload = frame.size, .must = must };
-    bool taken = archive_is_ready(self) && put(self->archive, &in, kept);
-    record_forget(&frame);
-    if (fields)
-        record_forget(fields);
-    return taken;
 }
 
 // --- what is not needed any more -----------------------------------------------------
@@ -139,7 +63,7 @@ static void
 done_before(archive_t *self, uint64_t sequence)
 {
     for (; self->since < sequence; self->since++)
-        store_done(self->store, self->since);
+        store_done(self->log.store, self->since);
 }
 
 // Is there anything that does not leave in the order in which it came?
@@ -161,12 +85,12 @@ needed(const wport_t *port)
 static void
 write_again(archive_t *self)
 {
-    wport_t *port = &self->wire->ports[SIDE_BACKEND];
+    wport_t *port = &self->log.wire->ports[SIDE_BACKEND];
     if (self->again_end == 0) {
         bool all = !port->remembered || remember_write_some(port->remembered, AGAIN_MOST);
         all = all && (!port->durables || durables_write_some(port->durables));
-        self->again_end = all ? store_next_sequence(self->store) : 0;
-    } else if (store_committed(self->store) >= self->again_end) {
+        self->again_end = all ? store_next_sequence(self->log.store) : 0;
+    } else if (store_committed(self->log.store) >= self->again_end) {
         self->whole_from = self->again_from;
         self->again_from = self->again_end = 0;
     }
@@ -175,8 +99,8 @@ write_again(archive_t *self)
 static void
 begin_again(archive_t *self)
 {
-    wport_t *port = &self->wire->ports[SIDE_BACKEND];
-    self->again_from = store_next_sequence(self->store);
+    wport_t *port = &self->log.wire->ports[SIDE_BACKEND];
+    self->again_from = store_next_sequence(self->log.store);
     self->again_end = 0;
     if (port->remembered)
         remember_rewind(port->remembered);
@@ -187,8 +111,8 @@ begin_again(archive_t *self)
 static void
 forget(archive_t *self)
 {
-    const wport_t *port = &self->wire->ports[SIDE_BACKEND];
-    uint64_t next = store_next_sequence(self->store), oldest = next;
+    const wport_t *port = &self->log.wire->ports[SIDE_BACKEND];
+    uint64_t next = store_next_sequence(self->log.store), oldest = next;
     if (self->again_from > 0)
         write_again(self);
     if (!is_mixed(port) && self->again_from == 0)
@@ -226,7 +150,7 @@ read_note(const archive_t *self, const kept_t *kept)
     record_fields_t from = { kept->topic.at, kept->topic.size };
     for (size_t i = 0; i < COUNT(readers); i++)
         if (record_find(from, readers[i].note, &field))
-            readers[i].read(&self->wire->ports[SIDE_BACKEND], record_inside(&field));
+            readers[i].read(&self->log.wire->ports[SIDE_BACKEND], record_inside(&field));
 }
 
 static void
@@ -259,10 +183,10 @@ take_note(archive_t *self, const kept_t *note)
 static void
 take_message(archive_t *self, const kept_t *message)
 {
-    wport_t *port = &self->wire->ports[SIDE_BACKEND];
+    wport_t *port = &self->log.wire->ports[SIDE_BACKEND];
     drop_held(self);
     if (port->durables)
-        fan_keep_again(port, message);
+        publish_again(port, message);
     if (port->remembered)
         remember_again(port->remembered, message);
 }
@@ -277,7 +201,7 @@ take(archive_t *self, const store_message_t *message, int64_t now_ns)
                           .data = message->data,
                           .size = message->size,
                           .payload = message->payload,
-                          .since_ms = self->wire->now_ms - (age_ms > 0 ? age_ms : 0),
+                          .since_ms = self->log.wire->now_ms - (age_ms > 0 ? age_ms : 0),
                           .topic = kept_first(message->data, message->size),
                           .sequence = message->sequence & KEPT_SEQUENCE_MOST,
                           .stored = true };
@@ -293,25 +217,25 @@ static void
 take_again(archive_t *self)
 {
     store_message_t message;
-    wport_t *port = &self->wire->ports[SIDE_BACKEND];
+    wport_t *port = &self->log.wire->ports[SIDE_BACKEND];
     int64_t now_ns = clock_wall_ns();
-    while (store_next(self->store, &message)) {
-        if (!self->restored) // what was put since is kept already
+    while (store_next(self->log.store, &message)) {
+        if (!self->log.ready) // what was put since is kept already
             take(self, &message, now_ns);
         if (self->since == 0)
             self->since = self->whole_from = message.sequence;
-        store_pass(self->store);
+        store_pass(self->log.store);
     }
-    if (self->restored || !store_is_passed(self->store))
+    if (self->log.ready || !store_is_passed(self->log.store))
         return;
     drop_held(self);
-    self->restored = true;
+    self->log.ready = true;
     if (self->since == 0)
-        self->since = self->whole_from = store_next_sequence(self->store);
+        self->since = self->whole_from = store_next_sequence(self->log.store);
     if (port->durables)
         durables_are_read(port->durables);
     if (self->late)
-        sides_listen(self->wire);
+        accept_at_all(self->log.wire);
 }
 
 static void
@@ -319,12 +243,12 @@ hear(watched_t *watched, uint32_t events)
 {
     archive_t *self = ((archive_news_t *)watched)->archive;
     (void)events;
-    store_hear(self->store);
+    store_hear(self->log.store);
     take_again(self);
-    if (self->restored)
+    if (self->log.ready)
         forget(self);
-    store_turn(self->store);
-    storage_tell(self->wire, self->store, &self->told);
+    store_turn(self->log.store);
+    storage_tell(self->log.wire, self->log.store, &self->told);
 }
 
 // --- life ------------------------------------------------------------------------------
@@ -339,10 +263,11 @@ archive_open(wire_t *wire, diag_t *diag)
     store_t *store = store_open(wire->name, &conf, diag, wire->conf->place);
     if (!store)
         return -1;
-    wire->archive = xcalloc(1, sizeof *wire->archive);
-    wire->archive->wire = wire;
-    wire->archive->store = store;
-    wire->archive->told.state = STORE_OPENING;
+    archive_t *self = xcalloc(1, sizeof *self);
+    self->log.wire = wire;
+    self->log.store = store;
+    self->told.state = STORE_OPENING;
+    wire->archive = &self->log;
     return 0;
 }
 
@@ -350,21 +275,21 @@ archive_open(wire_t *wire, diag_t *diag)
 void
 archive_begin(wire_t *wire)
 {
-    archive_t *self = wire->archive;
+    archive_t *self = archive_of(wire);
     int64_t end = clock_mono_ms() + START_MS;
     if (!self)
         return;
     if (wire->ports[SIDE_BACKEND].durables)
         durables_begin_reading(wire->ports[SIDE_BACKEND].durables);
     const store_memory_t memory = storage_memory(wire);
-    store_begin(self->store, &memory);
+    store_begin(self->log.store, &memory);
     for (unsigned i = 0; i < STORE_FDS; i++) {
         self->news[i] = (archive_news_t){ { hear }, self };
-        loop_watch(&wire->loop, store_fd(self->store, i), EPOLLIN, &self->news[i].watched);
+        loop_watch(&wire->loop, store_fd(self->log.store, i), EPOLLIN, &self->news[i].watched);
     }
     self->begun = true;
-    while (!self->restored && clock_mono_ms() < end) {
-        poll(&(struct pollfd){ store_fd(self->store, 0), POLLIN, 0 }, 1, TURN_MS);
+    while (!self->log.ready && clock_mono_ms() < end) {
+        poll(&(struct pollfd){ store_fd(self->log.store, 0), POLLIN, 0 }, 1, TURN_MS);
         hear(&self->news[0].watched, 0);
     }
 }
@@ -373,8 +298,8 @@ archive_begin(wire_t *wire)
 bool
 archive_is_read(const wire_t *wire)
 {
-    archive_t *self = wire->archive;
-    if (!self || self->restored || !wire->ports[SIDE_BACKEND].durables)
+    archive_t *self = archive_of(wire);
+    if (!self || self->log.ready || !wire->ports[SIDE_BACKEND].durables)
         return true;
     self->late = true;
     return false;
@@ -389,13 +314,14 @@ archive_has_any(const wire_t *wire)
 void
 archive_write(wire_t *wire)
 {
-    wport_t *port = &wire->ports[SIDE_BACKEND];
-    if (!archive_is_ready(wire))
+    archive_t *self = archive_of(wire);
+    const wport_t *port = &wire->ports[SIDE_BACKEND];
+    if (!archivelog_is_ready(wire))
         return;
-    begin_again(wire->archive);
+    begin_again(self);
     if (port->remembered)
         remember_write_ordered(port->remembered);
-    write_again(wire->archive);
+    write_again(self);
     store_turn(wire->archive->store);
 }
 
@@ -410,15 +336,15 @@ archive_configure(wire_t *wire)
 uint64_t
 archive_close(wire_t *wire, int64_t wait_ms)
 {
-    archive_t *self = wire->archive;
+    archive_t *self = archive_of(wire);
     if (!self)
         return 0;
     if (self->begun)
         for (unsigned i = 0; i < STORE_FDS; i++)
-            loop_forget(&wire->loop, store_fd(self->store, i), &self->news[i].watched);
+            loop_forget(&wire->loop, store_fd(self->log.store, i), &self->news[i].watched);
     drop_held(self);
     free(self->held);
-    uint64_t next = store_next_sequence(self->store), lost = store_close(&self->store, wait_ms);
+    uint64_t next = store_next_sequence(self->log.store), lost = store_close(&self->log.store, wait_ms);
     free(self);
     wire->archive = NULL;
     return lost < next ? next - lost : 0;

@@ -4,6 +4,7 @@
 #include "base/bell.h"
 #include "base/mem.h"
 #include "store/node.h"
+#include "wire/ledger.h"
 #include "wire/port.h"
 #include "wire/pump.h"
 #include "wire/workers.h"
@@ -68,12 +69,6 @@ cluster_room(wire_t *wire)
     fromstream_turn(wire->cluster);
 }
 
-letterbox_t *
-cluster_letters(const wire_t *wire)
-{
-    return wire->cluster->letters;
-}
-
 void
 cluster_hear_others(wire_t *wire)
 {
@@ -83,30 +78,96 @@ cluster_hear_others(wire_t *wire)
     fromstream_turn(wire->cluster);
 }
 
-// --- acknowledged producers ---------------------------------------------------------------------
+// --- acknowledged producers and workers -----------------------------------------------------------
 
-store_t *
-cluster_store(const wire_t *wire)
+static store_t *
+store_of(const wire_t *wire)
 {
     return outbox_store(wire->cluster->outbox);
 }
 
 // One that the stream would not take is refused now, when its producer can be told.
-store_put_t
-cluster_put(wire_t *wire, const store_put_in_t *message, uint64_t *sequence)
+static store_put_t
+put(wire_t *wire, const store_put_in_t *message, uint64_t *sequence)
 {
     size_t most = jetstream_most(wire->cluster->jetstream);
     if (message->size > most)
         return most == JETSTREAM_UNKNOWN ? STORE_NO_ROOM : STORE_TOO_LARGE;
     wire->made_room = true; // the store has its turn in this round
-    return store_put(cluster_store(wire), message, sequence);
+    return store_put(store_of(wire), message, sequence);
 }
 
-uint64_t
-cluster_acknowledged(const wire_t *wire)
+static uint64_t
+safe(const wire_t *wire)
 {
     return outbox_acknowledged(wire->cluster->outbox);
 }
+
+static void
+done(wire_t *wire, uint64_t number)
+{
+    wire->made_room = true;
+    fromstream_done(wire->cluster, number, true);
+}
+
+// The stream has counted it.
+static void
+try(wire_t *wire, uint64_t number, uint32_t tries)
+{
+    (void)number;
+    (void)tries;
+    wire->made_room = true;
+}
+
+// What is said to it holds at once.
+static uint64_t
+nothing(const wire_t *wire)
+{
+    (void)wire;
+    return 0;
+}
+
+static bool
+gives_again(wire_t *wire, uint64_t number)
+{
+    fromstream_done(wire->cluster, number, false);
+    return true;
+}
+
+static void
+untry(wire_t *wire, uint64_t number, uint32_t tries)
+{
+    (void)tries;
+    fromstream_done(wire->cluster, number, false);
+}
+
+// That comes with untry.
+static void
+undo(wire_t *wire, uint64_t number)
+{
+    (void)wire;
+    (void)number;
+}
+
+static letterbox_t *
+letters(const wire_t *wire)
+{
+    return wire->cluster->letters;
+}
+
+static const ledger_t cluster_ledger = {
+    .store = store_of,
+    .put = put,
+    .safe = safe,
+    .done = done,
+    .try = try,
+    .said = nothing,
+    .reached = nothing,
+    .gives_again = gives_again,
+    .untry = untry,
+    .undo = undo,
+    .letters = letters,
+};
 
 // --- how the stream is -------------------------------------------------------------------------
 
@@ -185,7 +246,7 @@ cluster_keep(wire_t *wire, const piece_t *piece)
                                      .size = piece->size,
                                      .payload = piece->load.payload,
                                      .must = true };
-    return store_put(cluster_store(wire), &message, &sequence) == STORE_TAKEN ? GIVEN : DROPPED;
+    return store_put(store_of(wire), &message, &sequence) == STORE_TAKEN ? GIVEN : DROPPED;
 }
 
 uint64_t
@@ -243,6 +304,7 @@ cluster_open(wire_t *wire, diag_t *diag)
     self->wire = wire;
     self->watched.ready = on_bell;
     self->bell = bell_new();
+    wire->ledger = &cluster_ledger;
     open_port(self);
     self->outbox = outbox_open(wire, outbox_changed, diag);
     return self->outbox && connect_stream(self, diag) == 0 ? 0 : -1;
@@ -281,6 +343,7 @@ cluster_close(wire_t *wire)
     free(self->prefix);
     free(self);
     wire->cluster = NULL;
+    wire->ledger = NULL;
 }
 
 wport_t *

@@ -6,8 +6,6 @@
 #ifndef ZB_WIRE_CLUSTER_H
 #define ZB_WIRE_CLUSTER_H
 
-#include "flow/letters.h"
-#include "store/store.h"
 #include "wire/internal.h"
 
 // 0: of SELF, or it is not such a route. -1 with DIAG.
@@ -20,18 +18,11 @@ wport_t *cluster_port(wire_t *self); // where what comes in goes; NULL: there is
 
 void cluster_room(wire_t *self); // peers may have room for more, or the mode has changed
 
-// For acknowledged producers, of whose route this is the store.
-store_t *cluster_store(const wire_t *self);
-store_put_t cluster_put(wire_t *self, const store_put_in_t *message, uint64_t *sequence);
-uint64_t cluster_acknowledged(const wire_t *self); // all below this sequence is in the stream
+void cluster_hear_others(wire_t *wire); // routes of this process may have sent something
 
-// For acknowledged workers: what becomes of a message that workers_take was given under this number.
-void cluster_done(wire_t *wire, uint64_t number, bool done); // not DONE: any machine may get it
-letterbox_t *cluster_letters(const wire_t *wire);            // from which dead letters are sent; NULL: there is none
-void cluster_hear_others(wire_t *wire);                      // routes of this process may have sent something
-
-bool cluster_has_workers(const wire_t *wire);                // it is a streamer's
-given_t cluster_keep(wire_t *wire, const piece_t *piece);    // at the end, of one that no worker took: for the stream, next time
+bool cluster_has_workers(const wire_t *wire); // it is a streamer's
+given_t cluster_keep(wire_t *wire,
+                     const piece_t *piece); // at the end, of one that no worker took: for the stream, next time
 
 void cluster_tick(wire_t *self);
 bool cluster_is_away(const wire_t *self, char reason[256], int64_t *since_ms); // its stream

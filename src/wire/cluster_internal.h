@@ -33,5 +33,7 @@ struct cluster {
 void fromstream_turn(cluster_t *self); // give out what has come, and ask for more
 void fromstream_tick(cluster_t *self);
 void fromstream_end(cluster_t *self); // others may have what is here
+// What becomes of a message that workers_take was given under this number. Not DONE: any machine may get it.
+void fromstream_done(cluster_t *self, uint64_t number, bool done);
 
 #endif

@@ -1,26 +1,31 @@
 // SPDX-License-Identifier: MPL-2.0
-// conn.h - one connection from its accept or connect to its end: greeting, login,
-// traffic, and why it ended. One that fails is only marked: it ends in its turn, so
-// that nobody loses what he is looking at.
+// conn.h - what can be said of any connection: it has something to do, it is to end, it
+// is dead. One that fails is only marked: it ends in its turn (connlife.h), so that
+// nobody loses what he is looking at.
 
 #ifndef ZB_WIRE_CONN_H
 #define ZB_WIRE_CONN_H
 
 #include "wire/internal.h"
 
-// Take over FD, which is connected to the peer of that name and host. DIALLED: who made the connection; NULL: it was accepted.
-conn_t *conn_new(wport_t *port, int fd, dialled_t *dialled, const char *peer_name, const char *host);
-
-// For one that comes from another route: without anything yet, and into its port's list once it is complete.
+// Without anything yet. It goes into its port's list once it is complete, or is scrapped; its descriptor stays open then.
 conn_t *conn_blank(wport_t *port);
 void conn_enter(conn_t *self);
-void conn_scrap(conn_t *self); // instead of that; its descriptor stays open
-
-// It goes on elsewhere, with its descriptor: here nobody is told. What its port has of it is the caller's business.
-void conn_vanish(conn_t *self);
+void conn_scrap(conn_t *self);
 
 void conn_schedule(conn_t *self); // it has something to do
-void conn_serve(conn_t *self);    // its turn
+void conn_wake_all(wire_t *wire); // every connection has its turn: what may move has changed
+
+// It has something to write, at the end of the round.
+static inline void
+conn_mark(conn_t *self)
+{
+    if (self->dirty)
+        return;
+    self->dirty = true;
+    self->next_dirty = self->wire->dirty;
+    self->wire->dirty = self;
+}
 
 // It ends in its turn: WHY is for the counters, the words for the log.
 void conn_break(conn_t *self, cut_reason_t why, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -31,19 +36,31 @@ void conn_refuse(conn_t *self, handshake_reason_t why, const char *format, ...) 
 // What input and output report.
 void conn_end_of_input(conn_t *self, int error); // 0: an orderly end
 void conn_write_failed(conn_t *self, int error);
-void conn_hears(conn_t *self, const traffic_t *command);
 void conn_ask_for_room(conn_t *self, bool on);
 
-bool conn_tick(conn_t *self);       // heartbeats and deadlines. True: the next one should come soon
-void conn_half_close(conn_t *self); // we send no more; the peer sees the end
+void conn_half_close(conn_t *self);                // we send no more; the peer sees the end
 void conn_leave(conn_t *self, const char *reason); // the same, and it ends soon, whatever the peer does
-void conn_bury(conn_t *self);       // it has ended, and goes at the end of the round
-void conn_free(conn_t *self);       // nobody points to it
+
+// The steps of its end.
+void conn_unlink(conn_t *self);       // out of its port's list
+void conn_drop_buffers(conn_t *self); // all that came in and was to go out
+void conn_bury(conn_t *self);         // it has ended, and goes at the end of the round
+void conn_free(conn_t *self);         // nobody points to it
 
 static inline chunk_pool_t *
 conn_pool(const conn_t *self)
 {
     return &self->wire->pool;
+}
+
+// What came in and nobody has taken.
+static inline void
+conn_drop_input(conn_t *self)
+{
+    if (self->in)
+        chunk_drop(self->in);
+    self->in = NULL;
+    self->start = self->scan = self->raw = self->want = 0;
 }
 
 static inline bool

@@ -4,8 +4,9 @@
 #include "base/mem.h"
 #include "net/address.h"
 #include "wire/conn.h"
+#include "wire/connlife.h"
+#include "wire/dialled.h"
 #include "wire/login.h"
-#include "wire/options.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,16 +15,6 @@
 #include <zmq.h>
 
 // --- the loop's part -----------------------------------------------------------------
-
-static void
-watch(dialled_t *self)
-{
-    const loop_t *loop = &self->port->wire->loop;
-    int fd = dial_fd(self->dial);
-    if (fd != self->fd && fd != -1)
-        loop_watch(loop, fd, dial_events(self->dial), &self->watched);
-    self->fd = fd;
-}
 
 // Why nothing is said to a server there, NULL: it is. A name can lead anywhere.
 static const char *
@@ -41,7 +32,7 @@ take(dialled_t *self, int fd)
     const char *endpoint = dial_endpoint(self->dial);
     const loop_t *loop = &self->port->wire->loop;
     if (fd == -1) {
-        watch(self);
+        dialled_watch(self);
         return;
     }
     if (fd == self->fd)
@@ -56,7 +47,7 @@ take(dialled_t *self, int fd)
         dial_failed(self->dial, refusal, self->port->wire->now_ms);
         return;
     }
-    self->conn = conn_new(self->port, fd, self, endpoint, host);
+    self->conn = connlife_new(self->port, fd, self, endpoint, host);
 }
 
 static void
@@ -69,15 +60,6 @@ on_ready(watched_t *watched, uint32_t events)
 }
 
 // --- life ----------------------------------------------------------------------------
-
-static dialled_t *
-find(const wport_t *port, const char *endpoint)
-{
-    for (dialled_t *i = port->wire->dialled; i; i = i->next)
-        if (i->port == port && strcmp(dial_endpoint(i->dial), endpoint) == 0)
-            return i;
-    return NULL;
-}
 
 static dialled_t *
 new_dialled(wport_t *port, const endpoint_t *endpoint)
@@ -98,7 +80,7 @@ new_dialled(wport_t *port, const endpoint_t *endpoint)
 void
 connect_add(wport_t *port, const endpoint_t *endpoint)
 {
-    if (find(port, endpoint->text))
+    if (dialled_find(port, endpoint->text))
         return; // its connection has come from another route
     dialled_t *self = new_dialled(port, endpoint);
     take(self, dial_start(self->dial, port->wire->now_ms));
@@ -109,11 +91,11 @@ connect_again(conn_t *conn, const char *endpoint)
 {
     const side_conf_t *conf = conn->port->conf;
     for (size_t i = 0; i < conf->endpoint_count; i++)
-        if (conf->endpoints[i].connect && strcmp(conf->endpoints[i].at.text, endpoint) == 0 && !find(conn->port, endpoint)) {
+        if (conf->endpoints[i].connect && strcmp(conf->endpoints[i].at.text, endpoint) == 0 && !dialled_find(conn->port, endpoint)) {
             conn->dialled = new_dialled(conn->port, &conf->endpoints[i].at);
             conn->dialled->conn = conn;
             if (conn->state == CONN_OPEN)
-                connect_opened(conn);
+                dialled_opened(conn);
         }
 }
 
@@ -182,23 +164,4 @@ connect_next_ms(const wire_t *self)
         if (!i->conn && dial_next_ms(i->dial) < next)
             next = dial_next_ms(i->dial);
     return next;
-}
-
-void
-connect_opened(const conn_t *conn)
-{
-    if (conn->dialled)
-        dial_settled(conn->dialled->dial);
-}
-
-void
-connect_ended(conn_t *conn, bool was_open)
-{
-    dialled_t *self = conn->dialled;
-    if (!self)
-        return;
-    self->conn = NULL;
-    conn->dialled = NULL;
-    (was_open ? dial_lost : dial_failed)(self->dial, conn->reason, conn->wire->now_ms);
-    watch(self);
 }

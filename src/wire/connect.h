@@ -15,8 +15,4 @@ void connect_remove_all(wire_t *self);
 void connect_tick(wire_t *self);
 int64_t connect_next_ms(const wire_t *self); // when connect_tick is due
 
-// What became of a connection.
-void connect_opened(const conn_t *conn);
-void connect_ended(conn_t *conn, bool was_open);
-
 #endif

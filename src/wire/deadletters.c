@@ -3,8 +3,8 @@
 
 #include "base/mem.h"
 #include "flow/letters.h"
+#include "wire/ledger.h"
 #include "wire/port.h"
-#include "wire/stored.h"
 
 #include <stdlib.h>
 
@@ -81,7 +81,7 @@ put(deadletters_t *self, letter_t *letter)
                                .id = letter->id,
                                .id_size = sizeof letter->id };
     uint64_t sequence;
-    store_put_t result = stored_put(self->wire, &message, &sequence);
+    store_put_t result = self->wire->ledger->put(self->wire, &message, &sequence);
     if (result == STORE_NO_ROOM)
         return false;
     if (result != STORE_TOO_LARGE) {
@@ -122,8 +122,8 @@ deadletters_hear(deadletters_t *self)
 void
 deadletters_committed(deadletters_t *self)
 {
-    uint64_t committed = store_committed(stored_store(self->wire));
-    while (self->first < self->count && self->put[self->first].sequence < committed) {
+    uint64_t safe = self->wire->ledger->safe(self->wire);
+    while (self->first < self->count && self->put[self->first].sequence < safe) {
         letter_t *letter = self->put[self->first++].letter;
         letterbox_answer(self->box, letter, true);
         free(letter);

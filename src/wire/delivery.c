@@ -2,7 +2,6 @@
 #include "wire/stored_internal.h"
 
 #include "base/mem.h"
-#include "wire/conn.h"
 #include "wire/port.h"
 #include "wire/workers.h"
 

@@ -3,12 +3,15 @@
 
 #include "wire/services_internal.h"
 
+#include "base/mem.h"
 #include "wire/output.h"
+#include "wire/piece.h"
 #include "wire/port.h"
-#include "wire/pump.h"
 #include "wire/request.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <sys/timerfd.h>
 
 enum { PREFIX_MAX = 2 * FRAME_SHORT_HEAD + 255 }; // an empty frame and a routing id
 
@@ -26,6 +29,29 @@ bool
 dispatch_is_by_asking(const services_t *self)
 {
     return ways[self->dispatch].by_asking;
+}
+
+// --- who is there -------------------------------------------------------------------------
+
+service_t *
+dispatch_add(services_t *self, uint64_t id)
+{
+    service_t *service = xcalloc(1, sizeof *service);
+    service->id = id;
+    service->previous = self->last_service;
+    *(self->last_service ? &self->last_service->next : &self->services) = service;
+    self->last_service = service;
+    return service;
+}
+
+void
+dispatch_remove(services_t *self, service_t *service)
+{
+    *(service->previous ? &service->previous->next : &self->services) = service->next;
+    *(service->next ? &service->next->previous : &self->last_service) = service->previous;
+    outstanding_forget_late(&self->outstanding, &service->inhand);
+    free(service->answers);
+    free(service);
 }
 
 // --- who may get the next one -------------------------------------------------------------
@@ -85,6 +111,22 @@ next_service(services_t *self, const asked_t *asked)
 
 // --- giving -----------------------------------------------------------------------------------
 
+static __attribute__((noinline)) void
+set_timer(services_t *self, int64_t at_ns)
+{
+    struct itimerspec spec = { .it_value = { at_ns / 1000000000, at_ns % 1000000000 } };
+    self->armed = timerfd_settime(self->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) == 0;
+}
+
+// The timer may go off too early, when the one that it was for has been answered.
+void
+dispatch_arm(services_t *self)
+{
+    const asked_t *oldest = self->outstanding.oldest;
+    if (!self->armed && self->timeout_ns && oldest && self->timer_fd != -1)
+        set_timer(self, oldest->since_ns + self->timeout_ns);
+}
+
 static size_t
 write_prefix(const services_t *self, const asked_t *asked, uint8_t *at)
 {
@@ -107,7 +149,7 @@ hand(services_t *self, service_t *service, asked_t *asked, piece_t *piece)
     ranks_take(&self->ranks, &service->rank); // it is the last one from now on
     output_add(service->conn, piece);
     dispatch_settle(self, service);
-    replies_arm(self);
+    dispatch_arm(self);
 }
 
 // Small messages are copied, so that they do not keep the memory of many others.
@@ -175,7 +217,7 @@ dispatch_give_waiting(services_t *self)
 const uint8_t *
 dispatch_take_id(piece_t *piece, size_t *size)
 {
-    const uint8_t *id = pump_first(piece, size);
+    const uint8_t *id = piece_first(piece, size);
     if (!piece->prefix) {
         size_t named = (size_t)(id - (piece->chunk->data + piece->at)) + *size;
         piece->at += named;

@@ -3,11 +3,9 @@
 
 #include "base/mem.h"
 #include "flow/client.h"
-#include "wire/archive.h"
+#include "wire/archivelog.h"
 #include "wire/conn.h"
 #include "wire/fan.h"
-#include "wire/history.h"
-#include "wire/keptrecord.h"
 #include "wire/output.h"
 #include "wire/port.h"
 
@@ -44,86 +42,6 @@ durables_new(wport_t *port)
 }
 
 // --- one of them -------------------------------------------------------------------
-
-kept_total_t
-durable_total(const durable_t *self)
-{
-    return keeper_history.total(self->kept);
-}
-
-// What fell out of the limits. Of what is on its way to it nothing is lost by that.
-static void
-count_gone(durable_t *self, uint64_t before)
-{
-    uint64_t gone = before - durable_total(self).messages;
-    if (self->conn)
-        self->had += (int64_t)gone;
-    else if (!self->all->reading)
-        port_drop(self->all->port, DROP_EXPIRED, gone);
-}
-
-void
-durable_put(durable_t *self, const kept_t *message)
-{
-    uint64_t before = durable_total(self).messages;
-    keeper_history.put(self->kept, message);
-    count_gone(self, before + 1);
-}
-
-typedef struct {
-    uint64_t left, stored;
-} first_t;
-
-static bool
-look_at_first(void *arg, const kept_t *kept)
-{
-    first_t *self = arg;
-    if (self->left == 0)
-        return false;
-    self->left--;
-    self->stored += kept->stored;
-    return true;
-}
-
-// The first COUNT have gone: expired, or to its connection.
-void
-durable_let_go_of_first(durable_t *self, uint64_t count)
-{
-    first_t first = { .left = count };
-    keeper_history.each(self->kept, look_at_first, &first);
-    for (uint64_t i = 0; i < count; i++)
-        keeper_history.forget(self->kept);
-    if (first.stored > 0)
-        durable_note_number(self, TAG_HAD, first.stored);
-}
-
-void
-durable_expire(durable_t *self)
-{
-    const wire_t *wire = self->all->port->wire;
-    uint64_t count = history_count_old(self->kept, wire->now_ms);
-    if (count == 0)
-        return;
-    durable_let_go_of_first(self, count);
-    port_drop(self->all->port, DROP_EXPIRED, count);
-}
-
-void
-durable_let_go_of_kept(durable_t *self)
-{
-    keeper_history.free(self->kept);
-    self->kept = NULL;
-}
-
-void
-durable_is_back(durable_t *self)
-{
-    durables_t *all = self->all;
-    *(self->older ? &self->older->newer : &all->oldest) = self->newer;
-    *(self->newer ? &self->newer->older : &all->newest) = self->older;
-    self->older = self->newer = NULL;
-    all->away--;
-}
 
 static bool
 is_away(const durable_t *self)
@@ -255,6 +173,15 @@ durable_enter(durables_t *self, durable_t *durable, uint32_t number)
     bytetree_add(&self->names, durable);
 }
 
+uint32_t
+durables_free_number(const durables_t *self)
+{
+    uint32_t number = fan_free_number(self->port, 0);
+    while (durables_has(self, number))
+        number = fan_free_number(self->port, number + 1);
+    return number;
+}
+
 void
 durables_enter(durables_t *self, conn_t *conn)
 {
@@ -285,20 +212,6 @@ remember_what_is_shown(durable_t *self, const conn_t *conn)
     self->user = conn->user ? xstrdup(conn->user) : NULL;
     self->id = conn->id;
     self->since_wall_ns = conn->since_wall_ns;
-}
-
-void
-durable_go_away(durable_t *self, int64_t now_ms)
-{
-    durables_t *all = self->all;
-    self->conn = NULL;
-    self->left_ms = now_ms;
-    if (!self->kept)
-        self->kept = keeper_history.new(&all->port->wire->pool, &self->limits);
-    self->older = all->newest;
-    *(all->newest ? &all->newest->newer : &all->oldest) = self;
-    all->newest = self;
-    all->away++;
 }
 
 static void
@@ -335,7 +248,7 @@ durables_keep_queue(conn_t *conn)
 {
     durable_t *self = conn->durable;
     spans_t spans = { 0 };
-    if (!self || !archive_is_ready(conn->wire) || fan_topics_of(conn) == 0)
+    if (!self || !archivelog_is_ready(conn->wire) || fan_topics_of(conn) == 0)
         return 0;
     leave(self, conn);
     uint64_t lost = output_abandon(conn, &spans).messages;
@@ -390,7 +303,7 @@ durables_tick(durables_t *self)
         durable_expire(i);
     if (wire->is_short && self->oldest)
         durable_forget(self->oldest);
-    if (archive_is_ready(wire))
+    if (archivelog_is_ready(wire))
         look_at_all(self);
 }
 

@@ -23,6 +23,7 @@ void durables_free(durables_t **self_p);
 // CONN has come: 1, it was here before, and has its number again; 0, it needs a new one, and is then to be entered;
 // -1 with conn_refuse: one of its name is here already.
 int durables_join(durables_t *self, conn_t *conn);
+uint32_t durables_free_number(const durables_t *self); // that nobody has, here or away
 void durables_enter(durables_t *self, conn_t *conn);
 bool durables_bring(durables_t *self, conn_t *conn); // what was kept for it. False: it had not been away
 // CONN leaves. False: it was nothing, or is to be forgotten.

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
-// durable_internal.h - what durable subscribers are made of; only for durable.c,
-// durablemissed.c, durablenotes.c, which notes in the archive what becomes of them, and durablerecord.c,
-// which writes them down for another route and reads both.
+// durable_internal.h - what durable subscribers are made of; only for durablenotes.c, which
+// notes in the archive what becomes of them, durablekept.c, durablemissed.c, durable.c, and
+// durablerecord.c, which writes them down for another route and reads both.
 
 #ifndef ZB_WIRE_DURABLE_INTERNAL_H
 #define ZB_WIRE_DURABLE_INTERNAL_H
 
 #include "base/bytetree.h"
 #include "wire/durable.h"
+#include "wire/history.h"
 
 // Of one of them: in a record, of one that is away; in a note, what is new of it, and each holds when it is read. Never used
 // for anything else again.
@@ -70,10 +71,19 @@ struct durables {
 durable_t *durable_make(const void *name, size_t size);
 void durable_enter(durables_t *self, durable_t *durable, uint32_t number);
 void durable_forget(durable_t *self); // for good, while it is away
+
+// --- durablekept.c ---------------------------------------------------------------------
+
 void durable_go_away(durable_t *self, int64_t now_ms);
 void durable_is_back(durable_t *self); // it is not in the list of those that are away any more
+
+static inline kept_total_t
+durable_total(const durable_t *self) // of what is kept, which is not NULL
+{
+    return keeper_history.total(self->kept);
+}
+
 void durable_put(durable_t *self, const kept_t *message);
-kept_total_t durable_total(const durable_t *self); // of what is kept, which is not NULL
 void durable_let_go_of_kept(durable_t *self);
 void durable_let_go_of_first(durable_t *self, uint64_t count); // they have gone: expired, or to its connection
 void durable_expire(durable_t *self);

@@ -4,9 +4,7 @@
 
 #include "wire/durable_internal.h"
 
-#include "wire/archive.h"
 #include "wire/conn.h"
-#include "wire/history.h"
 #include "wire/output.h"
 
 // --- sent ------------------------------------------------------------------------------

@@ -2,11 +2,9 @@
 // durablenotes.c - see durable_internal.h.
 
 #include "base/mem.h"
-#include "wire/archive.h"
-#include "wire/conn.h"
+#include "wire/archivelog.h"
 #include "wire/durable_internal.h"
 #include "wire/fan.h"
-#include "wire/history.h"
 #include "wire/keptrecord.h"
 
 enum {
@@ -26,7 +24,7 @@ about(const durable_t *self)
 static bool
 write(const durable_t *self, record_t *fields, bool must, kept_t *kept)
 {
-    return archive_note(self->all->port->wire, NOTE_DURABLE, fields, must, kept);
+    return archivelog_note(self->all->port->wire, NOTE_DURABLE, fields, must, kept);
 }
 
 static bool
@@ -54,7 +52,7 @@ durable_note_number(durable_t *self, unsigned tag, uint64_t number)
 void
 durable_note_left(durable_t *self)
 {
-    durable_note_number(self, TAG_LEFT, (uint64_t)(self->left_ms + archive_shift_ms()));
+    durable_note_number(self, TAG_LEFT, (uint64_t)(self->left_ms + archivelog_shift_ms()));
 }
 
 // There is no other way to say it later.
@@ -72,7 +70,7 @@ static bool
 write_kept_of(const durable_t *self, kept_t *kept, bool must)
 {
     record_t fields = about(self);
-    keptrecord_write(&fields, kept, archive_shift_ms());
+    keptrecord_write(&fields, kept, archivelog_shift_ms());
     return write(self, &fields, must, kept);
 }
 
@@ -114,7 +112,7 @@ write_who(durable_t *self)
     record_number(&topics.fields, TAG_BYTES_MOST, (uint64_t)self->limits.bytes);
     record_number(&topics.fields, TAG_TIME_MOST, (uint64_t)self->limits.time_ms);
     if (self->kept)
-        record_number(&topics.fields, TAG_LEFT, (uint64_t)(self->left_ms + archive_shift_ms()));
+        record_number(&topics.fields, TAG_LEFT, (uint64_t)(self->left_ms + archivelog_shift_ms()));
     else
         record_bytes(&topics.fields, TAG_HERE, NULL, 0);
     fan_topics_each_at(self->all->port, self->number, write_topic, &topics);
@@ -140,16 +138,16 @@ void
 durable_write_whole(durable_t *self)
 {
     const wire_t *wire = self->all->port->wire;
-    self->behind = wire->archive && (is_too_much(self) || !archive_note(wire, NOTE_OPEN, NULL, false, NULL));
+    self->behind = wire->archive && (is_too_much(self) || !archivelog_note(wire, NOTE_OPEN, NULL, false, NULL));
     if (!wire->archive || self->behind)
         return;
-    uint64_t sequence = archive_next(wire);
+    uint64_t sequence = archivelog_next(wire);
     write_who(self);
     if (self->kept) {
         keeper_history.each(self->kept, write_kept, self);
         history_is_stored(self->kept, sequence);
     }
-    archive_note(wire, NOTE_CLOSE, NULL, true, NULL);
+    archivelog_note(wire, NOTE_CLOSE, NULL, true, NULL);
     self->noted = true;
 }
 

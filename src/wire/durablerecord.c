@@ -3,12 +3,10 @@
 
 #include "base/mem.h"
 #include "flow/client.h"
-#include "wire/archive.h"
+#include "wire/archivelog.h"
 #include "wire/durable_internal.h"
 #include "wire/fan.h"
-#include "wire/history.h"
 #include "wire/keptrecord.h"
-#include "wire/port.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -212,7 +210,7 @@ static durable_t *
 enter_new(durables_t *self, const record_field_t *name)
 {
     durable_t *durable = durable_make(name->at, name->size);
-    durable_enter(self, durable, fan_free_number(self->port));
+    durable_enter(self, durable, durables_free_number(self));
     durable->id = client_next_id();
     return durable;
 }
@@ -285,7 +283,7 @@ durables_read(wport_t *port, record_fields_t from)
     if (!durable)
         return;
     durable->noted = true;
-    read_fields(durable, from, archive_shift_ms());
+    read_fields(durable, from, archivelog_shift_ms());
 }
 
 static bool

@@ -5,12 +5,9 @@
 #include "wire/archive.h"
 #include "wire/cluster.h"
 #include "wire/conn.h"
-#include "wire/connect.h"
 #include "wire/doors.h"
 #include "wire/durable.h"
-#include "wire/input.h"
 #include "wire/output.h"
-#include "wire/port.h"
 #include "wire/pump.h"
 #include "wire/round.h"
 #include "wire/settle.h"
@@ -184,7 +181,7 @@ read_requests(wire_t *self, bool on)
         return;
     self->stopped = !on;
     if (on)
-        round_wake_all(self);
+        conn_wake_all(self);
 }
 
 // A client that always has requests under way is never owed nothing: when a quarter of
@@ -295,7 +292,7 @@ ending_run(wire_t *self)
     bool at_once = routethread_hurries(&self->base.thread);
     begin(self);
     self->stopped = self->frozen = false;
-    round_wake_all(self);
+    conn_wake_all(self);
     round_run(self, 0);
     if (!at_once) {
         leave_inputs(self);

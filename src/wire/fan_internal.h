@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-// fan_internal.h - what a publishing side has of its own, for the files of the fan only.
+// fan_internal.h - what a publishing side has of its own; only for fan.c, subscribers.c, publish.c
+// and upstream.c.
 
 #ifndef ZB_WIRE_FAN_INTERNAL_H
 #define ZB_WIRE_FAN_INTERNAL_H
@@ -32,15 +33,8 @@ fan_takes_all(const wport_t *self)
 fan_t *fan_open(wport_t *self); // made when it is needed first
 void fan_close(wport_t *self);
 
-// What a publishing side's socket type does when a subscriber comes, comes over from another program, goes, and asks
-// for a topic by a command or by a message.
-int fan_joined(conn_t *conn);
-int fan_rejoined(conn_t *conn);
-void fan_left(conn_t *conn);
-void fan_subscribed(conn_t *conn, const uint8_t *topic, size_t size, bool on);
-bool fan_hears(conn_t *conn, piece_t *piece);
-
-// To one peer that may read it; counted as lost if there is no room. True: it gets it.
-bool fan_send(conn_t *conn, const piece_t *piece);
+// True: NUMBER asks for it now, and did not before, or the other way round. *EDGE: it is the first, or was the last.
+bool fan_change(wport_t *self, uint32_t number, const uint8_t *topic, size_t size, bool on, bool *edge);
+void fan_tell_upstream(wport_t *self, const void *topic, size_t size, bool on); // where it has to know
 
 #endif

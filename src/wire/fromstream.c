@@ -191,9 +191,8 @@ fromstream_turn(cluster_t *self)
 // --- acknowledged workers -----------------------------------------------------------------------
 
 void
-cluster_done(wire_t *wire, uint64_t number, bool done)
+fromstream_done(cluster_t *self, uint64_t number, bool done)
 {
-    cluster_t *self = wire->cluster;
     handed_t *handed = of_number(number);
     handed->done = done;
     jetstream_done(self->jetstream, &handed->message, done);
@@ -227,5 +226,5 @@ fromstream_end(cluster_t *self)
     workers_end(self->wire);
     give_back(self);
     while (self->handed && (handed = handed_held(self->handed)))
-        cluster_done(self->wire, number_of(handed), false);
+        fromstream_done(self, number_of(handed), false);
 }

@@ -9,6 +9,7 @@
 #include "flow/memory.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
+#include "wire/connlife.h"
 #include "wire/connrecord.h"
 #include "wire/doors.h"
 #include "wire/durable.h"
@@ -93,7 +94,7 @@ end_broken(wire_t *self)
         for (conn_t *conn = self->ports[side].conns, *next; conn; conn = next) {
             next = conn->next;
             if (conn->broken)
-                conn_serve(conn);
+                connlife_serve(conn);
         }
 }
 
@@ -175,7 +176,7 @@ vanish_all(wport_t *port)
         gone += conn->state == CONN_OPEN && !conn->left;
         if (conn->dialled)
             conn->dialled->conn = NULL;
-        conn_vanish(conn);
+        connlife_vanish(conn);
     }
     counter_set(&port->counters->connections, counter_get(&port->counters->connections) - gone);
     spans_clear(&port->returned);
@@ -325,7 +326,7 @@ restore_open(conn_t *conn, record_fields_t from)
         counter_add(&port->counters->connections, 1);
     connrecord_topics(conn, from, fan_topic_again);
     output_limits_changed(conn);
-    output_mark(conn);
+    conn_mark(conn);
 }
 
 static void
@@ -333,7 +334,7 @@ restore_unnamed(conn_t *conn)
 {
     stranger_t *stranger = conn->outgoing ? NULL : strangers_find(conn->wire, conn->fd);
     if (stranger && !places_wait(conn->port, stranger)) {
-        conn_break(conn, CUT_NONE, "too many are in their handshake");
+        conn_break(conn, CUT_NONE, "too many handshakes at once");
         return;
     }
     conn->stranger = stranger;

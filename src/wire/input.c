@@ -3,6 +3,7 @@
 
 #include "base/kernel.h"
 #include "wire/conn.h"
+#include "wire/pulse.h"
 
 #include <errno.h>
 #include <string.h>
@@ -75,22 +76,13 @@ make_room(conn_t *self)
 }
 
 void
-input_free(conn_t *self)
-{
-    if (self->in)
-        chunk_drop(self->in);
-    self->in = NULL;
-    self->start = self->scan = self->raw = self->want = 0;
-}
-
-void
 input_rest(conn_t *self)
 {
     if (!self->in)
         return;
     size_t left = self->in->size - self->start;
     if (left == 0)
-        input_free(self);
+        conn_drop_input(self);
     else if (left < KEEP_SMALL / 2 && self->want <= KEEP_SMALL && self->in->room > KEEP_SMALL && !self->readable)
         move_into(self, chunk_new(conn_pool(self), KEEP_SMALL));
 }
@@ -213,6 +205,17 @@ add_frame(conn_t *self, size_t at, size_t end, uint64_t body, uint8_t flags)
     return -1;
 }
 
+// A PING, or a subscription. Others are no business of ours.
+static void
+obey(conn_t *self, const traffic_t *command)
+{
+    const socktype_t *socktype = self->port->socktype;
+    if (command->kind == TRAFFIC_PING)
+        pulse_hears_ping(self, command);
+    else if ((command->kind == TRAFFIC_SUBSCRIBE || command->kind == TRAFFIC_CANCEL) && socktype->subscribed)
+        socktype->subscribed(self, command->data, command->size, command->kind == TRAFFIC_SUBSCRIBE);
+}
+
 static int
 hear_command(conn_t *self, const uint8_t *body, size_t size)
 {
@@ -223,7 +226,7 @@ hear_command(conn_t *self, const uint8_t *body, size_t size)
     }
     if (self->broken)
         return 0; // only what it had sent is of interest still
-    conn_hears(self, &command);
+    obey(self, &command);
     return self->broken || self->turn_over ? -1 : 0;
 }
 

@@ -117,6 +117,5 @@ input_keep(conn_t *self, const piece_t *piece)
 
 // All that can be is digested: hold no more memory than that needs.
 void input_rest(conn_t *self);
-void input_free(conn_t *self);
 
 #endif

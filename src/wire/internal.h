@@ -33,12 +33,13 @@ typedef struct dialled dialled_t;
 typedef struct wport wport_t;
 typedef struct remember remember_t;
 typedef struct stored stored_t;
-typedef struct archive archive_t;
+typedef struct archivelog archivelog_t;
 typedef struct durable durable_t;
 typedef struct durables durables_t;
 typedef struct deadletters deadletters_t;
 typedef struct stranger stranger_t;
 typedef struct cluster cluster_t;
+typedef struct ledger ledger_t;
 typedef struct route wire_t; // this engine's
 
 // --- a message on its way ---------------------------------------------------------
@@ -253,6 +254,7 @@ struct wport {
     bool counted;          // there is something to write: it is in the route's list
     wport_t *next_counted;
     bool moved;            // messages were given to its peers in this round
+    bool retried;          // those who waited try again: whether they still wait shows in the next round
 };
 
 // --- the route -------------------------------------------------------------------------
@@ -306,9 +308,10 @@ struct route {
     uint64_t spared_at; // its messages then
     int64_t patient_until_ms, room_since_ms;
 
-    archive_t *archive; // NULL: what it keeps is in memory only
+    archivelog_t *archive; // NULL: what it keeps is in memory only
     uint64_t archived;  // at the end: what is below this sequence is on its disk
     stored_t *stored; // NULL: nothing goes over the disk
+    const ledger_t *ledger; // of acknowledged producers and workers; NULL: there are none
     bool made_room;   // a queue that was full takes messages again
     bool closing;     // its end: nobody gets what a peer leaves behind
     bool draining;    // clients are sent away as soon as they owe and are owed nothing; what nobody has room for is kept

@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "flow/letters.h"
-#include "wire/joblog.h"
+#include "wire/ledger.h"
 #include "wire/port.h"
 #include "wire/workers.h"
 
@@ -18,8 +18,8 @@ say_try(workers_t *self, job_t *job, uint32_t tries)
     wire_t *wire = self->port->wire;
     job->tries = tries;
     job->since_ms = wire->now_ms;
-    joblog_try(wire, job->number, tries);
-    job->commit = joblog_said(wire);
+    wire->ledger->try(wire, job->number, tries);
+    job->commit = wire->ledger->said(wire);
     jobs_append(&self->said, job);
 }
 
@@ -27,9 +27,9 @@ static void
 expire(workers_t *self, job_t *job)
 {
     wire_t *wire = self->port->wire;
-    joblog_done(wire, job->number);
+    wire->ledger->done(wire, job->number);
     port_drop(self->port, DROP_EXPIRED, 1);
-    workers_count(self, JOB_EXPIRED);
+    jobline_count(self, JOB_EXPIRED);
     log_event(EVENT_JOB_EXPIRED, EVENT_TEXT("route", wire->name), EVENT_NUMBER("tries", job->tries));
     jobs_forget(&self->jobs, job);
 }
@@ -42,14 +42,14 @@ post(const workers_t *self, const job_t *job)
     letter_t letter = { .number = job->number, .payload = job->load.payload, .size = job->size };
     _Static_assert(sizeof letter.id == sizeof job->handle, "a handle, which is never drawn again, names the letter");
     memcpy(letter.id, job->handle, sizeof letter.id);
-    return letterbox_post(joblog_letters(wire), wire->conf->dead_letter, &letter, job->chunk->data + job->at);
+    return letterbox_post(wire->ledger->letters(wire), wire->conf->dead_letter, &letter, job->chunk->data + job->at);
 }
 
 static void
 give_up(workers_t *self, job_t *job)
 {
     const wire_t *wire = self->port->wire;
-    if (!wire->conf->dead_letter || !joblog_letters(wire)) {
+    if (!wire->conf->dead_letter || !wire->ledger->letters(wire)) {
         expire(self, job);
         return;
     }
@@ -62,8 +62,8 @@ static void
 is_buried(workers_t *self, job_t *job)
 {
     wire_t *wire = self->port->wire;
-    joblog_done(wire, job->number);
-    workers_count(self, JOB_DEAD_LETTER);
+    wire->ledger->done(wire, job->number);
+    jobline_count(self, JOB_DEAD_LETTER);
     log_event(EVENT_JOB_DEAD, EVENT_TEXT("route", wire->name), EVENT_NUMBER("tries", job->tries),
               EVENT_TEXT("dead_letter", wire->conf->dead_letter));
     jobs_forget(&self->jobs, job);
@@ -74,7 +74,7 @@ workers_letters(wire_t *wire)
 {
     workers_t *self = workers_of(wire);
     receipt_t receipt;
-    while (self && joblog_letters(wire) && letterbox_hear(joblog_letters(wire), &receipt)) {
+    while (self && wire->ledger->letters(wire) && letterbox_hear(wire->ledger->letters(wire), &receipt)) {
         job_t *job = self->dead.first;
         while (job && job->number != receipt.number)
             job = job->next;
@@ -126,7 +126,7 @@ jobfate_try_again(workers_t *self, job_t *job)
 {
     if (!job->chunk)
         forget_unread(self, job);
-    else if (!is_tried_enough(self, job->tries) && joblog_gives_again(self->port->wire, job->number))
+    else if (!is_tried_enough(self, job->tries) && self->port->wire->ledger->gives_again(self->port->wire, job->number))
         jobs_forget(&self->jobs, job);
     else
         jobfate_take(self, job);
@@ -137,17 +137,17 @@ jobfate_try_again(workers_t *self, job_t *job)
 void
 jobfate_done(workers_t *self, job_t *job)
 {
-    joblog_done(self->port->wire, job->number);
+    self->port->wire->ledger->done(self->port->wire, job->number);
     self->unread -= !job->chunk;
     jobs_forget(&self->jobs, job);
-    workers_count(self, JOB_DONE);
+    jobline_count(self, JOB_DONE);
 }
 
 void
 jobfate_retry(workers_t *self, job_t *job)
 {
     jobs_take(&self->jobs, job, false);
-    workers_count(self, JOB_RETRY);
+    jobline_count(self, JOB_RETRY);
     jobfate_try_again(self, job);
 }
 
@@ -156,7 +156,7 @@ void
 jobfate_reject(workers_t *self, job_t *job)
 {
     jobs_take(&self->jobs, job, false);
-    workers_count(self, JOB_REJECT);
+    jobline_count(self, JOB_REJECT);
     if (job->chunk)
         give_up(self, job);
     else

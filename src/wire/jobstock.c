@@ -3,8 +3,8 @@
 
 #include "wire/workers_internal.h"
 
-#include "wire/joblog.h"
-#include "wire/output.h"
+#include "wire/ledger.h"
+#include "wire/piece.h"
 #include "wire/port.h"
 #include "wire/workers.h"
 
@@ -80,9 +80,9 @@ part(workers_t *self)
         next = job->next;
         if (self->port->count > 0 && !job->shunned)
             continue;
-        workers_stop_waiting(self, job);
-        joblog_done(wire, job->number);
-        job->commit = joblog_said(wire);
+        jobline_stop_waiting(self, job);
+        wire->ledger->done(wire, job->number);
+        job->commit = wire->ledger->said(wire);
         jobs_append(&self->parting, job);
     }
 }
@@ -91,8 +91,8 @@ static void
 hand_to_plain(workers_t *self, job_t *job)
 {
     spans_t spans = { 0 };
-    piece_t piece = workers_piece(job);
-    output_queue(&spans, self->jobs.pool, &piece);
+    piece_t piece = jobline_piece(job);
+    piece_queue(&spans, self->jobs.pool, &piece);
     port_return(&self->port->wire->ports[SIDE_BACKEND], &spans);
     jobs_forget(&self->jobs, job);
     self->port->wire->made_room = true;
@@ -104,13 +104,13 @@ workers_reached(wire_t *wire)
     workers_t *self = workers_of(wire);
     if (!self)
         return;
-    uint64_t reached = joblog_reached(wire);
+    uint64_t reached = wire->ledger->reached(wire);
     while (self->said.first && self->said.first->commit <= reached) {
         job_t *job = self->said.first;
         jobs_remove(job);
         jobs_append(&self->waiting, job);
     }
-    workers_give(self);
+    jobline_give(self);
     part(self);
     while (self->parting.first && self->parting.first->commit <= reached)
         hand_to_plain(self, self->parting.first);
@@ -124,8 +124,8 @@ jobstock_leave_to_others(workers_t *self)
         next = job->next;
         if (wire->now_ms - job->since_ms < PATIENCE_MS)
             continue;
-        workers_stop_waiting(self, job);
-        joblog_gives_again(wire, job->number);
+        jobline_stop_waiting(self, job);
+        wire->ledger->gives_again(wire, job->number);
         jobs_forget(&self->jobs, job);
     }
 }
@@ -140,7 +140,7 @@ workers_are_busy(const wire_t *wire)
 static void
 untry(workers_t *self, job_t *job)
 {
-    joblog_untry(self->port->wire, job->number, job->tries - 1);
+    self->port->wire->ledger->untry(self->port->wire, job->number, job->tries - 1);
     jobs_forget(&self->jobs, job);
 }
 
@@ -155,7 +155,7 @@ workers_end(wire_t *wire)
     while (self->waiting.first)
         untry(self, self->waiting.first);
     while (self->parting.first) {
-        joblog_undo(wire, self->parting.first->number);
+        wire->ledger->undo(wire, self->parting.first->number);
         untry(self, self->parting.first);
     }
     while (self->dead.first)

@@ -3,7 +3,6 @@
 
 #include "base/mem.h"
 #include "wire/output.h"
-#include "wire/port.h"
 #include "wire/ranks.h"
 #include "wire/spread.h"
 

@@ -4,8 +4,7 @@
 #include "base/kernel.h"
 #include "base/mem.h"
 #include "wire/conn.h"
-#include "wire/connect.h"
-#include "wire/fan.h"
+#include "wire/dialled.h"
 #include "wire/input.h"
 #include "wire/options.h"
 #include "wire/output.h"
@@ -245,7 +244,15 @@ stage_output(conn_t *conn)
     conn->stage = chunk_new(conn_pool(conn), size);
     memcpy(conn->stage->data, bytes, size);
     conn->stage->size = size;
-    output_mark(conn);
+    conn_mark(conn);
+}
+
+// probe_router: a ROUTER there learns who we are.
+static void
+probe(conn_t *conn)
+{
+    if (side_option(conn->port->conf, "probe_router", 0))
+        output_frame(conn, 0, NULL, 0, NULL, 0);
 }
 
 static void
@@ -261,8 +268,9 @@ open_connection(conn_t *conn)
     conn->full = false;
     if (port_join(conn) == -1)
         return;
+    probe(conn);
     conn->state = CONN_OPEN;
-    connect_opened(conn);
+    dialled_opened(conn);
     say_opened(conn);
 }
 
@@ -334,7 +342,7 @@ feed_kept(conn_t *conn)
         size = sizeof bytes;
     if (size > 0)
         memcpy(bytes, conn->in->data + conn->start, size);
-    input_free(conn);
+    conn_drop_input(conn);
     feed(conn, bytes, size);
 }
 

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "net/unread.h"
 #include "wire/conn.h"
+#include "wire/piece.h"
 #include "wire/port.h"
 #include "wire/stage.h"
 
@@ -14,16 +15,6 @@
 #include <sys/ioctl.h>
 
 enum { PIECES = 64, SMALL = 512 };
-
-void
-output_mark(conn_t *self)
-{
-    if (self->dirty)
-        return;
-    self->dirty = true;
-    self->next_dirty = self->wire->dirty;
-    self->wire->dirty = self;
-}
 
 // --- room ------------------------------------------------------------------------
 
@@ -96,34 +87,6 @@ count_sent(conn_t *self, load_t gone, uint64_t bytes)
 
 // --- adding ----------------------------------------------------------------------
 
-static void
-add_prefixed(spans_t *out, chunk_pool_t *pool, const piece_t *piece)
-{
-    bool whole = piece->size < SPANS_COPY_BELOW;
-    size_t size = piece->prefix_size + (whole ? piece->size : 0);
-    uint8_t *at = spans_place(out, pool, size, whole ? piece->load : (load_t){ 0 });
-    memcpy(at, piece->prefix, piece->prefix_size);
-    if (whole)
-        memcpy(at + piece->prefix_size, piece->chunk->data + piece->at, piece->size);
-    else
-        spans_share(out, piece->chunk, piece->at, piece->size, piece->load);
-}
-
-static inline void
-add(spans_t *out, chunk_pool_t *pool, const piece_t *piece)
-{
-    if (piece->prefix)
-        add_prefixed(out, pool, piece);
-    else
-        spans_add(out, pool, piece->chunk, piece->at, piece->size, piece->load);
-}
-
-void
-output_queue(spans_t *out, chunk_pool_t *pool, const piece_t *piece)
-{
-    add(out, pool, piece);
-}
-
 void
 output_frame(conn_t *self, uint8_t flags, const void *head, size_t head_size, const void *body, size_t size)
 {
@@ -135,7 +98,7 @@ output_frame(conn_t *self, uint8_t flags, const void *head, size_t head_size, co
         memcpy(at, head, head_size);
     if (size > 0)
         memcpy(at + head_size, body, size);
-    output_mark(self);
+    conn_mark(self);
 }
 
 void
@@ -146,7 +109,7 @@ output_urgent(conn_t *self, const uint8_t *body, size_t size)
     size_t head = frame_write_head(self->urgent, FRAME_COMMAND, size);
     memcpy(self->urgent + head, body, size);
     self->urgent_size = (uint8_t)(head + size);
-    output_mark(self);
+    conn_mark(self);
 }
 
 // --- writing -----------------------------------------------------------------------
@@ -312,7 +275,7 @@ output_beyond(conn_t *self, chunk_t *chunk, const uint8_t *data, size_t size, lo
     port->queued.messages += load.messages;
     port->queued_bytes += size;
     port_count(port);
-    output_mark(self);
+    conn_mark(self);
 }
 
 // --- at once -----------------------------------------------------------------------
@@ -322,11 +285,11 @@ queue(conn_t *self, const piece_t *piece)
 {
     wport_t *port = self->port;
     uint64_t before = self->out.bytes;
-    add(&self->out, conn_pool(self), piece);
+    piece_queue(&self->out, conn_pool(self), piece);
     port_count(port);
     port->queued.messages += piece->load.messages;
     port->queued_bytes += self->out.bytes - before;
-    output_mark(self);
+    conn_mark(self);
     if (self->out.load.messages >= port->sndhwm || self->out.bytes >= port->queue_bytes)
         output_flush(self);
 }

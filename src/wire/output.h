@@ -10,8 +10,6 @@
 // Put PIECE into its queue. There is room: the caller has looked.
 void output_add(conn_t *self, const piece_t *piece);
 
-void output_queue(spans_t *out, chunk_pool_t *pool, const piece_t *piece); // the same, of no connection
-
 // The same for messages at DATA that were remembered: there need be no room, and they take none of what there is. CHUNK
 // is where they lie, NULL: in memory that is not to be shared.
 void output_beyond(conn_t *self, chunk_t *chunk, const uint8_t *data, size_t size, load_t load);
@@ -24,7 +22,6 @@ void output_urgent(conn_t *self, const uint8_t *body, size_t size);
 
 // Write what can be written now. When it fails the connection is broken.
 void output_flush(conn_t *self);
-void output_mark(conn_t *self); // at the end of the round
 void output_limits_changed(conn_t *self); // of its side: there may be room at once, or none any more
 
 bool output_pending(const conn_t *self); // not all is written

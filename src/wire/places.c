@@ -4,6 +4,7 @@
 #include "flow/capacity.h"
 #include "wire/conn.h"
 #include "wire/doors.h"
+#include "wire/port.h"
 #include "wire/strangers.h"
 
 enum { HANDSHAKE_USUAL_MS = 1000 }; // a peer that means it has done it by then
@@ -15,12 +16,6 @@ capacity_of(const wport_t *port)
 }
 
 // --- clients -------------------------------------------------------------------------
-
-bool
-places_free(const wport_t *port)
-{
-    return port->conf->max_clients <= 0 || port->placed < (uint64_t)port->conf->max_clients;
-}
 
 static void
 set_place(conn_t *conn, bool has_place)
@@ -34,12 +29,16 @@ bool
 places_enter(conn_t *conn)
 {
     capacity_t *capacity = capacity_of(conn->port);
-    if (!places_free(conn->port) || (capacity && !capacity_take(capacity))) {
+    if (!port_has_place(conn->port)) {
         conn_refuse(conn, HANDSHAKE_LIMITED, "max_clients is reached");
         return false;
     }
+    if (capacity && !capacity_take(capacity)) {
+        conn_refuse(conn, HANDSHAKE_LIMITED, "the process is full");
+        return false;
+    }
     set_place(conn, true);
-    if (!places_free(conn->port))
+    if (!port_has_place(conn->port))
         doors_close_side(conn->port);
     return true;
 }
@@ -80,21 +79,6 @@ places_leave(conn_t *conn)
 
 // --- those who have not said who they are ----------------------------------------------
 
-void
-places_named(conn_t *conn)
-{
-    capacity_t *capacity = capacity_of(conn->port);
-    if (!conn->stranger)
-        return;
-    strangers_wait(conn->stranger, -1);
-    conn->stranger = NULL;
-    conn->port->unnamed--;
-    if (capacity)
-        capacity_give_unnamed(capacity);
-    if (conn->port->crowded)
-        doors_look_at_crowd(conn->port);
-}
-
 // The oldest of those who come from where most come from. The newest connection is at the front.
 static conn_t *
 first_to_go(const wport_t *port)
@@ -116,6 +100,30 @@ places_crowded(const wport_t *port)
     return first && port->wire->now_ms - first->since_ms < HANDSHAKE_USUAL_MS;
 }
 
+void
+places_look_at_crowd(wport_t *port)
+{
+    if (!port->crowded || places_crowded(port))
+        return;
+    port->crowded = false;
+    doors_open_side(port);
+}
+
+void
+places_named(conn_t *conn)
+{
+    capacity_t *capacity = capacity_of(conn->port);
+    if (!conn->stranger)
+        return;
+    strangers_wait(conn->stranger, -1);
+    conn->stranger = NULL;
+    conn->port->unnamed--;
+    if (capacity)
+        capacity_give_unnamed(capacity);
+    if (conn->port->crowded)
+        places_look_at_crowd(conn->port);
+}
+
 // Strangers who say nothing keep nobody out: one of them goes, not who has just come.
 static bool
 make_room(wport_t *port)
@@ -124,7 +132,7 @@ make_room(wport_t *port)
     if (!first)
         return false;
     places_named(first);
-    conn_refuse(first, HANDSHAKE_LIMITED, "too many are in their handshake: the oldest from where most come from has to go");
+    conn_refuse(first, HANDSHAKE_LIMITED, "too many handshakes at once: it was the oldest from the address with most");
     return true;
 }
 

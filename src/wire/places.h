@@ -18,7 +18,6 @@ void places_keep(conn_t *conn);      // it has been a client of another route, w
 void places_hand_over(conn_t *conn); // it goes there: nobody is let in instead
 // Many are in their handshake, and none of them for long: the next ones wait in the kernel for a moment.
 bool places_crowded(const wport_t *port);
-
-bool places_free(const wport_t *port); // may one more be accepted?
+void places_look_at_crowd(wport_t *port); // is that over?
 
 #endif

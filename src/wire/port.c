@@ -3,93 +3,8 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "wire/acks.h"
 #include "wire/conn.h"
-#include "wire/durable.h"
-#include "wire/options.h"
-#include "wire/output.h"
-#include "wire/pulse.h"
-#include "wire/remember.h"
-#include "wire/spread.h"
-#include "wire/fan.h"
-#include "wire/least.h"
-#include "wire/request.h"
-#include "wire/services.h"
-#include "wire/workers.h"
-
-#include <stdlib.h>
-#include <zmq.h>
-
-// --- socket types ------------------------------------------------------------------
-
-static const socktype_t *const socktypes[] = {
-    &socktype_pair,   &socktype_push,   &socktype_pull, &socktype_dealer, &socktype_scatter, &socktype_gather,
-    &socktype_router, &socktype_pub,    &socktype_xpub, &socktype_sub,    &socktype_xsub,
-};
-
-const socktype_t *
-socktype_find(int type)
-{
-    for (size_t i = 0; i < COUNT(socktypes); i++)
-        if (socktypes[i]->type == type)
-            return socktypes[i];
-    return NULL;
-}
-
-// Some sides have their own, whatever they are to their peers.
-static const socktype_t *
-socktype_for(side_t side, int type)
-{
-    static const socktype_t *const own[SIDES] = { [SIDE_ACK] = &socktype_acks, [SIDE_WORKER_ACK] = &socktype_workers };
-    return own[side] && type != -1 ? own[side] : socktype_find(type);
-}
-
-// --- life ----------------------------------------------------------------------------
-
-void
-port_configure(wport_t *self)
-{
-    self->conf = &self->wire->conf->sides[self->side];
-    options_read(self);
-    services_configure(self);
-    least_configure(self);
-    for (conn_t *conn = self->conns; conn; conn = conn->next)
-        output_limits_changed(conn);
-}
-
-int
-port_open(wport_t *self, wire_t *wire, side_t side, diag_t *diag)
-{
-    *self = (wport_t){ .wire = wire, .side = side, .counters = &wire->counters->sides[side] };
-    self->parked_end = &self->parked;
-    self->conf = &wire->conf->sides[side];
-    self->socktype = socktype_for(side, self->conf->type);
-    if (!self->socktype) {
-        diag_error(diag, wire->conf->place, "[route %s] engine wire has no %s", wire->name, socket_type_name(self->conf->type));
-        return -1;
-    }
-    port_configure(self);
-    self->remembered = remember_new(self);
-    self->durables = durables_new(self);
-    if (self->remembered || self->durables)
-        self->socktype = fan_keeping(self->socktype);
-    return 0;
-}
-
-void
-port_close(wport_t *self)
-{
-    if (!self->socktype)
-        return;
-    if (self->socktype->close)
-        self->socktype->close(self);
-    remember_free(&self->remembered);
-    durables_free(&self->durables);
-    spans_clear(&self->returned);
-    free(self->open);
-    self->open = NULL;
-    self->socktype = NULL;
-}
+#include "wire/piece.h"
 
 // --- who has room ------------------------------------------------------------------
 
@@ -132,8 +47,6 @@ join(conn_t *conn, int (*joined)(conn_t *conn))
     put_at(self, self->count++, conn);
     swap(self, conn->place, self->ready++);
     self->wire->made_room = true;
-    if (side_option(self->conf, "probe_router", 0))
-        output_frame(conn, 0, NULL, 0, NULL, 0);
     return 0;
 }
 
@@ -175,7 +88,6 @@ port_park(wport_t *self, conn_t *conn)
     conn->next_parked = NULL;
     *self->parked_end = conn;
     self->parked_end = &conn->next_parked;
-    pulse_is_unread(conn);
     port_count(self);
     if (counter_get(&self->counters->blocked_since_ns) == 0)
         counter_set(&self->counters->blocked_since_ns, (uint64_t)clock_mono_ns());
@@ -185,6 +97,7 @@ void
 port_unpark(wport_t *self, uint32_t most)
 {
     self->contended = self->parked && self->parked->next_parked;
+    self->retried |= self->parked != NULL;
     port_count(self);
     for (uint32_t i = 0; i < most && self->parked; i++) {
         conn_t *conn = self->parked;
@@ -242,7 +155,7 @@ port_keep(wport_t *self, const piece_t *piece)
     uint64_t before = self->returned.bytes;
     if (!self->wire->draining || self->socktype->subscribed || self->side == SIDE_CAPTURE)
         return NO_ROOM;
-    output_queue(&self->returned, &self->wire->pool, piece);
+    piece_queue(&self->returned, &self->wire->pool, piece);
     self->queued.messages += piece->load.messages;
     self->queued_bytes += self->returned.bytes - before;
     port_count(self);
@@ -262,17 +175,19 @@ port_return(wport_t *self, spans_t *spans)
 
 // --- counters ----------------------------------------------------------------------
 
-// While messages go through, however few, it is not blocked: the time begins anew.
+// While messages go through, however few, it is not blocked: the time begins anew. It goes on while those who wait only
+// try again, as they do whenever somebody comes or goes.
 static void
 count_blocked(wport_t *self)
 {
     uint64_t since = counter_get(&self->counters->blocked_since_ns);
-    if (since != 0 && (self->moved || !self->parked)) {
+    bool waits = self->parked || self->retried;
+    if (since != 0 && (self->moved || !waits)) {
         uint64_t now = (uint64_t)clock_mono_ns();
         counter_add(&self->counters->blocked_ns, now - since);
-        counter_set(&self->counters->blocked_since_ns, self->parked ? now : 0);
+        counter_set(&self->counters->blocked_since_ns, waits ? now : 0);
     }
-    self->moved = false;
+    self->moved = self->retried = false;
 }
 
 static void
@@ -312,10 +227,6 @@ void
 port_tick(wport_t *self)
 {
     int64_t now_ms = self->wire->now_ms;
-    if (self->remembered)
-        remember_tick(self->remembered);
-    if (self->durables)
-        durables_tick(self->durables);
     if (self->socktype->tick)
         self->socktype->tick(self);
     if (self->lossy || !self->parked || self->conf->stall_timeout_ms <= 0 || !self->socktype->subscribed)

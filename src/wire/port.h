@@ -7,11 +7,6 @@
 
 #include "wire/internal.h"
 
-// From the route's configuration. 0, or -1 with DIAG.
-int port_open(wport_t *self, wire_t *wire, side_t side, diag_t *diag);
-void port_close(wport_t *self);
-void port_configure(wport_t *self); // what may change while it runs, out of its configuration: also for who is there
-
 // A connection passed its handshake: 0, or -1 when it may not stay (it is broken then). It leaves.
 int port_join(conn_t *conn);
 int port_rejoin(conn_t *conn); // it comes from another route
@@ -43,6 +38,12 @@ port_give(wport_t *self, const piece_t *piece)
     return given == NO_ROOM ? port_keep(self, piece) : given;
 }
 
+static inline bool
+port_has_place(const wport_t *self) // may one more client be here?
+{
+    return self->conf->max_clients <= 0 || self->placed < (uint64_t)self->conf->max_clients;
+}
+
 static inline void
 port_count(wport_t *self)
 {
@@ -64,8 +65,5 @@ port_drop(wport_t *self, drop_reason_t reason, uint64_t messages)
     bool copies = self->side == SIDE_CAPTURE && (reason == DROP_HWM || reason == DROP_PEER_LOST);
     counter_add(copies ? &counters->capture_dropped : &counters->dropped[reason], messages);
 }
-
-// The record of a socket type; NULL: this engine does not have it.
-const socktype_t *socktype_find(int type);
 
 #endif

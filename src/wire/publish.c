@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
-//
-// Publishing: to whom a message goes, and that it finds room there.
-#include "wire/archive.h"
+#include "wire/publish.h"
+
+#include "wire/archivelog.h"
 #include "wire/conn.h"
 #include "wire/durable.h"
-#include "wire/fan.h"
 #include "wire/fan_internal.h"
 #include "wire/output.h"
+#include "wire/piece.h"
 #include "wire/pump.h"
 #include "wire/remember.h"
 #include "wire/say.h"
+#include "wire/subscribers.h"
 
 #include <zmq.h>
 
@@ -19,7 +20,7 @@ static bool
 may_read(const conn_t *conn, const piece_t *piece)
 {
     size_t size;
-    const uint8_t *first = pump_first(piece, &size);
+    const uint8_t *first = piece_first(piece, &size);
     return conn_may(conn, ADMISSION_READ, first, size);
 }
 
@@ -41,7 +42,7 @@ has_room(conn_t *conn)
 }
 
 bool
-fan_send(conn_t *conn, const piece_t *piece)
+publish_send(conn_t *conn, const piece_t *piece)
 {
     if (conn->rights && !may_read(conn, piece))
         return false;
@@ -85,7 +86,7 @@ give_inverted(wport_t *self, const members_t *members, const piece_t *piece)
         if (any && number == at)
             any = members_next(members, &place, &number);
         else if (fan->subscribers[at])
-            fan_send(fan->subscribers[at], piece);
+            publish_send(fan->subscribers[at], piece);
     }
     return GIVEN;
 }
@@ -95,7 +96,7 @@ give_to(const fan_t *fan, const members_t *members, const piece_t *piece)
 {
     uint32_t place = 0, number;
     while (members_next(members, &place, &number))
-        fan_send(fan->subscribers[number], piece);
+        publish_send(fan->subscribers[number], piece);
 }
 
 static given_t
@@ -105,7 +106,7 @@ fan_give(wport_t *self, const piece_t *piece)
     const fan_t *fan = fan_of(self);
     if (!fan)
         return GIVEN; // nobody was ever there
-    const uint8_t *first = pump_first(piece, &size);
+    const uint8_t *first = piece_first(piece, &size);
     const members_t *members = interest_match(fan->interest, first, size);
     if (fan->invert)
         return give_inverted(self, members, piece);
@@ -137,7 +138,7 @@ static const kept_t *
 kept_of(const wport_t *self, keeping_t *keeping)
 {
     if (!keeping->is_made)
-        keeping->kept = archive_kept(self->wire, keeping->piece);
+        keeping->kept = archivelog_kept(self->wire, keeping->piece);
     keeping->is_made = true;
     return &keeping->kept;
 }
@@ -147,13 +148,13 @@ give_durably(wport_t *self, const fan_t *fan, keeping_t *keeping)
 {
     size_t size;
     uint32_t place = 0, number;
-    const uint8_t *first = pump_first(keeping->piece, &size);
+    const uint8_t *first = piece_first(keeping->piece, &size);
     const members_t *members = interest_match(fan->interest, first, size);
     if (!self->lossy && !all_present_have_room(fan, members))
         return NO_ROOM;
     while (members_next(members, &place, &number)) {
         conn_t *conn = fan->subscribers[number];
-        bool gets = !conn || fan_send(conn, keeping->piece);
+        bool gets = !conn || publish_send(conn, keeping->piece);
         if (gets && durables_keeps(self->durables, number))
             durables_put(self->durables, number, kept_of(self, keeping));
     }
@@ -172,7 +173,7 @@ give_and_keep(wport_t *self, const piece_t *piece)
 }
 
 void
-fan_keep_again(wport_t *self, const kept_t *kept)
+publish_again(wport_t *self, const kept_t *kept)
 {
     const fan_t *fan = fan_open(self);
     bytes_t first = kept_first(kept->data, kept->size);
@@ -256,7 +257,7 @@ pump_fan(conn_t *conn, wport_t *to)
         return pump_singly(conn);
     while ((rc = input_next(conn, &piece)) == 1) {
         size_t size;
-        const uint8_t *first = pump_first(&piece, &size);
+        const uint8_t *first = piece_first(&piece, &size);
         const members_t *members = interest_match(fan->interest, first, size);
         if (joins(&run, &piece, members))
             extend(&run, &piece, members);
@@ -271,17 +272,46 @@ pump_fan(conn_t *conn, wport_t *to)
     return rc == 0;
 }
 
-#define HAS_SUBSCRIBERS                                                                                                \
-    .hears = fan_hears, .joined = fan_joined, .rejoined = fan_rejoined, .left = fan_left,                              \
-    .subscribed = fan_subscribed, .close = fan_close
+// --- the records ----------------------------------------------------------------------
 
-const socktype_t socktype_xpub = { .type = ZMQ_XPUB, .give = fan_give, .pump = pump_fan, HAS_SUBSCRIBERS };
-const socktype_t socktype_pub = { .type = ZMQ_PUB, .give = fan_give, .pump = pump_fan, HAS_SUBSCRIBERS };
-static const socktype_t keeping_xpub = { .type = ZMQ_XPUB, .give = give_and_keep, HAS_SUBSCRIBERS };
-static const socktype_t keeping_pub = { .type = ZMQ_PUB, .give = give_and_keep, HAS_SUBSCRIBERS };
-
-const socktype_t *
-fan_keeping(const socktype_t *socktype)
+static void
+keeping_tick(wport_t *self)
 {
-    return socktype->type == ZMQ_XPUB ? &keeping_xpub : &keeping_pub;
+    if (self->remembered)
+        remember_tick(self->remembered);
+    if (self->durables)
+        durables_tick(self->durables);
+}
+
+static void
+keeping_close(wport_t *self)
+{
+    fan_close(self);
+    remember_free(&self->remembered);
+    durables_free(&self->durables);
+}
+
+#define HAS_SUBSCRIBERS                                                                                                \
+    .hears = subscribers_hear, .joined = subscribers_join, .rejoined = subscribers_rejoin, .left = subscribers_leave,  \
+    .subscribed = subscribers_ask
+
+const socktype_t socktype_xpub = {
+    .type = ZMQ_XPUB, .give = fan_give, .pump = pump_fan, .close = fan_close, HAS_SUBSCRIBERS
+};
+const socktype_t socktype_pub = {
+    .type = ZMQ_PUB, .give = fan_give, .pump = pump_fan, .close = fan_close, HAS_SUBSCRIBERS
+};
+
+#define KEEPS .give = give_and_keep, .tick = keeping_tick, .close = keeping_close, HAS_SUBSCRIBERS
+
+static const socktype_t keeping_xpub = { .type = ZMQ_XPUB, KEEPS };
+static const socktype_t keeping_pub = { .type = ZMQ_PUB, KEEPS };
+
+void
+publish_keep(wport_t *self)
+{
+    self->remembered = remember_new(self);
+    self->durables = durables_new(self);
+    if (self->remembered || self->durables)
+        self->socktype = self->socktype->type == ZMQ_XPUB ? &keeping_xpub : &keeping_pub;
 }

@@ -3,6 +3,7 @@
 
 #include "wire/conn.h"
 #include "wire/observe.h"
+#include "wire/piece.h"
 #include "wire/say.h"
 
 bool
@@ -11,7 +12,7 @@ pump_admits(conn_t *self, const piece_t *piece)
     if (!self->rights)
         return true;
     size_t size;
-    const uint8_t *first = pump_first(piece, &size);
+    const uint8_t *first = piece_first(piece, &size);
     if (conn_may(self, ADMISSION_PUBLISH, first, size))
         return true;
     port_drop(self->port, DROP_ACL, 1);
@@ -43,7 +44,7 @@ static void
 take_off_address(piece_t *piece)
 {
     size_t size;
-    pump_first(piece, &size);
+    piece_first(piece, &size);
     piece->load.payload -= size;
 }
 

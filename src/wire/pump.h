@@ -6,7 +6,9 @@
 #define ZB_WIRE_PUMP_H
 
 #include "wire/input.h"
+#include "wire/piece.h"
 #include "wire/port.h"
+#include "wire/pulse.h"
 
 // Hand on all whole messages that have come in. False: it waits for room, or is broken.
 bool pump(conn_t *self);
@@ -53,20 +55,10 @@ pump_wait(conn_t *self, const piece_t *piece)
     }
     input_keep(self, piece);
     port_park(self->port->to, self);
+    pulse_is_unread(self);
     return false;
 }
 
 bool pump_admits(conn_t *self, const piece_t *piece); // may it publish that? If not, it is counted and told
-
-// The body of the first frame of PIECE, with what goes before it.
-static inline const uint8_t *
-pump_first(const piece_t *piece, size_t *size)
-{
-    frame_head_t head = { 0 };
-    const uint8_t *at = piece->prefix ? piece->prefix : piece->chunk->data + piece->at;
-    frame_read(at, piece->prefix ? piece->prefix_size : piece->size, &head);
-    *size = head.body;
-    return at + head.head;
-}
 
 #endif

@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "flow/memory.h"
-#include "wire/archive.h"
+#include "wire/archivelog.h"
 #include "wire/conn.h"
 #include "wire/history.h"
 #include "wire/keptrecord.h"
@@ -104,7 +104,7 @@ void
 remember_read(wport_t *port, record_fields_t from)
 {
     if (port->remembered)
-        keptrecord_restore(from, archive_shift_ms(), port->wire->now_ms, read_again, port->remembered);
+        keptrecord_restore(from, archivelog_shift_ms(), port->wire->now_ms, read_again, port->remembered);
 }
 
 void
@@ -119,8 +119,8 @@ static bool
 write_one(const remember_t *self, kept_t *kept, bool must)
 {
     record_t fields = { 0 };
-    keptrecord_write(&fields, kept, archive_shift_ms());
-    return archive_note(self->wire, NOTE_REMEMBERED, &fields, must, kept);
+    keptrecord_write(&fields, kept, archivelog_shift_ms());
+    return archivelog_note(self->wire, NOTE_REMEMBERED, &fields, must, kept);
 }
 
 bool
@@ -168,7 +168,7 @@ write_ordered(void *arg, const kept_t *kept)
 void
 remember_write_ordered(const remember_t *self)
 {
-    uint64_t sequence = archive_next(self->wire);
+    uint64_t sequence = archivelog_next(self->wire);
     if (self->keeper->next)
         return;
     self->keeper->each(self->kept, write_ordered, (void *)self);
@@ -347,7 +347,7 @@ note_cleared(const wire_t *wire, const route_prefix_t *prefix)
 {
     record_t fields = { 0 };
     record_bytes(&fields, TAG_PREFIX, prefix->at, prefix->size);
-    archive_note(wire, NOTE_CLEARED, &fields, true, NULL);
+    archivelog_note(wire, NOTE_CLEARED, &fields, true, NULL);
 }
 
 static int

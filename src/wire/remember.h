@@ -17,19 +17,6 @@
 remember_t *remember_new(wport_t *port);
 void remember_free(remember_t **self_p);
 
-// PIECE, which is one message, as one that is kept from now on.
-static inline kept_t
-remember_kept(const wire_t *wire, const piece_t *piece)
-{
-    const uint8_t *data = piece->chunk->data + piece->at;
-    return (kept_t){ .chunk = piece->chunk,
-                     .data = data,
-                     .size = piece->size,
-                     .payload = piece->load.payload,
-                     .since_ms = wire->now_ms,
-                     .topic = kept_first(data, piece->size) };
-}
-
 void remember_put(remember_t *self, const kept_t *kept); // it was published
 
 // Queue for CONN what begins with PREFIX, as far as it is NEWS.

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "wire/observe.h"
 #include "wire/output.h"
+#include "wire/piece.h"
 #include "wire/port.h"
 #include "wire/pump.h"
 #include "wire/request.h"
@@ -20,22 +21,6 @@
 enum { PAUSED_LOOK_MS = 100 };
 
 // --- time -----------------------------------------------------------------------------------
-
-static __attribute__((noinline)) void
-set_timer(services_t *self, int64_t at_ns)
-{
-    struct itimerspec spec = { .it_value = { at_ns / 1000000000, at_ns % 1000000000 } };
-    self->armed = timerfd_settime(self->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) == 0;
-}
-
-// The timer may go off too early, when the one that it was for has been answered.
-void
-replies_arm(services_t *self)
-{
-    const asked_t *oldest = self->outstanding.oldest;
-    if (!self->armed && self->timeout_ns && oldest && self->timer_fd != -1)
-        set_timer(self, oldest->since_ns + self->timeout_ns);
-}
 
 // Without it no request times out: said by nobody, for descriptors have a reserve.
 void
@@ -119,7 +104,7 @@ replies_on_timer(watched_t *watched, uint32_t events)
     } else if (self->timeout_ns)
         expire(self);
     self->was_paused = wire->frozen;
-    replies_arm(self);
+    dispatch_arm(self);
 }
 
 // --- answers ------------------------------------------------------------------------------------
@@ -129,7 +114,7 @@ static bool
 undeliverable(conn_t *conn, piece_t *piece)
 {
     size_t size;
-    pump_first(piece, &size);
+    piece_first(piece, &size);
     if (size < piece->load.payload)
         piece->load.payload -= size;
     if (conn->wire->observed)
@@ -274,7 +259,7 @@ requeue(services_t *self, service_t *service, spans_t *unbegun, replies_legacy_t
             continue;
         }
         if (!is_late(self, service, nth, &piece)) {
-            output_queue(&others, pool, &piece);
+            piece_queue(&others, pool, &piece);
             legacy->requeued++;
         }
         chunk_drop(piece.chunk);
@@ -323,6 +308,6 @@ replies_bequeath(conn_t *conn)
     conn->dropped += legacy.lost;
     counter_add(&conn->wire->counters->requeued, legacy.requeued);
     say_lost(conn, legacy.lost, legacy.requeued + legacy.given_again);
-    services_remove(self, service);
+    dispatch_remove(self, service);
     conn->own = NULL;
 }

@@ -6,7 +6,7 @@
 #include "wire/conn.h"
 #include "wire/options.h"
 #include "wire/output.h"
-#include "wire/pump.h"
+#include "wire/port.h"
 #include "wire/say.h"
 
 #include <stdlib.h>

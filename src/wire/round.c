@@ -5,9 +5,10 @@
 #include "wire/cluster.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
-#include "wire/doors.h"
+#include "wire/connlife.h"
 #include "wire/observe.h"
 #include "wire/output.h"
+#include "wire/places.h"
 #include "wire/port.h"
 #include "wire/settle.h"
 #include "wire/shortage.h"
@@ -51,7 +52,7 @@ serve_costly(conn_t *conn)
     for (int served = 0; conn; served++) {
         conn_t *next = conn->next_scheduled;
         conn->scheduled = false;
-        (served < COSTLY_A_ROUND ? conn_serve : conn_schedule)(conn);
+        (served < COSTLY_A_ROUND ? connlife_serve : conn_schedule)(conn);
         conn = next;
     }
 }
@@ -75,7 +76,7 @@ serve(wire_t *self)
             last_costly = conn;
         } else {
             conn->scheduled = false;
-            conn_serve(conn);
+            connlife_serve(conn);
         }
         conn = next;
     }
@@ -142,9 +143,9 @@ tick(wire_t *self)
             continue;
         soon |= is_short(port);
         port_tick(port);
-        doors_look_at_crowd(port);
+        places_look_at_crowd(port);
         for (conn_t *conn = port->conns; conn; conn = conn->next)
-            soon |= conn_tick(conn);
+            soon |= connlife_tick(conn);
     }
     cluster_tick(self);
     shortage_tick(self);
@@ -201,15 +202,4 @@ round_run(wire_t *self, int64_t most_ms)
     port_write_all(self);
     if (!self->dirty)
         bury(self);
-}
-
-void
-round_wake_all(wire_t *self)
-{
-    for (side_t side = 0; side < SIDES; side++)
-        for (conn_t *conn = self->ports[side].conns; conn; conn = conn->next) {
-            conn_schedule(conn);
-            output_mark(conn);
-        }
-    self->made_room = true;
 }

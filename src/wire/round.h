@@ -9,7 +9,6 @@
 
 void round_run(wire_t *self, int64_t most_ms); // wait at most so long for news, -1: for ever
 void round_flush(wire_t *self);                // write now what waits for the end of the round
-void round_wake_all(wire_t *self);             // every connection has its turn: what may move has changed
 void round_note_time(wire_t *self);            // it is asked for the time once; now_ms and now_ns say it until the next
 
 #endif

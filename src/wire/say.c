@@ -57,7 +57,7 @@ say_cut(const conn_t *conn)
     }
     log_event(EVENT_CLIENT_CUT, EVENT_TEXT("route", conn->wire->name), EVENT_TEXT("side", side_name(conn->port->side)),
               EVENT_NUMBER("client", conn->id), EVENT_TEXT("peer", conn->peer_name), EVENT_TEXT("user", known(conn->user)),
-              EVENT_TEXT("reason", cut_reason_name(conn->cut)), EVENT_PROSE("words", conn->reason));
+              EVENT_TEXT("reason", cut_reasons[conn->cut]), EVENT_PROSE("words", conn->reason));
 }
 
 static void
@@ -65,7 +65,7 @@ say_refused(const conn_t *conn)
 {
     counter_add(&conn->port->counters->handshake_failures[conn->refusal], 1);
     log_event(EVENT_CLIENT_REFUSED, EVENT_TEXT("route", conn->wire->name), EVENT_TEXT("side", side_name(conn->port->side)),
-              EVENT_TEXT("peer", conn->peer_name), EVENT_TEXT("reason", handshake_reason_name(conn->refusal)),
+              EVENT_TEXT("peer", conn->peer_name), EVENT_TEXT("reason", handshake_reasons[conn->refusal]),
               EVENT_PROSE("words", conn->reason));
 }
 

@@ -22,31 +22,10 @@ fits(const services_t *self, const conn_t *conn)
     return conn->type != (dispatch_is_by_asking(self) ? PEERTYPE_REP : PEERTYPE_REQ);
 }
 
-service_t *
-services_add(services_t *self, uint64_t id)
-{
-    service_t *service = xcalloc(1, sizeof *service);
-    service->id = id;
-    service->previous = self->last_service;
-    *(self->last_service ? &self->last_service->next : &self->services) = service;
-    self->last_service = service;
-    return service;
-}
-
-void
-services_remove(services_t *self, service_t *service)
-{
-    *(service->previous ? &service->previous->next : &self->services) = service->next;
-    *(service->next ? &service->next->previous : &self->last_service) = service->previous;
-    outstanding_forget_late(&self->outstanding, &service->inhand);
-    free(service->answers);
-    free(service);
-}
-
 static void
 welcome(services_t *self, conn_t *conn)
 {
-    service_t *service = conn->own = services_add(self, conn->id);
+    service_t *service = conn->own = dispatch_add(self, conn->id);
     service->conn = conn;
     service->inhand.given = conn->out.load.messages;
     replies_note_freedom(self, service);
@@ -152,9 +131,9 @@ settle_restored(services_t *self)
             continue;
         }
         replies_try_others(self, service, UINT64_MAX, &(replies_legacy_t){ 0 });
-        services_remove(self, service);
+        dispatch_remove(self, service);
     }
-    replies_arm(self);
+    dispatch_arm(self);
 }
 
 // Asked are as many of those who wait as can be served: else each answer would wake all of them.
@@ -183,7 +162,7 @@ services_close(wport_t *port)
     }
     while (self->services) { // their connections went to another route
         replies_forget_all(self, self->services);
-        services_remove(self, self->services);
+        dispatch_remove(self, self->services);
     }
     if (self->stock)
         chunk_drop(self->stock);
@@ -214,7 +193,7 @@ take_keys(services_t *self, const route_conf_t *conf)
     self->timeout_ns = conf->reply_timeout_ms * 1000000;
     self->armed = false;
     replies_need_timer(self);
-    replies_arm(self);
+    dispatch_arm(self);
 }
 
 // clang-format off

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-// services_internal.h - what a queue that knows its services is made of; only for services.c,
-// dispatch.c, replies.c and servicesrecord.c.
+// services_internal.h - what a queue that knows its services is made of; only for dispatch.c,
+// replies.c, servicesrecord.c and services.c.
 
 #ifndef ZB_WIRE_SERVICES_INTERNAL_H
 #define ZB_WIRE_SERVICES_INTERNAL_H
@@ -56,16 +56,16 @@ services_clients(const services_t *self)
     return &self->port->wire->ports[SIDE_FRONTEND];
 }
 
-service_t *services_add(services_t *self, uint64_t id); // without a connection
-void services_remove(services_t *self, service_t *service);
-
 // --- dispatch.c: which service gets the next request --------------------------------
 
+service_t *dispatch_add(services_t *self, uint64_t id); // without a connection
+void dispatch_remove(services_t *self, service_t *service);
 bool dispatch_is_by_asking(const services_t *self);            // services say that they are ready
 void dispatch_settle(services_t *self, service_t *service);    // something of SERVICE has changed
 void dispatch_wait(services_t *self, asked_t *asked);          // ASKED is given again, before all others
 void dispatch_give_waiting(services_t *self);                  // that, as far as it can be
 const uint8_t *dispatch_take_id(piece_t *piece, size_t *size); // the routing id before a request; it is off PIECE then
+void dispatch_arm(services_t *self);                           // the timer, for the oldest request
 given_t dispatch_give(wport_t *port, const piece_t *piece);    // this and the next: of the socket type's record
 bool dispatch_has_room(wport_t *port);
 
@@ -84,9 +84,8 @@ void replies_try_others(services_t *self, service_t *service, uint64_t begun, re
 bool replies_hear(conn_t *conn, piece_t *piece); // this and the next: of the socket type's record
 void replies_bequeath(conn_t *conn);
 
-// Time-outs: a descriptor, when there are any; for the oldest request; when it is told of.
+// Time-outs: a descriptor, when there are any; when it is told of.
 void replies_need_timer(services_t *self);
-void replies_arm(services_t *self);
 void replies_on_timer(watched_t *watched, uint32_t events);
 
 // --- servicesrecord.c -----------------------------------------------------------------

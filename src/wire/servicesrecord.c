@@ -4,7 +4,6 @@
 // younger.
 
 #include "base/record.h"
-#include "wire/conn.h"
 #include "wire/services_internal.h"
 
 #include <string.h>
@@ -94,7 +93,7 @@ servicesrecord_save(const services_t *self, record_t *to)
 static void
 restore_service(services_t *self, record_fields_t from)
 {
-    service_t *service = services_add(self, record_number_of(from, TAG_ID, UINT64_MAX));
+    service_t *service = dispatch_add(self, record_number_of(from, TAG_ID, UINT64_MAX));
     service->ready = record_number_of(from, TAG_READY, 1);
     service->was_ready = record_number_of(from, TAG_WAS_READY, 1);
     service->answered = record_number_of(from, TAG_ANSWERED, UINT64_MAX);

@@ -5,7 +5,6 @@
 #include "wire/conn.h"
 #include "wire/doors.h"
 #include "wire/input.h"
-#include "wire/round.h"
 
 enum {
     PATIENCE_MS = 10000,
@@ -95,7 +94,7 @@ shortage_begins_or_ends(wire_t *self)
         doors_hold(self, is_short);
         if (!is_short) {
             self->room_since_ms = self->now_ms;
-            round_wake_all(self);
+            conn_wake_all(self);
         }
     }
     if (!is_short)

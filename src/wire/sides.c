@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "wire/sides.h"
 
+#include "wire/accept.h"
 #include "wire/archive.h"
 #include "wire/cluster.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
+#include "wire/connlife.h"
 #include "wire/doors.h"
 #include "wire/login.h"
-#include "wire/output.h"
-#include "wire/places.h"
 #include "wire/port.h"
-#include "wire/round.h"
+#include "wire/portlife.h"
 #include "wire/stored.h"
 #include "wire/terms.h"
 
@@ -50,20 +50,12 @@ sides_take_listeners(wire_t *self, side_t side, listeners_t *from)
 }
 
 void
-sides_listen(wire_t *self)
-{
-    for (size_t i = 0; i < self->base.listeners.count; i++)
-        if (!listeners_have(&self->base.deferred, self->base.listeners.at[i]))
-            doors_add(self, self->base.listeners.at[i], self->base.listeners.side[i]);
-}
-
-void
 sides_join(route_t *self)
 {
     if (self->closing)
         return; // it accepts nobody any more
     for (size_t i = 0; i < self->base.deferred.count; i++)
-        doors_add(self, self->base.deferred.at[i], self->base.deferred.side[i]);
+        accept_at(self, self->base.deferred.at[i], self->base.deferred.side[i]);
     listeners_forget(&self->base.deferred);
 }
 
@@ -122,7 +114,7 @@ add_listeners(wire_t *self, side_t side, listeners_t *from)
     sides_take_listeners(self, side, from);
     for (size_t i = before; i < self->base.listeners.count; i++)
         if (!listeners_have(&self->base.deferred, self->base.listeners.at[i]))
-            doors_add(self, self->base.listeners.at[i], side);
+            accept_at(self, self->base.listeners.at[i], side);
 }
 
 // A capture has another type now: none of its peers stays.
@@ -132,11 +124,11 @@ close_side(wport_t *port)
     for (conn_t *conn = port->conns, *next; conn; conn = next) {
         next = conn->next;
         conn_break(conn, CUT_NONE, "its side has another type");
-        conn_serve(conn);
+        connlife_serve(conn);
     }
     port_write_all(port->wire);
     login_unconfigure(port);
-    port_close(port);
+    portlife_close(port);
 }
 
 static int
@@ -145,7 +137,7 @@ settle_type(wport_t *port, wire_t *self, side_t side, diag_t *diag)
     int type = self->conf->sides[side].type;
     if (port->socktype && type != -1 && type != port->socktype->type)
         close_side(port);
-    return port->socktype ? 0 : port_open(port, self, side, diag);
+    return port->socktype ? 0 : portlife_open(port, self, side, diag);
 }
 
 static int
@@ -156,14 +148,14 @@ change_side(wire_t *self, side_t side, const side_conf_t *had, listeners_t *list
         return 0;
     if (settle_type(port, self, side, diag) == -1)
         return -1;
-    port_configure(port);
+    portlife_configure(port);
     login_configure(port);
     terms_note(port);
     drop_endpoints(self, side, had);
     connect_configure(port);
     add_listeners(self, side, listeners);
     sides_connect(self, side, had);
-    (places_free(port) ? doors_open_side : doors_close_side)(port);
+    (port_has_place(port) ? doors_open_side : doors_close_side)(port);
     return 0;
 }
 

@@ -10,7 +10,6 @@
 void sides_take_listeners(wire_t *self, side_t side, listeners_t *from);
 
 // In its thread.
-void sides_listen(wire_t *self);                                              // accept, but where it has to join first
 void sides_connect(wire_t *self, side_t side, const side_conf_t *had);        // what HAD has not; NULL: all
 
 // Of the engine's record.

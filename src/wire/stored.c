@@ -3,7 +3,6 @@
 
 #include "base/mem.h"
 #include "wire/acks.h"
-#include "wire/cluster.h"
 #include "wire/conn.h"
 #include "wire/port.h"
 #include "wire/pump.h"
@@ -295,6 +294,7 @@ stored_open(wire_t *wire, diag_t *diag)
     if (wire->ports[SIDE_ACK].socktype)
         wire->ports[SIDE_ACK].to = &self->port;
     wire->stored = self;
+    wire->ledger = &stored_ledger;
     return 0;
 }
 
@@ -318,48 +318,6 @@ stored_begin(wire_t *wire)
     watch(self, &self->patience, self->timer, lose_patience);
     self->deadletters = deadletters_new(wire);
     self->begun = true;
-}
-
-store_t *
-stored_store(const wire_t *wire)
-{
-    return wire->cluster ? cluster_store(wire) : wire->stored->store;
-}
-
-uint64_t
-stored_safe(const wire_t *wire)
-{
-    return wire->cluster ? cluster_acknowledged(wire) : store_committed(wire->stored->store);
-}
-
-store_put_t
-stored_put(wire_t *wire, const store_put_in_t *message, uint64_t *sequence)
-{
-    stored_t *self = wire->stored;
-    if (!self)
-        return cluster_put(wire, message, sequence);
-    store_put_t result = store_put(self->store, message, sequence);
-    self->waiting += result == STORE_TAKEN;
-    if (result != STORE_NO_ROOM)
-        wire->made_room = true; // the store has its turn in this round
-    return result;
-}
-
-uint32_t
-stored_put_each(wire_t *wire, const void *who, size_t who_size, const store_put_in_t *messages, uint32_t count, store_was_put_t *put)
-{
-    stored_t *self = wire->stored;
-    uint32_t done = store_put_each(self->store, who, who_size, messages, count, put);
-    for (uint32_t i = 0; i < done; i++)
-        self->waiting += put[i].result == STORE_TAKEN;
-    wire->made_room |= done > 0; // the store has its turn in this round
-    return done;
-}
-
-deadletters_t *
-stored_deadletters(const wire_t *wire)
-{
-    return wire->stored ? wire->stored->deadletters : NULL;
 }
 
 void

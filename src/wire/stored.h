@@ -20,16 +20,6 @@ void stored_configure(wire_t *self); // its configuration has changed
 void stored_hear_others(wire_t *self); // routes of this process may have sent something
 void stored_made_room(wire_t *self); // workers have come, or taken something
 
-// For the sides that speak with the store themselves: it is there while they have peers. What they put is not for plain
-// workers alone.
-store_t *stored_store(const wire_t *self);
-uint64_t stored_safe(const wire_t *self); // what is below this sequence is where it has to be: on the disk, or in the stream
-store_put_t stored_put(wire_t *self, const store_put_in_t *message, uint64_t *sequence);
-// Many of one owner, of a streamer with a store: see store_put_each.
-uint32_t stored_put_each(wire_t *self, const void *who, size_t who_size, const store_put_in_t *messages, uint32_t count,
-                         store_was_put_t *put);
-deadletters_t *stored_deadletters(const wire_t *self); // NULL: none go out or come in
-
 // The end. What was put in is committed, and nothing else goes to the workers.
 void stored_settle(wire_t *self, int64_t wait_ms);
 void stored_keep_queues(wire_t *self); // what they have not taken is kept

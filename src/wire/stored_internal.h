@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
-// stored_internal.h - what a streamer with a store is made of. For stored.c, delivery.c and storedend.c only.
+// stored_internal.h - what a streamer with a store is made of. For stored.c, delivery.c, storedledger.c and storedend.c only.
 
 #ifndef ZB_WIRE_STORED_INTERNAL_H
 #define ZB_WIRE_STORED_INTERNAL_H
 
 #include "wire/deadletters.h"
+#include "wire/ledger.h"
 #include "wire/stored.h"
 
 // Messages that lie behind each other, and wait until the store says that they are done.
@@ -63,6 +64,8 @@ stored_run(const stored_t *self, uint32_t i)
 
 given_t stored_take(stored_t *self, const piece_t *piece); // into the store
 void stored_count(stored_t *self);
+
+extern const ledger_t stored_ledger; // for the sides that speak with the store themselves
 
 // --- delivery.c: to the workers ---------------------------------------------------------
 

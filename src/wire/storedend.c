@@ -4,8 +4,8 @@
 #include "base/clock.h"
 #include "wire/acks.h"
 #include "wire/cluster.h"
-#include "wire/conn.h"
 #include "wire/output.h"
+#include "wire/piece.h"
 #include "wire/port.h"
 #include "wire/workers.h"
 
@@ -30,7 +30,7 @@ undo(stored_t *self, uint64_t sequence, const piece_t *piece)
     wport_t *workers = self->workers;
     if (store_undo(self->store, sequence))
         return;
-    output_queue(&workers->returned, &workers->wire->pool, piece);
+    piece_queue(&workers->returned, &workers->wire->pool, piece);
     workers->queued.messages += piece->load.messages;
     workers->queued_bytes += piece->size;
     port_count(workers);
@@ -136,5 +136,6 @@ stored_close(wire_t *wire, int64_t wait_ms)
     free(self->runs);
     free(self);
     wire->stored = NULL;
+    wire->ledger = NULL;
     return lost;
 }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
-//
-// XSUB and SUB: the side that has publishers, and tells them what is wanted.
-#include "wire/fan.h"
+#include "wire/upstream.h"
+
 #include "wire/fan_internal.h"
 #include "wire/output.h"
-#include "wire/pump.h"
-#include "wire/remember.h"
+#include "wire/piece.h"
+#include "wire/publish.h"
 
 #include <string.h>
 #include <zmq.h>
@@ -50,7 +49,7 @@ is_unwanted(conn_t *conn, piece_t *piece)
 {
     const side_conf_t *side = conn->port->conf;
     size_t size;
-    const uint8_t *first = pump_first(piece, &size);
+    const uint8_t *first = piece_first(piece, &size);
     bool wanted = conn->major > 1;
     for (size_t i = 0; i < side->option_count && !wanted; i++) {
         const char *topic = asked_for(side, i);
@@ -82,7 +81,7 @@ static given_t
 give_to_all(wport_t *self, const piece_t *piece)
 {
     for (uint32_t i = 0; i < self->count; i++)
-        fan_send(self->open[i], piece);
+        publish_send(self->open[i], piece);
     return GIVEN;
 }
 

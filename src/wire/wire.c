@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "flow/savedroute.h"
 #include "flow/ways.h"
-#include "wire/sides.h"
+#include "wire/accept.h"
 #include "wire/archive.h"
 #include "wire/clients.h"
 #include "wire/cluster.h"
@@ -17,11 +17,12 @@
 #include "wire/handover.h"
 #include "wire/login.h"
 #include "wire/observe.h"
-#include "wire/port.h"
+#include "wire/portlife.h"
 #include "wire/remember.h"
 #include "wire/round.h"
 #include "wire/services.h"
 #include "wire/settle.h"
+#include "wire/sides.h"
 #include "wire/stored.h"
 #include "wire/strangers.h"
 #include "wire/terms.h"
@@ -55,7 +56,7 @@ static int
 open_ports(wire_t *self, listeners_t *listeners, diag_t *diag)
 {
     for (side_t side = 0; side < SIDES; side++)
-        if (self->conf->sides[side].type != -1 && port_open(&self->ports[side], self, side, diag) == -1)
+        if (self->conf->sides[side].type != -1 && portlife_open(&self->ports[side], self, side, diag) == -1)
             return -1;
     if (cluster_open(self, diag) == -1)
         return -1;
@@ -107,7 +108,7 @@ wire_close(route_t *self, route_leftover_t *left)
     for (side_t side = 0; side < SIDES; side++)
         if (self->ports[side].socktype) {
             login_unconfigure(&self->ports[side]);
-            port_close(&self->ports[side]);
+            portlife_close(&self->ports[side]);
         }
     cluster_close(self);
     doors_remove_all(self);
@@ -127,7 +128,7 @@ wire_go_on(route_t *self, route_state_t mode)
         return;
     self->frozen = frozen;
     self->stopped = stopped;
-    round_wake_all(self);
+    conn_wake_all(self);
 }
 
 // Those whose password was checked, and, when the policy has changed, everybody.
@@ -199,7 +200,7 @@ wire_thread(route_t *self)
 {
     begin(self);
     if (archive_is_read(self))
-        sides_listen(self);
+        accept_at_all(self);
     while (!routethread_is_to_end(&self->base.thread))
         round_run(self, -1);
     if (!self->handed_over)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-// workers_internal.h - what the side of acknowledged workers is made of; only for workers.c,
-// jobfate.c, jobstock.c and workersrecord.c.
+// workers_internal.h - what the side of acknowledged workers is made of; only for jobline.c,
+// jobfate.c, jobstock.c, workersrecord.c and workers.c.
 
 #ifndef ZB_WIRE_WORKERS_INTERNAL_H
 #define ZB_WIRE_WORKERS_INTERNAL_H
@@ -54,12 +54,17 @@ worker_of(const job_t *job) // which has it
     return (worker_t *)((char *)job->in - offsetof(worker_t, jobs));
 }
 
-worker_t *workers_add(workers_t *self, uint64_t id);        // without a connection
-worker_t *workers_find(const workers_t *self, uint64_t id); // without a connection; NULL: none
-void workers_give(workers_t *self);                         // what waits, to those that may get it
-void workers_stop_waiting(workers_t *self, job_t *job);
-piece_t workers_piece(const job_t *job);
-void workers_count(const workers_t *self, job_result_t result);
+// --- jobline.c: which worker gets the next message, and how it gets it -------------------
+
+worker_t *jobline_add(workers_t *self, uint64_t id);        // without a connection
+worker_t *jobline_find(const workers_t *self, uint64_t id); // without a connection; NULL: none
+void jobline_remove(workers_t *self, worker_t *worker);     // and what it has
+void jobline_settle(workers_t *self, worker_t *worker);     // something of it has changed
+void jobline_give(workers_t *self);                         // what waits, to those that may get it
+void jobline_stop_waiting(workers_t *self, job_t *job);
+piece_t jobline_piece(const job_t *job);
+void jobline_count(const workers_t *self, job_result_t result);
+void jobline_count_outstanding(const workers_t *self);
 
 // --- jobfate.c: what becomes of a message that workers try ------------------------------
 

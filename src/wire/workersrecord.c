@@ -69,7 +69,7 @@ static void
 restore_worker(workers_t *self, record_fields_t from)
 {
     record_field_t envelope;
-    worker_t *worker = workers_add(self, record_number_of(from, TAG_ID, UINT64_MAX));
+    worker_t *worker = jobline_add(self, record_number_of(from, TAG_ID, UINT64_MAX));
     worker->given = record_number_of(from, TAG_GIVEN, UINT64_MAX);
     if (record_find(from, TAG_ENVELOPE, &envelope) && ack_is_envelope(envelope.at, envelope.size)) {
         worker->window = (uint32_t)record_number_of(from, TAG_WINDOW, CREDIT_MOST);
@@ -83,7 +83,7 @@ static void
 restore_job(workers_t *self, record_fields_t from)
 {
     record_field_t handle;
-    worker_t *worker = workers_find(self, record_number_of(from, TAG_ID, UINT64_MAX));
+    worker_t *worker = jobline_find(self, record_number_of(from, TAG_ID, UINT64_MAX));
     if (!worker || !record_find(from, TAG_HANDLE, &handle) || handle.size != JOB_BYTES ||
         worker->jobs.count >= CREDIT_MOST)
         return;

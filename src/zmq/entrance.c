@@ -2,8 +2,8 @@
 #include "zmq/entrance.h"
 
 #include "base/mem.h"
+#include "net/address.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -45,25 +45,12 @@ entrance_note(int fd, const entrance_t *where)
     pthread_mutex_unlock(&lock);
 }
 
-// False: it has none.
-static bool
-print_address(const struct sockaddr_storage *peer, char text[INET6_ADDRSTRLEN])
-{
-    const struct sockaddr_in *in = (const struct sockaddr_in *)peer;
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)peer;
-    if (peer->ss_family == AF_INET)
-        return inet_ntop(AF_INET, &in->sin_addr, text, INET6_ADDRSTRLEN);
-    if (peer->ss_family != AF_INET6)
-        return false;
-    bool mapped = IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr);
-    return inet_ntop(mapped ? AF_INET : AF_INET6, &in6->sin6_addr.s6_addr[mapped ? 12 : 0], text, INET6_ADDRSTRLEN);
-}
-
 bool
 entrance_admits(int fd, const struct sockaddr_storage *peer)
 {
     char address[INET6_ADDRSTRLEN];
-    if (!print_address(peer, address))
+    address_host(&(address_t){ .at = *peer }, address, sizeof address);
+    if (!*address)
         return peer->ss_family == AF_UNIX || peer->ss_family == AF_TIPC;
     pthread_mutex_lock(&lock);
     const entrance_t *where = (size_t)fd < room ? entrances[fd] : NULL;

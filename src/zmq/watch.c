@@ -61,7 +61,7 @@ static void
 handshake_failed(watch_side_t *side, handshake_reason_t reason, uint32_t value)
 {
     log_event(EVENT_HANDSHAKE_FAILED, EVENT_TEXT("route", side->peers.route), EVENT_TEXT("side", side_name(side->peers.side)),
-              EVENT_TEXT("reason", handshake_reason_name(reason)), EVENT_NUMBER("code", value));
+              EVENT_TEXT("reason", handshake_reasons[reason]), EVENT_NUMBER("code", value));
     counter_add(&side->peers.counters->handshake_failures[reason], 1); // who sees the number finds the line
 }
 

@@ -8,8 +8,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "zmq/internal.h"
-#include "zmq/proxy.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,7 +59,9 @@ static int
 open_proxy(route_t *self, const route_conf_t *conf, listeners_t *listeners, const route_resources_t *resources,
            counters_t *counters, diag_t *diag)
 {
-    self->own_ctx = proxy_context(1);
+    self->own_ctx = zmq_ctx_new(); // so that its shutdown ends zmq_proxy
+    zmq_ctx_set(self->own_ctx, ZMQ_IO_THREADS, 1);
+    zmq_ctx_set(self->own_ctx, ZMQ_BLOCKY, 0); // else the linger of a socket could not be set after the shutdown
     return open_route(self, conf, listeners, resources, counters, diag);
 }
 
@@ -209,14 +211,16 @@ static void
 run_proxy(route_t *self)
 {
     const port_t *ports = self->forward.ports;
-    self->error = proxy_run(ports[SIDE_FRONTEND].socket, ports[SIDE_BACKEND].socket, ports[SIDE_CAPTURE].socket);
+    while (zmq_proxy(ports[SIDE_FRONTEND].socket, ports[SIDE_BACKEND].socket, ports[SIDE_CAPTURE].socket) == -1 && zmq_errno() == EINTR)
+        continue;
+    self->error = zmq_errno();
     sockets_close(self, 0);
 }
 
 static void
 stop_proxy(route_t *self)
 {
-    proxy_stop(self->own_ctx);
+    zmq_ctx_shutdown(self->own_ctx);
 }
 
 static const char *

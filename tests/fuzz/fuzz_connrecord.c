@@ -6,7 +6,7 @@
 #include "wire/connrecord.h"
 
 #include "wire/conn.h"
-#include "wire/port.h"
+#include "wire/portlife.h"
 
 #include <sodium.h>
 #include <stdlib.h>

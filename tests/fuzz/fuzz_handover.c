@@ -8,7 +8,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "wire/conn.h"
-#include "wire/port.h"
+#include "wire/connlife.h"
+#include "wire/portlife.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -33,7 +34,7 @@ end_all(wire_t *wire, wport_t *port)
 {
     while (port->conns) {
         conn_break(port->conns, CUT_NONE, "the end");
-        conn_serve(port->conns);
+        connlife_serve(port->conns);
     }
     while (wire->ended) {
         conn_t *conn = wire->ended;
@@ -62,7 +63,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     conf.durable_messages = conf.durable_bytes = 10;
     wire.now_ms = INT64_MAX / 2;
     wire.scheduled_end = &wire.scheduled;
-    check(loop_open(&wire.loop) == 0 && port_open(port, &wire, side, diag) == 0);
+    check(loop_open(&wire.loop) == 0 && portlife_open(port, &wire, side, diag) == 0);
     port->greeting = (handshake_conf_t){ .type = conf.sides[side].type, .as_server = true, .asks = true };
 
     size_t own = (size - 2) * data[1] / 256;
@@ -71,7 +72,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     record_add(&wire.saved, data + 2 + own, size - 2 - own);
     handover_restore(&wire);
     end_all(&wire, port);
-    port_close(port);
+    portlife_close(port);
     check(wire.pool.bytes == 0 && wire.alive == 0);
     chunk_pool_empty(&wire.pool);
     loop_close(&wire.loop);

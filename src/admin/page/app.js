@@ -111,7 +111,8 @@ function showStatus(status) {
   fill(document.querySelector('.top'), status);
   setText($('cpu'), (cpuShare(status) * 100).toFixed(1) + ' %');
   const reload = status.last_reload, age = duration((Date.parse(status.time) - Date.parse(reload.time)) / 1000);
-  setText($('reload'), reload.ok ? `ok, ${age} ago` : `failed; the one of ${age} ago is in force`);
+  const reloads = status.reloads.success + status.reloads.failure;
+  setText($('reload'), !reload.ok ? `failed; the one of ${age} ago is in force` : reloads ? `ok, ${age} ago` : 'none yet');
   $('reload').className = reload.ok ? '' : 'error';
   $('reload').title = new Date(reload.time).toLocaleString();
   showRefused(reload, age);
