@@ -97,7 +97,7 @@ typedef struct {
     uint64_t last_page, transaction;
 } meta_t;
 
-// How many batches were committed. UINT64_MAX: the file does not say.
+// How many batches were committed; the power may have failed before it said so of one more. UINT64_MAX: the file does not say.
 static uint64_t
 count_committed(int fd)
 {
@@ -332,7 +332,7 @@ take_records(search_t *self, const located_t *located, uint32_t count, const uin
     }
 }
 
-// A commit that was not finished was promised to nobody: it is taken if all of it is there.
+// A commit that was not finished was promised to nobody, and all of one that was is there.
 static bool
 is_whole(const search_t *self, const located_t *located)
 {

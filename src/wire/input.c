@@ -394,6 +394,13 @@ next_of_run(const wport_t *port, const uint8_t *at, size_t have)
     return __builtin_expect(extent.size > 0, 1) ? extent : measure(port, at, have);
 }
 
+extent_t
+input_extent(const wport_t *port, const uint8_t *at, size_t have)
+{
+    extent_t extent = input_few_at(port, at, have);
+    return __builtin_expect(extent.size > 0, 1) ? extent : measure(port, at, have);
+}
+
 bool
 input_run(conn_t *self, uint64_t most, uint64_t most_bytes, piece_t *run)
 {
