@@ -195,6 +195,14 @@ remember_id(store_t *self, const uint8_t hash[IDS_HASH], uint64_t sequence)
     batch_say(self->fill, SAID_ID, 0, hash, IDS_HASH);
 }
 
+static void
+say_early(store_t *self, uint64_t sequence)
+{
+    if (self->early_group == 0)
+        self->early_group = sequence;
+    batch_say_early(self->fill, sequence, self->early_group);
+}
+
 static bool
 is_too_large(const store_t *self, size_t size)
 {
@@ -236,7 +244,7 @@ store_put(store_t *self, const store_put_in_t *message, uint64_t *sequence)
 {
     uint8_t hash[IDS_HASH];
     bool has_id = message->id_size > 0 && self->conf.dedupe_ms > 0;
-    if (!self->opened)
+    if (!self->opened || (has_id && self->contents.ids_later))
         return STORE_NO_ROOM;
     if (is_too_large(self, message->size))
         return STORE_TOO_LARGE;
@@ -249,6 +257,8 @@ store_put(store_t *self, const store_put_in_t *message, uint64_t *sequence)
     *sequence = add(self, message->data, message->size, &part, 1, message->done);
     if (has_id)
         remember_id(self, hash, *sequence);
+    if (message->early)
+        say_early(self, *sequence);
     return STORE_TAKEN;
 }
 

@@ -78,10 +78,10 @@ put_at(ids_t *self, size_t at)
 }
 
 static void
-grow(ids_t *self)
+grow(ids_t *self, size_t room)
 {
     size_t old = self->room;
-    self->room = old ? 2 * old : 64;
+    self->room = room;
     self->place_room = 2 * self->room;
     taken_id_t *ring = xcalloc(self->room, sizeof *ring);
     for (size_t i = 0; i < self->count; i++)
@@ -122,12 +122,22 @@ forget_oldest(ids_t *self)
 }
 
 void
+ids_reserve(ids_t *self, uint64_t count)
+{
+    size_t room = 64;
+    while (room < count && room < IDS_MOST)
+        room *= 2;
+    if (room > self->room)
+        grow(self, room);
+}
+
+void
 ids_add(ids_t *self, const taken_id_t *id)
 {
     if (self->count >= IDS_MOST)
         forget_oldest(self);
     if (self->count == self->room)
-        grow(self);
+        grow(self, self->room ? 2 * self->room : 64);
     size_t i = (self->head + self->count++) & (self->room - 1);
     self->ring[i] = *id;
     put_at(self, i);

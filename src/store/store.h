@@ -99,6 +99,7 @@ typedef struct {
     size_t id_size;
     bool done; // with the same commit, if nothing waits before it: see store_message_t
     bool must; // it is taken though there is no room, as the end of a route does
+    bool early; // at the end: after the next opening it comes before all others, behind those that were put so before
 } store_put_in_t;
 
 store_put_t store_put(store_t *self, const store_put_in_t *message, uint64_t *sequence);
