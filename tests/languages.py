@@ -368,6 +368,8 @@ What fails here fails with zmq_proxy(3) in zbroker's place too, except for chuma
   frame pass.
 
 `tests/programs.py` runs programs that speak ZeroMQ of their own accord: rsyslog (omczmq, imczmq) and a Jupyter kernel.
+Run by hand, with engine wire: ffmpeg (protocol `zmq:`, filter `zmq`), zurl, pmacct (nfacctd's tee to another nfacctd), uwsgi
+(`logzmq`, `emperor_zeromq`), mongrel2 with a handler, and `monerod --zmq-pub`: each works through a route.
 `tests/differential.py` compares what peers hear through wire and through libzmq's zmq_proxy(3), message by message. They can
 tell the two apart by this only:
 
