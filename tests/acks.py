@@ -155,6 +155,35 @@ def test_an_id_that_is_known_is_ok_and_not_stored_again():
         assert jobs.stats("acks")["duplicate"] == 2
 
 
+def test_requests_of_all_kinds_in_one_burst_are_answered_as_each_alone():
+    kinds = [lambda number: [b"", b"%d" % number, b"short"],
+             lambda number: [b"", b"%d" % (number // 9 * 9), b"known, or first"],
+             lambda number: [b"", b"", b"without"],
+             lambda number: [b"", b"%064d" % number, b""],
+             lambda number: [b"", b"%d" % number, b"parts", b"", b"x" * 300],
+             lambda number: [b"", b"%d" % number, b"long" * 100],
+             lambda number: [b"hop", b"", b"%d" % number, b"envelope"],
+             lambda number: [b"", b"%065d" % number, b"refused"],
+             lambda number: [b"", b"", b"%d" % number]]
+    requests = [kinds[number % len(kinds)](number) for number in range(900)]
+    with Jobs() as jobs:
+        pull, producer = jobs.back(zmq.PULL), jobs.producer(zmq.DEALER, sndhwm=0)
+        for request in requests:
+            producer.send_multipart(request)
+        answers = [producer.recv_multipart() for _ in requests]
+        good = [request for request in requests if b"refused" not in request]
+        heads = [request[:request.index(b"") + 2] for request in good]
+        assert [answer for answer in answers if answer[-1] == b"ok"] == [[*head, b"ok"] for head in heads]
+        assert answers.count([b"", b"", b"refused"]) == len(requests) - len(good)
+        seen, stored = set(), []
+        for request, head in zip(good, heads):
+            if head[-1] == b"" or head[-1] not in seen:
+                stored.append(request[len(head):])
+            seen.add(head[-1])
+        assert len(good) - len(stored) == jobs.stats("acks")["duplicate"] == 100
+        assert [pull.recv_multipart() for _ in stored] == stored
+
+
 def test_what_cannot_be_stored_is_refused_and_what_has_no_envelope_is_counted():
     with Jobs() as jobs:
         producer = jobs.producer(zmq.DEALER)

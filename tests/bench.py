@@ -164,7 +164,7 @@ def test_a_stall_shows_in_the_latencies_of_all_it_held_up():
     while not stalled:  # until the stall comes while the load lasts
         start = zb.cpu_seconds(broker.pid)
         load = zb.spawn(zb.program("zbroker-bench") + ["pushpull", "-q", "--to", f"tcp://127.0.0.1:{port_in}", "--from",
-                        f"tcp://127.0.0.1:{port_out}", "--rate", "1000", "-d", "4", "--warmup", "0", "--json", file, "--pid",
+                        f"tcp://127.0.0.1:{port_out}", "--rate", "1000", "-d", "4", "--warmup", "0", "--settle", "60", "--json", file, "--pid",
                         str(broker.pid)], stdout=-1)
         zb.wait_until(lambda: zb.cpu_seconds(broker.pid) >= start + 0.02 or load.poll() is not None, 20, "a broker at work")
         broker.send_signal(signal.SIGSTOP)

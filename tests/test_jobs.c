@@ -4,6 +4,7 @@
 #include "test.h"
 #include "wire/ackwords.h"
 #include "wire/jobs.h"
+#include "wire/owed.h"
 #include "zmtp/frame.h"
 
 #include <sodium.h>
@@ -97,6 +98,101 @@ test_answer_begins_with_the_envelope(void)
     CHECK(ack_request_read(sent.bytes, sent.size, &request));
     size = ack_answer_write(answer, sent.bytes, &request, ANSWER_REFUSED);
     CHECK(is_message(answer, size, MESSAGE("", "", "refused")));
+}
+
+static void
+test_usual_request_is_read_and_answered_as_any_other(void)
+{
+    message_t rows[] = { MESSAGE("", "id-1", "body", "more"), MESSAGE("", "", ""), MESSAGE("", "", "body") };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        uint8_t usual[ACK_USUAL_MOST], general[ACK_ANSWER_MOST];
+        ack_request_t request;
+        size_t id_size = 0;
+        CHECK(ack_request_read(rows[i].bytes, rows[i].size, &request));
+        CHECK(ack_usual_request(rows[i].bytes, rows[i].size, &id_size) == request.body && id_size == request.id_size);
+        size_t size = ack_usual_answer(usual, request.id, id_size);
+        CHECK(size == ack_answer_write(general, rows[i].bytes, &request, ANSWER_OK) && memcmp(usual, general, size) == 0);
+        CHECK(ack_usual_answer_payload(id_size) == ack_answer_payload(&request, ANSWER_OK));
+        for (size_t less = 0; less <= request.body; less++)
+            CHECK(ack_usual_request(rows[i].bytes, less, &id_size) == 0);
+    }
+    message_t others[] = { MESSAGE("hop", "", "id-1", "body"), MESSAGE("", NULL, "body"), MESSAGE("", "id-1"), MESSAGE("id", "", "body") };
+    for (size_t i = 0; i < COUNT(others); i++)
+        CHECK(ack_usual_request(others[i].bytes, others[i].size, &(size_t){ 0 }) == 0);
+}
+
+// --- answers that wait ----------------------------------------------------------------------
+
+typedef struct {
+    void *to;
+    uint64_t sequence;
+    size_t size;
+    uint8_t byte; // of which it consists
+} answer_t;
+
+static void
+owe_at_random(owed_t *owed, answer_t *answer, uint64_t sequence)
+{
+    static char producers[3];
+    *answer = (answer_t){ &producers[dice(8) ? 0 : dice(3)], sequence, 1 + dice(8) / 7, (uint8_t)dice(256) };
+    memset(owed_place(owed, answer->size), answer->byte, answer->size);
+    owed_add(owed, answer->to, sequence, 1, answer->size, answer->size);
+}
+
+// Those below SAFE come in their order; returns how many of ANSWERS from FIRST on were said.
+static unsigned
+say_until(owed_t *owed, uint64_t safe, const answer_t *answers, unsigned first)
+{
+    owed_run_t run;
+    const uint8_t *at;
+    unsigned said = 0;
+    while (owed_take(owed, safe, 20, &run, &at)) {
+        CHECK(run.answers > 0 && run.answers * run.size <= 22);
+        for (uint32_t i = 0; i < run.answers; i++, said++) {
+            const answer_t *answer = &answers[first + said];
+            CHECK(answer->sequence < safe && run.to == answer->to && run.size == answer->size && *at == answer->byte);
+            at += run.size;
+        }
+    }
+    return said;
+}
+
+static void
+test_answers_wait_for_their_messages_and_are_said_in_their_order(void)
+{
+    static answer_t answers[STEPS];
+    owed_t owed = { 0 };
+    unsigned said = 0;
+    uint64_t sequence = 1, safe = 0;
+    for (unsigned i = 0; i < STEPS; i++) {
+        bool is_known = dice(10) == 0 && i > said;
+        owe_at_random(&owed, &answers[i], is_known ? answers[said + dice(i - said)].sequence : sequence++);
+        if (dice(20) == 0) {
+            safe += dice((uint32_t)(sequence - safe) + 1);
+            said += say_until(&owed, safe, answers, said);
+            CHECK(said == i + 1 || answers[said].sequence >= safe);
+        }
+    }
+    said += say_until(&owed, sequence, answers, said);
+    CHECK(said == STEPS && !owed_any(&owed));
+    owed_free(&owed);
+}
+
+static void
+test_answers_to_a_producer_that_has_gone_are_for_nobody(void)
+{
+    owed_t owed = { 0 };
+    char producers[2];
+    owed_run_t run;
+    const uint8_t *at;
+    memset(owed_place(&owed, 6), 'x', 6);
+    owed_add(&owed, &producers[0], 1, 2, 2, 2);
+    owed_add(&owed, &producers[1], 3, 1, 2, 2);
+    CHECK(owed_forget(&owed, &producers[0]) == 2 && owed_forget(&owed, &producers[0]) == 0);
+    CHECK(owed_take(&owed, 9, 100, &run, &at) && !run.to && run.answers == 2);
+    CHECK(owed_take(&owed, 9, 100, &run, &at) && run.to == &producers[1] && run.sequence == 3);
+    CHECK(!owed_take(&owed, 9, 100, &run, &at));
+    owed_free(&owed);
 }
 
 #define HANDLE "00112233445566778899aabbccddeeff"
@@ -306,6 +402,9 @@ main(void)
     RUN(test_request_without_an_envelope_is_none);
     RUN(test_request_with_an_envelope_over_the_limit_is_none);
     RUN(test_answer_begins_with_the_envelope);
+    RUN(test_usual_request_is_read_and_answered_as_any_other);
+    RUN(test_answers_wait_for_their_messages_and_are_said_in_their_order);
+    RUN(test_answers_to_a_producer_that_has_gone_are_for_nobody);
     RUN(test_worker_says_one_of_four_words);
     RUN(test_job_is_sent_and_named_by_the_same_text);
     RUN(test_a_job_is_known_to_its_worker_only);

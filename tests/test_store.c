@@ -334,6 +334,24 @@ test_ids_are_their_senders_and_expire(void)
     ids_free(&ids);
 }
 
+static void
+test_ids_grow_wherever_the_oldest_is(void)
+{
+    ids_t ids = { .key = "0123456789abcde" };
+    taken_id_t id = { 0 };
+    for (int64_t i = 0, oldest = 0; i < 20000; i++) {
+        ids_hash(&ids, "alice", 5, &i, sizeof i, id.hash);
+        id.wall_ns = i;
+        ids_add(&ids, &id);
+        if (ids.count == ids.room && i % 3 > 0) // the next one finds it full: of that the head is not always the beginning
+            ids_expire(&ids, oldest += 50, 100000);
+        CHECK(ids.count == (size_t)(i + 1 - oldest) && ids_at(&ids, 0)->wall_ns == oldest && ids_find(&ids, id.hash)->wall_ns == i);
+    }
+    for (size_t i = 0; i < ids.count; i++)
+        CHECK(ids_find(&ids, ids_at(&ids, i)->hash) == ids_at(&ids, i) && ids_at(&ids, i)->wall_ns == 20000 - (int64_t)(ids.count - i));
+    ids_free(&ids);
+}
+
 // --- the whole -------------------------------------------------------------------------
 
 static void
@@ -461,6 +479,56 @@ test_store_with_more_ids_than_are_read_at_once_takes_none_again(void)
     }
     CHECK(put_id(store, "another", "another") == STORE_TAKEN);
     CHECK(store_close(&store, ENOUGH_MS) == 0);
+}
+
+static store_put_in_t
+named(const char *text, const char *id)
+{
+    return (store_put_in_t){ .data = (const uint8_t *)text, .size = strlen(text), .payload = strlen(text), .id = id, .id_size = strlen(id) };
+}
+
+static void
+test_store_takes_many_at_once_as_it_takes_each(void)
+{
+    store_t *store = begin_empty();
+    const store_put_in_t messages[] = { named("1", "a"), named("2", ""), named("3", "b"), named("again", "a"), named("5", ""), named("6", "c") };
+    store_was_put_t put[STORE_AT_ONCE];
+    CHECK(put_text(store, "0", "me", "c") == STORE_TAKEN);
+    CHECK(store_put_each(store, "me", 2, messages, COUNT(messages), put) == COUNT(messages));
+    for (unsigned i = 0; i < COUNT(messages); i++)
+        CHECK(put[i].result == (i == 3 || i == 5 ? STORE_KNOWN : STORE_TAKEN));
+    CHECK(put[3].sequence == put[0].sequence && put[4].sequence == put[2].sequence + 1 && put[5].sequence == put[0].sequence - 1);
+    CHECK(store_put_each(store, "you", 3, messages, 1, put) == 1 && put[0].result == STORE_TAKEN);
+    CHECK(put_text(store, "none", "me", "b") == STORE_KNOWN);
+    commit(store);
+    for (unsigned i = 0; i < 6; i++)
+        CHECK(next_is(store, (const char *const[]){ "0", "1", "2", "3", "5", "1" }[i]));
+    store_close(&store, ENOUGH_MS);
+    CHECK(blocks == 0);
+}
+
+// While the batches before are on their way there is room for one.
+static void
+test_store_takes_of_many_those_that_have_room(void)
+{
+    enum { LARGE = 200 * 1024 };
+    store_t *store = begin_empty();
+    char *text = xcalloc(1, LARGE + 1), *huge = xcalloc(1, (16 << 20) + 2);
+    memset(text, 'x', LARGE);
+    memset(huge, 'x', (16 << 20) + 1);
+    store_put_in_t messages[STORE_AT_ONCE];
+    store_was_put_t put[STORE_AT_ONCE];
+    for (unsigned i = 0; i < STORE_AT_ONCE; i++)
+        messages[i] = named(text, "");
+    CHECK(store_put_each(store, "", 0, messages, STORE_AT_ONCE, put) == 5); // 1 MB is a batch
+    messages[0] = named(huge, "");
+    CHECK(store_put_each(store, "", 0, messages, STORE_AT_ONCE, put) == 0);
+    CHECK(store_put(store, &messages[0], &put[0].sequence) == STORE_TOO_LARGE);
+    CHECK(store_put_each(store, "", 0, messages + 1, 0, put) == 0);
+    store_close(&store, ENOUGH_MS);
+    free(text);
+    free(huge);
+    CHECK(blocks == 0);
 }
 
 static void
@@ -799,6 +867,111 @@ test_store_of_a_truncated_file_delivers_what_is_there(void)
     }
 }
 
+// A store that a later version has written: what CHANGE does to each batch of the file, and to what it says.
+static void
+write_again(const char *path, void (*change)(uint8_t head[BATCH_HEAD], said_t *said, uint32_t count))
+{
+    enum { CONTROL_MOST = 4096 };
+    uint8_t head[BATCH_HEAD], control[CONTROL_MOST];
+    batch_head_t batch;
+    file_name_t name;
+    struct stat st;
+    int fd = open(path, O_RDWR);
+    CHECK(fstat(fd, &st) == 0 && folder_read_name(strrchr(path, '/') + 1, &name));
+    for (off_t at = LMDBFILE_PAGE_HEAD; at < st.st_size; at += LMDBFILE_PAGE) {
+        bool is_batch = pread(fd, head, sizeof head, at) == sizeof head && batch_read_head(head, name.salt, (uint64_t)st.st_size, &batch);
+        if (!is_batch || batch_control(&batch) > CONTROL_MOST)
+            continue;
+        CHECK(pread(fd, control, batch_control(&batch), at + BATCH_HEAD) == (ssize_t)batch_control(&batch));
+        said_t *said = (said_t *)(control + batch.messages * sizeof(entry_t));
+        change(NULL, said, batch.said);
+        batch_write_head(head, &batch, control, said);
+        change(head, said, batch.said);
+        CHECK(pwrite(fd, head, sizeof head, at) == sizeof head);
+        CHECK(pwrite(fd, control, batch_control(&batch), at + BATCH_HEAD) == (ssize_t)batch_control(&batch));
+    }
+    close(fd);
+}
+
+static void
+hash_ids_otherwise(uint8_t head[BATCH_HEAD], said_t *said, uint32_t count)
+{
+    for (uint32_t i = 0; !head && i < count; i++)
+        said[i].number += said[i].kind == SAID_KEY;
+}
+
+static void
+use_another_format(uint8_t head[BATCH_HEAD], said_t *said, uint32_t count)
+{
+    (void)said;
+    (void)count;
+    if (head)
+        head[6] = head[BATCH_HEAD / 2 + 6] = '9'; // "zbatch1"
+}
+
+static void
+test_store_knows_no_ids_that_another_version_has_hashed_otherwise(void)
+{
+    char path[512];
+    for (int other = 0; other < 2; other++) {
+        store_t *store = begin_empty();
+        CHECK(put_text(store, "before", "alice", "id") == STORE_TAKEN);
+        CHECK(store_close(&store, ENOUGH_MS) == 0);
+        CHECK(count_files(".mdb", path, sizeof path) == 1);
+        if (other)
+            write_again(path, hash_ids_otherwise);
+        store = begin();
+        CHECK(figures_of(store).corrupt == 0);
+        CHECK(put_text(store, "again", "alice", "id") == (other ? STORE_TAKEN : STORE_KNOWN));
+        CHECK(next_is(store, "before"));
+        store_close(&store, ENOUGH_MS);
+    }
+}
+
+static void
+test_store_keeps_a_file_of_another_format_aside(void)
+{
+    char path[512];
+    leave_twenty(path, sizeof path);
+    write_again(path, use_another_format);
+    store_t *store = begin();
+    CHECK(figures_of(store).messages == 0);
+    CHECK(figures_of(store).corrupt == 20);
+    int64_t end = clock_mono_ms() + ENOUGH_MS;
+    while (count_files(".bad", NULL, 0) == 0 && clock_mono_ms() < end)
+        wait_for_bell(store);
+    CHECK(count_files(".bad", NULL, 0) == 1);
+    CHECK(put_text(store, "new", "", "") == STORE_TAKEN);
+    CHECK(store_close(&store, ENOUGH_MS) == 0);
+}
+
+// LMDB's first pages need not have reached the disk when the power fails, nor its trees: only what was committed has.
+static void
+test_store_whose_first_pages_are_older_than_its_batches_has_them_all(void)
+{
+    enum { PAGES = 2 * 4096 };
+    static uint8_t before[PAGES];
+    char path[512];
+    store_t *store = begin_empty();
+    CHECK(put_text(store, "one", "me", "1") == STORE_TAKEN);
+    commit(store);
+    count_files(".mdb", path, sizeof path);
+    int fd = open(path, O_RDWR);
+    CHECK(pread(fd, before, PAGES, 0) == PAGES);
+    for (int i = 2; i < 5; i++) {
+        char text[2] = { (char)('0' + i), 0 };
+        CHECK(put_text(store, text, "me", text) == STORE_TAKEN);
+        commit(store);
+    }
+    store_close(&store, ENOUGH_MS);
+    CHECK(pwrite(fd, before, PAGES, 0) == PAGES);
+    close(fd);
+    store = begin();
+    CHECK(next_is(store, "one") && next_is(store, "2") && next_is(store, "3") && next_is(store, "4"));
+    CHECK(put_text(store, "4 again", "me", "4") == STORE_KNOWN && figures_of(store).corrupt == 0);
+    store_close(&store, ENOUGH_MS);
+}
+
 // --- its folder --------------------------------------------------------------------------
 
 // Copies the head of the last batch in the file to where LMDB has pages of its trees. Returns to how many.
@@ -934,11 +1107,14 @@ main(void)
     RUN(test_seqset_against_an_array);
     RUN(test_tries_against_an_array);
     RUN(test_ids_are_their_senders_and_expire);
+    RUN(test_ids_grow_wherever_the_oldest_is);
     RUN(test_store_keeps_what_is_not_done_over_a_restart);
     RUN(test_store_of_a_process_that_was_killed_keeps_what_was_committed);
     RUN(test_store_counts_tries_over_a_restart);
     RUN(test_store_takes_an_id_once_also_after_a_restart);
     RUN(test_store_with_more_ids_than_are_read_at_once_takes_none_again);
+    RUN(test_store_takes_many_at_once_as_it_takes_each);
+    RUN(test_store_takes_of_many_those_that_have_room);
     RUN(test_store_removes_drained_files_and_remembers_their_ids);
     RUN(test_store_of_a_file_that_was_emptied_knows_its_ids);
     RUN(test_store_that_is_full_takes_more_when_something_is_done);
@@ -950,8 +1126,11 @@ main(void)
     RUN(test_store_gives_what_was_put_as_done_and_undone_as_any_other);
     RUN(test_store_delivers_what_is_whole_of_a_damaged_file);
     RUN(test_store_of_a_truncated_file_delivers_what_is_there);
+    RUN(test_store_whose_first_pages_are_older_than_its_batches_has_them_all);
     RUN(test_store_takes_a_head_of_a_batch_in_a_page_of_a_tree_for_no_batch);
     RUN(test_store_what_was_said_after_a_batch_that_was_begun_does_not_end_it);
+    RUN(test_store_knows_no_ids_that_another_version_has_hashed_otherwise);
+    RUN(test_store_keeps_a_file_of_another_format_aside);
     RUN(test_store_folder_is_of_one_owner_and_ours_alone);
     RUN(test_store_folder_of_another_process_is_refused);
     clear_folder();

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 // write(2), because stdio may want memory of its own.
@@ -40,6 +41,15 @@ xrealloc(void *memory, size_t count, size_t size)
     if (size && count > SIZE_MAX / size)
         out_of_memory();
     return checked(realloc(memory, count && size ? count * size : 1));
+}
+
+void
+mem_spread(void *memory, size_t size)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = ((uintptr_t)memory + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)memory + size) / page * page;
+    if (end > from)
+        madvise((void *)from, end - from, MADV_HUGEPAGE); // or it stays as it is
 }
 
 char *

@@ -13,6 +13,9 @@ char *xstrdup(const char *text) __attribute__((malloc, returns_nonnull));
 char *xstrndup(const char *text, size_t length) __attribute__((malloc, returns_nonnull));
 char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2), malloc, returns_nonnull));
 
+// MEMORY will be looked at here and there all the time: the system may give it large pages.
+void mem_spread(void *memory, size_t size);
+
 #define COUNT(array) (sizeof(array) / sizeof *(array)) // of its elements
 
 // Make room for one more element in an array that grows by doubling: ARRAY is

@@ -59,11 +59,14 @@ set_state(committer_t *self, store_state_t state, int error)
         bell_ring(self->bell);
 }
 
+// DONE is given back with it; NULL: nothing is.
 static void
-reach(committer_t *self, uint64_t said)
+reach(committer_t *self, uint64_t said, batch_t *done)
 {
     pthread_mutex_lock(&self->lock);
     self->news.said = said > self->news.said ? said : self->news.said;
+    if (done)
+        queue_put(&self->committed, done);
     pthread_mutex_unlock(&self->lock);
     bell_ring(self->bell);
 }
@@ -71,11 +74,7 @@ reach(committer_t *self, uint64_t said)
 static void
 give_back(committer_t *self, batch_t *batch)
 {
-    reach(self, batch->said_number);
-    pthread_mutex_lock(&self->lock);
-    queue_put(&self->committed, batch);
-    pthread_mutex_unlock(&self->lock);
-    bell_ring(self->bell);
+    reach(self, batch->said_number, batch);
 }
 
 // --- what was said ---------------------------------------------------------------------
@@ -106,7 +105,7 @@ pay(committer_t *self, uint64_t said)
         batch_free(self->owed);
         self->owed = NULL;
     }
-    reach(self, said);
+    reach(self, said, NULL);
 }
 
 // --- commands --------------------------------------------------------------------------

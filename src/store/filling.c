@@ -169,30 +169,53 @@ has_room(store_t *self, size_t size)
     return fits(self, size);
 }
 
+// The id of a message that is put.
+typedef struct {
+    uint8_t hash[IDS_HASH];
+    int64_t wall_ns;   // now
+    taken_id_t *known; // where it was found; NULL: nowhere
+} put_id_t;
+
 static bool
-is_known(store_t *self, const store_put_in_t *message, uint8_t hash[IDS_HASH], uint64_t *sequence)
+has_id(const store_t *self, const store_put_in_t *message)
 {
-    ids_hash(&self->contents.ids, message->who, message->who_size, message->id, message->id_size, hash);
-    taken_id_t *known = ids_find(&self->contents.ids, hash);
-    if (!known || clock_wall_ns() - known->wall_ns > self->conf.dedupe_ms * 1000000)
+    return message->id_size > 0 && self->conf.dedupe_ms > 0;
+}
+
+static void
+read_id(const store_t *self, const void *who, size_t who_size, const store_put_in_t *message, put_id_t *id)
+{
+    ids_hash(&self->contents.ids, who, who_size, message->id, message->id_size, id->hash);
+    ids_expect(&self->contents.ids, id->hash);
+}
+
+static bool
+is_known(store_t *self, put_id_t *id, uint64_t *sequence)
+{
+    id->known = ids_find(&self->contents.ids, id->hash);
+    if (!id->known || id->wall_ns - id->known->wall_ns > self->conf.dedupe_ms * 1000000)
         return false;
-    *sequence = known->sequence;
+    *sequence = id->known->sequence;
     return true;
 }
 
 static void
-remember_id(store_t *self, const uint8_t hash[IDS_HASH], uint64_t sequence)
+expire_ids(store_t *self, int64_t now_ns)
 {
-    ids_t *ids = &self->contents.ids;
-    taken_id_t id = { .wall_ns = clock_wall_ns(), .sequence = sequence, .batch = self->contents.next_batch };
-    memcpy(id.hash, hash, sizeof id.hash);
-    ids_expire(ids, id.wall_ns - self->conf.dedupe_ms * 1000000, self->conf.max_bytes / IDS_PART);
-    taken_id_t *known = ids_find(ids, hash);
-    if (known)
-        *known = id;
+    ids_expire(&self->contents.ids, now_ns - self->conf.dedupe_ms * 1000000, self->conf.max_bytes / IDS_PART);
+}
+
+// It was looked for just before.
+static void
+remember_id(store_t *self, const put_id_t *id, uint64_t sequence)
+{
+    taken_id_t taken = { .wall_ns = id->wall_ns, .sequence = sequence, .batch = self->contents.next_batch };
+    memcpy(taken.hash, id->hash, sizeof taken.hash);
+    if (id->known)
+        *id->known = taken;
     else
-        ids_add(ids, &id);
-    batch_say(self->fill, SAID_ID, 0, hash, IDS_HASH);
+        ids_add(&self->contents.ids, &taken);
+    batch_say(self->fill, SAID_ID, 0, taken.hash, IDS_HASH);
 }
 
 static void
@@ -209,28 +232,39 @@ is_too_large(const store_t *self, size_t size)
     return size > MESSAGE_BYTES_MAX || size > self->conf.max_bytes / 4;
 }
 
+// Room in the batch for COUNT messages of SIZE bytes together; their entries, to be written.
+static entry_t *
+add_entries(store_t *self, uint32_t count, size_t size)
+{
+    batch_t *batch = self->fill;
+    if (batch->head.messages == 0) {
+        batch->since_ms = clock_mono_ms();
+        batch->head.first = self->contents.next_sequence;
+    }
+    make_room(self, size);
+    self->contents.next_sequence += count;
+    return batch_add_entries(batch, count);
+}
+
+static inline entry_t
+entry_of(size_t at, size_t size, uint64_t payload, bool done)
+{
+    return (entry_t){ .at = (uint32_t)at, .size = (uint32_t)size, .heads = (uint32_t)(size - payload) & HEADS_MASK, .flags = done ? ENTRY_DONE : 0 };
+}
+
 // COUNT messages, of SIZE bytes together. Returns the sequence of the first.
 static uint64_t
 add(store_t *self, const uint8_t *data, size_t size, const store_part_t *parts, uint32_t count, bool done)
 {
     batch_t *batch = self->fill;
     uint64_t first = self->contents.next_sequence;
-    if (batch->head.messages == 0) {
-        batch->since_ms = clock_mono_ms();
-        batch->head.first = first;
-    }
     bool is_done = done && store_is_read(self);
-    make_room(self, size);
-    entry_t *entries = batch_add_entries(batch, count);
+    entry_t *entries = add_entries(self, count, size);
     size_t at = batch->head.data;
     memcpy(batch->data + at, data, size);
     for (uint32_t i = 0; i < count; at += parts[i++].size)
-        entries[i] = (entry_t){ .at = (uint32_t)at,
-                                .size = parts[i].size,
-                                .heads = (parts[i].size - parts[i].payload) & HEADS_MASK,
-                                .flags = is_done ? ENTRY_DONE : 0 };
+        entries[i] = entry_of(at, parts[i].size, parts[i].payload, is_done);
     batch->head.data = at;
-    self->contents.next_sequence += count;
     if (is_done) {
         batch->fresh = true;
         seqset_add_run(&self->contents.done, first, count);
@@ -242,24 +276,102 @@ add(store_t *self, const uint8_t *data, size_t size, const store_part_t *parts, 
 store_put_t
 store_put(store_t *self, const store_put_in_t *message, uint64_t *sequence)
 {
-    uint8_t hash[IDS_HASH];
-    bool has_id = message->id_size > 0 && self->conf.dedupe_ms > 0;
-    if (!self->opened || (has_id && self->contents.ids_later))
+    put_id_t id, *named = has_id(self, message) ? &id : NULL;
+    if (!self->opened || (named && self->contents.ids_later))
         return STORE_NO_ROOM;
     if (is_too_large(self, message->size))
         return STORE_TOO_LARGE;
-    if (has_id && is_known(self, message, hash, sequence))
-        return STORE_KNOWN;
+    if (named) {
+        id.wall_ns = clock_wall_ns();
+        expire_ids(self, id.wall_ns);
+        read_id(self, message->who, message->who_size, message, named);
+        if (is_known(self, named, sequence))
+            return STORE_KNOWN;
+    }
     bool must = message->must && self->fill->head.data + message->size < MESSAGE_BYTES_MAX;
     if (!has_room(self, message->size) && !must)
         return STORE_NO_ROOM;
     const store_part_t part = { (uint32_t)message->size, (uint32_t)message->payload };
     *sequence = add(self, message->data, message->size, &part, 1, message->done);
-    if (has_id)
-        remember_id(self, hash, *sequence);
+    if (named)
+        remember_id(self, named, *sequence);
     if (message->early)
         say_early(self, *sequence);
     return STORE_TAKEN;
+}
+
+// How many of MESSAGES find room in the batch, whichever of them are known.
+static uint32_t
+count_certain(store_t *self, const store_put_in_t *messages, uint32_t count)
+{
+    uint64_t most = writer_batch_bytes(self->conf.max_bytes), bytes = 0;
+    uint32_t certain = 0;
+    if (!self->opened || self->contents.ids_later || count == 0 || is_too_large(self, messages[0].size) || !has_room(self, messages[0].size))
+        return 0;
+    bytes = self->fill->head.data;
+    do
+        bytes += messages[certain++].size;
+    while (certain < count && !is_too_large(self, messages[certain].size) && bytes + messages[certain].size <= most);
+    return certain;
+}
+
+// Which of them are known, and what the others are called. Where an id may be in memory is told for all of them before the first
+// is looked for.
+static void
+name_each(store_t *self, const void *who, size_t who_size, const store_put_in_t *messages, uint32_t count, store_was_put_t *put)
+{
+    put_id_t ids[STORE_AT_ONCE];
+    uint64_t next = self->contents.next_sequence;
+    int64_t now_ns = clock_wall_ns();
+    expire_ids(self, now_ns);
+    for (uint32_t i = 0; i < count; i++)
+        if (has_id(self, &messages[i])) {
+            ids[i].wall_ns = now_ns;
+            read_id(self, who, who_size, &messages[i], &ids[i]);
+        }
+    for (uint32_t i = 0; i < count; i++) {
+        bool named = has_id(self, &messages[i]);
+        put[i].result = named && is_known(self, &ids[i], &put[i].sequence) ? STORE_KNOWN : STORE_TAKEN;
+        if (put[i].result == STORE_KNOWN)
+            continue;
+        put[i].sequence = next++;
+        if (named)
+            remember_id(self, &ids[i], put[i].sequence);
+    }
+}
+
+// Those that are not known.
+static void
+add_each(store_t *self, const store_put_in_t *messages, uint32_t count, const store_was_put_t *put)
+{
+    size_t size = 0;
+    uint32_t taken = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (put[i].result == STORE_TAKEN) {
+            size += messages[i].size;
+            taken++;
+        }
+    if (taken == 0)
+        return;
+    entry_t *entry = add_entries(self, taken, size);
+    batch_t *batch = self->fill;
+    for (uint32_t i = 0; i < count; i++) {
+        if (put[i].result != STORE_TAKEN)
+            continue;
+        memcpy(batch->data + batch->head.data, messages[i].data, messages[i].size);
+        *entry++ = entry_of(batch->head.data, messages[i].size, messages[i].payload, false);
+        batch->head.data += messages[i].size;
+    }
+    batch->alive += taken;
+}
+
+uint32_t
+store_put_each(store_t *self, const void *who, size_t who_size, const store_put_in_t *messages, uint32_t count, store_was_put_t *put)
+{
+    uint32_t certain = count_certain(self, messages, count);
+    name_each(self, who, who_size, messages, certain, put);
+    add_each(self, messages, certain, put);
+    return certain;
 }
 
 // How many of PARTS find room in the batch, of SIZE bytes together; the first one does.

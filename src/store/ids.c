@@ -77,24 +77,22 @@ put_at(ids_t *self, size_t at)
     *place_of(self, self->ring[at].hash) = (id_place_t){ (uint32_t)at + 1, short_hash(self->ring[at].hash) };
 }
 
+// The ring stays where it is, if there is room behind it: what was [0, head) comes behind the rest.
 static void
 grow(ids_t *self, size_t room)
 {
     size_t old = self->room;
     self->room = room;
     self->place_room = 2 * self->room;
-    taken_id_t *ring = xcalloc(self->room, sizeof *ring);
-    for (size_t i = 0; i < self->count; i++)
-        ring[i] = self->ring[(self->head + i) & (old - 1)];
-    free(self->ring);
+    self->ring = xrealloc(self->ring, self->room, sizeof *self->ring);
+    memcpy(self->ring + old, self->ring, self->head * sizeof *self->ring);
     free(self->places);
-    self->ring = ring;
-    self->head = 0;
     self->places = xcalloc(self->place_room, sizeof *self->places);
+    mem_spread(self->places, self->place_room * sizeof *self->places);
     for (size_t i = 0; i < self->count; i++) {
         if (i + SOON < self->count)
-            ids_expect(self, ring[i + SOON].hash);
-        put_at(self, i);
+            ids_expect(self, ids_at(self, i + SOON)->hash);
+        put_at(self, (self->head + i) & (self->room - 1));
     }
 }
 

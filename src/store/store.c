@@ -214,7 +214,7 @@ store_hear(store_t *self)
 {
     uint64_t times;
     bell_hear(self->bell);
-    if (read(self->timer, &times, sizeof times) == sizeof times)
+    if (self->timer_ms != 0 && read(self->timer, &times, sizeof times) == sizeof times)
         self->timer_ms = 0;
     take_contents(self);
     if (!self->opened)

@@ -112,6 +112,18 @@ typedef struct {
 // of the next one store_put says why.
 uint32_t store_put_many(store_t *self, const uint8_t *data, const store_part_t *parts, uint32_t count, bool done);
 
+// Many, which are WHO's and may have ids: as many of MESSAGES, STORE_AT_ONCE at most, as there is certainly room for. Returns
+// how many, each STORE_TAKEN or STORE_KNOWN; of the next one store_put says why.
+enum { STORE_AT_ONCE = 64 };
+
+typedef struct {
+    store_put_t result;
+    uint64_t sequence;
+} store_was_put_t;
+
+uint32_t store_put_each(store_t *self, const void *who, size_t who_size, const store_put_in_t *messages, uint32_t count,
+                        store_was_put_t *put);
+
 // Every message below this sequence is on the disk; the one that the next message gets.
 uint64_t store_committed(const store_t *self);
 uint64_t store_next_sequence(const store_t *self);

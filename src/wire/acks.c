@@ -6,6 +6,7 @@
 #include "wire/ledger.h"
 #include "wire/observe.h"
 #include "wire/output.h"
+#include "wire/owed.h"
 #include "wire/pump.h"
 
 #include <stdlib.h>
@@ -16,21 +17,6 @@ enum {
     WHO_MOST = 300,
     SAID_AT_ONCE = 16 * 1024, // bytes
 };
-
-// An "ok" that waits for the disk.
-typedef struct {
-    uint64_t sequence; // of the message
-    conn_t *conn;      // NULL: has gone
-    uint32_t size, payload; // of its bytes, which lie behind those of the one before
-} owed_t;
-
-// Of a port. Answers go out in the order of their requests.
-typedef struct {
-    owed_t *owed; // [first, count)
-    size_t first, count, room;
-    uint8_t *bytes; // of the answers, [start, size)
-    size_t start, size, bytes_room;
-} acks_t;
 
 // --- answers -------------------------------------------------------------------------
 
@@ -48,84 +34,38 @@ answer_now(conn_t *conn, const piece_t *piece, const ack_request_t *request, ack
     output_beyond(conn, NULL, bytes, size, (load_t){ 1, ack_answer_payload(request, answer) });
 }
 
-// What has been said is forgotten when it is most of what is there.
 static void
-make_room(acks_t *self)
+owe(conn_t *conn, const uint8_t *frames, const ack_request_t *request, uint64_t sequence)
 {
-    if (self->first > self->count / 2) {
-        memmove(self->owed, self->owed + self->first, (self->count - self->first) * sizeof *self->owed);
-        self->count -= self->first;
-        self->first = 0;
-    }
-    mem_grow(self->owed, self->count, self->room);
-    if (self->start > self->size / 2) {
-        memmove(self->bytes, self->bytes + self->start, self->size - self->start);
-        self->size -= self->start;
-        self->start = 0;
-    }
-    if (self->bytes_room - self->size < ACK_ANSWER_MOST) {
-        self->bytes_room = 2 * self->bytes_room + ACK_ANSWER_MOST;
-        self->bytes = xrealloc(self->bytes, self->bytes_room, 1);
-    }
-}
-
-static void
-owe(conn_t *conn, const piece_t *piece, const ack_request_t *request, uint64_t sequence)
-{
-    acks_t *self = conn->port->own;
-    make_room(self);
-    size_t size = ack_answer_write(self->bytes + self->size, piece->chunk->data + piece->at, request, ANSWER_OK);
-    size_t payload = ack_answer_payload(request, ANSWER_OK);
-    self->owed[self->count++] = (owed_t){ sequence, conn, (uint32_t)size, (uint32_t)payload };
-    self->size += size;
+    owed_t *owed = conn->port->own;
+    size_t size = ack_answer_write(owed_place(owed, ACK_ANSWER_MOST), frames, request, ANSWER_OK);
+    owed_add(owed, conn, sequence, 1, size, ack_answer_payload(request, ANSWER_OK));
     conn->unanswered++;
     conn->wire->pending++;
-}
-
-static void
-forget(owed_t *owed)
-{
-    owed->conn->unanswered--;
-    owed->conn->wire->pending--;
-    owed->conn = NULL;
 }
 
 bool
 acks_are_owed(const wire_t *wire)
 {
-    const acks_t *self = wire->ports[SIDE_ACK].own;
-    return self && self->first < self->count;
-}
-
-// The first of those that wait, and what follows on it for the same producer.
-static void
-say_ok(acks_t *self, uint64_t safe)
-{
-    conn_t *conn = self->owed[self->first].conn;
-    const uint8_t *at = self->bytes + self->start;
-    size_t size = 0;
-    load_t load = { 0 };
-    do {
-        owed_t *owed = &self->owed[self->first++];
-        size += owed->size;
-        load.messages++;
-        load.payload += owed->payload;
-        if (conn)
-            forget(owed);
-    } while (self->first < self->count && size < SAID_AT_ONCE && self->owed[self->first].conn == conn &&
-             self->owed[self->first].sequence < safe);
-    self->start += size;
-    if (conn)
-        output_beyond(conn, NULL, at, size, load);
+    const owed_t *owed = wire->ports[SIDE_ACK].own;
+    return owed && owed_any(owed);
 }
 
 void
 acks_committed(wire_t *wire)
 {
-    acks_t *self = wire->ports[SIDE_ACK].own;
-    uint64_t safe = self ? wire->ledger->safe(wire) : 0;
-    while (self && self->first < self->count && self->owed[self->first].sequence < safe)
-        say_ok(self, safe);
+    owed_t *owed = wire->ports[SIDE_ACK].own;
+    uint64_t safe = owed ? wire->ledger->safe(wire) : 0;
+    owed_run_t run;
+    const uint8_t *at;
+    while (owed && owed_take(owed, safe, SAID_AT_ONCE, &run, &at)) {
+        conn_t *conn = run.to;
+        if (!conn)
+            continue;
+        conn->unanswered -= run.answers;
+        wire->pending -= run.answers;
+        output_beyond(conn, NULL, at, (size_t)run.answers * run.size, (load_t){ run.answers, (uint64_t)run.answers * run.payload });
+    }
 }
 
 // --- requests ------------------------------------------------------------------------
@@ -195,7 +135,7 @@ put(conn_t *conn, const piece_t *piece, const ack_request_t *request, const piec
         refuse(conn, piece, request);
     else {
         count(conn, result == STORE_TAKEN ? ACK_OK : ACK_DUPLICATE);
-        owe(conn, piece, request, sequence);
+        owe(conn, piece->chunk->data + piece->at, request, sequence);
         acks_committed(conn->wire); // one that is known may be on the disk already
     }
     if (result == STORE_TAKEN && conn->wire->observed)
@@ -226,13 +166,117 @@ hears(conn_t *conn, piece_t *piece)
     return true;
 }
 
+// --- many requests ---------------------------------------------------------------------
+//
+// Those that lie behind each other, have the empty frame alone for an envelope, and need nobody's leave.
+
+// The request at AT, which is put as MESSAGE: its bytes, 0 if it is another one.
+static size_t
+find_request(const wport_t *port, const uint8_t *at, size_t have, store_put_in_t *message)
+{
+    size_t id_size, before = ack_usual_request(at, have, &id_size);
+    if (before == 0)
+        return 0;
+    extent_t body = input_one_at(port, at + before, have - before);
+    if (body.size == 0 || body.payload + id_size > port->maxmsgsize || port->max_parts < ACK_PARTS_LEAST) {
+        extent_t whole = input_extent(port, at, have);
+        if (whole.size == 0)
+            return 0;
+        body = (extent_t){ whole.size - before, whole.payload - id_size };
+    }
+    *message = (store_put_in_t){ .data = at + before, .size = body.size, .payload = body.payload,
+                                 .id = at + before - id_size, .id_size = id_size };
+    return before + body.size;
+}
+
+// At most STORE_AT_ONCE.
+static uint32_t
+find_requests(const conn_t *conn, store_put_in_t messages[])
+{
+    const uint8_t *at = conn->in->data + conn->start, *end = conn->in->data + conn->in->size;
+    uint32_t count = 0;
+    for (size_t size; count < STORE_AT_ONCE; at += size, count++)
+        if ((size = find_request(conn->port, at, (size_t)(end - at), &messages[count])) == 0)
+            break;
+    return count;
+}
+
+static void
+owe_each(conn_t *conn, const store_put_in_t messages[], const store_was_put_t put[], uint32_t count)
+{
+    owed_t *owed = conn->port->own;
+    uint8_t *at = owed_place(owed, count * (size_t)ACK_USUAL_MOST);
+    for (uint32_t i = 0, end; i < count; i = end) {
+        size_t id_size = messages[i].id_size, size = 0;
+        for (end = i; end < count && messages[end].id_size == id_size && put[end].sequence == put[i].sequence + (end - i); end++)
+            at += size = ack_usual_answer(at, messages[end].id, id_size);
+        owed_add(owed, conn, put[i].sequence, end - i, size, ack_usual_answer_payload(id_size));
+    }
+    conn->unanswered += count;
+    conn->wire->pending += count;
+}
+
+// The first COUNT are in the store.
+static void
+take_requests(conn_t *conn, const store_put_in_t messages[], const store_was_put_t put[], uint32_t count)
+{
+    counters_t *counters = conn->wire->counters;
+    const store_put_in_t *last = &messages[count - 1];
+    load_t load = { count, 0 };
+    uint64_t known = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t payload = messages[i].payload + messages[i].id_size;
+        load.payload += payload;
+        known += put[i].result == STORE_KNOWN;
+        counter_add(&counters->sizes[size_bucket(payload)], 1);
+    }
+    counter_add(&counters->acks[ACK_OK], count - known);
+    counter_add(&counters->acks[ACK_DUPLICATE], known);
+    owe_each(conn, messages, put, count);
+    input_take(conn, (size_t)(last->data + last->size - (conn->in->data + conn->start)));
+    pump_counted(conn, load);
+}
+
+// False: what comes next is not like that, or has no room.
+static bool
+put_many(conn_t *conn)
+{
+    store_put_in_t messages[STORE_AT_ONCE];
+    store_was_put_t put[STORE_AT_ONCE];
+    char owner[WHO_MOST];
+    const ledger_t *ledger = conn->wire->ledger;
+    if (!input_is_fresh(conn) || conn->whole || conn->rights || conn->wire->observed || !ledger->put_each)
+        return false;
+    uint32_t count = find_requests(conn, messages);
+    count = count > 0 ? ledger->put_each(conn->wire, owner, who(conn, owner), messages, count, put) : 0;
+    if (count > 0)
+        take_requests(conn, messages, put, count);
+    return count > 0;
+}
+
+static bool
+pump_requests(conn_t *conn)
+{
+    piece_t piece;
+    int rc = 0;
+    do {
+        while (put_many(conn))
+            continue;
+        acks_committed(conn->wire); // one that is known may be on the disk already
+        rc = input_next(conn, &piece);
+        if (rc == 1)
+            hears(conn, &piece);
+    } while (rc == 1 && !conn->turn_over);
+    return rc == 0;
+}
+
 // --- life ----------------------------------------------------------------------------
 
 static int
 joined(conn_t *conn)
 {
     if (!conn->port->own)
-        conn->port->own = xcalloc(1, sizeof(acks_t));
+        conn->port->own = xcalloc(1, sizeof(owed_t));
     conn->own = conn->port->own; // so that it can be told apart from one that has never been in
     return 0;
 }
@@ -241,10 +285,9 @@ joined(conn_t *conn)
 static void
 bequeath(conn_t *conn)
 {
-    acks_t *self = conn->port->own;
-    for (size_t i = self->first; i < self->count; i++)
-        if (self->owed[i].conn == conn)
-            forget(&self->owed[i]);
+    int64_t answers = (int64_t)owed_forget(conn->port->own, conn);
+    conn->unanswered -= answers;
+    conn->wire->pending -= answers;
     output_abandon(conn, NULL);
     conn->own = NULL;
 }
@@ -252,12 +295,10 @@ bequeath(conn_t *conn)
 static void
 acks_close(wport_t *port)
 {
-    acks_t *self = port->own;
-    if (!self)
+    if (!port->own)
         return;
-    free(self->owed);
-    free(self->bytes);
-    free(self);
+    owed_free(port->own);
+    free(port->own);
     port->own = NULL;
 }
 
@@ -266,6 +307,7 @@ const socktype_t socktype_acks = {
     .joined = joined,
     .rejoined = joined,
     .hears = hears,
+    .pump_in = pump_requests,
     .bequeath = bequeath,
     .close = acks_close,
 };

@@ -112,6 +112,37 @@ ack_answer_write(uint8_t *at, const uint8_t *frames, const ack_request_t *reques
     return size + write_frame(at + size, 0, answers[answer], strlen(answers[answer]));
 }
 
+static const uint8_t usual_ok[] = { 0, 2, 'o', 'k' };
+enum { USUAL_ENVELOPE = FRAME_SHORT_HEAD, USUAL_ID = USUAL_ENVELOPE + FRAME_SHORT_HEAD }; // where they end and begin
+
+size_t
+ack_usual_request(const uint8_t *frames, size_t size, size_t *id_size)
+{
+    bool is_usual = size > USUAL_ID && frames[0] == FRAME_MORE && frames[1] == 0 && frames[2] == FRAME_MORE && frames[3] <= ACK_ID_MOST;
+    if (!is_usual || size <= USUAL_ID + (size_t)frames[3])
+        return 0;
+    *id_size = frames[3];
+    return USUAL_ID + *id_size;
+}
+
+size_t
+ack_usual_answer(uint8_t *at, const uint8_t *id, size_t id_size)
+{
+    at[0] = FRAME_MORE;
+    at[1] = 0;
+    at[2] = FRAME_MORE;
+    at[3] = (uint8_t)id_size;
+    memcpy(at + USUAL_ID, id, id_size);
+    memcpy(at + USUAL_ID + id_size, usual_ok, sizeof usual_ok);
+    return USUAL_ID + id_size + sizeof usual_ok;
+}
+
+size_t
+ack_usual_answer_payload(size_t id_size)
+{
+    return id_size + strlen(answers[ANSWER_OK]);
+}
+
 // --- workers -------------------------------------------------------------------------
 
 const char *

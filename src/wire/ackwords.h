@@ -16,6 +16,8 @@ enum {
     ACK_ENVELOPE_MOST = 512, // bytes, with the heads of its frames
     ACK_ID_MOST = 64,
     ACK_ANSWER_MOST = ACK_ENVELOPE_MOST + 2 + ACK_ID_MOST + 2 + 16, // bytes of an answer to a producer
+    ACK_USUAL_MOST = 2 + 2 + ACK_ID_MOST + 4,
+    ACK_PARTS_LEAST = 3, // frames of a request
     JOB_BYTES = 16,
     JOB_TEXT = 2 * JOB_BYTES,
     JOB_HEAD_MOST = ACK_ENVELOPE_MOST + 2 + JOB_TEXT + 2 + 16, // bytes that go before the body
@@ -45,6 +47,12 @@ bool ack_request_read(const uint8_t *frames, size_t size, ack_request_t *request
 size_t ack_answer_write(uint8_t *at, const uint8_t *frames, const ack_request_t *request, ack_answer_t answer);
 size_t ack_answer_payload(const ack_request_t *request, ack_answer_t answer); // its bytes without the frames' heads
 const char *ack_answer_name(ack_answer_t answer);
+
+// The same for requests that are as most are: their envelope is the empty frame alone. Their ID has one of those sizes that it
+// may have. Returns where the body begins, behind the ID; 0: it is another request, or begins later.
+size_t ack_usual_request(const uint8_t *frames, size_t size, size_t *id_size);
+size_t ack_usual_answer(uint8_t *at, const uint8_t *id, size_t id_size); // "ok": its bytes, at most ACK_USUAL_MOST
+size_t ack_usual_answer_payload(size_t id_size);
 
 // --- workers -------------------------------------------------------------------------
 

@@ -222,7 +222,7 @@ handover_save(route_t *self, const route_conf_t *successor, record_t *to)
     save_fds(self, to);
     self->closing = self->handed_over = true;
     routethread_end_now(&self->base.thread);
-    doors_hold(self, true);
+    doors_remove_all(self);
     for (side_t side = 0; side < SIDES; side++)
         if (self->ports[side].socktype)
             vanish_all(&self->ports[side]);

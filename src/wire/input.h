@@ -24,6 +24,9 @@ typedef struct {
     uint64_t payload;
 } extent_t;
 
+// Of the message at AT, whatever its frames are; none if it has a command in it.
+extent_t input_extent(const wport_t *port, const uint8_t *at, size_t have);
+
 // Of the message at AT, if that is a few short frames.
 extent_t input_few_at(const wport_t *port, const uint8_t *at, size_t have);
 

@@ -191,6 +191,7 @@ typedef struct socktype {
     given_t (*give)(wport_t *port, const piece_t *piece);
     // Hand on what CONN has, on a shorter way than one by one; see pump.h. NULL: there is none.
     bool (*pump)(conn_t *conn, wport_t *to);
+    bool (*pump_in)(conn_t *conn); // the same by the side that has it, where others would hear one by one
     // What a peer sent is no message to hand on, and was dealt with. NULL: it always is one.
     // What is to be handed on may be changed.
     bool (*hears)(conn_t *conn, piece_t *piece);

@@ -17,6 +17,9 @@
 struct ledger {
     store_t *(*store)(const wire_t *wire); // into which goes what comes in
     store_put_t (*put)(wire_t *wire, const store_put_in_t *message, uint64_t *sequence);
+    // Many of one owner at once: see store_put_each. NULL: only one by one.
+    uint32_t (*put_each)(wire_t *wire, const void *who, size_t who_size, const store_put_in_t *messages, uint32_t count,
+                         store_was_put_t *put);
     uint64_t (*safe)(
         const wire_t *wire); // what is below this sequence is where it has to be: on the disk, or in the stream
 

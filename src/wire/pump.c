@@ -126,5 +126,5 @@ pump(conn_t *self)
     if (to->socktype->pump && !self->wire->observed && !self->rights && !to->contended && !self->prefix
         && !self->port->socktype->hears)
         return to->socktype->pump(self, to);
-    return pump_singly(self);
+    return self->port->socktype->pump_in ? self->port->socktype->pump_in(self) : pump_singly(self);
 }

@@ -21,6 +21,17 @@ put(wire_t *wire, const store_put_in_t *message, uint64_t *sequence)
     return result;
 }
 
+static uint32_t
+put_each(wire_t *wire, const void *who, size_t who_size, const store_put_in_t *messages, uint32_t count, store_was_put_t *put)
+{
+    stored_t *self = wire->stored;
+    uint32_t done = store_put_each(self->store, who, who_size, messages, count, put);
+    for (uint32_t i = 0; i < done; i++)
+        self->waiting += put[i].result == STORE_TAKEN;
+    wire->made_room |= done > 0;
+    return done;
+}
+
 static uint64_t
 safe(const wire_t *wire)
 {
@@ -83,6 +94,7 @@ letters(const wire_t *wire)
 const ledger_t stored_ledger = {
     .store = store_of,
     .put = put,
+    .put_each = put_each,
     .safe = safe,
     .done = done,
     .try = try,
