@@ -579,6 +579,25 @@ def test_an_id_that_was_ok_before_a_crash_is_known_after_it():
         assert pull.recv() == b"three"
 
 
+def test_many_ids_that_were_ok_before_a_crash_are_known_after_it_and_jobs_come_at_once():
+    count = 15000  # more than are read before the first delivery
+    with Jobs() as jobs:
+        producer = jobs.producer(zmq.DEALER, sndhwm=0, rcvhwm=0)
+        for number in range(count):
+            producer.send_multipart([b"", b"%d" % number, b"%d" % number])
+        for _ in range(count):
+            assert producer.recv_multipart()[-1] == b"ok"
+        jobs.crash()
+        again, worker = jobs.producer(zmq.DEALER, sndhwm=0, rcvhwm=0), jobs.worker(zmq.DEALER)
+        ready(worker, 10)
+        for number in range(count):
+            again.send_multipart([b"", b"%d" % number, b"again"])
+        assert [job_of(worker)[2] for _ in range(10)] == [b"%d" % number for number in range(10)]
+        for _ in range(count):
+            assert again.recv_multipart()[-1] == b"ok"
+        assert jobs.stats("acks")["duplicate"] == count
+
+
 def test_what_a_worker_had_at_a_crash_says_that_it_comes_again():
     with Jobs() as jobs:
         bodies = [b"%03d" % number for number in range(300)]
@@ -752,6 +771,7 @@ class Churn(Jobs):
         zb.wait_until(lambda: self.stored()["messages"] == 0, what="an empty store")
         plain.close()
         steady.close()
+        self.wait_clients("backend", 0)  # what went to one that closes would be lost
 
     def cycle(self):
         """For a third of the time that it takes the broker has something to do."""

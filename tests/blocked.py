@@ -173,7 +173,8 @@ def test_a_blocked_route_has_a_line_when_it_begins_and_one_when_it_ends():
 def test_it_stays_blocked_while_others_come_and_go():
     """A worker of the wrong kind, or clients that try again and again, do not make the time begin anew."""
     front, back = (f"tcp://127.0.0.1:{port}" for port in zb.free_ports(2))
-    with zb.Daemon(f"[route jobs]\ntype = streamer\nfrontend_bind = {front}\nbackend_bind = {back}\n") as daemon, zb.Peers() as peers:
+    with zb.Daemon(f"[zbroker]\ndrain_timeout = {DRAIN * 1000:g}ms\n[route jobs]\ntype = streamer\nfrontend_bind = {front}\nbackend_bind = {back}\n") as daemon, \
+            zb.Peers() as peers:
         peers.open(zmq.PUSH, front).send(b"nobody takes it")
         peers.open(zmq.PUSH, back, reconnect_ivl=10, reconnect_ivl_max=10)  # no worker at all
 

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import socket
 
 import zb
 import zmq
@@ -225,6 +226,20 @@ def test_status_has_the_worst_first_and_sums_up_the_idle():
         assert [(each["route"], each["level"]) for each in status["problems"]] == [("stuck", "error")], status
         assert status["routes"]["running"] == 6
         push.close()
+
+
+def test_status_says_why_connections_were_refused():
+    one, two = zb.free_ports(2)
+    with zb.Daemon(f"[route jobs]\ntype = streamer\nengine = wire\nfrontend_bind = tcp://127.0.0.1:{one}\nbackend_bind = tcp://127.0.0.1:{two}\n") as daemon, \
+            zmq.Context() as context, zb.peer(context, zmq.PUSH, f"tcp://127.0.0.1:{two}"):
+        def says_why():
+            with socket.create_connection(("127.0.0.1", one)) as browser:
+                browser.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            return re.search(r"^warning: route jobs: \d+ connections were refused in the last minute: not ZMTP \d+, wrong socket type \d+$",
+                             daemon.ctl("status").stdout, re.M)
+
+        zb.wait_until(says_why)
+        assert daemon.stop() == 0, daemon.log()
 
 
 def test_what_the_configuration_changes():

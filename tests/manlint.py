@@ -32,4 +32,30 @@ def test_every_program_has_a_page():
     assert programs and not programs - paged, f"no manual page: {programs - paged}"
 
 
-zb.main([("every program has a page", test_every_program_has_a_page)] + [lint(page) for page in PAGES])
+COLUMNS = 78
+GUTTER = 4  # groff's, between columns
+MACROS = {"Ar", "Cm", "Dq", "Em", "Fl", "Ic", "Li", "No", "Pa", "Ql", "Sx", "Sy", "Xr"}
+
+
+def words(cell):
+    return " ".join(word for word in cell.split() if word not in MACROS).replace(" ,", ",")
+
+
+def overflowing(page):
+    """Cells that a terminal of 80 columns breaks, as groff does, into a line for each word."""
+    for widths, offset, rows in re.findall(r"^\.Bl -column (.*?)( -offset indent)?\n(.*?)^\.El", page, re.M | re.S):
+        widths = [len(width) for width in re.findall(r'"(.*?)"', widths)]
+        for row in re.findall(r"^\.It (.*)$", rows, re.M):
+            cells = [words(cell) for cell in re.split(r" ?\bTa\b ?", row)]
+            left = [width + GUTTER for width in widths[:len(cells) - 1]]
+            room = [*(each - 1 for each in left), COLUMNS - 5 - (6 if offset else 0) - sum(left)]
+            yield from (cell for cell, most in zip(cells, room) if len(cell) > most)
+
+
+def test_tables_fit_80_columns():
+    for page in PAGES:
+        broken = list(overflowing(zb.read(page)))
+        assert not broken, f"{page}: {broken}"
+
+
+zb.main([("every program has a page", test_every_program_has_a_page), ("tables fit 80 columns", test_tables_fit_80_columns)] + [lint(page) for page in PAGES])

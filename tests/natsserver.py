@@ -106,6 +106,21 @@ class Cluster:
         return len(replicas) == len(streams) * (len(self.servers) - 1) and all(
             replica["current"] and not replica.get("offline") for replica in replicas)
 
+    def is_led(self, *streams):
+        """Do the servers say who leads each stream, and its consumer?"""
+        try:
+            with self.client() as client:
+                return all(client.api(what).get("cluster", {}).get("leader") for stream in streams
+                           for what in (f"STREAM.INFO.{stream}", f"CONSUMER.INFO.{stream}.zbroker"))
+        except (OSError, AssertionError):
+            return False
+
+    def restart(self):
+        """One server after the other, as an administrator would where they elect nobody."""
+        for server in self.servers:
+            server.stop()
+            server.start()
+
     def leader(self, stream):
         """The server that leads the stream."""
         def found():

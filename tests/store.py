@@ -185,6 +185,30 @@ def test_what_a_worker_has_not_taken_at_the_end_is_kept():
         assert set(range(1000)) - set(first + rest) <= set(range(10, 1000)) and len(first + rest) + lost >= 1000
 
 
+def test_what_a_worker_has_not_taken_at_the_end_comes_before_what_is_newer():
+    for kind in "all", "overflow":
+        with Streamer(kind, "backend_sndhwm = 100\nbackend_sndbuf = 4096") as route:
+            received, last = 0, []
+            for _ in range(3):  # what was kept is kept again
+                worker = route.worker(rcvhwm=1, rcvbuf=4096)
+                route.wait_clients("backend", 1)
+                route.put(received, received + 1000, 2000)
+                zb.wait_until(lambda: route.stats()["frontend"]["messages_received"] == 1000)
+                zb.wait_until(lambda: route.shown()["messages"] > 500, what="messages on the disk")
+                received += 1000
+                last += take(worker, 10)
+                zb.write(route.daemon.file, zb.read(route.daemon.file).replace("[zbroker]\n\n", "[zbroker]\ndrain_timeout = 1s\n"))
+                assert route.daemon.ctl("reload").returncode == 0
+                worker.close()
+                if kind == "all" or received < 3000:
+                    route.again()
+                else:
+                    assert "re-created" in route.reload(route.settings("backend_sndhwm = 100\nbackend_sndbuf = 4096\ncpu = 0"))
+            last += route.take_rest(route.worker())
+            assert last == sorted(set(last)), last
+            assert len(last) > received - 600
+
+
 # --- overflow -----------------------------------------------------------------------------------------------------------
 
 def test_overflow_sends_straight_on_while_workers_have_room():

@@ -495,6 +495,45 @@ test_store_takes_of_many_those_that_have_room(void)
     CHECK(blocks == 0);
 }
 
+// Waits until ids are looked at.
+static store_put_t
+put_id(store_t *store, const char *text, const char *id)
+{
+    int64_t end = clock_mono_ms() + ENOUGH_MS;
+    store_put_t put;
+    while ((put = put_text(store, text, "alice", id)) == STORE_NO_ROOM && clock_mono_ms() < end) {
+        store_hurry(store);
+        wait_for_bell(store);
+    }
+    return put;
+}
+
+static void
+test_store_with_more_ids_than_are_read_at_once_takes_none_again(void)
+{
+    enum { IDS = 6 * MANY };
+    char id[16];
+    store_t *store = begin_empty();
+    for (int i = 0; i < IDS; i++) {
+        snprintf(id, sizeof id, "%d", i);
+        CHECK(put_id(store, id, id) == STORE_TAKEN);
+    }
+    CHECK(store_close(&store, ENOUGH_MS) == 0);
+    store = begin();
+    CHECK(figures_of(store).messages == IDS);
+    CHECK(put_text(store, "without an id", "", "") == STORE_TAKEN);
+    const store_put_in_t two[] = { named("without", ""), named("again", "0") };
+    store_was_put_t was[2];
+    CHECK(store_put_each(store, "alice", 5, two, 2, was) == 1 || was[1].result == STORE_KNOWN);
+    CHECK(next_is(store, "0"));
+    for (int i = 0; i < IDS; i++) {
+        snprintf(id, sizeof id, "%d", i);
+        CHECK(put_id(store, "again", id) == STORE_KNOWN);
+    }
+    CHECK(put_id(store, "another", "another") == STORE_TAKEN);
+    CHECK(store_close(&store, ENOUGH_MS) == 0);
+}
+
 static void
 test_store_removes_drained_files_and_remembers_their_ids(void)
 {
@@ -643,6 +682,52 @@ test_store_undoes_what_was_done(void)
     CHECK(next_is(store, "first"));
     CHECK(next_is(store, "second"));
     store_close(&store, ENOUGH_MS);
+}
+
+static void
+put_early(store_t *store, const char *text)
+{
+    uint64_t sequence;
+    CHECK(store_put(store, &(store_put_in_t){ .data = (const uint8_t *)text, .size = strlen(text), .early = true }, &sequence) == STORE_TAKEN);
+}
+
+static void
+test_store_shows_what_is_early_before_all_others(void)
+{
+    static const char *const order[] = { "5", "6", "2", "3", "0", "1", "4", "7" };
+    store_t *store = begin_empty();
+    put_text(store, "0", "", "");
+    commit(store);
+    put_text(store, "1", "", "");
+    put_early(store, "2");
+    put_early(store, "3");
+    put_text(store, "4", "", "");
+    store_close(&store, ENOUGH_MS);
+    store = begin();
+    put_early(store, "5");
+    commit(store);
+    put_early(store, "6");
+    put_text(store, "7", "", "");
+    store_close(&store, ENOUGH_MS);
+    for (unsigned done = 0; done <= COUNT(order); done++) { // each time the first one is done
+        store_message_t message;
+        store = begin();
+        CHECK(figures_of(store).messages == COUNT(order) - done);
+        for (unsigned i = done; i < COUNT(order); i++) {
+            CHECK(next_is(store, order[i]));
+        }
+        char *text = next_text(store, &message);
+        CHECK(!text && store_is_passed(store));
+        free(text);
+        store_close(&store, ENOUGH_MS);
+        store = begin();
+        if (done < COUNT(order) && (text = next_text(store, &message))) {
+            free(text);
+            store_pass(store);
+            store_done(store, message.sequence);
+        }
+        store_close(&store, ENOUGH_MS);
+    }
 }
 
 static void
@@ -954,11 +1039,14 @@ main(void)
     RUN(test_store_takes_an_id_once_also_after_a_restart);
     RUN(test_store_takes_many_at_once_as_it_takes_each);
     RUN(test_store_takes_of_many_those_that_have_room);
+
+    RUN(test_store_with_more_ids_than_are_read_at_once_takes_none_again);
     RUN(test_store_removes_drained_files_and_remembers_their_ids);
     RUN(test_store_of_a_file_that_was_emptied_knows_its_ids);
     RUN(test_store_that_is_full_takes_more_when_something_is_done);
     RUN(test_store_that_is_full_drops_the_oldest_if_it_shall);
     RUN(test_store_undoes_what_was_done);
+    RUN(test_store_shows_what_is_early_before_all_others);
     RUN(test_store_gives_what_was_put_as_done_once);
     RUN(test_store_takes_nothing_as_done_behind_what_it_has_not_read);
     RUN(test_store_gives_what_was_put_as_done_and_undone_as_any_other);

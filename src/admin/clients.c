@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MPL-2.0
-// clients.c - see clients.h.
-
 #include "admin/clients.h"
 #include "admin/table.h"
 #include "base/clock.h"

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MPL-2.0
-// control.c - see control.h.
-//
 // A loop of our own watches the listener, the clients and the news of their taps, and
 // only its descriptor is in the zloop: hundreds of clients that come and go do not make
 // it build its poll set anew.

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MPL-2.0
-// http.c - see http.h.
-//
 // libmicrohttpd gets connections that we have accepted: so it never spins when
 // descriptors run out, and we know how long each request has taken to arrive. A
 // client that sends a byte now and then must not hold its place.

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MPL-2.0
-// metrics.c - see metrics.h.
-
 #include "admin/metrics.h"
 #include "admin/fields.h"
 #include "admin/stats.h"

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MPL-2.0
-// page.c - see page.h.
-
 #include "admin/page.h"
 #include "admin/fields.h"
 #include "admin/problems.h"

@@ -6,6 +6,7 @@
 #include "admin/storelist.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -17,8 +18,8 @@ enum { WINDOW_SECONDS = 60 };
 
 // --- the last minute -----------------------------------------------------------
 
-// What is counted over the last minute, per route.
-enum { TREND_DROPPED, TREND_EPISODES, TREND_CAPTURE, TREND_HANDSHAKES, TRENDS };
+// What is counted over the last minute, per route. From TREND_REFUSED on: connections, by reason.
+enum { TREND_DROPPED, TREND_EPISODES, TREND_CAPTURE, TREND_REFUSED, TRENDS = TREND_REFUSED + HANDSHAKE_REASONS };
 
 typedef struct trend {
     struct trend *next;
@@ -47,7 +48,7 @@ read_totals(const broker_route_t *route, uint64_t totals[TRENDS])
     totals[TREND_CAPTURE] = counter_get(&route->counters->capture_dropped);
     for (int side = 0; side < SIDES; side++)
         for (int i = 0; i < HANDSHAKE_REASONS; i++)
-            totals[TREND_HANDSHAKES] += counter_get(&route->counters->sides[side].handshake_failures[i]);
+            totals[TREND_REFUSED + i] += counter_get(&route->counters->sides[side].handshake_failures[i]);
 }
 
 static trend_t *
@@ -216,22 +217,51 @@ running_problems(problems_t *self, const broker_route_t *route)
     lonely_problem(self, route, waits ? blocked.side : SIDES);
 }
 
+// The log names each of them; this says what to look for.
+static void
+refused_problem(problems_t *self, const uint64_t refused[HANDSHAKE_REASONS])
+{
+    static const char *const reasons[HANDSHAKE_REASONS] = {
+        [HANDSHAKE_AUTH] = "credentials",
+        [HANDSHAKE_PROTOCOL] = "broken protocol",
+        [HANDSHAKE_OTHER] = "other reasons",
+        [HANDSHAKE_GREETING] = "not ZMTP",
+        [HANDSHAKE_VERSION] = "old ZMTP",
+        [HANDSHAKE_MECHANISM] = "another security mechanism",
+        [HANDSHAKE_TYPE] = "wrong socket type",
+        [HANDSHAKE_DUPLICATE_ID] = "routing id in use",
+        [HANDSHAKE_TIMEOUT] = "no handshake in time",
+        [HANDSHAKE_LIMITED] = "limits",
+    };
+    text_t list = { 0 };
+    uint64_t total = 0;
+    for (int i = 0; i < HANDSHAKE_REASONS; i++) {
+        if (refused[i])
+            text_add(&list, "%s %s %" PRIu64, total ? "," : ":", reasons[i], refused[i]);
+        total += refused[i];
+    }
+    if (total)
+        problem(self, PROBLEM_WARNING, "%" PRIu64 " %s refused in the last minute%s", total,
+                total == 1 ? "connection was" : "connections were", list.data);
+    text_free(&list);
+}
+
 static void
 minute_problems(problems_t *self, const broker_route_t *route)
 {
     static const struct {
         const char *one, *many, *more;
-    } words[TRENDS] = {
+    } words[TREND_REFUSED] = {
         [TREND_DROPPED] = { "message was dropped", "messages were dropped", "" },
         [TREND_EPISODES] = { "time messages were dropped", "times messages were dropped", "; libzmq does not tell how many" },
         [TREND_CAPTURE] = { "message was missed by the capture", "messages were missed by the capture", "" },
-        [TREND_HANDSHAKES] = { "connection was refused", "connections were refused", "" },
     };
     uint64_t growth[TRENDS];
     read_growth(route, growth);
-    for (int i = 0; i < TRENDS; i++)
+    for (int i = 0; i < TREND_REFUSED; i++)
         if (growth[i])
             problem(self, PROBLEM_WARNING, "%" PRIu64 " %s in the last minute%s", growth[i], growth[i] == 1 ? words[i].one : words[i].many, words[i].more);
+    refused_problem(self, growth + TREND_REFUSED);
 }
 
 static void

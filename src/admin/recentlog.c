@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MPL-2.0
-// recentlog.c - see recentlog.h.
-
 #include "admin/recentlog.h"
 #include "base/clock.h"
 #include "base/event.h"

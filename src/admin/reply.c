@@ -89,7 +89,6 @@ reply_refuse(text_t *answer, bool json, const char *text)
     json_document_end(&writer);
 }
 
-// The broker's lines under KEY, or as a failure.
 void
 reply_broker(request_t *request, int rc, text_t *lines, const char *key, const char *failure)
 {

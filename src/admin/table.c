@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MPL-2.0
-// table.c - see table.h.
-
 #include "admin/table.h"
 #include "base/mem.h"
 

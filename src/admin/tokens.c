@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-// \xNN, \n, \r, \t, \\, \" and what they stand for. False: a backslash that starts none of these.
 bool
 tokens_unescape(const char *text, text_t *out)
 {

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MPL-2.0
-// activation.c - see activation.h.
-
 #include "base/mem.h"
 #include "broker/activation.h"
 #include "net/address.h"

@@ -20,7 +20,6 @@ authpolicy_logins(broker_t *self, const char *route)
     return &logins->counters;
 }
 
-// What the guard is to know of these routes, in *POLICY_P. 0, or -1 with DIAG.
 int
 authpolicy_read(broker_t *self, const route_conf_t *const *confs, size_t count, policy_t **policy_p, diag_t *diag)
 {

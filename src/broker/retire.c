@@ -253,7 +253,6 @@ retire_all(broker_t *self)
             retire_slot(self, self->slots[i], "stopped");
 }
 
-// Along a chain of routes the head stops first: what it still delivers must find the next one there.
 void
 retire_heads(broker_t *self)
 {

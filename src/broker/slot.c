@@ -30,7 +30,6 @@ slot_add(broker_t *self, route_conf_t *conf)
     return slot;
 }
 
-// The slot is done with CONF; a route that is still leaving may not be, and takes it over.
 void
 slot_give_up_conf(broker_t *self, route_conf_t **conf_p)
 {
@@ -118,7 +117,6 @@ log_started(const slot_t *slot, const char *how)
     text_free(&words);
 }
 
-// Give the route its thread, in the state it had.
 int
 slot_run(const broker_t *self, slot_t *slot, const char *event)
 {
@@ -175,7 +173,6 @@ slot_close_route(slot_t *slot)
     slot->counters = NULL;
 }
 
-// A route without a thread is none.
 void
 slot_drop_route(slot_t *slot, diag_t *diag)
 {
@@ -219,7 +216,6 @@ call_back(broker_t *self, const slot_t *slot)
         }
 }
 
-// Bind, open and run a slot that has no route, on the listeners that wait for it.
 int
 slot_bring_up(broker_t *self, slot_t *slot, const char *event, diag_t *diag)
 {

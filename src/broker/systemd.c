@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MPL-2.0
-// systemd.c - see systemd.h.
-
 #include "base/clock.h"
 #include "base/text.h"
 #include "broker/systemd.h"

@@ -22,12 +22,6 @@ _Static_assert(sizeof(entry_t) == 16 && sizeof(said_t) == 24, "records have no h
 
 // --- on the disk -------------------------------------------------------------------
 
-static uint32_t
-crc_of_said(const uint8_t *control, const batch_head_t *head)
-{
-    return crc32c(0, control + head->messages * sizeof(entry_t), head->said * sizeof(said_t));
-}
-
 void
 batch_write_head(uint8_t *at, const batch_head_t *head, const void *entries, const void *said)
 {
@@ -74,10 +68,10 @@ batch_check_control(const uint8_t *at, const uint8_t *control, const batch_head_
 }
 
 bool
-batch_check_said(const uint8_t *at, const uint8_t *control, const batch_head_t *head)
+batch_check_said(const uint8_t *at, const void *said, const batch_head_t *head)
 {
     stored_head_t stored;
-    return find_head(at, &stored) && stored.said_crc == crc_of_said(control, head);
+    return find_head(at, &stored) && stored.said_crc == crc32c(0, said, head->said * sizeof(said_t));
 }
 
 // --- in memory ---------------------------------------------------------------------
@@ -125,6 +119,17 @@ batch_say_sequence(batch_t *self, said_kind_t kind, uint32_t number, uint64_t se
         last->number += number;
     else
         batch_say(self, kind, number, &sequence, sizeof sequence);
+}
+
+void
+batch_say_early(batch_t *self, uint64_t sequence, uint64_t group)
+{
+    const uint64_t about[] = { sequence, group };
+    said_t *last = self->head.said ? &self->saying[self->head.said - 1] : NULL;
+    if (last && last->kind == SAID_EARLY && last->about.early.first + last->number == sequence)
+        last->number++;
+    else
+        batch_say(self, SAID_EARLY, 1, about, sizeof about);
 }
 
 // What is told of a message is part of its check sum.

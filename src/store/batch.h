@@ -12,6 +12,8 @@
 #ifndef ZB_STORE_BATCH_H
 #define ZB_STORE_BATCH_H
 
+#include "store/early.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,7 +40,7 @@ typedef struct {
 
 enum { ENTRY_DONE = 1, ENTRY_BAD = 2 }; // bad: only in memory
 
-typedef enum { SAID_DONE = 1, SAID_UNDONE, SAID_TRIED, SAID_ID, SAID_KEY } said_kind_t;
+typedef enum { SAID_DONE = 1, SAID_UNDONE, SAID_TRIED, SAID_ID, SAID_KEY, SAID_EARLY } said_kind_t;
 
 typedef struct {
     uint32_t kind;
@@ -46,6 +48,9 @@ typedef struct {
     union {
         uint64_t sequence;
         uint8_t bytes[16];
+        struct {
+            uint64_t first, group;
+        } early;
     } about;
 } said_t;
 
@@ -71,7 +76,7 @@ void batch_write_head(uint8_t *at, const batch_head_t *head, const void *entries
 // False: AT is no head of a batch with SALT in a file of FILE_BYTES.
 bool batch_read_head(const uint8_t *at, uint64_t salt, uint64_t file_bytes, batch_head_t *head);
 bool batch_check_control(const uint8_t *at, const uint8_t *control, const batch_head_t *head);
-bool batch_check_said(const uint8_t *at, const uint8_t *control, const batch_head_t *head); // of it, what was said
+bool batch_check_said(const uint8_t *at, const void *said, const batch_head_t *head);
 
 // --- in memory ---------------------------------------------------------------------
 
@@ -97,6 +102,7 @@ struct batch {
     uint32_t file;
     uint64_t offset;
     bool fresh; // committed by this process, and still in memory since
+    const early_run_t *early; // it was read for these of its messages
 };
 
 batch_t *batch_new(void);
@@ -104,6 +110,7 @@ void batch_free(batch_t *self); // its block is the owner's
 entry_t *batch_add_entries(batch_t *self, uint32_t count);
 void batch_say(batch_t *self, said_kind_t kind, uint32_t number, const void *about, size_t size);
 void batch_say_sequence(batch_t *self, said_kind_t kind, uint32_t number, uint64_t sequence);
+void batch_say_early(batch_t *self, uint64_t sequence, uint64_t group);
 
 static inline bool
 batch_is_empty(const batch_t *self)

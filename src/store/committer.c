@@ -131,6 +131,8 @@ committer_free(committer_t **self_p)
         batch_free(self->owed);
     if (self->has_contents)
         contents_free(&self->contents);
+    idreader_free(&self->idreader);
+    ids_free(&self->ids);
     free(self->made.at);
     free(self->gone.at);
     folder_leave(&self->folder);
@@ -148,6 +150,20 @@ committer_contents(committer_t *self, contents_t *contents)
     if (has)
         *contents = self->contents;
     self->has_contents = false;
+    pthread_mutex_unlock(&self->lock);
+    return has;
+}
+
+bool
+committer_ids(committer_t *self, ids_t *ids)
+{
+    pthread_mutex_lock(&self->lock);
+    bool has = self->has_ids;
+    if (has)
+        *ids = self->ids;
+    if (has)
+        self->ids = (ids_t){ 0 };
+    self->has_ids = false;
     pthread_mutex_unlock(&self->lock);
     return has;
 }

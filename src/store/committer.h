@@ -25,8 +25,9 @@ void committer_stop(committer_t *self, int64_t wait_ms);
 batch_t *committer_lost(committer_t *self);
 void committer_free(committer_t **self_p);
 
-// What was found on the disk, once. False: not yet.
+// What was found on the disk, once. False: not yet. If its IDS_LATER are true they come by committer_ids, once.
 bool committer_contents(committer_t *self, contents_t *contents);
+bool committer_ids(committer_t *self, ids_t *ids);
 
 void committer_commit(committer_t *self, batch_t *batch);
 batch_t *committer_committed(committer_t *self); // in the order given, NULL: none. Its HEAD.MESSAGES are on the disk

@@ -5,6 +5,7 @@
 #define ZB_STORE_COMMITTER_INTERNAL_H
 
 #include "store/committer.h"
+#include "store/idreader.h"
 #include "store/writer.h"
 
 #include <pthread.h>
@@ -48,6 +49,8 @@ struct committer {
     names_t made, gone;
     contents_t contents;
     bool has_contents;
+    ids_t ids;
+    bool has_ids;
     int64_t ids_since_ns;
     committer_news_t news;
     bool stops;
@@ -59,6 +62,7 @@ struct committer {
     batch_t *stuck; // does not fit
     batch_t *owed;  // was said, and does not fit either
     writer_t writer;
+    idreader_t *idreader; // ids that are not read yet
     bool again; // a file could not be retired
     int read_fd;
     uint32_t read_file;

@@ -13,7 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { AGAIN_MS = 100 }; // after what could not be written
+enum {
+    AGAIN_MS = 100,     // after what could not be written
+    IDS_AT_ONCE = 10000, // when a store is opened; more are read after the first delivery
+};
 
 // --- writing ---------------------------------------------------------------------------
 
@@ -264,9 +267,9 @@ next_work(committer_t *self)
     work_t work = { 0 };
     bool again = self->stuck || self->owed || self->again;
     batch_t *words = self->stuck ? take_words(&self->given) : NULL;
-    if (again && !self->readings && !words && (self->stuck || !self->given.first))
+    if (again && !self->readings && !words && !self->idreader && (self->stuck || !self->given.first))
         wait_a_moment(self);
-    while (!again && !has_work(self) && !is_over(self))
+    while (!again && !self->idreader && !has_work(self) && !is_over(self))
         pthread_cond_wait(&self->work, &self->lock);
     if ((work.reading = self->readings))
         self->readings = work.reading->next;
@@ -285,6 +288,19 @@ put_back(committer_t *self, retiring_t *retiring)
         self->retiring_end = &retiring->next;
     self->retiring = retiring;
     pthread_mutex_unlock(&self->lock);
+}
+
+static void
+read_ids(committer_t *self)
+{
+    if (idreader_go_on(self->idreader))
+        return;
+    pthread_mutex_lock(&self->lock);
+    idreader_take(self->idreader, &self->ids);
+    self->has_ids = true;
+    pthread_mutex_unlock(&self->lock);
+    idreader_free(&self->idreader);
+    bell_ring(self->bell);
 }
 
 static void
@@ -307,6 +323,21 @@ serve(committer_t *self, work_t work)
         commit(self, work.batch);
     else if (self->owed)
         pay(self, 0);
+    if (self->idreader)
+        read_ids(self);
+}
+
+static void
+begin_ids(committer_t *self, contents_t *contents)
+{
+    self->idreader = idreader_new(self->folder, self->ids_since_ns, contents);
+    contents->ids_later = self->idreader && idreader_count(self->idreader) > IDS_AT_ONCE;
+    if (!self->idreader || contents->ids_later)
+        return;
+    while (idreader_go_on(self->idreader))
+        ;
+    idreader_take(self->idreader, &contents->ids);
+    idreader_free(&self->idreader);
 }
 
 static void
@@ -321,6 +352,7 @@ read_contents(committer_t *self)
                                .committed_to = contents.next_sequence,
                                .next_file = contents.next_file };
     memcpy(self->writer.key, contents.ids.key, IDS_KEY);
+    begin_ids(self, &contents);
     pthread_mutex_lock(&self->lock);
     self->news.bytes = contents.bytes;
     self->news.state = rc == -1 ? STORE_FAILED : STORE_READY;

@@ -120,6 +120,12 @@ store_next_sequence(const store_t *self)
     return self->contents.next_sequence;
 }
 
+bool
+store_had(const store_t *self, uint64_t sequence)
+{
+    return sequence < self->inherited;
+}
+
 // As if this batch became like the one before.
 static size_t
 usual_room(const store_t *self)
@@ -212,6 +218,14 @@ remember_id(store_t *self, const put_id_t *id, uint64_t sequence)
     batch_say(self->fill, SAID_ID, 0, taken.hash, IDS_HASH);
 }
 
+static void
+say_early(store_t *self, uint64_t sequence)
+{
+    if (self->early_group == 0)
+        self->early_group = sequence;
+    batch_say_early(self->fill, sequence, self->early_group);
+}
+
 static bool
 is_too_large(const store_t *self, size_t size)
 {
@@ -263,7 +277,7 @@ store_put_t
 store_put(store_t *self, const store_put_in_t *message, uint64_t *sequence)
 {
     put_id_t id, *named = has_id(self, message) ? &id : NULL;
-    if (!self->opened)
+    if (!self->opened || (named && self->contents.ids_later))
         return STORE_NO_ROOM;
     if (is_too_large(self, message->size))
         return STORE_TOO_LARGE;
@@ -281,21 +295,29 @@ store_put(store_t *self, const store_put_in_t *message, uint64_t *sequence)
     *sequence = add(self, message->data, message->size, &part, 1, message->done);
     if (named)
         remember_id(self, named, *sequence);
+    if (message->early)
+        say_early(self, *sequence);
     return STORE_TAKEN;
+}
+
+static bool
+may_be_put(const store_t *self, const store_put_in_t *message)
+{
+    return self->opened && !is_too_large(self, message->size) && !(self->contents.ids_later && has_id(self, message));
 }
 
 // How many of MESSAGES find room in the batch, whichever of them are known.
 static uint32_t
 count_certain(store_t *self, const store_put_in_t *messages, uint32_t count)
 {
-    uint64_t most = writer_batch_bytes(self->conf.max_bytes), bytes = 0;
+    uint64_t most = writer_batch_bytes(self->conf.max_bytes);
     uint32_t certain = 0;
-    if (!self->opened || count == 0 || is_too_large(self, messages[0].size) || !has_room(self, messages[0].size))
+    if (count == 0 || !may_be_put(self, &messages[0]) || !has_room(self, messages[0].size))
         return 0;
-    bytes = self->fill->head.data;
+    uint64_t bytes = self->fill->head.data;
     do
         bytes += messages[certain++].size;
-    while (certain < count && !is_too_large(self, messages[certain].size) && bytes + messages[certain].size <= most);
+    while (certain < count && may_be_put(self, &messages[certain]) && bytes + messages[certain].size <= most);
     return certain;
 }
 

@@ -79,10 +79,10 @@ put_at(ids_t *self, size_t at)
 
 // The ring stays where it is, if there is room behind it: what was [0, head) comes behind the rest.
 static void
-grow(ids_t *self)
+grow(ids_t *self, size_t room)
 {
     size_t old = self->room;
-    self->room = old ? 2 * old : 64;
+    self->room = room;
     self->place_room = 2 * self->room;
     self->ring = xrealloc(self->ring, self->room, sizeof *self->ring);
     memcpy(self->ring + old, self->ring, self->head * sizeof *self->ring);
@@ -120,12 +120,22 @@ forget_oldest(ids_t *self)
 }
 
 void
+ids_reserve(ids_t *self, uint64_t count)
+{
+    size_t room = 64;
+    while (room < count && room < IDS_MOST)
+        room *= 2;
+    if (room > self->room)
+        grow(self, room);
+}
+
+void
 ids_add(ids_t *self, const taken_id_t *id)
 {
     if (self->count >= IDS_MOST)
         forget_oldest(self);
     if (self->count == self->room)
-        grow(self);
+        grow(self, self->room ? 2 * self->room : 64);
     size_t i = (self->head + self->count++) & (self->room - 1);
     self->ring[i] = *id;
     put_at(self, i);

@@ -39,6 +39,7 @@ void ids_hash(const ids_t *self, const void *who, size_t who_size, const void *i
               uint8_t hash[IDS_HASH]);
 taken_id_t *ids_find(const ids_t *self, const uint8_t hash[IDS_HASH]);
 void ids_expect(const ids_t *self, const uint8_t hash[IDS_HASH]); // it will be asked for soon: places are far apart in memory
+void ids_reserve(ids_t *self, uint64_t count); // so many will be added
 void ids_add(ids_t *self, const taken_id_t *id);              // it is not there
 void ids_expire(ids_t *self, int64_t before_ns, size_t most); // what is older, or more than MOST, goes
 

@@ -9,6 +9,7 @@
 #include "base/thread.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,6 +93,7 @@ static void
 free_all(jetstream_t *self)
 {
     publish_forget(self);
+    kept_forget(self);
     pull_forget(self);
     free_conf(&self->conf);
     free(self->route);
@@ -153,6 +155,7 @@ jetstream_open(const jetstream_setup_t *setup)
     memcpy(self->node, setup->node, sizeof self->node);
     self->bell = dup(setup->bell);
     self->given_end = &self->given;
+    self->kept_end = &self->kept;
     self->arrived.end = &self->arrived.first;
     self->verdicts.end = &self->verdicts.first;
     pthread_mutex_init(&self->lock, NULL);
@@ -268,7 +271,7 @@ goes_on(jetstream_t *self)
     jetstream_lock(self);
     bool on = !self->ending && !self->link->lost && !self->consumer_gone;
     jetstream_unlock(self);
-    return on;
+    return on && self->forgotten == 0;
 }
 
 static void
@@ -287,6 +290,16 @@ serve(jetstream_t *self)
         jetstream_unlock(self);
     }
     pull_answer(self); // what was said at the end
+}
+
+static void
+say_why_over(const jetstream_t *self, char reason[256])
+{
+    if (self->forgotten > 0)
+        snprintf(reason, 256, "the servers have forgotten what they had acknowledged from message %" PRIu64 " on",
+                 self->forgotten);
+    else
+        snprintf(reason, 256, "%s", link_last_error(self, NATS_OK));
 }
 
 static void
@@ -317,10 +330,12 @@ live(jetstream_t *self)
     if (result == LINK_UP)
         result = stream_prepare(self, reason);
     if (result == LINK_UP) {
+        self->forgotten = 0;
+        publish_lost(self);
         pull_reset(self);
         became_ready(self);
         serve(self);
-        snprintf(reason, sizeof reason, "%s", link_last_error(self, NATS_OK));
+        say_why_over(self, reason);
         result = LINK_LATER;
     }
     if (result == LINK_NEVER && self->was_ready)

@@ -46,6 +46,7 @@ typedef struct {
     uint64_t sequence;
     const char *subject;
     bool framed;
+    bool again; // it may have been published before
     const void *data;
     size_t size;
 } jetstream_piece_t;
@@ -78,7 +79,7 @@ jetstream_message_t *jetstream_take(jetstream_t *self);
 
 typedef struct {
     jetstream_piece_t piece; // its sequence is that in the stream
-    uint64_t tries;          // how often it was handed out, this time included
+    uint64_t tries;          // how often it was handed out, this time included; one that may be there twice, once more
     int64_t stored_ns;       // when the stream took it: with its sequence, a name that no other message has
     const char *id;          // under which it was published; NULL: it has none
 } jetstream_arrival_t;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-// jetstream_internal.h - what a jetstream is made of. For jetstream.c, jslink.c, jsstream.c, jspublish.c and jspull.c only.
+// jetstream_internal.h - what a jetstream is made of. For jetstream.c, jskept.c, jslink.c, jsstream.c, jspublish.c and jspull.c only.
 
 #ifndef ZB_JETSTREAM_INTERNAL_H
 #define ZB_JETSTREAM_INTERNAL_H
@@ -29,15 +29,17 @@ enum {
 };
 
 #define HEADER_ID "Nats-Msg-Id"
+#define HEADER_AGAIN "Zbroker-Again" // the id of a message that may be in the stream already, see jsstream.c
 #define HEADER_STATUS "Status"
 #define HEADER_FRAMES "Zbroker-Frames"
 
 typedef struct outgoing {
-    struct outgoing *next; // until the thread has it
-    uint64_t sequence;
-    char *subject; // NULL: the stream's
+    struct outgoing *next;    // until the thread has it, and when the stream has it
+    uint64_t sequence, place; // PLACE: in the stream
+    char *subject;            // NULL: the stream's
     int64_t sent_ms;
-    bool framed, sent;
+    bool framed, sent, again;
+    bool settled; // the route knows that the stream has it, or had it
     size_t size;
     uint8_t data[];
 } outgoing_t;
@@ -52,6 +54,8 @@ typedef enum {
 typedef struct {
     uint64_t sequence;
     answer_kind_t kind;
+    uint64_t place; // in the stream
+    bool had;       // and it was there before
 } answer_t;
 
 typedef struct {
@@ -85,6 +89,8 @@ typedef struct {
     natsConnection *connection;
     jsCtx *context;
     natsSubscription *acks, *messages;
+    bool replicated; // the stream is
+    bool ids_once;   // and must not get an id twice
     char ack_inbox[INBOX], message_inbox[INBOX];
     size_t max_payload;
 } link_t;
@@ -131,6 +137,11 @@ struct jetstream {
     size_t on_their_way;
     bool holds, probes; // see jspublish.c
     int64_t hold_until_ms;
+    outgoing_t *kept, **kept_end, *lost; // see jskept.c
+    size_t kept_bytes;
+    uint64_t last_place;
+    uint64_t forgotten;                 // from this place on the stream has forgotten what it had, 0: nothing
+    int64_t stream_made, consumer_made; // when, by the clock of the servers
     bool was_ready;
     unsigned server; // which one is tried next
 };
@@ -149,21 +160,31 @@ typedef enum { LINK_UP, LINK_LATER, LINK_NEVER } link_result_t;
 // To the next server. Why not is in REASON.
 link_result_t link_open(jetstream_t *self, char reason[256]);
 void link_close(jetstream_t *self);
-bool link_renew(jetstream_t *self);     // messages come elsewhere now: what was asked for does not come
-void link_drop(link_t **link_p);        // one holder less
+bool link_renew(jetstream_t *self); // messages come elsewhere now: what was asked for does not come
+void link_drop(link_t **link_p);    // one holder less
 const char *link_last_error(const jetstream_t *self, natsStatus status); // in words
+bool link_said(const libnats_t *nats, natsMsg *answer, const char *text);
 
 // --- jsstream.c --------------------------------------------------------------------------
 
 // The stream and the consumer: made, or looked at.
 link_result_t stream_prepare(jetstream_t *self, char reason[256]);
 
+// --- jskept.c ----------------------------------------------------------------------------
+
+void kept_add(jetstream_t *self, outgoing_t *message); // the stream has acknowledged it
+void kept_lose(jetstream_t *self, uint64_t from);      // the stream has not what had a place from there on
+outgoing_t *kept_lost(jetstream_t *self);              // the next one of those, which is the caller's
+void kept_forget(jetstream_t *self);
+
 // --- jspublish.c -------------------------------------------------------------------------
 
 void publish_reset(jetstream_t *self);                   // the connection has gone: what was on its way is not known
 void publish_take(jetstream_t *self);                    // what was given, and what was answered
 int64_t publish_work(jetstream_t *self, int64_t now_ms); // when it wants to be called again
+void publish_lost(jetstream_t *self);                    // once more, when there is a connection
 void publish_forget(jetstream_t *self);
+void publish_free(outgoing_t *message);
 void publish_heard(natsConnection *connection, natsSubscription *subscription, natsMsg *msg, void *closure);
 
 // --- jspull.c ----------------------------------------------------------------------------

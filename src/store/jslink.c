@@ -250,6 +250,13 @@ link_last_error(const jetstream_t *self, natsStatus status)
     return status == NATS_OK ? "the connection was closed" : words_of(self, status);
 }
 
+bool
+link_said(const libnats_t *nats, natsMsg *answer, const char *text)
+{
+    return memmem(nats->natsMsg_GetData(answer), (size_t)nats->natsMsg_GetDataLength(answer), text, strlen(text)) !=
+           NULL;
+}
+
 static void
 set_server(jetstream_t *self, const char *server)
 {

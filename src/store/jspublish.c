@@ -66,6 +66,7 @@ jetstream_publish(jetstream_t *self, const jetstream_piece_t *piece)
     message->sequence = piece->sequence;
     message->subject = piece->subject ? xstrdup(piece->subject) : NULL;
     message->framed = piece->framed;
+    message->again = piece->again;
     message->size = piece->size;
     if (piece->size > 0)
         memcpy(message->data, piece->data, piece->size);
@@ -106,8 +107,8 @@ make_room(jetstream_t *self)
     self->first = 0;
 }
 
-static void
-free_outgoing(outgoing_t *message)
+void
+publish_free(outgoing_t *message)
 {
     if (message)
         free(message->subject);
@@ -118,10 +119,10 @@ void
 publish_forget(jetstream_t *self)
 {
     for (size_t i = self->first; i < self->count; i++)
-        free_outgoing(self->window[i]);
+        publish_free(self->window[i]);
     for (outgoing_t *next; self->given; self->given = next) {
         next = self->given->next;
-        free_outgoing(self->given);
+        publish_free(self->given);
     }
     free(self->window);
     free(self->answers.at);
@@ -140,16 +141,22 @@ forget_settled(jetstream_t *self)
 static void
 settle(jetstream_t *self, outgoing_t *message, jetstream_outcome_t outcome)
 {
-    answer_t answer = { message->sequence, outcome == JETSTREAM_STORED ? ANSWER_STORED : ANSWER_TOO_LARGE };
+    bool stored = outcome == JETSTREAM_STORED, is_news = !message->settled;
+    answer_t answer = { .sequence = message->sequence, .kind = stored ? ANSWER_STORED : ANSWER_TOO_LARGE };
     jetstream_lock(self);
-    bool was_empty = self->settled.count == 0;
-    answers_put(&self->settled, answer);
+    bool rings = is_news && self->settled.count == 0;
+    if (is_news)
+        answers_put(&self->settled, answer);
     self->unsettled--;
     self->unsettled_bytes -= message->size;
     jetstream_unlock(self);
-    if (was_empty)
+    if (rings)
         bell_ring(self->bell);
-    free_outgoing(message);
+    message->settled = true;
+    if (stored)
+        kept_add(self, message);
+    else
+        publish_free(message);
 }
 
 // --- not acknowledged ------------------------------------------------------------------------
@@ -170,6 +177,27 @@ failed(jetstream_t *self, outgoing_t *message)
     hold(self);
 }
 
+static void
+add_to_window(jetstream_t *self, outgoing_t *message)
+{
+    if (self->count == self->room && self->count > 0)
+        make_room(self);
+    mem_grow(self->window, self->count, self->room);
+    self->window[self->count++] = message;
+}
+
+static void
+publish_anew(jetstream_t *self, outgoing_t *message)
+{
+    message->next = NULL;
+    message->sent = false;
+    jetstream_lock(self);
+    self->unsettled++;
+    self->unsettled_bytes += message->size;
+    jetstream_unlock(self);
+    add_to_window(self, message);
+}
+
 void
 publish_reset(jetstream_t *self)
 {
@@ -180,6 +208,24 @@ publish_reset(jetstream_t *self)
     self->next = self->first;
     self->holds = false;
     self->probes = true;
+}
+
+// What the stream has not any more goes before all others.
+void
+publish_lost(jetstream_t *self)
+{
+    if (!self->lost)
+        return;
+    size_t waiting = self->count - self->first;
+    outgoing_t **window = self->window;
+    outgoing_t **first = window + self->first;
+    self->window = NULL;
+    self->first = self->next = self->count = self->room = 0;
+    for (outgoing_t *message; (message = kept_lost(self));)
+        publish_anew(self, message);
+    for (size_t i = 0; i < waiting; i++)
+        add_to_window(self, first[i]);
+    free(window);
 }
 
 static outgoing_t *
@@ -221,6 +267,28 @@ find(jetstream_t *self, uint64_t sequence)
 }
 
 static void
+stream_forgot(jetstream_t *self, uint64_t from)
+{
+    kept_lose(self, from);
+    jetstream_lock(self);
+    self->forgotten = from;
+    jetstream_wake(self);
+    jetstream_unlock(self);
+}
+
+// Each new message gets a place behind all others, if the stream has forgotten none of them.
+static void
+hear_place(jetstream_t *self, outgoing_t *message, const answer_t *answer)
+{
+    message->place = answer->place;
+    if (answer->had || answer->place == 0)
+        return;
+    if (answer->place <= self->last_place && self->link->replicated && self->forgotten == 0)
+        stream_forgot(self, answer->place);
+    self->last_place = answer->place;
+}
+
+static void
 hear_answer(jetstream_t *self, const answer_t *answer)
 {
     outgoing_t **at = find(self, answer->sequence);
@@ -234,6 +302,8 @@ hear_answer(jetstream_t *self, const answer_t *answer)
     if (message->sent)
         self->on_their_way--;
     self->probes = false;
+    if (answer->kind == ANSWER_STORED)
+        hear_place(self, message, answer);
     *at = NULL;
     forget_settled(self);
     settle(self, message, answer->kind == ANSWER_STORED ? JETSTREAM_STORED : JETSTREAM_TOO_LARGE);
@@ -262,10 +332,7 @@ take_given(jetstream_t *self)
     jetstream_unlock(self);
     for (outgoing_t *next; given; given = next) {
         next = given->next;
-        if (self->count == self->room && self->count > 0)
-            make_room(self);
-        mem_grow(self->window, self->count, self->room);
-        self->window[self->count++] = given;
+        add_to_window(self, given);
     }
 }
 
@@ -276,20 +343,27 @@ publish_take(jetstream_t *self)
     take_given(self);
 }
 
-static bool
-holds_text(natsMsg *msg, const libnats_t *nats, const char *text)
-{
-    return memmem(nats->natsMsg_GetData(msg), (size_t)nats->natsMsg_GetDataLength(msg), text, strlen(text)) != NULL;
-}
-
 static answer_kind_t
 kind_of(const libnats_t *nats, natsMsg *msg)
 {
     if (nats->natsMsg_IsNoResponders(msg) || nats->natsMsg_GetDataLength(msg) == 0)
         return ANSWER_NOT_NOW;
-    if (holds_text(msg, nats, "\"err_code\":10054}") || holds_text(msg, nats, "\"err_code\":10054,"))
+    if (link_said(nats, msg, "\"err_code\":10054}") || link_said(nats, msg, "\"err_code\":10054,"))
         return ANSWER_TOO_LARGE;
-    return holds_text(msg, nats, "\"error\":") || !holds_text(msg, nats, "\"seq\":") ? ANSWER_NOT_NOW : ANSWER_STORED;
+    return link_said(nats, msg, "\"error\":") || !link_said(nats, msg, "\"seq\":") ? ANSWER_NOT_NOW : ANSWER_STORED;
+}
+
+static uint64_t
+place_of(const libnats_t *nats, natsMsg *msg)
+{
+    char text[512];
+    size_t size = (size_t)nats->natsMsg_GetDataLength(msg);
+    if (size >= sizeof text)
+        return 0;
+    memcpy(text, nats->natsMsg_GetData(msg), size);
+    text[size] = '\0';
+    const char *place = strstr(text, "\"seq\":");
+    return place ? strtoull(place + strlen("\"seq\":"), NULL, 10) : 0;
 }
 
 // In a thread of the library.
@@ -302,7 +376,11 @@ publish_heard(natsConnection *connection, natsSubscription *subscription, natsMs
     (void)connection;
     (void)subscription;
     if (number) {
-        answer_t answer = { strtoull(number + 1, NULL, 10), kind_of(self->nats, msg) };
+        answer_t answer = { strtoull(number + 1, NULL, 10), kind_of(self->nats, msg), 0, false };
+        if (answer.kind == ANSWER_STORED) {
+            answer.place = place_of(self->nats, msg);
+            answer.had = link_said(self->nats, msg, "\"duplicate\":");
+        }
         jetstream_lock(self);
         answers_put(&self->answers, answer);
         jetstream_wake(self);
@@ -323,7 +401,7 @@ make_message(const jetstream_t *self, const outgoing_t *message, natsMsg **msg)
     natsStatus status = nats->natsMsg_Create(msg, message->subject ? message->subject : self->conf.subject, reply,
                                              (const char *)message->data, (int)message->size);
     if (status == NATS_OK)
-        status = nats->natsMsgHeader_Set(*msg, HEADER_ID, id);
+        status = nats->natsMsgHeader_Set(*msg, message->again && self->link->ids_once ? HEADER_AGAIN : HEADER_ID, id);
     if (status == NATS_OK && message->framed)
         status = nats->natsMsgHeader_Set(*msg, HEADER_FRAMES, "2");
     return status;
@@ -348,7 +426,7 @@ send_one(jetstream_t *self, outgoing_t **at, int64_t now_ms)
         failed(self, message);
         return;
     }
-    message->sent = true;
+    message->sent = message->again = true;
     message->sent_ms = now_ms;
     self->on_their_way++;
 }

@@ -75,9 +75,10 @@ jetstream_take(jetstream_t *self)
 void
 jetstream_look(const jetstream_t *self, const jetstream_message_t *message, jetstream_arrival_t *arrival)
 {
-    const char *frames = NULL, *id = NULL;
+    const char *frames = NULL, *id = NULL, *again = NULL;
     const libnats_t *nats = self->nats;
     bool has_id = nats->natsMsgHeader_Get(message->msg, HEADER_ID, &id) == NATS_OK;
+    bool is_again = !has_id && nats->natsMsgHeader_Get(message->msg, HEADER_AGAIN, &again) == NATS_OK;
     *arrival = (jetstream_arrival_t){
         .piece = {
             .sequence = message->meta->Sequence.Stream,
@@ -86,9 +87,9 @@ jetstream_look(const jetstream_t *self, const jetstream_message_t *message, jets
             .data = nats->natsMsg_GetData(message->msg),
             .size = (size_t)nats->natsMsg_GetDataLength(message->msg),
         },
-        .tries = message->meta->NumDelivered,
+        .tries = message->meta->NumDelivered + is_again,
         .stored_ns = message->meta->Timestamp,
-        .id = has_id ? id : NULL,
+        .id = has_id ? id : is_again ? again : NULL,
     };
 }
 
@@ -195,6 +196,7 @@ begin(jetstream_t *self, int64_t now_ms)
     if (self->pulling && now_ms >= self->pull_ends_ms) {
         self->consumer_gone |= self->pulled > 0;
         self->pulling = false;
+        jetstream_wake(self); // a consumer that is gone is looked for at once
     }
     if (self->pulling || self->consumer_gone || self->wants <= self->in_hand || self->in_hand >= PULL_LOW)
         return 0;

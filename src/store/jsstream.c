@@ -148,6 +148,48 @@ prepare_stream(jetstream_t *self, const char *subject, jsStreamInfo **info, char
     return LINK_NEVER;
 }
 
+// --- what it forgets -----------------------------------------------------------------------
+
+// Where a work queue has replicas, those of nats-server before 2.10.14 look each for itself whether they have had an id.
+// One that was restarted has forgotten those of messages that are done: it stores what the others do not, counts
+// differently from then on, and for that the cluster in the end throws away messages that it has acknowledged. A server
+// of 2.11 or later says which version it is.
+static bool
+forgets_ids(const jetstream_t *self)
+{
+    natsMsg *answer = NULL;
+    const libnats_t *nats = self->nats;
+    if (self->topics || !self->link->replicated)
+        return false;
+    char *question = xasprintf("$JS.API.STREAM.INFO.%s", self->conf.stream);
+    nats->natsConnection_RequestString(&answer, self->link->connection, question, "", REQUEST_MS);
+    bool says = answer && link_said(nats, answer, "\"_nats.ver\":");
+    nats->natsMsg_Destroy(answer);
+    free(question);
+    return !says;
+}
+
+// One that was made anew counts from the beginning, and has forgotten nothing.
+static void
+begin_to_count(jetstream_t *self)
+{
+    kept_forget(self);
+    self->last_place = self->forgotten = 0;
+    jetstream_lock(self);
+    self->last_sequence = 0;
+    jetstream_unlock(self);
+}
+
+static void
+meet_stream(jetstream_t *self, const jsStreamInfo *info)
+{
+    if (self->stream_made != info->Created)
+        begin_to_count(self);
+    self->stream_made = info->Created;
+    self->link->replicated = info->Config->Replicas > 1;
+    self->link->ids_once = forgets_ids(self);
+}
+
 // --- the consumer --------------------------------------------------------------------------
 
 static uint64_t
@@ -190,14 +232,15 @@ remembers(const jetstream_t *self)
     return is_given(self->replay_messages) || is_given(self->replay_bytes) || is_given(self->replay_time_ms);
 }
 
-// A stream that was made anew counts from the beginning.
+// Of what the stream knows itself.
 static uint64_t
 had_up_to(jetstream_t *self, const jsStreamState *state)
 {
     jetstream_lock(self);
-    bool first_time = !self->began, anew = self->last_sequence > state->LastSeq;
-    if (anew)
-        self->last_sequence = 0;
+    bool first_time = !self->began;
+    uint64_t known = self->forgotten > 0 ? self->forgotten - 1 : state->LastSeq;
+    if (self->last_sequence > known)
+        self->last_sequence = known;
     else if (first_time && !self->last_values && !remembers(self))
         self->last_sequence = state->LastSeq; // nobody here has asked for what came before
     self->began = true;
@@ -262,17 +305,18 @@ consumer_misfit(const jetstream_t *self, const jsConsumerConfig *config, const c
     return NULL;
 }
 
-// A server that is killed while its stream is empty may forget how far that had counted. The consumer knows it, and would
-// leave out all messages up to there.
+// A server that is killed while its stream is empty may forget how far that had counted, and a cluster what it had. The
+// consumer knows it, and would leave out all messages up to there.
 static natsStatus
 leave_ahead(const jetstream_t *self, jsConsumerInfo **info, jsErrCode *code)
 {
     jsStreamInfo *stream = NULL;
     const libnats_t *nats = self->nats;
     natsStatus status = nats->js_GetStreamInfo(&stream, self->link->context, self->conf.stream, NULL, code);
-    bool is_ahead = status == NATS_OK && (*info)->Delivered.Stream > stream->State.LastSeq;
+    bool was_ahead = self->forgotten > 0 && (*info)->Created == self->consumer_made;
+    bool leaves_out = status == NATS_OK && (was_ahead || (*info)->Delivered.Stream > stream->State.LastSeq);
     nats->jsStreamInfo_Destroy(stream);
-    if (!is_ahead)
+    if (!leaves_out)
         return status;
     nats->jsConsumerInfo_Destroy(*info);
     *info = NULL;
@@ -311,6 +355,7 @@ prepare_consumer(jetstream_t *self, const char *subject, const jsStreamState *st
         snprintf(reason, 256, "consumer " CONSUMER " of stream %.60s does not fit: %s", self->conf.stream, fault);
     free(self->next_subject);
     self->next_subject = xasprintf("$JS.API.CONSUMER.MSG.NEXT.%s.%s", self->conf.stream, info->Name);
+    self->consumer_made = info->Created;
     self->nats->jsConsumerInfo_Destroy(info);
     return fault ? LINK_NEVER : LINK_UP;
 }
@@ -321,6 +366,8 @@ stream_prepare(jetstream_t *self, char reason[256])
     jsStreamInfo *info = NULL;
     char *subject = subject_of_all(self);
     link_result_t result = prepare_stream(self, subject, &info, reason);
+    if (result == LINK_UP)
+        meet_stream(self, info);
     if (result == LINK_UP)
         result = prepare_consumer(self, subject, &info->State, reason);
     self->nats->jsStreamInfo_Destroy(info);

@@ -36,6 +36,7 @@
     X(natsConnection_PublishMsg)                                                                                       \
     X(natsConnection_PublishRequestString)                                                                             \
     X(natsConnection_PublishString)                                                                                    \
+    X(natsConnection_RequestString)                                                                                    \
     X(natsConnection_Subscribe)                                                                                        \
     X(natsInbox_Create)                                                                                                \
     X(natsInbox_Destroy)                                                                                               \

@@ -12,6 +12,32 @@ loading_add(store_t *self, batch_t *batch)
     self->loaded_bytes += batch->room;
 }
 
+static const early_run_t *
+early_of(const store_t *self)
+{
+    const early_t *early = &self->contents.early;
+    return self->early < early->count ? &early->runs[self->early] : NULL;
+}
+
+static void
+go_to(store_t *self, size_t early)
+{
+    self->early = early;
+    self->cursor = early_of(self) ? early_of(self)->first : self->contents.done.before;
+}
+
+void
+loading_begin(store_t *self)
+{
+    go_to(self, 0);
+}
+
+bool
+loading_is_at(const store_t *self, uint64_t sequence)
+{
+    return !early_of(self) && self->cursor == sequence && self->reads == 0;
+}
+
 // The first batch that has messages from the cursor on.
 static const located_t *
 find_next(const store_t *self)
@@ -28,24 +54,45 @@ find_next(const store_t *self)
     return low < self->contents.located_count ? &from[low] : NULL;
 }
 
+static void
+read(store_t *self, const located_t *located, const store_file_t *file)
+{
+    batch_t *batch = batch_new();
+    batch->room = located->data;
+    batch->file = located->file;
+    batch->early = early_of(self);
+    batch->block = self->memory.take(self->memory.arg, located->data + 1, &batch->data);
+    self->loaded_bytes += batch->room;
+    self->cursor = located_end(located);
+    self->reads++;
+    committer_read(self->committer, batch, located, &file->name);
+}
+
+// The end of what the cursor goes through.
+static uint64_t
+end_of(const store_t *self)
+{
+    return early_of(self) ? early_of(self)->end : self->committed;
+}
+
+static bool
+has_more(store_t *self)
+{
+    while (early_of(self) && self->cursor >= end_of(self))
+        go_to(self, self->early + 1);
+    return self->cursor < end_of(self);
+}
+
 void
 loading_read_ahead(store_t *self)
 {
-    while (self->reads < READS_MOST && self->loaded_bytes < LOADED_BYTES && self->cursor < self->committed) {
+    while (self->reads < READS_MOST && self->loaded_bytes < LOADED_BYTES && has_more(self)) {
         const located_t *located = find_next(self);
         store_file_t *file = located ? contents_file(&self->contents, located->file) : NULL;
-        if (!file) {
-            self->cursor = self->committed;
-            return;
-        }
-        batch_t *batch = batch_new();
-        batch->room = located->data;
-        batch->file = located->file;
-        batch->block = self->memory.take(self->memory.arg, located->data + 1, &batch->data);
-        self->loaded_bytes += batch->room;
-        self->cursor = located_end(located);
-        self->reads++;
-        committer_read(self->committer, batch, located, &file->name);
+        if (file && located->first < end_of(self))
+            read(self, located, file);
+        else
+            self->cursor = end_of(self);
     }
 }
 
@@ -112,11 +159,19 @@ is_given_now(const batch_t *batch, const entry_t *entry)
     return batch->fresh && entry->flags & ENTRY_DONE;
 }
 
+// What comes early does so once.
+static bool
+is_its_turn(const store_t *self, const batch_t *batch, uint64_t sequence)
+{
+    const early_run_t *early = batch->early;
+    return early ? sequence >= early->first && sequence < early->end : !early_has(&self->contents.early, sequence);
+}
+
 static bool
 is_shown(const store_t *self, const batch_t *batch, uint32_t i)
 {
     const entry_t *entry = &batch->entries[i];
-    if (entry->flags & ENTRY_BAD)
+    if (entry->flags & ENTRY_BAD || !is_its_turn(self, batch, batch->head.first + i))
         return false;
     return is_given_now(batch, entry) || !seqset_has(&self->contents.done, batch->head.first + i);
 }
@@ -184,7 +239,7 @@ store_next_run(store_t *self, uint64_t most, store_run_t *run)
 bool
 store_is_read(const store_t *self)
 {
-    return self->opened && self->reads == 0 && self->cursor == self->committed;
+    return self->opened && loading_is_at(self, self->committed);
 }
 
 bool

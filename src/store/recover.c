@@ -12,61 +12,6 @@
 
 #define RANGE_MAX (UINT64_C(1) << 22) // messages in a row that may be missing, or of which one record may speak
 
-// --- contents ------------------------------------------------------------------------
-
-void
-contents_free(contents_t *self)
-{
-    free(self->located);
-    free(self->files);
-    seqset_free(&self->done);
-    tries_free(&self->tries);
-    ids_free(&self->ids);
-    *self = (contents_t){ 0 };
-}
-
-void
-contents_locate(contents_t *self, const located_t *located)
-{
-    if (self->located_from > 0 && self->located_from + self->located_count == self->located_room) {
-        memmove(self->located, self->located + self->located_from, self->located_count * sizeof *located);
-        self->located_from = 0;
-    }
-    size_t end = self->located_from + self->located_count;
-    mem_grow(self->located, end, self->located_room);
-    self->located[end] = *located;
-    self->located_count++;
-}
-
-store_file_t *
-contents_file(const contents_t *self, uint32_t number)
-{
-    for (size_t i = self->file_count; i-- > 0;)
-        if (self->files[i].name.number == number)
-            return &self->files[i];
-    return NULL;
-}
-
-void
-contents_add_file(contents_t *self, const file_name_t *name)
-{
-    mem_grow(self->files, self->file_count, self->file_room);
-    self->files[self->file_count++] = (store_file_t){ .name = *name };
-    if (name->number >= self->next_file)
-        self->next_file = name->number + 1;
-}
-
-void
-contents_remove_file(contents_t *self, uint32_t number)
-{
-    store_file_t *file = contents_file(self, number);
-    if (!file)
-        return;
-    size_t behind = (size_t)(self->files + self->file_count - file) - 1;
-    memmove(file, file + 1, behind * sizeof *file);
-    self->file_count--;
-}
-
 // --- reading -------------------------------------------------------------------------
 
 // What the file does not have reads as zeros.
@@ -105,6 +50,23 @@ recover_batch(int fd, const located_t *located, uint64_t salt, batch_t *batch)
     batch->head.said = 0;
     batch_verify(batch);
     return true;
+}
+
+said_t *
+recover_said(int fd, const located_t *located, uint64_t salt, uint32_t *count)
+{
+    uint8_t at[BATCH_HEAD];
+    batch_head_t head;
+    read_at(fd, located->offset, at, sizeof at);
+    if (!batch_read_head(at, salt, UINT64_MAX, &head) || head.number != located->number)
+        return NULL;
+    said_t *said = xcalloc(head.said + 1, sizeof *said);
+    *count = head.said;
+    read_at(fd, located->offset + BATCH_HEAD + head.messages * sizeof(entry_t), said, head.said * sizeof *said);
+    if (batch_check_said(at, said, &head))
+        return said;
+    free(said);
+    return NULL;
 }
 
 // --- finding batches -----------------------------------------------------------------
@@ -225,18 +187,26 @@ take_done(contents_t *contents, const said_t *said, bool done)
 }
 
 static void
-take_id(search_t *self, const said_t *said, const located_t *located)
+take_early(contents_t *contents, const said_t *said)
 {
-    ids_t *ids = &self->contents->ids;
-    taken_id_t id = { .wall_ns = located->wall_ns - (int64_t)said->number * 1000000, .batch = located->number };
-    memcpy(id.hash, said->about.bytes, sizeof id.hash);
-    if (id.wall_ns < self->ids_since_ns)
+    const early_run_t run = { said->about.early.first, said->about.early.first + said->number, said->about.early.group };
+    if (run.first > 0 && run.end <= contents->next_sequence)
+        early_add(&contents->early, &run);
+}
+
+static void
+note_id(search_t *self, const said_t *said, const located_t *located)
+{
+    contents_t *contents = self->contents;
+    if (recover_taken_ns(said, located) < self->ids_since_ns)
         return;
-    taken_id_t *known = ids_find(ids, id.hash);
-    if (known)
-        *known = id;
-    else
-        ids_add(ids, &id);
+    contents->noted_ids++;
+    bool is_noted = contents->noted_count > 0 && contents->noted[contents->noted_count - 1].number == located->number &&
+                    contents->noted[contents->noted_count - 1].file == located->file;
+    if (is_noted)
+        return;
+    mem_grow(contents->noted, contents->noted_count, contents->noted_room);
+    contents->noted[contents->noted_count++] = *located;
 }
 
 static void
@@ -252,8 +222,11 @@ take_said(search_t *self, const said_t *said, const located_t *located)
         if (said->about.sequence > 0 && said->about.sequence < contents->next_sequence)
             tries_set(&contents->tries, said->about.sequence, said->number);
         break;
+    case SAID_EARLY:
+        take_early(contents, said);
+        break;
     case SAID_ID:
-        take_id(self, said, located);
+        note_id(self, said, located);
         break;
     case SAID_KEY:
         memcpy(contents->ids.key, said->about.bytes, IDS_KEY);
@@ -339,11 +312,8 @@ take_flags_of_whole(search_t *self, store_file_t *file, const located_t *located
 static void
 take_records(search_t *self, const located_t *located, uint32_t count, const uint8_t *records)
 {
-    enum { SOON = 8 }; // records later
     for (uint32_t i = 0; i < count; i++) {
         said_t said;
-        if (i + SOON < count) // should it be an id
-            ids_expect(&self->contents->ids, records + (i + SOON) * sizeof said + offsetof(said_t, about));
         memcpy(&said, records + i * sizeof said, sizeof said);
         take_said(self, &said, located);
     }
@@ -389,7 +359,7 @@ take_batch(search_t *self, store_file_t *file, const located_t *located, bool co
         take_flags(contents, located, control);
     else if (!self->is_done)
         take_flags_of_whole(self, file, located);
-    if (batch_check_said(at, control, &head))
+    if (batch_check_said(at, control + head.messages * sizeof(entry_t), &head))
         take_records(self, located, head.said, control + head.messages * sizeof(entry_t));
     else
         file->damaged = true;
@@ -419,6 +389,7 @@ take_file(search_t *self, const file_name_t *name)
     if (self->fd == -1)
         return;
     store_file_t *file = contents_file(contents, name->number);
+    posix_fadvise(self->fd, 0, 0, POSIX_FADV_RANDOM); // of it only heads are read
     self->salt = name->salt;
     self->is_done = name->is_done;
     uint64_t committed = count_committed(self->fd);
@@ -474,6 +445,7 @@ recover(const folder_t *folder, int64_t ids_since_ns, contents_t *contents)
         take_file(&search, &names[i]);
     free(search.found);
     free(names);
+    early_arrange(&contents->early, contents->done.before);
     contents->messages = contents->next_sequence - contents->done.before - contents->done.above;
     return 0;
 }

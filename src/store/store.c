@@ -138,9 +138,16 @@ take_contents(store_t *self)
     if (self->opened || !committer_contents(self->committer, &self->contents))
         return;
     self->opened = true;
-    self->committed = self->contents.next_sequence;
-    self->cursor = self->contents.done.before;
+    self->committed = self->inherited = self->contents.next_sequence;
+    loading_begin(self);
     self->corrupt = self->contents.corrupt;
+}
+
+static void
+take_ids(store_t *self)
+{
+    if (self->contents.ids_later && committer_ids(self->committer, &self->contents.ids))
+        self->contents.ids_later = false;
 }
 
 static void
@@ -158,7 +165,7 @@ say_what_had_to_wait(store_t *self)
 static void
 take_messages(store_t *self, batch_t *batch)
 {
-    bool is_next = self->cursor == batch->head.first && self->reads == 0;
+    bool is_next = loading_is_at(self, batch->head.first);
     contents_locate(&self->contents,
                     &(located_t){ batch->head.first, batch->offset, batch->head.data, batch->head.number,
                                   batch->head.wall_ns, batch->head.messages, batch->file });
@@ -213,6 +220,7 @@ store_hear(store_t *self)
     if (!self->opened)
         return;
     committer_news(self->committer, &self->news);
+    take_ids(self);
     tidying_take_files(self);
     take_committed(self);
     loading_take_read(self);

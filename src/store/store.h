@@ -99,6 +99,7 @@ typedef struct {
     size_t id_size;
     bool done; // with the same commit, if nothing waits before it: see store_message_t
     bool must; // it is taken though there is no room, as the end of a route does
+    bool early; // at the end: after the next opening it comes before all others, behind those that were put so before
 } store_put_in_t;
 
 store_put_t store_put(store_t *self, const store_put_in_t *message, uint64_t *sequence);
@@ -126,6 +127,7 @@ uint32_t store_put_each(store_t *self, const void *who, size_t who_size, const s
 // Every message below this sequence is on the disk; the one that the next message gets.
 uint64_t store_committed(const store_t *self);
 uint64_t store_next_sequence(const store_t *self);
+bool store_had(const store_t *self, uint64_t sequence); // when it was opened
 
 // --- taking out --------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ struct store {
     int bell, timer;
     int64_t timer_ms; // when it is due; 0: it is not set
     bool opened;      // the disk was read
+    uint64_t inherited; // messages below it were there then
     contents_t contents;
     uint64_t corrupt, expired;
 
@@ -30,6 +31,7 @@ struct store {
     batch_t *words; // what was said of others
     uint64_t said, committed;
     unsigned commits, words_given; // that the thread has: with messages, without
+    uint64_t early_group;          // of those that come early, 0: there were none
     uint64_t *later;               // messages that are done and not committed
     size_t later_count, later_room;
 
@@ -38,6 +40,7 @@ struct store {
     uint64_t loaded_bytes;
     uint32_t at;     // next one in the first of them
     uint64_t cursor; // all below are loaded, or being read
+    size_t early;    // runs that are; while there are more the cursor is in the next one
     unsigned reads;
     uint32_t retiring; // file that is about to go, 0: none
     uint64_t notes;    // batch that is written before
@@ -55,6 +58,8 @@ void filling_submit_words(store_t *self); // only what was said
 
 // --- loading.c: on the way back -------------------------------------------------------
 
+void loading_begin(store_t *self); // what comes early first
+bool loading_is_at(const store_t *self, uint64_t sequence); // all before it is loaded, and nothing is being read
 void loading_add(store_t *self, batch_t *batch);
 void loading_read_ahead(store_t *self);
 void loading_take_read(store_t *self);

@@ -87,7 +87,7 @@ tidying_look(store_t *self)
 {
     contents_t *contents = &self->contents;
     forget_done(self);
-    if (self->retiring != 0 || self->undone || contents->file_count == 0)
+    if (self->retiring != 0 || self->undone || contents->ids_later || contents->file_count == 0)
         return;
     const store_file_t *file = &contents->files[0];
     bool is_needed = contents->located_count > 0 && contents->located[contents->located_from].file == file->name.number;
@@ -103,7 +103,8 @@ void
 tidying_drop_oldest(store_t *self)
 {
     contents_t *contents = &self->contents;
-    if (self->news.state != STORE_FULL || !self->conf.drop_oldest || self->retiring != 0 || contents->file_count < 2)
+    bool may_go = self->retiring == 0 && !contents->ids_later && contents->file_count >= 2;
+    if (self->news.state != STORE_FULL || !self->conf.drop_oldest || !may_go)
         return;
     const store_file_t *file = &contents->files[0];
     while (contents->located_count > 0 && contents->located[contents->located_from].file == file->name.number) {

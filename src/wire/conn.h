@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
-// conn.h - what can be said of any connection: it has something to do, it is to end, it
-// is dead. One that fails is only marked: it ends in its turn (connlife.h), so that
-// nobody loses what he is looking at.
+// conn.h - the lowest level of a connection: that it has something to do or to write, that
+// it is to end, its buffers. One that fails is only marked: it ends in its turn
+// (connlife.h), so it is never freed while it is used.
 
 #ifndef ZB_WIRE_CONN_H
 #define ZB_WIRE_CONN_H

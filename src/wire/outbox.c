@@ -81,7 +81,11 @@ publish(outbox_t *self, const store_message_t *message)
 {
     text_t subject = { 0 };
     frame_head_t head = { 0 };
-    jetstream_piece_t out = { message->sequence, NULL, true, message->data, message->size };
+    jetstream_piece_t out = { .sequence = message->sequence,
+                              .framed = true,
+                              .again = store_had(self->store, message->sequence),
+                              .data = message->data,
+                              .size = message->size };
     frame_read(message->data, message->size, &head);
     if (self->prefix) {
         bytes_t topic = arrival_topic(kept_first(message->data, message->size), self->wire->conf->topic_end);

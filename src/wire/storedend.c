@@ -78,10 +78,23 @@ stored_settle(wire_t *wire, int64_t wait_ms)
     stored_count(self);
 }
 
+// It had been given to a worker before anything that is in the store was.
+static given_t
+keep_early(stored_t *self, const piece_t *piece)
+{
+    const store_put_in_t in = { .data = piece->chunk->data + piece->at,
+                                .size = piece->size,
+                                .payload = piece->load.payload,
+                                .must = true,
+                                .early = true };
+    uint64_t sequence;
+    return store_put(self->store, &in, &sequence) == STORE_TAKEN ? GIVEN : DROPPED;
+}
+
 static given_t
 keep_one(wire_t *wire, const piece_t *piece)
 {
-    return wire->cluster ? cluster_keep(wire, piece) : stored_take(wire->stored, piece);
+    return wire->cluster ? cluster_keep(wire, piece) : keep_early(wire->stored, piece);
 }
 
 static void
@@ -97,7 +110,7 @@ keep(wport_t *workers, spans_t *spans)
     spans_clear(spans);
 }
 
-// They come after what is on the disk, or in the stream, already.
+// They come before what is on the disk, and after what is in the stream already.
 void
 stored_keep_queues(wire_t *wire)
 {

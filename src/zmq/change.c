@@ -35,43 +35,6 @@ drop_endpoints(route_t *self, side_t side, const side_conf_t *wanted)
     }
 }
 
-// Connects that are there already must not be made twice.
-static int
-add_connects(route_t *self, side_t side, const side_conf_t *had, diag_t *diag)
-{
-    const side_conf_t *conf = &self->conf->sides[side];
-    int rc = 0;
-    for (size_t i = 0; i < conf->endpoint_count; i++) {
-        const endpoint_conf_t *endpoint = &conf->endpoints[i];
-        if (!endpoint->connect || side_has_endpoint(had, endpoint->at.text, true))
-            continue;
-        if (zmq_connect(self->forward.ports[side].socket, endpoint->at.text) == 0)
-            continue;
-        diag_error(diag, endpoint->place, "cannot connect %s: %s", endpoint->at.text, zmq_strerror(zmq_errno()));
-        rc = -1;
-    }
-    return rc;
-}
-
-static int
-add_binds(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
-{
-    const side_conf_t *conf = &self->conf->sides[side];
-    int rc = 0;
-    for (size_t i = 0; i < conf->endpoint_count; i++) {
-        const endpoint_conf_t *endpoint = &conf->endpoints[i];
-        listener_t *listener = endpoint->connect ? NULL : listeners_take(listeners, side, endpoint->at.text);
-        if (!listener)
-            continue;
-        sockets_add_listener(self, listener, side);
-        if (sockets_give(self, listener, side) == 0)
-            continue;
-        diag_error(diag, endpoint->place, "cannot bind %s: %s", endpoint->at.text, zmq_strerror(zmq_errno()));
-        rc = -1;
-    }
-    return rc;
-}
-
 static void
 close_capture(route_t *self)
 {
@@ -144,8 +107,7 @@ change_side(route_t *self, side_t side, const route_conf_t *had, live_change_t *
 {
     drop_endpoints(self, side, &change->conf->sides[side]);
     self->conf = change->conf;
-    int rc = add_binds(self, side, change->listeners, change->diag);
-    rc |= add_connects(self, side, &had->sides[side], change->diag);
+    int rc = sockets_open_endpoints(self, side, &had->sides[side], change->listeners, change->diag);
     if (self->watched[side])
         sockets_limit_clients(self, side, change->conf->sides[side].max_clients);
     self->conf = had;

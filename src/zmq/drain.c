@@ -1,5 +1,15 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "zmq/drain.h"
+// drain.c - the end of a route with as little loss as libzmq allows, in the route's own thread.
+//
+// What clients have handed to their sockets sits in kernel buffers that die with
+// a connection closed the usual way. So: accept nobody new, read ahead into a
+// queue of our own, half-close every connection (the clients see the end, keep
+// what they have, and connect again to whoever comes next), read on until all
+// have gone, and send on what was read until the time is over. What a client has
+// written half at its connection's end is lost: libzmq does not tell where a
+// message ends. doc/design.md section 6.
+
+#include "zmq/internal.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -19,16 +29,27 @@ typedef struct item {
 } item_t;
 
 typedef struct {
-    forward_t *forward;
-    const drain_t *how;
+    route_t *route;
+    forward_t *forward; // its
+    watch_side_t *inputs[SIDES]; // NULL: none there, or not watched
     item_t *first, **last;
     uint64_t count;
 } drain_queue_t;
 
+// Asked all the time; the route may have to wait for consumers itself.
+static int64_t
+left_ms(const drain_queue_t *self)
+{
+    routethread_t *thread = &self->route->base.thread;
+    if (routethread_joins(thread))
+        sockets_join(self->route);
+    return routethread_left_ms(thread);
+}
+
 static bool
 time_is_over(const drain_queue_t *self)
 {
-    return self->how->left_ms(self->how->arg) == 0;
+    return left_ms(self) == 0;
 }
 
 // --- our own queue -----------------------------------------------------------
@@ -118,7 +139,7 @@ anything_in_hand(const drain_queue_t *self)
 static void
 read_ahead(drain_queue_t *self)
 {
-    int64_t start = clock_mono_ms(), share = self->how->left_ms(self->how->arg) / 4, quiet_since = start;
+    int64_t start = clock_mono_ms(), share = left_ms(self) / 4, quiet_since = start;
     while (!time_is_over(self) && clock_mono_ms() - quiet_since < READ_AHEAD_MS && clock_mono_ms() - start < share) {
         if (read_inputs(self) >= QUIET_PASS)
             quiet_since = clock_mono_ms();
@@ -132,8 +153,8 @@ connections(const drain_queue_t *self)
 {
     size_t all = 0;
     for (int side = 0; side < SIDES; side++)
-        if (self->how->inputs[side])
-            all += watch_connections(self->how->inputs[side]);
+        if (self->inputs[side])
+            all += watch_connections(self->inputs[side]);
     return all;
 }
 
@@ -142,8 +163,8 @@ half_close(drain_queue_t *self, bool all)
 {
     size_t left = 0;
     for (int side = 0; side < SIDES; side++)
-        if (self->how->inputs[side])
-            left += watch_half_close(self->how->inputs[side], all);
+        if (self->inputs[side])
+            left += watch_half_close(self->inputs[side], all);
     return left;
 }
 
@@ -151,7 +172,7 @@ half_close(drain_queue_t *self, bool all)
 static void
 half_close_all(drain_queue_t *self)
 {
-    int64_t start = clock_mono_ms(), share = self->how->left_ms(self->how->arg) / 4;
+    int64_t start = clock_mono_ms(), share = left_ms(self) / 4;
     bool all = false;
     while (half_close(self, all) > 0) {
         read_inputs(self);
@@ -194,8 +215,8 @@ wait_for_replies(drain_queue_t *self)
 {
     forward_stop_input(self->forward);
     for (int side = 0; side < SIDES; side++)
-        if (self->how->inputs[side])
-            watch_turn_away(self->how->inputs[side]);
+        if (self->inputs[side])
+            watch_turn_away(self->inputs[side]);
     while ((self->forward->pending > 0 || anything_in_hand(self)) && !time_is_over(self))
         if (!forward_pass(self->forward)) {
             forward_wait(self->forward, TICK_MS);
@@ -212,30 +233,47 @@ has_requests(const forward_t *forward)
     return false;
 }
 
-route_leftover_t
-drain_run(forward_t *forward, const drain_t *how)
+// Nobody is left. Where another route has the listener too, it alone accepts from now on.
+static void
+leave(route_t *self)
 {
-    drain_queue_t self = { .forward = forward, .how = how };
-    route_leftover_t left = { 0 };
-    self.last = &self.first;
-    for (size_t i = 0; i < forward->lane_count; i++)
-        forward_gather(forward, &forward->lanes[i]);
+    const listeners_t *listeners = &self->base.listeners;
+    for (size_t i = 0; i < listeners->count; i++) {
+        side_t side = listeners->side[i];
+        if (!side_takes_in(side))
+            continue;
+        sockets_set_linger(self, side, routethread_left_ms(&self->base.thread)); // of the answers that are on their way
+        zmq_unbind(self->forward.ports[side].socket, listener_bound_as(listeners->at[i]));
+    }
+    listeners_let_others_accept(listeners);
+}
 
+void
+drain_run(route_t *route)
+{
+    forward_t *forward = &route->forward;
+    drain_queue_t self = { .route = route, .forward = forward };
+    self.last = &self.first;
+    for (size_t i = 0; i < forward->lane_count; i++) {
+        const lane_t *lane = &forward->lanes[i];
+        if (lane->input)
+            self.inputs[lane->from->side] = route->watched[lane->from->side];
+        forward_gather(forward, &forward->lanes[i]);
+    }
     if (has_requests(forward)) {
         wait_for_replies(&self);
-        how->leave(how->arg);
-        left.unanswered = forward->pending > 0 ? (uint64_t)forward->pending : 0;
+        leave(route);
+        route->left.unanswered = forward->pending > 0 ? (uint64_t)forward->pending : 0;
     } else {
         forward_only_input(forward);
         read_ahead(&self);
         half_close_all(&self);
         wait_until_gone(&self);
         // Who came in between is still heard.
-        how->leave(how->arg);
+        leave(route);
         wait_until_gone(&self);
     }
     send_the_rest(&self);
-    left.undelivered = abandon(&self);
-    counter_add(&forward->counters->dropped[DROP_SHUTDOWN], left.undelivered);
-    return left;
+    route->left.undelivered = abandon(&self);
+    counter_add(&forward->counters->dropped[DROP_SHUTDOWN], route->left.undelivered);
 }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 // internal.h - what a route over libzmq's sockets is made of. Only for the files that are the route:
-// zmq, sockets and change. Everybody else has zmq.h.
+// zmq, sockets, change and drain. Everybody else has zmq.h.
 
 #ifndef ZB_ZMQ_INTERNAL_H
 #define ZB_ZMQ_INTERNAL_H
 
 #include "flow/engine.h"
-#include "zmq/drain.h"
 #include "zmq/forward.h"
 #include "zmq/watch.h"
 
@@ -43,10 +42,16 @@ struct route {
 int change_route(route_t *self, const route_conf_t *conf, listeners_t *listeners, diag_t *diag);
 void change_reconnect(route_t *self, const char *endpoint);
 
+// --- drain.c: the end, in the route's thread; fills `left` ----------------------
+
+void drain_run(route_t *self);
+
 // --- sockets.c: made in the opener's thread, the route's from then on ---------
 
 // Of a side, on the LISTENERS. 0, or -1 with DIAG; sockets_close cleans up.
 int sockets_open(route_t *self, side_t side, listeners_t *listeners, diag_t *diag);
+// Of a live change: what the side had before, HAD, stays. NULL: it had nothing.
+int sockets_open_endpoints(route_t *self, side_t side, const side_conf_t *had, listeners_t *listeners, diag_t *diag);
 void sockets_close(route_t *self, int64_t linger_ms);
 void sockets_set_linger(route_t *self, side_t side, int64_t linger_ms);
 void sockets_add_listener(route_t *self, listener_t *listener, side_t side); // takes it

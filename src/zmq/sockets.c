@@ -181,27 +181,34 @@ sockets_watch(route_t *self, side_t side)
         sockets_limit_clients(self, side, conf->max_clients);
 }
 
-static int
-open_endpoints(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
+// False: it waits for the route before.
+static bool
+can_accept(route_t *self, listener_t *listener, side_t side, const listeners_t *listeners)
+{
+    if (!listeners_must_wait(listeners, listener, side, self->forward.ports[side].type))
+        return true;
+    listeners_add(&self->base.deferred, listener, side);
+    return false;
+}
+
+int
+sockets_open_endpoints(route_t *self, side_t side, const side_conf_t *had, listeners_t *listeners, diag_t *diag)
 {
     const side_conf_t *conf = &self->conf->sides[side];
-    const port_t *port = &self->forward.ports[side];
     int rc = 0;
     for (size_t i = 0; i < conf->endpoint_count; i++) {
         const endpoint_conf_t *endpoint = &conf->endpoints[i];
-        listener_t *listener = endpoint->connect ? NULL : listeners_take(listeners, side, endpoint->at.text);
+        const char *text = endpoint->at.text;
+        listener_t *listener = endpoint->connect ? NULL : listeners_take(listeners, side, text);
+        if (!listener && (!endpoint->connect || (had && side_has_endpoint(had, text, true))))
+            continue; // it is there already
         if (listener)
             sockets_add_listener(self, listener, side);
-        else if (!endpoint->connect)
-            continue; // live change: it is bound already
-        if (listener && listeners_must_wait(listeners, listener, side, port->type)) {
-            listeners_add(&self->base.deferred, listener, side);
+        if (listener && !had && !can_accept(self, listener, side, listeners))
             continue;
-        }
-        if ((listener ? sockets_give(self, listener, side) : zmq_connect(port->socket, endpoint->at.text)) == 0)
+        if ((listener ? sockets_give(self, listener, side) : zmq_connect(self->forward.ports[side].socket, text)) == 0)
             continue;
-        diag_error(diag, endpoint->place, "cannot %s %s: %s", listener ? "bind" : "connect", endpoint->at.text,
-                   zmq_strerror(zmq_errno()));
+        diag_error(diag, endpoint->place, "cannot %s %s: %s", listener ? "bind" : "connect", text, zmq_strerror(zmq_errno()));
         diag_cause(diag, zmq_errno());
         rc = -1;
     }
@@ -226,13 +233,13 @@ sockets_open(route_t *self, side_t side, listeners_t *listeners, diag_t *diag)
     set_int(port->socket, ZMQ_LINGER, conf->linger_ms >= 0 ? (int)conf->linger_ms : 0);
     if (self->own_ctx) {
         prepare_for_proxy(port, conf);
-        return open_endpoints(self, side, listeners, diag);
+        return sockets_open_endpoints(self, side, NULL, listeners, diag);
     }
     prepare(port, conf);
     if (resources->admission && security_set(port->socket, self->conf, side, resources->admission, diag) == -1)
         return -1;
     sockets_watch(self, side);
-    return open_endpoints(self, side, listeners, diag);
+    return sockets_open_endpoints(self, side, NULL, listeners, diag);
 }
 
 void

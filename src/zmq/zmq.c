@@ -84,16 +84,6 @@ close_route(route_t *self, route_leftover_t *left)
 
 // --- the thread --------------------------------------------------------------
 
-// Asked all the time while the route drains; it may have to wait for consumers itself.
-static int64_t
-left_ms(void *arg)
-{
-    route_t *self = arg;
-    if (routethread_joins(&self->base.thread))
-        sockets_join(self);
-    return routethread_left_ms(&self->base.thread);
-}
-
 static void
 go_on(route_t *self, route_state_t mode)
 {
@@ -163,39 +153,11 @@ forward_until_finish(route_t *self)
     }
 }
 
-// Nobody is left. Where another route has the listener too, it alone accepts from now on.
-static void
-leave(void *arg)
-{
-    route_t *self = arg;
-    const listeners_t *listeners = &self->base.listeners;
-    for (size_t i = 0; i < listeners->count; i++) {
-        side_t side = listeners->side[i];
-        if (!side_takes_in(side))
-            continue;
-        sockets_set_linger(self, side, routethread_left_ms(&self->base.thread)); // of the answers that are on their way
-        zmq_unbind(self->forward.ports[side].socket, listener_bound_as(listeners->at[i]));
-    }
-    listeners_let_others_accept(listeners);
-}
-
-static void
-drain(route_t *self)
-{
-    drain_t how = { .left_ms = left_ms, .leave = leave, .arg = self };
-    for (size_t i = 0; i < self->forward.lane_count; i++) {
-        side_t side = self->forward.lanes[i].from->side;
-        if (self->forward.lanes[i].input)
-            how.inputs[side] = self->watched[side];
-    }
-    self->left = drain_run(&self->forward, &how);
-}
-
 static void
 run(route_t *self)
 {
     forward_until_finish(self);
-    drain(self);
+    drain_run(self);
     sockets_close(self, routethread_left_ms(&self->base.thread));
 }
 

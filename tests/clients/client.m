@@ -83,4 +83,7 @@ while i < count || strcmp (kind, "pub")
   end
   i += 1;
 end
+if strcmp (kind, "push")
+  pause (1 + 3000 * pause_s); % the binding does not wait until all is sent
+end
 zmq_close (socket);
