@@ -293,14 +293,13 @@ restore_port(wport_t *port, record_fields_t from)
 static void
 restore_endpoint(conn_t *conn, record_fields_t from)
 {
-    size_t place;
     char *endpoint = connrecord_endpoint(from);
     if (!endpoint)
         return;
     if (conn->outgoing)
         connect_again(conn, endpoint);
     else
-        conn->listener = listeners_find(&conn->wire->base.listeners, conn->port->side, endpoint, &place);
+        conn->listener = listeners_find(&conn->wire->base.listeners, conn->port->side, endpoint);
     if (!conn->dialled && !conn->listener)
         conn_leave(conn, "its endpoint was removed");
     free(endpoint);
