@@ -238,6 +238,9 @@ test_job_is_sent_and_named_by_the_same_text(void)
     CHECK(worker_says_read(done.bytes, done.size, &says));
     size_t size = job_head_write(head, done.bytes, says.envelope, says.job, 3);
     CHECK(size == all.size - 3 && memcmp(head, all.bytes, size) == 0);
+    all = MESSAGE("", HANDLE, "4294967295", "x");
+    size = job_head_write(head, done.bytes, says.envelope, says.job, UINT32_MAX);
+    CHECK(size == all.size - 3 && memcmp(head, all.bytes, size) == 0);
 }
 
 // --- the table ---------------------------------------------------------------------------

@@ -300,18 +300,24 @@ store_put(store_t *self, const store_put_in_t *message, uint64_t *sequence)
     return STORE_TAKEN;
 }
 
+static bool
+may_be_put(const store_t *self, const store_put_in_t *message)
+{
+    return self->opened && !is_too_large(self, message->size) && !(self->contents.ids_later && has_id(self, message));
+}
+
 // How many of MESSAGES find room in the batch, whichever of them are known.
 static uint32_t
 count_certain(store_t *self, const store_put_in_t *messages, uint32_t count)
 {
-    uint64_t most = writer_batch_bytes(self->conf.max_bytes), bytes = 0;
+    uint64_t most = writer_batch_bytes(self->conf.max_bytes);
     uint32_t certain = 0;
-    if (!self->opened || self->contents.ids_later || count == 0 || is_too_large(self, messages[0].size) || !has_room(self, messages[0].size))
+    if (count == 0 || !may_be_put(self, &messages[0]) || !has_room(self, messages[0].size))
         return 0;
-    bytes = self->fill->head.data;
+    uint64_t bytes = self->fill->head.data;
     do
         bytes += messages[certain++].size;
-    while (certain < count && !is_too_large(self, messages[certain].size) && bytes + messages[certain].size <= most);
+    while (certain < count && may_be_put(self, &messages[certain]) && bytes + messages[certain].size <= most);
     return certain;
 }
 

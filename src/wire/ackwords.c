@@ -4,7 +4,6 @@
 #include "base/mem.h"
 #include "zmtp/frame.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static const char *const answers[] = { [ANSWER_OK] = "ok", [ANSWER_FULL] = "full", [ANSWER_REFUSED] = "refused" };
@@ -175,11 +174,8 @@ read_credit(body_t said)
     return credit;
 }
 
-static int
-read_digit(uint8_t c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+// Of the hexadecimal digits, and 1 more; 0: it is none.
+static const uint8_t worth[256] = { ['0'] = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ['a'] = 11, 12, 13, 14, 15, 16 };
 
 static bool
 read_job(body_t said, uint8_t job[JOB_BYTES])
@@ -187,10 +183,10 @@ read_job(body_t said, uint8_t job[JOB_BYTES])
     if (said.size != JOB_TEXT)
         return false;
     for (size_t i = 0; i < JOB_BYTES; i++) {
-        int high = read_digit(said.at[2 * i]), low = read_digit(said.at[2 * i + 1]);
-        if (high < 0 || low < 0)
+        uint8_t high = worth[said.at[2 * i]], low = worth[said.at[2 * i + 1]];
+        if (high == 0 || low == 0)
             return false;
-        job[i] = (uint8_t)(high << 4 | low);
+        job[i] = (uint8_t)((high - 1) << 4 | (low - 1));
     }
     return true;
 }
@@ -215,16 +211,28 @@ worker_says_read(const uint8_t *frames, size_t size, worker_says_t *says)
     return true;
 }
 
+// A frame of decimal text. printf(3) would take longer than all the rest of giving a job.
+static size_t
+write_number(uint8_t *at, uint8_t flags, uint32_t number)
+{
+    char text[10];
+    size_t first = sizeof text;
+    do
+        text[--first] = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    return write_frame(at, flags, text + first, sizeof text - first);
+}
+
 size_t
 job_head_write(uint8_t *at, const uint8_t *envelope, size_t size, const uint8_t job[JOB_BYTES], uint32_t tries)
 {
     static const char digits[] = "0123456789abcdef";
-    char text[JOB_TEXT], number[16];
+    char text[JOB_TEXT];
     for (size_t i = 0; i < JOB_BYTES; i++) {
         text[2 * i] = digits[job[i] >> 4];
         text[2 * i + 1] = digits[job[i] & 15];
     }
     memcpy(at, envelope, size);
     size += write_frame(at + size, FRAME_MORE, text, sizeof text);
-    return size + write_frame(at + size, FRAME_MORE, number, (size_t)snprintf(number, sizeof number, "%u", tries));
+    return size + write_number(at + size, FRAME_MORE, tries);
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUCKETS_FIRST = 64 };
+enum { BUCKETS_FIRST = 64, SPARE_MOST = 1024 };
 
 // --- lists ---------------------------------------------------------------------------
 
@@ -109,6 +109,32 @@ draw(jobs_t *self, uint8_t handle[JOB_BYTES])
     memcpy(handle, self->dice + self->dice_left, JOB_BYTES);
 }
 
+// --- memory, which goes from one job to the next ------------------------------------------
+
+static job_t *
+new_job(jobs_t *self)
+{
+    job_t *job = self->spare;
+    if (!job)
+        return xcalloc(1, sizeof *job);
+    self->spare = job->next;
+    self->spares--;
+    *job = (job_t){ 0 };
+    return job;
+}
+
+static void
+free_job(jobs_t *self, job_t *job)
+{
+    if (self->spares == SPARE_MOST) {
+        free(job);
+        return;
+    }
+    job->next = self->spare;
+    self->spare = job;
+    self->spares++;
+}
+
 // --- messages --------------------------------------------------------------------------
 
 void
@@ -135,7 +161,7 @@ jobs_keep(jobs_t *self, job_t *job, chunk_t *chunk, size_t at, size_t size, load
 job_t *
 jobs_add(jobs_t *self, uint64_t number, uint32_t tries, chunk_t *chunk, size_t at, size_t size, load_t load)
 {
-    job_t *job = xcalloc(1, sizeof *job);
+    job_t *job = new_job(self);
     job->number = number;
     job->tries = tries;
     jobs_keep(self, job, chunk, at, size, load);
@@ -189,7 +215,7 @@ jobs_find(const jobs_t *self, const uint8_t handle[JOB_BYTES], const job_list_t 
 static job_t *
 put_mark(jobs_t *self, const uint8_t handle[JOB_BYTES], job_list_t *worker)
 {
-    job_t *mark = xcalloc(1, sizeof *mark);
+    job_t *mark = new_job(self);
     mark->late = mark->given = true;
     memcpy(mark->handle, handle, JOB_BYTES);
     jobs_append(worker, mark);
@@ -204,7 +230,7 @@ jobs_again(jobs_t *self, const uint8_t handle[JOB_BYTES], bool late, job_list_t 
         return NULL;
     if (late)
         return put_mark(self, handle, worker);
-    job_t *job = xcalloc(1, sizeof *job);
+    job_t *job = new_job(self);
     memcpy(job->handle, handle, JOB_BYTES);
     put(self, job, worker, since_ms);
     return job;
@@ -234,7 +260,7 @@ jobs_forget(jobs_t *self, job_t *job)
         jobs_remove(job);
     if (job->chunk)
         chunk_drop(job->chunk);
-    free(job);
+    free_job(self, job);
 }
 
 void
@@ -242,7 +268,10 @@ jobs_free(jobs_t *self)
 {
     if (self->stock)
         chunk_drop(self->stock);
+    for (job_t *job; (job = self->spare); free(job))
+        self->spare = job->next;
     free(self->buckets);
+    self->spares = 0;
     self->stock = NULL;
     self->buckets = NULL;
     self->bucket_count = 0;

@@ -51,6 +51,8 @@ typedef struct {
     uint32_t given;               // without them
     job_t *oldest, *newest;
     chunk_t *stock; // into which small messages are copied, so that they do not keep the memory of many others
+    job_t *spare; // memory of those that were forgotten
+    uint32_t spares;
     uint8_t dice[64 * JOB_BYTES];
     size_t dice_left;
 } jobs_t;
