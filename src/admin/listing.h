@@ -34,7 +34,8 @@ typedef struct {
 } listing_t;
 
 // The whole of an answer: a table, or a document with the array NAME. SELF stays where it is.
-void listing_open(listing_t *self, text_t *out, bool json, const char *name, const listing_field_t *fields, size_t count);
+void listing_open(listing_t *self, text_t *out, bool json, const char *name, const listing_field_t *fields,
+                  size_t count);
 void listing_close(listing_t *self);
 
 // Objects, where JSON expects values.
@@ -43,7 +44,8 @@ listing_t listing_into(json_t *json, const listing_field_t *fields, size_t count
 void listing_text(listing_t *self, const char *text);   // NULL: null, or nothing; shown safe for a terminal
 void listing_quoted(listing_t *self, const char *text); // in quotes, in the table
 void listing_number(listing_t *self, int64_t number);   // negative: it is not known, null or nothing
-void listing_seconds(listing_t *self, double seconds, int digits, const char *unit); // likewise; the table has DIGITS, and UNIT
+// Likewise; the table has so many DIGITS, and the UNIT.
+void listing_seconds(listing_t *self, double seconds, int digits, const char *unit);
 void listing_time(listing_t *self, int64_t wall_ns);    // 0: there is none
 
 #endif

@@ -137,13 +137,19 @@ write_engine(metric_writer_t *writer)
     put_uint(writer, "", LABELS({ "route", route.conf->name }, { "engine", engine_name(route.conf->engine) }), 1);
 }
 
+static bool
+may_count(const metric_t *metric, const broker_route_t *route)
+{
+    return metric->side == SIDES || pattern_may_have(route->conf->pattern, metric->side);
+}
+
 // By reason, or by result.
 static void
 write_counts(metric_writer_t *writer)
 {
     const metric_t *metric = writer->metric;
     EACH_ROUTE(writer, route)
-    for (size_t i = 0; i < metric->count && (metric->side == SIDES || pattern_may_have(route.conf->pattern, metric->side)); i++)
+    for (size_t i = 0; i < metric->count && may_count(metric, &route); i++)
         put_uint(writer, "", LABELS({ "route", route.conf->name }, { metric->label, metric->values[i] }),
                  counter_get(counter_in(route.counters, metric->offset) + i));
 }
@@ -241,7 +247,8 @@ write_side_counts(metric_writer_t *writer)
     for (side_t side = 0; side < SIDES; side++)
         for (size_t i = 0; i < metric->count && stats_has_side(&route, side); i++)
             put_uint(writer, "",
-                     LABELS({ "route", route.conf->name }, { "side", side_name(side) }, { metric->label, metric->values[i] }),
+                     LABELS({ "route", route.conf->name }, { "side", side_name(side) },
+                            { metric->label, metric->values[i] }),
                      counter_get(counter_in(&route.counters->sides[side], metric->offset) + i));
 }
 

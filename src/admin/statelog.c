@@ -26,7 +26,8 @@ statelog_write(broker_t *broker)
                                                        EVENT_TEXT("state", route_state_name(route.state)),
                                                        EVENT_TEXT("type", route.conf->pattern->name) };
         for (int reason = 0; reason < DROP_REASONS; reason++)
-            fields[3 + reason] = (event_field_t)EVENT_NUMBER(drop_reasons[reason], counter_get(&route.counters->dropped[reason]));
+            fields[3 + reason] =
+                (event_field_t)EVENT_NUMBER(drop_reasons[reason], counter_get(&route.counters->dropped[reason]));
         log_fields(EVENT_ROUTE_FIGURES, fields);
         for (side_t side = 0; side < SIDES; side++)
             if (route.conf->sides[side].type != -1)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-// status.c - the commands that show the process: how it is, the configuration that runs, and what a reload would make of it.
+// status.c - the commands that show the process: how it is, the configuration that
+// runs, and what a reload would make of it.
 
 #include "admin/reply.h"
 

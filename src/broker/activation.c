@@ -110,8 +110,8 @@ static bool
 same_path(const endpoint_t *endpoint, const address_t *bound)
 {
     address_t wanted;
-    return endpoint->transport == TRANSPORT_IPC && address_unix(&wanted, endpoint->path) && wanted.length == bound->length &&
-           memcmp(&wanted.at, &bound->at, wanted.length) == 0;
+    return endpoint->transport == TRANSPORT_IPC && address_unix(&wanted, endpoint->path) &&
+           wanted.length == bound->length && memcmp(&wanted.at, &bound->at, wanted.length) == 0;
 }
 
 static uint32_t

@@ -141,7 +141,8 @@ broker_reload(broker_t *self, text_t *answer)
     diag_t *diag = diag_new();
     conf_t *wanted = read_own_file(self, diag);
     policy_t *policy = NULL;
-    if (wanted && authpolicy_read(self, (const route_conf_t *const *)wanted->routes, wanted->route_count, &policy, diag) == -1)
+    const route_conf_t *const *confs = wanted ? (const route_conf_t *const *)wanted->routes : NULL;
+    if (wanted && authpolicy_read(self, confs, wanted->route_count, &policy, diag) == -1)
         conf_destroy(&wanted);
     plan_t *plan = wanted ? make_plan(self, wanted, policy) : NULL;
     text_t lines = { 0 };

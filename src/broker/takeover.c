@@ -36,7 +36,8 @@ read_successor(broker_t *self)
     const broker_setup_t *setup = self->setup;
     conf_t *conf = conf_load(self->conf->file, setup->overrides, setup->override_count, diag);
     policy_t *policy = NULL;
-    if (conf && authpolicy_read(self, (const route_conf_t *const *)conf->routes, conf->route_count, &policy, diag) == -1)
+    const route_conf_t *const *confs = conf ? (const route_conf_t *const *)conf->routes : NULL;
+    if (conf && authpolicy_read(self, confs, conf->route_count, &policy, diag) == -1)
         conf_destroy(&conf);
     if (conf)
         authpolicy_use(self, &policy);
@@ -281,7 +282,8 @@ takeover_status(broker_t *self, record_fields_t from)
     if (!started)
         return;
     self->status.started_wall_ns = started;
-    self->status.reloads_success = record_number_of(from, SAVEDSTATE_RELOADS, UINT64_MAX - 1) + 1; // the file was read anew
+    self->status.reloads_success = record_number_of(from, SAVEDSTATE_RELOADS, UINT64_MAX - 1);
+    self->status.reloads_success++; // the file was read anew
     self->status.reloads_failure = record_number_of(from, SAVEDSTATE_RELOADS_FAILED, UINT64_MAX);
 }
 

@@ -109,8 +109,12 @@ typedef enum {
 } job_result_t;
 
 // Their names: "hwm", "auth", "too_large", "ok", "given", …
-extern const char *const drop_reasons[DROP_REASONS], *const handshake_reasons[HANDSHAKE_REASONS];
-extern const char *const cut_reasons[CUT_REASONS], *const auth_results[AUTH_RESULTS], *const ack_results[ACK_RESULTS], *const job_results[JOB_RESULTS];
+extern const char *const drop_reasons[DROP_REASONS];
+extern const char *const handshake_reasons[HANDSHAKE_REASONS];
+extern const char *const cut_reasons[CUT_REASONS];
+extern const char *const auth_results[AUTH_RESULTS];
+extern const char *const ack_results[ACK_RESULTS];
+extern const char *const job_results[JOB_RESULTS];
 
 // Message sizes by powers of four: at most 64 B, 256 B, … 16 MiB, and the rest.
 #define SIZE_BUCKETS 11

@@ -138,7 +138,8 @@ peers_add(peers_t *self, int fd, bool outgoing)
     peers_count(self);
     meet(self, peer);
     log_event(outgoing ? EVENT_CLIENT_REACHED : EVENT_CLIENT_CONNECTED, EVENT_TEXT("route", self->route),
-              EVENT_TEXT("side", side_name(self->side)), EVENT_NUMBER("client", peer->id), EVENT_TEXT("peer", peer->peer));
+              EVENT_TEXT("side", side_name(self->side)), EVENT_NUMBER("client", peer->id),
+              EVENT_TEXT("peer", peer->peer));
 }
 
 // zmq_unbind and zmq_disconnect end connections without an event: a few of the

@@ -208,7 +208,8 @@ sockets_open_endpoints(route_t *self, side_t side, const side_conf_t *had, liste
             continue;
         if ((listener ? sockets_give(self, listener, side) : zmq_connect(self->forward.ports[side].socket, text)) == 0)
             continue;
-        diag_error(diag, endpoint->place, "cannot %s %s: %s", listener ? "bind" : "connect", text, zmq_strerror(zmq_errno()));
+        diag_error(diag, endpoint->place, "cannot %s %s: %s", listener ? "bind" : "connect", text,
+                   zmq_strerror(zmq_errno()));
         diag_cause(diag, zmq_errno());
         rc = -1;
     }

@@ -141,7 +141,8 @@ free_side(watch_t *self, watch_side_t *side)
     free(side);
 }
 
-// In whichever thread, under the lock. Edge-triggered: read until there is nothing, as zmq_getsockopt(3) asks of ZMQ_FD.
+// In whichever thread, under the lock. Edge-triggered: read until there is nothing, as zmq_getsockopt(3) asks of
+// ZMQ_FD.
 static void
 read_events(watch_side_t *side)
 {
@@ -273,8 +274,11 @@ watch_add(watch_t *self, void *socket, const char *route, side_t which, bool ope
     watch_side_t *side = NULL;
     if (monitor) {
         side = xcalloc(1, sizeof *side);
-        *side = (watch_side_t){ .watched.ready = on_monitor, .watch = self, .monitor = monitor, .open_to_all = open_to_all };
-        side->peers = (peers_t){ .route = xstrdup(route), .side = which, .counters = counters, .capacity = self->capacity };
+        *side = (watch_side_t){
+            .watched.ready = on_monitor, .watch = self, .monitor = monitor, .open_to_all = open_to_all
+        };
+        side->peers =
+            (peers_t){ .route = xstrdup(route), .side = which, .counters = counters, .capacity = self->capacity };
         size_t size = sizeof side->monitor_fd;
         zmq_getsockopt(monitor, ZMQ_FD, &side->monitor_fd, &size);
         side->next = self->sides;

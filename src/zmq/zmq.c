@@ -87,8 +87,10 @@ close_route(route_t *self, route_leftover_t *left)
 static void
 go_on(route_t *self, route_state_t mode)
 {
-    bool paused = mode == ROUTE_PAUSED;
-    forward_set_mode(&self->forward, paused ? FORWARD_NOTHING : mode == ROUTE_DRAINING ? FORWARD_NO_INPUT : FORWARD_ALL);
+    static const forward_mode_t modes[ROUTE_STATES] = {
+        [ROUTE_RUNNING] = FORWARD_ALL, [ROUTE_PAUSED] = FORWARD_NOTHING, [ROUTE_DRAINING] = FORWARD_NO_INPUT
+    };
+    forward_set_mode(&self->forward, modes[mode]);
 }
 
 static void
@@ -169,8 +171,10 @@ static void
 run_proxy(route_t *self)
 {
     const port_t *ports = self->forward.ports;
-    while (zmq_proxy(ports[SIDE_FRONTEND].socket, ports[SIDE_BACKEND].socket, ports[SIDE_CAPTURE].socket) == -1 && zmq_errno() == EINTR)
-        continue;
+    void *front = ports[SIDE_FRONTEND].socket, *back = ports[SIDE_BACKEND].socket;
+    do
+        zmq_proxy(front, back, ports[SIDE_CAPTURE].socket);
+    while (zmq_errno() == EINTR);
     self->error = zmq_errno();
     sockets_close(self, 0);
 }
