@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 enum {
-    AGAIN_MS = 100,     // after what could not be written
+    AGAIN_MS = 100,      // after what could not be written
     IDS_AT_ONCE = 10000, // when a store is opened; more are read after the first delivery
 };
 

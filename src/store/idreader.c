@@ -28,8 +28,12 @@ idreader_new(const folder_t *folder, int64_t since_ns, contents_t *contents)
     if (contents->noted_count == 0)
         return NULL;
     idreader_t *self = xcalloc(1, sizeof *self);
-    *self = (idreader_t){ .folder = folder, .batches = contents->noted, .batch_count = contents->noted_count,
-                          .most = contents->noted_ids, .since_ns = since_ns, .fd = -1 };
+    *self = (idreader_t){ .folder = folder,
+                          .batches = contents->noted,
+                          .batch_count = contents->noted_count,
+                          .most = contents->noted_ids,
+                          .since_ns = since_ns,
+                          .fd = -1 };
     self->files = xcalloc(contents->file_count, sizeof *self->files);
     for (; self->file_count < contents->file_count; self->file_count++)
         self->files[self->file_count] = contents->files[self->file_count].name;

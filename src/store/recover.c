@@ -193,7 +193,8 @@ take_done(contents_t *contents, const said_t *said, bool done)
 static void
 take_early(contents_t *contents, const said_t *said)
 {
-    const early_run_t run = { said->about.early.first, said->about.early.first + said->number, said->about.early.group };
+    const early_run_t run = { said->about.early.first, said->about.early.first + said->number,
+                              said->about.early.group };
     if (run.first > 0 && run.end <= contents->next_sequence)
         early_add(&contents->early, &run);
 }

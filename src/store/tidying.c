@@ -5,9 +5,9 @@
 #include "store/writer.h"
 
 enum {
-    DRAINED_PART = 4,     // of a file, from which on it is not kept when it is drained
+    DRAINED_PART = 4,        // of a file, from which on it is not kept when it is drained
     NOTES_FILE = 128 * 1024, // bytes of one with notes only, besides the notes
-    LOOK_AGAIN_MS = 1000, // at ids that are about to be forgotten
+    LOOK_AGAIN_MS = 1000,    // at ids that are about to be forgotten
 };
 
 static void
