@@ -182,8 +182,8 @@ fan_review(wport_t *self)
 {
     fan_t *fan = self->socktype->subscribed ? fan_of(self) : NULL;
     uint32_t restricted = 0;
-    for (uint32_t i = 0; fan && i < fan->count; i++)
-        restricted += fan->subscribers[i] && fan->subscribers[i]->rights;
+    for (uint32_t i = 0; i < self->count; i++) // those who were handed over are not here any more
+        restricted += self->open[i]->rights != NULL;
     if (fan)
         fan->restricted = restricted;
 }

@@ -76,15 +76,15 @@ tick(wport_t *port)
 {
     workers_t *self = port->own;
     const wire_t *wire = port->wire;
-    bool is_judged = self && !wire->frozen && !self->was_paused;
+    if (!self || wire->handed_over) // its jobs are the other route's
+        return;
+    bool is_judged = !wire->frozen && !self->was_paused;
     job_t *job;
     while (is_judged && (job = self->jobs.oldest) && job->since_ms + wire->conf->ack_timeout_ms <= wire->now_ms) {
         jobs_take(&self->jobs, job, true);
         jobline_count(self, JOB_TIMEOUT);
         jobfate_try_again(self, job);
     }
-    if (!self)
-        return;
     jobfate_post_again(self);
     jobstock_leave_to_others(self);
     self->was_paused = wire->frozen;
