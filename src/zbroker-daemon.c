@@ -117,14 +117,13 @@ start(daemon_t *self, conf_t **conf_p, diag_t *diag)
 {
     self->ctx = open_context(*conf_p);
     self->resolver = resolver_new();
-    self->watch = self->ctx ? watch_new(self->ctx) : NULL;
+    self->watch = self->ctx ? watch_new(self->ctx, self->limits.capacity) : NULL;
     self->guard = self->watch ? guard_new(self->ctx, self->watch) : NULL;
     if (!self->guard) {
         diag_error(diag, (place_t){ .file = "zbroker" }, "cannot start: %s", strerror(errno));
         diag_cause(diag, errno);
         return -1;
     }
-    watch_count_in(self->watch, self->limits.capacity);
     guard_use(self->guard,
               &self->checked); // the broker's own reading then finds it unchanged; nothing was in force before
     self->setup.guard = self->guard;

@@ -139,6 +139,13 @@ def test_a_reference_that_ends_is_exit_3():
     assert ran.returncode == 3 and "false ended with status 1" in ran.stderr, ran.stderr
 
 
+def test_an_endpoint_that_cannot_be_used_is_named_with_what_was_tried():
+    ran = bench("pushpull", "--to", "@tcp://nobody.invalid:1", "--from", "tcp://127.0.0.1:1", "--wait", "1s")
+    assert ran.returncode == 3 and "cannot bind tcp://nobody.invalid:1: " in ran.stderr, ran.stdout + ran.stderr
+    ran = bench("pushpull", "--to", "carrier://pigeon", "--from", "tcp://127.0.0.1:1", "--wait", "1s")
+    assert ran.returncode == 3 and "cannot connect to carrier://pigeon: " in ran.stderr, ran.stdout + ran.stderr
+
+
 def test_wrong_usage_is_exit_2():
     for args in (["pushpull"], ["--direct"], ["pigeon", "--direct"], ["pushpull", "--direct", "--size", "1"]):
         assert bench(*args).returncode == 2, args
@@ -157,7 +164,7 @@ def test_a_stall_shows_in_the_latencies_of_all_it_held_up():
     while not stalled:  # until the stall comes while the load lasts
         start = zb.cpu_seconds(broker.pid)
         load = zb.spawn(zb.program("zbroker-bench") + ["pushpull", "-q", "--to", f"tcp://127.0.0.1:{port_in}", "--from",
-                        f"tcp://127.0.0.1:{port_out}", "--rate", "1000", "-d", "4", "--warmup", "0", "--json", file, "--pid",
+                        f"tcp://127.0.0.1:{port_out}", "--rate", "1000", "-d", "4", "--warmup", "0", "--settle", "60", "--json", file, "--pid",
                         str(broker.pid)], stdout=-1)
         zb.wait_until(lambda: zb.cpu_seconds(broker.pid) >= start + 0.02 or load.poll() is not None, 20, "a broker at work")
         broker.send_signal(signal.SIGSTOP)

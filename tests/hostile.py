@@ -156,7 +156,8 @@ backend_bind = tcp://127.0.0.1:{self.port[name + "_out"]}
         """After the attack: alive, its memory and descriptors in bounds, and the honest one lost nothing."""
         daemon, honest = self.daemon, self.honest
         assert daemon.running(), f"ended with {daemon.process.returncode}\n{daemon.log()[-3000:]}"
-        zb.wait_until(lambda: zb.fds(daemon.pid) <= self.fds + 2, 20, f"descriptors to be given back ({self.fds} before)")
+        zb.wait_until(lambda: zb.fds(daemon.pid) <= self.fds + 2, 20, lambda: f"descriptors to be given back: {zb.fds(daemon.pid)}, {self.fds} before, "
+                      + daemon.ctl("-j", "show", "clients").stdout)
         grown = zb.rss(daemon.pid) - self.rss
         assert grown < rss * zb.HEAVY, f"{grown >> 20} MiB more"
         honest.finish()

@@ -54,10 +54,10 @@ def put_while_away(cluster, node):
     zb.wait_until(lambda: messages(cluster) == 1, 40)
 
 
-def check_second_time(replicas, header, tries):
+def check_second_time(replicas, header, tries, more=""):
     """A message that may be in the stream already comes there by this header, and to a worker with so many TRIES."""
     cluster = natsserver.Cluster()
-    node, = acked_nodes(cluster, 1, f"nats_replicas = {replicas}")
+    node, = acked_nodes(cluster, 1, f"nats_replicas = {replicas}\n{more}")
     put_while_away(cluster, node)
     assert set(headers(cluster, 1)) == {header}, headers(cluster, 1)
     job, tried, body = ask(node.peer(zmq.REQ, node.workers), b"ready")
@@ -66,6 +66,10 @@ def check_second_time(replicas, header, tries):
 
 def test_a_work_queue_with_replicas_gets_no_message_id_twice():
     check_second_time(3, "Zbroker-Again", 2)
+
+
+def test_a_message_that_a_work_queue_may_have_twice_is_tried_once_at_least():
+    check_second_time(3, "Zbroker-Again", 1, "max_tries = 1")
 
 
 def test_a_work_queue_on_one_server_knows_a_message_by_its_id():

@@ -214,6 +214,7 @@ def test_a_node_that_starts_later_has_the_last_messages():
     more = "replay_messages = 10"
     a, = nodes("forwarder", server, 1, more)
     publish_and_wait(a, [[b"t", b"%d" % i] for i in range(50)])
+    zb.wait_until(lambda: a.stored() == 0)
     b, = nodes("forwarder", server, 1, more)
     sub = b.back(b"")
     assert [sub.recv_multipart() for _ in range(10)] == [[b"t", b"%d" % i] for i in range(40, 50)]

@@ -361,6 +361,7 @@ What fails here fails with zmq_proxy(3) in zbroker's place too, except for chuma
 - **go-zeromq** (commit 826b120): its REP takes the last empty frame of a request for the delimiter, so a request that ends with
   one loses what is before it. What its PAIR sends while it is not connected is lost. Its REQ and DEALER report a lost
   connection to the program, which must send the request again; the client here does.
+- **zmq.rs** (0.4.1): it has no PAIR, and does not connect again.
 - **chumak** (1.5.0): its REP accepts no envelope, so that it cannot work behind a queue. It says ZMTP 3.1, but its connection
   ends at the first PING and is never made again: set `heartbeat_ivl = 0` on its routes. With CURVE it says outside of the
   encrypted box that more frames follow, where anybody on the way can change it: libzmq 4.3.4 believes that, zbroker does
@@ -368,6 +369,8 @@ What fails here fails with zmq_proxy(3) in zbroker's place too, except for chuma
   frame pass.
 
 `tests/programs.py` runs programs that speak ZeroMQ of their own accord: rsyslog (omczmq, imczmq) and a Jupyter kernel.
+Run by hand, with engine wire: ffmpeg (protocol `zmq:`, filter `zmq`), zurl, pmacct (nfacctd's tee to another nfacctd), uwsgi
+(`logzmq`, `emperor_zeromq`), mongrel2 with a handler, and `monerod --zmq-pub`: each works through a route.
 `tests/differential.py` compares what peers hear through wire and through libzmq's zmq_proxy(3), message by message. They can
 tell the two apart by this only:
 

@@ -199,4 +199,10 @@ def test_the_makefile_lists_every_source_file():
     assert not missing, "not in Makefile.am: " + ", ".join(missing)
 
 
+def test_the_sanitizer_looks_away_from_libraries_only():
+    rules = [line for line in zb.read(os.path.join(zb.SRCDIR, "tests/tsan.supp")).splitlines() if line and line[0] != "#"]
+    ours = [rule for rule in rules if not re.fullmatch(r"[a-z_]+:lib\w+\.so", rule)]
+    assert rules and not ours, ours
+
+
 zb.main()

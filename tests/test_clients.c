@@ -114,7 +114,7 @@ int
 main(void)
 {
     void *ctx = zmq_ctx_new();
-    broker_setup_t setup = { .resources = { .watch = watch_new(ctx) } };
+    broker_setup_t setup = { .resources = { .watch = watch_new(ctx, NULL) } };
     route_conf_t confs[] = { { .name = "prices" }, { .name = "jobs" }, { .name = "others" }, { .name = "off" } };
     slot_t slots[] = { { .conf = &confs[0], .route = &prices },
                        { .conf = &confs[1], .route = &jobs },

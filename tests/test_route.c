@@ -393,7 +393,7 @@ int
 main(void)
 {
     ctx = zmq_ctx_new();
-    watch = watch_new(ctx);
+    watch = watch_new(ctx, NULL);
     resources = (route_resources_t){
         .engines = { [ENGINE_ZMQ] = &engine_zmq }, .ctx = ctx, .watch = watch, .epoch = 0x1234567890abcdef
     };

@@ -870,6 +870,84 @@ test_store_of_a_truncated_file_delivers_what_is_there(void)
     }
 }
 
+// A store that a later version has written: what CHANGE does to each batch of the file, and to what it says.
+static void
+write_again(const char *path, void (*change)(uint8_t head[BATCH_HEAD], said_t *said, uint32_t count))
+{
+    enum { CONTROL_MOST = 4096 };
+    uint8_t head[BATCH_HEAD], control[CONTROL_MOST];
+    batch_head_t batch;
+    file_name_t name;
+    struct stat st;
+    int fd = open(path, O_RDWR);
+    CHECK(fstat(fd, &st) == 0 && folder_read_name(strrchr(path, '/') + 1, &name));
+    for (off_t at = LMDBFILE_PAGE_HEAD; at < st.st_size; at += LMDBFILE_PAGE) {
+        bool is_batch = pread(fd, head, sizeof head, at) == sizeof head && batch_read_head(head, name.salt, (uint64_t)st.st_size, &batch);
+        if (!is_batch || batch_control(&batch) > CONTROL_MOST)
+            continue;
+        CHECK(pread(fd, control, batch_control(&batch), at + BATCH_HEAD) == (ssize_t)batch_control(&batch));
+        said_t *said = (said_t *)(control + batch.messages * sizeof(entry_t));
+        change(NULL, said, batch.said);
+        batch_write_head(head, &batch, control, said);
+        change(head, said, batch.said);
+        CHECK(pwrite(fd, head, sizeof head, at) == sizeof head);
+        CHECK(pwrite(fd, control, batch_control(&batch), at + BATCH_HEAD) == (ssize_t)batch_control(&batch));
+    }
+    close(fd);
+}
+
+static void
+hash_ids_otherwise(uint8_t head[BATCH_HEAD], said_t *said, uint32_t count)
+{
+    for (uint32_t i = 0; !head && i < count; i++)
+        said[i].number += said[i].kind == SAID_KEY;
+}
+
+static void
+use_another_format(uint8_t head[BATCH_HEAD], said_t *said, uint32_t count)
+{
+    (void)said;
+    (void)count;
+    if (head)
+        head[6] = head[BATCH_HEAD / 2 + 6] = '9'; // "zbatch1"
+}
+
+static void
+test_store_knows_no_ids_that_another_version_has_hashed_otherwise(void)
+{
+    char path[512];
+    for (int other = 0; other < 2; other++) {
+        store_t *store = begin_empty();
+        CHECK(put_text(store, "before", "alice", "id") == STORE_TAKEN);
+        CHECK(store_close(&store, ENOUGH_MS) == 0);
+        CHECK(count_files(".mdb", path, sizeof path) == 1);
+        if (other)
+            write_again(path, hash_ids_otherwise);
+        store = begin();
+        CHECK(figures_of(store).corrupt == 0);
+        CHECK(put_text(store, "again", "alice", "id") == (other ? STORE_TAKEN : STORE_KNOWN));
+        CHECK(next_is(store, "before"));
+        store_close(&store, ENOUGH_MS);
+    }
+}
+
+static void
+test_store_keeps_a_file_of_another_format_aside(void)
+{
+    char path[512];
+    leave_twenty(path, sizeof path);
+    write_again(path, use_another_format);
+    store_t *store = begin();
+    CHECK(figures_of(store).messages == 0);
+    CHECK(figures_of(store).corrupt == 20);
+    int64_t end = clock_mono_ms() + ENOUGH_MS;
+    while (count_files(".bad", NULL, 0) == 0 && clock_mono_ms() < end)
+        wait_for_bell(store);
+    CHECK(count_files(".bad", NULL, 0) == 1);
+    CHECK(put_text(store, "new", "", "") == STORE_TAKEN);
+    CHECK(store_close(&store, ENOUGH_MS) == 0);
+}
+
 // LMDB's first pages need not have reached the disk when the power fails, nor its trees: only what was committed has.
 static void
 test_store_whose_first_pages_are_older_than_its_batches_has_them_all(void)
@@ -1037,10 +1115,9 @@ main(void)
     RUN(test_store_of_a_process_that_was_killed_keeps_what_was_committed);
     RUN(test_store_counts_tries_over_a_restart);
     RUN(test_store_takes_an_id_once_also_after_a_restart);
+    RUN(test_store_with_more_ids_than_are_read_at_once_takes_none_again);
     RUN(test_store_takes_many_at_once_as_it_takes_each);
     RUN(test_store_takes_of_many_those_that_have_room);
-
-    RUN(test_store_with_more_ids_than_are_read_at_once_takes_none_again);
     RUN(test_store_removes_drained_files_and_remembers_their_ids);
     RUN(test_store_of_a_file_that_was_emptied_knows_its_ids);
     RUN(test_store_that_is_full_takes_more_when_something_is_done);
@@ -1055,6 +1132,8 @@ main(void)
     RUN(test_store_whose_first_pages_are_older_than_its_batches_has_them_all);
     RUN(test_store_takes_a_head_of_a_batch_in_a_page_of_a_tree_for_no_batch);
     RUN(test_store_what_was_said_after_a_batch_that_was_begun_does_not_end_it);
+    RUN(test_store_knows_no_ids_that_another_version_has_hashed_otherwise);
+    RUN(test_store_keeps_a_file_of_another_format_aside);
     RUN(test_store_folder_is_of_one_owner_and_ours_alone);
     RUN(test_store_folder_of_another_process_is_refused);
     clear_folder();

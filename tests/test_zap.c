@@ -97,7 +97,7 @@ open_house(const char *lines)
 {
     house_t self = { .ctx = zmq_ctx_new(), .clients = zmq_ctx_new(), .diag = diag_new() };
     self.conf = read_conf(lines, self.diag);
-    self.watch = watch_new(self.ctx);
+    self.watch = watch_new(self.ctx, NULL);
     self.guard = guard_new(self.ctx, self.watch);
     return self;
 }

@@ -4,11 +4,13 @@
 import ctypes
 import ctypes.util
 import datetime
+import fcntl
 import re
 import select
 import signal
 import socket
 import sys
+import termios
 import time
 
 import zmq
@@ -66,18 +68,27 @@ def memory(route):
         return status["message_bytes"], status["max_memory"]
 
 
+def fill_memory(route, body):
+    """Four producers, and how many messages they have sent when nothing more is taken."""
+    push = [route.front(zmq.PUSH, sndhwm=1) for _ in range(4)]
+    count, poller = 0, zmq.Poller()
+    for each in push:
+        poller.register(each, zmq.POLLOUT)
+    route.wait_clients("frontend", len(push))
+    while ready := poller.poll(300):
+        for each, _ in ready:
+            each.send(body, zmq.DONTWAIT)
+            count += 1
+    route.daemon.wait_log("event=memory-short")
+    return push, count
+
+
 def test_no_more_is_read_than_memory_allows():
     """Producers wait, and nothing is lost, when the queues of the consumers take all of it."""
     with Route("streamer", "sndhwm = 0\nrcvhwm = 0", "max_memory = 32M") as route:
         raw = zmtp.Raw(route.backend, b"PULL")  # that reads nothing
-        push = [route.front(zmq.PUSH, sndhwm=1) for _ in range(4)]
-        count, body = 0, b"x" * 100000
-        route.wait_clients("frontend", len(push))
-        while any([each.poll(300, zmq.POLLOUT) for each in push]):
-            for each in push:
-                if each.poll(0, zmq.POLLOUT):
-                    each.send(body, zmq.DONTWAIT)
-                    count += 1
+        body = b"x" * 100000
+        _push, count = fill_memory(route, body)
         assert route.daemon.log().count("event=memory-short") == 1
         taken, limit = memory(route)
         assert limit == 32 << 20 and 28 << 20 < taken < limit, (taken, limit)
@@ -94,6 +105,110 @@ def test_no_more_is_read_than_memory_allows():
         late.settimeout(10 * zb.SLOW)
         assert late.recv(64)[:1] == b"\xff"
         zb.wait_until(lambda: memory(route)[0] < 4 << 20)
+
+
+def test_a_worker_that_goes_while_memory_is_short_leaves_it_to_the_next_one():
+    with Route("streamer", "sndhwm = 0\nrcvhwm = 0", "max_memory = 16M") as route:
+        raw = zmtp.Raw(route.backend, b"PULL")  # that reads nothing
+        body = b"x" * 100000
+        _push, count = fill_memory(route, body)
+        its_system_has = int.from_bytes(fcntl.ioctl(raw.socket, termios.FIONREAD, bytes(4)), sys.byteorder)
+        taken = (len(raw.got) + its_system_has) // len(zmtp.frame(body))
+        raw.break_off()
+        pull = route.back(zmq.PULL)
+        route.daemon.wait_log("event=memory-room")
+        got = 0
+
+        def all_came():
+            nonlocal got
+            while pull.poll(0):
+                pull.recv()
+                got += 1
+            return got + taken + route.stats()["dropped"]["peer_lost"] == count
+
+        zb.wait_until(all_came, what=lambda: f"{count} messages: {taken} and {got} came, {route.stats()['dropped']}")
+        assert route.stats()["messages_requeued"] > 0
+
+
+def test_the_first_worker_may_come_when_what_waits_for_it_takes_all_the_memory():
+    with Route("streamer", "rcvhwm = 0", "max_memory = 16M") as route:
+        message, each = zmtp.frame(b"x" * 200), 320  # a chunk of 64 KiB, and no more
+        push = [zmtp.Raw(route.frontend) for _ in range(250)]
+        for one in push:
+            one.send((message * each)[:-100])
+        route.daemon.wait_log("event=memory-short")
+        pull = route.back(zmq.PULL, rcvhwm=0)
+        route.daemon.wait_log("event=memory-room")
+        for one in push:
+            one.send(message[-100:])
+        for _ in range(each * len(push)):
+            pull.recv()
+
+
+def topics_for_nobody(route):
+    """A publisher that does not take the topics which a subscriber makes up, until they are all that memory holds."""
+    publisher, subscriber = zmtp.Raw(route.frontend, b"PUB"), zmtp.Raw(route.backend, b"SUB")
+    topics = (zmtp.frame(b"\1" + b"t" * 200) + zmtp.frame(b"\0" + b"t" * 200)) * 500
+    subscriber.socket.setblocking(False)
+    rest = b""
+
+    def is_short():
+        nonlocal rest
+        rest = rest or topics
+        try:
+            rest = rest[subscriber.socket.send(rest):]
+        except BlockingIOError:
+            pass
+        return "event=memory-short" in route.daemon.log()
+
+    zb.wait_until(is_short, 30)
+    return publisher, subscriber
+
+
+def test_a_publisher_that_goes_while_memory_is_short_keeps_none_of_it():
+    with Route("forwarder", "", "max_memory = 16M") as route:
+        publisher, _ = topics_for_nobody(route)
+        publisher.break_off()
+        route.daemon.wait_log("event=memory-room")
+        assert "reason=stalled" not in route.daemon.log()
+
+
+def test_a_publisher_that_takes_no_topics_does_not_keep_memory_for_ever():
+    with Route("forwarder", "", "max_memory = 16M") as route:
+        publisher, _ = topics_for_nobody(route)
+        route.wait_cut("stalled")
+        route.daemon.wait_log("event=memory-room")
+        publisher.wait_end()
+
+
+def test_a_subscriber_that_takes_nothing_does_not_keep_memory_for_ever():
+    with Route("forwarder", "", "max_memory = 16M") as route:
+        pub, sub = route.front(zmq.XPUB, sndhwm=0), route.back(zmq.SUB, rcvhwm=0)
+        sub.subscribe(b"")
+        stuck = zmtp.Raw(route.backend, b"SUB")
+        stuck.send(zmtp.frame(b"\1"))
+        zb.wait_until(lambda: sum(each["subscriptions"] for each in route.clients("backend")) == 2)
+        assert pub.recv() == b"\1"
+        for i in range(400):
+            pub.send(b"%3d" % i + b"x" * 100000)
+        for i in range(400):
+            assert sub.recv()[:3] == b"%3d" % i
+        route.wait_cut("stalled")
+
+
+def test_a_client_that_takes_no_answers_does_not_keep_memory_for_ever():
+    with Route("queue", "", "max_memory = 16M") as route:
+        service, client = route.back(zmq.DEALER, rcvhwm=0, sndhwm=0), route.front(zmq.DEALER)
+        stuck = zmtp.Raw(route.frontend, b"DEALER")
+        stuck.send(zmtp.frame(b"?") * 400)
+        for _ in range(400):
+            request = service.recv_multipart()
+            service.send_multipart(request[:-1] + [b"x" * 100000])
+        route.daemon.wait_log("event=memory-short")
+        client.send(b"hello")
+        route.wait_cut("stalled")
+        service.send_multipart(service.recv_multipart())
+        assert client.recv() == b"hello"
 
 
 @zb.limit(100)

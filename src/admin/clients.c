@@ -1,59 +1,47 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "admin/clients.h"
-#include "admin/table.h"
-#include "base/clock.h"
+
+#include "admin/listing.h"
+#include "admin/reply.h"
 #include "base/mem.h"
 
-#include <string.h>
-
-// What is counted of each, in the order of JSON and of the columns.
-static const struct {
-    const char *key, *heading; // NULL: no column
-    size_t offset;
-} figures[] = {
-    { "messages_received", "RECEIVED", offsetof(client_t, messages_received) },
-    { "messages_sent", "SENT", offsetof(client_t, messages_sent) },
-    { "received_bytes", NULL, offsetof(client_t, received_bytes) },
-    { "sent_bytes", NULL, offsetof(client_t, sent_bytes) },
-    { "queued", "QUEUED", offsetof(client_t, queued) },
-    { "queued_bytes", "QUEUED_BYTES", offsetof(client_t, queued_bytes) },
-    { "dropped", "DROPPED", offsetof(client_t, dropped) },
-    { "subscriptions", "SUBSCRIPTIONS", offsetof(client_t, subscriptions) },
-    { "idle_ms", "IDLE_MS", offsetof(client_t, idle_ms) },
+static const listing_field_t fields[] = {
+    { "id", "ID", COLUMN_RIGHT },
+    { "route", "ROUTE", 0 },
+    { "side", "SIDE", 0 },
+    { "peer", NULL, 0 },
+    { NULL, "PEER", 0 }, // "(away)" is a state of its own in JSON
+    { "user", "USER", 0 },
+    { "connected_at", "CONNECTED_AT", 0 },
+    { "backlog_bytes", "BACKLOG_BYTES", COLUMN_RIGHT | LISTING_SIGNED },
+    { "socket_type", "TYPE", 0 },
+    { "zmtp", "ZMTP", 0 },
+    { "mechanism", "MECHANISM", 0 },
+    { "messages_received", "RECEIVED", COLUMN_RIGHT },
+    { "messages_sent", "SENT", COLUMN_RIGHT },
+    { "received_bytes", NULL, 0 },
+    { "sent_bytes", NULL, 0 },
+    { "queued", "QUEUED", COLUMN_RIGHT },
+    { "queued_bytes", "QUEUED_BYTES", COLUMN_RIGHT },
+    { "dropped", "DROPPED", COLUMN_RIGHT },
+    { "subscriptions", "SUBSCRIPTIONS", COLUMN_RIGHT },
+    { "idle_ms", "IDLE_MS", COLUMN_RIGHT },
+    { "routing_id", NULL, 0 },
+    { "state", NULL, 0 },
 };
 
-static int64_t
-figure(const client_t *client, size_t i)
-{
-    int64_t number;
-    memcpy(&number, (const char *)client + figures[i].offset, sizeof number);
-    return number;
-}
-
-// --- JSON --------------------------------------------------------------------------
-
 typedef struct {
-    json_t *json;
-    const char *key; // of the object, NULL in an array
-    size_t count, max;
+    listing_t list;
+    size_t count, max; // 0: any number
 } writing_t;
 
 static void
-write_figure(json_t *json, const char *key, int64_t number)
-{
-    if (number < 0)
-        json_null(json, key);
-    else
-        json_int(json, key, number);
-}
-
-static void
-write_routing_id(json_t *json, const client_t *client)
+write_routing_id(listing_t *list, const client_t *client)
 {
     text_t id = { 0 };
     if (client->routing_id)
         text_escaped(&id, client->routing_id, client->routing_id_size);
-    json_string(json, "routing_id", id.data);
+    listing_text(list, id.data);
     text_free(&id);
 }
 
@@ -61,36 +49,57 @@ static void
 write_one(const client_t *client, void *arg)
 {
     writing_t *self = arg;
-    char since[32];
+    listing_t *list = &self->list;
+    char peer[sizeof client->peer + 8];
     if (self->max && self->count++ >= self->max)
         return;
-    clock_rfc3339(client->since_wall_ns, since);
-    json_object(self->json, self->key);
-    json_uint(self->json, "id", client->id);
-    json_string(self->json, "route", client->route);
-    json_string(self->json, "side", side_name(client->side));
-    json_string(self->json, "peer", client->peer);
-    json_string(self->json, "user", client->user);
-    json_string(self->json, "connected_at", since);
-    json_int(self->json, "backlog_bytes", client->backlog_bytes);
-    json_string(self->json, "socket_type", client->socket_type);
-    json_string(self->json, "zmtp", client->zmtp);
-    json_string(self->json, "mechanism", client->mechanism);
-    for (size_t i = 0; i < COUNT(figures); i++)
-        write_figure(self->json, figures[i].key, figure(client, i));
-    write_routing_id(self->json, client);
-    json_string(self->json, "state", client->away ? "away" : "connected");
-    json_object_end(self->json);
+    snprintf(peer, sizeof peer, "%s%s", client->peer, client->away ? " (away)" : "");
+    listing_number(list, (int64_t)client->id);
+    listing_text(list, client->route);
+    listing_text(list, side_name(client->side));
+    listing_text(list, client->peer);
+    listing_text(list, peer);
+    listing_text(list, client->user);
+    listing_time(list, client->since_wall_ns);
+    listing_number(list, client->backlog_bytes);
+    listing_text(list, client->socket_type);
+    listing_text(list, client->zmtp);
+    listing_text(list, client->mechanism);
+    listing_number(list, client->messages_received);
+    listing_number(list, client->messages_sent);
+    listing_number(list, client->received_bytes);
+    listing_number(list, client->sent_bytes);
+    listing_number(list, client->queued);
+    listing_number(list, client->queued_bytes);
+    listing_number(list, client->dropped);
+    listing_number(list, client->subscriptions);
+    listing_number(list, client->idle_ms);
+    write_routing_id(list, client);
+    listing_text(list, client->away ? "away" : "connected");
 }
 
 void
 clients_write(json_t *json, broker_t *broker, const char *route, size_t max)
 {
-    writing_t writing = { .json = json, .max = max };
+    writing_t writing = { .list = listing_into(json, fields, COUNT(fields)), .max = max };
     json_array(json, "clients");
     broker_clients(broker, route, write_one, &writing);
     json_array_end(json);
 }
+
+void
+show_clients(request_t *request)
+{
+    broker_route_t route;
+    writing_t writing = { 0 };
+    if (reply_arg(request, 0) && !reply_find_route(request, &route))
+        return;
+    listing_open(&writing.list, request->out, request->json, "clients", fields, COUNT(fields));
+    broker_clients(request->broker, reply_arg(request, 0), write_one, &writing);
+    listing_close(&writing.list);
+}
+
+// --- the slowest one -----------------------------------------------------------------
 
 typedef struct {
     json_t *json;
@@ -121,7 +130,9 @@ write_slowest(const client_t *client, void *arg)
     slowest_t *self = arg;
     if (client->id != self->id)
         return;
-    write_one(client, &(writing_t){ .json = self->json, .key = "slowest_client" });
+    writing_t writing = { .list = listing_into(self->json, fields, COUNT(fields)) };
+    writing.list.row_key = "slowest_client";
+    write_one(client, &writing);
     self->id = 0;
 }
 
@@ -135,64 +146,4 @@ clients_write_slowest(json_t *json, broker_t *broker, const char *route)
         broker_clients(broker, route, write_slowest, &slowest);
     if (!found || slowest.id)
         json_null(json, "slowest_client");
-}
-
-// --- a table -----------------------------------------------------------------------
-
-static void
-print_figure(table_t *table, int64_t number)
-{
-    if (number < 0)
-        table_cell(table, "-");
-    else
-        table_cell(table, "%" PRId64, number);
-}
-
-static void
-print_word(table_t *table, const char *word)
-{
-    table_cell(table, "%s", word ? word : "");
-}
-
-static void
-print_one(const client_t *client, void *arg)
-{
-    table_t *table = arg;
-    char since[32];
-    text_t peer = { 0 }, user = { 0 };
-    clock_rfc3339(client->since_wall_ns, since);
-    text_shown(&peer, client->peer, strlen(client->peer));
-    text_shown(&user, client->user, strlen(client->user));
-    table_cell(table, "%" PRIu64, client->id);
-    table_cell(table, "%s", client->route);
-    table_cell(table, "%s", side_name(client->side));
-    table_cell(table, "%s%s", peer.data, client->away ? " (away)" : "");
-    table_cell(table, "%s", user.data);
-    table_cell(table, "%s", since);
-    print_figure(table, client->backlog_bytes);
-    print_word(table, client->socket_type);
-    print_word(table, client->zmtp);
-    print_word(table, client->mechanism);
-    for (size_t i = 0; i < COUNT(figures); i++)
-        if (figures[i].heading)
-            print_figure(table, figure(client, i));
-    text_free(&peer);
-    text_free(&user);
-}
-
-void
-clients_print(text_t *out, broker_t *broker, const char *route)
-{
-    column_t columns[10 + COUNT(figures)] = {
-        { "ID", 1 },           { "ROUTE", 0 },         { "SIDE", 0 }, { "PEER", 0 }, { "USER", 0 },
-        { "CONNECTED_AT", 0 }, { "BACKLOG_BYTES", 1 }, { "TYPE", 0 }, { "ZMTP", 0 }, { "MECHANISM", 0 },
-    };
-    size_t count = 10;
-    for (size_t i = 0; i < COUNT(figures); i++)
-        if (figures[i].heading)
-            columns[count++] = (column_t){ figures[i].heading, 1 };
-    table_t table = table_on(columns, count);
-    broker_clients(broker, route, print_one, &table);
-    table_print(&table, out);
-    table_free(&table);
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-// clients.h - who is connected, as text and as JSON. What a peer has chosen
-// itself (its user name) is escaped: never a control character to a terminal.
+// clients.h - who is connected, as JSON; clients.c is the command `show clients`, too.
 
 #ifndef ZB_CLIENTS_H
 #define ZB_CLIENTS_H
@@ -14,7 +13,5 @@ void clients_write(json_t *json, broker_t *broker, const char *route, size_t max
 
 // "slowest_client": the one that is the most bytes behind, or null where none is. ROUTE is a name.
 void clients_write_slowest(json_t *json, broker_t *broker, const char *route);
-
-void clients_print(text_t *out, broker_t *broker, const char *route);
 
 #endif

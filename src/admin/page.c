@@ -44,40 +44,6 @@ put(text_t *out, const char *text)
     text_free(&shown);
 }
 
-static double
-rate_in(const broker_route_t *route)
-{
-    return route->rate_in_1s;
-}
-
-static double
-rate_out(const broker_route_t *route)
-{
-    return route->rate_out_1s;
-}
-
-static double
-dropped(const broker_route_t *route)
-{
-    return (double)stats_dropped(route);
-}
-
-// In the order of the columns in index.html: a field of a side, or a number with the names that it has in the API.
-static const struct {
-    side_t side;
-    field_id_t field;
-    const char *inside, *name;
-    double (*number)(const broker_route_t *route);
-} numbers[] = {
-    { SIDES, 0, "rates", "in_1s", rate_in },
-    { SIDES, 0, "rates", "out_1s", rate_out },
-    { SIDE_FRONTEND, FIELD_MESSAGES_RECEIVED, NULL, NULL, NULL },
-    { SIDE_BACKEND, FIELD_MESSAGES_SENT, NULL, NULL, NULL },
-    { SIDE_FRONTEND, FIELD_CONNECTIONS, NULL, NULL, NULL },
-    { SIDE_BACKEND, FIELD_CONNECTIONS, NULL, NULL, NULL },
-    { SIDES, 0, "", "dropped", dropped },
-};
-
 static void
 write_number(text_t *out, const char *inside, const char *name, double number)
 {
@@ -86,14 +52,22 @@ write_number(text_t *out, const char *inside, const char *name, double number)
 }
 
 static void
+write_field(text_t *out, const broker_route_t *route, side_t side, field_id_t id)
+{
+    write_number(out, side_name(side), field_at(id)->name, (double)field_shown(route, side, id));
+}
+
+// In the order of the columns in index.html, with the names of the API.
+static void
 write_numbers(const broker_route_t *route, text_t *out)
 {
-    for (size_t i = 0; i < COUNT(numbers); i++)
-        if (numbers[i].number)
-            write_number(out, numbers[i].inside, numbers[i].name, numbers[i].number(route));
-        else
-            write_number(out, side_name(numbers[i].side), field_at(numbers[i].field)->name,
-                         (double)field_shown(route, numbers[i].side, numbers[i].field));
+    write_number(out, "rates", "in_1s", route->rate_in_1s);
+    write_number(out, "rates", "out_1s", route->rate_out_1s);
+    write_field(out, route, SIDE_FRONTEND, FIELD_MESSAGES_RECEIVED);
+    write_field(out, route, SIDE_BACKEND, FIELD_MESSAGES_SENT);
+    write_field(out, route, SIDE_FRONTEND, FIELD_CONNECTIONS);
+    write_field(out, route, SIDE_BACKEND, FIELD_CONNECTIONS);
+    write_number(out, "", "dropped", (double)stats_dropped(route));
 }
 
 static void

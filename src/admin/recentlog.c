@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "admin/recentlog.h"
+
+#include "admin/listing.h"
+#include "admin/reply.h"
 #include "base/clock.h"
 #include "base/event.h"
+#include "base/mem.h"
 
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { EVENTS_MAX = 1024 };
+enum { EVENTS_MAX = 1024, ERRORS_SHOWN = 100 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static logged_t ring[EVENTS_MAX];
@@ -79,19 +84,43 @@ recentlog_of_level(log_level_t level, logged_t *at, size_t room)
     return pick(NULL, level, at, room);
 }
 
+// --- shown ---------------------------------------------------------------------------
+
+static const listing_field_t fields[] = {
+    { "time", "TIME", 0 },
+    { "level", "LEVEL", 0 },
+    { "route", NULL, 0 },
+    { "text", "TEXT", 0 },
+};
+
+static void
+list_events(listing_t *list, const logged_t *events, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        listing_time(list, events[i].wall_ns);
+        listing_text(list, log_level_name(events[i].level));
+        listing_text(list, *events[i].route ? events[i].route : NULL);
+        listing_text(list, events[i].text);
+    }
+}
+
 void
 recentlog_write(json_t *json, const char *key, const logged_t *events, size_t count)
 {
-    char time[32];
+    listing_t list = listing_into(json, fields, COUNT(fields));
     json_array(json, key);
-    for (size_t i = 0; i < count; i++) {
-        clock_rfc3339(events[i].wall_ns, time);
-        json_object(json, NULL);
-        json_string(json, "time", time);
-        json_string(json, "level", log_level_name(events[i].level));
-        json_string(json, "route", *events[i].route ? events[i].route : NULL);
-        json_string(json, "text", events[i].text);
-        json_object_end(json);
-    }
+    list_events(&list, events, count);
     json_array_end(json);
+}
+
+void
+errors_show(request_t *request)
+{
+    listing_t list;
+    logged_t *events = xcalloc(ERRORS_SHOWN, sizeof *events);
+    size_t count = recentlog_of_level(LOG_LEVEL_WARNING, events, ERRORS_SHOWN);
+    listing_open(&list, request->out, request->json, "errors", fields, COUNT(fields));
+    list_events(&list, events, count);
+    listing_close(&list);
+    free(events);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-// recentlog.h - the last lines of the log, kept for the status page and `show errors`:
-// what happened lately. Fed by the log's observer from any thread; read by the main
+// recentlog.h - the last lines of the log, kept for the status page and `show errors`
+// (which is in recentlog.c, too): what happened lately. Fed by the log's observer from any thread; read by the main
 // thread.
 
 #ifndef ZB_RECENTLOG_H

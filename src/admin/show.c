@@ -3,12 +3,11 @@
 
 #include "admin/reply.h"
 
-#include "admin/clients.h"
 #include "admin/fields.h"
+#include "admin/listing.h"
 #include "admin/problems.h"
 #include "admin/stats.h"
 #include "admin/statsjson.h"
-#include "admin/table.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "conf/engine.h"
@@ -132,6 +131,7 @@ typedef struct stats_column {
     void (*add)(const struct stats_column *self, table_t *table, const broker_route_t *route);
     size_t which; // field, reason, or offset in broker_route_t
     side_t side;  // of the field
+    int digits;   // of a real number
 } stats_column_t;
 
 static void
@@ -148,28 +148,18 @@ add_state(const stats_column_t *self, table_t *table, const broker_route_t *rout
     table_cell(table, "%s", route_state_name(route->state));
 }
 
-static double
-real_at(const broker_route_t *route, size_t offset)
-{
-    return *(const double *)(const void *)((const char *)route + offset);
-}
-
 static void
-add_rate(const stats_column_t *self, table_t *table, const broker_route_t *route)
+add_real(const stats_column_t *self, table_t *table, const broker_route_t *route)
 {
-    table_cell(table, "%.1f", real_at(route, self->which));
-}
-
-static void
-add_byte_rate(const stats_column_t *self, table_t *table, const broker_route_t *route)
-{
-    table_cell(table, "%.0f", real_at(route, self->which));
+    double number = *(const double *)(const void *)((const char *)route + self->which);
+    table_cell(table, "%.*f", self->digits, number);
 }
 
 static void
 add_share(const stats_column_t *self, table_t *table, const broker_route_t *route)
 {
-    table_cell(table, "%.1f%%", real_at(route, self->which) * 100);
+    (void)self;
+    table_cell(table, "%.1f%%", route->blocked_share * 100);
 }
 
 static void
@@ -205,18 +195,18 @@ add_reason(const stats_column_t *self, table_t *table, const broker_route_t *rou
     table_cell(table, "%" PRIu64, STATS(route, dropped[self->which]));
 }
 
-#define PLAIN(heading, add) { heading, add, 0, SIDES }
-#define REAL(heading, add, member) { heading, add, offsetof(broker_route_t, member), SIDES }
-#define SIDE_FIELD(side, id) { NULL, add_field, id, side }
-#define ROUTE_FIELD(id) { NULL, add_field, id, SIDES }
-#define REASON(heading, reason) { heading, add_reason, reason, SIDES }
+#define PLAIN(heading, add) { heading, add, 0, SIDES, 0 }
+#define REAL(heading, member, digits) { heading, add_real, offsetof(broker_route_t, member), SIDES, digits }
+#define SIDE_FIELD(side, id) { NULL, add_field, id, side, 0 }
+#define ROUTE_FIELD(id) { NULL, add_field, id, SIDES, 0 }
+#define REASON(heading, reason) { heading, add_reason, reason, SIDES, 0 }
 
 // What a narrow terminal must still show stands first. A column never moves: what came later stands at the end.
 // clang-format off
 static const stats_column_t stats_columns[] = {
     PLAIN("ROUTE", add_name), PLAIN("STATE", add_state),
-    REAL("IN/1S", add_rate, rate_in_1s), REAL("OUT/1S", add_rate, rate_out_1s),
-    REAL("IN/60S", add_rate, rate_in_60s), REAL("OUT/60S", add_rate, rate_out_60s),
+    REAL("IN/1S", rate_in_1s, 1), REAL("OUT/1S", rate_out_1s, 1),
+    REAL("IN/60S", rate_in_60s, 1), REAL("OUT/60S", rate_out_60s, 1),
     PLAIN("DROPPED", add_dropped), PLAIN("BLOCKED_SECONDS", add_blocked_seconds),
     SIDE_FIELD(SIDE_FRONTEND, FIELD_MESSAGES_RECEIVED), SIDE_FIELD(SIDE_FRONTEND, FIELD_MESSAGES_SENT),
     SIDE_FIELD(SIDE_BACKEND, FIELD_MESSAGES_RECEIVED), SIDE_FIELD(SIDE_BACKEND, FIELD_MESSAGES_SENT),
@@ -227,9 +217,9 @@ static const stats_column_t stats_columns[] = {
     REASON("HWM", DROP_HWM), REASON("UNDELIVERABLE", DROP_UNDELIVERABLE), REASON("ACL", DROP_ACL),
     REASON("QUOTA", DROP_QUOTA), REASON("STALLED", DROP_STALLED), REASON("SHUTDOWN", DROP_SHUTDOWN),
     ROUTE_FIELD(FIELD_CAPTURE_DROPPED),
-    REAL("BYTES_IN/1S", add_byte_rate, bytes_in_1s), REAL("BYTES_OUT/1S", add_byte_rate, bytes_out_1s),
+    REAL("BYTES_IN/1S", bytes_in_1s, 0), REAL("BYTES_OUT/1S", bytes_out_1s, 0),
     SIDE_FIELD(SIDE_FRONTEND, FIELD_CONNECTIONS), SIDE_FIELD(SIDE_BACKEND, FIELD_CONNECTIONS),
-    REAL("BLOCKED/60S", add_share, blocked_share),
+    PLAIN("BLOCKED/60S", add_share),
     REASON("PEER_LOST", DROP_PEER_LOST), REASON("TIMEOUT", DROP_TIMEOUT), REASON("EXPIRED", DROP_EXPIRED),
     ROUTE_FIELD(FIELD_REQUEUED),
 };
@@ -289,49 +279,20 @@ show_route(request_t *request)
         parts[i](request);
 }
 
-// --- clients and subscriptions ------------------------------------------------------
-
-void
-show_clients(request_t *request)
-{
-    const char *name = reply_arg(request, 0);
-    broker_route_t route;
-    if (name && !reply_find_route(request, &route))
-        return;
-    if (request->json) {
-        json_t json = json_document(request->out);
-        clients_write(&json, request->broker, name, 0);
-        json_document_end(&json);
-    } else {
-        clients_print(request->out, request->broker, name);
-    }
-}
-
-typedef struct {
-    json_t *json;   // or
-    table_t *table; // one of the two
-    uint64_t more;
-} topics_out_t;
+// --- subscriptions ------------------------------------------------------------------
 
 static void
 add_topics(request_t *request, const broker_route_t *route, void *context)
 {
     (void)request;
-    topics_out_t *out = context;
+    listing_t *list = context;
     size_t count = 0;
     char **topics = stats_topics(route, &count, TOPICS_MAX);
     uint64_t total = counter_get(&route->counters->subscriptions);
-    out->more += total > count ? total - count : 0;
+    list->more += (int64_t)(total > count ? total - count : 0);
     for (size_t i = 0; i < count; i++) {
-        if (out->json) {
-            json_object(out->json, NULL);
-            json_string(out->json, "route", route->conf->name);
-            json_string(out->json, "topic", topics[i]);
-            json_object_end(out->json);
-        } else {
-            table_cell(out->table, "%s", route->conf->name);
-            table_cell(out->table, "\"%s\"", topics[i]);
-        }
+        listing_text(list, route->conf->name);
+        listing_quoted(list, topics[i]);
         free(topics[i]);
     }
     free(topics);
@@ -340,22 +301,10 @@ add_topics(request_t *request, const broker_route_t *route, void *context)
 void
 show_subscriptions(request_t *request)
 {
-    static const column_t columns[] = { { "ROUTE", 0 }, { "TOPIC", 0 } };
-    if (request->json) {
-        json_t json = json_document(request->out);
-        topics_out_t out = { .json = &json };
-        json_array(&json, "subscriptions");
-        reply_for_routes(request, add_topics, &out);
-        json_array_end(&json);
-        json_uint(&json, "more", out.more);
-        json_document_end(&json);
-        return;
-    }
-    table_t table = table_on(columns, COUNT(columns));
-    topics_out_t out = { .table = &table };
-    reply_for_routes(request, add_topics, &out);
-    table_print(&table, request->out);
-    if (out.more)
-        text_add(request->out, "and %" PRIu64 " more\n", out.more);
-    table_free(&table);
+    static const listing_field_t fields[] = { { "route", "ROUTE", 0 }, { "topic", "TOPIC", 0 } };
+    listing_t list;
+    listing_open(&list, request->out, request->json, "subscriptions", fields, COUNT(fields));
+    list.more = 0;
+    reply_for_routes(request, add_topics, &list);
+    listing_close(&list);
 }

@@ -95,22 +95,25 @@ stats_topics(const broker_route_t *route, size_t *count, size_t max)
     return route->route && pattern_may_have(route->conf->pattern, SIDE_INGRESS) ? route_subscriptions(route->route, count, max) : NULL;
 }
 
+static const char *
+version_of(void (*ask)(int *major, int *minor, int *patch), char text[40])
+{
+    int major, minor, patch;
+    ask(&major, &minor, &patch);
+    snprintf(text, 40, "%d.%d.%d", major, minor, patch);
+    return text;
+}
+
 const char *
 stats_libzmq_version(void)
 {
     static char text[40];
-    int major, minor, patch;
-    zmq_version(&major, &minor, &patch);
-    snprintf(text, sizeof text, "%d.%d.%d", major, minor, patch);
-    return text;
+    return version_of(zmq_version, text);
 }
 
 const char *
 stats_czmq_version(void)
 {
     static char text[40];
-    int major, minor, patch;
-    zsys_version(&major, &minor, &patch);
-    snprintf(text, sizeof text, "%d.%d.%d", major, minor, patch);
-    return text;
+    return version_of(zsys_version, text);
 }

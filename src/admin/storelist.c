@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "admin/storelist.h"
 
+#include "admin/listing.h"
 #include "admin/reply.h"
 #include "admin/stats.h"
-#include "admin/table.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "store/store.h"
@@ -13,11 +13,6 @@
 #include <string.h>
 
 enum { NS_IN_S = 1000000000 };
-
-static const column_t columns[] = {
-    { "ROUTE", 0 }, { "STATE", 0 }, { "MESSAGES", COLUMN_RIGHT }, { "BYTES", COLUMN_RIGHT }, { "OLDEST", COLUMN_RIGHT },
-};
-static const column_t engine_column = { "ENGINE", 0 };
 
 static const char *
 kind_of(const route_conf_t *conf)
@@ -106,18 +101,18 @@ away_of(const broker_route_t *route)
     return away;
 }
 
+// "nats: connected to nats://…, 3 waiting"
 static void
-print_engine(table_t *table, const broker_route_t *route)
+describe_engine(const broker_route_t *route, text_t *out)
 {
     int size;
     const char *server = server_of(route, &size);
     uint64_t waiting = counter_get(&route->counters->store.messages);
-    if (!route_conf_is_shared(route->conf))
-        table_cell(table, "%s", "");
-    else if (server)
-        table_cell(table, "nats: connected to %.*s, %" PRIu64 " waiting", size, server, waiting);
-    else
-        table_cell(table, "nats: not connected, %" PRIu64 " waiting: %s", waiting, away_of(route).reason);
+    text_bytes(out, "", 0);
+    if (server)
+        text_add(out, "nats: connected to %.*s, %" PRIu64 " waiting", size, server, waiting);
+    else if (route_conf_is_shared(route->conf))
+        text_add(out, "nats: not connected, %" PRIu64 " waiting: %s", waiting, away_of(route).reason);
 }
 
 static void
@@ -179,26 +174,11 @@ dead_of(const counters_t *counters)
     return counter_get(&counters->jobs[JOB_DEAD_LETTER]) + counter_get(&counters->jobs[JOB_EXPIRED]);
 }
 
+// In the order of the columns.
 static const struct {
     const char *key; // of JSON
-    column_t column;
     uint64_t (*of)(const counters_t *counters);
-} jobs[] = {
-    { "given", { "GIVEN", COLUMN_RIGHT }, given_of },
-    { "unacked", { "UNACKED", COLUMN_RIGHT }, unacked_of },
-    { "again", { "AGAIN", COLUMN_RIGHT }, again_of },
-    { "dead", { "DEAD", COLUMN_RIGHT }, dead_of },
-};
-
-static void
-print_jobs(table_t *table, const broker_route_t *route)
-{
-    for (size_t i = 0; i < COUNT(jobs); i++)
-        if (stats_has_side(route, SIDE_WORKER_ACK))
-            table_cell(table, "%" PRIu64, jobs[i].of(route->counters));
-        else
-            table_cell(table, "%s", "");
-}
+} jobs[] = { { "given", given_of }, { "unacked", unacked_of }, { "again", again_of }, { "dead", dead_of } };
 
 static void
 write_jobs(json_t *json, const broker_route_t *route)
@@ -215,61 +195,63 @@ write_jobs(json_t *json, const broker_route_t *route)
 
 // --- one of them ---------------------------------------------------------------------
 
-static void
-write_seconds(json_t *json, const char *key, double seconds)
-{
-    if (seconds < 0)
-        json_null(json, key);
-    else
-        json_real(json, key, seconds);
-}
+static const listing_field_t fields[] = {
+    { "route", "ROUTE", 0 },
+    { "store", NULL, 0 },
+    { "state", "STATE", 0 },
+    { "folder", NULL, 0 },
+    { "messages", "MESSAGES", COLUMN_RIGHT },
+    { "bytes", "BYTES", COLUMN_RIGHT },
+    { "max_bytes", NULL, 0 },
+    { "files", NULL, 0 },
+    { "oldest_seconds", "OLDEST", COLUMN_RIGHT },
+    { "commit_p50_seconds", NULL, 0 },
+    { "commit_p99_seconds", NULL, 0 },
+    { "corrupt", NULL, 0 },
+    { NULL, "GIVEN", COLUMN_RIGHT }, // where a route has acknowledged workers: those of `jobs`
+    { NULL, "UNACKED", COLUMN_RIGHT },
+    { NULL, "AGAIN", COLUMN_RIGHT },
+    { NULL, "DEAD", COLUMN_RIGHT },
+    { NULL, "ENGINE", 0 },
+};
 
 static void
-write_one(json_t *json, const char *key, const broker_route_t *route)
+write_one(listing_t *list, const broker_route_t *route)
 {
     const store_counters_t *store = &route->counters->store;
-    json_object(json, key);
-    json_string(json, "route", route->conf->name);
-    json_string(json, "store", kind_of(route->conf));
-    json_string(json, "state", state_name(route));
-    json_string(json, "folder", route->conf->store_dir);
-    json_uint(json, "messages", counter_get(&store->messages));
-    json_uint(json, "bytes", counter_get(&store->bytes));
-    json_uint(json, "max_bytes", (uint64_t)route->conf->store_max);
-    json_uint(json, "files", counter_get(&store->files));
-    write_seconds(json, "oldest_seconds", age_of(route));
-    write_seconds(json, "commit_p50_seconds", commit_time(route, 50));
-    write_seconds(json, "commit_p99_seconds", commit_time(route, 99));
-    json_uint(json, "corrupt", counter_get(&store->corrupt));
-    write_jobs(json, route);
-    write_engine(json, route);
-    json_object_end(json);
+    text_t engine = { 0 };
+    describe_engine(route, &engine);
+    listing_text(list, route->conf->name);
+    listing_text(list, kind_of(route->conf));
+    listing_text(list, state_name(route));
+    listing_text(list, route->conf->store_dir);
+    listing_number(list, (int64_t)counter_get(&store->messages));
+    listing_number(list, (int64_t)counter_get(&store->bytes));
+    listing_number(list, route->conf->store_max);
+    listing_number(list, (int64_t)counter_get(&store->files));
+    listing_seconds(list, age_of(route), 1, "s");
+    listing_seconds(list, commit_time(route, 50), 0, "");
+    listing_seconds(list, commit_time(route, 99), 0, "");
+    listing_number(list, (int64_t)counter_get(&store->corrupt));
+    for (size_t i = 0; i < COUNT(jobs); i++)
+        listing_number(list, stats_has_side(route, SIDE_WORKER_ACK) ? (int64_t)jobs[i].of(route->counters) : -1);
+    if (list->json) {
+        write_jobs(list->json, route);
+        write_engine(list->json, route);
+    }
+    listing_text(list, engine.data);
+    text_free(&engine);
 }
 
 void
 storelist_write(json_t *json, const char *key, const broker_route_t *route)
 {
+    listing_t list = listing_into(json, fields, COUNT(fields));
+    list.row_key = key;
     if (route->conf->store == KEEP_NOTHING)
         json_null(json, key);
     else
-        write_one(json, key, route);
-}
-
-static void
-print_one(table_t *table, const broker_route_t *route)
-{
-    const store_counters_t *store = &route->counters->store;
-    table_cell(table, "%s", route->conf->name);
-    table_cell(table, "%s", state_name(route));
-    table_cell(table, "%" PRIu64, counter_get(&store->messages));
-    table_cell(table, "%" PRIu64, counter_get(&store->bytes));
-    if (age_of(route) < 0)
-        table_cell(table, "%s", "");
-    else
-        table_cell(table, "%.1fs", age_of(route));
-    if (table->column_count > COUNT(columns) + 1)
-        print_jobs(table, route);
-    print_engine(table, route);
+        write_one(&list, route);
 }
 
 // --- the command -----------------------------------------------------------------------
@@ -279,19 +261,6 @@ is_asked_for(const request_t *request, const broker_route_t *route)
 {
     const char *name = reply_arg(request, 0);
     return name ? strcmp(name, route->conf->name) == 0 : route->conf->store != KEEP_NOTHING;
-}
-
-static void
-show_json(request_t *request)
-{
-    broker_route_t route;
-    json_t json = json_document(request->out);
-    json_array(&json, "stores");
-    for (size_t i = 0; broker_at(request->broker, i, &route); i++)
-        if (is_asked_for(request, &route))
-            write_one(&json, NULL, &route);
-    json_array_end(&json);
-    json_document_end(&json);
 }
 
 static bool
@@ -304,36 +273,20 @@ any_has_jobs(const request_t *request)
     return false;
 }
 
-enum { COLUMNS_MOST = COUNT(columns) + COUNT(jobs) + 1 };
-
-static size_t
-choose_columns(const request_t *request, column_t chosen[COLUMNS_MOST])
-{
-    size_t count = COUNT(columns);
-    memcpy(chosen, columns, sizeof columns);
-    for (size_t i = 0; i < COUNT(jobs) && any_has_jobs(request); i++)
-        chosen[count++] = jobs[i].column;
-    chosen[count++] = engine_column;
-    return count;
-}
-
-static void
-show_table(request_t *request)
-{
-    broker_route_t route;
-    column_t chosen[COLUMNS_MOST];
-    table_t table = table_on(chosen, choose_columns(request, chosen));
-    for (size_t i = 0; broker_at(request->broker, i, &route); i++)
-        if (is_asked_for(request, &route))
-            print_one(&table, &route);
-    table_print(&table, request->out);
-    table_free(&table);
-}
-
 void
 storelist_show(request_t *request)
 {
+    listing_t list;
+    listing_field_t shown[COUNT(fields)];
     broker_route_t route;
-    if (!reply_arg(request, 0) || reply_find_route(request, &route))
-        (request->json ? show_json : show_table)(request);
+    if (reply_arg(request, 0) && !reply_find_route(request, &route))
+        return;
+    memcpy(shown, fields, sizeof shown);
+    for (size_t i = COUNT(fields) - 1 - COUNT(jobs); i < COUNT(fields) - 1 && !any_has_jobs(request); i++)
+        shown[i].heading = NULL;
+    listing_open(&list, request->out, request->json, "stores", shown, COUNT(shown));
+    for (size_t i = 0; broker_at(request->broker, i, &route); i++)
+        if (is_asked_for(request, &route))
+            write_one(&list, &route);
+    listing_close(&list);
 }

@@ -3,7 +3,7 @@
 
 #include "admin/reply.h"
 
-#include "admin/table.h"
+#include "admin/listing.h"
 #include "admin/tokens.h"
 #include "base/mem.h"
 
@@ -32,36 +32,23 @@ take_arguments(request_t *request, broker_route_t *route, text_t *prefix)
 }
 
 static void
-print_json(request_t *request, const route_value_t *values, size_t count, uint64_t more)
+write_values(request_t *request, route_value_t *values, size_t count, uint64_t more)
 {
-    json_t json = json_document(request->out);
-    json_array(&json, "values");
+    static const listing_field_t fields[] = {
+        { "topic", "TOPIC", 0 },
+        { "bytes", "BYTES", COLUMN_RIGHT },
+        { "age_seconds", "AGE", COLUMN_RIGHT },
+    };
+    listing_t list;
+    listing_open(&list, request->out, request->json, "values", fields, COUNT(fields));
     for (size_t i = 0; i < count; i++) {
-        json_object(&json, NULL);
-        json_string(&json, "topic", values[i].topic);
-        json_uint(&json, "bytes", values[i].bytes);
-        json_real(&json, "age_seconds", (double)values[i].age_ms / 1000);
-        json_object_end(&json);
+        listing_quoted(&list, values[i].topic);
+        listing_number(&list, (int64_t)values[i].bytes);
+        listing_seconds(&list, (double)values[i].age_ms / 1000, 1, "s");
+        free(values[i].topic);
     }
-    json_array_end(&json);
-    json_uint(&json, "more", more);
-    json_document_end(&json);
-}
-
-static void
-print_table(request_t *request, const route_value_t *values, size_t count, uint64_t more)
-{
-    static const column_t columns[] = { { "TOPIC", 0 }, { "BYTES", COLUMN_RIGHT }, { "AGE", COLUMN_RIGHT } };
-    table_t table = table_on(columns, COUNT(columns));
-    for (size_t i = 0; i < count; i++) {
-        table_cell(&table, "\"%s\"", values[i].topic);
-        table_cell(&table, "%" PRIu64, values[i].bytes);
-        table_cell(&table, "%.1fs", (double)values[i].age_ms / 1000);
-    }
-    table_print(&table, request->out);
-    if (more)
-        text_add(request->out, "and %" PRIu64 " more\n", more);
-    table_free(&table);
+    list.more = (int64_t)more;
+    listing_close(&list);
 }
 
 void
@@ -74,9 +61,7 @@ show_values(request_t *request)
         uint64_t more = 0;
         const route_prefix_t at = { prefix.data, prefix.size };
         route_value_t *values = route.route ? route_values(route.route, &at, &count, VALUES_MAX, &more) : NULL;
-        (request->json ? print_json : print_table)(request, values, count, more);
-        for (size_t i = 0; i < count; i++)
-            free(values[i].topic);
+        write_values(request, values, count, more);
         free(values);
     }
     text_free(&prefix);

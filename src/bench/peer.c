@@ -28,9 +28,9 @@ peer_work(const load_peer_t *self)
 }
 
 static int
-fail(load_peer_t *self, const char *what)
+fail(load_peer_t *self, const char *undone, const char *what)
 {
-    snprintf(self->slot->error, sizeof self->slot->error, "%s: %s", what, zmq_strerror(errno));
+    snprintf(self->slot->error, sizeof self->slot->error, "%s %s: %s", undone, what, zmq_strerror(errno));
     atomic_store(&self->slot->state, SLOT_FAILED);
     return -1;
 }
@@ -54,7 +54,7 @@ attach(load_peer_t *self, const char *endpoint)
     if (bind)
         endpoint++;
     if ((bind ? zmq_bind(self->socket, endpoint) : zmq_connect(self->socket, endpoint)) == -1)
-        return fail(self, endpoint);
+        return fail(self, bind ? "cannot bind" : "cannot connect to", endpoint);
     if (bind) {
         size_t size = sizeof self->slot->endpoint;
         zmq_getsockopt(self->socket, ZMQ_LAST_ENDPOINT, self->slot->endpoint, &size);
@@ -97,7 +97,7 @@ peer_reopen(load_peer_t *self, int type)
         zmq_close(self->socket);
     self->socket = zmq_socket(self->context, type);
     if (!self->socket)
-        return fail(self, "no socket");
+        return fail(self, "cannot make", "a socket");
     set_options(self->options, self->socket, type);
     if (self->options->curve)
         encrypt(self);

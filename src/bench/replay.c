@@ -214,7 +214,7 @@ open_socket(replay_t *self)
         zmq_setsockopt(self->socket, ZMQ_XPUB_NODROP, &on, sizeof on);
     if ((binds ? zmq_bind(self->socket, self->to + 1) : zmq_connect(self->socket, self->to)) == 0)
         return EXIT_GOOD;
-    return complain(EXIT_UNREACHABLE, "%s: %s", self->to, zmq_strerror(errno));
+    return complain(EXIT_UNREACHABLE, "cannot %s %s: %s", binds ? "bind" : "connect to", self->to + binds, zmq_strerror(errno));
 }
 
 static void

@@ -109,19 +109,9 @@ do_change(broker_t *self, conf_t *wanted, const plan_step_t *step, prepared_t *r
     slot_give_up_conf(self, &old);
 }
 
-// Its text did not change; its place in the file may have.
-static void
-do_keep(broker_t *self, conf_t *wanted, const plan_step_t *step, prepared_t *ready)
-{
-    (void)self;
-    (void)wanted;
-    (void)step;
-    (void)ready;
-}
-
 static void (*const actions[])(broker_t *self, conf_t *wanted, const plan_step_t *step, prepared_t *ready) = {
-    [PLAN_KEEP] = do_keep,   [PLAN_CHANGE] = do_change, [PLAN_REPLACE] = do_replace,
-    [PLAN_START] = do_start, [PLAN_STOP] = do_stop,
+    [PLAN_KEEP] = NULL, // its place in the file may be another one
+    [PLAN_CHANGE] = do_change, [PLAN_REPLACE] = do_replace, [PLAN_START] = do_start, [PLAN_STOP] = do_stop,
 };
 
 // What waits for a restart is in force as it was: `show config' says so, and the next reload warns again.
@@ -168,7 +158,8 @@ apply_plan(broker_t *self, conf_t **wanted_p, plan_t *plan, prepared_t *ready)
     for (size_t i = 0; i < count; i++)
         memcpy(names[i], wanted->routes[i]->name, sizeof names[i]);
     for (size_t i = 0; i < plan->count; i++)
-        actions[plan->steps[i].action](self, wanted, &plan->steps[i], &ready[i]);
+        if (actions[plan->steps[i].action])
+            actions[plan->steps[i].action](self, wanted, &plan->steps[i], &ready[i]);
     for (size_t i = 0; i < plan->count; i++)
         listeners_close(&ready[i].listeners, false);
     sort_slots(self, names, count);

@@ -41,7 +41,7 @@ enum {
 static struct {
     char path[PATH_MAX];
     char **argv, **environment;
-    size_t argc;
+    size_t argc, variables;
     int fd; // of the file that was tried, -1: none
 } program = { .fd = -1 };
 
@@ -76,17 +76,16 @@ is_variable(const char *setting, const char *const *names)
     return false;
 }
 
-// The environment of the start but NAMES, with room for one more.
+// The environment of the start but NAMES, and ANOTHER (NULL: no other).
 static char **
-environment_without(const char *const *names)
+environment_without(const char *const *names, char *another)
 {
-    size_t count = 0, kept = 0;
-    while (program.environment[count])
-        count++;
-    char **environment = xcalloc(count + 2, sizeof *environment);
-    for (size_t i = 0; i < count; i++)
+    size_t kept = 0;
+    char **environment = xcalloc(program.variables + 2, sizeof *environment);
+    for (size_t i = 0; i < program.variables; i++)
         if (!is_variable(program.environment[i], names))
             environment[kept++] = program.environment[i];
+    environment[kept] = another;
     return environment;
 }
 
@@ -104,10 +103,9 @@ copy_words(char **words, size_t *count)
 void
 program_remember(char **argv)
 {
-    size_t count;
     find_path(argv[0] ? argv[0] : "");
     program.argv = copy_words(argv, &program.argc);
-    program.environment = copy_words(environ, &count);
+    program.environment = copy_words(environ, &program.variables);
 }
 
 // --- trying it -----------------------------------------------------------------------
@@ -143,7 +141,7 @@ start_child(child_t *child, char **argv, text_t *error)
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
     posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
-    char **environment = environment_without(not_theirs);
+    char **environment = environment_without(not_theirs, NULL);
     int rc = posix_spawn(&child->pid, file, &actions, &attributes, argv, environment);
     free(environment);
     posix_spawn_file_actions_destroy(&actions);
@@ -339,12 +337,8 @@ run(int memory)
 {
     static const char *const old[] = { "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", STATE_VARIABLE, NULL };
     char variable[64];
-    char **environment = environment_without(old);
-    size_t count = 0;
-    while (environment[count])
-        count++;
     snprintf(variable, sizeof variable, STATE_VARIABLE "=%d", memory);
-    environment[count] = variable;
+    char **environment = environment_without(old, variable);
     syscall(SYS_execveat, program.fd, "", program.argv, environment, AT_EMPTY_PATH);
     free(environment);
 }

@@ -27,22 +27,28 @@ listeners_take_at(listeners_t *self, size_t i)
     return listener;
 }
 
-listener_t *
-listeners_find(const listeners_t *self, side_t side, const char *wanted, size_t *at)
+// COUNT: there is none.
+static size_t
+place_of(const listeners_t *self, side_t side, const char *wanted)
 {
-    for (size_t i = 0; i < self->count; i++)
-        if (self->side[i] == side && strcmp(listener_wanted(self->at[i]), wanted) == 0) {
-            *at = i;
-            return self->at[i];
-        }
-    return NULL;
+    size_t i = 0;
+    while (i < self->count && (self->side[i] != side || strcmp(listener_wanted(self->at[i]), wanted) != 0))
+        i++;
+    return i;
+}
+
+listener_t *
+listeners_find(const listeners_t *self, side_t side, const char *wanted)
+{
+    size_t i = place_of(self, side, wanted);
+    return i < self->count ? self->at[i] : NULL;
 }
 
 listener_t *
 listeners_take(listeners_t *self, side_t side, const char *wanted)
 {
-    size_t i;
-    return listeners_find(self, side, wanted, &i) ? listeners_take_at(self, i) : NULL;
+    size_t i = place_of(self, side, wanted);
+    return i < self->count ? listeners_take_at(self, i) : NULL;
 }
 
 listener_t *
@@ -100,12 +106,11 @@ listeners_must_wait(const listeners_t *self, const listener_t *listener, side_t 
 const char *
 listeners_endpoint(const listeners_t *self, const side_conf_t *conf, side_t side, size_t i, bool *connected)
 {
-    size_t at;
     if (i >= conf->endpoint_count)
         return NULL;
     const char *wanted = conf->endpoints[i].at.text;
     *connected = conf->endpoints[i].connect;
-    const listener_t *listener = *connected ? NULL : listeners_find(self, side, wanted, &at);
+    const listener_t *listener = *connected ? NULL : listeners_find(self, side, wanted);
     return listener ? listener_endpoint(listener) : wanted;
 }
 
@@ -136,12 +141,12 @@ forget_new(listeners_t *self, size_t before)
 int
 listeners_bind(listeners_t *kept, const route_conf_t *conf, const route_resources_t *resources, diag_t *diag)
 {
-    size_t before = kept->count, ignored;
+    size_t before = kept->count;
     bool failed = false;
     for (side_t side = 0; side < SIDES; side++)
         for (size_t i = 0; i < conf->sides[side].endpoint_count; i++) {
             const endpoint_conf_t *endpoint = &conf->sides[side].endpoints[i];
-            if (endpoint->connect || listeners_find(kept, side, endpoint->at.text, &ignored))
+            if (endpoint->connect || listeners_find(kept, side, endpoint->at.text))
                 continue;
             int fd = resources->activated ? resources->activated(resources->arg, endpoint) : -1;
             bool ours = fd != -1 && resources->is_ours && resources->is_ours(resources->arg, fd);
@@ -162,12 +167,11 @@ listeners_bind(listeners_t *kept, const route_conf_t *conf, const route_resource
 int
 listeners_try(const listeners_t *kept, const route_conf_t *conf, diag_t *diag)
 {
-    size_t ignored;
     int rc = 0;
     for (side_t side = 0; side < SIDES; side++)
         for (size_t i = 0; i < conf->sides[side].endpoint_count; i++) {
             const endpoint_conf_t *endpoint = &conf->sides[side].endpoints[i];
-            if (!endpoint->connect && !listeners_find(kept, side, endpoint->at.text, &ignored))
+            if (!endpoint->connect && !listeners_find(kept, side, endpoint->at.text))
                 rc |= listener_try(endpoint, &conf->sides[side], diag);
         }
     return rc;

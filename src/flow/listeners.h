@@ -20,8 +20,7 @@ void listeners_add(listeners_t *self, listener_t *listener, side_t side);
 listener_t *listeners_take(listeners_t *self, side_t side, const char *wanted); // NULL: none for that endpoint
 listener_t *listeners_take_at(listeners_t *self, size_t i);
 listener_t *listeners_take_any(listeners_t *self, const char *wanted);          // of whichever side; never a wildcard's
-// The one for that endpoint, which stays there, and its place; NULL: none.
-listener_t *listeners_find(const listeners_t *self, side_t side, const char *wanted, size_t *at);
+listener_t *listeners_find(const listeners_t *self, side_t side, const char *wanted); // it stays there
 void listeners_share(const listeners_t *self, listeners_t *shared); // a hold on each, for the route that takes over
 // On the sides that take in, but for what SUCCESSOR (may be NULL) binds there; and the other way round, for all.
 void listeners_stop_accepting(listeners_t *self, closed_for_t reason, const route_conf_t *successor);

@@ -42,9 +42,12 @@ enum { ENTRY_DONE = 1, ENTRY_BAD = 2 }; // bad: only in memory
 
 typedef enum { SAID_DONE = 1, SAID_UNDONE, SAID_TRIED, SAID_ID, SAID_KEY, SAID_EARLY } said_kind_t;
 
+// How ids are hashed, as the key says that stands in each file: ids of another form mean nothing.
+enum { IDS_FORM = 1 }; // 0: of a build that did not say so
+
 typedef struct {
     uint32_t kind;
-    uint32_t number; // of messages; of tries; the id's age in ms
+    uint32_t number; // of messages; of tries; the id's age in ms; the ids' form
     union {
         uint64_t sequence;
         uint8_t bytes[16];

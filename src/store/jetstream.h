@@ -79,7 +79,8 @@ jetstream_message_t *jetstream_take(jetstream_t *self);
 
 typedef struct {
     jetstream_piece_t piece; // its sequence is that in the stream
-    uint64_t tries;          // how often it was handed out, this time included; one that may be there twice, once more
+    uint64_t tries;          // how often it was handed out, this time included
+    bool again;              // it may be in the stream twice, and have been handed out as another message
     int64_t stored_ns;       // when the stream took it: with its sequence, a name that no other message has
     const char *id;          // under which it was published; NULL: it has none
 } jetstream_arrival_t;

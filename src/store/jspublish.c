@@ -414,6 +414,7 @@ send_one(jetstream_t *self, outgoing_t **at, int64_t now_ms)
     outgoing_t *message = *at;
     const libnats_t *nats = self->nats;
     natsStatus status = message->size > self->link->max_payload ? NATS_MAX_PAYLOAD : make_message(self, message, &msg);
+    message->again = true; // the library may have sent it though it says that it could not
     if (status == NATS_OK)
         status = nats->natsConnection_PublishMsg(self->link->connection, msg);
     nats->natsMsg_Destroy(msg);
@@ -426,7 +427,7 @@ send_one(jetstream_t *self, outgoing_t **at, int64_t now_ms)
         failed(self, message);
         return;
     }
-    message->sent = message->again = true;
+    message->sent = true;
     message->sent_ms = now_ms;
     self->on_their_way++;
 }

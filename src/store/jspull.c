@@ -87,7 +87,8 @@ jetstream_look(const jetstream_t *self, const jetstream_message_t *message, jets
             .data = nats->natsMsg_GetData(message->msg),
             .size = (size_t)nats->natsMsg_GetDataLength(message->msg),
         },
-        .tries = message->meta->NumDelivered + is_again,
+        .tries = message->meta->NumDelivered,
+        .again = is_again,
         .stored_ns = message->meta->Timestamp,
         .id = has_id ? id : is_again ? again : NULL,
     };

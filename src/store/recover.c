@@ -80,6 +80,8 @@ typedef struct {
     int fd;
     uint64_t salt, bytes; // of the file at hand
     bool is_done;         // all of its messages are
+    bool other_ids;       // of a later form
+    size_t noted_before;  // contents->noted_count
 } search_t;
 
 // What LMDB says of a tree (MDB_db), and the beginning of its two first pages (MDB_meta), as its format 1 has them.
@@ -198,7 +200,7 @@ static void
 note_id(search_t *self, const said_t *said, const located_t *located)
 {
     contents_t *contents = self->contents;
-    if (recover_taken_ns(said, located) < self->ids_since_ns)
+    if (self->other_ids || recover_taken_ns(said, located) < self->ids_since_ns)
         return;
     contents->noted_ids++;
     bool is_noted = contents->noted_count > 0 && contents->noted[contents->noted_count - 1].number == located->number &&
@@ -207,6 +209,18 @@ note_id(search_t *self, const said_t *said, const located_t *located)
         return;
     mem_grow(contents->noted, contents->noted_count, contents->noted_room);
     contents->noted[contents->noted_count++] = *located;
+}
+
+static void
+take_key(search_t *self, const said_t *said)
+{
+    contents_t *contents = self->contents;
+    self->other_ids = said->number > IDS_FORM;
+    contents->has_key |= !self->other_ids;
+    if (self->other_ids)
+        contents->noted_count = self->noted_before;
+    else
+        memcpy(contents->ids.key, said->about.bytes, IDS_KEY);
 }
 
 static void
@@ -229,8 +243,7 @@ take_said(search_t *self, const said_t *said, const located_t *located)
         note_id(self, said, located);
         break;
     case SAID_KEY:
-        memcpy(contents->ids.key, said->about.bytes, IDS_KEY);
-        contents->has_key = true;
+        take_key(self, said);
         break;
     default: // of a later version
         break;
@@ -380,6 +393,14 @@ begin_file(contents_t *contents, const file_name_t *name)
     contents_add_file(contents, name);
 }
 
+// Not one of the batches that there are is found, as in a file of another format: each counts as a message.
+static void
+lose_all(contents_t *contents, store_file_t *file, uint64_t batches)
+{
+    file->damaged = true;
+    contents->corrupt += batches < RANGE_MAX ? batches : RANGE_MAX;
+}
+
 static void
 take_file(search_t *self, const file_name_t *name)
 {
@@ -392,6 +413,8 @@ take_file(search_t *self, const file_name_t *name)
     posix_fadvise(self->fd, 0, 0, POSIX_FADV_RANDOM); // of it only heads are read
     self->salt = name->salt;
     self->is_done = name->is_done;
+    self->other_ids = false;
+    self->noted_before = contents->noted_count;
     uint64_t committed = count_committed(self->fd);
     contents->bytes += self->bytes;
     find_batches(self, name->number);
@@ -400,6 +423,8 @@ take_file(search_t *self, const file_name_t *name)
         if (self->found[i].number > file->last_batch)
             file->last_batch = self->found[i].number;
     }
+    if (self->count == 0 && committed > 0 && committed < UINT64_MAX)
+        lose_all(contents, file, committed);
     if (file->last_batch >= contents->next_batch)
         contents->next_batch = file->last_batch + 1;
     close(self->fd);

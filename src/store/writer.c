@@ -103,7 +103,7 @@ append(writer_t *self, batch_t *batch)
     uint8_t head[BATCH_HEAD];
     bool begins_file = self->file_bytes == 0;
     if (begins_file)
-        batch_say(batch, SAID_KEY, 0, self->key, sizeof self->key);
+        batch_say(batch, SAID_KEY, IDS_FORM, self->key, sizeof self->key);
     complete_head(self, &batch->head);
     batch_write_head(head, &batch->head, batch->entries, batch->saying);
     const struct iovec parts[] = { { head, sizeof head },

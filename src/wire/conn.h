@@ -63,6 +63,15 @@ conn_drop_input(conn_t *self)
     self->start = self->scan = self->raw = self->want = 0;
 }
 
+// Apart from memory nothing is in the way of what it has sent.
+static inline bool
+conn_may_go_on(const conn_t *self)
+{
+    const wire_t *wire = self->wire;
+    return !self->parked && (self->beyond.messages == 0 || self->hung_up) && !wire->frozen &&
+           !(wire->stopped && self->port->input);
+}
+
 static inline bool
 conn_may(const conn_t *self, admission_act_t act, const uint8_t *topic, size_t size)
 {

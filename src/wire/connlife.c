@@ -138,18 +138,10 @@ connlife_vanish(conn_t *self)
 
 // --- its turn ----------------------------------------------------------------------
 
-static inline bool
-may_go_on(const conn_t *self)
-{
-    const wire_t *wire = self->wire;
-    return !self->parked && (self->beyond.messages == 0 || self->hung_up) && !wire->frozen &&
-           !(wire->stopped && self->port->input);
-}
-
 static bool
 may_read(const conn_t *self)
 {
-    return may_go_on(self) && !shortage_stops(self);
+    return conn_may_go_on(self) && !shortage_stops(self);
 }
 
 // Everything that came in was handed on, and no more will come.
@@ -162,14 +154,16 @@ is_over(const conn_t *self)
 static void
 serve_open(conn_t *self)
 {
-    if (!may_go_on(self))
+    if (!conn_may_go_on(self))
         return;
     self->turn_over = false;
     self->asked = 0;
     if (self->in && !pump(self))
         return;
-    if (shortage_stops(self))
+    if (shortage_stops(self)) {
+        input_rest(self); // with what it keeps empty the shortage would never end
         return;
+    }
     if (self->readable && input_read(self) && !pump(self))
         return;
     if (self->readable && !self->broken)

@@ -7,10 +7,17 @@
 
 #include <stdlib.h>
 
+// While memory is short a newcomer that would bring more waits. One that takes messages makes room.
+static bool
+is_held(const wport_t *port)
+{
+    return port->wire->is_short && port->input && !port_is_awaited(port);
+}
+
 static void
 open_door(door_t *self)
 {
-    if (self->open || self->port->wire->is_short)
+    if (self->open || is_held(self->port))
         return;
     self->open = loop_watch(&self->port->wire->loop, listener_fd(self->listener), EPOLLIN, &self->watched) == 0;
 }
@@ -102,10 +109,10 @@ doors_open_side(wport_t *port)
 }
 
 void
-doors_hold(wire_t *self, bool hold)
+doors_hold(wire_t *self)
 {
     for (door_t *i = self->doors; i; i = i->next)
-        if (hold)
+        if (is_held(i->port))
             doors_close(i);
         else if (port_has_place(i->port))
             open_door(i);

@@ -15,6 +15,6 @@ void doors_remove_all(wire_t *self);
 void doors_close(door_t *door);
 void doors_close_side(wport_t *port); // it is full: newcomers wait in the kernel
 void doors_open_side(wport_t *port);
-void doors_hold(wire_t *self, bool hold); // nobody is accepted on any side, for memory is short
+void doors_hold(wire_t *self);        // whom shortage.h keeps waiting, or no longer
 
 #endif

@@ -141,7 +141,7 @@ anything_queued(const wire_t *self, int64_t lingered_ms)
         int64_t linger_ms = self->conf->sides[side].linger_ms;
         if (!port->socktype || (linger_ms >= 0 && lingered_ms >= linger_ms))
             continue;
-        if (port->returned.count > 0 || port->waiting > 0 || port->parked)
+        if (port_is_awaited(port))
             return true;
         for (const conn_t *conn = port->conns; conn; conn = conn->next)
             if (!conn->broken && conn->state == CONN_OPEN && output_pending(conn) && is_waited_for(conn))

@@ -50,6 +50,18 @@ hold(cluster_t *self, handed_t *handed)
     self->wants -= self->wants > 0 && self->wants != JETSTREAM_ANY;
 }
 
+// How often workers may have had it already. That it is in the stream twice is no reason to give it up untried.
+static uint32_t
+tries_before(const cluster_t *self, const jetstream_arrival_t *in, const handed_t *handed)
+{
+    uint64_t before = in->tries > 0 ? in->tries - 1 : 0;
+    if (in->again && before + 1 < (uint64_t)self->wire->conf->max_tries)
+        before++;
+    if (before < handed->tries)
+        before = handed->tries;
+    return before < UINT32_MAX ? (uint32_t)before : UINT32_MAX - 1;
+}
+
 // False: they want none.
 static bool
 give_acked(cluster_t *self, const piece_t *piece, const jetstream_arrival_t *in, handed_t *handed)
@@ -57,9 +69,7 @@ give_acked(cluster_t *self, const piece_t *piece, const jetstream_arrival_t *in,
     wire_t *wire = self->wire;
     if (workers_wanted(wire) == 0)
         return false;
-    uint64_t before = in->tries > 0 ? in->tries - 1 : 0;
-    before = before > handed->tries ? before : handed->tries;
-    handed->tries = before < UINT32_MAX ? (uint32_t)before + 1 : UINT32_MAX;
+    handed->tries = tries_before(self, in, handed) + 1;
     store_message_t message = { .sequence = number_of(handed),
                                 .tries = handed->tries - 1,
                                 .data = piece->chunk->data,

@@ -222,7 +222,7 @@ handover_save(route_t *self, const route_conf_t *successor, record_t *to)
     save_fds(self, to);
     self->closing = self->handed_over = true;
     routethread_end_now(&self->base.thread);
-    doors_hold(self, true);
+    doors_remove_all(self);
     for (side_t side = 0; side < SIDES; side++)
         if (self->ports[side].socktype)
             vanish_all(&self->ports[side]);
@@ -293,14 +293,13 @@ restore_port(wport_t *port, record_fields_t from)
 static void
 restore_endpoint(conn_t *conn, record_fields_t from)
 {
-    size_t place;
     char *endpoint = connrecord_endpoint(from);
     if (!endpoint)
         return;
     if (conn->outgoing)
         connect_again(conn, endpoint);
     else
-        conn->listener = listeners_find(&conn->wire->base.listeners, conn->port->side, endpoint, &place);
+        conn->listener = listeners_find(&conn->wire->base.listeners, conn->port->side, endpoint);
     if (!conn->dialled && !conn->listener)
         conn_leave(conn, "its endpoint was removed");
     free(endpoint);

@@ -3,6 +3,7 @@
 
 #include "base/kernel.h"
 #include "wire/conn.h"
+#include "wire/port.h"
 #include "wire/pulse.h"
 
 #include <errno.h>
@@ -81,9 +82,11 @@ input_rest(conn_t *self)
     if (!self->in)
         return;
     size_t left = self->in->size - self->start;
+    bool is_little = left < KEEP_SMALL / 2 && self->in->room > KEEP_SMALL;
+    bool stays_little = self->want <= KEEP_SMALL && !self->readable;
     if (left == 0)
         conn_drop_input(self);
-    else if (left < KEEP_SMALL / 2 && self->want <= KEEP_SMALL && self->in->room > KEEP_SMALL && !self->readable)
+    else if (is_little && (stays_little || self->wire->is_short))
         move_into(self, chunk_new(conn_pool(self), KEEP_SMALL));
 }
 
@@ -97,13 +100,6 @@ input_begin(conn_t *self, const uint8_t *bytes, size_t size)
 }
 
 // --- reading ---------------------------------------------------------------------
-
-// Will all that is read be handed on, or dropped, whatever the peers of TO do?
-static bool
-never_waits(const wport_t *to)
-{
-    return !to || to->socktype->addresses || (to->lossy && to->socktype->subscribed);
-}
 
 // Somebody is missing who would have to take it.
 static bool
@@ -120,7 +116,7 @@ read_ahead_most(const conn_t *self)
 {
     const wport_t *port = self->port;
     uint64_t each = FRAME_SHORT_HEAD;
-    if (port->rcvhwm == UINT64_MAX || never_waits(port->to))
+    if (port->rcvhwm == UINT64_MAX || !port->to || port_never_waits(port->to))
         return CHUNK_BYTES;
     if (self->messages_received > 0 && !is_blocked(port->to))
         each += self->received_bytes / self->messages_received;

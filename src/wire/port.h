@@ -29,6 +29,20 @@ given_t port_keep(wport_t *self, const piece_t *piece);
 // SPANS, which a peer that left did not get, go before all others.
 void port_return(wport_t *self, spans_t *spans);
 
+// What comes for its peers is queued or dropped, whatever they do.
+static inline bool
+port_never_waits(const wport_t *self)
+{
+    return self->socktype->addresses || (self->lossy && self->socktype->subscribed);
+}
+
+// Messages wait for one of its peers.
+static inline bool
+port_is_awaited(const wport_t *self)
+{
+    return self->returned.count > 0 || self->waiting > 0 || self->parked;
+}
+
 static inline given_t
 port_give(wport_t *self, const piece_t *piece)
 {

@@ -5,6 +5,7 @@
 #include "wire/conn.h"
 #include "wire/doors.h"
 #include "wire/input.h"
+#include "wire/port.h"
 
 enum {
     PATIENCE_MS = 10000,
@@ -18,29 +19,55 @@ is_unfinished(const conn_t *conn)
     return conn->state == CONN_OPEN && !conn->broken && !conn->parked && !conn->whole && input_size(conn) > 0;
 }
 
+// What waits for it goes with its end, to others or to nobody.
+static bool
+has_gone(const conn_t *conn)
+{
+    return conn->state == CONN_OPEN && !conn->broken && conn->hung_up && conn->out.count > 0 && conn_may_go_on(conn);
+}
+
+// It does not take what it is told of topics, or, where others do not wait for it, anything at all.
+static bool
+takes_nothing(const conn_t *conn)
+{
+    bool is_stuck = port_never_waits(conn->port) && conn->wire->now_ms - conn->moved_ms >= PATIENCE_MS;
+    return conn->state == CONN_OPEN && !conn->broken && (is_stuck || conn->out.load.messages == 0);
+}
+
+// What nobody but this peer can make less.
+static uint64_t
+held_by(const conn_t *conn)
+{
+    return (is_unfinished(conn) ? input_size(conn) : 0) + (takes_nothing(conn) ? conn->out.bytes : 0);
+}
+
 // *ALL: bytes of all of them.
 static conn_t *
-largest_unfinished(const wire_t *self, uint64_t *all)
+largest_holder(const wire_t *self, uint64_t *all)
 {
     conn_t *largest = NULL;
+    uint64_t most = 0;
     *all = 0;
     for (side_t side = 0; side < SIDES; side++)
         for (conn_t *i = self->ports[side].conns; i; i = i->next) {
-            if (!is_unfinished(i))
+            uint64_t held = held_by(i);
+            *all += held;
+            if (held <= most)
                 continue;
-            *all += input_size(i);
-            if (!largest || input_size(i) > input_size(largest))
-                largest = i;
+            largest = i;
+            most = held;
         }
     return largest;
 }
 
-// Whoever has ended its message is not spared again.
+// Whoever has ended its message is not spared again. Whoever has gone is read to its end.
 static void
 look_at_spared(wire_t *self)
 {
     const conn_t *conn = self->spared;
     if (!conn)
+        return;
+    if (has_gone(conn) && conn->readable)
         return;
     bool has_ended_it = conn->parked || conn->messages_received != self->spared_at;
     if (has_ended_it)
@@ -55,7 +82,7 @@ spare_another(wire_t *self)
 {
     for (side_t side = 0; side < SIDES && !self->spared; side++)
         for (conn_t *i = self->ports[side].conns; i && !self->spared; i = i->next)
-            if (i->unfinished && i->readable && is_unfinished(i))
+            if (i->readable && ((i->unfinished && is_unfinished(i)) || has_gone(i)))
                 self->spared = i;
     if (!self->spared)
         return;
@@ -91,7 +118,7 @@ shortage_begins_or_ends(wire_t *self)
     if (is_short != self->is_short) {
         self->is_short = is_short;
         self->spared = NULL;
-        doors_hold(self, is_short);
+        doors_hold(self);
         if (!is_short) {
             self->room_since_ms = self->now_ms;
             conn_wake_all(self);
@@ -117,11 +144,14 @@ void
 shortage_tick(wire_t *self)
 {
     uint64_t all;
-    if (!self->is_short || self->now_ms < self->patient_until_ms)
+    if (!self->is_short)
         return;
-    conn_t *conn = largest_unfinished(self, &all);
+    doors_hold(self);
+    if (self->now_ms < self->patient_until_ms)
+        return;
+    conn_t *conn = largest_holder(self, &all);
     if (conn && all >= memory_limit_of(self->resources->memory) / WORTH_IT)
-        conn_break(conn, CUT_STALLED, "memory is short, and %zu bytes of a message that has not ended take it", input_size(conn));
+        conn_break(conn, CUT_STALLED, "memory is short, and %llu bytes of it wait for this peer alone", (unsigned long long)held_by(conn));
 }
 
 void

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 // shortage.h - memory is short (flow/memory.h): nothing new is accepted or read until
-// enough of it is free. What has been read goes on, and one connection at a time may
-// end the message that it has begun: else nobody could ever go on.
+// enough of it is free. What has been read goes on, also to those who come to take it,
+// and one connection at a time is read: it may end the message that it has begun, or
+// has gone, and what waits for it is free at its end. Else nobody could ever go on.
 //
-// When that has not helped for a while, and messages that have not come whole take
-// much of it, the largest one is given up with its connection, and then the next.
+// When that has not helped for a while, and much of it are messages that have not come
+// whole, topics that publishers do not take, or the queues of peers that take nothing
+// and that nobody would wait for, the connection that holds most of that is given up,
+// and then the next.
 
 #ifndef ZB_WIRE_SHORTAGE_H
 #define ZB_WIRE_SHORTAGE_H

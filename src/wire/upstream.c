@@ -13,8 +13,8 @@ static void
 send_topic(conn_t *conn, const void *topic, size_t size, bool on)
 {
     uint8_t head[TRAFFIC_TOPIC_HEAD_MAX] = { on };
-    if (conn->major == 1)
-        return; // it sends everything
+    if (conn->major == 1 || conn->output_over)
+        return; // it sends everything, or hears nothing any more
     if (conn->major == 3 && conn->minor >= 1) {
         size_t length = traffic_topic_head(head, on ? TRAFFIC_SUBSCRIBE : TRAFFIC_CANCEL);
         output_frame(conn, FRAME_COMMAND, head, length, topic, size);

@@ -200,7 +200,7 @@ wait_until_gone(drain_queue_t *self)
 static void
 send_the_rest(drain_queue_t *self)
 {
-    forward_freeze(self->forward);
+    forward_set_mode(self->forward, FORWARD_NOTHING);
     send_queue(self);
     while (anything_in_hand(self) && !time_is_over(self)) {
         forward_wait(self->forward, TICK_MS);
@@ -213,7 +213,7 @@ send_the_rest(drain_queue_t *self)
 static void
 wait_for_replies(drain_queue_t *self)
 {
-    forward_stop_input(self->forward);
+    forward_set_mode(self->forward, FORWARD_NO_INPUT);
     for (int side = 0; side < SIDES; side++)
         if (self->inputs[side])
             watch_turn_away(self->inputs[side]);
@@ -265,7 +265,7 @@ drain_run(route_t *route)
         leave(route);
         route->left.unanswered = forward->pending > 0 ? (uint64_t)forward->pending : 0;
     } else {
-        forward_only_input(forward);
+        forward_set_mode(forward, FORWARD_INPUT);
         read_ahead(&self);
         half_close_all(&self);
         wait_until_gone(&self);

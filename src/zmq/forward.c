@@ -167,34 +167,15 @@ forward_add_tap(forward_t *self, const void *prefix, size_t prefix_size)
 }
 
 void
-forward_go_on(forward_t *self)
+forward_set_mode(forward_t *self, forward_mode_t mode)
 {
-    for (size_t i = 0; i < self->lane_count; i++)
-        self->lanes[i].stopped = self->lanes[i].frozen = false;
-    forward_all_due(self);
-}
-
-void
-forward_stop_input(forward_t *self)
-{
-    forward_go_on(self);
-    for (size_t i = 0; i < self->lane_count; i++)
-        self->lanes[i].stopped = self->lanes[i].input;
-}
-
-void
-forward_only_input(forward_t *self)
-{
-    forward_go_on(self);
-    for (size_t i = 0; i < self->lane_count; i++)
-        self->lanes[i].stopped = !self->lanes[i].input;
-}
-
-void
-forward_freeze(forward_t *self)
-{
-    for (size_t i = 0; i < self->lane_count; i++)
-        self->lanes[i].stopped = self->lanes[i].frozen = true;
+    for (size_t i = 0; i < self->lane_count; i++) {
+        lane_t *lane = &self->lanes[i];
+        lane->frozen = mode == FORWARD_NOTHING;
+        lane->stopped = lane->frozen || (lane->input ? mode == FORWARD_NO_INPUT : mode == FORWARD_INPUT);
+    }
+    if (mode != FORWARD_NOTHING)
+        forward_all_due(self);
 }
 
 void

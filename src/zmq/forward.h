@@ -97,12 +97,13 @@ void forward_rest(forward_t *self);
 void forward_observe(forward_t *self);
 tap_t *forward_add_tap(forward_t *self, const void *prefix, size_t prefix_size); // NULL: no room
 
-// Everything moves; nothing new is read, but what is in hand and what answers it
-// goes on (drain); nothing is read or sent (pause).
-void forward_go_on(forward_t *self);
-void forward_stop_input(forward_t *self);
-void forward_freeze(forward_t *self);
-void forward_only_input(forward_t *self); // new messages are read, and nothing else
+typedef enum {
+    FORWARD_ALL,      // everything moves
+    FORWARD_NO_INPUT, // no new message is read, but what is in hand and what answers it goes on (drain)
+    FORWARD_INPUT,    // new messages are read, and nothing else
+    FORWARD_NOTHING,  // nothing is read or sent (pause)
+} forward_mode_t;
+void forward_set_mode(forward_t *self, forward_mode_t mode);
 
 // Whole messages, for the drain. take: the next one, filtered, counted and
 // observed; false: none there. pass: false: refused for now, keep it; else it is

@@ -174,9 +174,9 @@ sockets_watch(route_t *self, side_t side)
 {
     const side_conf_t *conf = &self->conf->sides[side];
     const port_t *port = &self->forward.ports[side];
-    self->watched[side] = watch_add(self->resources->watch, port->socket, self->conf->name, side, port->counters);
-    if (self->watched[side] && conf->security.mechanism <= SECURITY_NONE)
-        watch_open_to_all(self->watched[side]);
+    bool open_to_all = conf->security.mechanism <= SECURITY_NONE;
+    self->watched[side] =
+        watch_add(self->resources->watch, port->socket, self->conf->name, side, open_to_all, port->counters);
     if (self->watched[side] && conf->max_clients > 0)
         sockets_limit_clients(self, side, conf->max_clients);
 }

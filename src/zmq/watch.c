@@ -225,11 +225,12 @@ free_watch(watch_t *self)
 }
 
 watch_t *
-watch_new(void *ctx)
+watch_new(void *ctx, capacity_t *capacity)
 {
     watch_t *self = xcalloc(1, sizeof *self);
     self->wake_watched.ready = on_wake;
     self->ctx = ctx;
+    self->capacity = capacity;
     self->round_ms = clock_mono_ms();
     pthread_mutex_init(&self->lock, NULL);
     self->wake = bell_new();
@@ -265,14 +266,14 @@ open_monitor(watch_t *self, void *socket)
 }
 
 watch_side_t *
-watch_add(watch_t *self, void *socket, const char *route, side_t which, side_counters_t *counters)
+watch_add(watch_t *self, void *socket, const char *route, side_t which, bool open_to_all, side_counters_t *counters)
 {
     pthread_mutex_lock(&self->lock);
     void *monitor = open_monitor(self, socket);
     watch_side_t *side = NULL;
     if (monitor) {
         side = xcalloc(1, sizeof *side);
-        *side = (watch_side_t){ .watched.ready = on_monitor, .watch = self, .monitor = monitor };
+        *side = (watch_side_t){ .watched.ready = on_monitor, .watch = self, .monitor = monitor, .open_to_all = open_to_all };
         side->peers = (peers_t){ .route = xstrdup(route), .side = which, .counters = counters, .capacity = self->capacity };
         size_t size = sizeof side->monitor_fd;
         zmq_getsockopt(monitor, ZMQ_FD, &side->monitor_fd, &size);
@@ -304,14 +305,6 @@ watch_remove(watch_t *self, watch_side_t **side_p)
     pthread_mutex_unlock(&self->lock);
     bell_ring(self->wake);
     *side_p = NULL;
-}
-
-void
-watch_open_to_all(watch_side_t *side)
-{
-    pthread_mutex_lock(&side->watch->lock);
-    side->open_to_all = true;
-    pthread_mutex_unlock(&side->watch->lock);
 }
 
 void
@@ -352,12 +345,6 @@ watch_limit(watch_side_t *side, size_t limit, void (*on_full)(bool full, void *a
     side->peers.arg = arg;
     peers_count(&side->peers);
     pthread_mutex_unlock(&side->watch->lock);
-}
-
-void
-watch_count_in(watch_t *self, capacity_t *capacity)
-{
-    self->capacity = capacity;
 }
 
 static void

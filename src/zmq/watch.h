@@ -19,15 +19,15 @@
 typedef struct watch watch_t;
 typedef struct watch_side watch_side_t;
 
-// CTX is the process's context. NULL with errno if the thread cannot be started.
-watch_t *watch_new(void *ctx);
+// CTX is the process's context. All connections count in CAPACITY (NULL: nowhere), too. NULL with errno if the thread
+// cannot be started.
+watch_t *watch_new(void *ctx, capacity_t *capacity);
 
 // Watch SOCKET. Call from the thread that has the socket, before its first bind
-// or connect. COUNTERS live until watch_remove. NULL with zmq_errno.
-watch_side_t *watch_add(watch_t *self, void *socket, const char *route, side_t side, side_counters_t *counters);
-
-// Nobody is kept out of this side: as long as libzmq asks nobody, each handshake that succeeds counts as a login.
-void watch_open_to_all(watch_side_t *side);
+// or connect. COUNTERS live until watch_remove. OPEN_TO_ALL: nobody is kept out, so that each handshake that succeeds
+// counts as a login as long as libzmq asks nobody. NULL with zmq_errno.
+watch_side_t *watch_add(watch_t *self, void *socket, const char *route, side_t side, bool open_to_all,
+                        side_counters_t *counters);
 
 // Does libzmq ask somebody, who counts the logins? As long as nothing is said, yes.
 void watch_asked(watch_t *self, bool asked);
@@ -49,9 +49,6 @@ void watch_turn_away(watch_side_t *side);
 
 // At LIMIT connections (0: none) ON_FULL (true, arg) is called in the watch thread, below it again with false.
 void watch_limit(watch_side_t *side, size_t limit, void (*on_full)(bool full, void *arg), void *arg);
-
-// All connections count in CAPACITY, too. Call before the first watch_add.
-void watch_count_in(watch_t *self, capacity_t *capacity);
 
 // Call FN for each client of ROUTE (NULL: of all) on libzmq's sockets, oldest first, from a copy: FN may call us. Who came in before the
 // call is in it, whether or not the watch thread has come to hear of them.

@@ -87,12 +87,8 @@ close_route(route_t *self, route_leftover_t *left)
 static void
 go_on(route_t *self, route_state_t mode)
 {
-    if (mode == ROUTE_PAUSED)
-        forward_freeze(&self->forward);
-    else if (mode == ROUTE_DRAINING)
-        forward_stop_input(&self->forward);
-    else
-        forward_go_on(&self->forward);
+    bool paused = mode == ROUTE_PAUSED;
+    forward_set_mode(&self->forward, paused ? FORWARD_NOTHING : mode == ROUTE_DRAINING ? FORWARD_NO_INPUT : FORWARD_ALL);
 }
 
 static void
