@@ -221,13 +221,13 @@ check_verdict(admission_verdict_t verdict, admission_status_t status, const char
 static uint64_t
 logins(const house_t *self)
 {
-    return counter_get(&self->counters.sides[SIDE_BACKEND].auth_success);
+    return counter_get(&self->counters.sides[SIDE_BACKEND].auth[AUTH_SUCCESS]);
 }
 
 static uint64_t
 refusals(const house_t *self)
 {
-    return counter_get(&self->counters.sides[SIDE_BACKEND].auth_failure);
+    return counter_get(&self->counters.sides[SIDE_BACKEND].auth[AUTH_FAILURE]);
 }
 
 // --- who comes in -----------------------------------------------------------------------

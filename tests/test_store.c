@@ -1115,9 +1115,9 @@ main(void)
     RUN(test_store_of_a_process_that_was_killed_keeps_what_was_committed);
     RUN(test_store_counts_tries_over_a_restart);
     RUN(test_store_takes_an_id_once_also_after_a_restart);
-    RUN(test_store_with_more_ids_than_are_read_at_once_takes_none_again);
     RUN(test_store_takes_many_at_once_as_it_takes_each);
     RUN(test_store_takes_of_many_those_that_have_room);
+    RUN(test_store_with_more_ids_than_are_read_at_once_takes_none_again);
     RUN(test_store_removes_drained_files_and_remembers_their_ids);
     RUN(test_store_of_a_file_that_was_emptied_knows_its_ids);
     RUN(test_store_that_is_full_takes_more_when_something_is_done);

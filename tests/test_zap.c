@@ -255,8 +255,8 @@ curve_lets_a_known_key_in_and_a_stranger_not(void)
     CHECK(knock(&house, &(login_t){ .cert = &eve, .server = &server }, ENOUGH_MS) == OUT);
     CHECK(knock(&house, &(login_t){ .name = "alice", .password = "x" }, 1000) != IN);
     CHECK(knock(&house, &(login_t){ 0 }, 1000) != IN);
-    CHECK(wait_for(&house.counters.sides[SIDE_FRONTEND].auth_success, 1) == 1);
-    CHECK(wait_for(&house.counters.sides[SIDE_FRONTEND].auth_failure, 1) >= 1);
+    CHECK(wait_for(&house.counters.sides[SIDE_FRONTEND].auth[AUTH_SUCCESS], 1) == 1);
+    CHECK(wait_for(&house.counters.sides[SIDE_FRONTEND].auth[AUTH_FAILURE], 1) >= 1);
     close_house(&house);
     free(lines);
 }
@@ -381,7 +381,7 @@ addresses_are_denied_first(void)
     house_t house = open_house("security = none\nallow = 127.0.0.0/8\ndeny = 127.0.0.1");
     CHECK(start(&house));
     CHECK(knock(&house, &(login_t){ 0 }, ENOUGH_MS) == OUT);
-    CHECK(wait_for(&house.counters.sides[SIDE_FRONTEND].auth_failure, 1) == 1);
+    CHECK(wait_for(&house.counters.sides[SIDE_FRONTEND].auth[AUTH_FAILURE], 1) == 1);
     close_house(&house);
     house = open_house("security = none\nallow = 127.0.0.0/8\ndeny = 10.0.0.0/8");
     CHECK(start(&house));
@@ -477,7 +477,7 @@ where_everybody_may_come_in_nobody_is_asked(void)
     side_counters_t *counters = &house.counters.sides[SIDE_FRONTEND];
     CHECK(start(&house));
     CHECK(knock(&house, &(login_t){ 0 }, ENOUGH_MS) == IN);
-    CHECK(wait_for(&counters->auth_success, 1) == 1);
+    CHECK(wait_for(&counters->auth[AUTH_SUCCESS], 1) == 1);
     // An endpoint that is there can't be bound; one that is not can.
     void *other = zmq_socket(house.ctx, ZMQ_ROUTER);
     CHECK(zmq_bind(other, ZAP_ENDPOINT) == 0);
@@ -497,7 +497,7 @@ an_open_side_that_is_closed_asks_from_then_on(void)
     prepare(socket, &(login_t){ 0 });
     void *monitor = open_monitor(house.clients, socket, ENOUGH_MS);
     zmq_connect(socket, route_endpoint(house.route, SIDE_FRONTEND, 0, &connected));
-    CHECK(wait_for(&counters->auth_success, 1) == 1);
+    CHECK(wait_for(&counters->auth[AUTH_SUCCESS], 1) == 1);
     guard_route_t route = { house.conf->routes[0], &house.counters };
     conf_t *closed = read_conf("security = none\ndeny = 127.0.0.0/8", house.diag), *open = house.conf;
     route.conf = closed->routes[0];
@@ -510,13 +510,13 @@ an_open_side_that_is_closed_asks_from_then_on(void)
     zmq_close(monitor);
     zmq_close(socket);
     CHECK(knock(&house, &(login_t){ 0 }, ENOUGH_MS) == OUT);
-    CHECK(wait_for(&counters->auth_failure, 1) >= 1);
-    CHECK(counter_get(&counters->auth_success) == 1);
+    CHECK(wait_for(&counters->auth[AUTH_FAILURE], 1) >= 1);
+    CHECK(counter_get(&counters->auth[AUTH_SUCCESS]) == 1);
     // And goes on to ask, when all may come in again: none counts twice.
     route.conf = open->routes[0];
     CHECK(guard_load(house.guard, &route, 1, house.diag) == 0);
     CHECK(knock(&house, &(login_t){ 0 }, ENOUGH_MS) == IN);
-    CHECK(wait_for(&counters->auth_success, 2) == 2);
+    CHECK(wait_for(&counters->auth[AUTH_SUCCESS], 2) == 2);
     conf_destroy(&closed);
     close_house(&house);
 }

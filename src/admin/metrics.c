@@ -246,21 +246,6 @@ write_side_counts(metric_writer_t *writer)
 }
 
 static void
-write_auth(metric_writer_t *writer)
-{
-    EACH_ROUTE(writer, route)
-    for (int side = 0; side < SIDES; side++) {
-        if (!stats_has_side(&route, (side_t)side))
-            continue;
-        const side_counters_t *counters = &route.counters->sides[side];
-        label_t labels[] = { { "route", route.conf->name }, { "side", side_name((side_t)side) }, { "result", "success" } };
-        put_uint(writer, "", labels, 3, counter_get(&counters->auth_success));
-        labels[2].value = "failure";
-        put_uint(writer, "", labels, 3, counter_get(&counters->auth_failure));
-    }
-}
-
-static void
 write_reloads(metric_writer_t *writer)
 {
     put_uint(writer, "", LABELS({ "result", "success" }), writer->status.reloads_success);
@@ -332,7 +317,7 @@ static const metric_t metrics[] = {
     SIDE_COUNTS("zbroker_handshake_failures_total", "Connections that failed before the first message, by reason.", handshake_failures, "reason", handshake_reasons),
     SIDE_COUNTS("zbroker_cut_total", "Connections that zbroker ended after their handshake, by reason.", cut, "reason", cut_reasons),
     SIDE_FIELD(FIELD_HEARTBEAT_TIMEOUTS),
-    FAMILY("zbroker_auth_total", "counter", "Authentication decisions, by result.", write_auth),
+    SIDE_COUNTS("zbroker_auth_total", "Authentication decisions, by result.", auth, "result", auth_results),
     ROUTE_FIELD(FIELD_SUBSCRIPTIONS),
     ROUTE_FIELD(FIELD_REMEMBERED_MESSAGES),
     ROUTE_FIELD(FIELD_REMEMBERED_BYTES),

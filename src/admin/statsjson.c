@@ -209,10 +209,7 @@ write_side(json_t *json, const broker_route_t *route, side_t side)
     json_rounded(json, "blocked_seconds", stats_blocked_seconds(route, side));
     write_counts(json, "cut", cut_reasons, CUT_REASONS, route, counters->cut);
     write_counts(json, "handshake_failures", handshake_reasons, HANDSHAKE_REASONS, route, counters->handshake_failures);
-    json_object(json, "auth");
-    json_uint(json, "success", STATS(route, sides[side].auth_success));
-    json_uint(json, "failure", STATS(route, sides[side].auth_failure));
-    json_object_end(json);
+    write_counts(json, "auth", auth_results, AUTH_RESULTS, route, counters->auth);
     json_object_end(json);
 }
 

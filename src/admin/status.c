@@ -68,9 +68,9 @@ print_status(request_t *request)
     text_char(out, '\n');
 }
 
-// Why the last reload failed, until one succeeds.
+// Of the process: why the last reload failed, until one succeeds, and that nobody else may come in.
 static void
-print_reload_problems(request_t *request)
+print_own_problems(request_t *request)
 {
     broker_status_t status;
     broker_status(request->broker, &status);
@@ -79,13 +79,6 @@ print_reload_problems(request_t *request)
         text_shown(request->out, line, strcspn(line, "\n"));
         text_char(request->out, '\n');
     }
-}
-
-static void
-print_full(request_t *request)
-{
-    broker_status_t status;
-    broker_status(request->broker, &status);
     if (status.full)
         text_add(request->out, "warning: the process is full (%s): newcomers wait\n",
                  status.full_by_descriptors ? "no more descriptors" : "max_clients");
@@ -165,8 +158,7 @@ status_show(request_t *request)
     }
     print_status(request);
     // Its first line never looks like a failure: print_status has gone before.
-    print_reload_problems(request);
-    print_full(request);
+    print_own_problems(request);
     print_problems(request);
 }
 

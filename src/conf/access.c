@@ -23,16 +23,18 @@ static const struct {
     size_t offset;
     const char *use;
 } needs[] = {
-    { "users", SECURITY_PLAIN, true, offsetof(security_conf_t, users), "the file of NAME:HASH lines" },
-    { "plain_username", SECURITY_PLAIN, false, offsetof(security_conf_t, plain_username), "our name at the server" },
+    { "users", SECURITY_PLAIN, true, offsetof(security_conf_t, users), "a file of NAME:HASH lines, made by zbroker-keygen password" },
+    { "plain_username", SECURITY_PLAIN, false, offsetof(security_conf_t, plain_username), "the broker's name at the server" },
     { "plain_password_file", SECURITY_PLAIN, false, offsetof(security_conf_t, plain_password),
-      "the file with our password" },
-    { "server_cert", SECURITY_CURVE, true, offsetof(security_conf_t, server_cert), "our certificate" },
+      "the file with the broker's password" },
+    { "server_cert", SECURITY_CURVE, true, offsetof(security_conf_t, server_cert),
+      "the broker's certificate, made by zbroker-keygen cert" },
     { "client_certs", SECURITY_CURVE, true, offsetof(security_conf_t, client_certs),
       "the folder of the accepted certificates, or any" },
-    { "client_cert", SECURITY_CURVE, false, offsetof(security_conf_t, client_cert), "our certificate" },
+    { "client_cert", SECURITY_CURVE, false, offsetof(security_conf_t, client_cert),
+      "the broker's certificate, made by zbroker-keygen cert" },
     { "peer_cert", SECURITY_CURVE, false, offsetof(security_conf_t, peer_cert), "the certificate of the server" },
-    { "gssapi_principal", SECURITY_GSSAPI, true, offsetof(security_conf_t, gssapi_principal), "our principal" },
+    { "gssapi_principal", SECURITY_GSSAPI, true, offsetof(security_conf_t, gssapi_principal), "the broker's principal" },
     { "gssapi_service_principal", SECURITY_GSSAPI, false, offsetof(security_conf_t, gssapi_service_principal),
       "the server's principal" },
 };

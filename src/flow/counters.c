@@ -27,6 +27,8 @@ const char *const cut_reasons[CUT_REASONS] = {
     [CUT_STALLED] = "stalled",     [CUT_KICK] = "kick",         [CUT_AUTH] = "auth",
 };
 
+const char *const auth_results[AUTH_RESULTS] = { [AUTH_SUCCESS] = "success", [AUTH_FAILURE] = "failure" };
+
 const char *const ack_results[ACK_RESULTS] = {
     [ACK_OK] = "ok", [ACK_DUPLICATE] = "duplicate", [ACK_FULL] = "full", [ACK_REFUSED] = "refused",
 };

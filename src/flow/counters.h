@@ -80,6 +80,9 @@ typedef enum {
     CUT_REASONS,
 } cut_reason_t;
 
+// May a peer come in?
+typedef enum { AUTH_SUCCESS, AUTH_FAILURE, AUTH_RESULTS } auth_result_t;
+
 // What became of a request of an acknowledged producer.
 typedef enum {
     ACK_OK,
@@ -107,7 +110,7 @@ typedef enum {
 
 // Their names: "hwm", "auth", "too_large", "ok", "given", …
 extern const char *const drop_reasons[DROP_REASONS], *const handshake_reasons[HANDSHAKE_REASONS];
-extern const char *const cut_reasons[CUT_REASONS], *const ack_results[ACK_RESULTS], *const job_results[JOB_RESULTS];
+extern const char *const cut_reasons[CUT_REASONS], *const auth_results[AUTH_RESULTS], *const ack_results[ACK_RESULTS], *const job_results[JOB_RESULTS];
 
 // Message sizes by powers of four: at most 64 B, 256 B, … 16 MiB, and the rest.
 #define SIZE_BUCKETS 11
@@ -130,7 +133,7 @@ typedef struct {
     counter_t blocked_since_ns;                 // monotonic; 0: not blocked now
     counter_t connections, accepted, disconnections; // by the watch thread
     counter_t handshake_failures[HANDSHAKE_REASONS];
-    counter_t auth_success, auth_failure;       // by the guard thread; success also by the watch, see watch_asked
+    counter_t auth[AUTH_RESULTS];               // by the guard thread; success also by the watch, see watch_asked
     counter_t cut[CUT_REASONS];
     counter_t heartbeat_timeouts;
     counter_t queued, queued_bytes;             // messages that wait for its peers now

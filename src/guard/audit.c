@@ -21,6 +21,6 @@ audit(const verdict_t *verdict, security_t mechanism)
 {
     side_counters_t *counters = verdict->entry ? verdict->entry->counters : NULL;
     if (counters)
-        counter_add_shared(verdict->status == ADMISSION_WELCOME ? &counters->auth_success : &counters->auth_failure, 1);
+        counter_add_shared(&counters->auth[verdict->status == ADMISSION_WELCOME ? AUTH_SUCCESS : AUTH_FAILURE], 1);
     say(verdict, mechanism);
 }

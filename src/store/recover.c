@@ -82,6 +82,8 @@ typedef struct {
     bool is_done;         // all of its messages are
     bool other_ids;       // of a later form
     size_t noted_before;  // contents->noted_count
+    uint8_t *control;     // of the batch at hand
+    size_t control_room;
 } search_t;
 
 // What LMDB says of a tree (MDB_db), and the beginning of its two first pages (MDB_meta), as its format 1 has them.
@@ -344,6 +346,15 @@ is_whole(const search_t *self, const located_t *located)
     return whole;
 }
 
+static const uint8_t *
+read_control(search_t *self, const located_t *located, size_t size)
+{
+    if (size >= self->control_room)
+        self->control = xrealloc(self->control, self->control_room = 2 * size + 64, 1);
+    read_at(self->fd, located->offset + BATCH_HEAD, self->control, size);
+    return self->control;
+}
+
 static void
 take_batch(search_t *self, store_file_t *file, const located_t *located, bool committed)
 {
@@ -365,9 +376,7 @@ take_batch(search_t *self, store_file_t *file, const located_t *located, bool co
     if (head.messages > 0 && !self->is_done)
         contents_locate(contents, located);
     seqset_done_before(&contents->done, head.done_before);
-    size_t size = batch_control(&head);
-    uint8_t *control = xcalloc(size + 1, 1);
-    read_at(self->fd, located->offset + BATCH_HEAD, control, size);
+    const uint8_t *control = read_control(self, located, batch_control(&head));
     if (batch_check_control(at, control, &head))
         take_flags(contents, located, control);
     else if (!self->is_done)
@@ -376,7 +385,6 @@ take_batch(search_t *self, store_file_t *file, const located_t *located, bool co
         take_records(self, located, head.said, control + head.messages * sizeof(entry_t));
     else
         file->damaged = true;
-    free(control);
 }
 
 // The messages of the first file that there is begin where it says; those of the others follow on the one before.
@@ -469,6 +477,7 @@ recover(const folder_t *folder, int64_t ids_since_ns, contents_t *contents)
     for (size_t i = 0; i < count; i++)
         take_file(&search, &names[i]);
     free(search.found);
+    free(search.control);
     free(names);
     early_arrange(&contents->early, contents->done.before);
     contents->messages = contents->next_sequence - contents->done.before - contents->done.above;

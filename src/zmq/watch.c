@@ -80,7 +80,7 @@ on_event(watch_side_t *side, uint16_t event, uint32_t value)
         break;
     case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
         if (side->open_to_all && side->watch->unasked)
-            counter_add_shared(&side->peers.counters->auth_success, 1);
+            counter_add_shared(&side->peers.counters->auth[AUTH_SUCCESS], 1);
         break;
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
         handshake_failed(side, HANDSHAKE_AUTH, value);
