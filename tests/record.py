@@ -407,7 +407,7 @@ def test_replay_says_what_it_wants():
     assert zb.run("replay", "--help", name="zbroker-bench").stdout.startswith("usage: zbroker-bench replay FILE")
     file = zb.write(f"{zb.folder()}/f", lines(("frontend", ["x"])))
     result = zb.run("replay", file, "--to", "nix", "--as", "push", name="zbroker-bench")
-    assert result.returncode == 3 and result.stderr.startswith("zbroker-bench: nix: "), result
+    assert result.returncode == 3 and result.stderr.startswith("zbroker-bench: cannot connect to nix: "), result
     result = zb.run("replay", file, "--to", f"tcp://127.0.0.1:{zb.free_port()}", "--as", "push", "--wait", "100ms", name="zbroker-bench")
     assert result.returncode == 3 and "not connected within 0.1 s" in result.stderr, result
 
