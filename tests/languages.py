@@ -81,8 +81,8 @@ def python_client():
     return [sys.executable, "-B", os.path.join(CLIENTS, "client.py")]
 
 
-def asyncio_client(module, package):
-    return [need(sys.executable, "-c", f"import {module}", package=f"Debian: {package}"), "-B", os.path.join(CLIENTS, "client_asyncio.py"), module]
+def asyncio_client():
+    return [need(sys.executable, "-c", "import zmq.asyncio", package="Debian: python3-zmq"), "-B", os.path.join(CLIENTS, "client_asyncio.py")]
 
 
 def ruby_client():
@@ -175,8 +175,7 @@ LIBRARIES = {
     "C, czmq": Library(czmq_client, debian("libczmq-dev")),
     "C++, cppzmq": Library(cpp_client, debian("cppzmq-dev")),
     "Python, pyzmq": Library(python_client, lambda: f"{zmq.__version__}, libzmq {zmq.zmq_version()}"),
-    "Python, zmq.asyncio": Library(lambda: asyncio_client("zmq.asyncio", "python3-zmq"), lambda: zmq.__version__),
-    "Python, aiozmq": Library(lambda: asyncio_client("aiozmq", "python3-aiozmq"), debian("python3-aiozmq")),
+    "Python, zmq.asyncio": Library(asyncio_client, lambda: zmq.__version__),
     "Ruby, ffi-rzmq": Library(ruby_client, debian("ruby-ffi-rzmq")),
     "Perl, ZMQ::FFI": Library(perl_client, debian("libzmq-ffi-perl")),
     "PHP, php-zmq": Library(php_client, debian("php-zmq")),

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""client.c again, for asyncio: the same words, the same checks. The first argument is zmq.asyncio or aiozmq."""
+"""client.c again, for pyzmq with asyncio: the same words, the same checks."""
 
 import asyncio
-import contextlib
-import importlib
 import itertools
 import os
 import sys
@@ -19,8 +17,8 @@ TEXTS = {"CLIENT_USER": zmq.PLAIN_USERNAME, "CLIENT_PASSWORD": zmq.PLAIN_PASSWOR
          "CLIENT_PUBLIC_KEY": zmq.CURVE_PUBLICKEY, "CLIENT_SECRET_KEY": zmq.CURVE_SECRETKEY, "CLIENT_ID": zmq.ROUTING_ID}
 
 
-class OfPyzmq:
-    """pyzmq's own."""
+class Library:
+    """A socket of pyzmq's."""
 
     @classmethod
     async def open(cls, kind, endpoint):
@@ -39,35 +37,6 @@ class OfPyzmq:
 
     async def close(self):
         self.context.destroy(TIMEOUT_MS)
-
-
-class OfAiozmq:
-    """aiozmq's streams."""
-
-    @classmethod
-    async def open(cls, kind, endpoint):
-        self = cls()
-        self.library = importlib.import_module("aiozmq")
-        self.stream = await self.library.create_zmq_stream(TYPES[kind])
-        set_options(kind, self.stream.transport.setsockopt)
-        await self.stream.transport.connect(endpoint)
-        return self
-
-    async def send(self, frames):
-        self.stream.write(frames)
-        await self.stream.drain()
-
-    async def receive(self):
-        return await self.stream.read()
-
-    async def close(self):
-        self.stream.close()
-        with contextlib.suppress(self.library.ZmqStreamClosed):
-            await self.stream.read()
-        zmq.Context.instance().term()  # not before all is sent
-
-
-LIBRARIES = {"zmq.asyncio": OfPyzmq, "aiozmq": OfAiozmq}
 
 
 def set_options(kind, setsockopt):
@@ -114,8 +83,8 @@ async def run(library, kind, count):
 
 
 async def main():
-    name, kind, endpoint, count = sys.argv[1:]
-    library = await LIBRARIES[name].open(kind, endpoint)
+    kind, endpoint, count = sys.argv[1:]
+    library = await Library.open(kind, endpoint)
     await run(library, kind, int(count))
     await library.close()
 
