@@ -300,7 +300,7 @@ def test_values_are_shown_and_cleared():
         shown = route.daemon.ctl("show", "values", "r", "prices/E").stdout
         assert '"prices/EUR"' in shown and "13" in shown, shown
         with zb.Control(route.daemon) as control:
-            assert "1 messages forgotten" in control.ask(r"clear values r prices/\x00")
+            assert "1 message forgotten" in control.ask(r"clear values r prices/\x00")
             assert "error" in control.ask("show values nothing")
         sub = route.sub(b"prices/")
         assert receive(sub, 1) == [[b"prices/EUR", b"1.1"]]
