@@ -360,6 +360,18 @@ def test_a_route_that_remembers_nothing_says_so():
             assert answer.returncode == 1 and "remembers nothing" in answer.stderr, answer
 
 
+def test_keys_of_what_is_remembered_need_what_they_belong_to():
+    base = "[route r]\ntype = {}\nfrontend_bind = tcp://127.0.0.1:5570\nbackend_bind = tcp://127.0.0.1:5571\n{}\n"
+    for kind in ("forwarder", "queue"):
+        for key, value in (("durable_messages", "5"), ("durable_bytes", "1M"), ("durable_time", "1h")):
+            tested = zb.run("-t", "-c", "-", stdin=base.format(kind, f"{key} = {value}"))
+            assert (tested.returncode, tested.stderr) == (1, f"-:5:1: error: [route r] {key}: does nothing without durable\n"), tested
+    more = "durable = no\ndurable_messages = 5"
+    dump = zb.run("-T", "-c", "-", stdin=base.format("forwarder", more)).stdout
+    assert "durable_messages = 5" in dump and "durable_time" not in dump, dump
+    assert zb.run("-t", "-c", "-", stdin=dump).returncode == 0
+
+
 def test_rights_hold_for_what_is_remembered():
     folder = zb.folder()
     zb.write(f"{folder}/acl", "topic read a/#\n")
