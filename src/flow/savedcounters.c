@@ -17,6 +17,7 @@ typedef struct {
     const char *const *each; // names of its elements; NULL: numbers from 0 on
 } counter_row_t;
 
+// clang-format off
 #define ONE(type, member) { #member, offsetof(type, member), 1, NULL }
 #define SOME(type, member, each) { #member, offsetof(type, member), sizeof(((type *)0)->member) / sizeof(counter_t), each }
 
@@ -59,6 +60,7 @@ static const counter_row_t of_route[] = {
     SOME(counters_t, jobs, job_results),
     ONE(counters_t, outstanding),
 };
+// clang-format on
 
 typedef void visit_t(void *arg, const char *name, counter_t *counter);
 
