@@ -149,6 +149,18 @@ def test_who_stops_anywhere_in_a_handshake_has_taken_too_long():
             peer.close()
 
 
+def test_the_first_client_after_a_quiet_time_has_as_long_as_others():
+    """Nothing asks the route for that long, not even zbrokerctl: its clock stands still until a client wakes it."""
+    with House(route="handshake_ivl = 2s") as house, house.say("news_in", b"") as silent:
+        while silent.recv(100):  # until its own time is over
+            pass
+        with house.say("jobs_in", SIGNATURE) as first:
+            assert first.recv(10) == SIGNATURE
+            first.sendall(greeting()[10:] + ready(b"PUSH"))
+            zb.wait_until(lambda: house.count("jobs_in", "connections") == 1, what="the first client")
+        assert house.count("jobs_in", "handshake_failures")["timeout"] == 0
+
+
 def test_a_handshake_may_be_late_in_each_octet():
     whole = greeting() + ready(b"PUSH") + frame(b"a", True) + command(b"PING", b"\0\0now") + frame(b"b" * 300)
     with House() as house, zmq.Context() as context, zb.peer(context, zmq.PULL, house.tcp("jobs_out")) as pull:
