@@ -248,7 +248,7 @@ def test_references_lead_somewhere():
 
 
 def test_readme_starts_with_commands_that_exist():
-    usage = subprocess.run([os.path.join(zb.SRCDIR, "bootstrap"), "--help"], text=True, stdout=subprocess.PIPE, check=True, timeout=20).stdout
+    usage = subprocess.run([os.path.join(zb.SRCDIR, "bootstrap"), "--help"], text=True, stdout=subprocess.PIPE, check=True, timeout=20 * zb.SLOW).stdout
     for path in ("README.md", "CONTRIBUTING.md"):
         words = set(re.findall(r"^\./bootstrap (\w+)", source(path), re.M))
         assert words, f"{path} does not speak of ./bootstrap"
@@ -263,7 +263,7 @@ def in_bootstrap(script, **env):
     functions = source("bootstrap").split("\nstay=no all=no\n")[0]
     env = dict(os.environ, **{"CI": "", **env})
     result = subprocess.run(["sh", "-c", functions + "\nmanager=none column=2 all=no\n" + script], text=True, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, env=env, cwd=zb.SRCDIR, timeout=20)
+                            stderr=subprocess.STDOUT, env=env, cwd=zb.SRCDIR, timeout=20 * zb.SLOW)
     assert result.returncode == 0, result.stdout
     return result.stdout
 

@@ -147,6 +147,8 @@ def test_record_says_what_it_does_not_understand():
             out, err, code = house.ended(house.record(*words))
             assert code == 1 and err.startswith("error: ") and re.search(pattern, err), (words, out, err)
             assert not os.path.exists(house.file), words
+            said, nothing, code = house.ended(house.record(*words, options=["-j"]))
+            assert code == 1 and not nothing and f"error: {json.loads(said)['error']}\n" == err, (words, said, nothing)
         out, err, code = house.ended(house.record(route="other"))
         assert (err, code) == ("error: no route other\n", 1) and not os.path.exists(house.file)
         out, err, code = house.ended(house.record(route="other", options=["-j"]))

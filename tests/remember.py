@@ -300,7 +300,7 @@ def test_values_are_shown_and_cleared():
         shown = route.daemon.ctl("show", "values", "r", "prices/E").stdout
         assert '"prices/EUR"' in shown and "13" in shown, shown
         with zb.Control(route.daemon) as control:
-            assert "1 messages forgotten" in control.ask(r"clear values r prices/\x00")
+            assert "1 message forgotten" in control.ask(r"clear values r prices/\x00")
             assert "error" in control.ask("show values nothing")
         sub = route.sub(b"prices/")
         assert receive(sub, 1) == [[b"prices/EUR", b"1.1"]]
@@ -358,6 +358,18 @@ def test_a_route_that_remembers_nothing_says_so():
         for verb in ("show", "clear"):
             answer = route.daemon.ctl(verb, "values", "r")
             assert answer.returncode == 1 and "remembers nothing" in answer.stderr, answer
+
+
+def test_keys_of_what_is_remembered_need_what_they_belong_to():
+    base = "[route r]\ntype = {}\nfrontend_bind = tcp://127.0.0.1:5570\nbackend_bind = tcp://127.0.0.1:5571\n{}\n"
+    for kind in ("forwarder", "queue"):
+        for key, value in (("durable_messages", "5"), ("durable_bytes", "1M"), ("durable_time", "1h")):
+            tested = zb.run("-t", "-c", "-", stdin=base.format(kind, f"{key} = {value}"))
+            assert (tested.returncode, tested.stderr) == (1, f"-:5:1: error: [route r] {key}: does nothing without durable\n"), tested
+    more = "durable = no\ndurable_messages = 5"
+    dump = zb.run("-T", "-c", "-", stdin=base.format("forwarder", more)).stdout
+    assert "durable_messages = 5" in dump and "durable_time" not in dump, dump
+    assert zb.run("-t", "-c", "-", stdin=dump).returncode == 0
 
 
 def test_rights_hold_for_what_is_remembered():

@@ -3,6 +3,7 @@
 what is right in an odd way is understood. hostile.py looks whether the daemon survives; this looks what it says."""
 
 import os
+import signal
 import socket
 import struct
 
@@ -51,10 +52,13 @@ backend_bind = tcp://127.0.0.1:{self.port[name + "_out"]}
         peer.sendall(data)
         return peer
 
+    def side(self, where):
+        with zb.Control(self.daemon) as control:
+            return control.route(where.split("_")[0])["frontend" if where.endswith("_in") else "backend"]
+
     def count(self, where, table):
         """What a side counts, by reason: table is handshake_failures or cut."""
-        with zb.Control(self.daemon) as control:
-            return control.route(where.split("_")[0])["frontend" if where.endswith("_in") else "backend"][table]
+        return self.side(where)[table]
 
     def refuses(self, where, data, reason, event, table, word=None):
         """DATA ends its connection, is told of once and counted once, for this reason and no other. WORD is the log's for it."""
@@ -192,6 +196,7 @@ CUT = {
     "a command with MORE": ("jobs_in", PUSH + b"\x05" + command(b"PING", b"\0\0")[1:], "protocol"),
     "a large command without octets": ("jobs_in", PUSH + b"\x06" + bytes(8), "protocol"),
     "a command shorter than its name": ("jobs_in", PUSH + b"\x04\x03\x09PI", "protocol"),
+    "more PINGs than there was time for": ("jobs_in", PUSH + command(b"PING", b"\0\0") * 20000, "protocol"),
     "a PING without its time": ("jobs_in", PUSH + command(b"PING", b"\0"), "protocol"),
     "a topic of 5,000 octets": ("news_out", SUB + frame(b"\1" + b"t" * 5000), "too_large"),
 }
@@ -254,6 +259,22 @@ def test_what_breaks_off_within_a_message_is_not_delivered():
         with house.say("jobs_in", PUSH + message) as peer:
             peer.shutdown(socket.SHUT_WR)
             assert pull.recv_multipart() == [b"a", b"b" * 300]
+
+
+def test_pings_that_come_late_and_all_at_once_are_answered():
+    """A heartbeat of 10 ms, while nobody reads for 3 s. The last one is answered, and the next stall is no other."""
+    with House() as house, house.say("jobs_in", PUSH) as peer:
+        zb.wait_until(lambda: house.side("jobs_in")["connections"] == 1)
+        for stall in (b"first", b"second"):
+            os.kill(house.daemon.pid, signal.SIGSTOP)
+            peer.sendall(command(b"PING", b"\0\0") * 299 + command(b"PING", b"\0\0" + stall))
+            os.kill(house.daemon.pid, signal.SIGCONT)
+            got = b""
+            while stall not in got:
+                more = peer.recv(4096)
+                assert more, house.daemon.log()
+                got += more
+        assert sum(house.count("jobs_in", "cut").values()) == 0
 
 
 def test_a_flood_of_pings_is_answered_in_bounds():

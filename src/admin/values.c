@@ -75,7 +75,7 @@ act_clear_values(request_t *request)
     if (take_arguments(request, &route, &prefix)) {
         const route_prefix_t at = { prefix.data, prefix.size };
         uint64_t cleared = route.route ? route_clear_values(route.route, &at) : 0;
-        reply_done(request, "route %s: %" PRIu64 " messages forgotten\n", route.conf->name, cleared);
+        reply_done(request, "route %s: %" PRIu64 " message%s forgotten\n", route.conf->name, cleared, text_plural(cleared));
     }
     text_free(&prefix);
 }

@@ -150,7 +150,7 @@ start_child(child_t *child, char **argv, text_t *error)
     child->output = ends[0];
     if (rc == 0)
         return 0;
-    text_add(error, "%s", strerror(rc));
+    text_add(error, "%s: cannot run: %s", program.path, strerror(rc));
     close(ends[0]);
     return -1;
 }

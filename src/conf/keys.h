@@ -45,6 +45,7 @@ enum {
     KEY_RUNTIME = 64, // the default depends on the instance of the service: process_control (), process_store ()
     KEY_OF_STORE = 128, // of use only with a store
     KEY_OF_NATS = 256,  // of use only with store = nats
+    KEY_OF_DURABLE = 512, // of use only with durable = yes
 };
 
 typedef struct {

@@ -137,6 +137,7 @@ resolve_route_rows(const check_t *self)
                                                  : (row->flags & KEY_WIRE && route->engine != ENGINE_WIRE) ||
                                                        !compat_route_row(route, row) || acked_row_is_idle(route, row);
         idle |= row->flags & KEY_OF_STORE && route->store == KEEP_NOTHING && !slot->count;
+        idle |= row->flags & KEY_OF_DURABLE && !route->durable && !slot->count;
         idle |= row->flags & KEY_OF_NATS && !route_conf_is_shared(route) && !slot->count;
         if (idle)
             continue;
@@ -169,6 +170,17 @@ check_budget(const check_t *self)
         complain_key(self, size->item, "does nothing without queue_bytes");
 }
 
+// Keys with FLAG that were given though the one that they belong to was not.
+static void
+check_idle_keys(const check_t *self, unsigned flag, const char *owner)
+{
+    const key_row_t *row;
+    bool idle = self->route->engine == ENGINE_WIRE && !assigned_has(self, owner);
+    for (unsigned i = 0; idle && (row = key_at(SCOPE_ROUTE, i)); i++)
+        if (row->flags & flag && self->own->route[i].count && compat_route_row(self->route, row))
+            complain_key(self, self->own->route[i].at[0].item, "does nothing without %s", owner);
+}
+
 static void
 check_memory(const check_t *self)
 {
@@ -195,6 +207,7 @@ check_memory(const check_t *self)
     for (size_t i = 0; i < COUNT(rules) && route->engine == ENGINE_WIRE; i++)
         if (rules[i].wrong && assigned_for_route(self, rules[i].key))
             complain_key(self, assigned_for_route(self, rules[i].key)->item, "%s", rules[i].why);
+    check_idle_keys(self, KEY_OF_DURABLE, "durable");
 }
 
 #ifdef ZB_HAVE_LMDB
@@ -223,10 +236,7 @@ check_store(const check_t *self)
     for (size_t i = 0; i < COUNT(rules) && wanted; i++)
         if (rules[i].wrong)
             complain_value(self, store->item, "%s", rules[i].why);
-    const key_row_t *row;
-    for (unsigned i = 0; !wanted && !assigned_has(self, "store") && (row = key_at(SCOPE_ROUTE, i)); i++)
-        if (row->flags & KEY_OF_STORE && self->own->route[i].count && compat_route_row(route, row))
-            complain_key(self, self->own->route[i].at[0].item, "does nothing without store");
+    check_idle_keys(self, KEY_OF_STORE, "store");
 }
 
 static void

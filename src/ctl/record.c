@@ -4,6 +4,7 @@
 #include "ctl/record.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "conf/suggest.h"
 #include "conf/units.h"
@@ -13,6 +14,7 @@
 #include "ctl/units.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +41,27 @@ typedef struct {
 
 // --- the command line ----------------------------------------------------------------
 
+// Where a failed command says why. False.
+__attribute__((format(printf, 2, 3))) static bool
+complain(const recorder_t *self, const char *format, ...)
+{
+    va_list args;
+    text_t why = { 0 }, line = { 0 };
+    va_start(args, format);
+    text_vadd(&why, format, args);
+    va_end(args);
+    json_t json = json_document(&line);
+    json_string(&json, "error", why.data);
+    json_document_end(&json);
+    if (self->json)
+        fputs(line.data, stdout);
+    else
+        fprintf(stderr, "error: %s\n", why.data);
+    text_free(&why);
+    text_free(&line);
+    return false;
+}
+
 static bool
 pass(recorder_t *self, const char *word, const char *value)
 {
@@ -52,8 +75,7 @@ take_time(recorder_t *self, const char *word, const char *value)
 {
     if (units_time(value, BARE_MS, &self->for_ms) == 0 && self->for_ms > 0 && self->for_ms <= LONGEST_MS)
         return true;
-    fprintf(stderr, "error: %s %s: not a time of up to 24h, such as 10s\n", word, value);
-    return false;
+    return complain(self, "%s %s: not a time of up to 24h, such as 10s", word, value);
 }
 
 static const struct {
@@ -62,10 +84,9 @@ static const struct {
 } words[] = { { "topic", pass }, { "count", pass }, { "for", take_time } };
 
 static bool
-complain_of(const char *word, const char *what)
+complain_of(const recorder_t *self, const char *word)
 {
-    fprintf(stderr, "error: %s%s usage: record " RECORD_ARGUMENTS "\n", word, what);
-    return false;
+    return complain(self, "%s what? usage: record " RECORD_ARGUMENTS, word);
 }
 
 static bool
@@ -75,14 +96,11 @@ take_word(recorder_t *self, const char *word, const char *value)
     for (size_t i = 0; i < COUNT(words); i++) {
         suggest_offer(&suggestion, words[i].word);
         if (strcmp(words[i].word, word) == 0)
-            return value ? words[i].take(self, word, value) : complain_of(word, " what?");
+            return value ? words[i].take(self, word, value) : complain_of(self, word);
     }
-    fprintf(stderr, "error: unknown word %s; ", word);
     if (*suggestion.best)
-        fprintf(stderr, "did you mean %s?\n", suggestion.best);
-    else
-        fprintf(stderr, "usage: record " RECORD_ARGUMENTS "\n");
-    return false;
+        return complain(self, "unknown word %s; did you mean %s?", word, suggestion.best);
+    return complain(self, "unknown word %s; usage: record " RECORD_ARGUMENTS, word);
 }
 
 static bool
@@ -90,7 +108,7 @@ take_words(recorder_t *self, const arguments_t *arguments)
 {
     char **given = arguments->words + arguments->named;
     size_t count = arguments->word_count - arguments->named;
-    bool good = count >= 2 || complain_of("record", " what?");
+    bool good = count >= 2 || complain_of(self, "record");
     text_add(&self->tap, "tap");
     if (good)
         arguments_quote(&self->tap, given[0]);
