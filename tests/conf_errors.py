@@ -54,6 +54,9 @@ MISTAKES = [
     # Engines.
     (ENDS.replace("streamer", "custom\nengine = wire\nbackend_type = DEALER"), "frontend_type = XSUB",
      ["1:17: error: [route r] frontend_type: engine = wire joins XSUB with XPUB only"]),
+    (ENDS.replace("streamer", "custom\nbackend_type = SCATTER"), "frontend_type = \"XY\"",
+     ["1:17: error: [route r] frontend_type: unknown socket type \"\"XY\"\"; expected PAIR, PUB, SUB, DEALER, ROUTER, PULL, PUSH, XPUB, XSUB, STREAM, "
+      "GATHER, SCATTER; quotes are part of a value, leave them out"]),
     # Endpoints.
     (OPEN, "frontend_bind = tcp://127.0.0.1", ["1:23: error: [route r] frontend_bind: the port is missing, as in *:5555"]),
     (OPEN, "frontend_bind = tcp://127.0.0.1:5000-5010", ["1:33: error: [route r] frontend_bind: \"5000-5010\" is not a port, 1 to 65535, or * for a free one"]),

@@ -242,6 +242,23 @@ def test_status_says_why_connections_were_refused():
         assert daemon.stop() == 0, daemon.log()
 
 
+def test_the_first_second_is_part_of_the_last_minute():
+    """What is counted before anybody has looked for the first time."""
+    one, two = zb.free_ports(2)
+    with zb.Daemon(f"[route jobs]\ntype = streamer\nengine = wire\nfrontend_bind = tcp://127.0.0.1:{one}\nbackend_bind = tcp://127.0.0.1:{two}\n") as daemon, \
+            zmq.Context() as context, zb.peer(context, zmq.PUSH, f"tcp://127.0.0.1:{one}") as push, zb.peer(context, zmq.PULL, f"tcp://127.0.0.1:{two}") as pull:
+        with socket.create_connection(("127.0.0.1", one)) as browser:
+            browser.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        for _ in range(10):
+            push.send(b"")
+            pull.recv()
+        detail = lambda: json.loads(daemon.ctl("-j", "show", "route", "jobs").stdout)["routes"][0]
+        zb.wait_until(lambda: detail()["history"])
+        assert sum(detail()["history"]) == sum(detail()["history_out"]) == 10, detail()
+        assert "\nwarning: route jobs: 1 connection was refused in the last minute: not ZMTP 1\n" in daemon.ctl("status").stdout
+        assert daemon.stop() == 0, daemon.log()
+
+
 def test_what_the_configuration_changes():
     with Site() as site:
         text = site.in_pipe("show", "config", "--changed")

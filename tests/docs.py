@@ -213,6 +213,18 @@ def test_keys_table_shows_default_and_reload_of_every_entry():
     assert not wrong and not rows, "zbroker.ini.5, KEYS: rows to write: " + "\n".join(wrong) + f"\nrows without an entry there: {rows[:3]}"
 
 
+def test_ranges_are_those_that_the_check_tells():
+    of_a_route = "[route r]\ntype = streamer\nfrontend_bind = ipc://@a\nbackend_bind = ipc://@b\n"
+    of_process = set(re.findall(r"^\.It Ic (\w+) Cm =", section(page("zbroker.ini.5"), "THE PROCESS"), re.M))
+    told = re.findall(r"^\.It Ic (\w+) Cm = Ar (?:number|size|time)\n(.*?)(?=^\.It |^\.El|^\.Ss )", page("zbroker.ini.5").split(".Ss Drafts")[0], re.M | re.S)
+    ranges = {key: re.search(r"^Range: (\S+ to \w+)", text, re.M).group(1).replace("\\", "") for key, text in told if "\nRange: " in text}
+    assert len(ranges) > 40, ranges
+    for key, expected in ranges.items():
+        answer = zb.run("-t", "-c", "-", stdin=("[zbroker]\n" if key in of_process else of_a_route) + f"{key} = {'9' * 25}\n").stderr
+        range_ = re.search(r"is out of range, (\S+ to \w+)", answer)
+        assert range_ and range_.group(1) in (expected, expected + "ms", expected + "s"), (key, expected, answer)
+
+
 def test_drafts_of_libzmq_are_together_and_last():
     table = re.search(r"sockopt_t sockopts\[\] = \{(.*?)^\};", source("src", "conf", "sockopt.c"), re.M | re.S).group(1)
     drafts = [re.search(r'"(\w+)"', line).group(1) for line in table.splitlines() if re.search(r"\bDRAFT\b", line)]
@@ -236,7 +248,7 @@ def test_references_lead_somewhere():
 
 
 def test_readme_starts_with_commands_that_exist():
-    usage = subprocess.run([os.path.join(zb.SRCDIR, "bootstrap"), "--help"], text=True, stdout=subprocess.PIPE, check=True, timeout=20).stdout
+    usage = subprocess.run([os.path.join(zb.SRCDIR, "bootstrap"), "--help"], text=True, stdout=subprocess.PIPE, check=True, timeout=20 * zb.SLOW).stdout
     for path in ("README.md", "CONTRIBUTING.md"):
         words = set(re.findall(r"^\./bootstrap (\w+)", source(path), re.M))
         assert words, f"{path} does not speak of ./bootstrap"
@@ -251,7 +263,7 @@ def in_bootstrap(script, **env):
     functions = source("bootstrap").split("\nstay=no all=no\n")[0]
     env = dict(os.environ, **{"CI": "", **env})
     result = subprocess.run(["sh", "-c", functions + "\nmanager=none column=2 all=no\n" + script], text=True, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, env=env, cwd=zb.SRCDIR, timeout=20)
+                            stderr=subprocess.STDOUT, env=env, cwd=zb.SRCDIR, timeout=20 * zb.SLOW)
     assert result.returncode == 0, result.stdout
     return result.stdout
 

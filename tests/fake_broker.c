@@ -58,7 +58,8 @@ broker_at(broker_t *self, size_t i, broker_route_t *route)
     *route = (broker_route_t){
         .conf = self->conf->routes[i], .state = fake->state,
         .failure = fake->failure ? fake->failure : "", .route = fake->route,
-        .counters = &fake->counters, .cleared = &fake->cleared, .started_wall_ns = self->status.started_wall_ns,
+        .counters = &fake->counters, .before = &fake->counters, .cleared = &fake->cleared,
+        .started_wall_ns = self->status.started_wall_ns,
         .rate_in_1s = fake->rate_in, .rate_out_1s = fake->rate_out, .blocked_share = fake->blocked_share,
         .history = fake->history, .history_out = fake->history, .history_count = 3,
     };

@@ -2,7 +2,8 @@
 """Clients in other languages: unchanged ZeroMQ clients are all that zbroker needs.
 
 Every library is one end of conversations through zbroker, pyzmq the other, and every message is checked. Each pair of
-library and column is a test, skipped where the library is not installed. What no system packages takes part by
+library and column is a test, whose conversations run side by side, each with a broker of its own; it is skipped where the
+library is not installed. What no system packages takes part by
 
     ZB_CLIENTS="NAME: COLUMN COLUMN...= COMMAND; ..."      COMMAND understands what tests/clients/client.c does
 
@@ -12,7 +13,6 @@ rows of all others stay as they are."""
 import atexit
 import functools
 import glob
-import json
 import os
 import platform
 import re
@@ -22,6 +22,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import typing
 
 import zmq
@@ -249,9 +250,13 @@ def no_security():
     return {"lines": ""}
 
 
+@functools.cache
+def users_file():
+    return zb.write(made_folder() + "/users", zb.run("password", "me", name="zbroker-keygen", stdin="secret\n").stdout, 0o600)
+
+
 def plain():
-    users = zb.write(zb.folder() + "/users", zb.run("password", "me", name="zbroker-keygen", stdin="secret\n").stdout, 0o600)
-    return {"lines": f"security = plain\nusers = {users}", "options": {"CLIENT_USER": "me", "CLIENT_PASSWORD": "secret"}}
+    return {"lines": f"security = plain\nusers = {users_file()}", "options": {"CLIENT_USER": "me", "CLIENT_PASSWORD": "secret"}}
 
 
 def curve():
@@ -260,8 +265,7 @@ def curve():
 
 
 def heartbeats():
-    """In both directions, so often that they come between the messages. More than 100 PINGs that are read in a second, for
-    instance after the broker had to wait for a processor, are a fault: ours come every 10 ms, theirs every 30 ms."""
+    """In both directions, so often that they come between the messages: ours every 10 ms, theirs every 30 ms."""
     return {"lines": "heartbeat_ivl = 10ms\nheartbeat_timeout = 2m", "options": {"CLIENT_HEARTBEAT": "30"}}
 
 
@@ -272,7 +276,8 @@ def converses(command, house, conversation):
         library = functools.partial(Client, command, kind, house.ends[side], options=house.options)
         partner = functools.partial(Client, python_client(), other, house.ends[1 - side], options=house.options)
         back, front = (library(), partner()) if side == BACK else (partner(), library())
-        versions = zb.wait_until(lambda: zmtp_of(daemon, "frontend" if side == FRONT else "backend") or front.process.poll() is not None)
+        with zb.Control(daemon) as control:
+            versions = zb.wait_until(lambda: zmtp_of(control, "frontend" if side == FRONT else "backend") or front.process.poll() is not None)
         back.succeeds()
         if "pub" in (kind, other):
             front.ends()
@@ -282,9 +287,8 @@ def converses(command, house, conversation):
     return versions
 
 
-def zmtp_of(daemon, side):
-    found = daemon.ctl("-j", "show", "clients", "r")
-    return next((each["zmtp"] for each in json.loads(found.stdout)["clients"] if each["side"] == side), None) if found.returncode == 0 else None
+def zmtp_of(control, side):
+    return next((each["zmtp"] for each in control.json("show clients r")["clients"] if each["side"] == side), None)
 
 
 def conversations_with(make):
@@ -380,30 +384,44 @@ tell the two apart by this only:
 """
 
 
+def side_by_side(name, column):
+    """All conversations of a cell at once: of each the version of ZMTP that it was seen to speak, or what went wrong."""
+    (conversations, run), command, results = COLUMNS[column], LIBRARIES[name].command(), {}
+
+    def hold(each):
+        try:
+            results[each] = run(command, each)
+        except Exception as problem:
+            results[each] = problem
+
+    threads = [threading.Thread(target=hold, args=(each,), daemon=True) for each in conversations]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return {each: results[each] for each in conversations}
+
+
 def tap(name, column):
     """A test: a cell of the table."""
     def cell():
-        conversations, run = COLUMNS[column]
-        for each in conversations:
-            run(LIBRARIES[name].command(), each)
+        for result in side_by_side(name, column).values():
+            if isinstance(result, Exception):
+                raise result
     return zb.limit(180)(cell)
 
 
 def table_cell(name, column):
     """How many conversations succeed and which do not, and the versions of ZMTP seen."""
-    conversations, run = COLUMNS[column]
-    failed, versions = [], set()
-    for each in conversations:
-        try:
-            versions.add(run(LIBRARIES[name].command(), each))
-        except (AssertionError, subprocess.TimeoutExpired) as problem:
-            failed.append(each[0])
-            print(f"{name}, {column}, {each[0]}: {problem}", file=sys.stderr)
-        finally:
-            zb.clean()
-    result = ", not ".join([f"{len(conversations) - len(failed)} of {len(conversations)}", *(failed if len(failed) < len(conversations) else ())])
-    print(name, column, result, flush=True)
-    return result, {each for each in versions if isinstance(each, str)}
+    results, failed = side_by_side(name, column), []
+    zb.clean()
+    for (kind, *_), result in results.items():
+        if isinstance(result, Exception):
+            failed.append(kind)
+            print(f"{name}, {column}, {kind}: {result}", file=sys.stderr)
+    words = ", not ".join([f"{len(results) - len(failed)} of {len(results)}", *(failed if len(failed) < len(results) else ())])
+    print(name, column, words, flush=True)
+    return words, {each for each in results.values() if isinstance(each, str)}
 
 
 def table_row(name):

@@ -17,7 +17,7 @@ def lint(page):
         if not shutil.which("mandoc"):
             raise zb.Skip("no mandoc")
         result = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", page], text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30)
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30 * zb.SLOW)
         assert result.returncode == 0 and not result.stdout, result.stdout
         left = re.findall(r"@[A-Za-z_]+@", zb.read(page))
         assert not left, f"not filled in: {left}"

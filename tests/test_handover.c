@@ -6,7 +6,11 @@
 
 #include "base/mem.h"
 #include "wire/conn.h"
+#include "wire/fan_internal.h"
+#include "wire/handover.h"
+#include "wire/port.h"
 #include "wire/portlife.h"
+#include "wire/terms.h"
 #include "zmtp/handshake.h"
 
 #include "test.h"
@@ -301,6 +305,60 @@ a_record_that_is_cut_or_changed_does_no_harm(void)
     conn_scrap(conn);
 }
 
+static const admission_secrets_t *
+no_secrets(void *arg, const char *route, side_t side)
+{
+    (void)arg, (void)route, (void)side;
+    return NULL;
+}
+
+// They stay where they are, so that whoever looks at a connection that is gone finds some.
+static void
+keep_rights(admission_rights_t **rights_p)
+{
+    (void)rights_p;
+}
+
+// A subscriber with rights goes to another route, and is freed at the end of the round. When the policy changes after
+// that, nobody looks for it.
+static void
+a_side_that_was_handed_over_looks_at_no_peer_that_it_had(void)
+{
+    static const admission_t guard = { .secrets = no_secrets, .rights_free = keep_rights };
+    static const route_resources_t resources = { .admission = &guard };
+    static route_conf_t conf = { .engine = ENGINE_WIRE };
+    static counters_t counters;
+    static wire_t route;
+    wport_t *backend = &route.ports[SIDE_BACKEND];
+    record_t record = { 0 };
+    conf.sides[SIDE_BACKEND].type = ZMQ_XPUB;
+    route.conf = &conf;
+    route.resources = &resources;
+    route.counters = &counters;
+    route.scheduled_end = &route.scheduled;
+    CHECK(loop_open(&route.loop) == 0 && portlife_open(backend, &route, SIDE_BACKEND, NULL) == 0);
+    terms_note(backend);
+
+    conn_t *conn = conn_blank(backend);
+    conn->rights = (admission_rights_t *)conn; // nobody looks into them
+    conn->state = CONN_OPEN;
+    conn_enter(conn);
+    CHECK(port_join(conn) == 0);
+    fan_review(backend);
+    CHECK(fan_of(backend)->restricted == 1);
+
+    CHECK(handover_save(&route, &conf, &record));
+    CHECK(route.ended == conn);
+    fan_review(backend);
+    CHECK(fan_of(backend)->restricted == 0);
+    conn_free(conn);
+    fan_review(backend);
+
+    record_forget(&record);
+    portlife_close(backend);
+    loop_close(&route.loop);
+}
+
 static void
 nothing_of_all_that_is_left(void)
 {
@@ -357,6 +415,7 @@ main(void)
     RUN(another_descriptor_of_that_number_is_not_taken);
     RUN(a_record_that_is_cut_or_changed_does_no_harm);
     RUN(a_large_record_keeps_its_bytes_as_it_grows_and_is_mapped);
+    RUN(a_side_that_was_handed_over_looks_at_no_peer_that_it_had);
     RUN(nothing_of_all_that_is_left);
     return test_done();
 }

@@ -376,11 +376,16 @@ def test_listeners_control_and_counters_stay():
         assert pull.recv() == b"1"
         idle = zb.Control(house.daemon)
         ids = [client["id"] for client in house.control.json("show clients")["clients"]]
+        with socket.create_connection(("127.0.0.1", front)) as browser:
+            browser.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        zb.wait_until(lambda: "refused in the last minute" in house.control.ask("status"))
         for n in range(2, 5):
             house.upgrade()
             push.send(b"%d" % n)
             assert pull.recv() == b"%d" % n
             zb.wait_until(lambda: house.control.route("ipc")["backend"]["messages_sent"] == n)
+            assert house.control.route("tcp")["frontend"]["handshake_failures"]["greeting"] == 1
+            assert "in the last minute" not in house.control.ask("status")  # it was another process's
         assert [client["id"] for client in house.control.json("show clients")["clients"]] == ids
         assert "running" in idle.ask("show routes")
         assert zb.accepts(f"tcp://127.0.0.1:{front}") and zb.accepts(f"tcp://127.0.0.1:{page}")

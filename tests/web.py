@@ -147,6 +147,22 @@ def test_a_nul_byte_does_not_end_the_name_of_a_resource():
         assert site.ask("/healthz?a=%00")[0] == 200
 
 
+def test_a_get_with_a_body_is_answered():
+    with Site() as site:
+        for head in (b"Content-Length: 5\r\n\r\nabcde", b"Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n"):
+            answer = site.raw(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + head)
+            assert answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(b"\r\n\r\nok\n"), (head, answer)
+
+
+def test_a_long_header_is_refused_with_a_reason_whatever_its_length():
+    with Site() as site:
+        for size in range(15000, 17500, 100):
+            status = site.ask("/healthz", headers={"X": "y" * size})[0]
+            assert status == 200 or (status == 431 and size > 16000), (size, status)
+        status, headers, _ = site.ask("/healthz", headers={"X": "y" * 17000})
+        assert status == 431 and headers["x-content-type-options"] == "nosniff", headers
+
+
 def test_long_and_broken_requests():
     with Site() as site:
         assert site.ask("/healthz", headers={"X": "y" * 20000})[0] == 431

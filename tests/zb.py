@@ -168,10 +168,13 @@ def contents(path):
 
 
 def _take(port):
-    """Is PORT ours until this process ends? Tests that run side by side agree by a name in the abstract namespace."""
+    """Is PORT free, and ours until this process ends? Tests that run side by side agree by a name in the abstract namespace,
+    before they try it: whoever has the port may be about to bind it."""
     name = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         name.bind(f"\0zb-port-{port}")
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as candidate:
+            candidate.bind(("0.0.0.0", port))
         _ports.append(name)
         return True
     except OSError:
@@ -186,11 +189,6 @@ def free_ports(count):
     found, port = [], 10000 + (os.getpid() * 97 + int(time.time() * 1000)) % 20000
     while len(found) < count:
         port = port + 1 if port < 31000 else 10000
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as candidate:
-            try:
-                candidate.bind(("0.0.0.0", port))
-            except OSError:
-                continue
         if _take(port):
             found.append(port)
     return found

@@ -3,6 +3,7 @@
 what is right in an odd way is understood. hostile.py looks whether the daemon survives; this looks what it says."""
 
 import os
+import signal
 import socket
 import struct
 
@@ -51,10 +52,13 @@ backend_bind = tcp://127.0.0.1:{self.port[name + "_out"]}
         peer.sendall(data)
         return peer
 
+    def side(self, where):
+        with zb.Control(self.daemon) as control:
+            return control.route(where.split("_")[0])["frontend" if where.endswith("_in") else "backend"]
+
     def count(self, where, table):
         """What a side counts, by reason: table is handshake_failures or cut."""
-        with zb.Control(self.daemon) as control:
-            return control.route(where.split("_")[0])["frontend" if where.endswith("_in") else "backend"][table]
+        return self.side(where)[table]
 
     def refuses(self, where, data, reason, event, table, word=None):
         """DATA ends its connection, is told of once and counted once, for this reason and no other. WORD is the log's for it."""
@@ -145,6 +149,18 @@ def test_who_stops_anywhere_in_a_handshake_has_taken_too_long():
             peer.close()
 
 
+def test_the_first_client_after_a_quiet_time_has_as_long_as_others():
+    """Nothing asks the route for that long, not even zbrokerctl: its clock stands still until a client wakes it."""
+    with House(route="handshake_ivl = 2s") as house, house.say("news_in", b"") as silent:
+        while silent.recv(100):  # until its own time is over
+            pass
+        with house.say("jobs_in", SIGNATURE) as first:
+            assert first.recv(10) == SIGNATURE
+            first.sendall(greeting()[10:] + ready(b"PUSH"))
+            zb.wait_until(lambda: house.count("jobs_in", "connections") == 1, what="the first client")
+        assert house.count("jobs_in", "handshake_failures")["timeout"] == 0
+
+
 def test_a_handshake_may_be_late_in_each_octet():
     whole = greeting() + ready(b"PUSH") + frame(b"a", True) + command(b"PING", b"\0\0now") + frame(b"b" * 300)
     with House() as house, zmq.Context() as context, zb.peer(context, zmq.PULL, house.tcp("jobs_out")) as pull:
@@ -180,6 +196,7 @@ CUT = {
     "a command with MORE": ("jobs_in", PUSH + b"\x05" + command(b"PING", b"\0\0")[1:], "protocol"),
     "a large command without octets": ("jobs_in", PUSH + b"\x06" + bytes(8), "protocol"),
     "a command shorter than its name": ("jobs_in", PUSH + b"\x04\x03\x09PI", "protocol"),
+    "more PINGs than there was time for": ("jobs_in", PUSH + command(b"PING", b"\0\0") * 20000, "protocol"),
     "a PING without its time": ("jobs_in", PUSH + command(b"PING", b"\0"), "protocol"),
     "a topic of 5,000 octets": ("news_out", SUB + frame(b"\1" + b"t" * 5000), "too_large"),
 }
@@ -242,6 +259,22 @@ def test_what_breaks_off_within_a_message_is_not_delivered():
         with house.say("jobs_in", PUSH + message) as peer:
             peer.shutdown(socket.SHUT_WR)
             assert pull.recv_multipart() == [b"a", b"b" * 300]
+
+
+def test_pings_that_come_late_and_all_at_once_are_answered():
+    """A heartbeat of 10 ms, while nobody reads for 3 s. The last one is answered, and the next stall is no other."""
+    with House() as house, house.say("jobs_in", PUSH) as peer:
+        zb.wait_until(lambda: house.side("jobs_in")["connections"] == 1)
+        for stall in (b"first", b"second"):
+            os.kill(house.daemon.pid, signal.SIGSTOP)
+            peer.sendall(command(b"PING", b"\0\0") * 299 + command(b"PING", b"\0\0" + stall))
+            os.kill(house.daemon.pid, signal.SIGCONT)
+            got = b""
+            while stall not in got:
+                more = peer.recv(4096)
+                assert more, house.daemon.log()
+                got += more
+        assert sum(house.count("jobs_in", "cut").values()) == 0
 
 
 def test_a_flood_of_pings_is_answered_in_bounds():

@@ -9,17 +9,24 @@
 #include <stdio.h>
 #include <unistd.h>
 
-// It may have much to deliver yet. Only when it has gone is it known what was lost.
+// It may have much to deliver yet. Only when it has gone is it known what was lost, and whether the next one runs.
 static void
-await_end(request_t *request, const char *name)
+await_end(request_t *request, const char *name, bool returns)
 {
     leaving_t *leaving = request->leaving;
-    *leaving = (leaving_t){ .json = request->json };
+    *leaving = (leaving_t){ .json = request->json, .returns = returns };
     snprintf(leaving->route, sizeof leaving->route, "%s", name);
     if (broker_is_leaving(request->broker, name))
         request->result = COMMAND_LEAVE;
     else
-        reply_left(leaving, request->out);
+        reply_left(request->broker, leaving, request->out);
+}
+
+static bool
+is_draining(broker_t *broker, const char *name)
+{
+    broker_route_t route;
+    return broker_find(broker, name, &route) && route.state == ROUTE_DRAINING;
 }
 
 static void
@@ -31,7 +38,9 @@ run_verb(request_t *request, verb_t verb)
         if (!request->error.size)
             reply_fail(request, "route %s: it did not work", name);
     } else if (verb == VERB_DISABLE) {
-        await_end(request, name);
+        await_end(request, name, false);
+    } else if (verb == VERB_ENABLE && is_draining(request->broker, name)) {
+        await_end(request, name, true);
     } else if (broker_find(request->broker, name, &route)) {
         reply_done(request, "route %s: %s\n", name, route_state_name(route.state));
     } else {

@@ -30,7 +30,7 @@
     ROW("resume",             "ROUTE",        1, 1, CHANGES, ANSWERS, act_resume,         "continue after pause or drain") \
     ROW("drain",              "ROUTE",        1, 1, CUTS,    ANSWERS, act_drain,          "read nothing new, deliver what was received") \
     ROW("disable",            "ROUTE",        1, 1, CUTS,    WAITS,   act_disable,        "drain, then close") \
-    ROW("enable",             "ROUTE",        1, 1, CHANGES, ANSWERS, act_enable,         "open a disabled or failed route again") \
+    ROW("enable",             "ROUTE",        1, 1, CHANGES, WAITS,   act_enable,         "make a route run again, whatever its state") \
     ROW("kick",               "ROUTE CLIENT", 2, 2, CUTS,    ANSWERS, act_kick,           "disconnect a client, by its id") \
     ROW("set log_level",      "LEVEL",        1, 1, CHANGES, ANSWERS, act_set_log_level,  "error, warning, notice, info, debug or trace") \
     ROW("clear counters",     "[ROUTE]",      0, 1, CHANGES, ANSWERS, act_clear,          "reset the counters of show stats") \

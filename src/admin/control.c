@@ -46,7 +46,7 @@ see_route_left(void *arg, const char *route, const route_leftover_t *left)
         leaving->left.unanswered += left->unanswered;
         if (more)
             continue;
-        reply_left(leaving, &client->output);
+        reply_left(self->broker, leaving, &client->output);
         text_char(&client->output, '\n');
         *leaving = (leaving_t){ 0 };
         client->progress_ms = clock_mono_ms();

@@ -18,7 +18,8 @@
 #define HTTP_CONNECTIONS_MAX 64
 #define HTTP_REQUEST_MS 10000
 #define HTTP_ANSWER_MS 30000
-#define HTTP_MEMORY (16 * 1024) // of a request: line and headers
+#define HTTP_HEADER_MAX (16 * 1024)        // of a request: line and headers; longer ones are refused
+#define HTTP_MEMORY (2 * HTTP_HEADER_MAX) // of a connection: the request's, and room to answer one that is too long
 
 typedef struct http http_t;
 

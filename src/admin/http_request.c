@@ -79,6 +79,14 @@ see_header(void *arg, enum MHD_ValueKind kind, const char *name, const char *val
     return MHD_YES;
 }
 
+// libmicrohttpd refuses only what its memory has no room for, and has none left for an answer to what just fits.
+static bool
+is_too_long(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    return info && info->header_size > HTTP_HEADER_MAX;
+}
+
 // The answer says why the request is none that we answer: false.
 static bool
 is_answered(const http_t *self, struct MHD_Connection *connection, const char *version, bool reads,
@@ -89,6 +97,8 @@ is_answered(const http_t *self, struct MHD_Connection *connection, const char *v
     if (!reads) {
         http_refuse(answer, MHD_HTTP_METHOD_NOT_ALLOWED, "this server only answers GET and HEAD");
         answer->allow = "GET, HEAD";
+    } else if (is_too_long(connection)) {
+        http_refuse(answer, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "the request line and headers are too long");
     } else if (hosts.count > 1) {
         http_refuse(answer, MHD_HTTP_BAD_REQUEST, "more than one Host");
     } else if (!hosts.count && strcmp(version, "HTTP/1.0") != 0) {
@@ -106,11 +116,15 @@ enum MHD_Result
 http_on_request(void *arg, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
                 const char *upload, size_t *upload_size, void **request)
 {
-    (void)upload, (void)upload_size;
+    (void)upload;
     http_t *self = arg;
     bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
     if (reads && !*request) { // an answer to the first call would end the connection
         *request = self;
+        return MHD_YES;
+    }
+    if (reads && *upload_size) { // a body means nothing to us, and libmicrohttpd takes no answer before its end
+        *upload_size = 0;
         return MHD_YES;
     }
     http_answer_t answer = { .status = MHD_HTTP_OK, .content_type = JSON_TYPE, .cache = "no-store" };

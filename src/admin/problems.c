@@ -40,15 +40,15 @@ is_episode(const route_conf_t *conf, drop_reason_t reason)
 }
 
 static void
-read_totals(const broker_route_t *route, uint64_t totals[TRENDS])
+read_totals(const broker_route_t *route, const counters_t *counters, uint64_t totals[TRENDS])
 {
     memset(totals, 0, sizeof(uint64_t) * TRENDS);
     for (int i = 0; i < DROP_REASONS; i++)
-        totals[is_episode(route->conf, (drop_reason_t)i) ? TREND_EPISODES : TREND_DROPPED] += counter_get(&route->counters->dropped[i]);
-    totals[TREND_CAPTURE] = counter_get(&route->counters->capture_dropped);
+        totals[is_episode(route->conf, (drop_reason_t)i) ? TREND_EPISODES : TREND_DROPPED] += counter_get(&counters->dropped[i]);
+    totals[TREND_CAPTURE] = counter_get(&counters->capture_dropped);
     for (int side = 0; side < SIDES; side++)
         for (int i = 0; i < HANDSHAKE_REASONS; i++)
-            totals[TREND_REFUSED + i] += counter_get(&route->counters->sides[side].handshake_failures[i]);
+            totals[TREND_REFUSED + i] += counter_get(&counters->sides[side].handshake_failures[i]);
 }
 
 static trend_t *
@@ -71,7 +71,7 @@ sample(const broker_route_t *route)
         trends = trend;
     }
     trend->seen = true;
-    read_totals(route, trend->totals[trend->samples++ % WINDOW_SECONDS]);
+    read_totals(route, route->counters, trend->totals[trend->samples++ % WINDOW_SECONDS]);
 }
 
 static void
@@ -103,17 +103,24 @@ problems_tick(broker_t *broker)
     forget_removed_routes();
 }
 
+// A minute ago, or when we began to look.
+static void
+read_first(const broker_route_t *route, uint64_t totals[TRENDS])
+{
+    const trend_t *trend = find_trend(route->conf->name);
+    if (trend && trend->samples >= WINDOW_SECONDS)
+        memcpy(totals, trend->totals[trend->samples % WINDOW_SECONDS], sizeof *trend->totals);
+    else
+        read_totals(route, route->before, totals);
+}
+
 // How much each trend has grown over the last minute.
 static void
 read_growth(const broker_route_t *route, uint64_t growth[TRENDS])
 {
-    uint64_t now[TRENDS];
-    read_totals(route, now);
-    memset(growth, 0, sizeof now);
-    const trend_t *trend = find_trend(route->conf->name);
-    if (!trend || !trend->samples)
-        return;
-    const uint64_t *before = trend->totals[trend->samples < WINDOW_SECONDS ? 0 : trend->samples % WINDOW_SECONDS];
+    uint64_t now[TRENDS], before[TRENDS];
+    read_totals(route, route->counters, now);
+    read_first(route, before);
     for (int i = 0; i < TRENDS; i++)
         growth[i] = now[i] > before[i] ? now[i] - before[i] : 0;
 }

@@ -112,8 +112,8 @@ say_count(text_t *words, uint64_t count, const char *what, const char *how)
         text_add(words, ", %" PRIu64 " %s%s %s", count, what, text_plural(count), how);
 }
 
-void
-reply_left(const leaving_t *leaving, text_t *answer)
+static void
+say_leftover(const leaving_t *leaving, text_t *answer)
 {
     const route_leftover_t *left = &leaving->left;
     if (leaving->json) {
@@ -128,4 +128,31 @@ reply_left(const leaving_t *leaving, text_t *answer)
     say_count(answer, left->undelivered, "message", "undelivered");
     say_count(answer, left->unanswered, "request", "unanswered");
     text_char(answer, '\n');
+}
+
+static void
+say_whether_it_runs(broker_t *broker, const leaving_t *leaving, text_t *answer)
+{
+    request_t request = { .broker = broker, .json = leaving->json, .out = answer };
+    broker_route_t route;
+    if (!broker_find(broker, leaving->route, &route))
+        broker_unknown_route(broker, leaving->route, &request.error);
+    else if (route.state == ROUTE_RUNNING)
+        reply_done(&request, "route %s: %s\n", leaving->route, route_state_name(route.state));
+    else if (*route.failure)
+        reply_fail(&request, "route %s: %s", leaving->route, route.failure);
+    else
+        reply_fail(&request, "route %s is %s", leaving->route, route_state_name(route.state));
+    if (request.error.size)
+        reply_refuse(answer, leaving->json, request.error.data);
+    text_free(&request.error);
+}
+
+void
+reply_left(broker_t *broker, const leaving_t *leaving, text_t *answer)
+{
+    if (leaving->returns)
+        say_whether_it_runs(broker, leaving, answer);
+    else
+        say_leftover(leaving, answer);
 }

@@ -22,10 +22,11 @@ typedef enum {
     COMMAND_LEAVE,  // LEAVING says which route has to be gone first; then reply_left makes the answer
 } command_result_t;
 
-// A route that is being disabled, and what it has lost so far.
+// A route that drains while somebody waits for its end, and what it has lost so far.
 typedef struct {
     char route[ROUTE_NAME_MAX + 1]; // "": none
     bool json;
+    bool returns; // it was enabled meanwhile: the answer is what has become of that
     route_leftover_t left;
 } leaving_t;
 
@@ -64,7 +65,7 @@ void reply_broker(request_t *request, int rc, text_t *lines, const char *key, co
 void reply_refuse(text_t *answer, bool json, const char *text);
 
 // LEAVING's route has gone.
-void reply_left(const leaving_t *leaving, text_t *answer);
+void reply_left(broker_t *broker, const leaving_t *leaving, text_t *answer);
 
 // The route that the first argument names. False: there is none, and the command has failed.
 bool reply_find_route(request_t *request, broker_route_t *route);

@@ -17,6 +17,7 @@ control(int epoll, int what, int fd, struct epoll_event *event)
 int
 loop_open(loop_t *self)
 {
+    self->told = 0;
     self->epoll = epoll_create1(EPOLL_CLOEXEC);
     return self->epoll == -1 ? -1 : 0;
 }
@@ -44,32 +45,41 @@ loop_change(const loop_t *self, int fd, uint32_t events, watched_t *watched)
 }
 
 void
-loop_drop(const loop_t *self, const watched_t *watched)
+loop_drop(loop_t *self, const watched_t *watched)
 {
-    for (struct epoll_event *event = self->told; event < self->told_end; event++)
-        if (event->data.ptr == watched)
-            event->data.ptr = NULL;
+    for (int i = 0; i < self->told; i++)
+        if (self->events[i].data.ptr == watched)
+            self->events[i].data.ptr = NULL;
 }
 
 void
-loop_forget(const loop_t *self, int fd, const watched_t *watched)
+loop_forget(loop_t *self, int fd, const watched_t *watched)
 {
     control(self->epoll, EPOLL_CTL_DEL, fd, NULL);
     loop_drop(self, watched);
 }
 
+int
+loop_wait(loop_t *self, int timeout_ms)
+{
+    long count = syscall(SYS_epoll_pwait, self->epoll, self->events, LOOP_EVENTS, timeout_ms, NULL, _NSIG / 8);
+    return count > 0 ? (int)count : 0;
+}
+
+void
+loop_tell(loop_t *self, int count)
+{
+    self->told = count;
+    for (int i = 0; i < count; i++) {
+        watched_t *watched = self->events[i].data.ptr;
+        if (watched)
+            watched->ready(watched, self->events[i].events);
+    }
+    self->told = 0;
+}
+
 void
 loop_run(loop_t *self, int timeout_ms)
 {
-    struct epoll_event events[LOOP_EVENTS];
-    long count = syscall(SYS_epoll_pwait, self->epoll, events, LOOP_EVENTS, timeout_ms, NULL, _NSIG / 8);
-    struct epoll_event *end = events + (count > 0 ? count : 0);
-    self->told = events;
-    self->told_end = end;
-    for (const struct epoll_event *event = events; event < end; event++) {
-        watched_t *watched = event->data.ptr;
-        if (watched)
-            watched->ready(watched, event->events);
-    }
-    self->told = self->told_end = NULL;
+    loop_tell(self, loop_wait(self, timeout_ms));
 }

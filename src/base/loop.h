@@ -14,10 +14,12 @@ struct watched {
     void (*ready)(watched_t *self, uint32_t events); // EPOLLIN, …
 };
 
+enum { LOOP_EVENTS = 256 }; // told at once
+
 typedef struct {
     int epoll; // -1: not open
-    struct epoll_event *told; // what loop_run tells now, up to TOLD_END
-    struct epoll_event *told_end;
+    int told;  // so many of EVENTS are told now
+    struct epoll_event events[LOOP_EVENTS];
 } loop_t;
 
 int loop_open(loop_t *self); // 0, or -1 with errno
@@ -27,14 +29,19 @@ void loop_close(loop_t *self);
 int loop_watch(const loop_t *self, int fd, uint32_t events, watched_t *watched);
 int loop_change(const loop_t *self, int fd, uint32_t events, watched_t *watched);
 
-// FD is not watched any more, and nothing is told to WATCHED, not even what loop_run has in hand.
-void loop_forget(const loop_t *self, int fd, const watched_t *watched);
+// FD is not watched any more, and nothing is told to WATCHED, not even what loop_tell has in hand.
+void loop_forget(loop_t *self, int fd, const watched_t *watched);
 
 // The same where FD is closed already.
-void loop_drop(const loop_t *self, const watched_t *watched);
+void loop_drop(loop_t *self, const watched_t *watched);
 
-// Wait at most TIMEOUT_MS (-1: for ever) and tell what there is, at most so many events at once.
-enum { LOOP_EVENTS = 256 };
+// Wait at most TIMEOUT_MS (-1: for ever). How many events there are to be told.
+int loop_wait(loop_t *self, int timeout_ms);
+
+// Tell the COUNT events of the last wait. Between the two the clock can be read, for those that are told.
+void loop_tell(loop_t *self, int count);
+
+// Both.
 void loop_run(loop_t *self, int timeout_ms);
 
 #endif

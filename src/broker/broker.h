@@ -25,6 +25,7 @@ typedef struct {
     route_t *route;                 // NULL while disabled or failed
     const counters_t *counters;     // since the process started, over all re-creations
     const counters_t *cleared;      // base line of `clear counters`
+    const counters_t *before;       // counted when we began to look, by the program before
     int64_t started_wall_ns;
     double rate_in_1s, rate_out_1s, rate_in_60s, rate_out_60s; // messages a second: frontend and ingress in, backend out
     double bytes_in_1s, bytes_out_1s;

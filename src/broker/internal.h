@@ -17,6 +17,7 @@ typedef struct {
     counters_t past;       // of those that are gone
     counters_t total;      // made for whoever asks
     counters_t cleared;
+    counters_t before;     // what was counted under its name before the slot was there
     route_state_t mode;    // running, paused, draining, disabled, failed: wanted
     char *failure;
     bool opening_later;    // the one before must be gone first

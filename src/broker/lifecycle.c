@@ -58,6 +58,7 @@ broker_start(broker_t *self, const record_t *before, diag_t *diag)
         slot_t *slot = slot_add(self, conf_take(self->conf, self->conf->routes[0]->name));
         listeners_t listeners = { 0 };
         takeover_slot(slot, from);
+        slot_note_before(self, slot);
         if (slot->mode == ROUTE_DISABLED)
             continue;
         takeover_savedroute(slot, from);

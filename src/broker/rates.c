@@ -54,30 +54,43 @@ is_nothing(const sample_t *sample)
     return !sample->in && !sample->out && !sample->in_bytes && !sample->out_bytes && !sample->blocked_ns;
 }
 
+// The history that NOW needs a place in; NULL: none yet.
+static rate_history_t *
+history_for(rates_t *self, const sample_t *now)
+{
+    if (!self->history && !is_nothing(now))
+        self->history = xcalloc(1, sizeof *self->history);
+    return self->history;
+}
+
+void
+rates_begin(rates_t *self, const counters_t *counters)
+{
+    sample_t first = sample(counters);
+    rate_history_t *history = history_for(self, &first);
+    if (history)
+        history->samples[self->newest] = first;
+}
+
 void
 rates_tick(rates_t *self, const counters_t *counters)
 {
     sample_t now = sample(counters), before = *sample_before(self, 0);
-    if (!self->history && !is_nothing(&now))
-        self->history = xcalloc(1, sizeof *self->history);
-    rate_history_t *history = self->history;
-    bool comparable = self->sample_count > 0; // the first sample has nothing to compare with
-    if (history && comparable) {
-        remember(history->in, now.in - before.in);
-        remember(history->out, now.out - before.out);
-    }
-    self->history_count += comparable && self->history_count < RATES_HISTORY;
+    rate_history_t *history = history_for(self, &now);
     self->newest = (self->newest + 1) % (RATES_SECONDS + 1);
-    if (history)
-        history->samples[self->newest] = now;
-    if (self->sample_count < RATES_SECONDS + 1)
-        self->sample_count++;
+    self->span += self->span < RATES_SECONDS;
+    self->history_count += self->history_count < RATES_HISTORY;
+    if (!history)
+        return;
+    history->samples[self->newest] = now;
+    remember(history->in, now.in - before.in);
+    remember(history->out, now.out - before.out);
 }
 
 void
 rates_fill(const rates_t *self, broker_route_t *out)
 {
-    unsigned span = self->sample_count ? self->sample_count - 1 : 0;
+    unsigned span = self->span;
     if (span == 0)
         return;
     const sample_t *now = sample_before(self, 0), *one = sample_before(self, 1), *all = sample_before(self, span);

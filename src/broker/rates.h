@@ -22,9 +22,12 @@ typedef struct {
 
 typedef struct {
     rate_history_t *history; // NULL: all zeros, nothing has moved yet
-    unsigned sample_count, newest;
+    unsigned newest, span; // span: seconds that the samples go back, at most RATES_SECONDS
     uint32_t history_count;
 } rates_t;
+
+// From COUNTERS on, before the first second. SELF is all zeros, or has begun with less.
+void rates_begin(rates_t *self, const counters_t *counters);
 
 // A second is over. COUNTERS never go back.
 void rates_tick(rates_t *self, const counters_t *counters);

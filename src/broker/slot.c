@@ -27,6 +27,7 @@ slot_add(broker_t *self, route_conf_t *conf)
     mem_grow(self->slots, self->count, self->room);
     slot_t *slot = self->slots[self->count++] = xcalloc(1, sizeof *slot);
     slot->conf = conf;
+    slot_note_before(self, slot);
     return slot;
 }
 
@@ -86,6 +87,13 @@ slot_counters(broker_t *self, slot_t *slot)
     if (slot->counters)
         counters_add(&slot->total, slot->counters);
     return &slot->total;
+}
+
+void
+slot_note_before(broker_t *self, slot_t *slot)
+{
+    memcpy(&slot->before, slot_counters(self, slot), sizeof slot->before);
+    rates_begin(&slot->rates, &slot->before);
 }
 
 // --- its route -----------------------------------------------------------------------------

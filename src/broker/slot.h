@@ -24,6 +24,7 @@ bool slot_has_endpoint(const slot_t *slot, const char *endpoint, bool connect);
 
 // All that was counted under this name since the process started. Borrowed until the next call.
 const counters_t *slot_counters(broker_t *self, slot_t *slot);
+void slot_note_before(broker_t *self, slot_t *slot); // all that until now: what comes is of the last minute
 
 // Sockets for CONF on LISTENERS, but no thread yet, and *COUNTERS for it, which
 // are the caller's. NULL with DIAG, and then *COUNTERS is NULL too.

@@ -13,6 +13,7 @@
 #include "broker/retire.h"
 #include "broker/slot.h"
 #include "conf/load.h"
+#include "flow/savedcounters.h"
 #include "flow/savedroute.h"
 #include "guard/policy.h"
 
@@ -20,7 +21,7 @@
 #include <string.h>
 
 // Of a route. Never used for anything else again.
-enum { TAG_NAME = 1, TAG_MODE, TAG_COUNTERS, TAG_CLEARED, TAG_SAVEDROUTE };
+enum { TAG_NAME = 1, TAG_MODE, TAG_SAVEDROUTE = 5, TAG_COUNTERS, TAG_CLEARED }; // 3 and 4: counters without names
 
 // Of a listener.
 enum { TAG_FD = 1, TAG_LISTENER_NAME };
@@ -180,8 +181,8 @@ save_slot(broker_t *self, slot_t *slot, savedstate_t *to)
     size_t opened = record_open(&to->record, SAVEDSTATE_ROUTE);
     record_text(&to->record, TAG_NAME, slot->conf->name);
     record_number(&to->record, TAG_MODE, slot->mode);
-    record_bytes(&to->record, TAG_COUNTERS, slot_counters(self, slot), sizeof(counters_t));
-    record_bytes(&to->record, TAG_CLEARED, &slot->cleared, sizeof(counters_t));
+    savedcounters_write(&to->record, TAG_COUNTERS, slot_counters(self, slot));
+    savedcounters_write(&to->record, TAG_CLEARED, &slot->cleared);
     if (saved.size > 0)
         record_bytes(&to->record, TAG_SAVEDROUTE, saved.data, saved.size);
     record_close(&to->record, opened);
@@ -228,14 +229,6 @@ find_savedroute(record_fields_t route, record_t *saved)
     return true;
 }
 
-static void
-take_counters(record_fields_t route, unsigned tag, counters_t *to)
-{
-    record_field_t field;
-    if (record_find(route, tag, &field) && field.size == sizeof *to)
-        memcpy(to, field.at, sizeof *to);
-}
-
 void
 takeover_slot(slot_t *slot, record_fields_t from)
 {
@@ -243,8 +236,8 @@ takeover_slot(slot_t *slot, record_fields_t from)
     if (!find_route(from, slot->conf->name, &route))
         return;
     record_fields_t inside = record_inside(&route);
-    take_counters(inside, TAG_COUNTERS, &slot->past);
-    take_counters(inside, TAG_CLEARED, &slot->cleared);
+    savedcounters_read(inside, TAG_COUNTERS, &slot->past);
+    savedcounters_read(inside, TAG_CLEARED, &slot->cleared);
     for (side_t side = 0; side < SIDES; side++)
         counter_set(&slot->past.sides[side].connections, 0);
     counters_end(&slot->past);

@@ -63,7 +63,7 @@ static int
 enable(broker_t *self, slot_t *slot, text_t *error)
 {
     if (slot->route)
-        return 0;
+        return set_mode(slot, &(verb_row_t){ .mode = ROUTE_RUNNING }, error);
     slot->mode = ROUTE_RUNNING;
     if (broker_is_leaving(self, slot->conf->name)) {
         slot->opening_later = true; // as soon as what is draining has gone

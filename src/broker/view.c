@@ -16,7 +16,7 @@ state_of(const broker_t *self, const slot_t *slot)
 static void
 fill(broker_t *self, slot_t *slot, broker_route_t *out)
 {
-    *out = (broker_route_t){ .conf = slot->conf, .route = slot->route, .cleared = &slot->cleared };
+    *out = (broker_route_t){ .conf = slot->conf, .route = slot->route, .cleared = &slot->cleared, .before = &slot->before };
     out->state = state_of(self, slot);
     out->failure = slot->mode == ROUTE_FAILED && slot->failure ? slot->failure : "";
     out->counters = slot_counters(self, slot);

@@ -114,7 +114,7 @@ parse_socket_type(const char *text, key_value_t *value, const complaint_t *at)
         return 0;
     for (unsigned i = 0; socket_type_at(i); i++)
         suggest_offer(&suggest, socket_type_at(i));
-    return fail_word(at, "socket type", "frontend_type", &suggest, "PAIR, PUB, SUB, DEALER, ROUTER, PULL, PUSH, XPUB, XSUB, STREAM");
+    return fail_word(at, "socket type", "frontend_type", &suggest, "PAIR, PUB, SUB, DEALER, ROUTER, PULL, PUSH, XPUB, XSUB, STREAM, GATHER, SCATTER");
 }
 
 static int

@@ -33,8 +33,7 @@ client_ids_after(uint64_t id)
 void
 client_know_nothing(client_t *client)
 {
-    *client = (client_t){ .fd = -1,
-                          .backlog_bytes = -1,
+    *client = (client_t){ .backlog_bytes = -1,
                           .messages_received = -1,
                           .messages_sent = -1,
                           .received_bytes = -1,
@@ -65,7 +64,6 @@ void
 client_connected_by(client_t *client, int fd)
 {
     int waiting = 0;
-    client->fd = fd;
     client->backlog_bytes = ioctl(fd, SIOCOUTQ, &waiting) == 0 ? waiting : -1;
 }
 

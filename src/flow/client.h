@@ -21,7 +21,6 @@ typedef struct {
     bool outgoing;  // we connected
     bool away;      // it is not connected now: what is kept for it waits
     int64_t since_wall_ns;
-    int fd;
     int64_t backlog_bytes; // SIOCOUTQ: what the peer has not taken yet; -1: unknown
 
     // What libzmq does not tell of its connections: NULL, and -1, where not known.
@@ -47,7 +46,7 @@ typedef struct {
 
 // One more, of whom nothing else is known, until the next one is added.
 client_t *client_list_add(client_list_t *self, const char *route, side_t side, uint64_t id, const char *peer);
-void client_connected_by(client_t *client, int fd); // its descriptor, and what its system has not taken yet
+void client_connected_by(client_t *client, int fd); // what its system has not taken yet
 void client_named(client_t *client, const void *routing_id, size_t size);
 void client_list_copy(client_list_t *self, const client_t *client);
 void client_list_each(client_list_t *self, client_fn_t *fn, void *arg); // the oldest first; the list is empty then

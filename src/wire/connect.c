@@ -30,7 +30,7 @@ take(dialled_t *self, int fd)
 {
     char host[96] = "";
     const char *endpoint = dial_endpoint(self->dial);
-    const loop_t *loop = &self->port->wire->loop;
+    loop_t *loop = &self->port->wire->loop;
     if (fd == -1) {
         dialled_watch(self);
         return;

@@ -69,9 +69,6 @@ static const number_row_t numbers[] = {
     NUMBER(33, asked_ms, INT64_MAX),
     NUMBER(34, asks_every_ms, INT64_MAX),
     NUMBER(35, silence_ms, INT64_MAX),
-    NUMBER(36, flood_ms, INT64_MAX),
-    NUMBER(37, flood_at, ANY),
-    NUMBER(38, flood, UINT32_MAX),
     NUMBER(39, messages_received, ANY),
     NUMBER(40, messages_sent, ANY),
     NUMBER(41, received_bytes, ANY),
@@ -80,6 +77,7 @@ static const number_row_t numbers[] = {
     NUMBER(44, since_ms, INT64_MAX),
     NUMBER(45, beyond.messages, ANY),
     NUMBER(46, beyond.bytes, ANY),
+    NUMBER(47, pings_spent_ms, INT64_MAX),
     NUMBER(60, in_hand, 1),
 };
 

@@ -166,9 +166,7 @@ struct conn {
     int64_t asked_ms;    // when it sent a PING, or got the answer all the same
     int64_t asks_every_ms; // 0: it has sent none
     int64_t silence_ms;  // its own TTL: longer silence ends it. 0: none
-    int64_t flood_ms;    // since when its PINGs are counted, after how many messages
-    uint64_t flood_at;
-    uint32_t flood;
+    int64_t pings_spent_ms; // see pulse_may_ask
     uint64_t messages_received, messages_sent, received_bytes, sent_bytes, dropped;
     uint64_t sent_before; // messages, when the route's end looked last
     char reason[192];    // why it ends, in words

@@ -9,26 +9,21 @@
 #include <sys/socket.h>
 
 enum {
-    FLOOD_MS = 1000,
-    ANSWERED_MOST = 10, // PINGs in FLOOD_MS without a message between; more are not answered
-    PINGS_MOST = 100,   // and of so many we have enough
+    SAVED_MS = 10000, // of which PINGs may come at once
     GAP_MIN_MS = 100,
 };
 
 // --- theirs ------------------------------------------------------------------------
 
-static bool
-is_answered(conn_t *conn)
+bool
+pulse_may_ask(int64_t *spent_ms, int64_t now_ms)
 {
-    int64_t now_ms = conn->wire->now_ms;
-    if (now_ms - conn->flood_ms >= FLOOD_MS || conn->flood_at != conn->messages_received) {
-        conn->flood_ms = now_ms;
-        conn->flood_at = conn->messages_received;
-        conn->flood = 0;
-    }
-    if (++conn->flood > PINGS_MOST)
-        conn_break(conn, CUT_PROTOCOL, "more than %d PINGs in a second", PINGS_MOST);
-    return conn->flood <= ANSWERED_MOST;
+    if (*spent_ms < now_ms - SAVED_MS)
+        *spent_ms = now_ms - SAVED_MS;
+    if (*spent_ms >= now_ms)
+        return false;
+    ++*spent_ms;
+    return true;
 }
 
 // How often it asks, as far as that is known: PINGs that were not read at once look rarer than they are.
@@ -51,8 +46,10 @@ pulse_hears_ping(conn_t *conn, const traffic_t *ping)
     note_gap(conn);
     if (ping->ttl > 0)
         conn->silence_ms = (int64_t)ping->ttl * 100;
-    if (is_answered(conn))
-        output_urgent(conn, pong, traffic_pong(pong, ping->data, ping->size));
+    if (pulse_may_ask(&conn->pings_spent_ms, conn->wire->now_ms))
+        output_urgent(conn, pong, traffic_pong(pong, ping->data, ping->size)); // of those read in a round the last one
+    else
+        conn_break(conn, CUT_PROTOCOL, "it has sent more than one PING a millisecond");
 }
 
 // A peer that we do not read must not judge us by our silence: it is told in time for a timeout as long as its interval.

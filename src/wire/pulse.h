@@ -28,6 +28,10 @@ pulse_is_unread(const conn_t *conn)
         wire->next_tick_ms = wire->now_ms + interval_ms / 4;
 }
 
+// Each PING takes a millisecond of the time that has gone by, for libzmq has no shorter interval. When they are read does
+// not count: many may come at once after a stall. *SPENT_MS: up to when the time is spent, at first 0.
+bool pulse_may_ask(int64_t *spent_ms, int64_t now_ms);
+
 void pulse_hears_ping(conn_t *conn, const traffic_t *ping);
 
 // READ: what it sends is read now. True: it needs the next tick soon.

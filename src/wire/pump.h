@@ -59,6 +59,13 @@ pump_wait(conn_t *self, const piece_t *piece)
     return false;
 }
 
-bool pump_admits(conn_t *self, const piece_t *piece); // may it publish that? If not, it is counted and told
+bool pump_has_right(conn_t *self, const piece_t *piece);
+
+// May it publish that? If not, it is counted and told.
+static inline bool
+pump_admits(conn_t *self, const piece_t *piece)
+{
+    return __builtin_expect(!self->rights, 1) || pump_has_right(self, piece);
+}
 
 #endif

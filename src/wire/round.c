@@ -182,8 +182,9 @@ wait_ms(const wire_t *self, int64_t most_ms)
 void
 round_run(wire_t *self, int64_t most_ms)
 {
-    loop_run(&self->loop, wait_ms(self, most_ms));
-    round_note_time(self);
+    int count = loop_wait(&self->loop, wait_ms(self, most_ms));
+    round_note_time(self); // a wait may have been long: who is accepted now is given its time from now on
+    loop_tell(&self->loop, count);
     bool observable = self->observers.taps || self->ports[SIDE_CAPTURE].socktype;
     if (observable || self->observed)
         observe_begin(self);

@@ -31,24 +31,6 @@ push(spans_t *self)
     return spans_at(self, self->count - 1);
 }
 
-static span_t *
-last(const spans_t *self)
-{
-    return self->count > 0 ? spans_at(self, self->count - 1) : NULL;
-}
-
-static void
-extend(spans_t *self, span_t *span, size_t size, load_t load)
-{
-    span->size += size;
-    span->load.messages += load.messages;
-    span->load.payload += load.payload;
-    span->open = load.messages == 0 && !span->ours;
-    self->load.messages += load.messages;
-    self->load.payload += load.payload;
-    self->bytes += size;
-}
-
 // A queue that is short needs little memory, one that grows larger pieces.
 static size_t
 room_for(const spans_t *self, size_t size)
@@ -57,8 +39,8 @@ room_for(const spans_t *self, size_t size)
     return size > usual ? size : usual;
 }
 
-static __attribute__((noinline)) span_t *
-push_own(spans_t *self, chunk_pool_t *pool, size_t size, bool ours)
+span_t *
+spans_push(spans_t *self, chunk_pool_t *pool, size_t size, bool ours)
 {
     size_t room = room_for(self, size);
     span_t *span = push(self);
@@ -66,45 +48,21 @@ push_own(spans_t *self, chunk_pool_t *pool, size_t size, bool ours)
     return span;
 }
 
-static inline uint8_t *
-place(spans_t *self, chunk_pool_t *pool, size_t size, load_t load, bool ours)
-{
-    span_t *span = last(self);
-    if (!span || !span->own || span->ours != ours || span->chunk->size + size > span->chunk->room)
-        span = push_own(self, pool, size, ours);
-    uint8_t *at = span->chunk->data + span->chunk->size;
-    span->chunk->size += size;
-    extend(self, span, size, load);
-    return at;
-}
-
-uint8_t *
-spans_place(spans_t *self, chunk_pool_t *pool, size_t size, load_t load)
-{
-    return place(self, pool, size, load, false);
-}
-
 uint8_t *
 spans_place_ours(spans_t *self, chunk_pool_t *pool, size_t size)
 {
-    return place(self, pool, size, (load_t){ 0 }, true);
-}
-
-void
-spans_copy(spans_t *self, chunk_pool_t *pool, const void *data, size_t size, load_t load)
-{
-    memcpy(place(self, pool, size, load, false), data, size);
+    return spans_place_in(self, pool, size, (load_t){ 0 }, true);
 }
 
 void
 spans_share(spans_t *self, chunk_t *chunk, size_t at, size_t size, load_t load)
 {
-    span_t *span = last(self);
+    span_t *span = spans_last(self);
     if (!span || span->own || span->chunk != chunk || span->at + span->size != at) {
         span = push(self);
         *span = (span_t){ .chunk = chunk_hold(chunk), .at = at };
     }
-    extend(self, span, size, load);
+    spans_extend(self, span, size, load);
 }
 
 // --- walking -------------------------------------------------------------------

@@ -13,6 +13,7 @@
 #include "wire/chunk.h"
 
 #include <stdbool.h>
+#include <string.h>
 #include <sys/uio.h>
 
 enum { SPANS_COPY_BELOW = 4096 }; // bytes; what is shorter is copied, what is longer shared
@@ -41,10 +42,62 @@ typedef struct {
     uint64_t bytes;
 } spans_t;
 
+static inline span_t *
+spans_at(const spans_t *self, uint32_t i)
+{
+    return &self->ring[(self->head + i) & (self->room - 1)];
+}
+
+static inline span_t *
+spans_last(const spans_t *self)
+{
+    return self->count > 0 ? spans_at(self, self->count - 1) : NULL;
+}
+
+// SPAN, the last one, has SIZE more bytes.
+static inline void
+spans_extend(spans_t *self, span_t *span, size_t size, load_t load)
+{
+    span->size += size;
+    span->load.messages += load.messages;
+    span->load.payload += load.payload;
+    span->open = load.messages == 0 && !span->ours;
+    self->load.messages += load.messages;
+    self->load.payload += load.payload;
+    self->bytes += size;
+}
+
+// A new last one, for SIZE bytes and more.
+span_t *spans_push(spans_t *self, chunk_pool_t *pool, size_t size, bool ours);
+
+// SIZE bytes for the caller to write. OURS: they are a whole frame that is no message.
+static inline uint8_t *
+spans_place_in(spans_t *self, chunk_pool_t *pool, size_t size, load_t load, bool ours)
+{
+    span_t *span = spans_last(self);
+    if (!span || !span->own || span->ours != ours || span->chunk->size + size > span->chunk->room)
+        span = spans_push(self, pool, size, ours);
+    uint8_t *at = span->chunk->data + span->chunk->size;
+    span->chunk->size += size;
+    spans_extend(self, span, size, load);
+    return at;
+}
+
 // LOAD is what ends with these bytes: none for the first part of a message.
-void spans_copy(spans_t *self, chunk_pool_t *pool, const void *data, size_t size, load_t load);
-uint8_t *spans_place(spans_t *self, chunk_pool_t *pool, size_t size, load_t load); // the same, to be written by the caller
-uint8_t *spans_place_ours(spans_t *self, chunk_pool_t *pool, size_t size); // for a whole frame that is no message: not counted
+static inline uint8_t *
+spans_place(spans_t *self, chunk_pool_t *pool, size_t size, load_t load)
+{
+    return spans_place_in(self, pool, size, load, false);
+}
+
+uint8_t *spans_place_ours(spans_t *self, chunk_pool_t *pool, size_t size); // it is not counted
+
+static inline void
+spans_copy(spans_t *self, chunk_pool_t *pool, const void *data, size_t size, load_t load)
+{
+    memcpy(spans_place(self, pool, size, load), data, size);
+}
+
 void spans_share(spans_t *self, chunk_t *chunk, size_t at, size_t size, load_t load);
 
 // Copied or shared, whichever is better.
@@ -55,12 +108,6 @@ spans_add(spans_t *self, chunk_pool_t *pool, chunk_t *chunk, size_t at, size_t s
         spans_copy(self, pool, chunk->data + at, size, load);
     else
         spans_share(self, chunk, at, size, load);
-}
-
-static inline span_t *
-spans_at(const spans_t *self, uint32_t i)
-{
-    return &self->ring[(self->head + i) & (self->room - 1)];
 }
 
 static inline bool

@@ -7,6 +7,8 @@
 #include "flow/client.h"
 #include "net/address.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -16,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define LOOKS 1000 // peers of a side that are looked at a round
 
@@ -27,21 +30,40 @@ inode_of(int fd)
     return fd != -1 && fstat(fd, &there) == 0 && S_ISSOCK(there.st_mode) ? there.st_ino : 0;
 }
 
-bool
-peer_is_still(const peer_t *peer)
+static bool
+is_still(const peer_t *peer, int fd)
 {
-    return peer->inode != 0 && inode_of(peer->fd) == peer->inode;
+    return peer->inode != 0 && inode_of(fd) == peer->inode;
+}
+
+int
+peer_pin(const peer_t *peer)
+{
+    int pinned = peer->inode != 0 ? fcntl(peer->fd, F_DUPFD_CLOEXEC, 0) : -1;
+    if (is_still(peer, pinned))
+        return pinned;
+    peer_unpin(pinned);
+    return -1;
+}
+
+void
+peer_unpin(int pinned)
+{
+    if (pinned != -1)
+        close(pinned);
 }
 
 static void
-name_peer(peer_t *peer, int fd)
+name_peer(peer_t *peer)
 {
+    int pinned = peer_pin(peer);
     address_t address = { .length = sizeof address.at };
     snprintf(peer->peer, sizeof peer->peer, "unknown");
-    if (getpeername(fd, (struct sockaddr *)&address.at, &address.length) == -1)
-        return;
-    peer->is_ipc = address.at.ss_family == AF_UNIX;
-    address_peer(&address, fd, peer->peer, sizeof peer->peer);
+    if (getpeername(pinned, (struct sockaddr *)&address.at, &address.length) == 0) {
+        peer->is_ipc = address.at.ss_family == AF_UNIX;
+        address_peer(&address, pinned, peer->peer, sizeof peer->peer);
+    }
+    peer_unpin(pinned);
 }
 
 void
@@ -61,26 +83,40 @@ peers_count(peers_t *self)
 
 // Nothing to read, and nothing was read since the last look. Over ipc only the first can be seen.
 static bool
-is_quiet(peer_t *peer)
+is_quiet(peer_t *peer, int pinned)
 {
     struct tcp_info info = { 0 };
     socklen_t size = sizeof info;
     int waiting = 0;
     uint64_t before = peer->bytes;
-    if (getsockopt(peer->fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0)
+    if (getsockopt(pinned, IPPROTO_TCP, TCP_INFO, &info, &size) == 0)
         peer->bytes = info.tcpi_bytes_received;
-    return peer->bytes == before && (ioctl(peer->fd, SIOCINQ, &waiting) == -1 || waiting == 0);
+    return peer->bytes == before && (ioctl(pinned, SIOCINQ, &waiting) == -1 || waiting == 0);
 }
 
 bool
 peer_half_close(peer_t *peer, bool busy_too)
 {
-    if (peer->half_closed || !peer_is_still(peer))
+    int pinned = peer->half_closed ? -1 : peer_pin(peer);
+    if (pinned == -1)
         return true;
-    peer->half_closed = is_quiet(peer) || busy_too;
+    peer->half_closed = is_quiet(peer, pinned) || busy_too;
     if (peer->half_closed)
-        shutdown(peer->fd, SHUT_WR);
+        shutdown(pinned, SHUT_WR);
+    peer_unpin(pinned);
     return peer->half_closed;
+}
+
+// Who has broken off while nothing is read from it stays in the list until something is, and is cut already.
+bool
+peer_cut(peer_t *peer)
+{
+    int pinned = peer->cut ? -1 : peer_pin(peer);
+    if (pinned == -1)
+        return false;
+    peer->cut = shutdown(pinned, SHUT_RDWR) == 0 || errno == ENOTCONN;
+    peer_unpin(pinned);
+    return peer->cut;
 }
 
 static void
@@ -88,6 +124,8 @@ remove_at(peers_t *self, size_t i)
 {
     log_event(EVENT_CLIENT_GONE, EVENT_TEXT("route", self->route), EVENT_TEXT("side", side_name(self->side)),
               EVENT_NUMBER("client", self->at[i].id), EVENT_TEXT("peer", self->at[i].peer));
+    if (i >= self->count - self->newcomers)
+        self->newcomers--;
     memmove(&self->at[i], &self->at[i + 1], (self->count - i - 1) * sizeof self->at[i]);
     self->count--;
     counter_add(&self->counters->disconnections, 1);
@@ -113,33 +151,37 @@ remove_phantoms(peers_t *self, int fd)
             remove_at(self, i);
 }
 
-// Nobody is to come any more, or in this moment; what is accepted while the side drains is half-closed at once.
-static void
-meet(const peers_t *self, peer_t *peer)
-{
-    if (!peer->inode)
-        return;
-    if (self->turned_away || clock_mono_ms() < self->cut_until_ms)
-        shutdown(peer->fd, SHUT_RDWR);
-    else if (self->half_closed)
-        peer->half_closed = shutdown(peer->fd, SHUT_WR) == 0;
-}
-
 void
 peers_add(peers_t *self, int fd, bool outgoing)
 {
     remove_phantoms(self, fd);
     mem_grow(self->at, self->count, self->room);
     peer_t *peer = &self->at[self->count++];
+    self->newcomers++;
     *peer = (peer_t){ .id = client_next_id(), .fd = fd, .inode = inode_of(fd), .outgoing = outgoing };
     peer->since_wall_ns = clock_wall_ns();
-    name_peer(peer, fd);
+    name_peer(peer);
     counter_add(&self->counters->accepted, 1);
     peers_count(self);
-    meet(self, peer);
     log_event(outgoing ? EVENT_CLIENT_REACHED : EVENT_CLIENT_CONNECTED, EVENT_TEXT("route", self->route),
               EVENT_TEXT("side", side_name(self->side)), EVENT_NUMBER("client", peer->id),
               EVENT_TEXT("peer", peer->peer));
+}
+
+// Nobody is to come any more, or in this moment; what is accepted while the side drains is half-closed at once.
+// libzmq tells of an end before it closes: who has been added, and not removed by what it said up to now, was
+// no other connection of that number.
+void
+peers_meet(peers_t *self)
+{
+    bool cuts = self->turned_away || clock_mono_ms() < self->cut_until_ms;
+    for (; self->newcomers > 0; self->newcomers--) {
+        peer_t *peer = &self->at[self->count - self->newcomers];
+        if (cuts)
+            peer_cut(peer);
+        else if (self->half_closed)
+            peer_half_close(peer, true);
+    }
 }
 
 // zmq_unbind and zmq_disconnect end connections without an event: a few of the
@@ -150,7 +192,7 @@ peers_look_at_some(peers_t *self)
     for (size_t n = self->count < LOOKS ? self->count : LOOKS; n > 0 && self->count > 0; n--) {
         if (self->looked >= self->count)
             self->looked = 0;
-        if (peer_is_still(&self->at[self->looked]))
+        if (is_still(&self->at[self->looked], self->at[self->looked].fd))
             self->looked++;
         else
             remove_at(self, self->looked);

@@ -9,11 +9,11 @@
 
 #include <sys/types.h>
 
-// One connection. The inode tells whether a descriptor number is still the
-// connection it was: libzmq may have closed it and the next one got its number.
+// One connection. libzmq may close it at any time, and the next one gets its number: the inode tells whether the number
+// is still the connection it was, and what is done to a connection is done to a duplicate, which stays what it is.
 typedef struct {
     uint64_t id;
-    int fd;
+    int fd; // libzmq's: a name, never to be acted upon
     ino_t inode;
     bool outgoing;
     bool half_closed;
@@ -32,6 +32,7 @@ typedef struct {
     peer_t *at;
     size_t count, room;
     size_t counted;       // of the count, in the capacity
+    size_t newcomers;     // of the count, the last ones: not met yet
     size_t looked;        // the next one to look at
     bool half_closed;
     bool turned_away;     // newcomers are
@@ -42,11 +43,17 @@ typedef struct {
     void *arg;
 } peers_t;
 
-bool peer_is_still(const peer_t *peer);            // its descriptor is still the connection that it was
+int peer_pin(const peer_t *peer); // a duplicate of its descriptor, the caller's; -1: libzmq has closed it
+void peer_unpin(int pinned);      // which may be -1
 bool peer_half_close(peer_t *peer, bool busy_too); // false: something came in since the last call
+bool peer_cut(peer_t *peer);      // false: it was cut before, or has gone
 
-void peers_add(peers_t *self, int fd, bool outgoing); // or cut, where nobody may come or not this one
+void peers_add(peers_t *self, int fd, bool outgoing);
 void peers_remove(peers_t *self, int fd);
+
+// Every event so far was read: whoever was added since the last call, and has not gone, is cut or half-closed where
+// nobody may come.
+void peers_meet(peers_t *self);
 void peers_free(peers_t *self); // all of them go
 
 // Once a round: who has gone without an event.

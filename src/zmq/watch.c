@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -149,6 +148,7 @@ read_events(watch_side_t *side)
     uint16_t event = 0;
     while (!side->over && read_event(side, &event))
         side->over = event == ZMQ_EVENT_MONITOR_STOPPED;
+    peers_meet(&side->peers);
 }
 
 static void
@@ -358,9 +358,10 @@ list_client(client_list_t *list, const peers_t *side, const peer_t *peer)
     client->outgoing = peer->outgoing;
     client->since_wall_ns = peer->since_wall_ns;
     client->is_ipc = peer->is_ipc;
-    client->fd = peer->fd;
-    if (peer_is_still(peer))
-        client_connected_by(client, peer->fd);
+    int pinned = peer_pin(peer);
+    if (pinned != -1)
+        client_connected_by(client, pinned);
+    peer_unpin(pinned);
 }
 
 void
@@ -379,16 +380,6 @@ watch_each(watch_t *self, const char *route, client_fn_t *fn, void *arg)
     client_list_each(&clients, fn, arg);
 }
 
-// Who has broken off while nothing is read from it stays in the list until something is, and is cut already.
-static bool
-cut(peer_t *peer)
-{
-    if (peer->cut || !peer_is_still(peer))
-        return false;
-    peer->cut = shutdown(peer->fd, SHUT_RDWR) == 0 || errno == ENOTCONN;
-    return peer->cut;
-}
-
 int
 watch_kick(watch_t *self, const char *route, uint64_t id)
 {
@@ -398,7 +389,7 @@ watch_kick(watch_t *self, const char *route, uint64_t id)
         if (strcmp(route, side->peers.route) != 0)
             continue;
         for (size_t i = 0; i < side->peers.count; i++)
-            if (side->peers.at[i].id == id && cut(&side->peers.at[i]))
+            if (side->peers.at[i].id == id && peer_cut(&side->peers.at[i]))
                 rc = 0;
     }
     pthread_mutex_unlock(&self->lock);
