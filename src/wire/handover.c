@@ -4,11 +4,11 @@
 #include "base/idset.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "flow/memory.h"
 #include "flow/savedroute.h"
 #include "wire/acks.h"
 #include "wire/archive.h"
 #include "wire/cluster.h"
-#include "flow/memory.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
 #include "wire/connlife.h"
@@ -215,6 +215,12 @@ close_stores(wire_t *self, record_t *to)
         acks_disown(self);
 }
 
+static uint64_t
+format_of(const wire_t *self)
+{
+    return self->cluster ? SAVEDROUTE_FORMAT_STREAM : SAVEDROUTE_FORMAT;
+}
+
 bool
 handover_save(route_t *self, const route_conf_t *successor, record_t *to)
 {
@@ -225,7 +231,7 @@ handover_save(route_t *self, const route_conf_t *successor, record_t *to)
     if (self->ports[SIDE_BACKEND].durables)
         durables_hand_over(self->ports[SIDE_BACKEND].durables);
     archive_close(self, STORE_MS);
-    record_number(to, TAG_FORMAT, SAVEDROUTE_FORMAT);
+    record_number(to, TAG_FORMAT, format_of(self));
     record_number(to, TAG_PENDING, (uint64_t)self->pending);
     record_number(to, TAG_MODE, (uint64_t)atomic_load(&self->base.thread.mode));
     for (side_t side = 0; side < SIDES; side++)
@@ -398,12 +404,12 @@ restore_numbers(wire_t *self, record_fields_t from)
 }
 
 static bool
-is_known(record_fields_t from)
+is_known(const wire_t *self, record_fields_t from)
 {
     record_field_t field;
     uint64_t format;
     return record_find(from, TAG_FORMAT, &field) && record_to_number(&field, UINT64_MAX, &format) &&
-           format == SAVEDROUTE_FORMAT;
+           format == format_of(self);
 }
 
 // A configuration that was read after it was written may say otherwise.
@@ -473,7 +479,7 @@ handover_restore(wire_t *self)
     record_fields_t from = record_fields(&self->saved);
     if (!self->saved.data)
         return;
-    if (!is_known(from))
+    if (!is_known(self, from))
         say_lost(self, savedroute_drop(&self->saved), "another version has written it");
     else if (!has_our_terms(self, from))
         say_lost(self, savedroute_drop(&self->saved), "socket types or security are others now");
