@@ -103,6 +103,20 @@ ipcpath_clear(const char *path, char *reason, size_t size)
 }
 
 int
+ipcpath_could_permit(int lock, gid_t group, char *reason, size_t size)
+{
+    return lock != -1 && fchown(lock, (uid_t)-1, group) == -1 ? fail(reason, size, "cannot set its group") : 0;
+}
+
+int
+ipcpath_permit(const char *path, mode_t mode, gid_t group, char *reason, size_t size)
+{
+    if (group != (gid_t)-1 && lchown(path, (uid_t)-1, group) == -1)
+        return fail(reason, size, "cannot set its group");
+    return chmod(path, mode) == -1 ? fail(reason, size, "cannot set its mode") : 0;
+}
+
+int
 ipcpath_bind(int fd, const char *path, mode_t mode, gid_t group, char *reason, size_t size)
 {
     address_t address;
@@ -113,18 +127,12 @@ ipcpath_bind(int fd, const char *path, mode_t mode, gid_t group, char *reason, s
     umask(before);
     if (rc == -1)
         return fail(reason, size, "cannot bind");
-    if (path[0] == '@')
-        return 0;
     // Nobody can connect before listen(2), so this comes in time.
-    if (group != (gid_t)-1 && chown(path, (uid_t)-1, group) == -1) {
-        fail(reason, size, "cannot set its group");
+    rc = path[0] == '@' ? 0 : ipcpath_permit(path, mode, group, reason, size);
+    if (rc == -1) {
+        int error = errno;
         unlink(path);
-        return -1;
+        errno = error;
     }
-    if (chmod(path, mode) == -1) {
-        fail(reason, size, "cannot set its mode");
-        unlink(path);
-        return -1;
-    }
-    return 0;
+    return rc;
 }

@@ -22,4 +22,10 @@ int ipcpath_clear(const char *path, char *reason, size_t size);
 // Bind FD there with MODE and GROUP ((gid_t)-1: as it comes) in force before anybody can connect. 0, or -1 with the reason.
 int ipcpath_bind(int fd, const char *path, mode_t mode, gid_t group, char *reason, size_t size);
 
+// Give what is bound at PATH this MODE and GROUP ((gid_t)-1: it stays). 0, or -1 with the reason.
+int ipcpath_permit(const char *path, mode_t mode, gid_t group, char *reason, size_t size);
+
+// Could the group be given? LOCK is that of the path. 0, or -1 with the reason.
+int ipcpath_could_permit(int lock, gid_t group, char *reason, size_t size);
+
 #endif

@@ -247,6 +247,34 @@ listener_try(const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *d
     return rc;
 }
 
+static int
+permit(listener_t *self, const endpoint_conf_t *endpoint, const side_conf_t *side, bool really, diag_t *diag)
+{
+    char reason[256] = "";
+    if (!self->kind || !self->kind->permit)
+        return 0;
+    pthread_mutex_lock(&all_lock); // who closes it moves its file
+    int rc = self->kind->permit(self, side, really, reason, sizeof reason), error = errno;
+    pthread_mutex_unlock(&all_lock);
+    if (rc == 0)
+        return 0;
+    diag_error(diag, endpoint->place, "cannot change %s: %s", endpoint->at.text, reason);
+    diag_cause(diag, error);
+    return -1;
+}
+
+int
+listener_permit(listener_t *self, const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *diag)
+{
+    return permit(self, endpoint, side, true, diag);
+}
+
+int
+listener_could_permit(listener_t *self, const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *diag)
+{
+    return permit(self, endpoint, side, false, diag);
+}
+
 listener_t *
 listener_share(listener_t *self)
 {

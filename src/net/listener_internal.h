@@ -21,6 +21,8 @@ typedef struct {
     void (*accept)(const listener_t *self);
     // What a wildcard became, the caller's; NULL: the system does not tell.
     char *(*resolve)(const listener_t *self);
+    // What SIDE says of its file comes into force, or, unless REALLY, could. 0, or -1 with errno and the reason. NULL: none has a file.
+    int (*permit)(const listener_t *self, const side_conf_t *side, bool really, char *reason, size_t size);
     // The last hold was given up: before the descriptor is closed.
     void (*close)(listener_t *self, bool keep_file);
 } listener_kind_t;

@@ -135,6 +135,35 @@ resolve_ipc(const listener_t *self)
     return listener_bind_text(self);
 }
 
+// The group that a new file there would have.
+static gid_t
+group_of(const listener_t *self, const side_conf_t *side)
+{
+    struct stat folder;
+    if (side->ipc_group != (gid_t)-1)
+        return side->ipc_group;
+    const char *slash = strrchr(self->path, '/');
+    char *name = slash ? xstrndup(self->path, (size_t)(slash - self->path) + 1) : xstrdup(".");
+    bool gives = stat(name, &folder) == 0 && folder.st_mode & S_ISGID;
+    free(name);
+    return gives ? folder.st_gid : getegid();
+}
+
+// Whether a group can be given is tried with the file of the lock, to which no group has a right.
+static int
+permit_ipc(const listener_t *self, const side_conf_t *side, bool really, char *reason, size_t size)
+{
+    if (!self->bound)
+        return 0;
+    gid_t group = group_of(self, side);
+    if (!really)
+        return ipcpath_could_permit(self->lock, group, reason, size);
+    char *name = self->closed ? aside(self) : xstrdup(self->path);
+    int rc = listener_has_file(self, name) ? ipcpath_permit(name, side->ipc_mode, group, reason, size) : 0;
+    free(name);
+    return rc;
+}
+
 static void
 remove_file(const listener_t *self)
 {
@@ -155,4 +184,4 @@ close_ipc(listener_t *self, bool keep_file)
         rmdir(self->folder);
 }
 
-const listener_kind_t listener_ipc = { open_ipc, adopt_ipc, accept_ipc, resolve_ipc, close_ipc };
+const listener_kind_t listener_ipc = { open_ipc, adopt_ipc, accept_ipc, resolve_ipc, permit_ipc, close_ipc };

@@ -211,4 +211,4 @@ close_tcp(listener_t *self, bool keep_file)
     listener_tell_gone(self);
 }
 
-const listener_kind_t listener_tcp = { open_tcp, adopt_tcp, accept_tcp, resolve_tcp, close_tcp };
+const listener_kind_t listener_tcp = { open_tcp, adopt_tcp, accept_tcp, resolve_tcp, NULL, close_tcp };
