@@ -81,34 +81,11 @@ do_replace(broker_t *self, conf_t *wanted, const plan_step_t *step, prepared_t *
     run_ready(self, slot, "re-created");
 }
 
-static void
-log_problems(const slot_t *slot, diag_t *diag)
-{
-    diag_item_t problem;
-    for (size_t i = 0; diag_at(diag, i, &problem); i++)
-        log_problem(EVENT_ROUTE_CHANGE, slot->conf->name, &problem);
-}
-
-// The files of its sockets stay with the sockets, whichever route had them before: their mode and group are its own.
-static void
-permit(const slot_t *slot)
-{
-    diag_t *diag = diag_new();
-    listeners_t own = { 0 };
-    if (slot->route)
-        route_share_listeners(slot->route, &own);
-    listeners_permit(&own, slot->conf, diag);
-    listeners_permit(&slot->waiting, slot->conf, diag);
-    listeners_close(&own, false);
-    log_problems(slot, diag);
-    diag_destroy(&diag);
-}
-
 // A live change went wrong half-way: what it can have, it gets by being made anew.
 static void
 make_anew(broker_t *self, slot_t *slot, diag_t *diag)
 {
-    log_problems(slot, diag);
+    slot_log_problems(slot, diag);
     prepare_gather(self, slot, slot->conf, &slot->waiting);
     retire_slot(self, slot, "re-created");
     slot->opening_later = true;
@@ -184,7 +161,7 @@ apply_plan(broker_t *self, conf_t **wanted_p, plan_t *plan, prepared_t *ready)
     for (size_t i = 0; i < plan->count; i++)
         listeners_close(&ready[i].listeners, false);
     for (size_t i = 0; i < self->count; i++)
-        permit(self->slots[i]);
+        slot_change_listeners(self->slots[i]);
     sort_slots(self, names, count);
     free(names);
     keep_restart_settings(self, wanted, plan);

@@ -148,14 +148,13 @@ listeners_bind(listeners_t *kept, const route_conf_t *conf, const route_resource
             const endpoint_conf_t *endpoint = &conf->sides[side].endpoints[i];
             listener_t *stays = endpoint->connect ? NULL : listeners_find(kept, side, endpoint->at.text);
             if (stays)
-                failed |= listener_could_permit(stays, endpoint, &conf->sides[side], diag) == -1;
+                failed |= listener_could_change(stays, endpoint, &conf->sides[side], diag) == -1;
             if (endpoint->connect || stays)
                 continue;
             int fd = resources->activated ? resources->activated(resources->arg, endpoint) : -1;
             bool ours = fd != -1 && resources->is_ours && resources->is_ours(resources->arg, fd);
             listener_t *listener = listener_open(endpoint, &conf->sides[side], fd, ours, diag);
-            if (!listener || (ours && listener_permit(listener, endpoint, &conf->sides[side], diag) == -1)) {
-                listener_close(&listener, false);
+            if (!listener) {
                 failed = true;
                 continue;
             }
@@ -169,14 +168,14 @@ listeners_bind(listeners_t *kept, const route_conf_t *conf, const route_resource
 }
 
 void
-listeners_permit(const listeners_t *self, const route_conf_t *conf, diag_t *diag)
+listeners_change(const listeners_t *self, const route_conf_t *conf, diag_t *diag)
 {
     for (side_t side = 0; side < SIDES; side++)
         for (size_t i = 0; i < conf->sides[side].endpoint_count; i++) {
             const endpoint_conf_t *endpoint = &conf->sides[side].endpoints[i];
             listener_t *listener = endpoint->connect ? NULL : listeners_find(self, side, endpoint->at.text);
             if (listener)
-                listener_permit(listener, endpoint, &conf->sides[side], diag);
+                listener_change(listener, endpoint, &conf->sides[side], diag);
         }
 }
 
@@ -189,7 +188,7 @@ listeners_try(const listeners_t *kept, const route_conf_t *conf, diag_t *diag)
             const endpoint_conf_t *endpoint = &conf->sides[side].endpoints[i];
             listener_t *stays = endpoint->connect ? NULL : listeners_find(kept, side, endpoint->at.text);
             if (!endpoint->connect)
-                rc |= stays ? listener_could_permit(stays, endpoint, &conf->sides[side], diag)
+                rc |= stays ? listener_could_change(stays, endpoint, &conf->sides[side], diag)
                             : listener_try(endpoint, &conf->sides[side], diag);
         }
     return rc;

@@ -188,6 +188,7 @@ adopt(listener_t *self, int fd, bool ours)
 {
     self->fd = fd;
     self->listens = true;
+    self->foreign = !ours;
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     assert(self->kind); // nobody hands over others
@@ -248,13 +249,13 @@ listener_try(const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *d
 }
 
 static int
-permit(listener_t *self, const endpoint_conf_t *endpoint, const side_conf_t *side, bool really, diag_t *diag)
+change(listener_t *self, const endpoint_conf_t *endpoint, const side_conf_t *side, bool really, diag_t *diag)
 {
     char reason[256] = "";
-    if (!self->kind || !self->kind->permit)
+    if (self->fd == -1 || self->foreign)
         return 0;
     pthread_mutex_lock(&all_lock); // who closes it moves its file
-    int rc = self->kind->permit(self, side, really, reason, sizeof reason), error = errno;
+    int rc = self->kind->change(self, &endpoint->at, side, really, reason, sizeof reason), error = errno;
     pthread_mutex_unlock(&all_lock);
     if (rc == 0)
         return 0;
@@ -264,15 +265,15 @@ permit(listener_t *self, const endpoint_conf_t *endpoint, const side_conf_t *sid
 }
 
 int
-listener_permit(listener_t *self, const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *diag)
+listener_change(listener_t *self, const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *diag)
 {
-    return permit(self, endpoint, side, true, diag);
+    return change(self, endpoint, side, true, diag);
 }
 
 int
-listener_could_permit(listener_t *self, const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *diag)
+listener_could_change(listener_t *self, const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *diag)
 {
-    return permit(self, endpoint, side, false, diag);
+    return change(self, endpoint, side, false, diag);
 }
 
 listener_t *

@@ -21,8 +21,10 @@ typedef struct {
     void (*accept)(const listener_t *self);
     // What a wildcard became, the caller's; NULL: the system does not tell.
     char *(*resolve)(const listener_t *self);
-    // What SIDE says of its file comes into force, or, unless REALLY, could. 0, or -1 with errno and the reason. NULL: none has a file.
-    int (*permit)(const listener_t *self, const side_conf_t *side, bool really, char *reason, size_t size);
+    // What SIDE says of a listener comes into force for one that listens, or, unless REALLY, could. 0, or -1 with errno
+    // and the reason.
+    int (*change)(const listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, bool really, char *reason,
+                  size_t size);
     // The last hold was given up: before the descriptor is closed.
     void (*close)(listener_t *self, bool keep_file);
 } listener_kind_t;
@@ -37,6 +39,7 @@ struct listener {
     char *path;   // of a filesystem ipc socket, else NULL
     char *folder; // made for a wildcard ipc socket
     int lock;
+    bool foreign; // systemd made it, and says what it is like
     bool bound;   // we made a file at `path`…
     dev_t device; // …and this is it
     ino_t inode;

@@ -151,8 +151,11 @@ group_of(const listener_t *self, const side_conf_t *side)
 
 // Whether a group can be given is tried with the file of the lock, to which no group has a right.
 static int
-permit_ipc(const listener_t *self, const side_conf_t *side, bool really, char *reason, size_t size)
+change_ipc(const listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, bool really, char *reason, size_t size)
 {
+    (void)endpoint; // the path is the same
+    if (really)
+        listen(self->fd, listener_backlog(side));
     if (!self->bound)
         return 0;
     gid_t group = group_of(self, side);
@@ -184,4 +187,4 @@ close_ipc(listener_t *self, bool keep_file)
         rmdir(self->folder);
 }
 
-const listener_kind_t listener_ipc = { open_ipc, adopt_ipc, accept_ipc, resolve_ipc, permit_ipc, close_ipc };
+const listener_kind_t listener_ipc = { open_ipc, adopt_ipc, accept_ipc, resolve_ipc, change_ipc, close_ipc };
