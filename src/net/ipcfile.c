@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "net/ipcpath.h"
+#include "net/ipcfile.h"
 
+#include "base/mem.h"
 #include "net/address.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,6 +31,8 @@ fail_with(int error, char *reason, size_t size, const char *words)
     return -1;
 }
 
+// --- the lock --------------------------------------------------------------------------
+
 // Somebody may have removed the file between our open and our lock; then it
 // locks nothing.
 static int
@@ -37,8 +42,8 @@ lock_is_current(const char *name, int fd)
     return fstat(fd, &ours) == 0 && stat(name, &there) == 0 && ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
 }
 
-int
-ipcpath_lock(const char *path, char *reason, size_t size)
+static int
+take_lock(const char *path, char *reason, size_t size)
 {
     char name[PATH_MAX];
     snprintf(name, sizeof name, "%s.lock", path);
@@ -60,18 +65,17 @@ ipcpath_lock(const char *path, char *reason, size_t size)
     }
 }
 
-void
-ipcpath_unlock(const char *path, int *lock_p)
+static void
+give_up_lock(const char *path, int lock)
 {
-    if (*lock_p == -1)
-        return;
     char name[PATH_MAX];
     snprintf(name, sizeof name, "%s.lock", path);
-    if (lock_is_current(name, *lock_p))
+    if (lock_is_current(name, lock))
         unlink(name);
-    close(*lock_p);
-    *lock_p = -1;
+    close(lock);
 }
+
+// --- what is in the way ----------------------------------------------------------------
 
 // Is anybody there? A full queue of connects means yes.
 static int
@@ -90,7 +94,7 @@ somebody_listens(const char *path)
 }
 
 int
-ipcpath_clear(const char *path, char *reason, size_t size)
+ipcfile_clear(const char *path, char *reason, size_t size)
 {
     struct stat there;
     if (lstat(path, &there) == -1)
@@ -102,8 +106,10 @@ ipcpath_clear(const char *path, char *reason, size_t size)
     return unlink(path) == -1 && errno != ENOENT ? fail(reason, size, "cannot remove the dead socket there") : 0;
 }
 
-int
-ipcpath_bind(int fd, const char *path, mode_t mode, gid_t group, char *reason, size_t size)
+// --- the socket ------------------------------------------------------------------------
+
+static int
+bind_there(int fd, const char *path, mode_t mode, gid_t group, char *reason, size_t size)
 {
     address_t address;
     if (!address_unix(&address, path))
@@ -127,4 +133,76 @@ ipcpath_bind(int fd, const char *path, mode_t mode, gid_t group, char *reason, s
         return -1;
     }
     return 0;
+}
+
+static void
+remember(ipcfile_t *self)
+{
+    struct stat there;
+    if (lstat(self->path, &there) == -1)
+        return;
+    self->device = there.st_dev;
+    self->inode = there.st_ino;
+}
+
+static int
+lock_path(ipcfile_t *self, const char *path, char *reason, size_t size)
+{
+    self->path = xstrdup(path);
+    self->lock = take_lock(path, reason, size);
+    return self->lock == -1 ? -1 : 0;
+}
+
+int
+ipcfile_bind(ipcfile_t *self, const char *path, mode_t mode, gid_t group, char *reason, size_t size)
+{
+    bool has_file = path[0] != '@';
+    *self = IPCFILE_NONE;
+    if (has_file && (lock_path(self, path, reason, size) == -1 || ipcfile_clear(path, reason, size) == -1))
+        return -1;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd == -1)
+        return fail(reason, size, "cannot make a socket");
+    if (bind_there(fd, path, mode, group, reason, size) == -1) {
+        int error = errno;
+        close(fd);
+        errno = error;
+        return -1;
+    }
+    if (has_file)
+        remember(self);
+    return fd;
+}
+
+int
+ipcfile_adopt(ipcfile_t *self, const char *path, char *reason, size_t size)
+{
+    *self = IPCFILE_NONE;
+    int rc = lock_path(self, path, reason, size);
+    if (rc == 0)
+        remember(self);
+    return rc;
+}
+
+bool
+ipcfile_is_at(const ipcfile_t *self, const char *name)
+{
+    struct stat there;
+    return self->inode != 0 && lstat(name, &there) == 0 && there.st_dev == self->device && there.st_ino == self->inode;
+}
+
+void
+ipcfile_remove(const ipcfile_t *self, const char *name)
+{
+    if (ipcfile_is_at(self, name))
+        unlink(name);
+}
+
+void
+ipcfile_close(ipcfile_t *self)
+{
+    if (self->lock != -1)
+        give_up_lock(self->path, self->lock);
+    free(self->path);
+    *self = IPCFILE_NONE;
 }
