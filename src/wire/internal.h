@@ -209,6 +209,7 @@ typedef struct socktype {
     void (*restore)(wport_t *port, record_fields_t from);
     bool keeps_for_others;        // what a peer leaves behind goes to the next one
     bool addresses;               // the first frame of what it sends says to whom
+    bool one_frame;               // its peers take messages of one frame
     bool between;                 // it has no peers of its own: messages lie in it until others take them
 } socktype_t;
 
