@@ -723,6 +723,28 @@ def test_requests_that_a_service_took_with_it_are_not_waited_for():
         assert route.daemon.wait() == 0
 
 
+def test_a_probe_is_no_request_to_wait_for():
+    """What probe_router makes a client say first is handed on, and hardly any service answers. An answer counts for no request."""
+    with Route("queue", process="drain_timeout = 1h") as route:
+        client, probing = zmtp.Raw(route.frontend, b"DEALER"), zmtp.Raw(route.frontend, b"DEALER")
+        service = route.back(zmq.DEALER)
+        probing.send(zmtp.frame(b""))
+        probe = service.recv_multipart()
+        assert probe[1:] == [b""], probe
+        client.send(zmtp.frame(b"ask"))
+        request = service.recv_multipart()
+        service.send_multipart(probe)
+        zb.wait_until(lambda: route.stats()["frontend"]["messages_sent"] == 1, what="the answer to the probe")
+        route.daemon.send(signal.SIGTERM)
+        probing.wait_end()
+        service.send_multipart([request[0], b"answer"])
+        client.wait(b"answer", 1)
+        client.wait_end()
+        client.socket.close()
+        probing.socket.close()
+        assert route.daemon.wait() == 0 and "nothing left" in route.daemon.log(), route.daemon.log()
+
+
 def test_a_client_that_was_sent_away_asks_nobody_any_more():
     with Route("queue", process="drain_timeout = 1h") as route, zb.Control(route.daemon) as control:
         client, service = zmtp.Raw(route.frontend, b"DEALER"), zmtp.Raw(route.backend, b"DEALER")

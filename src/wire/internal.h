@@ -133,6 +133,7 @@ struct conn {
     uint32_t slot;       // its number among the peers of the port
     uint32_t place;      // in the port's array
     int64_t unanswered;  // requests of this client
+    bool probed;         // the first thing that it sent was no request; see pump.c
     void *own;           // the socket type's
 
     conn_t *next_scheduled, *next_dirty, *next_parked;
