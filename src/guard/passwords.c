@@ -15,7 +15,7 @@
 enum {
     QUEUE_MAX = 64,
     REMEMBERED = 1024,  // right passwords; a newer one takes the place of an older
-    ADDRESSES = 1024,   // buckets of the limit; two addresses may share one
+    ORIGINS = 1024,     // buckets of the limit; two origins may share one
     TRIES = 20,         // at once, and then
     TRY_EVERY_MS = 500, // one
     PASSWORD_BYTES = 256,
@@ -52,10 +52,9 @@ struct passwords {
     bool stopping;
     _Atomic int64_t round_ms;
 
-    bucket_t buckets[ADDRESSES]; // under the lock, as what follows
+    bucket_t buckets[ORIGINS]; // under the lock, as what follows
     remembered_t remembered[REMEMBERED];
     unsigned char key[crypto_generichash_KEYBYTES];
-    unsigned char address_key[crypto_shorthash_KEYBYTES];
     char nobody[crypto_pwhash_STRBYTES]; // a hash that no password fits; only the thread's
 };
 
@@ -113,14 +112,6 @@ remember(passwords_t *self, const password_job_t *job)
 }
 
 // --- the limit ----------------------------------------------------------------------
-
-static size_t
-bucket_of(const passwords_t *self, const char *address)
-{
-    uint64_t hash;
-    crypto_shorthash((unsigned char *)&hash, (const unsigned char *)address, strlen(address), self->address_key);
-    return hash % ADDRESSES;
-}
 
 static bool
 is_below_limit(bucket_t *bucket)
@@ -244,7 +235,6 @@ passwords_new(void)
 {
     passwords_t *self = xcalloc(1, sizeof *self);
     randombytes_buf(self->key, sizeof self->key);
-    randombytes_buf(self->address_key, sizeof self->address_key);
     pthread_mutex_init(&self->lock, NULL);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -276,12 +266,12 @@ enqueue(passwords_t *self, password_job_t *job)
 }
 
 password_answer_t
-passwords_ask(passwords_t *self, void *ticket, const char *address, const char *hash, const void *password, size_t size,
+passwords_ask(passwords_t *self, void *ticket, uint64_t origin, const char *hash, const void *password, size_t size,
               void (*told)(void *ticket, password_result_t *result))
 {
     if (hash && size < PASSWORD_BYTES && remembers(self, hash, password, size))
         return PASSWORD_RIGHT;
-    size_t bucket = bucket_of(self, address);
+    size_t bucket = origin % ORIGINS;
     if (!may_try(self, bucket))
         return PASSWORD_LIMITED;
     password_job_t *job = xcalloc(1, sizeof *job);
