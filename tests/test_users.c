@@ -169,6 +169,24 @@ an_origin_has_only_so_many_tries(void)
 }
 
 static void
+who_has_tried_least_goes_first(void)
+{
+    enum { GUESSES = 10, FRIEND = 99 };
+    passwords_t *passwords = passwords_new();
+    char *line = users_line("a", "right");
+    const char *hash = strchr(line, ':') + 1;
+    for (int i = 0; i < GUESSES; i++)
+        CHECK(passwords_ask(passwords, ticket(i + 1), 1, hash, "wrong", 5, told) == PASSWORD_QUEUED);
+    CHECK(passwords_ask(passwords, ticket(FRIEND), 2, hash, "right", 5, told) == PASSWORD_QUEUED);
+    int last = 0;
+    for (int i = 0; i <= GUESSES; i++)
+        last = next_result();
+    CHECK(last == -GUESSES);
+    passwords_destroy(&passwords);
+    free(line);
+}
+
+static void
 the_queue_is_bounded(void)
 {
     passwords_t *passwords = passwords_new();
@@ -198,6 +216,7 @@ main(void)
     RUN(a_line_we_make_is_a_line_we_read);
     RUN(passwords_are_checked_in_order_and_remembered);
     RUN(an_origin_has_only_so_many_tries);
+    RUN(who_has_tried_least_goes_first);
     RUN(the_queue_is_bounded);
     return test_done();
 }

@@ -30,6 +30,7 @@ typedef struct {
     size_t size;
     bool right;
     size_t bucket;
+    int nth; // of the tries that count against its origin
 } password_job_t;
 
 typedef struct {
@@ -46,8 +47,8 @@ struct passwords {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t more;
-    password_job_t *waiting[QUEUE_MAX];
-    size_t first, count;
+    password_job_t *waiting[QUEUE_MAX]; // in the order in which they came
+    size_t count;
     size_t open; // asked and not told yet
     bool stopping;
     _Atomic int64_t round_ms;
@@ -113,8 +114,9 @@ remember(passwords_t *self, const password_job_t *job)
 
 // --- the limit ----------------------------------------------------------------------
 
-static bool
-is_below_limit(bucket_t *bucket)
+// Which of the tries that still count this one is. 0: it is one too many.
+static int
+count_try(bucket_t *bucket)
 {
     int64_t now = clock_mono_ms();
     int64_t back = (now - bucket->since_ms) / TRY_EVERY_MS;
@@ -124,19 +126,16 @@ is_below_limit(bucket_t *bucket)
         bucket->tries -= (int)back;
         bucket->since_ms += back * TRY_EVERY_MS;
     }
-    if (bucket->tries >= TRIES)
-        return false;
-    bucket->tries++;
-    return true;
+    return bucket->tries >= TRIES ? 0 : ++bucket->tries;
 }
 
-static bool
-may_try(passwords_t *self, size_t bucket)
+static int
+count_try_of(passwords_t *self, size_t bucket)
 {
     pthread_mutex_lock(&self->lock);
-    bool may = is_below_limit(&self->buckets[bucket]);
+    int nth = count_try(&self->buckets[bucket]);
     pthread_mutex_unlock(&self->lock);
-    return may;
+    return nth;
 }
 
 // Under the lock. A whole office behind one address may come at once, as long as it knows its passwords.
@@ -182,6 +181,20 @@ wait_a_round(passwords_t *self)
     pthread_cond_timedwait(&self->more, &self->lock, &until);
 }
 
+// Whoever has tried least goes first: nobody waits for all the guesses of somebody else.
+static password_job_t *
+take_job(passwords_t *self)
+{
+    size_t next = 0;
+    for (size_t i = 1; i < self->count; i++)
+        if (self->waiting[i]->nth < self->waiting[next]->nth)
+            next = i;
+    password_job_t *job = self->waiting[next];
+    self->count--;
+    memmove(&self->waiting[next], &self->waiting[next + 1], (self->count - next) * sizeof job);
+    return job;
+}
+
 static password_job_t *
 next_job(passwords_t *self)
 {
@@ -190,11 +203,8 @@ next_job(passwords_t *self)
     while (!self->count && !self->stopping)
         wait_a_round(self);
     self->round_ms = clock_mono_ms();
-    if (!self->stopping) {
-        job = self->waiting[self->first];
-        self->first = (self->first + 1) % QUEUE_MAX;
-        self->count--;
-    }
+    if (!self->stopping)
+        job = take_job(self);
     pthread_mutex_unlock(&self->lock);
     return job;
 }
@@ -257,7 +267,7 @@ enqueue(passwords_t *self, password_job_t *job)
     pthread_mutex_lock(&self->lock);
     bool room = self->open < QUEUE_MAX;
     if (room) {
-        self->waiting[(self->first + self->count++) % QUEUE_MAX] = job;
+        self->waiting[self->count++] = job;
         self->open++;
         pthread_cond_signal(&self->more);
     }
@@ -272,12 +282,13 @@ passwords_ask(passwords_t *self, void *ticket, uint64_t origin, const char *hash
     if (hash && size < PASSWORD_BYTES && remembers(self, hash, password, size))
         return PASSWORD_RIGHT;
     size_t bucket = origin % ORIGINS;
-    if (!may_try(self, bucket))
+    int nth = count_try_of(self, bucket);
+    if (nth == 0)
         return PASSWORD_LIMITED;
     password_job_t *job = xcalloc(1, sizeof *job);
     bool fits = hash && size < PASSWORD_BYTES;
     *job = (password_job_t){
-        .ticket = ticket, .told = told, .hash = xstrdup(fits ? hash : ""), .size = fits ? size : 0, .bucket = bucket
+        .ticket = ticket, .told = told, .hash = xstrdup(fits ? hash : ""), .size = fits ? size : 0, .bucket = bucket, .nth = nth
     };
     if (job->size)
         memcpy(job->password, password, job->size);
@@ -305,8 +316,8 @@ passwords_destroy(passwords_t **self_p)
     pthread_cond_signal(&self->more);
     pthread_mutex_unlock(&self->lock);
     pthread_join(self->thread, NULL);
-    for (; self->count > 0; self->count--, self->first = (self->first + 1) % QUEUE_MAX) {
-        password_job_t *job = self->waiting[self->first];
+    while (self->count > 0) {
+        password_job_t *job = self->waiting[--self->count];
         job->told(job->ticket, NULL);
         free_job(job);
     }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 // passwords.h - checks passwords in a thread of its own: a check takes a tenth of
 // a second on purpose, and the guard answers in less than one millisecond. The
-// queue is bounded, each origin has only so many tries, and what was right
-// once is remembered (as a keyed hash) until the process ends.
+// queue is bounded, each origin has only so many tries, whoever has tried least
+// goes first, and what was right once is remembered (as a keyed hash) until the
+// process ends.
 
 #ifndef ZB_PASSWORDS_H
 #define ZB_PASSWORDS_H
