@@ -6,6 +6,7 @@
 #include "net/ipcpath.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,9 +113,9 @@ controlsocket_chmod(controlsocket_t *self, mode_t mode, gid_t group)
 {
     self->mode = mode;
     self->group = group;
-    if (group != (gid_t)-1 && chown(self->path, (uid_t)-1, group) == -1)
+    if (group != (gid_t)-1 && lchown(self->path, (uid_t)-1, group) == -1)
         return -1;
-    return chmod(self->path, mode);
+    return fchmodat(AT_FDCWD, self->path, mode, AT_SYMLINK_NOFOLLOW); // not of what others have put in its place
 }
 
 bool

@@ -108,21 +108,19 @@ ipcpath_bind(int fd, const char *path, mode_t mode, gid_t group, char *reason, s
     address_t address;
     if (!address_unix(&address, path))
         return fail_with(ENAMETOOLONG, reason, size, "path is too long");
-    mode_t before = umask(0177);
+    // A chmod(2) of the path could hit what others have put there. The file gets the mode of the socket without what the
+    // umask forbids; where the folder has a default ACL, the umask does not count.
+    mode_t before = umask(0777 & ~mode);
+    fchmod(fd, mode);
     int rc = bind(fd, (struct sockaddr *)&address.at, address.length);
     umask(before);
     if (rc == -1)
         return fail(reason, size, "cannot bind");
-    if (path[0] == '@')
+    if (path[0] == '@' || group == (gid_t)-1)
         return 0;
     // Nobody can connect before listen(2), so this comes in time.
-    if (group != (gid_t)-1 && chown(path, (uid_t)-1, group) == -1) {
+    if (lchown(path, (uid_t)-1, group) == -1) {
         fail(reason, size, "cannot set its group");
-        unlink(path);
-        return -1;
-    }
-    if (chmod(path, mode) == -1) {
-        fail(reason, size, "cannot set its mode");
         unlink(path);
         return -1;
     }
