@@ -161,6 +161,8 @@ struct conn {
     int64_t moved_ms;    // when it took bytes last
     int64_t since_ms;
     int64_t heard_ms;    // when something came from it
+    int64_t excused_ms;  // what stands there if nothing has come since, because it was not read
+    int64_t read_ms;     // and when something came before
     int64_t fed_ms;      // when it got messages of ours
     int64_t ping_ms;     // our last PING
     int64_t pinged_ms;   // the first that it did not answer yet, 0: none
