@@ -632,13 +632,20 @@ def test_a_sub_side_asks_for_its_topics():
         assert [pull.recv(), pull.recv()] == [b"b1", b"a1"]
 
 
-def test_a_sub_side_sorts_out_what_a_publisher_of_zmtp_1_sends():
-    with Custom("SUB", "PUSH", "frontend_subscribe = a\nfrontend_subscribe = bb") as route:
-        pull = route.back(zmq.PULL)
-        route.wait_clients("backend", 1)
-        with socket.create_connection(("127.0.0.1", route.frontend), timeout=10 * zb.SLOW) as pub:
-            pub.sendall(b"\1\0" + b"".join(bytes([len(body) + 1, 0]) + body for body in [b"b", b"a1", b"", b"c", b"bb2", b"b3", b"a"]))
-            assert [pull.recv() for _ in range(3)] == [b"a1", b"bb2", b"a"]
+def test_a_sub_side_sorts_out_what_a_publisher_sends_unasked():
+    """A PUB of ZMTP 1.0 hears of no topics, and others may not do as they are told."""
+    topics = [b"b", b"a1", b"", b"c", b"bb2", b"b3", b"a", b"bbb"]
+    said = {"1.0": b"\1\0" + b"".join(bytes([len(body) + 1, 0]) + body for body in topics),
+            "3.1": zmtp.GREETING + zmtp.ready(b"PUB") + b"".join(map(zmtp.frame, topics))}
+    wanted = {"no": [b"a1", b"bb2", b"a", b"bbb"], "yes": [b"b", b"", b"c", b"b3"]}
+    for invert, expected in wanted.items():
+        with Custom("SUB", "PUSH", f"frontend_subscribe = a\nfrontend_subscribe = bb\nfrontend_invert_matching = {invert}") as route:
+            pull = route.back(zmq.PULL)
+            route.wait_clients("backend", 1)
+            for version, data in said.items():
+                with socket.create_connection(("127.0.0.1", route.frontend), timeout=10 * zb.SLOW) as pub:
+                    pub.sendall(data)
+                    assert [pull.recv() for _ in expected] == expected, (invert, version)
 
 
 def test_an_endpoint_that_is_down_says_since_when():

@@ -73,17 +73,24 @@ belongs_to(const retired_t *retired, const slot_t *slot)
     return strcmp(retired->name, slot->conf->name) == 0;
 }
 
+// When it is blocked is told by the one that runs; for how long those before it were, counts.
+static void
+add_past(counters_t *total, const counters_t *past)
+{
+    counters_add(total, past);
+    for (side_t side = 0; side < SIDES; side++)
+        counters_end_blocked(&total->sides[side]);
+}
+
 const counters_t *
 slot_counters(broker_t *self, slot_t *slot)
 {
     memset(&slot->total, 0, sizeof slot->total);
     counters_add(&slot->total, authpolicy_logins(self, slot->conf->name));
-    counters_add(&slot->total, &slot->past);
+    add_past(&slot->total, &slot->past);
     for (const retired_t *i = self->retired; i; i = i->next)
         if (belongs_to(i, slot))
-            counters_add(&slot->total, i->counters);
-    for (int side = 0; side < SIDES; side++) // when it is blocked is told by the one that runs
-        counter_set(&slot->total.sides[side].blocked_since_ns, 0);
+            add_past(&slot->total, i->counters);
     if (slot->counters)
         counters_add(&slot->total, slot->counters);
     return &slot->total;
