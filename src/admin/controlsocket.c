@@ -74,11 +74,10 @@ controlsocket_close(controlsocket_t *self)
 int
 controlsocket_chmod(controlsocket_t *self, mode_t mode, gid_t group)
 {
+    char ignored[256];
     self->mode = mode;
     self->group = group;
-    if (group != (gid_t)-1 && chown(self->path, (uid_t)-1, group) == -1)
-        return -1;
-    return chmod(self->path, mode);
+    return ipcfile_permit(&self->file, self->path, mode, group, ignored, sizeof ignored);
 }
 
 bool
