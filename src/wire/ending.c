@@ -159,7 +159,7 @@ abandon(wire_t *self)
         wport_t *port = &self->ports[side];
         if (!port->socktype || side == SIDE_CAPTURE)
             continue;
-        left += port->returned.load.messages + port->waiting;
+        left += port_discard_returned(port) + port->waiting;
         for (conn_t *conn = port->conns; conn; conn = conn->next) {
             if (port->input && !conn->broken)
                 left += pump_discard(conn);
