@@ -74,10 +74,10 @@ controlsocket_close(controlsocket_t *self)
 int
 controlsocket_chmod(controlsocket_t *self, mode_t mode, gid_t group)
 {
-    char ignored[256];
     self->mode = mode;
     self->group = group;
-    return ipcfile_permit(&self->file, self->path, mode, group, ignored, sizeof ignored);
+    char reason[256];
+    return ipcfile_permit(&self->file, self->path, mode, group, reason, sizeof reason);
 }
 
 bool

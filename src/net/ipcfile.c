@@ -108,12 +108,17 @@ ipcfile_clear(const char *path, char *reason, size_t size)
 
 // --- the socket ------------------------------------------------------------------------
 
+// Of the link itself, should somebody have put one there: not of what it points to.
 static int
-set_rights(const char *path, mode_t mode, gid_t group, char *reason, size_t size)
+set_group(const char *path, gid_t group, char *reason, size_t size)
 {
-    if (group != (gid_t)-1 && lchown(path, (uid_t)-1, group) == -1)
-        return fail(reason, size, "cannot set its group");
-    return chmod(path, mode) == -1 ? fail(reason, size, "cannot set its mode") : 0;
+    return group != (gid_t)-1 && lchown(path, (uid_t)-1, group) == -1 ? fail(reason, size, "cannot set its group") : 0;
+}
+
+static int
+set_mode(const char *path, mode_t mode, char *reason, size_t size)
+{
+    return fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW) == -1 ? fail(reason, size, "cannot set its mode") : 0;
 }
 
 static int
@@ -122,13 +127,16 @@ bind_there(int fd, const char *path, mode_t mode, gid_t group, char *reason, siz
     address_t address;
     if (!address_unix(&address, path))
         return fail_with(ENAMETOOLONG, reason, size, "path is too long");
-    mode_t before = umask(0177);
+    // A chmod(2) of the path could hit what others have put there. The file gets the mode of the socket without what the
+    // umask forbids; where the folder has a default ACL, the umask does not count.
+    mode_t before = umask(0777 & ~mode);
+    fchmod(fd, mode);
     int rc = bind(fd, (struct sockaddr *)&address.at, address.length);
     umask(before);
     if (rc == -1)
         return fail(reason, size, "cannot bind");
     // Nobody can connect before listen(2), so this comes in time.
-    rc = path[0] == '@' ? 0 : set_rights(path, mode, group, reason, size);
+    rc = path[0] == '@' ? 0 : set_group(path, group, reason, size);
     if (rc == -1) {
         int error = errno;
         unlink(path);
@@ -217,7 +225,9 @@ group_of(const ipcfile_t *self, gid_t group)
 int
 ipcfile_permit(const ipcfile_t *self, const char *name, mode_t mode, gid_t group, char *reason, size_t size)
 {
-    return ipcfile_is_at(self, name) ? set_rights(name, mode, group_of(self, group), reason, size) : 0;
+    if (!ipcfile_is_at(self, name))
+        return 0;
+    return set_group(name, group_of(self, group), reason, size) == -1 ? -1 : set_mode(name, mode, reason, size);
 }
 
 int

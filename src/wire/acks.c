@@ -61,6 +61,18 @@ acks_are_owed(const wire_t *wire)
     return owed && owed_any(owed);
 }
 
+// These answers are waited for no more. Returns by whom they were, NULL: it has gone.
+static conn_t *
+end_waiting(wire_t *wire, const owed_run_t *run)
+{
+    conn_t *conn = run->to;
+    if (!conn)
+        return NULL;
+    conn->unanswered -= run->answers;
+    wire->pending -= run->answers;
+    return conn;
+}
+
 void
 acks_committed(wire_t *wire)
 {
@@ -69,20 +81,20 @@ acks_committed(wire_t *wire)
     owed_run_t run;
     const uint8_t *at;
     while (owed && owed_take(owed, safe, SAID_AT_ONCE, &run, &at)) {
-        conn_t *conn = run.to;
-        if (!conn)
-            continue;
-        conn->unanswered -= run.answers;
-        wire->pending -= run.answers;
-        output_beyond(conn, NULL, at, (size_t)run.answers * run.size, (load_t){ run.answers, (uint64_t)run.answers * run.payload });
+        conn_t *conn = end_waiting(wire, &run);
+        if (conn)
+            output_beyond(conn, NULL, at, (size_t)run.answers * run.size, (load_t){ run.answers, (uint64_t)run.answers * run.payload });
     }
 }
 
 void
 acks_disown(wire_t *wire)
 {
-    if (wire->ports[SIDE_ACK].own)
-        owed_free(wire->ports[SIDE_ACK].own);
+    owed_t *owed = wire->ports[SIDE_ACK].own;
+    owed_run_t run;
+    const uint8_t *at;
+    while (owed && owed_take(owed, UINT64_MAX, SAID_AT_ONCE, &run, &at))
+        end_waiting(wire, &run);
 }
 
 // --- requests ------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 #include "wire/cluster_internal.h"
 
 #include "base/bell.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "store/node.h"
 #include "wire/ledger.h"
@@ -253,15 +254,21 @@ cluster_keep(wire_t *wire, const piece_t *piece)
     return store_put(store_of(wire), &message, &sequence) == STORE_TAKEN ? GIVEN : DROPPED;
 }
 
+static int64_t
+parting_ms(const cluster_t *self)
+{
+    return self->part_by_ms > 0 ? self->part_by_ms - clock_mono_ms() : PARTING_MS;
+}
+
 void
 cluster_part(wire_t *wire)
 {
     cluster_t *self = wire->cluster;
     if (!self)
         return;
-    jetstream_hush(self->jetstream, PARTING_MS);
+    jetstream_hush(self->jetstream, parting_ms(self));
     fromstream_end(self);
-    jetstream_end(self->jetstream, PARTING_MS);
+    jetstream_end(self->jetstream, parting_ms(self));
     letterbox_close(&self->letters);
 }
 

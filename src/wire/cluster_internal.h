@@ -27,6 +27,7 @@ struct cluster {
     letterbox_t *letters; // NULL: it has no acknowledged workers
     int64_t kept_ms;      // when the stream heard last of those that are held
     jetstream_place_t place; // where the route before was in the stream
+    int64_t part_by_ms;      // it goes to another route, which waits no longer; 0: it ends
     uint32_t wants;
     char failure[300];
 };

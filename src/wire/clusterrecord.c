@@ -12,8 +12,8 @@
 #include <string.h>
 
 enum {
-    LAND_MS = 100, // for what was published and is not acknowledged
-    HUSH_MS = 150, // for what the stream has sent and has not come
+    PAUSE_MS = 80, // for which the servers may hold up all routes that go to another program
+    LAND_MS = 40,  // of it, for what was published and is not acknowledged
     TURN_MS = 10,
 };
 
@@ -123,8 +123,9 @@ cluster_hand_over(wire_t *wire, int64_t wait_ms, record_t *to)
     cluster_t *self = wire->cluster;
     if (!self)
         return 0;
+    self->part_by_ms = clock_mono_ms() + PAUSE_MS;
     settle(self, wait_ms);
-    jetstream_hush(self->jetstream, HUSH_MS);
+    jetstream_hush(self->jetstream, self->part_by_ms - clock_mono_ms());
     workers_end(wire);
     save_arrived(self, to);
     save_past(self, to);
