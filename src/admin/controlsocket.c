@@ -76,9 +76,8 @@ controlsocket_chmod(controlsocket_t *self, mode_t mode, gid_t group)
 {
     self->mode = mode;
     self->group = group;
-    if (group != (gid_t)-1 && chown(self->path, (uid_t)-1, group) == -1)
-        return -1;
-    return chmod(self->path, mode);
+    char reason[256];
+    return ipcfile_permit(&self->file, self->path, mode, group, reason, sizeof reason);
 }
 
 bool

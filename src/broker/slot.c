@@ -103,6 +103,30 @@ slot_note_before(broker_t *self, slot_t *slot)
     rates_begin(&slot->rates, &slot->before);
 }
 
+// --- its listeners -------------------------------------------------------------------------
+
+void
+slot_log_problems(const slot_t *slot, diag_t *diag)
+{
+    diag_item_t problem;
+    for (size_t i = 0; diag_at(diag, i, &problem); i++)
+        log_problem(EVENT_ROUTE_CHANGE, slot->conf->name, &problem);
+}
+
+void
+slot_change_listeners(const slot_t *slot)
+{
+    diag_t *diag = diag_new();
+    listeners_t own = { 0 };
+    if (slot->route)
+        route_share_listeners(slot->route, &own);
+    listeners_change(&own, slot->conf, diag);
+    listeners_change(&slot->waiting, slot->conf, diag);
+    listeners_close(&own, false);
+    slot_log_problems(slot, diag);
+    diag_destroy(&diag);
+}
+
 // --- its route -----------------------------------------------------------------------------
 
 // For people, "frontend tcp://...:5555, backend ..."; for machines what SIDE has, with commas.

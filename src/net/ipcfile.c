@@ -108,31 +108,41 @@ ipcfile_clear(const char *path, char *reason, size_t size)
 
 // --- the socket ------------------------------------------------------------------------
 
+// Of the link itself, should somebody have put one there: not of what it points to.
+static int
+set_group(const char *path, gid_t group, char *reason, size_t size)
+{
+    return group != (gid_t)-1 && lchown(path, (uid_t)-1, group) == -1 ? fail(reason, size, "cannot set its group") : 0;
+}
+
+static int
+set_mode(const char *path, mode_t mode, char *reason, size_t size)
+{
+    return fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW) == -1 ? fail(reason, size, "cannot set its mode") : 0;
+}
+
 static int
 bind_there(int fd, const char *path, mode_t mode, gid_t group, char *reason, size_t size)
 {
     address_t address;
     if (!address_unix(&address, path))
         return fail_with(ENAMETOOLONG, reason, size, "path is too long");
-    mode_t before = umask(0177);
+    // A chmod(2) of the path could hit what others have put there. The file gets the mode of the socket without what the
+    // umask forbids; where the folder has a default ACL, the umask does not count.
+    mode_t before = umask(0777 & ~mode);
+    fchmod(fd, mode);
     int rc = bind(fd, (struct sockaddr *)&address.at, address.length);
     umask(before);
     if (rc == -1)
         return fail(reason, size, "cannot bind");
-    if (path[0] == '@')
-        return 0;
     // Nobody can connect before listen(2), so this comes in time.
-    if (group != (gid_t)-1 && chown(path, (uid_t)-1, group) == -1) {
-        fail(reason, size, "cannot set its group");
+    rc = path[0] == '@' ? 0 : set_group(path, group, reason, size);
+    if (rc == -1) {
+        int error = errno;
         unlink(path);
-        return -1;
+        errno = error;
     }
-    if (chmod(path, mode) == -1) {
-        fail(reason, size, "cannot set its mode");
-        unlink(path);
-        return -1;
-    }
-    return 0;
+    return rc;
 }
 
 static void
@@ -196,6 +206,36 @@ ipcfile_remove(const ipcfile_t *self, const char *name)
 {
     if (ipcfile_is_at(self, name))
         unlink(name);
+}
+
+// The group that a new file there would have.
+static gid_t
+group_of(const ipcfile_t *self, gid_t group)
+{
+    struct stat folder;
+    if (group != (gid_t)-1)
+        return group;
+    const char *slash = strrchr(self->path, '/');
+    char *name = slash ? xstrndup(self->path, (size_t)(slash - self->path) + 1) : xstrdup(".");
+    bool gives = stat(name, &folder) == 0 && folder.st_mode & S_ISGID;
+    free(name);
+    return gives ? folder.st_gid : getegid();
+}
+
+int
+ipcfile_permit(const ipcfile_t *self, const char *name, mode_t mode, gid_t group, char *reason, size_t size)
+{
+    if (!ipcfile_is_at(self, name))
+        return 0;
+    return set_group(name, group_of(self, group), reason, size) == -1 ? -1 : set_mode(name, mode, reason, size);
+}
+
+int
+ipcfile_could_permit(const ipcfile_t *self, gid_t group, char *reason, size_t size)
+{
+    if (self->lock == -1 || fchown(self->lock, (uid_t)-1, group_of(self, group)) == 0)
+        return 0;
+    return fail(reason, size, "cannot set its group");
 }
 
 void

@@ -32,6 +32,11 @@ int ipcfile_adopt(ipcfile_t *self, const char *path, char *reason, size_t size);
 bool ipcfile_is_at(const ipcfile_t *self, const char *name);
 void ipcfile_remove(const ipcfile_t *self, const char *name);
 
+// The file at NAME, if it is the one that we have made, gets the MODE and the GROUP that a new one would. 0, or -1 with
+// the reason. Whether that would work is tried with the file of the lock, to which no group has a right.
+int ipcfile_permit(const ipcfile_t *self, const char *name, mode_t mode, gid_t group, char *reason, size_t size);
+int ipcfile_could_permit(const ipcfile_t *self, gid_t group, char *reason, size_t size);
+
 // Give up the lock. A file that was not removed stays.
 void ipcfile_close(ipcfile_t *self);
 

@@ -180,6 +180,7 @@ adopt(listener_t *self, int fd, bool ours)
 {
     self->fd = fd;
     self->listens = true;
+    self->foreign = !ours;
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     assert(self->kind); // nobody hands over others
@@ -238,6 +239,34 @@ listener_try(const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *d
     int rc = self ? 0 : -1;
     listener_close(&self, false);
     return rc;
+}
+
+static int
+change(listener_t *self, const endpoint_conf_t *endpoint, const side_conf_t *side, bool really, diag_t *diag)
+{
+    char reason[256] = "";
+    if (self->fd == -1 || self->foreign)
+        return 0;
+    pthread_mutex_lock(&all_lock); // who closes it moves its file
+    int rc = self->kind->change(self, &endpoint->at, side, really, reason, sizeof reason), error = errno;
+    pthread_mutex_unlock(&all_lock);
+    if (rc == 0)
+        return 0;
+    diag_error(diag, endpoint->place, "cannot change %s: %s", endpoint->at.text, reason);
+    diag_cause(diag, error);
+    return -1;
+}
+
+int
+listener_change(listener_t *self, const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *diag)
+{
+    return change(self, endpoint, side, true, diag);
+}
+
+int
+listener_could_change(listener_t *self, const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *diag)
+{
+    return change(self, endpoint, side, false, diag);
 }
 
 listener_t *

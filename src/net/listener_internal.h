@@ -21,6 +21,10 @@ typedef struct {
     void (*accept)(const listener_t *self);
     // What a wildcard became, the caller's; NULL: the system does not tell.
     char *(*resolve)(const listener_t *self);
+    // What SIDE says of a listener comes into force for one that listens, or, unless REALLY, could. 0, or -1 with errno
+    // and the reason.
+    int (*change)(const listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, bool really, char *reason,
+                  size_t size);
     // The last hold was given up: before the descriptor is closed.
     void (*close)(listener_t *self, bool keep_file);
 } listener_kind_t;
@@ -34,6 +38,7 @@ struct listener {
     int fd;       // -1: libzmq's
     ipcfile_t file;
     char *folder; // made for a wildcard ipc socket
+    bool foreign; // systemd made it, and says what it is like
     bool missing; // that the file has gone was told
     bool wildcard;
     int port;                 // of tcp, else 0

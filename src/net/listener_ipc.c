@@ -114,10 +114,32 @@ resolve_ipc(const listener_t *self)
     return listener_bind_text(self);
 }
 
+// Where its file is now.
+static char *
+file_name(const listener_t *self)
+{
+    return self->closed ? aside(self->file.path) : xstrdup(self->file.path);
+}
+
+static int
+change_ipc(const listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, bool really, char *reason, size_t size)
+{
+    (void)endpoint; // the path is the same
+    if (!really)
+        return ipcfile_could_permit(&self->file, side->ipc_group, reason, size);
+    listen(self->fd, listener_backlog(side));
+    if (!self->file.inode)
+        return 0;
+    char *name = file_name(self);
+    int rc = ipcfile_permit(&self->file, name, side->ipc_mode, side->ipc_group, reason, size);
+    free(name);
+    return rc;
+}
+
 static void
 remove_file(const listener_t *self)
 {
-    char *name = self->closed ? aside(self->file.path) : xstrdup(self->file.path);
+    char *name = file_name(self);
     ipcfile_remove(&self->file, name);
     free(name);
 }
@@ -132,4 +154,4 @@ close_ipc(listener_t *self, bool keep_file)
         rmdir(self->folder);
 }
 
-const listener_kind_t listener_ipc = { open_ipc, adopt_ipc, accept_ipc, resolve_ipc, close_ipc };
+const listener_kind_t listener_ipc = { open_ipc, adopt_ipc, accept_ipc, resolve_ipc, change_ipc, close_ipc };
