@@ -107,6 +107,64 @@ backend_bind = tcp://127.0.0.1:{ports[1]}
             assert daemon.stop() == 0
 
 
+def test_a_name_stays_with_its_user_however_often_that_one_comes_and_goes():
+    """Before the answer, and even before the request has found a service."""
+    folder = zb.folder()
+    ports = zb.free_ports(2)
+    users = zb.write(folder + "/users", "".join(keygen("password", user, stdin="x\n").stdout for user in ("alice", "mallory")), 0o600)
+    with zb.Daemon(f"""
+[route asks]
+type = queue
+engine = wire
+frontend_bind = tcp://127.0.0.1:{ports[0]}
+frontend_security = plain
+frontend_users = {users}
+backend_bind = tcp://127.0.0.1:{ports[1]}
+""") as daemon, zmq.Context() as own, zb.Control(daemon) as control:
+        front = lambda: control.route("asks")["frontend"]
+
+        def client(user):
+            made = zb.peer(own, zmq.DEALER, f"tcp://127.0.0.1:{ports[0]}", plain_username=user, plain_password=b"x", identity=b"7",
+                           rcvtimeo=int(10000 * zb.SLOW))
+            if user == b"alice":
+                zb.wait_until(lambda: front()["connections"] == 1, what="alice")
+            return made
+
+        def goes(alice):
+            alice.close()
+            zb.wait_until(lambda: front()["connections"] == 0, what="an end")
+
+        def is_refused():
+            before = front()["handshake_failures"]["duplicate_id"]
+            mallory = client(b"mallory")
+            zb.wait_until(lambda: front()["handshake_failures"]["duplicate_id"] > before, what="a refusal")
+            mallory.close()
+
+        for service_is_late in (False, True):
+            service = None if service_is_late else zb.peer(own, zmq.DEALER, f"tcp://127.0.0.1:{ports[1]}", rcvtimeo=int(10000 * zb.SLOW))
+            received = front()["messages_received"]
+            alice = client(b"alice")
+            alice.send(b"question")
+            zb.wait_until(lambda: front()["messages_received"] == received + 1, what="a question")
+            for _ in range(2):
+                goes(alice)
+                is_refused()
+                alice = client(b"alice")
+            if service_is_late:
+                service = zb.peer(own, zmq.DEALER, f"tcp://127.0.0.1:{ports[1]}", rcvtimeo=int(10000 * zb.SLOW))
+            question = service.recv_multipart()
+            goes(alice)
+            is_refused()
+            alice = client(b"alice")
+            service.send_multipart(question)
+            assert alice.recv() == b"question"
+            goes(alice)
+            service.close()
+            zb.wait_until(lambda: control.route("asks")["backend"]["connections"] == 0, what="no service")
+        own.destroy(0)
+        assert daemon.stop() == 0
+
+
 def test_each_side_has_rights_of_its_own():
     folder = zb.folder()
     everything, only = zb.write(folder + "/open", "topic readwrite #\n"), zb.write(folder + "/strict", "topic write only/#\n")
