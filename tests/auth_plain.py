@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: MPL-2.0
 """PLAIN and GSSAPI: users, their passwords, and those whose address is enough to refuse them."""
 
+import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import sys
 
 import zmq
 import zb
 from secured import Client, Clients, has_come_in, house, is_in, keygen, plain_house, reload, users_of, wait_in
+from zmtp import SIGNATURE, command
 
 
 def test_plain_takes_the_password_that_keygen_hashed():
@@ -87,6 +90,46 @@ def test_a_removed_user_is_cut_over_libzmqs_sockets_and_the_others_come_again():
         assert worker.socket.recv() == b"still here"
         daemon.wait_log(r"route jobs: frontend client \d+ cut, it may no longer connect event=client-unwelcome")
         assert daemon.stop() == 0
+
+
+def knock(path, name, password):
+    """A connection to a UNIX socket that has said who it is."""
+    greeting = SIGNATURE + b"\x03\x00" + b"PLAIN".ljust(20, b"\0") + b"\0" + bytes(31)
+    peer = socket.socket(socket.AF_UNIX)
+    peer.settimeout(zb.WAIT_MS / 1000)
+    peer.connect(path)
+    peer.sendall(greeting + command(b"HELLO", b"".join(bytes([len(word)]) + word for word in (name, password))))
+    return peer
+
+
+def is_welcome(peer):
+    got = b""
+    while b"WELCOME" not in got and (more := peer.recv(4096)):
+        got += more
+    return b"WELCOME" in got
+
+
+def test_tries_over_ipc_are_those_of_one_user_of_the_system():
+    folder = zb.folder()
+    os.chmod(folder, 0o755)
+    users = zb.write(folder + "/users", keygen("password", "alice", stdin="x\n").stdout, 0o600)
+    with zb.Daemon(f"""
+[route jobs]
+type = streamer
+engine = wire
+frontend_bind = ipc://{folder}/in
+ipc_mode = 0666
+backend_bind = ipc://{folder}/out
+security = plain
+users = {users}
+""") as daemon, contextlib.ExitStack() as guessers:
+        with zb.Frozen(daemon.pid, "zb:verify"):
+            with zb.as_user(65534):
+                for _ in range(30):
+                    guessers.enter_context(knock(folder + "/in", b"alice", b"guess"))
+            daemon.wait_log("plain refused, too-many-tries")
+        with knock(folder + "/in", b"alice", b"x") as alice:
+            assert is_welcome(alice), daemon.log()
 
 
 # --- addresses -------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import socket
 import stat
 import statistics
@@ -133,6 +134,20 @@ def test_a_control_socket_that_another_put_there_is_left_alone():
             inode = os.stat(path).st_ino
             assert daemon.stop() == 0, daemon.log()
             assert os.stat(path).st_ino == inode
+
+
+def test_a_new_mode_is_not_that_of_what_another_put_in_place_of_the_control_socket():
+    ports, folder = zb.free_ports(2), zb.folder()
+    path, secret = os.path.join(folder, "c.sock"), zb.write(os.path.join(folder, "secret"), "", 0o600)
+    ini = f"[zbroker]\ncontrol = {path}\ncontrol_mode = MODE\n" + streamer(ports)
+    with zb.Daemon(ini.replace("MODE", "0600")) as daemon:
+        os.unlink(path)
+        os.symlink(secret, path)
+        zb.write(daemon.file, ini.replace("MODE", "0666"))
+        daemon.send(signal.SIGHUP)
+        daemon.wait_log("control_mode 0600 -> 0666")
+        daemon.wait_log(" event=reload")
+        assert stat.S_IMODE(os.stat(secret).st_mode) == 0o600
 
 
 def test_a_daemon_leaves_what_is_not_its_own():

@@ -11,7 +11,7 @@ import time
 
 import zmq
 import zb
-from secured import Client, curve_house, is_in, keygen, keys, make_cert, plain_house, reload, wait_in
+from secured import Client, curve_house, house, is_in, keygen, keys, make_cert, plain_house, reload, wait_in
 
 
 def test_a_secret_that_is_not_secret_is_refused():
@@ -77,6 +77,24 @@ def test_what_decides_about_rights_is_refused_when_others_may_write_to_it():
         assert not is_in(zmq.PUSH, front, alice, server)
         with Client(zmq.PUSH, front, bob, server) as friend:
             wait_in(friend)
+        assert daemon.stop() == 0
+
+
+def test_a_configuration_that_others_could_change_is_warned_of():
+    folder, parts = zb.folder(), zb.folder()
+    part = zb.write(parts + "/part.ini", "[defaults]\nlinger = 1s\n")
+    file = zb.write(folder + "/zbroker.ini", f"[zbroker]\ninclude = {parts}/*.ini\n" + house("jobs", "streamer", "")[0])
+    assert zb.run("-t", "-c", file).stderr == ""
+    for path, wrong, named in ((file, 0o666, file), (part, 0o664, part), (parts, 0o777, part)):
+        right = stat.S_IMODE(os.stat(path).st_mode)
+        os.chmod(path, wrong)
+        said = zb.run("-t", "-c", file)
+        assert said.returncode == 0 and said.stderr.count("warning: ") == 1, said
+        assert f"{named}: warning: others could change this file: " in said.stderr, said
+        os.chmod(path, right)
+    os.chmod(file, 0o666)
+    with zb.Daemon(file, folder=folder) as daemon:
+        daemon.wait_log(re.escape(file) + ": warning: others could change this file: mode 0666 lets others write to it: chmod go-w")
         assert daemon.stop() == 0
 
 

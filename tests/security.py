@@ -202,7 +202,7 @@ PROMISES = [
     ("private files", lambda: [stat.S_IMODE(os.stat(path).st_mode) for path in keygen()] == [0o644, 0o600]),
     ("at most 32 of its 256 places for one user, and 8 places are kept",
      lambda: [number("admin/control.h", "CONTROL_CLIENTS_" + name) for name in ("OF_USER", "MAX", "KEPT")] == [32, 256, 8]),
-    ("GET and HEAD only, exactly one `Host`, which must be an address or a name of this machine, no CORS, a strict Content-Security-Policy",
+    ("GET and HEAD only, exactly one `Host`, which must be an address or a name of this machine, at most one length of the request, no CORS, a strict Content-Security-Policy",
      page_is_closed),
 ]
 

@@ -135,28 +135,28 @@ passwords_are_checked_in_order_and_remembered(void)
     passwords_t *passwords = passwords_new();
     char *line = users_line("a", "right");
     const char *hash = strchr(line, ':') + 1;
-    CHECK(passwords_ask(passwords, ticket(1), "a", hash, "right", 5, told) == PASSWORD_QUEUED);
-    CHECK(passwords_ask(passwords, ticket(2), "a", hash, "wrong", 5, told) == PASSWORD_QUEUED);
-    CHECK(passwords_ask(passwords, ticket(3), "a", NULL, "right", 5, told) == PASSWORD_QUEUED);
+    CHECK(passwords_ask(passwords, ticket(1), 1, hash, "right", 5, told) == PASSWORD_QUEUED);
+    CHECK(passwords_ask(passwords, ticket(2), 1, hash, "wrong", 5, told) == PASSWORD_QUEUED);
+    CHECK(passwords_ask(passwords, ticket(3), 1, NULL, "right", 5, told) == PASSWORD_QUEUED);
     CHECK(next_result() == 1);
     CHECK(next_result() == -2);
     CHECK(next_result() == -3);
-    CHECK(passwords_ask(passwords, NULL, "a", hash, "right", 5, told) == PASSWORD_RIGHT);
+    CHECK(passwords_ask(passwords, NULL, 1, hash, "right", 5, told) == PASSWORD_RIGHT);
     int *again = ticket(4);
-    CHECK(passwords_ask(passwords, again, "a", hash, "wrong", 5, told) == PASSWORD_QUEUED);
+    CHECK(passwords_ask(passwords, again, 1, hash, "wrong", 5, told) == PASSWORD_QUEUED);
     CHECK(next_result() == -4);
     passwords_destroy(&passwords);
     free(line);
 }
 
 static void
-an_address_has_only_so_many_tries(void)
+an_origin_has_only_so_many_tries(void)
 {
     passwords_t *passwords = passwords_new();
     int queued = 0, limited = 0;
     for (int i = 0; i < 40; i++) {
         int *mine = ticket(i + 1);
-        password_answer_t answer = passwords_ask(passwords, mine, "192.0.2.1", NULL, "x", 1, told);
+        password_answer_t answer = passwords_ask(passwords, mine, 1, NULL, "x", 1, told);
         queued += answer == PASSWORD_QUEUED;
         limited += answer == PASSWORD_LIMITED;
         if (answer != PASSWORD_QUEUED)
@@ -164,8 +164,26 @@ an_address_has_only_so_many_tries(void)
     }
     CHECK(queued == 20 && limited == 20);
     int *other = ticket(99);
-    CHECK(passwords_ask(passwords, other, "192.0.2.2", NULL, "x", 1, told) == PASSWORD_QUEUED);
+    CHECK(passwords_ask(passwords, other, 2, NULL, "x", 1, told) == PASSWORD_QUEUED);
     passwords_destroy(&passwords);
+}
+
+static void
+who_has_tried_least_goes_first(void)
+{
+    enum { GUESSES = 10, FRIEND = 99 };
+    passwords_t *passwords = passwords_new();
+    char *line = users_line("a", "right");
+    const char *hash = strchr(line, ':') + 1;
+    for (int i = 0; i < GUESSES; i++)
+        CHECK(passwords_ask(passwords, ticket(i + 1), 1, hash, "wrong", 5, told) == PASSWORD_QUEUED);
+    CHECK(passwords_ask(passwords, ticket(FRIEND), 2, hash, "right", 5, told) == PASSWORD_QUEUED);
+    int last = 0;
+    for (int i = 0; i <= GUESSES; i++)
+        last = next_result();
+    CHECK(last == -GUESSES);
+    passwords_destroy(&passwords);
+    free(line);
 }
 
 static void
@@ -174,10 +192,8 @@ the_queue_is_bounded(void)
     passwords_t *passwords = passwords_new();
     int queued = 0, busy = 0;
     for (int i = 0; i < 200; i++) {
-        char address[20];
-        snprintf(address, sizeof address, "192.0.2.%d", i);
         int *mine = ticket(i + 1);
-        password_answer_t answer = passwords_ask(passwords, mine, address, NULL, "x", 1, told);
+        password_answer_t answer = passwords_ask(passwords, mine, (uint64_t)i, NULL, "x", 1, told);
         queued += answer == PASSWORD_QUEUED;
         busy += answer == PASSWORD_BUSY;
         if (answer != PASSWORD_QUEUED)
@@ -199,7 +215,8 @@ main(void)
     RUN(a_hash_that_costs_too_little_is_warned_of);
     RUN(a_line_we_make_is_a_line_we_read);
     RUN(passwords_are_checked_in_order_and_remembered);
-    RUN(an_address_has_only_so_many_tries);
+    RUN(an_origin_has_only_so_many_tries);
+    RUN(who_has_tried_least_goes_first);
     RUN(the_queue_is_bounded);
     return test_done();
 }

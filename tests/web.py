@@ -154,6 +154,16 @@ def test_a_get_with_a_body_is_answered():
             assert answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(b"\r\n\r\nok\n"), (head, answer)
 
 
+def test_a_body_that_ends_in_two_ways_is_an_error_and_the_end_of_the_connection():
+    second = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with Site() as site:
+        for head in (b"Content-Length: 0\r\nContent-Length: %d\r\n\r\n" % len(second),
+                     b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                     b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"):
+            answer = site.raw(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + head + second)
+            assert answer.startswith(b"HTTP/1.1 400 ") and answer.count(b"HTTP/1.1 ") == 1, (head, answer)
+
+
 def test_a_long_header_is_refused_with_a_reason_whatever_its_length():
     with Site() as site:
         for size in range(15000, 17500, 100):

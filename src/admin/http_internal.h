@@ -44,6 +44,7 @@ typedef struct {
     text_t body;               // what we have written, or
     const page_asset_t *asset; // what is compiled in
     const char *allow;
+    bool is_last;              // of its connection
     char etag[24];
 } http_answer_t;
 

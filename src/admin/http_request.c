@@ -46,6 +46,8 @@ send_answer(struct MHD_Connection *connection, http_answer_t *answer)
         MHD_add_response_header(response, "ETag", answer->etag);
     if (answer->allow)
         MHD_add_response_header(response, "Allow", answer->allow);
+    if (answer->is_last)
+        MHD_add_response_header(response, "Connection", "close");
     enum MHD_Result result = MHD_queue_response(connection, answer->status, response);
     MHD_destroy_response(response);
     return result;
@@ -59,23 +61,25 @@ http_refuse(http_answer_t *answer, unsigned status, const char *text)
     text_add(&answer->body, "%s\n", text);
 }
 
-// --- Host --------------------------------------------------------------------------------
+// --- the headers that count --------------------------------------------------------------
 
-// Every value of `Host': a second one is an error (RFC 9112), whichever of them is ours.
+// A second Host is an error, whichever of them is ours, and so is a body that ends in two ways (RFC 9112): whoever
+// forwards the request may believe another of them.
 typedef struct {
-    const char *value; // of the last one, NULL: there is none
-    size_t count;
-} hosts_t;
+    const char *host; // the last one, NULL: there is none
+    size_t hosts, ends;
+} headers_t;
 
 static enum MHD_Result
 see_header(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
 {
     (void)kind;
-    hosts_t *hosts = arg;
+    headers_t *seen = arg;
     if (strcasecmp(name, "Host") == 0) {
-        hosts->value = value ? value : "";
-        hosts->count++;
+        seen->host = value ? value : "";
+        seen->hosts++;
     }
+    seen->ends += strcasecmp(name, "Content-Length") == 0 || strcasecmp(name, "Transfer-Encoding") == 0;
     return MHD_YES;
 }
 
@@ -92,18 +96,21 @@ static bool
 is_answered(const http_t *self, struct MHD_Connection *connection, const char *version, bool reads,
             http_answer_t *answer)
 {
-    hosts_t hosts = { 0 };
-    MHD_get_connection_values(connection, MHD_HEADER_KIND, see_header, &hosts);
+    headers_t seen = { 0 };
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, see_header, &seen);
+    answer->is_last = seen.ends > 1;
     if (!reads) {
         http_refuse(answer, MHD_HTTP_METHOD_NOT_ALLOWED, "this server only answers GET and HEAD");
         answer->allow = "GET, HEAD";
     } else if (is_too_long(connection)) {
         http_refuse(answer, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "the request line and headers are too long");
-    } else if (hosts.count > 1) {
+    } else if (seen.ends > 1) {
+        http_refuse(answer, MHD_HTTP_BAD_REQUEST, "more than one Content-Length or Transfer-Encoding");
+    } else if (seen.hosts > 1) {
         http_refuse(answer, MHD_HTTP_BAD_REQUEST, "more than one Host");
-    } else if (!hosts.count && strcmp(version, "HTTP/1.0") != 0) {
+    } else if (!seen.hosts && strcmp(version, "HTTP/1.0") != 0) {
         http_refuse(answer, MHD_HTTP_BAD_REQUEST, "no Host");
-    } else if (hosts.count && !httphost_is_ours(hosts.value, self->host, self->hostname)) {
+    } else if (seen.hosts && !httphost_is_ours(seen.host, self->host, self->hostname)) {
         http_refuse(answer, MHD_HTTP_MISDIRECTED_REQUEST,
                     "not a host of this server: use its address, its own name or localhost");
     } else {

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "base/trust.h"
 #include "conf/ini.h"
 #include "conf/raw_internal.h"
 
@@ -114,19 +115,36 @@ refuse_outside(const loading_t *load, const char *path, place_t place)
                                : "/");
 }
 
-// The descriptor of FILE, AT an include line or {0}. -1 with errno.
+// Was FILE, AT an include line or {0}, opened before? -1: by nobody.
+static int
+given_descriptor(const loading_t *load, const char *file, place_t at)
+{
+    if (at.line || load->source->descriptor != -1)
+        return at.line ? -1 : load->source->descriptor;
+    return strcmp(file, "-") == 0 ? STDIN_FILENO : -1;
+}
+
+// The descriptor of FILE. -1 with errno.
 static int
 open_file(const loading_t *load, const char *file, place_t at)
 {
-    int given = at.line ? -1 : load->source->descriptor;
-    if (given != -1)
+    int given = given_descriptor(load, file, at);
+    if (given != -1 && given == load->source->descriptor)
         lseek(given, 0, SEEK_SET);
-    else if (!at.line && strcmp(file, "-") == 0)
-        given = STDIN_FILENO;
     if (given != -1)
         return fcntl(given, F_DUPFD_CLOEXEC, 0);
     // Nobody reads a pipe that an include names by mistake; the main file may be one.
     return open(file, O_RDONLY | O_CLOEXEC | (at.line ? O_NONBLOCK : 0));
+}
+
+// It says which sides need security at all, so it should be as safe as the files that say who may come in.
+static void
+warn_of_others(const loading_t *load, const char *file, const char *path)
+{
+    char words[TRUST_WORDS];
+    trust_check(path, TRUST_RIGHTS, words);
+    if (*words)
+        diag_warning(load->diag, (place_t){ raw_intern(file), 0, 0 }, "others could change this file: %s", words);
 }
 
 static void read_text(loading_t *load, const char *file, const char *text, size_t size, const nesting_t *nesting);
@@ -170,6 +188,8 @@ read_file(loading_t *load, const char *file, const nesting_t *outer, place_t at)
         diag_error(load->diag, place, "%scannot read %s: %s", label, file, strerror(errno));
         goto done;
     }
+    if (S_ISREG(status.st_mode) && given_descriptor(load, file, at) == -1)
+        warn_of_others(load, file, path);
     nesting_t nesting = { outer, status.st_dev, status.st_ino };
     if (!at.line)
         load->raw->readable = true;

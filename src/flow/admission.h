@@ -26,6 +26,7 @@ typedef struct {
     const char *route;
     side_t side;
     const char *address;      // "192.0.2.7", "2001:db8::7"; "" over ipc
+    uint64_t origin;          // whom its tries are counted with: see net/origin.h
     security_t mechanism;
     const uint8_t *key;       // CURVE: its 32 bytes, proven
     const void *name, *password; // PLAIN; of GSSAPI, the principal is the name

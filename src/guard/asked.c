@@ -180,7 +180,7 @@ check_password(asked_guard_t *self, const admission_claim_t *claim, int bell, ve
         [PASSWORD_LIMITED] = { ADMISSION_LATER, "too-many-tries" },
     };
     admission_ticket_t *ticket = new_ticket(self, claim, bell, verdict);
-    password_answer_t answer = passwords_ask(self->passwords, ticket, verdict->address, verdict->hash, claim->password,
+    password_answer_t answer = passwords_ask(self->passwords, ticket, claim->origin, verdict->hash, claim->password,
                                              claim->password_size, hear_answer);
     if (answer == PASSWORD_QUEUED) {
         *ticket_p = ticket;

@@ -15,7 +15,7 @@
 enum {
     QUEUE_MAX = 64,
     REMEMBERED = 1024,  // right passwords; a newer one takes the place of an older
-    ADDRESSES = 1024,   // buckets of the limit; two addresses may share one
+    ORIGINS = 1024,     // buckets of the limit; two origins may share one
     TRIES = 20,         // at once, and then
     TRY_EVERY_MS = 500, // one
     PASSWORD_BYTES = 256,
@@ -30,6 +30,7 @@ typedef struct {
     size_t size;
     bool right;
     size_t bucket;
+    int nth; // of the tries that count against its origin
 } password_job_t;
 
 typedef struct {
@@ -46,16 +47,15 @@ struct passwords {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t more;
-    password_job_t *waiting[QUEUE_MAX];
-    size_t first, count;
+    password_job_t *waiting[QUEUE_MAX]; // in the order in which they came
+    size_t count;
     size_t open; // asked and not told yet
     bool stopping;
     _Atomic int64_t round_ms;
 
-    bucket_t buckets[ADDRESSES]; // under the lock, as what follows
+    bucket_t buckets[ORIGINS]; // under the lock, as what follows
     remembered_t remembered[REMEMBERED];
     unsigned char key[crypto_generichash_KEYBYTES];
-    unsigned char address_key[crypto_shorthash_KEYBYTES];
     char nobody[crypto_pwhash_STRBYTES]; // a hash that no password fits; only the thread's
 };
 
@@ -114,16 +114,9 @@ remember(passwords_t *self, const password_job_t *job)
 
 // --- the limit ----------------------------------------------------------------------
 
-static size_t
-bucket_of(const passwords_t *self, const char *address)
-{
-    uint64_t hash;
-    crypto_shorthash((unsigned char *)&hash, (const unsigned char *)address, strlen(address), self->address_key);
-    return hash % ADDRESSES;
-}
-
-static bool
-is_below_limit(bucket_t *bucket)
+// Which of the tries that still count this one is. 0: it is one too many.
+static int
+count_try(bucket_t *bucket)
 {
     int64_t now = clock_mono_ms();
     int64_t back = (now - bucket->since_ms) / TRY_EVERY_MS;
@@ -133,19 +126,16 @@ is_below_limit(bucket_t *bucket)
         bucket->tries -= (int)back;
         bucket->since_ms += back * TRY_EVERY_MS;
     }
-    if (bucket->tries >= TRIES)
-        return false;
-    bucket->tries++;
-    return true;
+    return bucket->tries >= TRIES ? 0 : ++bucket->tries;
 }
 
-static bool
-may_try(passwords_t *self, size_t bucket)
+static int
+count_try_of(passwords_t *self, size_t bucket)
 {
     pthread_mutex_lock(&self->lock);
-    bool may = is_below_limit(&self->buckets[bucket]);
+    int nth = count_try(&self->buckets[bucket]);
     pthread_mutex_unlock(&self->lock);
-    return may;
+    return nth;
 }
 
 // Under the lock. A whole office behind one address may come at once, as long as it knows its passwords.
@@ -191,6 +181,20 @@ wait_a_round(passwords_t *self)
     pthread_cond_timedwait(&self->more, &self->lock, &until);
 }
 
+// Whoever has tried least goes first: nobody waits for all the guesses of somebody else.
+static password_job_t *
+take_job(passwords_t *self)
+{
+    size_t next = 0;
+    for (size_t i = 1; i < self->count; i++)
+        if (self->waiting[i]->nth < self->waiting[next]->nth)
+            next = i;
+    password_job_t *job = self->waiting[next];
+    self->count--;
+    memmove(&self->waiting[next], &self->waiting[next + 1], (self->count - next) * sizeof job);
+    return job;
+}
+
 static password_job_t *
 next_job(passwords_t *self)
 {
@@ -199,11 +203,8 @@ next_job(passwords_t *self)
     while (!self->count && !self->stopping)
         wait_a_round(self);
     self->round_ms = clock_mono_ms();
-    if (!self->stopping) {
-        job = self->waiting[self->first];
-        self->first = (self->first + 1) % QUEUE_MAX;
-        self->count--;
-    }
+    if (!self->stopping)
+        job = take_job(self);
     pthread_mutex_unlock(&self->lock);
     return job;
 }
@@ -244,7 +245,6 @@ passwords_new(void)
 {
     passwords_t *self = xcalloc(1, sizeof *self);
     randombytes_buf(self->key, sizeof self->key);
-    randombytes_buf(self->address_key, sizeof self->address_key);
     pthread_mutex_init(&self->lock, NULL);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -267,7 +267,7 @@ enqueue(passwords_t *self, password_job_t *job)
     pthread_mutex_lock(&self->lock);
     bool room = self->open < QUEUE_MAX;
     if (room) {
-        self->waiting[(self->first + self->count++) % QUEUE_MAX] = job;
+        self->waiting[self->count++] = job;
         self->open++;
         pthread_cond_signal(&self->more);
     }
@@ -276,18 +276,19 @@ enqueue(passwords_t *self, password_job_t *job)
 }
 
 password_answer_t
-passwords_ask(passwords_t *self, void *ticket, const char *address, const char *hash, const void *password, size_t size,
+passwords_ask(passwords_t *self, void *ticket, uint64_t origin, const char *hash, const void *password, size_t size,
               void (*told)(void *ticket, password_result_t *result))
 {
     if (hash && size < PASSWORD_BYTES && remembers(self, hash, password, size))
         return PASSWORD_RIGHT;
-    size_t bucket = bucket_of(self, address);
-    if (!may_try(self, bucket))
+    size_t bucket = origin % ORIGINS;
+    int nth = count_try_of(self, bucket);
+    if (nth == 0)
         return PASSWORD_LIMITED;
     password_job_t *job = xcalloc(1, sizeof *job);
     bool fits = hash && size < PASSWORD_BYTES;
     *job = (password_job_t){
-        .ticket = ticket, .told = told, .hash = xstrdup(fits ? hash : ""), .size = fits ? size : 0, .bucket = bucket
+        .ticket = ticket, .told = told, .hash = xstrdup(fits ? hash : ""), .size = fits ? size : 0, .bucket = bucket, .nth = nth
     };
     if (job->size)
         memcpy(job->password, password, job->size);
@@ -315,8 +316,8 @@ passwords_destroy(passwords_t **self_p)
     pthread_cond_signal(&self->more);
     pthread_mutex_unlock(&self->lock);
     pthread_join(self->thread, NULL);
-    for (; self->count > 0; self->count--, self->first = (self->first + 1) % QUEUE_MAX) {
-        password_job_t *job = self->waiting[self->first];
+    while (self->count > 0) {
+        password_job_t *job = self->waiting[--self->count];
         job->told(job->ticket, NULL);
         free_job(job);
     }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 // passwords.h - checks passwords in a thread of its own: a check takes a tenth of
 // a second on purpose, and the guard answers in less than one millisecond. The
-// queue is bounded, each address has only so many tries, and what was right
-// once is remembered (as a keyed hash) until the process ends.
+// queue is bounded, each origin has only so many tries, whoever has tried least
+// goes first, and what was right once is remembered (as a keyed hash) until the
+// process ends.
 
 #ifndef ZB_PASSWORDS_H
 #define ZB_PASSWORDS_H
@@ -17,7 +18,7 @@ typedef enum {
     PASSWORD_RIGHT,   // remembered: no need to wait
     PASSWORD_QUEUED,  // the answer will be told
     PASSWORD_BUSY,    // too many are waiting
-    PASSWORD_LIMITED, // this address has tried too often
+    PASSWORD_LIMITED, // whoever comes from there has tried too often
 } password_answer_t;
 
 typedef struct {
@@ -28,10 +29,10 @@ typedef struct {
 
 passwords_t *passwords_new(void); // NULL with errno
 
-// Does PASSWORD (SIZE bytes) fit HASH? NULL: there is no such user; it takes as long and the answer is no. In any
-// thread: TOLD is called in a thread of ours, with *RESULT, whose hash is its to free, or NULL when SELF is
-// destroyed before the answer is known.
-password_answer_t passwords_ask(passwords_t *self, void *ticket, const char *address, const char *hash,
+// Does PASSWORD (SIZE bytes) fit HASH? NULL: there is no such user; it takes as long and the answer is no. Tries are
+// counted by ORIGIN, see net/origin.h. In any thread: TOLD is called in a thread of ours, with *RESULT, whose hash is
+// its to free, or NULL when SELF is destroyed before the answer is known.
+password_answer_t passwords_ask(passwords_t *self, void *ticket, uint64_t origin, const char *hash,
                                 const void *password, size_t size,
                                 void (*told)(void *ticket, password_result_t *result));
 

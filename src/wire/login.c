@@ -3,6 +3,7 @@
 
 #include "base/kernel.h"
 #include "base/mem.h"
+#include "net/origin.h"
 #include "wire/conn.h"
 #include "wire/dialled.h"
 #include "wire/input.h"
@@ -143,6 +144,7 @@ ask(conn_t *conn)
         .route = conn->wire->name,
         .side = conn->port->side,
         .address = conn->host,
+        .origin = origin_of_peer(conn->fd),
         .mechanism = conn->port->conf->security.mechanism,
         .key = claim.public_key,
         .name = claim.user.at,

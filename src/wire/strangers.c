@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "wire/strangers.h"
 
-#include "base/hash.h"
 #include "base/mem.h"
+#include "net/origin.h"
 
-#include <netinet/in.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 
 enum {
     STRANGERS = 256,
     FORGIVEN_EVERY_MS = 20,
-    NETWORK = 8, // bytes of an IPv6 address that say whose it is
 };
 
 struct stranger {
@@ -20,59 +16,12 @@ struct stranger {
     int64_t since_ms; // until when failures were forgiven
 };
 
-// --- where from ------------------------------------------------------------------------
-
-typedef struct {
-    sa_family_t family;
-    uint8_t bytes[NETWORK];
-} origin_t;
-
-static void
-take_address(origin_t *origin, const struct sockaddr_storage *address)
-{
-    const struct sockaddr_in *four = (const struct sockaddr_in *)address;
-    const struct in6_addr *six = &((const struct sockaddr_in6 *)address)->sin6_addr;
-    bool mapped = address->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(six);
-    origin->family = mapped ? AF_INET : address->ss_family;
-    if (mapped)
-        memcpy(origin->bytes, &six->s6_addr[12], sizeof four->sin_addr);
-    else if (origin->family == AF_INET)
-        memcpy(origin->bytes, &four->sin_addr, sizeof four->sin_addr);
-    else
-        memcpy(origin->bytes, six, sizeof origin->bytes);
-}
-
-static void
-take_user(origin_t *origin, int fd)
-{
-    struct ucred who = { 0 };
-    socklen_t size = sizeof who;
-    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size);
-    memcpy(origin->bytes, &who.uid, sizeof who.uid);
-}
-
-static origin_t
-origin_of(int fd)
-{
-    origin_t origin;
-    struct sockaddr_storage address = { 0 };
-    socklen_t size = sizeof address;
-    memset(&origin, 0, sizeof origin); // also between the fields
-    getpeername(fd, (struct sockaddr *)&address, &size);
-    if (address.ss_family == AF_INET || address.ss_family == AF_INET6)
-        take_address(&origin, &address);
-    else
-        take_user(&origin, fd);
-    return origin;
-}
-
 stranger_t *
 strangers_find(wire_t *self, int fd)
 {
-    origin_t origin = origin_of(fd);
     if (!self->strangers)
         self->strangers = xcalloc(STRANGERS, sizeof *self->strangers);
-    return &self->strangers[hash_bytes(&origin, sizeof origin) % STRANGERS];
+    return &self->strangers[origin_of_peer(fd) % STRANGERS];
 }
 
 void

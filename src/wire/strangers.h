@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-// strangers.h - peers that have not said yet who they are, by where they come from: an
-// IPv4 address, the /64 of an IPv6 address, the user of an ipc peer.
+// strangers.h - peers that have not said yet who they are, by where they come from: see
+// net/origin.h.
 //
 // How many may come from one place at once has no bound of its own: all clients of a
 // host come back at once when the route does, and none of them is turned away. But

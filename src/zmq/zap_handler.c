@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/origin.h"
 #include "zmq/zap.h"
 
 #include <errno.h>
@@ -81,6 +82,7 @@ claim_of(const zap_request_t *request, char route[256], char address[256])
     snprintf(address, 256, "%.*s", (int)request->address.size, (const char *)request->address.data);
     admission_claim_t claim = { .route = route,
                                 .address = zap_address(address),
+                                .origin = origin_of_host(zap_address(address)),
                                 .mechanism = request->mechanism,
                                 .key = is_key ? first->data : NULL,
                                 .name = is_key ? NULL : first->data,
