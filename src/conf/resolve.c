@@ -38,7 +38,7 @@ typedef enum {
     ON_IPV6_HOST,
     ON_OWN_LOOP, // not with engine = zmq_proxy
     ON_WIRE_TCP, // engine = wire, and an endpoint over TCP
-    ON_RARE_BEATS, // heartbeat_ivl, which is resolved before, is more than half of our heartbeat_ttl
+    RARE_BEATS,  // heartbeat_ivl, which is resolved before, is more than half of our heartbeat_ttl
 } condition_t;
 
 enum { RARE_BEATS_MS = 7500 };
@@ -65,7 +65,7 @@ static const struct {
     { "handshake_ivl", "5s", ALWAYS, 0 },
     { "heartbeat_ivl", "5s", ON_WIRE_TCP, 0 },
     { "heartbeat_timeout", "15s", ALWAYS, 0 },
-    { "heartbeat_ttl", "0", ON_RARE_BEATS, 0 },
+    { "heartbeat_ttl", "0", RARE_BEATS, 0 },
     { "heartbeat_ttl", "15s", ALWAYS, 0 },
     { "immediate", "yes", ALWAYS, 0 },
     { "ipv6", "yes", ON_IPV6_HOST, 0 },
@@ -100,7 +100,7 @@ holds(condition_t condition, const check_t *self, const side_conf_t *side)
 {
     if (condition == ON_IPV6_HOST)
         return host_has_ipv6();
-    if (condition == ON_RARE_BEATS)
+    if (condition == RARE_BEATS)
         return side_option(side, "heartbeat_ivl", 0) > RARE_BEATS_MS;
     if (condition == ON_OWN_LOOP)
         return self->route->engine != ENGINE_ZMQ_PROXY;
