@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
 """Rights: who may publish, subscribe and read which topics."""
 
+import contextlib
+import re
 import socket
 import struct
 
@@ -48,6 +50,29 @@ def test_a_denied_subscription_is_counted():
         zb.wait_until(lambda: control.route("news")["dropped"]["acl"] == 2, 10, "two denials")
         daemon.wait_log(r'acl: route news: 127\.0\.0\.1 may not read secret/ .* user=alice topic=secret/$')
         assert daemon.stop() == 0
+
+
+def test_denied_topics_of_one_address_are_summed_up_over_all_its_connections():
+    folder, ports = zb.folder(), zb.free_ports(2)
+    acl = zb.write(folder + "/acl", "topic news/#\n")
+    with zb.Daemon(f"""
+[route news]
+type = forwarder
+engine = wire
+frontend_bind = tcp://127.0.0.1:{ports[0]}
+backend_bind = tcp://127.0.0.1:{ports[1]}
+frontend_acl = {acl}
+""") as daemon, zb.Control(daemon) as control, contextlib.ExitStack() as open_ones:
+        for number in range(40):
+            publisher = zmtp.Raw(ports[0], b"PUB")
+            open_ones.callback(publisher.socket.close)
+            publisher.send(zmtp.frame(b"denied/%d" % number))
+        zb.wait_until(lambda: control.route("news")["dropped"]["acl"] == 40)
+        open_ones.close()
+        assert daemon.stop() == 0
+        lines = re.findall(r"may not publish denied/\d+ event=acl-denied .*", daemon.log())
+        assert len([line for line in lines if "(repeated " not in line]) == 10, daemon.log()
+        assert sum(int(count) for count in re.findall(r"\(repeated (\d+) times?\)", "\n".join(lines))) == 30, daemon.log()
 
 
 def test_an_exact_topic_never_brings_its_longer_neighbour():

@@ -121,6 +121,8 @@ PROMISES = [
      lambda: check(curve(0o600))[0] and refuses(curve(0o640), "600") and refuses(curve(0o604), "600")),
     ("It accepts mode 0440 with one of its own groups, as orchestrators mount secrets, with a warning",
      lambda: check(curve(0o440))[0] and "0440" in check(curve(0o440))[1]),
+    ("the log has ten lines for one side and address, and then one a second that counts the others",
+     shown_by("test_denied_topics_of_one_address_are_summed_up_over_all_its_connections")),
     ("No other user may be able to write to `acl`, `users`, certificates and the folders that contain them",
      lambda: all(refuses(ini, ": chmod ") for ini in (acl(0o666), users(0o666), opened_to_others("file"), opened_to_others("folder")))),
     ("What no line allows is denied", shown_by("test_acl_is_kept_or_refused_on_each_side_between_all_types_with_each_engine",
