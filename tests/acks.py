@@ -10,8 +10,10 @@ ZB_MINUTES is how long clients come and go, and what is looked at is whether the
 
 import json
 import os
+import re
 import select
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -19,6 +21,7 @@ import uuid
 
 import zmq
 import zb
+import zmtp
 
 from store import fill_disk, on_small_disk
 
@@ -857,15 +860,24 @@ def test_those_who_look_on_see_what_is_taken_once():
         assert seen[0]["frames"] != seen[1]["frames"], seen
 
 
+def said(*frames):
+    """Their bytes."""
+    return b"".join(zmtp.frame(frame, number + 1 < len(frames)) for number, frame in enumerate(frames))
+
+
 def test_a_paused_route_gives_no_message_and_judges_no_time():
-    with Jobs("ack_timeout = 300ms") as jobs:
+    with Jobs() as jobs:
         jobs.put(b"one")
-        worker = jobs.worker(zmq.DEALER)
-        ready(worker, 5)
-        job, _, _ = job_of(worker)
+        worker = zmtp.Raw(jobs.workers, b"DEALER")
+        worker.send(said(b"", b"ready", b"5"))
+        worker.wait(b"one", 1)
+        job = re.search(rb"\x01\x00\x01.(.*)\x01\x011\x00\x03one$", worker.got, re.DOTALL)[1]
         assert jobs.daemon.ctl("pause", "jobs").returncode == 0
-        say(worker, b"done", job)
-        time.sleep(0.6)  # longer than ack_timeout
+        worker.send(said(b"", b"done", job))  # the system has it before the route goes on
+        assert "(live)" in jobs.reload("ack_timeout = 1ms\nhandshake_ivl = 1ms\n")
+        with socket.create_connection(("127.0.0.1", jobs.workers)) as silent:
+            while silent.recv(100):  # it is cut when the route has looked at the time
+                continue
         assert jobs.daemon.ctl("resume", "jobs").returncode == 0
         jobs.wait("jobs", done=1, timeout=0)
 

@@ -187,6 +187,25 @@ def test_it_stays_blocked_while_others_come_and_go():
         assert daemon.stop() == 0, daemon.log()
 
 
+def test_blocked_seconds_never_go_back():
+    """Neither when the spell ends with the route, nor while the route before a re-creation drains."""
+    for engine in ("wire", "zmq"):
+        front, back = (f"tcp://127.0.0.1:{port}" for port in zb.free_ports(2))
+        ini = f"[zbroker]\ndrain_timeout = {DRAIN * 1000:g}ms\n[route r]\ntype = streamer\nengine = {engine}\nfrontend_bind = {front}\nbackend_bind = {back}\n"
+        with zb.Daemon(ini) as daemon, zb.Peers() as peers, zb.Control(daemon) as control:
+            seconds = lambda: control.route("r")["backend"]["blocked_seconds"]
+            push, last = peers.open(zmq.PUSH, front), 0
+            for n, command in enumerate(("reload", "disable r", "enable r", "reload"), 1):
+                if command != "enable r":
+                    push.send(b"nobody takes it")
+                    zb.wait_until(lambda: seconds() > last + 0.1)
+                last = seconds()
+                zb.write(daemon.file, ini + f"backend_tos = {n}\n")
+                assert not control.ask(command).startswith("error")
+                zb.wait_until(lambda: (control.route("r")["state"] == "disabled") == command.startswith("disable"))
+                assert seconds() >= last, (engine, command, last, seconds())
+
+
 def test_status_says_how_many_messages_a_stuck_subscriber_lost_where_that_is_known():
     for engine, words in (("wire", r"(\d+) messages were dropped in the last minute$"),
                           ("zmq", r"(\d+) times? messages were dropped in the last minute; libzmq does not tell how many$")):

@@ -464,6 +464,9 @@ FORWARDERS = {
         ("q", "takes", 2), ("p", "sends", numbers(b"p", 300)), ("q", "sends", numbers(b"q", 300)), ("s", "takes", 600)], by_sender),
     "messages upwards": news("", only(NEWS, "p", "x"), all_come("p", "x") + [
         ("x", "sends", [[b"\1a"], [b"up"], [b"u", b"", b"p"], [b"\2"], [b""]]), ("x", "is_heard_by", "p")]),
+    "subscriptions and a message in one": news("", only(NEWS, "v", "x"), all_come("v", "x") + [
+        ("x", "sends", [[b"\1a", b"\1b", b"\0a", b"up", b""], [b"\1c", b""], [b"\1d", b"\1d"]]), ("x", "is_heard_by", "v"),
+        ("v", "sends", numbers(b"a", 3) + numbers(b"b", 3) + numbers(b"c", 3)), ("x", "takes", 6)]),
     "a welcome": news("backend_xpub_welcome_msg = hello", only(NEWS, "p", "s"), [("p", "comes")] + subscribed("s") + to_the_end("p", "s")),
     "topics inverted": news("invert_matching = yes", INVERTED, [("p", "comes")] + subscribed("s", topic=b"a")
                             + [("p", "sends", numbers(b"a", 5) + numbers(b"b", 5))] + to_the_end("p", "s"), ways=OPEN),

@@ -28,7 +28,7 @@ USER, GROUP = (subprocess.run(["id", "-" + letter], text=True, stdout=subprocess
 STAND_INS = [
     (r"\bchown zbroker ", f"chown {USER} "),
     (r"-g zbroker\b", f"-g {GROUP}"),
-    (r"\bjournalctl -u zbroker\b(?: -[pn] \w+)*(?: ZBROKER_\w+=[\w-]+)*", "cat {log}"),
+    (r"\bjournalctl -u zbroker\b(?: -[pn] \w+)*(?: +ZBROKER_\w+=[\w-]+)*", "cat {log}"),
     (r"/usr/share/doc/zbroker/examples\b", os.path.join(zb.SRCDIR, "contrib")),
 ]
 

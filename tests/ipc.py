@@ -154,6 +154,53 @@ def test_mode_and_group_are_as_configured():
         assert stat.S_IMODE(os.lstat(f"{folder}/in").st_mode) == 0o660, "the default, whatever the umask"
 
 
+def test_a_reload_changes_mode_and_group_under_clients_that_stay():
+    folder, another = zb.folder(), zb.free_port()
+    group = grp.getgrgid(os.getgid()).gr_gid if os.geteuid() else 65534
+    of = lambda name: (stat.S_IMODE(os.lstat(f"{folder}/{name}").st_mode), os.lstat(f"{folder}/{name}").st_gid)
+    with zb.Daemon(streamer(folder), folder=folder) as daemon, Clients(folder) as clients:
+        clients.pass_some()
+        for more, front, back in ((f"frontend_ipc_mode = 0600\nbackend_ipc_group = {group}", (0o600, os.getgid()), (0o660, group)),
+                                  ("ipc_mode = 0640", (0o640, os.getgid()), (0o640, os.getgid()))):
+            zb.write(daemon.file, streamer(folder, more))
+            answer = daemon.ctl("reload")
+            assert answer.returncode == 0 and "ipc_mode 06" in answer.stdout and "re-created" not in answer.stdout, answer
+            assert (of("in"), of("out")) == (front, back), answer
+            clients.pass_some()
+        # The path moves to another route, whose mode is another one.
+        one = f"[route jobs]\ntype = streamer\nfrontend_bind = tcp://127.0.0.1:{another}\nbackend_bind = ipc://{folder}/out\n"
+        zb.write(daemon.file, one + f"[route more]\ntype = streamer\nfrontend_bind = ipc://{folder}/in\nbackend_bind = ipc://{folder}/more\nipc_mode = 0606\n")
+        assert daemon.ctl("reload").returncode == 0
+        zb.wait_until(lambda: os.path.exists(f"{folder}/in"), what="the path to be open again")
+        assert of("in")[0] == 0o606 and of("out")[0] == 0o660
+        assert daemon.stop() == 0, daemon.log()
+
+
+def test_a_group_that_may_not_be_given_refuses_the_reload():
+    if os.geteuid() != 0:
+        raise zb.Skip("only root can start as another user")
+    folder = zb.folder()
+    os.chmod(folder, 0o777)
+    with zb.Daemon(streamer(folder), folder=folder, wrap=zb.changed_to(65534)) as daemon:
+        zb.write(daemon.file, streamer(folder, "ipc_mode = 0600\nipc_group = 0"))
+        for command in (["show", "plan"], ["reload"]):
+            answer = daemon.ctl(*command)
+            assert answer.returncode == 1 and f"cannot change ipc://{folder}/in: cannot set its group: Operation not permitted" in answer.stderr, answer
+        assert stat.S_IMODE(os.lstat(f"{folder}/in").st_mode) == 0o660
+        assert daemon.stop() == 0, daemon.log()
+
+
+def test_an_ipc_endpoint_beside_others_comes_and_goes_live():
+    folder, front, back = zb.folder(), zb.free_port(), zb.free_port()
+    ini = f"[route jobs]\ntype = streamer\nfrontend_bind = tcp://127.0.0.1:{front}\nbackend_bind = tcp://127.0.0.1:{back}\n"
+    with zb.Daemon(ini, folder=folder) as daemon:
+        for more, what in ((f"frontend_bind = ipc://{folder}/in\n", "added"), ("", "removed")):
+            zb.write(daemon.file, ini + more)
+            answer = daemon.ctl("reload")
+            assert answer.stdout == f"route jobs: frontend_bind {what}: ipc://{folder}/in (live)\n", answer
+            assert os.path.exists(f"{folder}/in") == bool(more)
+
+
 def test_a_group_that_does_not_exist():
     folder = zb.folder()
     result = zb.run("-t", "-c", "-", stdin=streamer(folder, "ipc_group = nosuchgroup"))

@@ -7,7 +7,7 @@ import zmq
 
 import natsserver
 import zb
-from natsnode import Node, acked_nodes, ask, failed, job_of
+from natsnode import AckedLoad, AckedWorker, Node, acked_nodes, ask, failed, job_of, recreated, upgraded
 
 
 def put(node, *bodies):
@@ -246,6 +246,98 @@ MISFITS = [
     ({"max_deliver": 3}, "it gives up a message that was given out too often"),
     ({"ack_wait": 10 ** 9}, "it waits for an acknowledgement for less than 10 seconds"),
 ]
+
+
+def say(worker, *words):
+    worker.send_multipart([b"", *words])
+
+
+def test_upgrades_and_a_route_that_is_recreated_keep_who_has_which_message():
+    server = natsserver.Server()
+    node, = acked_nodes(server, 1)
+    put(node, b"one", b"two", b"three", b"four")
+    worker, other, producer = (node.peer(zmq.DEALER, node.workers), node.peer(zmq.REQ, node.workers), node.peer(zmq.REQ, node.acks))
+    say(worker, b"ready", b"2")
+    held = [job_of(worker.recv_multipart()[1:]) for _ in range(2)]
+    job, _, body = ask(other, b"ready")
+    assert [body for _, _, body in held] + [body] == [b"one", b"two", b"three"]
+    for change in (upgraded, recreated, upgraded):
+        change(node, 3)
+    say(worker, b"done", held[0][0])
+    assert job_of(worker.recv_multipart()[1:])[1:] == (1, b"four")
+    say(worker, b"retry", held[1][0])
+    assert job_of(worker.recv_multipart()[1:])[1:] == (2, b"two")
+    other.send_multipart([b"done", job])
+    zb.wait_until(lambda: left_in(server) == 2, what="two messages that are done")
+    producer.send_multipart([b"", b"five"])
+    assert producer.recv_multipart() == [b"", b"ok"]
+    assert other.recv_multipart()[1:] == [b"1", b"five"]
+    assert jobs(node)["refused"] == jobs(node)["lost"] == 0
+
+
+def test_a_message_that_is_held_over_an_upgrade_is_kept_longer_than_the_stream_waits():
+    server = natsserver.Server()
+    node, idle = acked_nodes(server)
+    put(node, b"slow")
+    worker, waits = node.peer(zmq.REQ, node.workers), idle.peer(zmq.REQ, idle.workers)
+    job, _, _ = ask(worker, b"ready")
+    upgraded(node, 1)
+    waits.send_multipart([b"ready"])
+    assert not waits.poll(11000), "another worker has got it"
+    worker.send_multipart([b"done", job])
+    zb.wait_until(lambda: left_in(server) == 0)
+
+
+@zb.limit(120)
+def test_upgrades_under_load_lose_and_double_no_acknowledged_message():
+    node, = acked_nodes(natsserver.Server(), 1)
+    load, workers = AckedLoad(node, 0.001), [AckedWorker(node) for _ in range(2)]
+    got = lambda: sum(len(worker.got) for worker in workers)
+    for number in range(4):
+        zb.wait_for_count(got, 300 * (number + 1), what="messages before the next upgrade")
+        upgraded(node, 3)
+    sent = load.stop()
+    zb.wait_for_count(lambda: len({body for worker in workers for body, _ in worker.got}), sent, 30, "messages")
+    for worker in workers:
+        worker.stop()
+    firsts = [body for worker in workers for body, tries in worker.got if tries == 1]
+    assert len(firsts) == len(set(firsts)), "one came twice without saying so"
+
+
+def test_what_was_done_without_a_server_before_an_upgrade_does_not_come_again():
+    server = natsserver.Server()
+    node, = acked_nodes(server, 1)
+    put(node, b"one", b"two")
+    acked = node.peer(zmq.REQ, node.workers)
+    job, _, _ = ask(acked, b"ready")
+    plain = node.back()
+    assert plain.recv() == b"two"
+    server.kill()
+    node.daemon.wait_log("event=nats-away")
+    acked.send_multipart([b"done", job])
+    zb.wait_until(lambda: jobs(node)["done"] == 1)
+    upgraded(node, 2)
+    server.start()
+    zb.wait_until(lambda: left_in(server) == 0, 20, what="a stream that has heard of it")
+    assert not plain.poll(100) and not acked.poll(100)
+
+
+def test_what_a_producer_waits_for_comes_after_an_upgrade_without_a_server():
+    server = natsserver.Server()
+    node, = acked_nodes(server, 1)
+    put(node, b"before")
+    producer = node.peer(zmq.DEALER, node.acks)
+    server.kill()
+    node.daemon.wait_log("event=nats-away")
+    for id in (b"1", b"2"):
+        producer.send_multipart([b"", id, b"body " + id])
+    zb.wait_until(lambda: node.stored() == 2, what="two messages on the disk")
+    upgraded(node, 1)
+    assert not producer.poll(100)
+    server.start()
+    for id in (b"1", b"2"):
+        assert producer.recv_multipart() == [b"", id, b"ok"]
+    assert left_in(server) == 3
 
 
 def test_a_consumer_that_does_not_fit_fails_the_route():

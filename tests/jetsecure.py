@@ -152,6 +152,16 @@ def test_keys_of_a_stream_without_one_are_told():
         assert re.findall(r"error: \[route r\] (.*)", answer.stderr) == [wanted], answer.stderr
 
 
+def test_the_dump_names_the_stream_and_the_subject_of_the_route():
+    natsserver.need()
+    text = "[route r]\ntype = streamer\nfrontend_bind = ipc://@in\nbackend_bind = ipc://@out\nstore = nats\nnats = nats://127.0.0.1\n"
+    for lines, names in (("", ("zbroker_r", "zbroker.r")), ("nats_stream =\nnats_subject =\n", ("zbroker_r", "zbroker.r")),
+                         ("nats_stream = s\nnats_subject = t.u\n", ("s", "t.u"))):
+        dump = zb.run("-T", "-c", "-", stdin=text + lines).stdout
+        assert "nats_stream = %s\nnats_subject = %s\n" % names in dump, dump
+        assert zb.run("-T", "-c", "-", stdin=dump).stdout == dump
+
+
 # --- TLS ----------------------------------------------------------------------------------------------------------------------
 
 class Authority:

@@ -9,7 +9,7 @@ import time
 import natsserver
 import zb
 import zmq
-from natsnode import Node, acked_nodes, failed, nodes
+from natsnode import Load, Node, Worker, acked_nodes, check_once, failed, nodes, recreated, upgraded
 
 def rests_at(count):
     """A number that does not grow any more: the same after a while."""
@@ -483,6 +483,37 @@ def test_a_route_can_be_given_a_stream_by_a_reload():
     assert node.daemon.ctl("reload").returncode == 0
     producer.send(b"shared")
     assert worker.recv() == b"shared"
+
+
+@zb.limit(120)
+def test_upgrades_and_a_route_that_is_recreated_lose_and_double_nothing():
+    node, = nodes("streamer", natsserver.Server(), 1)
+    worker, load = Worker(node), Load(node, 0.001)
+    for number, change in enumerate((upgraded, upgraded, recreated, upgraded)):
+        zb.wait_for_count(lambda: len(worker.got), 300 * (number + 1), what="messages before the next change")
+        change(node, 2)
+    check_once([worker], load.stop())
+    assert worker.got == sorted(worker.got)
+
+
+@zb.limit(120)
+def test_a_subscriber_gets_each_message_once_over_upgrades():
+    server = natsserver.Server()
+    for remembers in ("", "replay_messages = 100000", "last_value = 1000"):
+        node, far = (Node("forwarder", server, f"backend_sndhwm = 0\nnats_stream = s{len(remembers)}\nnats_subject = s{len(remembers)}\n{remembers}").ready()
+                     for _ in range(2))
+        early, publisher = hears(node, b""), publish_and_wait(far, [])
+        for number in range(300):
+            publisher.send(b"%d" % number)
+            if number % 100 == 50:
+                upgraded(node, 1)
+        got = [early.recv() for _ in range(300)]
+        assert got == [b"%d" % number for number in range(300)], (remembers, got)
+        late = node.back(b"")
+        if remembers:
+            assert sorted(int(late.recv()) for _ in range(300)) == list(range(300))
+        for daemon in (node.daemon, far.daemon):
+            daemon.kill()
 
 
 zb.main()

@@ -379,6 +379,8 @@ tell the two apart by this only:
 
 - a routing id that zbroker gives has up to 13 octets, libzmq's have 5;
 - `xpub_verbose` and a publisher: it hears of the last cancellation, which libzmq's proxies forget;
+- a message of a subscriber that does not begin with a subscription goes up whole, and libzmq takes each of its frames that
+  begins with a byte of 0 or 1 for one;
 - a second client with a routing id that is in use is refused, and not left without answers;
 - topics are limited (`max_topic`), and messages (`maxmsgsize`, `max_parts`).
 """

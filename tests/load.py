@@ -96,6 +96,13 @@ class Taker:
         self.news.set()
 
 
+def meet(sender, taker):
+    """A publisher knows its subscriber: what it sent before is lost, and no fault."""
+    zb.wait_until(lambda: [sender(), taker()] and taker.count > 0)
+    zb.wait_until(lambda: taker.next[sender.number] == sender.sent or taker())
+    taker.wrong.clear()
+
+
 def hand_over_under_load(broker, senders, takers, times, hand_over):
     """HAND_OVER is called so many times, each after some more messages."""
     with running(*takers):

@@ -58,4 +58,24 @@ def test_tables_fit_80_columns():
         assert not broken, f"{page}: {broken}"
 
 
-zb.main([("every program has a page", test_every_program_has_a_page), ("tables fit 80 columns", test_tables_fit_80_columns)] + [lint(page) for page in PAGES])
+OFFSET = 12  # groff's, of an example
+
+
+def command_lines(page):
+    """What is to be typed, line by line: a command that ends in a backslash goes on."""
+    for block in re.findall(r"^\.Bd -literal -offset indent\n(.*?)^\.Ed", page, re.M | re.S):
+        goes_on = False
+        for line in re.sub(r"\\[&]", "", block).replace("\\e", "\\").splitlines():
+            if goes_on or line.startswith(("$ ", "# ")):
+                yield line
+                goes_on = line.endswith("\\")
+
+
+def test_commands_fit_80_columns():
+    for page in PAGES:
+        broken = [line for line in command_lines(zb.read(page)) if len(line) > 80 - OFFSET]
+        assert not broken, f"{page}: {broken}"
+
+
+zb.main([("every program has a page", test_every_program_has_a_page), ("tables fit 80 columns", test_tables_fit_80_columns),
+         ("commands fit 80 columns", test_commands_fit_80_columns)] + [lint(page) for page in PAGES])

@@ -2,6 +2,7 @@
 """natsnode - for the tests: zbrokers that share a stream on NATS servers, producers and workers that go on while
 something is killed."""
 
+import re
 import threading
 import time
 
@@ -99,6 +100,30 @@ def failed(node, reason):
         route = control.route("r")
     assert route["state"] == "failed", route["state"]
     assert reason in node.daemon.log(), node.daemon.log()
+
+
+def connections(node):
+    route = node.stats()
+    return [sum(route[side][what] for side in ("frontend", "backend", "ack", "worker_ack") if route.get(side))
+            for what in ("connections", "disconnections")]
+
+
+def upgraded(node, count):
+    """Another program has taken its COUNT connections over."""
+    lost = connections(node)[1]
+    answer = node.daemon.ctl("upgrade", seconds=30)
+    assert answer.returncode == 0 and re.search(rf" {count} connections? kept", answer.stdout), (answer, node.daemon.log()[-3000:])
+    zb.wait_until(lambda: connections(node) == [count, lost], what="its connections")
+
+
+def recreated(node, count):
+    """The route has been re-created, and its COUNT connections are those that it had."""
+    lost = connections(node)[1]
+    node.ini = re.sub(r"^cpu = .*\n", "", node.ini, flags=re.M) + f"cpu = {0 if 'cpu = 0' not in node.ini else -1}\n"
+    zb.write(node.daemon.file, node.ini)
+    answer = node.daemon.ctl("reload")
+    assert answer.returncode == 0 and "re-created" in answer.stdout, answer
+    zb.wait_until(lambda: connections(node) == [count, lost], what="its connections")
 
 
 class Load:

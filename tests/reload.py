@@ -669,6 +669,19 @@ def test_check_reload_says_what_reload_would_do_and_does_not_do_it():
         assert daemon.log().count("reloaded: ") == log + 6, daemon.log()
 
 
+def test_a_socket_that_stays_and_is_of_another_family_is_told():
+    one, two = zb.free_ports(2)
+    with zb.Daemon(streamer("jobs", f"tcp://*:{one}", tcp(two), "security = none")) as daemon, zb.Control(daemon) as control:
+        if not zb.accepts(f"tcp://[::1]:{one}"):
+            raise zb.Skip("no IPv6 here")
+        reload(daemon, control, streamer("jobs", f"tcp://*:{one}", tcp(two), "security = none\nipv6 = no"))
+        daemon.wait_log(r"route jobs: .*cannot change tcp://\*:\d+: ipv6 comes into force when the route is disabled and enabled event=route-change")
+        assert zb.accepts(f"tcp://[::1]:{one}")
+        assert control.ask("disable jobs").startswith("route jobs: disabled") and control.ask("enable jobs") == "route jobs: running"
+        assert zb.accepts(tcp(one)) and not zb.accepts(f"tcp://[::1]:{one}")
+        assert daemon.stop() == 0
+
+
 def test_a_plan_knows_what_cannot_be_bound():
     one, two, free = zb.free_ports(3)
     with zb.Daemon(streamer("jobs", tcp(one), tcp(two))) as daemon, zb.Control(daemon) as control:

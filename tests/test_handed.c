@@ -71,10 +71,22 @@ test_what_somebody_has_is_not_forgotten(void)
     handed_free(&set);
 }
 
+static void
+test_what_another_route_had_is_known_by_its_place_whatever_its_id(void)
+{
+    handed_set_t *set = handed_new();
+    jetstream_arrival_t had = arrival(NULL, 5, 1), again = arrival(NODE "-1", 5, 1), other = arrival(NODE "-1", 6, 1);
+    handed_t *handed = handed_again(set, &had);
+    CHECK(handed_past(set) == handed && handed_meet(set, &again) == handed);
+    CHECK(handed_meet(set, &other) != handed);
+    handed_free(&set);
+}
+
 int
 main(void)
 {
     RUN(test_a_message_is_known_by_its_id_and_else_by_its_place);
     RUN(test_what_somebody_has_is_not_forgotten);
+    RUN(test_what_another_route_had_is_known_by_its_place_whatever_its_id);
     return test_done();
 }

@@ -6,6 +6,8 @@
 
 #include "test.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -15,20 +17,25 @@ static char folder[] = "/tmp/zb-listener-XXXXXX";
 static diag_t *diag;
 static conf_t *conf;
 
-// The frontend of a route that binds ENDPOINT.
+// The frontend of a route that binds ENDPOINT, and has the lines MORE.
 static const side_conf_t *
-side_of(const char *endpoint)
+side_with(const char *endpoint, const char *more)
 {
     char ini[512];
     conf_destroy(&conf);
-    snprintf(ini, sizeof ini, "[route r]\ntype = streamer\nfrontend_bind = %s\nbackend_bind = ipc://%s/back\n",
-             endpoint, folder);
+    snprintf(ini, sizeof ini, "[route r]\ntype = streamer\nfrontend_bind = %s\nbackend_bind = ipc://%s/back\n%s", endpoint, folder, more);
     conf = conf_load_text("test.ini", ini, strlen(ini), diag);
     if (!conf) {
         diag_print(diag, stdout);
         abort();
     }
     return &conf->routes[0]->sides[SIDE_FRONTEND];
+}
+
+static const side_conf_t *
+side_of(const char *endpoint)
+{
+    return side_with(endpoint, "");
 }
 
 static listener_t *
@@ -171,6 +178,63 @@ test_port_that_is_ours_already_is_named_in_the_reason(void)
     free(taken);
 }
 
+static int
+option_of(const listener_t *listener, int level, int name)
+{
+    int value = -1;
+    socklen_t size = sizeof value;
+    getsockopt(listener_fd(listener), level, name, &value, &size);
+    return value;
+}
+
+static unsigned
+backlog_of(const listener_t *listener)
+{
+    struct tcp_info info = { 0 };
+    socklen_t size = sizeof info;
+    getsockopt(listener_fd(listener), IPPROTO_TCP, TCP_INFO, &info, &size);
+    return info.tcpi_sacked; // of one that listens
+}
+
+static int
+change_to(listener_t *listener, const char *more)
+{
+    const side_conf_t *side = side_with("tcp://127.0.0.1:*", more);
+    CHECK(listener_could_change(listener, &side->endpoints[0], side, diag) == 0);
+    return listener_change(listener, &side->endpoints[0], side, diag);
+}
+
+static void
+test_listener_that_stays_becomes_as_a_new_one(void)
+{
+    listener_t *listener = open_at("tcp://127.0.0.1:*");
+    CHECK(change_to(listener, "backlog = 7\nrcvbuf = 20000\nsndbuf = 30000\ntos = 16\nbindtodevice = lo\n") == 0);
+    CHECK(backlog_of(listener) == 7);
+    CHECK(option_of(listener, SOL_SOCKET, SO_RCVBUF) == 2 * 20000 && option_of(listener, SOL_SOCKET, SO_SNDBUF) == 2 * 30000);
+    CHECK(option_of(listener, IPPROTO_IP, IP_TOS) == 16);
+    char device[16] = "";
+    socklen_t size = sizeof device;
+    CHECK(getsockopt(listener_fd(listener), SOL_SOCKET, SO_BINDTODEVICE, device, &size) == 0);
+    CHECK_TEXT(device, "lo");
+    if (geteuid() == 0) { // nobody else may take it away again
+        CHECK(change_to(listener, "backlog = 9\n") == 0);
+        CHECK(backlog_of(listener) == 9 && option_of(listener, IPPROTO_IP, IP_TOS) == 0);
+        size = sizeof device;
+        CHECK(getsockopt(listener_fd(listener), SOL_SOCKET, SO_BINDTODEVICE, device, &size) == 0 && size == 0);
+    }
+    listener_close(&listener, false);
+}
+
+static void
+test_device_that_is_not_there_is_told_beforehand(void)
+{
+    listener_t *listener = open_at("tcp://127.0.0.1:*");
+    const side_conf_t *side = side_with("tcp://127.0.0.1:*", "frontend_bindtodevice = nosuch0\n");
+    CHECK(listener_could_change(listener, &side->endpoints[0], side, diag) == -1);
+    CHECK(strstr(diag_text(diag, 1, NULL), "cannot change tcp://127.0.0.1:*: bindtodevice: "));
+    listener_close(&listener, false);
+}
+
 int
 main(void)
 {
@@ -185,6 +249,8 @@ main(void)
     RUN(test_file_that_somebody_removed_is_told_once);
     RUN(test_trying_an_endpoint_leaves_nothing_there);
     RUN(test_port_that_is_ours_already_is_named_in_the_reason);
+    RUN(test_listener_that_stays_becomes_as_a_new_one);
+    RUN(test_device_that_is_not_there_is_told_beforehand);
     conf_destroy(&conf);
     diag_destroy(&diag);
     rmdir(folder);

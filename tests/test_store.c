@@ -534,6 +534,18 @@ test_store_with_more_ids_than_are_read_at_once_takes_none_again(void)
     CHECK(store_close(&store, ENOUGH_MS) == 0);
 }
 
+// Waits until its files have BYTES at most.
+static void
+shrink(store_t *store, uint64_t bytes)
+{
+    int64_t end = clock_mono_ms() + ENOUGH_MS;
+    while (clock_mono_ms() < end && figures_of(store).bytes > bytes) {
+        store_hurry(store);
+        wait_for_bell(store);
+    }
+    CHECK(figures_of(store).bytes <= bytes);
+}
+
 static void
 test_store_removes_drained_files_and_remembers_their_ids(void)
 {
@@ -545,19 +557,41 @@ test_store_removes_drained_files_and_remembers_their_ids(void)
     put_many(store, 1, 3 * MANY, 400);
     CHECK(figures_of(store).files > 2);
     CHECK(take_many(store, &last, true) == 3 * MANY + 1);
-    int64_t end = clock_mono_ms() + ENOUGH_MS;
     conf.max_bytes = 1 << 20; // the id does not keep a file any more
     store_change(store, &conf);
-    while (clock_mono_ms() < end && figures_of(store).bytes > 1 << 20) {
-        store_hurry(store);
-        wait_for_bell(store);
-    }
-    CHECK(figures_of(store).bytes <= 1 << 20);
+    shrink(store, 1 << 20);
     CHECK(count_files(".mdb", NULL, 0) == figures_of(store).files);
     CHECK(figures_of(store).messages == 0);
     store_close(&store, ENOUGH_MS);
     store = begin();
     CHECK(put_text(store, "again", "alice", "id") == STORE_KNOWN);
+    store_close(&store, ENOUGH_MS);
+}
+
+// More of them in one batch than are read at once.
+static void
+test_store_with_many_ids_that_were_written_again_takes_none_again(void)
+{
+    enum { IDS = 6 * MANY };
+    char id[16], text[256];
+    int last;
+    store_t *store = begin_empty();
+    for (int i = 0; i < IDS; i++) {
+        snprintf(id, sizeof id, "%d", i);
+        snprintf(text, sizeof text, "%0250d", i);
+        CHECK(put_id(store, text, id) == STORE_TAKEN);
+    }
+    commit(store);
+    CHECK(take_many(store, &last, true) == IDS);
+    conf.max_bytes = 8 << 20; // the ids keep no file any more
+    store_change(store, &conf);
+    shrink(store, 4 << 20);
+    CHECK(store_close(&store, ENOUGH_MS) == 0);
+    store = begin();
+    for (int i = 0; i < IDS; i++) {
+        snprintf(id, sizeof id, "%d", i);
+        CHECK(put_id(store, "again", id) == STORE_KNOWN);
+    }
     store_close(&store, ENOUGH_MS);
 }
 
@@ -1119,6 +1153,7 @@ main(void)
     RUN(test_store_takes_of_many_those_that_have_room);
     RUN(test_store_with_more_ids_than_are_read_at_once_takes_none_again);
     RUN(test_store_removes_drained_files_and_remembers_their_ids);
+    RUN(test_store_with_many_ids_that_were_written_again_takes_none_again);
     RUN(test_store_of_a_file_that_was_emptied_knows_its_ids);
     RUN(test_store_that_is_full_takes_more_when_something_is_done);
     RUN(test_store_that_is_full_drops_the_oldest_if_it_shall);

@@ -22,7 +22,7 @@ import time
 import zmq
 import zb
 import zmtp
-from load import WAIT, Sender, Taker, Watched, hand_over_under_load, running
+from load import WAIT, Sender, Taker, Watched, hand_over_under_load, meet, running
 
 UPGRADES = int(os.environ.get("ZB_UPGRADES", "10"))
 CONNECTIONS = int(os.environ.get("ZB_CONNECTIONS", "100"))  # that do nothing but stay
@@ -100,14 +100,6 @@ backend_bind = {back if isinstance(back, str) else f"tcp://127.0.0.1:{back}"}
 
 
 # --- under load -------------------------------------------------------------------------------------------------------
-
-def meet(sender, taker):
-    """A publisher knows its subscriber."""
-    zb.wait_until(lambda: [sender(), taker()] and taker.count > 0)
-    while taker.socket.poll(100):
-        taker.socket.recv_multipart()
-    taker.next[sender.number], taker.wrong = sender.sent, []
-
 
 @zb.limit(120)
 def test_every_kind_of_route_goes_on():
@@ -510,6 +502,14 @@ def test_the_file_is_read_again():
         push.send(b"1")
         assert pull.recv() == b"1"
         assert zb.accepts(f"tcp://127.0.0.1:{ports[0]}") and house.disconnects() == 0
+
+
+def test_the_control_socket_moves_and_leaves_nothing_behind():
+    with House("[zbroker]\ncontrol = FOLDER/one\n" + route("r", "streamer", *zb.free_ports(2))) as house:
+        zb.write(house.daemon.file, zb.read(house.daemon.file).replace("/one", "/two"))
+        house.upgrade()
+        assert zb.accepts(f"ipc://{house.folder}/two")
+        assert not [name for name in os.listdir(house.folder) if name.startswith("one")], os.listdir(house.folder)
 
 
 def test_routes_of_engine_zmq_come_back():

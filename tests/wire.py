@@ -623,6 +623,24 @@ def test_matching_can_be_inverted():
         assert [sub.recv(), sub.recv()] == [b"b1", b"b2"]
 
 
+def test_a_message_of_several_frames_does_not_go_to_peers_that_take_one():
+    """They would drop it, and it would count as sent. Alone, and among others, with one worker and with several."""
+    frames = zmtp.frame(b"one", True) + zmtp.frame(b"two")
+    said = b"".join(zmtp.frame(b"%d" % i) + frames for i in range(10)) + frames * 5 + zmtp.frame(b"long" * 100, True) + zmtp.frame(b"end")
+    with Route("custom", "frontend_type = PULL\nbackend_type = SCATTER") as route:
+        workers = [zmtp.Raw(route.backend, b"GATHER")]
+        for more in (0, 2):
+            workers += [zmtp.Raw(route.backend, b"GATHER") for _ in range(more)]
+            route.wait_clients("backend", len(workers))
+            before, push = route.stats(), zmtp.Raw(route.frontend, b"PUSH")
+            push.send(said)
+            zb.wait_until(lambda: route.stats()["frontend"]["messages_received"] == before["frontend"]["messages_received"] + 26)
+            after = zb.wait_until(lambda: route.stats()["backend"]["messages_sent"] == before["backend"]["messages_sent"] + 10 and route.stats())
+            assert after["dropped"]["undeliverable"] - before["dropped"]["undeliverable"] == 16, after["dropped"]
+        for worker in workers:
+            assert b"one" not in worker.got + worker.socket.recv(65536)
+
+
 def test_a_sub_side_asks_for_its_topics():
     with Custom("SUB", "PUSH", "frontend_subscribe = a\nfrontend_subscribe = b") as route:
         pub, pull = route.front(zmq.XPUB), route.back(zmq.PULL)
@@ -632,13 +650,20 @@ def test_a_sub_side_asks_for_its_topics():
         assert [pull.recv(), pull.recv()] == [b"b1", b"a1"]
 
 
-def test_a_sub_side_sorts_out_what_a_publisher_of_zmtp_1_sends():
-    with Custom("SUB", "PUSH", "frontend_subscribe = a\nfrontend_subscribe = bb") as route:
-        pull = route.back(zmq.PULL)
-        route.wait_clients("backend", 1)
-        with socket.create_connection(("127.0.0.1", route.frontend), timeout=10 * zb.SLOW) as pub:
-            pub.sendall(b"\1\0" + b"".join(bytes([len(body) + 1, 0]) + body for body in [b"b", b"a1", b"", b"c", b"bb2", b"b3", b"a"]))
-            assert [pull.recv() for _ in range(3)] == [b"a1", b"bb2", b"a"]
+def test_a_sub_side_sorts_out_what_a_publisher_sends_unasked():
+    """A PUB of ZMTP 1.0 hears of no topics, and others may not do as they are told."""
+    topics = [b"b", b"a1", b"", b"c", b"bb2", b"b3", b"a", b"bbb"]
+    said = {"1.0": b"\1\0" + b"".join(bytes([len(body) + 1, 0]) + body for body in topics),
+            "3.1": zmtp.GREETING + zmtp.ready(b"PUB") + b"".join(map(zmtp.frame, topics))}
+    wanted = {"no": [b"a1", b"bb2", b"a", b"bbb"], "yes": [b"b", b"", b"c", b"b3"]}
+    for invert, expected in wanted.items():
+        with Custom("SUB", "PUSH", f"frontend_subscribe = a\nfrontend_subscribe = bb\nfrontend_invert_matching = {invert}") as route:
+            pull = route.back(zmq.PULL)
+            route.wait_clients("backend", 1)
+            for version, data in said.items():
+                with socket.create_connection(("127.0.0.1", route.frontend), timeout=10 * zb.SLOW) as pub:
+                    pub.sendall(data)
+                    assert [pull.recv() for _ in expected] == expected, (invert, version)
 
 
 def test_an_endpoint_that_is_down_says_since_when():
@@ -696,6 +721,28 @@ def test_requests_that_a_service_took_with_it_are_not_waited_for():
         client.wait_end()
         client.socket.close()
         assert route.daemon.wait() == 0
+
+
+def test_a_probe_is_no_request_to_wait_for():
+    """What probe_router makes a client say first is handed on, and hardly any service answers. An answer counts for no request."""
+    with Route("queue", process="drain_timeout = 1h") as route:
+        client, probing = zmtp.Raw(route.frontend, b"DEALER"), zmtp.Raw(route.frontend, b"DEALER")
+        service = route.back(zmq.DEALER)
+        probing.send(zmtp.frame(b""))
+        probe = service.recv_multipart()
+        assert probe[1:] == [b""], probe
+        client.send(zmtp.frame(b"ask"))
+        request = service.recv_multipart()
+        service.send_multipart(probe)
+        zb.wait_until(lambda: route.stats()["frontend"]["messages_sent"] == 1, what="the answer to the probe")
+        route.daemon.send(signal.SIGTERM)
+        probing.wait_end()
+        service.send_multipart([request[0], b"answer"])
+        client.wait(b"answer", 1)
+        client.wait_end()
+        client.socket.close()
+        probing.socket.close()
+        assert route.daemon.wait() == 0 and "nothing left" in route.daemon.log(), route.daemon.log()
 
 
 def test_a_client_that_was_sent_away_asks_nobody_any_more():

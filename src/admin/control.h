@@ -26,7 +26,7 @@
 
 typedef struct control control_t;
 
-// Listen at PATH by the rules of net/ipcpath.h, GROUP (gid_t)-1 for the
+// Listen at PATH by the rules of net/ipcfile.h, GROUP (gid_t)-1 for the
 // process's own. BEFORE is what the program before has left: its clients stay; NULL:
 // there was none. Everything else is borrowed. NULL with the reason in DIAG.
 control_t *control_new(zloop_t *loop, broker_t *broker, const char *path, mode_t mode, gid_t group, const record_t *before,

@@ -70,6 +70,17 @@ control_restore(control_t *self, record_fields_t from)
             restore_client(self, record_inside(&field));
 }
 
+// Where nobody listens any more: the file goes, and the lock of the program before.
+static void
+leave_path(const char *path)
+{
+    char ignored[256];
+    ipcfile_t file;
+    if (ipcfile_adopt(&file, path, ignored, sizeof ignored) == 0)
+        ipcfile_clear(path, ignored, sizeof ignored);
+    ipcfile_close(&file);
+}
+
 int
 control_find_listener(record_fields_t from, const char *path)
 {
@@ -82,7 +93,7 @@ control_find_listener(record_fields_t from, const char *path)
     close(fd);
     char *before = record_to_text(&field, COMMAND_LINE_MAX);
     if (before)
-        unlink(before);
+        leave_path(before);
     free(before);
     return -1;
 }

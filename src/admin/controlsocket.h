@@ -7,21 +7,18 @@
 #ifndef ZB_CONTROLSOCKET_H
 #define ZB_CONTROLSOCKET_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <sys/types.h>
+#include "net/ipcfile.h"
 
 typedef struct {
     char *path;
     mode_t mode;
     gid_t group; // (gid_t)-1: of the process
-    int lock, fd; // -1: none
-    dev_t device;
-    ino_t inode;
+    int fd;      // -1: none
+    ipcfile_t file;
     bool gave_up; // it is gone, and cannot be made anew for now
 } controlsocket_t;
 
-// Listen at PATH by the rules of net/ipcpath.h, with FD if that listens there already (-1: with none), which it owns from now
+// Listen at PATH by the rules of net/ipcfile.h, with FD if that listens there already (-1: with none), which it owns from now
 // on: 0, or -1 with the reason and its errno. Close it in either case.
 int controlsocket_open(controlsocket_t *self, const char *path, mode_t mode, gid_t group, int fd, char *reason, size_t size);
 void controlsocket_close(controlsocket_t *self);

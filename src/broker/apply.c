@@ -85,9 +85,7 @@ do_replace(broker_t *self, conf_t *wanted, const plan_step_t *step, prepared_t *
 static void
 make_anew(broker_t *self, slot_t *slot, diag_t *diag)
 {
-    diag_item_t problem;
-    for (size_t i = 0; diag_at(diag, i, &problem); i++)
-        log_problem(EVENT_ROUTE_CHANGE, slot->conf->name, &problem);
+    slot_log_problems(slot, diag);
     prepare_gather(self, slot, slot->conf, &slot->waiting);
     retire_slot(self, slot, "re-created");
     slot->opening_later = true;
@@ -162,6 +160,8 @@ apply_plan(broker_t *self, conf_t **wanted_p, plan_t *plan, prepared_t *ready)
             actions[plan->steps[i].action](self, wanted, &plan->steps[i], &ready[i]);
     for (size_t i = 0; i < plan->count; i++)
         listeners_close(&ready[i].listeners, false);
+    for (size_t i = 0; i < self->count; i++)
+        slot_change_listeners(self->slots[i]);
     sort_slots(self, names, count);
     free(names);
     keep_restart_settings(self, wanted, plan);

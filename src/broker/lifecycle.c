@@ -72,6 +72,8 @@ broker_start(broker_t *self, const record_t *before, diag_t *diag)
     for (size_t i = 0; i < self->count && rc == 0; i++)
         if (self->slots[i]->route)
             rc = slot_run(self, self->slots[i], "started");
+    for (size_t i = 0; i < self->count && rc == 0; i++)
+        slot_change_listeners(self->slots[i]); // of the program before
     takeover_status(self, from);
     takeover_rest(self, from);
     if (rc == 0)

@@ -116,6 +116,13 @@ typedef struct {
 } child_t;
 
 static int
+cannot_run(int why, text_t *error)
+{
+    text_add(error, "%s: cannot run: %s", program.path, strerror(why));
+    return -1;
+}
+
+static int
 start_child(child_t *child, char **argv, text_t *error)
 {
     static const char *const not_theirs[] = { "NOTIFY_SOCKET", "WATCHDOG_USEC",  "WATCHDOG_PID", "LISTEN_PID",
@@ -125,10 +132,8 @@ start_child(child_t *child, char **argv, text_t *error)
     sigset_t none, ignored;
     posix_spawnattr_t attributes;
     posix_spawn_file_actions_t actions;
-    if (pipe2(ends, O_CLOEXEC) == -1) {
-        text_add(error, "%s", strerror(errno));
-        return -1;
-    }
+    if (pipe2(ends, O_CLOEXEC) == -1)
+        return cannot_run(errno, error);
     snprintf(file, sizeof file, "/proc/self/fd/%d", program.fd);
     sigemptyset(&none);
     sigemptyset(&ignored);
@@ -150,9 +155,8 @@ start_child(child_t *child, char **argv, text_t *error)
     child->output = ends[0];
     if (rc == 0)
         return 0;
-    text_add(error, "%s: cannot run: %s", program.path, strerror(rc));
     close(ends[0]);
-    return -1;
+    return cannot_run(rc, error);
 }
 
 // All that it says, as far as we keep it. False: it takes too long.

@@ -73,17 +73,24 @@ belongs_to(const retired_t *retired, const slot_t *slot)
     return strcmp(retired->name, slot->conf->name) == 0;
 }
 
+// When it is blocked is told by the one that runs; for how long those before it were, counts.
+static void
+add_past(counters_t *total, const counters_t *past)
+{
+    counters_add(total, past);
+    for (side_t side = 0; side < SIDES; side++)
+        counters_end_blocked(&total->sides[side]);
+}
+
 const counters_t *
 slot_counters(broker_t *self, slot_t *slot)
 {
     memset(&slot->total, 0, sizeof slot->total);
     counters_add(&slot->total, authpolicy_logins(self, slot->conf->name));
-    counters_add(&slot->total, &slot->past);
+    add_past(&slot->total, &slot->past);
     for (const retired_t *i = self->retired; i; i = i->next)
         if (belongs_to(i, slot))
-            counters_add(&slot->total, i->counters);
-    for (int side = 0; side < SIDES; side++) // when it is blocked is told by the one that runs
-        counter_set(&slot->total.sides[side].blocked_since_ns, 0);
+            add_past(&slot->total, i->counters);
     if (slot->counters)
         counters_add(&slot->total, slot->counters);
     return &slot->total;
@@ -94,6 +101,30 @@ slot_note_before(broker_t *self, slot_t *slot)
 {
     memcpy(&slot->before, slot_counters(self, slot), sizeof slot->before);
     rates_begin(&slot->rates, &slot->before);
+}
+
+// --- its listeners -------------------------------------------------------------------------
+
+void
+slot_log_problems(const slot_t *slot, diag_t *diag)
+{
+    diag_item_t problem;
+    for (size_t i = 0; diag_at(diag, i, &problem); i++)
+        log_problem(EVENT_ROUTE_CHANGE, slot->conf->name, &problem);
+}
+
+void
+slot_change_listeners(const slot_t *slot)
+{
+    diag_t *diag = diag_new();
+    listeners_t own = { 0 };
+    if (slot->route)
+        route_share_listeners(slot->route, &own);
+    listeners_change(&own, slot->conf, diag);
+    listeners_change(&slot->waiting, slot->conf, diag);
+    listeners_close(&own, false);
+    slot_log_problems(slot, diag);
+    diag_destroy(&diag);
 }
 
 // --- its route -----------------------------------------------------------------------------

@@ -26,6 +26,10 @@ bool slot_has_endpoint(const slot_t *slot, const char *endpoint, bool connect);
 const counters_t *slot_counters(broker_t *self, slot_t *slot);
 void slot_note_before(broker_t *self, slot_t *slot); // all that until now: what comes is of the last minute
 
+// The listeners that it has from before, whichever route had them, become as its configuration says now. What cannot is logged.
+void slot_change_listeners(const slot_t *slot);
+void slot_log_problems(const slot_t *slot, diag_t *diag); // of a change
+
 // Sockets for CONF on LISTENERS, but no thread yet, and *COUNTERS for it, which
 // are the caller's. NULL with DIAG, and then *COUNTERS is NULL too.
 route_t *slot_open_route(broker_t *self, const route_conf_t *conf, listeners_t *listeners, counters_t **counters, diag_t *diag);

@@ -46,6 +46,7 @@ enum {
     KEY_OF_STORE = 128, // of use only with a store
     KEY_OF_NATS = 256,  // of use only with store = nats
     KEY_OF_DURABLE = 512, // of use only with durable = yes
+    KEY_NAMED = 1024, // ROUTE in the default is the name of the route
 };
 
 typedef struct {

@@ -123,6 +123,17 @@ has_types(const check_t *self)
 
 // --- a route -------------------------------------------------------------------------
 
+// To be freed.
+static char *
+default_of(const check_t *self, const key_row_t *row)
+{
+    if (row->flags & KEY_RUNTIME)
+        return process_store(self->file, self->route->name);
+    if (row->flags & KEY_NAMED)
+        return xasprintf("%.*s%s", (int)(strlen(row->initial) - strlen("ROUTE")), row->initial, self->route->name);
+    return xstrdup(row->initial);
+}
+
 static void
 resolve_route_rows(const check_t *self)
 {
@@ -141,16 +152,17 @@ resolve_route_rows(const check_t *self)
         idle |= row->flags & KEY_OF_NATS && !route_conf_is_shared(route) && !slot->count;
         if (idle)
             continue;
-        char *initial = row->flags & KEY_RUNTIME ? process_store(self->file, route->name) : xstrdup(row->initial);
-        if (slot->count)
+        char *initial = default_of(self, row);
+        bool is_given = slot->count && !(row->flags & KEY_NAMED && !text_given(slot->at[0].value.text));
+        if (is_given)
             value = slot->at[0].value;
         else if (row->kind != KEY_SOCKET_TYPE && row->kind != KEY_PATTERN)
             key_parse(row, initial, "/", &value, reason, sizeof reason, &offset);
         free(initial);
         if (row->width)
             key_store(row, &value, route);
-        resolve_setting(&route->settings, "", row->key, key_print(row, &value), resolve_reload(route, row), !slot->count);
-        if (!slot->count)
+        resolve_setting(&route->settings, "", row->key, key_print(row, &value), resolve_reload(route, row), !is_given);
+        if (!is_given)
             free(value.text);
     }
 }

@@ -182,11 +182,7 @@ is_plain(const char *text, const char *besides)
 static void
 check_names(const check_t *self)
 {
-    nats_conf_t *nats = &self->route->nats;
-    if (!nats->stream)
-        nats->stream = xasprintf("zbroker_%s", self->route->name);
-    if (!nats->subject)
-        nats->subject = xasprintf("zbroker.%s", self->route->name);
+    const nats_conf_t *nats = &self->route->nats;
     if (!is_plain(nats->stream, "_-"))
         complain_name(self, "nats_stream", "a stream's name has letters, digits, '_' and '-'");
     size_t length = strlen(nats->subject);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "flow/counters.h"
 
+#include "base/clock.h"
+
 #include <stddef.h>
 
 const char *const drop_reasons[DROP_REASONS] = {
@@ -47,10 +49,20 @@ size_bucket_limit(unsigned bucket)
 }
 
 void
+counters_end_blocked(side_counters_t *self)
+{
+    uint64_t since = counter_get(&self->blocked_since_ns);
+    if (since == 0)
+        return;
+    counter_add(&self->blocked_ns, (uint64_t)clock_mono_ns() - since);
+    counter_set(&self->blocked_since_ns, 0);
+}
+
+void
 counters_end(counters_t *self)
 {
     for (side_t side = 0; side < SIDES; side++) {
-        counter_set(&self->sides[side].blocked_since_ns, 0);
+        counters_end_blocked(&self->sides[side]);
         counter_set(&self->sides[side].queued, 0);
         counter_set(&self->sides[side].queued_bytes, 0);
     }

@@ -167,6 +167,8 @@ typedef struct {
     counter_t outstanding;    // messages that acknowledged workers have now
 } counters_t;
 
+void counters_end_blocked(side_counters_t *self); // the side takes messages again, or is gone: the spell is over
+
 void counters_end(counters_t *self); // its route is gone: what it had now, it has no more
 
 void counters_add(counters_t *to, const counters_t *from); // TO is the caller's own: nobody else writes to it

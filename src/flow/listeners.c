@@ -146,7 +146,10 @@ listeners_bind(listeners_t *kept, const route_conf_t *conf, const route_resource
     for (side_t side = 0; side < SIDES; side++)
         for (size_t i = 0; i < conf->sides[side].endpoint_count; i++) {
             const endpoint_conf_t *endpoint = &conf->sides[side].endpoints[i];
-            if (endpoint->connect || listeners_find(kept, side, endpoint->at.text))
+            listener_t *stays = endpoint->connect ? NULL : listeners_find(kept, side, endpoint->at.text);
+            if (stays)
+                failed |= listener_could_change(stays, endpoint, &conf->sides[side], diag) == -1;
+            if (endpoint->connect || stays)
                 continue;
             int fd = resources->activated ? resources->activated(resources->arg, endpoint) : -1;
             bool ours = fd != -1 && resources->is_ours && resources->is_ours(resources->arg, fd);
@@ -164,6 +167,18 @@ listeners_bind(listeners_t *kept, const route_conf_t *conf, const route_resource
     return failed ? -1 : 0;
 }
 
+void
+listeners_change(const listeners_t *self, const route_conf_t *conf, diag_t *diag)
+{
+    for (side_t side = 0; side < SIDES; side++)
+        for (size_t i = 0; i < conf->sides[side].endpoint_count; i++) {
+            const endpoint_conf_t *endpoint = &conf->sides[side].endpoints[i];
+            listener_t *listener = endpoint->connect ? NULL : listeners_find(self, side, endpoint->at.text);
+            if (listener)
+                listener_change(listener, endpoint, &conf->sides[side], diag);
+        }
+}
+
 int
 listeners_try(const listeners_t *kept, const route_conf_t *conf, diag_t *diag)
 {
@@ -171,8 +186,10 @@ listeners_try(const listeners_t *kept, const route_conf_t *conf, diag_t *diag)
     for (side_t side = 0; side < SIDES; side++)
         for (size_t i = 0; i < conf->sides[side].endpoint_count; i++) {
             const endpoint_conf_t *endpoint = &conf->sides[side].endpoints[i];
-            if (!endpoint->connect && !listeners_find(kept, side, endpoint->at.text))
-                rc |= listener_try(endpoint, &conf->sides[side], diag);
+            listener_t *stays = endpoint->connect ? NULL : listeners_find(kept, side, endpoint->at.text);
+            if (!endpoint->connect)
+                rc |= stays ? listener_could_change(stays, endpoint, &conf->sides[side], diag)
+                            : listener_try(endpoint, &conf->sides[side], diag);
         }
     return rc;
 }

@@ -40,6 +40,9 @@ void listeners_close(listeners_t *self, bool keep_files);
 // DIAG, and then KEPT is as before. 0 or -1.
 int listeners_bind(listeners_t *kept, const route_conf_t *conf, const route_resources_t *resources, diag_t *diag);
 
+// Those that CONF binds get what it says of new ones. What could not is in DIAG.
+void listeners_change(const listeners_t *self, const route_conf_t *conf, diag_t *diag);
+
 // Could listeners_bind do so? 0, or -1 with DIAG.
 int listeners_try(const listeners_t *kept, const route_conf_t *conf, diag_t *diag);
 

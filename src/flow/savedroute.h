@@ -8,7 +8,10 @@
 #include "base/record.h"
 
 // Of the record. Whoever changes what one of its tags means makes another format.
-enum { SAVEDROUTE_FORMAT = 1 };
+enum {
+    SAVEDROUTE_FORMAT = 1,
+    SAVEDROUTE_FORMAT_STREAM, // of a route that has a stream on NATS servers: programs of the former cannot go on with one
+};
 
 // Of the fields of a record. Never used for anything else.
 enum { SAVEDROUTE_FDS = 1000 }; // int, one behind the other

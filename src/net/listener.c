@@ -10,7 +10,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 // Every listener of the process, so that the watch thread can close them all when descriptors run short.
@@ -60,14 +59,6 @@ listener_tell_gone(const listener_t *self)
         on_gone(self->wanted, gone_arg);
 }
 
-// Somebody may have put something else there meanwhile: that is not ours to move or remove.
-bool
-listener_has_file(const listener_t *self, const char *name)
-{
-    struct stat there;
-    return lstat(name, &there) == 0 && there.st_dev == self->device && there.st_ino == self->inode;
-}
-
 // --- accepting -----------------------------------------------------------------------
 
 static void
@@ -114,7 +105,8 @@ static listener_t *
 find_missing(const char *wanted)
 {
     for (listener_t *i = all; i; i = i->next)
-        if (i->bound && !i->tried && !i->closed && strcmp(i->wanted, wanted) == 0 && !listener_has_file(i, i->path))
+        if (i->file.inode && !i->tried && !i->closed && strcmp(i->wanted, wanted) == 0 &&
+            !ipcfile_is_at(&i->file, i->file.path))
             return i;
     return NULL;
 }
@@ -188,6 +180,7 @@ adopt(listener_t *self, int fd, bool ours)
 {
     self->fd = fd;
     self->listens = true;
+    self->foreign = !ours;
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     assert(self->kind); // nobody hands over others
@@ -213,7 +206,8 @@ new_listener(const endpoint_conf_t *endpoint, const side_conf_t *side, int fd, b
     self->port = self->kind == &listener_tcp ? endpoint->at.port : 0;
     self->wildcard = endpoint->at.wildcard;
     self->holders = 1;
-    self->fd = self->lock = -1;
+    self->fd = -1;
+    self->file = IPCFILE_NONE;
 
     int rc = 0;
     if (fd != -1)
@@ -247,6 +241,34 @@ listener_try(const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *d
     return rc;
 }
 
+static int
+change(listener_t *self, const endpoint_conf_t *endpoint, const side_conf_t *side, bool really, diag_t *diag)
+{
+    char reason[256] = "";
+    if (self->fd == -1 || self->foreign)
+        return 0;
+    pthread_mutex_lock(&all_lock); // who closes it moves its file
+    int rc = self->kind->change(self, &endpoint->at, side, really, reason, sizeof reason), error = errno;
+    pthread_mutex_unlock(&all_lock);
+    if (rc == 0)
+        return 0;
+    diag_error(diag, endpoint->place, "cannot change %s: %s", endpoint->at.text, reason);
+    diag_cause(diag, error);
+    return -1;
+}
+
+int
+listener_change(listener_t *self, const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *diag)
+{
+    return change(self, endpoint, side, true, diag);
+}
+
+int
+listener_could_change(listener_t *self, const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *diag)
+{
+    return change(self, endpoint, side, false, diag);
+}
+
 listener_t *
 listener_share(listener_t *self)
 {
@@ -273,7 +295,6 @@ listener_close(listener_t **self_p, bool keep_file)
     if (self->fd != -1)
         close(self->fd);
     free(self->folder);
-    free(self->path);
     free(self->bound_as);
     free(self->endpoint);
     free(self->wanted);
@@ -286,7 +307,7 @@ listener_close(listener_t **self_p, bool keep_file)
 char *
 listener_bind_text(const listener_t *self)
 {
-    return self->path ? xasprintf("ipc://%s", self->path) : xstrdup(self->wanted);
+    return self->file.path ? xasprintf("ipc://%s", self->file.path) : xstrdup(self->wanted);
 }
 
 // A route that shares the listener may be reading the text.

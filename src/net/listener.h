@@ -24,6 +24,12 @@ listener_t *listener_open(const endpoint_conf_t *endpoint, const side_conf_t *si
 // Could it be opened? It is bound for a moment, where nobody can connect, and closed. 0, or -1 with DIAG.
 int listener_try(const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *diag);
 
+// A listener that stays gets what SIDE says of a new one: mode and group of its file, backlog, buffers, device and so on;
+// listener_could_change only tells whether that would work. 0, or -1 with DIAG at the endpoint's place. One of a socket
+// unit stays as it is.
+int listener_change(listener_t *self, const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *diag);
+int listener_could_change(listener_t *self, const endpoint_conf_t *endpoint, const side_conf_t *side, diag_t *diag);
+
 // For who has a library accept there: what to tell it to bind, which the caller frees, and what it says that it is bound as.
 char *listener_bind_text(const listener_t *self);
 void listener_bound(listener_t *self, const char *name);

@@ -5,11 +5,11 @@
 #ifndef ZB_LISTENER_INTERNAL_H
 #define ZB_LISTENER_INTERNAL_H
 
+#include "net/ipcfile.h"
 #include "net/listener.h"
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
 
 // A transport without a descriptor of ours has none of these functions.
 typedef struct {
@@ -21,6 +21,10 @@ typedef struct {
     void (*accept)(const listener_t *self);
     // What a wildcard became, the caller's; NULL: the system does not tell.
     char *(*resolve)(const listener_t *self);
+    // What SIDE says of a listener comes into force for one that listens, or, unless REALLY, could. 0, or -1 with errno
+    // and the reason.
+    int (*change)(const listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, bool really, char *reason,
+                  size_t size);
     // The last hold was given up: before the descriptor is closed.
     void (*close)(listener_t *self, bool keep_file);
 } listener_kind_t;
@@ -32,13 +36,10 @@ struct listener {
     char *endpoint;
     const listener_kind_t *kind;
     int fd;       // -1: libzmq's
-    char *path;   // of a filesystem ipc socket, else NULL
+    ipcfile_t file;
     char *folder; // made for a wildcard ipc socket
-    int lock;
-    bool bound;   // we made a file at `path`…
-    dev_t device; // …and this is it
-    ino_t inode;
-    bool missing; // that it has gone was told
+    bool foreign; // systemd made it, and says what it is like
+    bool missing; // that the file has gone was told
     bool wildcard;
     int port;                 // of tcp, else 0
     bool leaving;             // the configuration that is on its way does not bind it
@@ -56,10 +57,6 @@ int listener_backlog(const side_conf_t *side);
 
 // Call FN for every listener at this tcp port. Nobody comes or goes meanwhile.
 void listener_each_at(int port, void (*fn)(const listener_t *listener, void *arg), void *arg);
-
-// Is the file NAME the one that SELF has made? Somebody may have put something else there meanwhile, which is not ours to
-// move or remove.
-bool listener_has_file(const listener_t *self, const char *name);
 
 // Whoever has called listener_on_gone hears that SELF is gone.
 void listener_tell_gone(const listener_t *self);

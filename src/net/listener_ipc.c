@@ -4,7 +4,6 @@
 #include "net/listener_internal.h"
 
 #include "base/mem.h"
-#include "net/ipcpath.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,73 +14,48 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static int
+// The path in a folder of its own, the caller's. NULL with the reason.
+static char *
 wildcard_path(listener_t *self, char *reason, size_t size)
 {
     const char *tmp = getenv("TMPDIR");
     self->folder = xasprintf("%s/zbroker-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    if (!mkdtemp(self->folder)) {
-        snprintf(reason, size, "cannot make a folder for it: %s", strerror(errno));
-        free(self->folder);
-        self->folder = NULL;
-        return -1;
-    }
-    self->path = xasprintf("%s/socket", self->folder);
-    return 0;
+    if (mkdtemp(self->folder))
+        return xasprintf("%s/socket", self->folder);
+    snprintf(reason, size, "cannot make a folder for it: %s", strerror(errno));
+    free(self->folder);
+    self->folder = NULL;
+    return NULL;
 }
 
 static char *
-aside(const listener_t *self)
+aside(const char *path)
 {
-    return xasprintf("%s.closed", self->path);
+    return xasprintf("%s.closed", path);
 }
 
 // A process that was killed while it did not accept left its socket there.
 static void
-clear_aside(const listener_t *self)
+clear_aside(const char *path)
 {
     char ignored[256];
-    char *name = aside(self);
-    ipcpath_clear(name, ignored, sizeof ignored);
+    char *name = aside(path);
+    ipcfile_clear(name, ignored, sizeof ignored);
     free(name);
-}
-
-static void
-remember_file(listener_t *self)
-{
-    struct stat there;
-    if (!self->path || lstat(self->path, &there) == -1)
-        return;
-    self->bound = true;
-    self->device = there.st_dev;
-    self->inode = there.st_ino;
 }
 
 static int
 open_ipc(listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, char *reason, size_t size)
 {
-    const char *path = endpoint->path;
-    if (endpoint->wildcard) {
-        if (wildcard_path(self, reason, size) == -1)
-            return -1;
-        path = self->path;
-    } else if (path[0] != '@')
-        self->path = xstrdup(path);
-
-    if (self->path) {
-        self->lock = ipcpath_lock(path, reason, size);
-        if (self->lock == -1 || ipcpath_clear(path, reason, size) == -1)
-            return -1;
-        clear_aside(self);
-    }
-    self->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (self->fd == -1) {
-        snprintf(reason, size, "%s", strerror(errno));
+    char *path = endpoint->wildcard ? wildcard_path(self, reason, size) : xstrdup(endpoint->path);
+    if (!path)
         return -1;
-    }
-    if (ipcpath_bind(self->fd, path, side->ipc_mode, side->ipc_group, reason, size) == -1)
+    self->fd = ipcfile_bind(&self->file, path, side->ipc_mode, side->ipc_group, reason, size);
+    free(path);
+    if (self->fd == -1)
         return -1;
-    remember_file(self);
+    if (self->file.path)
+        clear_aside(self->file.path);
     if (!self->tried && listen(self->fd, listener_backlog(side)) == -1) {
         snprintf(reason, size, "%s", strerror(errno));
         return -1;
@@ -91,32 +65,37 @@ open_ipc(listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, 
 
 // It may have been moved aside, so that nobody connects.
 static void
+move_back(const char *path)
+{
+    struct stat there;
+    char *name = aside(path);
+    int rc = lstat(path, &there) == -1 ? rename(name, path) : 0; // where it has gone nobody can connect
+    (void)rc;
+    free(name);
+}
+
+static void
 adopt_ipc(listener_t *self, bool ours)
 {
     char ignored[256];
     struct sockaddr_un address = { 0 };
-    struct stat there;
     socklen_t size = sizeof address - 1;
     if (!ours || getsockname(self->fd, (struct sockaddr *)&address, &size) == -1 || address.sun_path[0] != '/')
         return;
-    self->path = xstrdup(address.sun_path);
-    self->lock = ipcpath_lock(self->path, ignored, sizeof ignored);
+    move_back(address.sun_path);
+    ipcfile_adopt(&self->file, address.sun_path, ignored, sizeof ignored);
     if (self->wildcard)
-        self->folder = xstrndup(self->path, (size_t)(strrchr(self->path, '/') - self->path));
-    char *name = aside(self);
-    int rc = lstat(self->path, &there) == -1 ? rename(name, self->path) : 0; // where it has gone nobody can connect
-    (void)rc;
-    free(name);
-    remember_file(self);
+        self->folder = xstrndup(address.sun_path, (size_t)(strrchr(address.sun_path, '/') - address.sun_path));
 }
 
 static void
 move_path(const listener_t *self, bool away)
 {
-    char *name = aside(self);
-    const char *from = away ? self->path : name;
+    const char *path = self->file.path;
+    char *name = aside(path);
+    const char *from = away ? path : name;
     // If it is not there any more nobody can connect, which is what was wanted.
-    int rc = listener_has_file(self, from) ? rename(from, away ? name : self->path) : -1;
+    int rc = ipcfile_is_at(&self->file, from) ? rename(from, away ? name : path) : -1;
     (void)rc;
     free(name);
 }
@@ -124,7 +103,7 @@ move_path(const listener_t *self, bool away)
 static void
 accept_ipc(const listener_t *self)
 {
-    if (self->bound)
+    if (self->file.inode)
         move_path(self, self->closed);
 }
 
@@ -135,24 +114,44 @@ resolve_ipc(const listener_t *self)
     return listener_bind_text(self);
 }
 
+// Where its file is now.
+static char *
+file_name(const listener_t *self)
+{
+    return self->closed ? aside(self->file.path) : xstrdup(self->file.path);
+}
+
+static int
+change_ipc(const listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, bool really, char *reason, size_t size)
+{
+    (void)endpoint; // the path is the same
+    if (!really)
+        return ipcfile_could_permit(&self->file, side->ipc_group, reason, size);
+    listen(self->fd, listener_backlog(side));
+    if (!self->file.inode)
+        return 0;
+    char *name = file_name(self);
+    int rc = ipcfile_permit(&self->file, name, side->ipc_mode, side->ipc_group, reason, size);
+    free(name);
+    return rc;
+}
+
 static void
 remove_file(const listener_t *self)
 {
-    char *name = self->closed ? aside(self) : xstrdup(self->path);
-    if (listener_has_file(self, name))
-        unlink(name);
+    char *name = file_name(self);
+    ipcfile_remove(&self->file, name);
     free(name);
 }
 
 static void
 close_ipc(listener_t *self, bool keep_file)
 {
-    if (self->bound && !keep_file)
+    if (self->file.inode && !keep_file)
         remove_file(self);
-    if (self->lock != -1)
-        ipcpath_unlock(self->path, &self->lock);
+    ipcfile_close(&self->file);
     if (self->folder)
         rmdir(self->folder);
 }
 
-const listener_kind_t listener_ipc = { open_ipc, adopt_ipc, accept_ipc, resolve_ipc, close_ipc };
+const listener_kind_t listener_ipc = { open_ipc, adopt_ipc, accept_ipc, resolve_ipc, change_ipc, close_ipc };

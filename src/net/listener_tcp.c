@@ -201,6 +201,36 @@ resolve_tcp(const listener_t *self)
     return xasprintf("%.*s:%u", host, self->wanted, (unsigned)ntohs(port));
 }
 
+// A socket is of one family for good.
+static bool
+is_of_family(const listener_t *self, const endpoint_t *endpoint, const side_conf_t *side)
+{
+    address_t wanted, now = { .length = sizeof now.at };
+    return !address_local(&wanted, endpoint->host, endpoint->port, side_option(side, "ipv6", 0) != 0) ||
+           getsockname(self->fd, (struct sockaddr *)&now.at, &now.length) == -1 || wanted.at.ss_family == now.at.ss_family;
+}
+
+static int
+change_tcp(const listener_t *self, const endpoint_t *endpoint, const side_conf_t *side, bool really, char *reason, size_t size)
+{
+    tcp_options_t options;
+    tcp_options(&options, side);
+    if ((really ? tcp_change : tcp_could_change)(self->fd, &options) == -1) {
+        int error = errno;
+        snprintf(reason, size, "bindtodevice: %s", strerror(error));
+        errno = error;
+        return -1;
+    }
+    if (!really)
+        return 0;
+    listen(self->fd, listener_backlog(side));
+    if (is_of_family(self, endpoint, side))
+        return 0;
+    snprintf(reason, size, "ipv6 comes into force when the route is disabled and enabled");
+    errno = EISCONN;
+    return -1;
+}
+
 static void
 close_tcp(listener_t *self, bool keep_file)
 {
@@ -211,4 +241,4 @@ close_tcp(listener_t *self, bool keep_file)
     listener_tell_gone(self);
 }
 
-const listener_kind_t listener_tcp = { open_tcp, adopt_tcp, accept_tcp, resolve_tcp, close_tcp };
+const listener_kind_t listener_tcp = { open_tcp, adopt_tcp, accept_tcp, resolve_tcp, change_tcp, close_tcp };

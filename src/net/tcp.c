@@ -3,11 +3,13 @@
 
 #include "base/mem.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define FIELD(name) offsetof(tcp_options_t, name)
 
@@ -29,7 +31,7 @@ static const struct {
     { "tos", FIELD(tos), 0 },
 };
 
-typedef enum { BEFORE = 1, AFTER = 2, WITH_KEEPALIVE = 4 } moment_t;
+typedef enum { BEFORE = 1, AFTER = 2, WITH_KEEPALIVE = 4, AGAIN = 8 } moment_t;
 
 static const struct {
     size_t field;
@@ -79,7 +81,8 @@ set_all(int fd, const tcp_options_t *options, moment_t moment)
     for (size_t i = 0; i < COUNT(settings); i++) {
         int value = value_of(options, settings[i].field);
         bool applies = !(settings[i].moments & WITH_KEEPALIVE) || options->keepalive >= 0;
-        if (settings[i].moments & moment && applies && value >= settings[i].least)
+        int least = moment & AGAIN ? 0 : settings[i].least; // what was told before is taken back
+        if (settings[i].moments & moment && applies && value >= least)
             setsockopt(fd, settings[i].level, settings[i].name, &value, sizeof value);
     }
 }
@@ -91,6 +94,41 @@ tcp_prepare(int fd, const tcp_options_t *options)
     return *options->device
                ? setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, options->device, (socklen_t)strlen(options->device))
                : 0;
+}
+
+static int
+bind_to_device(int fd, const char *device)
+{
+    char now[sizeof ((tcp_options_t *)0)->device] = "";
+    socklen_t size = sizeof now;
+    if (getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, now, &size) == 0 && strncmp(now, device, sizeof now) == 0)
+        return 0;
+    return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device));
+}
+
+int
+tcp_change(int fd, const tcp_options_t *options)
+{
+    set_all(fd, options, BEFORE | AGAIN);
+    return bind_to_device(fd, options->device);
+}
+
+// Tried with a socket that has the device of this one: who may take the first device may not take another.
+int
+tcp_could_change(int fd, const tcp_options_t *options)
+{
+    char now[sizeof options->device] = "";
+    socklen_t size = sizeof now;
+    getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, now, &size);
+    if (strcmp(now, options->device) == 0)
+        return 0;
+    int trial = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int rc = trial == -1 || bind_to_device(trial, now) == -1 ? -1 : bind_to_device(trial, options->device);
+    int error = errno;
+    if (trial != -1)
+        close(trial);
+    errno = error;
+    return rc;
 }
 
 void

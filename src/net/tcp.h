@@ -22,6 +22,11 @@ void tcp_options(tcp_options_t *self, const side_conf_t *side);
 // that device. What else the kernel does not grant is no reason to do without a connection.
 int tcp_prepare(int fd, const tcp_options_t *options);
 
+// The same for FD, which listens: what comes into force for those that are accepted from now on. Buffers that are the
+// system's again stay as they are. 0, or -1 with errno; tcp_could_change only tells whether it would work.
+int tcp_change(int fd, const tcp_options_t *options);
+int tcp_could_change(int fd, const tcp_options_t *options);
+
 // Once FD is connected, or was accepted: it waits for nobody's acknowledgement (TCP_NODELAY), keepalives and the rest.
 void tcp_tune(int fd, const tcp_options_t *options);
 

@@ -154,6 +154,15 @@ committer_contents(committer_t *self, contents_t *contents)
     return has;
 }
 
+void
+committer_want_ids(committer_t *self)
+{
+    pthread_mutex_lock(&self->lock);
+    self->wants_ids = true;
+    pthread_cond_signal(&self->work);
+    pthread_mutex_unlock(&self->lock);
+}
+
 bool
 committer_ids(committer_t *self, ids_t *ids)
 {

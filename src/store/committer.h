@@ -25,8 +25,10 @@ void committer_stop(committer_t *self, int64_t wait_ms);
 batch_t *committer_lost(committer_t *self);
 void committer_free(committer_t **self_p);
 
-// What was found on the disk, once. False: not yet. If its IDS_LATER are true they come by committer_ids, once.
+// What was found on the disk, once. False: not yet. If its IDS_LATER are true they are read from committer_want_ids on, beside
+// what is wanted first, and come by committer_ids, once.
 bool committer_contents(committer_t *self, contents_t *contents);
+void committer_want_ids(committer_t *self);
 bool committer_ids(committer_t *self, ids_t *ids);
 
 void committer_commit(committer_t *self, batch_t *batch);

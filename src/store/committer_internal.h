@@ -50,7 +50,7 @@ struct committer {
     contents_t contents;
     bool has_contents;
     ids_t ids;
-    bool has_ids;
+    bool wants_ids, has_ids;
     int64_t ids_since_ns;
     committer_news_t news;
     bool stops;

@@ -255,10 +255,17 @@ wait_a_moment(committer_t *self)
 }
 
 typedef struct {
-    reading_t *reading;
+    reading_t *readings; // all that there are: so one commit says what becomes of many batches
     retiring_t *retiring;
     batch_t *batch;
+    bool reads_ids;
 } work_t;
+
+static bool
+has_ids_to_read(const committer_t *self)
+{
+    return self->idreader && self->wants_ids;
+}
 
 // Behind a batch that is stuck only what has no messages is taken.
 static work_t
@@ -267,12 +274,13 @@ next_work(committer_t *self)
     work_t work = { 0 };
     bool again = self->stuck || self->owed || self->again;
     batch_t *words = self->stuck ? take_words(&self->given) : NULL;
-    if (again && !self->readings && !words && !self->idreader && (self->stuck || !self->given.first))
+    if (again && !self->readings && !words && !has_ids_to_read(self) && (self->stuck || !self->given.first))
         wait_a_moment(self);
-    while (!again && !self->idreader && !has_work(self) && !is_over(self))
+    while (!again && !has_ids_to_read(self) && !has_work(self) && !is_over(self))
         pthread_cond_wait(&self->work, &self->lock);
-    if ((work.reading = self->readings))
-        self->readings = work.reading->next;
+    work.readings = self->readings;
+    self->readings = NULL;
+    work.reads_ids = has_ids_to_read(self);
     if ((work.retiring = self->retiring))
         self->retiring = work.retiring->next;
     work.batch = self->stuck ? words : queue_take(&self->given);
@@ -306,8 +314,6 @@ read_ids(committer_t *self)
 static void
 serve(committer_t *self, work_t work)
 {
-    if (work.reading)
-        read_one(self, work.reading);
     self->again = work.retiring && !retire(self, work.retiring);
     if (self->again)
         put_back(self, work.retiring);
@@ -323,7 +329,9 @@ serve(committer_t *self, work_t work)
         commit(self, work.batch);
     else if (self->owed)
         pay(self, 0);
-    if (self->idreader)
+    for (reading_t *reading; (reading = work.readings); read_one(self, reading))
+        work.readings = reading->next;
+    if (work.reads_ids)
         read_ids(self);
 }
 
@@ -335,7 +343,7 @@ begin_ids(committer_t *self, contents_t *contents)
     if (!self->idreader || contents->ids_later)
         return;
     while (idreader_go_on(self->idreader))
-        ;
+        continue;
     idreader_take(self->idreader, &contents->ids);
     idreader_free(&self->idreader);
 }

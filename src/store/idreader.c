@@ -9,6 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
+enum {
+    RECORDS_AT_ONCE = 8192,
+    BYTES_AT_ONCE = 2 * 1024 * 1024, // of memory that is new: a large page of it
+};
+
 struct idreader {
     const folder_t *folder;
     file_name_t *files;
@@ -18,6 +23,9 @@ struct idreader {
     uint64_t most;
     int64_t since_ns;
     ids_t ids;
+    size_t touched; // bytes of their places
+    said_t *said;   // by the batch at hand; NULL: it is not read
+    uint32_t said_count, said_at;
     int fd; // of FILE
     file_name_t file;
 };
@@ -53,6 +61,7 @@ idreader_free(idreader_t **self_p)
     if (self->fd != -1)
         close(self->fd);
     ids_free(&self->ids);
+    free(self->said);
     free(self->batches);
     free(self->files);
     free(self);
@@ -95,22 +104,64 @@ take_id(idreader_t *self, const said_t *said, const located_t *located)
         ids_add(&self->ids, &id);
 }
 
+// Ids lie all over their places: the first few would have the system make all of that memory.
+static bool
+touch_places(idreader_t *self)
+{
+    size_t left = self->ids.place_room * sizeof *self->ids.places - self->touched;
+    size_t size = left < BYTES_AT_ONCE ? left : BYTES_AT_ONCE;
+    memset((uint8_t *)self->ids.places + self->touched, 0, size);
+    self->touched += size;
+    return size > 0;
+}
+
+static void
+read_batch(idreader_t *self)
+{
+    const located_t *located = &self->batches[self->at];
+    go_to_file(self, located->file);
+    self->said = self->fd == -1 ? NULL : recover_said(self->fd, located, self->file.salt, &self->said_count);
+    self->said_count = self->said ? self->said_count : 0;
+    self->said_at = 0;
+}
+
+static void
+end_batch(idreader_t *self)
+{
+    free(self->said);
+    self->said = NULL;
+    self->at++;
+}
+
+// Of the batch at hand. Returns how many.
+static uint32_t
+take_records(idreader_t *self, uint32_t most)
+{
+    enum { SOON = 8 }; // records later
+    uint32_t left = self->said_count - self->said_at, count = left < most ? left : most;
+    for (uint32_t end = self->said_at + count; self->said_at < end; self->said_at++) {
+        const said_t *said = &self->said[self->said_at];
+        if (self->said_at + SOON < self->said_count) // should it be an id
+            ids_expect(&self->ids, said[SOON].about.bytes);
+        if (said->kind == SAID_ID)
+            take_id(self, said, &self->batches[self->at]);
+    }
+    return count;
+}
+
 bool
 idreader_go_on(idreader_t *self)
 {
-    enum { SOON = 8 }; // records later
-    const located_t *located = &self->batches[self->at];
-    uint32_t count;
-    go_to_file(self, located->file);
-    said_t *said = self->fd == -1 ? NULL : recover_said(self->fd, located, self->file.salt, &count);
-    for (uint32_t i = 0; said && i < count; i++) {
-        if (i + SOON < count) // should it be an id
-            ids_expect(&self->ids, said[i + SOON].about.bytes);
-        if (said[i].kind == SAID_ID)
-            take_id(self, &said[i], located);
+    if (touch_places(self))
+        return true;
+    for (uint32_t left = RECORDS_AT_ONCE; left > 0 && self->at < self->batch_count;) {
+        if (!self->said)
+            read_batch(self);
+        left -= take_records(self, left);
+        if (self->said_at == self->said_count)
+            end_batch(self);
     }
-    free(said);
-    return ++self->at < self->batch_count;
+    return self->at < self->batch_count;
 }
 
 void

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-// idreader.h - the ids that the files of a store speak of, batch by batch. There may be
-// millions of them, and what is delivered first needs none: so they are read after it.
+// idreader.h - the ids that the files of a store speak of, a few thousand at a time. There
+// may be millions of them, and no delivery needs one: so they are read between deliveries.
 
 #ifndef ZB_STORE_IDREADER_H
 #define ZB_STORE_IDREADER_H
@@ -15,7 +15,7 @@ void idreader_free(idreader_t **self_p); // *SELF_P may be NULL
 
 uint64_t idreader_count(const idreader_t *self); // ids at most
 
-bool idreader_go_on(idreader_t *self);            // with one batch more. False: that was all
+bool idreader_go_on(idreader_t *self);            // with a few more. False: that was all
 void idreader_take(idreader_t *self, ids_t *ids); // what was read; it had none
 
 #endif

@@ -175,6 +175,30 @@ jetstream_open(const jetstream_setup_t *setup)
     return NULL;
 }
 
+void
+jetstream_begin(jetstream_t *self, const jetstream_place_t *place)
+{
+    jetstream_lock(self);
+    self->place = *place;
+    self->began = place->began;
+    self->last_sequence = place->sequence;
+    self->stream_made = place->made;
+    self->begun = true;
+    bool rings = self->arrived.first;
+    jetstream_wake(self);
+    jetstream_unlock(self);
+    if (rings)
+        bell_ring(self->bell);
+}
+
+void
+jetstream_place(jetstream_t *self, jetstream_place_t *place)
+{
+    jetstream_lock(self);
+    *place = self->place;
+    jetstream_unlock(self);
+}
+
 static struct timespec
 due_at(int64_t due_ms)
 {
@@ -182,11 +206,24 @@ due_at(int64_t due_ms)
 }
 
 void
+jetstream_hush(jetstream_t *self, int64_t wait_ms)
+{
+    const struct timespec due = due_at(clock_mono_ms() + wait_ms);
+    jetstream_lock(self);
+    self->hushes = true;
+    jetstream_wake(self);
+    while (self->state.ready && !self->topics && !self->hushed &&
+           pthread_cond_timedwait(&self->parted, &self->lock, &due) == 0)
+        continue;
+    jetstream_unlock(self);
+}
+
+void
 jetstream_end(jetstream_t *self, int64_t wait_ms)
 {
     const struct timespec due = due_at(clock_mono_ms() + wait_ms);
     jetstream_lock(self);
-    self->ending = true;
+    self->hushes = self->ending = true;
     jetstream_wake(self);
     while (wait_ms > 0 && !self->has_ended && pthread_cond_timedwait(&self->parted, &self->lock, &due) == 0)
         continue;
@@ -280,6 +317,7 @@ serve(jetstream_t *self)
     while (goes_on(self)) {
         int64_t now_ms = clock_mono_ms();
         publish_take(self);
+        pull_hush(self);
         pull_answer(self);
         int64_t due_ms = publish_work(self, now_ms);
         pull_work(self, now_ms);
@@ -289,6 +327,7 @@ serve(jetstream_t *self)
         sleep_until(self, due_ms);
         jetstream_unlock(self);
     }
+    pull_hush(self);
     pull_answer(self); // what was said at the end
 }
 
@@ -319,6 +358,15 @@ is_ending(jetstream_t *self)
     bool ending = self->ending;
     jetstream_unlock(self);
     return ending;
+}
+
+static void
+wait_for_begin(jetstream_t *self)
+{
+    jetstream_lock(self);
+    while (!self->begun && !self->ending)
+        pthread_cond_wait(&self->news, &self->lock);
+    jetstream_unlock(self);
 }
 
 // A connection, for as long as it lasts.
@@ -354,6 +402,7 @@ run(void *arg)
     char name[16];
     snprintf(name, sizeof name, "zb+%.12s", self->route);
     pthread_setname_np(pthread_self(), name);
+    wait_for_begin(self);
     while (!is_ending(self) && live(self) == LINK_LATER)
         rest(self, WAIT_LEAST_MS, WAIT_MOST_MS);
     jetstream_lock(self);

@@ -14,6 +14,7 @@
 #ifndef ZB_JETSTREAM_H
 #define ZB_JETSTREAM_H
 
+#include "base/record.h"
 #include "conf/conf.h"
 #include "store/node.h"
 
@@ -29,8 +30,23 @@ typedef struct {
     int bell;
 } jetstream_setup_t;
 
-// Begins to connect, and returns. NULL with errno: it has no thread.
+// NULL with errno: it has no thread.
 jetstream_t *jetstream_open(const jetstream_setup_t *setup);
+
+// How far a forwarder has had its stream. All zeros: it has never had any.
+typedef struct {
+    bool began;
+    uint64_t sequence; // of the last message that it has published
+    int64_t made;      // when the stream was
+} jetstream_place_t;
+
+// Now it connects. PLACE: where another one, which has ended, was.
+void jetstream_begin(jetstream_t *self, const jetstream_place_t *place);
+void jetstream_place(jetstream_t *self, jetstream_place_t *place); // its own
+
+// Before its end: no more messages come, so that the stream does not give us what we give back. Those that were on their way
+// have come, if that takes no longer than WAIT_MS.
+void jetstream_hush(jetstream_t *self, int64_t wait_ms);
 
 // It goes no further, but what was said of messages is sent; for at most WAIT_MS. Nothing is said afterwards.
 void jetstream_end(jetstream_t *self, int64_t wait_ms);
@@ -93,11 +109,16 @@ enum { JETSTREAM_KEEP_MS = 3000 };
 void jetstream_hold(jetstream_t *self, jetstream_message_t *message);
 void jetstream_keep(jetstream_t *self, const jetstream_message_t *message);
 
+
 // DONE: no other node gets it. Else it is given out again.
 void jetstream_done(jetstream_t *self, jetstream_message_t **message_p, bool done);
 
-// The stream has given it out another time: nothing is said of this one.
+// The stream has given it out another time, or it is another one's from now on: nothing is said of this one.
 void jetstream_forget(jetstream_t *self, jetstream_message_t **message_p);
+
+// Handing over. WHOLE: with its data. RESTORE: NULL, it is none. One that is not HELD comes like others.
+void jetstream_save(const jetstream_t *self, const jetstream_message_t *message, bool whole, record_t *to);
+jetstream_message_t *jetstream_restore(jetstream_t *self, record_fields_t from, bool held);
 
 // --- how it is -----------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-// jetstream_internal.h - what a jetstream is made of. For jetstream.c, jskept.c, jslink.c, jsstream.c, jspublish.c and jspull.c only.
+// jetstream_internal.h - what a jetstream is made of. For jetstream.c, jskept.c, jslink.c, jsstream.c, jspublish.c, jspull.c and jsrecord.c only.
 
 #ifndef ZB_JETSTREAM_INTERNAL_H
 #define ZB_JETSTREAM_INTERNAL_H
@@ -24,6 +24,7 @@ enum {
     PULL_LOW = 128,      // no more are asked for while the route has as many in hand
     PULL_BYTES = 8 * 1024 * 1024,
     PULL_MS = 5000, // how long the server waits for them
+    HUSH_MS = 100,  // in which those that are on their way come at the end
     INBOX = 64,
     HEADERS_MOST = 512, // bytes of the headers of a message of ours
 };
@@ -67,7 +68,9 @@ struct jetstream_message {
     struct jetstream_message *next;
     natsMsg *msg;
     bool done, held;
-    jsMsgMetaData *meta;
+    uint64_t sequence, tries; // what the server says of it
+    int64_t stored_ns;
+    int64_t made; // when its stream was
 };
 
 // Somebody is at a message, whose answers go to REPLY.
@@ -111,7 +114,7 @@ struct jetstream {
     pthread_mutex_t lock; // over all up to the thread's own
     pthread_cond_t news, parted;
     unsigned holders;
-    bool ending, has_ended;
+    bool begun, hushes, hushed, ending, has_ended;
     bool woken; // there is news that the thread has not looked at
     uint32_t wants;
     bool exact; // no more than is wanted may come
@@ -127,6 +130,8 @@ struct jetstream {
     bool consumer_gone;
     uint64_t last_sequence; // of what came from a stream of topics
     bool began;             // it is known where that began
+    jetstream_place_t place;
+    int64_t stream_made;    // when, by the clock of the servers; its own thread alone changes it
     size_t most;            // bytes of a message; 0: not known
     jetstream_state_t state;
 
@@ -141,7 +146,7 @@ struct jetstream {
     size_t kept_bytes;
     uint64_t last_place;
     uint64_t forgotten;                 // from this place on the stream has forgotten what it had, 0: nothing
-    int64_t stream_made, consumer_made; // when, by the clock of the servers
+    int64_t consumer_made;              // when, by the clock of the servers
     bool was_ready;
     unsigned server; // which one is tried next
 };
@@ -161,6 +166,7 @@ typedef enum { LINK_UP, LINK_LATER, LINK_NEVER } link_result_t;
 link_result_t link_open(jetstream_t *self, char reason[256]);
 void link_close(jetstream_t *self);
 bool link_renew(jetstream_t *self); // messages come elsewhere now: what was asked for does not come
+void link_hush(jetstream_t *self);  // none come any more; those that were on their way have come
 void link_drop(link_t **link_p);    // one holder less
 const char *link_last_error(const jetstream_t *self, natsStatus status); // in words
 bool link_said(const libnats_t *nats, natsMsg *answer, const char *text);
@@ -189,8 +195,10 @@ void publish_heard(natsConnection *connection, natsSubscription *subscription, n
 
 // --- jspull.c ----------------------------------------------------------------------------
 
+void messages_put(messages_t *self, jetstream_message_t *message);
 void pull_reset(jetstream_t *self); // there is a new connection
 void pull_work(jetstream_t *self, int64_t now_ms);
+void pull_hush(jetstream_t *self);   // if it is to
 void pull_answer(jetstream_t *self); // what was said of messages
 void pull_forget(jetstream_t *self);
 void pull_heard(natsConnection *connection, natsSubscription *subscription, natsMsg *msg, void *closure);

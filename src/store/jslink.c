@@ -220,20 +220,35 @@ open_inboxes(jetstream_t *self)
            subscribe(self, link->message_inbox, pull_heard, &link->messages);
 }
 
-bool
-link_renew(jetstream_t *self)
+// What has come is heard.
+static natsSubscription *
+drain_messages(jetstream_t *self)
 {
     link_t *link = self->link;
-    const libnats_t *nats = self->nats;
     natsSubscription *old = link->messages;
-    if (!new_inbox(self, link->message_inbox))
-        return false;
     link->messages = NULL;
     jetstream_lock(self);
     link->parting++;
     jetstream_unlock(self);
-    nats->natsSubscription_Drain(old); // what has come is heard
-    nats->natsSubscription_Destroy(old);
+    self->nats->natsSubscription_Drain(old);
+    return old;
+}
+
+void
+link_hush(jetstream_t *self)
+{
+    natsSubscription *old = drain_messages(self);
+    self->nats->natsSubscription_WaitForDrainCompletion(old, HUSH_MS);
+    self->nats->natsSubscription_Destroy(old);
+}
+
+bool
+link_renew(jetstream_t *self)
+{
+    link_t *link = self->link;
+    if (!new_inbox(self, link->message_inbox))
+        return false;
+    self->nats->natsSubscription_Destroy(drain_messages(self));
     return subscribe(self, link->message_inbox, pull_heard, &link->messages);
 }
 

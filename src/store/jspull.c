@@ -13,7 +13,7 @@ enum { LATE_MS = 3000 }; // the server says when a request has ended; after as m
 
 // --- queues of messages -------------------------------------------------------------------
 
-static void
+void
 messages_put(messages_t *self, jetstream_message_t *message)
 {
     message->next = NULL;
@@ -34,7 +34,6 @@ static void
 arrived_free(const libnats_t *nats, jetstream_message_t **message_p)
 {
     jetstream_message_t *message = *message_p;
-    nats->jsMsgMetaData_Destroy(message->meta);
     nats->natsMsg_Destroy(message->msg);
     free(message);
     *message_p = NULL;
@@ -81,15 +80,15 @@ jetstream_look(const jetstream_t *self, const jetstream_message_t *message, jets
     bool is_again = !has_id && nats->natsMsgHeader_Get(message->msg, HEADER_AGAIN, &again) == NATS_OK;
     *arrival = (jetstream_arrival_t){
         .piece = {
-            .sequence = message->meta->Sequence.Stream,
+            .sequence = message->sequence,
             .subject = nats->natsMsg_GetSubject(message->msg),
             .framed = nats->natsMsgHeader_Get(message->msg, HEADER_FRAMES, &frames) == NATS_OK,
             .data = nats->natsMsg_GetData(message->msg),
             .size = (size_t)nats->natsMsg_GetDataLength(message->msg),
         },
-        .tries = message->meta->NumDelivered,
+        .tries = message->tries,
         .again = is_again,
-        .stored_ns = message->meta->Timestamp,
+        .stored_ns = message->stored_ns,
         .id = has_id ? id : is_again ? again : NULL,
     };
 }
@@ -135,6 +134,8 @@ jetstream_done(jetstream_t *self, jetstream_message_t **message_p, bool done)
     leave(self, message);
     if (!self->topics)
         messages_put(&self->verdicts, message);
+    else if (done)
+        self->place = (jetstream_place_t){ true, message->sequence, message->made };
     if (!self->topics || self->in_hand == PULL_LOW - 1)
         jetstream_wake(self);
     jetstream_unlock(self);
@@ -199,7 +200,8 @@ begin(jetstream_t *self, int64_t now_ms)
         self->pulling = false;
         jetstream_wake(self); // a consumer that is gone is looked for at once
     }
-    if (self->pulling || self->consumer_gone || self->wants <= self->in_hand || self->in_hand >= PULL_LOW)
+    if (self->hushes || self->pulling || self->consumer_gone || self->wants <= self->in_hand ||
+        self->in_hand >= PULL_LOW)
         return 0;
     size_t wanted = self->wants - self->in_hand;
     self->pulling = true;
@@ -264,16 +266,19 @@ hear_message(jetstream_t *self, natsMsg *msg, jsMsgMetaData *meta)
 {
     jetstream_message_t *message = xcalloc(1, sizeof *message);
     message->msg = msg;
-    message->meta = meta;
+    message->sequence = meta->Sequence.Stream;
+    message->tries = meta->NumDelivered;
+    message->stored_ns = meta->Timestamp;
+    message->made = self->stream_made;
     if (self->pulled > 0 && --self->pulled == 0) {
         self->pulling = false;
         jetstream_wake(self);
     }
-    if (self->topics && meta->Sequence.Stream <= self->last_sequence) {
+    if (self->topics && message->sequence <= self->last_sequence) {
         arrived_free(self->nats, &message); // it came before
         return;
     }
-    self->last_sequence = meta->Sequence.Stream;
+    self->last_sequence = message->sequence;
     messages_put(&self->arrived, message);
     self->in_hand++;
 }
@@ -298,6 +303,7 @@ pull_heard(natsConnection *connection, natsSubscription *subscription, natsMsg *
         hear_status(self, status, words);
     bool rings = is_message && self->arrived.first && !self->arrived.first->next;
     jetstream_unlock(self);
+    nats->jsMsgMetaData_Destroy(meta);
     if (rings)
         bell_ring(self->bell);
     if (!is_message)
@@ -312,11 +318,37 @@ answer(const jetstream_t *self, const char *reply, const char *word)
     self->nats->natsConnection_PublishString(self->link->connection, reply, word);
 }
 
+// What is given back before it would come to us again, and be lost for a while. The lock is held.
+static bool
+is_to_hush(const jetstream_t *self)
+{
+    return self->hushes && !self->hushed && !self->link->lost && !self->topics;
+}
+
+void
+pull_hush(jetstream_t *self)
+{
+    jetstream_lock(self);
+    bool hushes = is_to_hush(self);
+    jetstream_unlock(self);
+    if (!hushes)
+        return;
+    link_hush(self);
+    jetstream_lock(self);
+    self->hushed = true;
+    pthread_cond_signal(&self->parted);
+    jetstream_unlock(self);
+}
+
 void
 pull_answer(jetstream_t *self)
 {
     jetstream_message_t *message;
     jetstream_lock(self);
+    if (is_to_hush(self)) {
+        jetstream_unlock(self);
+        return;
+    }
     messages_t verdicts = self->verdicts;
     note_t *notes = self->notes;
     self->verdicts = (messages_t){ .end = &self->verdicts.first };

@@ -181,11 +181,19 @@ begin_to_count(jetstream_t *self)
 }
 
 static void
+note_made(jetstream_t *self, int64_t made)
+{
+    jetstream_lock(self);
+    self->stream_made = made;
+    jetstream_unlock(self);
+}
+
+static void
 meet_stream(jetstream_t *self, const jsStreamInfo *info)
 {
     if (self->stream_made != info->Created)
         begin_to_count(self);
-    self->stream_made = info->Created;
+    note_made(self, info->Created);
     self->link->replicated = info->Config->Replicas > 1;
     self->link->ids_once = forgets_ids(self);
 }
@@ -245,6 +253,8 @@ had_up_to(jetstream_t *self, const jsStreamState *state)
         self->last_sequence = state->LastSeq; // nobody here has asked for what came before
     self->began = true;
     uint64_t sequence = self->last_sequence;
+    if (!self->place.began || self->place.made != self->stream_made || self->place.sequence > sequence)
+        self->place = (jetstream_place_t){ true, sequence, self->stream_made };
     jetstream_unlock(self);
     return sequence;
 }

@@ -44,6 +44,7 @@
     X(natsSubscription_Drain)                                                                                          \
     X(natsSubscription_SetOnCompleteCB)                                                                                \
     X(natsSubscription_SetPendingLimits)                                                                               \
+    X(natsSubscription_WaitForDrainCompletion)                                                                         \
     X(natsMsg_Create)                                                                                                  \
     X(natsMsg_Destroy)                                                                                                 \
     X(natsMsg_GetData)                                                                                                 \

@@ -109,8 +109,7 @@ lmdbfile_forget(lmdbfile_t *self, uint64_t offset, uint64_t size)
 {
     int fd;
     if (mdb_env_get_fd(self->env, &fd) == 0)
-        posix_fadvise(fd, (off_t)(offset - LMDBFILE_PAGE_HEAD), (off_t)(size + LMDBFILE_PAGE_HEAD),
-                      POSIX_FADV_DONTNEED);
+        posix_fadvise(fd, (off_t)offset, (off_t)size, POSIX_FADV_DONTNEED);
 }
 
 int

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "store/store_internal.h"
 
-enum { READS_MOST = 2 }; // batches that are being read
+// What is being read at a time: many small batches, so that one commit is for all of them.
+enum { READS_MOST = 16, READING_BYTES = 4 * 1024 * 1024 };
 
 void
 loading_add(store_t *self, batch_t *batch)
@@ -63,6 +64,7 @@ read(store_t *self, const located_t *located, const store_file_t *file)
     batch->early = early_of(self);
     batch->block = self->memory.take(self->memory.arg, located->data + 1, &batch->data);
     self->loaded_bytes += batch->room;
+    self->reading_bytes += batch->room;
     self->cursor = located_end(located);
     self->reads++;
     committer_read(self->committer, batch, located, &file->name);
@@ -83,10 +85,16 @@ has_more(store_t *self)
     return self->cursor < end_of(self);
 }
 
+static bool
+may_read(const store_t *self)
+{
+    return self->reads < READS_MOST && self->reading_bytes < READING_BYTES && self->loaded_bytes < LOADED_BYTES;
+}
+
 void
 loading_read_ahead(store_t *self)
 {
-    while (self->reads < READS_MOST && self->loaded_bytes < LOADED_BYTES && has_more(self)) {
+    while (may_read(self) && has_more(self)) {
         const located_t *located = find_next(self);
         store_file_t *file = located ? contents_file(&self->contents, located->file) : NULL;
         if (file && located->first < end_of(self))
@@ -116,6 +124,7 @@ loading_take_read(store_t *self)
 {
     for (batch_t *batch; (batch = committer_was_read(self->committer));) {
         self->reads--;
+        self->reading_bytes -= batch->room;
         self->loaded_bytes -= batch->room;
         lose_damaged(self, batch);
         loading_add(self, batch);

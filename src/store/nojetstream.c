@@ -14,6 +14,27 @@ jetstream_open(const jetstream_setup_t *setup)
 }
 
 void
+jetstream_begin(jetstream_t *self, const jetstream_place_t *place)
+{
+    (void)self;
+    (void)place;
+}
+
+void
+jetstream_place(jetstream_t *self, jetstream_place_t *place)
+{
+    (void)self;
+    *place = (jetstream_place_t){ 0 };
+}
+
+void
+jetstream_hush(jetstream_t *self, int64_t wait_ms)
+{
+    (void)self;
+    (void)wait_ms;
+}
+
+void
 jetstream_end(jetstream_t *self, int64_t wait_ms)
 {
     (void)self;
@@ -93,6 +114,25 @@ jetstream_keep(jetstream_t *self, const jetstream_message_t *message)
 {
     (void)self;
     (void)message;
+}
+
+void
+jetstream_save(const jetstream_t *self, const jetstream_message_t *message, bool whole, record_t *to)
+{
+    (void)self;
+    (void)message;
+    (void)whole;
+    (void)to;
+    abort();
+}
+
+jetstream_message_t *
+jetstream_restore(jetstream_t *self, record_fields_t from, bool held)
+{
+    (void)self;
+    (void)from;
+    (void)held;
+    return NULL;
 }
 
 void

@@ -146,30 +146,32 @@ _Static_assert(sizeof(page_head_t) == LMDBFILE_PAGE_HEAD, "a value begins behind
 
 // LMDB makes the pages of its trees in memory where a batch has been, and what is left of it goes to the file with them.
 static bool
-is_of_tree(int fd, uint64_t offset)
+is_of_tree(const uint8_t *page)
 {
     enum { BRANCH = 1, LEAF = 2, OVERFLOW = 4 };
     page_head_t head;
-    read_at(fd, offset - sizeof head, &head, sizeof head);
+    memcpy(&head, page, sizeof head);
     return (head.flags & (BRANCH | LEAF)) && !(head.flags & OVERFLOW);
 }
 
 static void
 find_batches(search_t *self, uint32_t file)
 {
-    uint8_t at[BATCH_HEAD];
-    uint64_t page = LMDBFILE_PAGE;
+    uint8_t page[LMDBFILE_PAGE_HEAD + BATCH_HEAD];
+    uint64_t step;
     self->count = 0;
-    for (uint64_t offset = LMDBFILE_PAGE_HEAD; offset + BATCH_HEAD < self->bytes; offset += page) {
+    for (uint64_t at = 0; at + sizeof page < self->bytes; at += step) {
         batch_head_t head;
-        page = LMDBFILE_PAGE;
-        read_at(self->fd, offset, at, sizeof at);
-        if (!batch_read_head(at, self->salt, self->bytes, &head) || is_of_tree(self->fd, offset))
+        step = LMDBFILE_PAGE;
+        read_at(self->fd, at, page, sizeof page);
+        if (!batch_read_head(page + LMDBFILE_PAGE_HEAD, self->salt, self->bytes, &head) || is_of_tree(page))
             continue;
         mem_grow(self->found, self->count, self->room);
-        self->found[self->count++] =
-            (located_t){ head.first, offset, head.data, head.number, head.wall_ns, head.messages, file };
-        page = (LMDBFILE_PAGE_HEAD + batch_bytes(&head) + LMDBFILE_PAGE - 1) / LMDBFILE_PAGE * LMDBFILE_PAGE;
+        self->found[self->count++] = (located_t){ head.first,   at + LMDBFILE_PAGE_HEAD, head.data, head.number,
+                                                  head.wall_ns, head.messages,           file };
+        // What it says is read when all of them are found: the disk may begin.
+        posix_fadvise(self->fd, (off_t)(at + sizeof page), (off_t)batch_control(&head), POSIX_FADV_WILLNEED);
+        step = (LMDBFILE_PAGE_HEAD + batch_bytes(&head) + LMDBFILE_PAGE - 1) / LMDBFILE_PAGE * LMDBFILE_PAGE;
     }
     if (self->count > 0)
         qsort(self->found, self->count, sizeof *self->found, compare_times);
@@ -378,12 +380,14 @@ take_batch(search_t *self, store_file_t *file, const located_t *located, bool co
         contents_locate(contents, located);
     seqset_done_before(&contents->done, head.done_before);
     const uint8_t *control = read_control(self, located, batch_control(&head));
-    if (batch_check_control(at, control, &head))
+    const uint8_t *said = control + head.messages * sizeof(entry_t);
+    bool control_holds = batch_check_control(at, control, &head); // what was said is part of it
+    if (control_holds)
         take_flags(contents, located, control);
     else if (!self->is_done)
         take_flags_of_whole(self, file, located);
-    if (batch_check_said(at, control + head.messages * sizeof(entry_t), &head))
-        take_records(self, located, head.said, control + head.messages * sizeof(entry_t));
+    if (control_holds || batch_check_said(at, said, &head))
+        take_records(self, located, head.said, said);
     else
         file->damaged = true;
 }

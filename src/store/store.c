@@ -140,6 +140,8 @@ take_contents(store_t *self)
     self->opened = true;
     self->committed = self->inherited = self->contents.next_sequence;
     loading_begin(self);
+    loading_read_ahead(self);
+    committer_want_ids(self->committer);
     self->corrupt = self->contents.corrupt;
 }
 

@@ -41,7 +41,8 @@ struct store {
     uint32_t at;     // next one in the first of them
     uint64_t cursor; // all below are loaded, or being read
     size_t early;    // runs that are; while there are more the cursor is in the next one
-    unsigned reads;
+    unsigned reads;         // batches that are being read
+    uint64_t reading_bytes; // of their messages
     uint32_t retiring; // file that is about to go, 0: none
     uint64_t notes;    // batch that is written before
     bool undone;       // something was: no file goes any more

@@ -113,8 +113,8 @@ append(writer_t *self, batch_t *batch)
     int64_t start = clock_mono_ns();
     int error = lmdbfile_append(self->file, parts, COUNT(parts), &batch->offset);
     self->commit_ns = clock_mono_ns() - start;
-    if (error == 0 && batch->stays)
-        lmdbfile_forget(self->file, batch->offset, batch_bytes(&batch->head));
+    if (error == 0 && batch->stays) // what it says of them is read at the next start
+        lmdbfile_forget(self->file, batch->offset + batch_bytes(&batch->head) - batch->head.data, batch->head.data);
     batch->head.said -= begins_file;
     return error;
 }

@@ -18,6 +18,16 @@ enum {
     SAID_AT_ONCE = 16 * 1024, // bytes
 };
 
+// Never used for anything else again.
+enum {
+    TAG_OWED = 1,
+    TAG_TO = 10, // a connection
+    TAG_SEQUENCE,
+    TAG_SIZE,
+    TAG_PAYLOAD,
+    TAG_ANSWERS,
+};
+
 // --- answers -------------------------------------------------------------------------
 
 static void
@@ -51,6 +61,18 @@ acks_are_owed(const wire_t *wire)
     return owed && owed_any(owed);
 }
 
+// These answers are waited for no more. Returns by whom they were, NULL: it has gone.
+static conn_t *
+end_waiting(wire_t *wire, const owed_run_t *run)
+{
+    conn_t *conn = run->to;
+    if (!conn)
+        return NULL;
+    conn->unanswered -= run->answers;
+    wire->pending -= run->answers;
+    return conn;
+}
+
 void
 acks_committed(wire_t *wire)
 {
@@ -59,13 +81,20 @@ acks_committed(wire_t *wire)
     owed_run_t run;
     const uint8_t *at;
     while (owed && owed_take(owed, safe, SAID_AT_ONCE, &run, &at)) {
-        conn_t *conn = run.to;
-        if (!conn)
-            continue;
-        conn->unanswered -= run.answers;
-        wire->pending -= run.answers;
-        output_beyond(conn, NULL, at, (size_t)run.answers * run.size, (load_t){ run.answers, (uint64_t)run.answers * run.payload });
+        conn_t *conn = end_waiting(wire, &run);
+        if (conn)
+            output_beyond(conn, NULL, at, (size_t)run.answers * run.size, (load_t){ run.answers, (uint64_t)run.answers * run.payload });
     }
+}
+
+void
+acks_disown(wire_t *wire)
+{
+    owed_t *owed = wire->ports[SIDE_ACK].own;
+    owed_run_t run;
+    const uint8_t *at;
+    while (owed && owed_take(owed, UINT64_MAX, SAID_AT_ONCE, &run, &at))
+        end_waiting(wire, &run);
 }
 
 // --- requests ------------------------------------------------------------------------
@@ -272,13 +301,74 @@ pump_requests(conn_t *conn)
 
 // --- life ----------------------------------------------------------------------------
 
+static owed_t *
+owed_of(wport_t *port)
+{
+    if (!port->own)
+        port->own = xcalloc(1, sizeof(owed_t));
+    return port->own;
+}
+
 static int
 joined(conn_t *conn)
 {
-    if (!conn->port->own)
-        conn->port->own = xcalloc(1, sizeof(owed_t));
-    conn->own = conn->port->own; // so that it can be told apart from one that has never been in
+    conn->own = owed_of(conn->port); // so that it can be told apart from one that has never been in
     return 0;
+}
+
+// It has come, and waits for answers of the route before.
+static int
+rejoined(conn_t *conn)
+{
+    joined(conn);
+    owed_inherit(conn->own, conn->id, conn);
+    return 0;
+}
+
+static void
+save_run(void *arg, const owed_run_t *run, const uint8_t *at)
+{
+    record_t *to = arg;
+    if (!run->to)
+        return;
+    size_t opened = record_open(to, TAG_OWED);
+    record_number(to, TAG_TO, ((const conn_t *)run->to)->id);
+    record_number(to, TAG_SEQUENCE, run->sequence);
+    record_number(to, TAG_SIZE, run->size);
+    record_number(to, TAG_PAYLOAD, run->payload);
+    record_bytes(to, TAG_ANSWERS, at, (size_t)run->answers * run->size);
+    record_close(to, opened);
+}
+
+static void
+save(const wport_t *port, record_t *to)
+{
+    if (port->own)
+        owed_each(port->own, save_run, to);
+}
+
+static void
+restore_run(owed_t *owed, record_fields_t from)
+{
+    record_field_t answers;
+    owed_run_t run = { .heir = record_number_of(from, TAG_TO, UINT64_MAX),
+                       .sequence = record_number_of(from, TAG_SEQUENCE, UINT64_MAX / 2),
+                       .size = (uint32_t)record_number_of(from, TAG_SIZE, ACK_ANSWER_MOST),
+                       .payload = (uint32_t)record_number_of(from, TAG_PAYLOAD, ACK_ANSWER_MOST) };
+    if (!record_find(from, TAG_ANSWERS, &answers) || run.heir == 0 || run.size == 0 || answers.size == 0 ||
+        answers.size % run.size > 0 || answers.size / run.size > UINT32_MAX)
+        return;
+    run.answers = (uint32_t)(answers.size / run.size);
+    owed_again(owed, &run, answers.at);
+}
+
+static void
+restore(wport_t *port, record_fields_t from)
+{
+    record_field_t field;
+    while (record_next(&from, &field))
+        if (field.tag == TAG_OWED)
+            restore_run(owed_of(port), record_inside(&field));
 }
 
 // Its answers find nobody, and were no messages of the route.
@@ -305,9 +395,11 @@ acks_close(wport_t *port)
 const socktype_t socktype_acks = {
     .type = ZMQ_ROUTER,
     .joined = joined,
-    .rejoined = joined,
+    .rejoined = rejoined,
     .hears = hears,
     .pump_in = pump_requests,
+    .save = save,
+    .restore = restore,
     .bequeath = bequeath,
     .close = acks_close,
 };

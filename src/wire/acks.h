@@ -15,5 +15,6 @@ extern const socktype_t socktype_acks;
 
 bool acks_are_owed(const wire_t *wire);
 void acks_committed(wire_t *wire); // the store has got further: answer those who waited for it
+void acks_disown(wire_t *wire);    // at the end: it has lost some, and nobody is told that it has not
 
 #endif

@@ -2,6 +2,7 @@
 #include "wire/cluster_internal.h"
 
 #include "base/bell.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "store/node.h"
 #include "wire/ledger.h"
@@ -63,7 +64,7 @@ outbox_changed(wire_t *wire)
 void
 cluster_room(wire_t *wire)
 {
-    if (!wire->cluster)
+    if (!wire->cluster || wire->handed_over)
         return;
     outbox_turn(wire->cluster->outbox);
     fromstream_turn(wire->cluster);
@@ -166,6 +167,8 @@ static const ledger_t cluster_ledger = {
     .gives_again = gives_again,
     .untry = untry,
     .undo = undo,
+    .save = clusterrecord_save_held,
+    .restore = clusterrecord_restore_held,
     .letters = letters,
 };
 
@@ -190,6 +193,8 @@ on_bell(watched_t *watched, uint32_t events)
     cluster_t *self = (cluster_t *)((char *)watched - offsetof(cluster_t, watched));
     (void)events;
     bell_hear(self->bell);
+    if (self->wire->handed_over)
+        return;
     look_at_stream(self);
     outbox_hear(self->outbox);
     fromstream_turn(self);
@@ -198,7 +203,7 @@ on_bell(watched_t *watched, uint32_t events)
 void
 cluster_tick(wire_t *wire)
 {
-    if (wire->cluster)
+    if (wire->cluster && !wire->handed_over)
         fromstream_tick(wire->cluster);
 }
 
@@ -249,15 +254,31 @@ cluster_keep(wire_t *wire, const piece_t *piece)
     return store_put(store_of(wire), &message, &sequence) == STORE_TAKEN ? GIVEN : DROPPED;
 }
 
+static int64_t
+parting_ms(const cluster_t *self)
+{
+    return self->part_by_ms > 0 ? self->part_by_ms - clock_mono_ms() : PARTING_MS;
+}
+
+void
+cluster_part(wire_t *wire)
+{
+    cluster_t *self = wire->cluster;
+    if (!self)
+        return;
+    jetstream_hush(self->jetstream, parting_ms(self));
+    fromstream_end(self);
+    jetstream_end(self->jetstream, parting_ms(self));
+    letterbox_close(&self->letters);
+}
+
 uint64_t
 cluster_close_outbox(wire_t *wire, int64_t wait_ms)
 {
     cluster_t *self = wire->cluster;
-    if (!self)
+    if (!self || wire->handed_over)
         return 0;
-    fromstream_end(self);
-    jetstream_end(self->jetstream, PARTING_MS);
-    letterbox_close(&self->letters);
+    cluster_part(wire);
     return outbox_close(&self->outbox, wait_ms);
 }
 
@@ -320,6 +341,13 @@ cluster_begin(wire_t *wire)
     loop_watch(&wire->loop, self->bell, EPOLLIN, &self->watched);
     if (wire->ports[SIDE_WORKER_ACK].socktype && wire->resources->letters)
         self->letters = letterbox_open(wire->resources->letters, wire->name, wire->base.thread.bell);
+}
+
+void
+cluster_connect(wire_t *wire)
+{
+    if (wire->cluster)
+        jetstream_begin(wire->cluster->jetstream, &wire->cluster->place);
 }
 
 void

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-// cluster_internal.h - what a cluster is made of; only for cluster.c and fromstream.c, which
-// gives out what comes from the stream.
+// cluster_internal.h - what a cluster is made of; only for cluster.c, fromstream.c, which
+// gives out what comes from the stream, and clusterrecord.c.
 
 #ifndef ZB_WIRE_CLUSTER_INTERNAL_H
 #define ZB_WIRE_CLUSTER_INTERNAL_H
@@ -26,6 +26,8 @@ struct cluster {
     bool acked_first;     // whose turn it is of plain and acknowledged workers, while both want messages
     letterbox_t *letters; // NULL: it has no acknowledged workers
     int64_t kept_ms;      // when the stream heard last of those that are held
+    jetstream_place_t place; // where the route before was in the stream
+    int64_t part_by_ms;      // it goes to another route, which waits no longer; 0: it ends
     uint32_t wants;
     char failure[300];
 };
@@ -35,5 +37,10 @@ void fromstream_tick(cluster_t *self);
 void fromstream_end(cluster_t *self); // others may have what is here
 // What becomes of a message that workers_take was given under this number. Not DONE: any machine may get it.
 void fromstream_done(cluster_t *self, uint64_t number, bool done);
+
+// --- clusterrecord.c: a message that a worker has, for the ledger of the next route; see ledger.h
+
+void clusterrecord_save_held(wire_t *wire, uint64_t number, record_t *to);
+uint64_t clusterrecord_restore_held(wire_t *wire, record_fields_t from);
 
 #endif

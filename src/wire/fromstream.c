@@ -28,19 +28,6 @@ chunk_of(cluster_t *self, const arrival_t *arrival)
     return chunk;
 }
 
-// What acknowledged workers know a message by: nobody but this thread has the pointer.
-static uint64_t
-number_of(const handed_t *handed)
-{
-    return (uint64_t)(uintptr_t)handed;
-}
-
-static handed_t *
-of_number(uint64_t number)
-{
-    return (handed_t *)(uintptr_t)number;
-}
-
 static void
 hold(cluster_t *self, handed_t *handed)
 {
@@ -70,7 +57,7 @@ give_acked(cluster_t *self, const piece_t *piece, const jetstream_arrival_t *in,
     if (workers_wanted(wire) == 0)
         return false;
     handed->tries = tries_before(self, in, handed) + 1;
-    store_message_t message = { .sequence = number_of(handed),
+    store_message_t message = { .sequence = handed_number(handed),
                                 .tries = handed->tries - 1,
                                 .data = piece->chunk->data,
                                 .size = piece->size,
@@ -203,7 +190,7 @@ fromstream_turn(cluster_t *self)
 void
 fromstream_done(cluster_t *self, uint64_t number, bool done)
 {
-    handed_t *handed = of_number(number);
+    handed_t *handed = handed_of_number(number);
     handed->done = done;
     jetstream_done(self->jetstream, &handed->message, done);
     handed_release(self->handed, handed);
@@ -236,5 +223,5 @@ fromstream_end(cluster_t *self)
     workers_end(self->wire);
     give_back(self);
     while (self->handed && (handed = handed_held(self->handed)))
-        fromstream_done(self, number_of(handed), false);
+        fromstream_done(self, handed_number(handed), false);
 }

@@ -43,12 +43,19 @@ take_out(handed_list_t *list, handed_t *handed)
 
 // --- names -----------------------------------------------------------------------------
 
-// The id that its sender gave it; else, what no other message of the stream has.
+// What no other message of the stream has.
+static uint64_t
+name_of_place(uint64_t sequence, int64_t stored_ns)
+{
+    uint64_t place[] = { sequence, (uint64_t)stored_ns };
+    return hash_bytes(place, sizeof place);
+}
+
+// The id that its sender gave it; else, its place.
 static uint64_t
 name_of(const jetstream_arrival_t *in)
 {
-    uint64_t place[] = { in->piece.sequence, (uint64_t)in->stored_ns };
-    return in->id ? hash_bytes(in->id, strlen(in->id)) : hash_bytes(place, sizeof place);
+    return in->id ? hash_bytes(in->id, strlen(in->id)) : name_of_place(in->piece.sequence, in->stored_ns);
 }
 
 static bool
@@ -95,24 +102,45 @@ handed_free(handed_set_t **self_p)
     *self_p = NULL;
 }
 
-handed_t *
-handed_meet(handed_set_t *self, const jetstream_arrival_t *in)
+static handed_t *
+find(const handed_set_t *self, uint64_t name, const jetstream_arrival_t *in)
 {
-    uint64_t name = name_of(in);
+    handed_t *handed = self->buckets[name % BUCKETS];
+    while (handed && !is_same(handed, name, in))
+        handed = handed->same;
+    return handed;
+}
+
+static handed_t *
+add(handed_set_t *self, uint64_t name, uint64_t sequence, int64_t stored_ns)
+{
     handed_t **bucket = &self->buckets[name % BUCKETS];
-    for (handed_t *handed = *bucket; handed; handed = handed->same)
-        if (is_same(handed, name, in))
-            return handed;
     if (self->past.count >= PAST_MOST)
         forget_oldest(self);
     handed_t *handed = xcalloc(1, sizeof *handed);
     handed->name = name;
-    handed->stored_ns = in->stored_ns;
-    handed->sequence = in->piece.sequence;
+    handed->stored_ns = stored_ns;
+    handed->sequence = sequence;
     handed->same = *bucket;
     *bucket = handed;
     append(&self->past, handed);
     return handed;
+}
+
+handed_t *
+handed_meet(handed_set_t *self, const jetstream_arrival_t *in)
+{
+    uint64_t name = name_of(in), place = name_of_place(in->piece.sequence, in->stored_ns);
+    handed_t *known = find(self, name, in);
+    if (!known)
+        known = find(self, place, in);
+    return known ? known : add(self, name, in->piece.sequence, in->stored_ns);
+}
+
+handed_t *
+handed_again(handed_set_t *self, const jetstream_arrival_t *in)
+{
+    return add(self, name_of_place(in->piece.sequence, in->stored_ns), in->piece.sequence, in->stored_ns);
 }
 
 void
@@ -133,4 +161,10 @@ handed_t *
 handed_held(const handed_set_t *self)
 {
     return self->held.first;
+}
+
+handed_t *
+handed_past(const handed_set_t *self)
+{
+    return self->past.first;
 }

@@ -22,6 +22,19 @@ typedef struct handed {
     jetstream_message_t *message; // NULL: nobody has it
 } handed_t;
 
+// What acknowledged workers know a message by: nobody but the route's thread has the pointer.
+static inline uint64_t
+handed_number(const handed_t *handed)
+{
+    return (uint64_t)(uintptr_t)handed;
+}
+
+static inline handed_t *
+handed_of_number(uint64_t number)
+{
+    return (handed_t *)(uintptr_t)number;
+}
+
 typedef struct {
     handed_t *first, *last;
     size_t count;
@@ -35,9 +48,13 @@ void handed_free(handed_set_t **self_p); // nobody has any
 // What is known of the message that has come; of a new one nothing.
 handed_t *handed_meet(handed_set_t *self, const jetstream_arrival_t *in);
 
+// One that workers of another route had, which went on here: it is known by its place in the stream alone.
+handed_t *handed_again(handed_set_t *self, const jetstream_arrival_t *in);
+
 void handed_hold(handed_set_t *self, handed_t *handed);    // somebody has it
 void handed_release(handed_set_t *self, handed_t *handed); // nobody has it any more
 
 handed_t *handed_held(const handed_set_t *self); // the first that somebody has, and so on by NEXT
+handed_t *handed_past(const handed_set_t *self); // that nobody has any more
 
 #endif

@@ -4,9 +4,11 @@
 #include "base/idset.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "flow/savedroute.h"
-#include "wire/archive.h"
 #include "flow/memory.h"
+#include "flow/savedroute.h"
+#include "wire/acks.h"
+#include "wire/archive.h"
+#include "wire/cluster.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
 #include "wire/connlife.h"
@@ -36,6 +38,7 @@ enum {
     TAG_MODE,
     TAG_PORT,
     TAG_CONN,
+    TAG_CLUSTER,
     TAG_SIDE = 900, // of a port or a connection
     TAG_TURN,
     TAG_RETURNED,
@@ -68,8 +71,8 @@ fits_often(const wire_t *self)
 static bool
 may_keep_all(const wire_t *self, const route_conf_t *successor)
 {
-    bool keep = self->conf->engine == successor->engine && self->conf->flow == successor->flow && !self->cluster &&
-                !route_conf_is_shared(successor);
+    bool keep = self->conf->engine == successor->engine && self->conf->flow == successor->flow &&
+                cluster_may_go_on(self, successor);
     for (side_t side = 0; side < SIDES && keep; side++) {
         const wport_t *port = &self->ports[side];
         bool any = port->socktype && (port->conns || port->returned.count > 0);
@@ -199,18 +202,36 @@ save_fds(const wire_t *self, record_t *to)
     record_close(to, opened);
 }
 
+static void
+close_stores(wire_t *self, record_t *to)
+{
+    size_t opened = record_open(to, TAG_CLUSTER);
+    uint64_t lost = cluster_hand_over(self, STORE_MS, to);
+    record_close(to, opened);
+    stored_settle(self, STORE_MS);
+    lost += stored_close(self, STORE_MS);
+    counter_add(&self->counters->dropped[DROP_SHUTDOWN], lost);
+    if (lost > 0)
+        acks_disown(self);
+}
+
+static uint64_t
+format_of(const wire_t *self)
+{
+    return self->cluster ? SAVEDROUTE_FORMAT_STREAM : SAVEDROUTE_FORMAT;
+}
+
 bool
 handover_save(route_t *self, const route_conf_t *successor, record_t *to)
 {
     if (!may_keep_all(self, successor) || !fits_twice(self))
         return false;
     end_broken(self);
-    stored_settle(self, STORE_MS);
-    counter_add(&self->counters->dropped[DROP_SHUTDOWN], stored_close(self, STORE_MS));
+    close_stores(self, to);
     if (self->ports[SIDE_BACKEND].durables)
         durables_hand_over(self->ports[SIDE_BACKEND].durables);
     archive_close(self, STORE_MS);
-    record_number(to, TAG_FORMAT, SAVEDROUTE_FORMAT);
+    record_number(to, TAG_FORMAT, format_of(self));
     record_number(to, TAG_PENDING, (uint64_t)self->pending);
     record_number(to, TAG_MODE, (uint64_t)atomic_load(&self->base.thread.mode));
     for (side_t side = 0; side < SIDES; side++)
@@ -220,6 +241,7 @@ handover_save(route_t *self, const route_conf_t *successor, record_t *to)
         if (self->ports[side].socktype)
             save_conns(&self->ports[side], to);
     save_fds(self, to);
+    cluster_part(self);
     self->closing = self->handed_over = true;
     routethread_end_now(&self->base.thread);
     doors_remove_all(self);
@@ -382,12 +404,12 @@ restore_numbers(wire_t *self, record_fields_t from)
 }
 
 static bool
-is_known(record_fields_t from)
+is_known(const wire_t *self, record_fields_t from)
 {
     record_field_t field;
     uint64_t format;
     return record_find(from, TAG_FORMAT, &field) && record_to_number(&field, UINT64_MAX, &format) &&
-           format == SAVEDROUTE_FORMAT;
+           format == format_of(self);
 }
 
 // A configuration that was read after it was written may say otherwise.
@@ -437,6 +459,8 @@ restore_all(wire_t *self, record_fields_t all)
     uint64_t lost = 0;
     uint32_t turns[SIDES];
     restore_numbers(self, from);
+    if (record_find(from, TAG_CLUSTER, &field))
+        cluster_restore(self, record_inside(&field));
     each_port(self, all, restore_port);
     for (side_t side = 0; side < SIDES; side++)
         turns[side] = self->ports[side].turn;
@@ -455,7 +479,7 @@ handover_restore(wire_t *self)
     record_fields_t from = record_fields(&self->saved);
     if (!self->saved.data)
         return;
-    if (!is_known(from))
+    if (!is_known(self, from))
         say_lost(self, savedroute_drop(&self->saved), "another version has written it");
     else if (!has_our_terms(self, from))
         say_lost(self, savedroute_drop(&self->saved), "socket types or security are others now");

@@ -391,7 +391,8 @@ static inline extent_t
 next_of_run(const wport_t *port, const uint8_t *at, size_t have)
 {
     extent_t extent = input_one_at(port, at, have);
-    return __builtin_expect(extent.size > 0, 1) ? extent : measure(port, at, have);
+    bool enough = __builtin_expect(extent.size > 0, 1) || (port->to && port->to->socktype->one_frame);
+    return enough ? extent : measure(port, at, have);
 }
 
 extent_t

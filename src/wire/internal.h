@@ -133,6 +133,7 @@ struct conn {
     uint32_t slot;       // its number among the peers of the port
     uint32_t place;      // in the port's array
     int64_t unanswered;  // requests of this client
+    bool probed;         // the first thing that it sent was no request; see pump.c
     void *own;           // the socket type's
 
     conn_t *next_scheduled, *next_dirty, *next_parked;
@@ -209,6 +210,7 @@ typedef struct socktype {
     void (*restore)(wport_t *port, record_fields_t from);
     bool keeps_for_others;        // what a peer leaves behind goes to the next one
     bool addresses;               // the first frame of what it sends says to whom
+    bool one_frame;               // its peers take messages of one frame
     bool between;                 // it has no peers of its own: messages lie in it until others take them
 } socktype_t;
 

@@ -33,6 +33,11 @@ struct ledger {
     void (*untry)(wire_t *wire, uint64_t number, uint32_t tries);
     void (*undo)(wire_t *wire, uint64_t number);
 
+    // Handing over a message that a worker has: what the ledger of the next route needs of it, and the number that it has
+    // there, 0 if it cannot go on. NULL: the store shows it again, under the same number.
+    void (*save)(wire_t *wire, uint64_t number, record_t *to);
+    uint64_t (*restore)(wire_t *wire, record_fields_t from);
+
     letterbox_t *(*letters)(const wire_t *wire); // from which dead letters are sent; NULL: there is none
 };
 

@@ -35,6 +35,8 @@ struct outbox {
     flight_t *flights; // published and not settled, and the settled ones between them: in order
     size_t first, count, room;
     uint64_t published; // the last one
+    bool stopped;
+    uint64_t written; // once stopped: what is below it was put
 };
 
 // --- to the stream ---------------------------------------------------------------------
@@ -105,7 +107,7 @@ static void
 feed(outbox_t *self)
 {
     store_message_t message;
-    while (store_next(self->store, &message) && jetstream_has_room(self->jetstream, message.size)) {
+    while (!self->stopped && store_next(self->store, &message) && jetstream_has_room(self->jetstream, message.size)) {
         publish(self, &message);
         store_pass(self->store);
     }
@@ -158,6 +160,27 @@ outbox_acknowledged(const outbox_t *self)
     if (store_is_passed(self->store))
         return store_next_sequence(self->store);
     return self->published > 0 ? self->published + 1 : 0;
+}
+
+void
+outbox_stop(outbox_t *self)
+{
+    self->stopped = true;
+    self->written = store_next_sequence(self->store);
+}
+
+bool
+outbox_is_written(outbox_t *self)
+{
+    store_hear(self->store);
+    store_hurry(self->store);
+    return store_committed(self->store) >= self->written;
+}
+
+bool
+outbox_has_landed(const outbox_t *self)
+{
+    return !flies(self);
 }
 
 // --- what comes in -----------------------------------------------------------------------

@@ -25,6 +25,11 @@ void outbox_turn(outbox_t *self);                   // all that was put for now
 void outbox_hear(outbox_t *self);           // the stream has said something, or is there again
 bool outbox_is_empty(const outbox_t *self); // all is in the stream
 
+// At the end: nothing else is published from here.
+void outbox_stop(outbox_t *self);
+bool outbox_is_written(outbox_t *self);       // what was put is on the disk, and goes there without waiting for more
+bool outbox_has_landed(const outbox_t *self); // the stream has all that was published
+
 // What was put is on the disk then. Returns how many messages are lost. *SELF_P may be NULL.
 uint64_t outbox_close(outbox_t **self_p, int64_t wait_ms);
 

@@ -33,17 +33,16 @@ owed_place(owed_t *self, size_t most)
 static bool
 goes_on(const owed_run_t *last, const owed_run_t *with)
 {
-    return last->to == with->to && last->sequence + last->answers == with->sequence && last->size == with->size &&
-           last->payload == with->payload;
+    return last->to == with->to && last->heir == with->heir && last->sequence + last->answers == with->sequence &&
+           last->size == with->size && last->payload == with->payload;
 }
 
-void
-owed_add(owed_t *self, void *to, uint64_t sequence, uint32_t answers, size_t size, size_t payload)
+static void
+add_run(owed_t *self, const owed_run_t *run)
 {
-    owed_run_t run = { to, sequence, answers, (uint32_t)size, (uint32_t)payload };
-    self->size += answers * size;
-    if (owed_any(self) && goes_on(&self->runs[self->count - 1], &run)) {
-        self->runs[self->count - 1].answers += answers;
+    self->size += (size_t)run->answers * run->size;
+    if (owed_any(self) && goes_on(&self->runs[self->count - 1], run)) {
+        self->runs[self->count - 1].answers += run->answers;
         return;
     }
     if (self->first > self->count / 2) {
@@ -52,7 +51,16 @@ owed_add(owed_t *self, void *to, uint64_t sequence, uint32_t answers, size_t siz
         self->first = 0;
     }
     mem_grow(self->runs, self->count, self->room);
-    self->runs[self->count++] = run;
+    self->runs[self->count++] = *run;
+}
+
+void
+owed_add(owed_t *self, void *to, uint64_t sequence, uint32_t answers, size_t size, size_t payload)
+{
+    const owed_run_t run = {
+        .to = to, .sequence = sequence, .answers = answers, .size = (uint32_t)size, .payload = (uint32_t)payload
+    };
+    add_run(self, &run);
 }
 
 bool
@@ -83,4 +91,34 @@ owed_forget(owed_t *self, const void *to)
             self->runs[i].to = NULL;
         }
     return answers;
+}
+
+// --- handing over ----------------------------------------------------------------------
+
+void
+owed_each(const owed_t *self, void (*fn)(void *arg, const owed_run_t *run, const uint8_t *at), void *arg)
+{
+    const uint8_t *at = self->bytes + self->start;
+    for (size_t i = self->first; i < self->count; i++) {
+        fn(arg, &self->runs[i], at);
+        at += (size_t)self->runs[i].answers * self->runs[i].size;
+    }
+}
+
+void
+owed_again(owed_t *self, const owed_run_t *run, const uint8_t *at)
+{
+    size_t size = (size_t)run->answers * run->size;
+    memcpy(owed_place(self, size), at, size);
+    add_run(self, run);
+}
+
+void
+owed_inherit(owed_t *self, uint64_t heir, void *to)
+{
+    for (size_t i = self->first; i < self->count; i++)
+        if (self->runs[i].heir == heir) {
+            self->runs[i].to = to;
+            self->runs[i].heir = 0;
+        }
 }

@@ -11,7 +11,8 @@
 #include <stdint.h>
 
 typedef struct {
-    void *to;          // whom they are for; NULL: has gone
+    void *to;          // whom they are for; NULL: has gone, or has not come yet
+    uint64_t heir;     // then, who that will be; 0: nobody
     uint64_t sequence; // of the message that the first of them is about; they are about those that follow on it
     uint32_t answers;
     uint32_t size, payload; // bytes of each
@@ -36,6 +37,11 @@ void owed_add(owed_t *self, void *to, uint64_t sequence, uint32_t answers, size_
 bool owed_take(owed_t *self, uint64_t safe, size_t most, owed_run_t *run, const uint8_t **at);
 
 uint64_t owed_forget(owed_t *self, const void *to); // it has gone: returns how many it waited for
+
+// Handing over. FN has each run, and the bytes of its answers. AGAIN: one that was had so, for HEIR, who comes later.
+void owed_each(const owed_t *self, void (*fn)(void *arg, const owed_run_t *run, const uint8_t *at), void *arg);
+void owed_again(owed_t *self, const owed_run_t *run, const uint8_t *at);
+void owed_inherit(owed_t *self, uint64_t heir, void *to); // who has come
 
 static inline bool
 owed_any(const owed_t *self)

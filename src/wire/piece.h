@@ -19,6 +19,19 @@ piece_first(const piece_t *piece, size_t *size)
     return at + head.head;
 }
 
+// PIECE begins with its second frame from now on. False: it had none.
+static inline bool
+piece_skip_first(piece_t *piece)
+{
+    size_t size;
+    const uint8_t *body = piece_first(piece, &size);
+    size_t frame = (size_t)(body - piece->chunk->data) - piece->at + size;
+    piece->at += frame;
+    piece->size -= frame;
+    piece->load.payload -= size;
+    return piece->size > 0;
+}
+
 static inline void
 piece_queue_prefixed(spans_t *out, chunk_pool_t *pool, const piece_t *piece)
 {

@@ -46,6 +46,24 @@ take_off_address(piece_t *piece)
     piece->load.payload -= size;
 }
 
+// What a DEALER or ROUTER with probe_router says first, so that it is known: hardly anybody answers.
+static bool
+is_probe(const conn_t *self, const piece_t *piece)
+{
+    return self->messages_received == 0 && piece->size == FRAME_SHORT_HEAD;
+}
+
+static void
+count_request(conn_t *self, const piece_t *piece)
+{
+    if (is_probe(self, piece)) {
+        self->probed = true;
+        return;
+    }
+    self->unanswered++;
+    self->wire->pending++;
+}
+
 static given_t
 hand_over(conn_t *self, piece_t *piece)
 {
@@ -55,10 +73,8 @@ hand_over(conn_t *self, piece_t *piece)
         observe(self, piece);
     self->shown = true;
     given_t given = port_give(self->port->to, piece);
-    if (given == GIVEN && self->prefix) {
-        self->unanswered++;
-        self->wire->pending++;
-    }
+    if (given == GIVEN && self->prefix)
+        count_request(self, piece);
     return given;
 }
 

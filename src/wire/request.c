@@ -376,6 +376,10 @@ drop(wport_t *self, drop_reason_t reason)
 static void
 answered(wport_t *self, conn_t *client)
 {
+    if (client && client->probed && client->unanswered == 0) {
+        client->probed = false; // the answer to that
+        return;
+    }
     if (self->wire->pending > 0)
         self->wire->pending--;
     if (client && client->unanswered > 0)

@@ -23,6 +23,16 @@ give(wport_t *self, const piece_t *piece)
     return GIVEN;
 }
 
+// Peers that take one frame would drop a message of several, and nobody would know.
+static given_t
+give_one_frame(wport_t *self, const piece_t *piece)
+{
+    if (!(piece->chunk->data[piece->at] & FRAME_MORE))
+        return give(self, piece);
+    port_drop(self, DROP_UNDELIVERABLE, 1);
+    return DROPPED;
+}
+
 static bool
 pump_to_one(conn_t *conn, wport_t *to)
 {
@@ -37,7 +47,7 @@ pump_to_one(conn_t *conn, wport_t *to)
             if (rc != 1)
                 return rc == 0;
             pump_received(conn, &run);
-            output_add(peer, &run);
+            port_give(to, &run);
         }
         if (input_empty(conn))
             return true;
@@ -86,7 +96,8 @@ only_one(conn_t *conn)
 
 // clang-format off
 const socktype_t socktype_push    = { .type = ZMQ_PUSH,   .give = give, .pump = pump_straight, .hears = spread_hears_nothing, .keeps_for_others = true };
-const socktype_t socktype_scatter = { .type = PEERTYPE_SCATTER, .give = give, .pump = pump_straight, .hears = spread_hears_nothing, .keeps_for_others = true };
+const socktype_t socktype_scatter = { .type = PEERTYPE_SCATTER, .give = give_one_frame, .pump = pump_straight, .hears = spread_hears_nothing,
+                                      .keeps_for_others = true, .one_frame = true };
 const socktype_t socktype_dealer  = { .type = ZMQ_DEALER, .give = give, .pump = pump_straight, .left = request_service_left,
                                      .keeps_for_others = true, .restore = services_restore };
 const socktype_t socktype_pair    = { .type = ZMQ_PAIR,   .give = give, .pump = pump_straight, .joined = only_one, .rejoined = only_one };

@@ -100,15 +100,18 @@ subscribers_ask(conn_t *conn, const uint8_t *topic, size_t size, bool on)
         fan_tell_upstream(self, topic, size, on);
 }
 
-// Older peers, and those of any version who send it by hand, subscribe by a message: 01 or 00, and the topic.
+// Older peers, and those of any version who send it by hand, subscribe by a message: 01 or 00, and the topic. Several in
+// one message count each; what comes behind them is a message of its own.
 bool
 subscribers_hear(conn_t *conn, piece_t *piece)
 {
-    size_t size;
-    const uint8_t *first = piece_first(piece, &size);
-    if (size == 0 || first[0] > 1)
-        return conn->port->socktype->type == ZMQ_PUB; // a PUB takes nothing else
-    subscribers_ask(conn, first + 1, size - 1, first[0] == 1);
+    do {
+        size_t size;
+        const uint8_t *first = piece_first(piece, &size);
+        if (size == 0 || first[0] > 1)
+            return conn->port->socktype->type == ZMQ_PUB; // a PUB takes nothing else
+        subscribers_ask(conn, first + 1, size - 1, first[0] == 1);
+    } while (piece_skip_first(piece));
     return true;
 }
 

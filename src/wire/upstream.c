@@ -43,19 +43,19 @@ asked_for(const side_conf_t *side, size_t i)
     return option->option->option == ZMQ_SUBSCRIBE ? option->value.text : NULL;
 }
 
-// A publisher that cannot be told what is wanted sends everything.
+// Like libzmq's, a SUB takes only what it asks for: not every publisher does as it is told, and some cannot be told.
 static bool
 is_unwanted(conn_t *conn, piece_t *piece)
 {
     const side_conf_t *side = conn->port->conf;
     size_t size;
     const uint8_t *first = piece_first(piece, &size);
-    bool wanted = conn->major > 1;
-    for (size_t i = 0; i < side->option_count && !wanted; i++) {
+    bool matches = false;
+    for (size_t i = 0; i < side->option_count && !matches; i++) {
         const char *topic = asked_for(side, i);
-        wanted = topic && strlen(topic) <= size && memcmp(first, topic, strlen(topic)) == 0;
+        matches = topic && strlen(topic) <= size && memcmp(first, topic, strlen(topic)) == 0;
     }
-    return !wanted;
+    return matches == (side_option(side, "invert_matching", 0) == 1);
 }
 
 // A publisher that comes is told all that is wanted.

@@ -189,6 +189,7 @@ begin(wire_t *self)
             terms_note(&self->ports[side]);
         }
     handover_restore(self);
+    cluster_connect(self);
     wire_go_on(self, atomic_load(&self->base.thread.mode));
     for (side_t side = 0; side < SIDES; side++)
         if (self->ports[side].socktype)

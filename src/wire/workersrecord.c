@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
-// workersrecord.c - see workers_internal.h. Jobs come in the order in which they were given.
+// workersrecord.c - see workers_internal.h. Jobs come in the order in which they were given, with their messages where no
+// store shows those again.
 
 #include "base/record.h"
+#include "wire/keptrecord.h"
+#include "wire/ledger.h"
 #include "wire/workers_internal.h"
 
 #include <string.h>
@@ -21,9 +24,23 @@ enum {
     TAG_SINCE,
     TAG_NUMBER,
     TAG_TRIES,
+    TAG_ENTRY, // in the ledger
 };
 
 // --- saving ----------------------------------------------------------------------------
+
+static void
+save_message(const worker_t *worker, const job_t *job, record_t *to)
+{
+    wire_t *wire = worker->conn->wire;
+    if (!wire->ledger || !wire->ledger->save || !job->chunk) // no ledger: its store is closed already
+        return;
+    const kept_t kept = { .data = job->chunk->data + job->at, .size = job->size };
+    keptrecord_save(to, &kept);
+    size_t opened = record_open(to, TAG_ENTRY);
+    wire->ledger->save(wire, job->number, to);
+    record_close(to, opened);
+}
 
 static void
 save_job(const worker_t *worker, const job_t *job, record_t *to)
@@ -36,6 +53,7 @@ save_job(const worker_t *worker, const job_t *job, record_t *to)
     record_number(to, TAG_SINCE, (uint64_t)job->since_ms);
     record_number(to, TAG_NUMBER, job->number);
     record_number(to, TAG_TRIES, job->tries);
+    save_message(worker, job, to);
     record_close(to, opened);
 }
 
@@ -79,6 +97,46 @@ restore_worker(workers_t *self, record_fields_t from)
     }
 }
 
+typedef struct {
+    jobs_t *jobs;
+    job_t *job;
+} arriving_t;
+
+static void
+keep_message(void *arg, const kept_t *kept)
+{
+    const arriving_t *self = arg;
+    if (self->job->chunk)
+        return;
+    chunk_t *chunk = chunk_new(self->jobs->pool, kept->size);
+    memcpy(chunk->data, kept->data, kept->size);
+    chunk->size = kept->size;
+    jobs_keep(self->jobs, self->job, chunk, 0, kept->size, (load_t){ 1, kept->payload });
+    chunk_drop(chunk);
+}
+
+// Its number, 0: it cannot go on.
+static uint64_t
+restore_message(workers_t *self, job_t *job, record_fields_t from)
+{
+    wire_t *wire = self->port->wire;
+    arriving_t arriving = { &self->jobs, job };
+    record_field_t entry;
+    keptrecord_restore(from, 0, wire->now_ms, keep_message, &arriving);
+    bool is_there = job->chunk && record_find(from, TAG_ENTRY, &entry);
+    return is_there ? wire->ledger->restore(wire, record_inside(&entry)) : 0;
+}
+
+static void
+find_message(workers_t *self, job_t *job, record_fields_t from)
+{
+    if (!self->port->wire->ledger->restore) {
+        job->number = record_number_of(from, TAG_NUMBER, UINT64_MAX);
+        self->unread++;
+    } else if ((job->number = restore_message(self, job, from)) == 0)
+        jobs_forget(&self->jobs, job);
+}
+
 static void
 restore_job(workers_t *self, record_fields_t from)
 {
@@ -92,10 +150,9 @@ restore_job(workers_t *self, record_fields_t from)
         jobs_again(&self->jobs, handle.at, late, &worker->jobs, (int64_t)record_number_of(from, TAG_SINCE, INT64_MAX));
     if (!job || late)
         return;
-    job->number = record_number_of(from, TAG_NUMBER, UINT64_MAX);
     job->tries = (uint32_t)record_number_of(from, TAG_TRIES, UINT32_MAX);
     job->nth = record_number_of(from, TAG_NTH, UINT64_MAX);
-    self->unread++;
+    find_message(self, job, from);
 }
 
 void

@@ -30,7 +30,7 @@ settle_part(forward_t *self, lane_t *lane)
         if (outcome == HELD)
             return false;
         lane->holding = false;
-        lane_end_blocked(lane->to);
+        counters_end_blocked(lane->to->counters);
         if (outcome == SENT && !more)
             tally_up(self, lane, &(tally_t){ .sent = 1, .sent_bytes = lane->bytes });
         if (outcome == DROPPED && more) {

@@ -82,8 +82,6 @@ lane_send(forward_t *self, lane_t *lane, zmq_msg_t *part, int more)
     return lane_refused(self, lane, part, flags);
 }
 
-void lane_end_blocked(const port_t *port); // it takes messages again
-
 // Of a message that nobody will get.
 void lane_discard_rest(lane_t *lane);
 

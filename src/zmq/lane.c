@@ -14,16 +14,6 @@ begin_blocked(const port_t *port)
         counter_set(&port->counters->blocked_since_ns, (uint64_t)clock_mono_ns());
 }
 
-void
-lane_end_blocked(const port_t *port)
-{
-    uint64_t since = counter_get(&port->counters->blocked_since_ns);
-    if (since == 0)
-        return;
-    counter_add(&port->counters->blocked_ns, (uint64_t)clock_mono_ns() - since);
-    counter_set(&port->counters->blocked_since_ns, 0);
-}
-
 static void
 set_nodrop(const port_t *port, int on)
 {

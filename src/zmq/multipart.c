@@ -119,7 +119,7 @@ forward_deliver(forward_t *self, lane_t *lane, message_t *message)
         }
         message->next++;
     }
-    lane_end_blocked(lane->to);
+    counters_end_blocked(lane->to->counters);
     count_sent(lane, 1, message->bytes);
     if (lane->kind == LANE_REQUEST)
         self->pending++;

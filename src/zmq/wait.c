@@ -71,7 +71,7 @@ push(forward_t *self, lane_t *lane)
         return true;
     }
     lane->holding = false;
-    lane_end_blocked(lane->to);
+    counters_end_blocked(lane->to->counters);
     if (!more) {
         tally_up(self, lane, &(tally_t){ .sent = 1, .sent_bytes = lane->bytes });
         message_over(self, lane, lane->kind);
