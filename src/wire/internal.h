@@ -295,6 +295,7 @@ struct route {
     conn_t *scheduled, **scheduled_end, *dirty, *ended;
     wport_t *counted; // sides whose counters are not written yet
     bool last_turn;   // nobody else has one in this round
+    int64_t brought_ns; // what looking for remembered messages has taken in this round
     int64_t now_ns, now_ms, next_tick_ms;
     size_t alive; // connections
 
