@@ -358,7 +358,8 @@ restore_unnamed(conn_t *conn)
         conn_break(conn, CUT_NONE, "too many handshakes at once");
         return;
     }
-    conn->stranger = stranger;
+    if (stranger)
+        places_unnamed(conn, stranger);
     login_resume(conn);
 }
 

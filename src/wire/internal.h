@@ -93,6 +93,7 @@ struct conn {
     bool answers_pings;      // of ZMTP 3.1, or it has sent a PING
     bool has_place;          // see places.h
     stranger_t *stranger;    // it is in its handshake, and came from there; NULL: it is not, or we went to it
+    conn_t *next_unnamed, *previous_unnamed; // of those in their handshake
     bool half_closed;
     bool unsettled;          // it has ended, but for what is on the way to it: see settle.h
     bool turn_over;          // what else it has sent has another turn
@@ -232,6 +233,7 @@ struct wport {
     uint32_t count, ready, room;
     uint32_t turn;    // round robin
     uint32_t placed;  // that have a place: see places.h
+    conn_t *newest_unnamed;
     uint32_t unnamed; // in their handshake
     conn_t *parked, **parked_end; // of other ports, until a peer here has room: first come, first served
     uint32_t waiting;             // messages that the socket type has taken and given to nobody
