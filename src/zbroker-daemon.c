@@ -48,13 +48,19 @@ on_signal(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 }
 
 static void
+set_control_rights(const daemon_t *self, const conf_t *conf)
+{
+    if (self->control && control_chmod(self->control, conf->control_mode, conf->control_group) == -1)
+        log_event(EVENT_CONTROL_MODE, EVENT_PROSE("reason", strerror(errno)));
+}
+
+static void
 on_applied(void *arg, const conf_t *conf)
 {
     daemon_t *self = arg;
     limits_apply(&self->limits, conf, self->broker);
     log_open(conf->log_target, conf->syslog_facility, conf->log_level);
-    if (self->control && control_chmod(self->control, conf->control_mode, conf->control_group) == -1)
-        log_event(EVENT_CONTROL_MODE, EVENT_PROSE("reason", strerror(errno)));
+    set_control_rights(self, conf);
     if (self->control)
         control_follow(self->control);
 }
@@ -87,6 +93,8 @@ open_admin(daemon_t *self, diag_t *diag)
     if (conf->control)
         self->control = control_new(self->loop, self->broker, conf->control, conf->control_mode, conf->control_group,
                                     self->before, diag);
+    if (self->before) // it listened for that program's configuration
+        set_control_rights(self, conf);
     if (conf->http)
         self->http = http_new(self->loop, self->broker, conf->http_host, conf->http_port, http_before(self), diag);
     return (conf->control && !self->control) || (conf->http && !self->http) ? -1 : 0;

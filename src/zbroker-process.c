@@ -59,6 +59,7 @@ process_signals(void)
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         sigaddset(&set, signals[i]);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); // a file that may not grow is a full disk
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }

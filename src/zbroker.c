@@ -40,7 +40,10 @@ check(const options_t *options, const conf_t *conf)
     else
         printf("%s is valid: %zu route%s, %zu endpoint%s\n", options->file, conf->route_count,
                text_plural(conf->route_count), endpoints, text_plural(endpoints));
-    return fflush(stdout) == 0 ? EXIT_OK : EXIT_UNAVAILABLE;
+    if (!ferror(stdout) && fflush(stdout) == 0)
+        return EXIT_OK;
+    fprintf(stderr, "zbroker: cannot write: %s\n", strerror(errno));
+    return EXIT_UNAVAILABLE;
 }
 
 // Root may read all, the service may not: its files are checked with its eyes.

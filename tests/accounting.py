@@ -12,6 +12,7 @@ import collections
 import fcntl
 import os
 import random
+import re
 import select
 import socket
 import struct
@@ -19,6 +20,7 @@ import termios
 import time
 
 import zb
+import zmq
 import zmtp
 
 MESSAGES = int(os.environ.get("ZB_EXACT", "20000"))
@@ -467,6 +469,25 @@ def test_a_forwarder_that_drops_over_tcp():
 @zb.limit(LIMIT)
 def test_a_forwarder_that_drops_over_ipc():
     what_is_missed_is_counted("ipc")
+
+
+def test_what_a_drain_could_not_deliver_is_counted_once():
+    """The worker takes nothing. What was read ahead for it in the drain is lost, and not given to its queue afterwards."""
+    with zb.Route("streamer", "backend_sndhwm = 50\nbackend_sndbuf = 8k\nfrontend_rcvhwm = 20", process="drain_timeout = 300ms") as route, \
+            zb.Control(route.daemon) as control:
+        front = [route.front(zmq.PUSH, sndhwm=0) for _ in range(3)]
+        stuck = route.back(zmq.PULL, rcvhwm=1, rcvbuf=4096)
+        route.wait_clients("backend", 1)
+        route.wait_clients("frontend", 3)
+        for number in range(600):
+            front[number % 3].send(b"x" * 5000)
+        zb.wait_until(lambda: route.stats()["blocked"])
+        answer = control.ask("disable r")
+        counted = route.stats()
+        lost = int(re.fullmatch(r"route r: disabled, (\d+) messages undelivered", answer).group(1))
+        assert lost == counted["dropped"]["shutdown"] and not stuck.closed
+        assert counted["frontend"]["messages_received"] == counted["backend"]["messages_sent"] + lost, (answer, counted)
+        assert counted["dropped"]["peer_lost"] <= counted["backend"]["messages_sent"], counted["dropped"]
 
 
 zb.main()

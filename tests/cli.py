@@ -257,7 +257,7 @@ def test_output_that_cannot_be_written_is_exit_69():
     for mode in ("-t", "-T"):
         with open("/dev/full", "w") as full:
             process = subprocess.run(zb.program("zbroker") + ["-c", path, mode], stdout=full, stderr=subprocess.PIPE, timeout=20 * zb.SLOW)
-        assert process.returncode == 69, (mode, process)
+        assert process.returncode == 69 and process.stderr == b"zbroker: cannot write: No space left on device\n", (mode, process)
 
 
 def test_a_clean_stop_is_exit_0():

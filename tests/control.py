@@ -93,6 +93,16 @@ def test_who_may_connect_is_the_mode_of_the_file():
     assert not os.path.exists(path)
 
 
+def test_a_reload_changes_mode_and_group_of_the_socket():
+    ports, group = zb.free_ports(2), os.getgid() if os.geteuid() else 65534
+    of = lambda path: (stat.S_IMODE(os.stat(path).st_mode), os.stat(path).st_gid)
+    with zb.Daemon(streamer(ports)) as daemon, zb.Control(daemon) as control:
+        for lines, expected in ((f"control_mode = 0600\ncontrol_group = {group}\n", (0o600, group)), ("", (0o660, os.getgid()))):
+            zb.write(daemon.file, f"[zbroker]\n{lines}" + streamer(ports))
+            assert "(live)" in control.ask("reload")
+            assert of(daemon.control) == expected, lines
+
+
 def test_a_control_socket_that_vanished_is_made_anew():
     ports, folder = zb.free_ports(2), zb.folder()
     path = os.path.join(folder, "c.sock")

@@ -49,6 +49,21 @@ def test_wrong_usage_is_2():
         assert result.returncode == 2 and result.stderr and not result.stdout, (args, result)
 
 
+def test_output_that_cannot_be_written_is_told():
+    with zb.Daemon(ini(zb.free_ports(2))) as daemon:
+        program = zb.program("zbrokerctl") + ["-s", daemon.control]
+        for words in (["status"], ["-j", "show", "stats"], ["show", "config"], ["--wide", "show", "routes"]):
+            with open("/dev/full", "w") as full:
+                process = subprocess.run(program + words, stdout=full, stderr=subprocess.PIPE, timeout=20 * zb.SLOW)
+            assert process.returncode == 1 and process.stderr == b"zbrokerctl: cannot write: No space left on device\n", (words, process)
+        # Whoever has read enough is told nothing.
+        ends = os.pipe()
+        os.close(ends[0])
+        process = subprocess.run(program + ["status"], stdout=ends[1], stderr=subprocess.PIPE, timeout=20 * zb.SLOW)
+        os.close(ends[1])
+        assert process.returncode == 1 and not process.stderr, process
+
+
 def test_no_daemon_is_3():
     folder = zb.folder()
     for path in (os.path.join(folder, "nobody.sock"), os.path.join(folder, "x" * 200)):

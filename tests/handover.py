@@ -271,6 +271,23 @@ def test_a_new_key_of_ours_sends_nobody_away():
         assert not broker.disconnects()
 
 
+def timers(port):
+    """Which timers the kernel runs for the connections that were accepted at PORT: 2 is that of keepalives."""
+    lines = (line.split() for line in zb.read("/proc/net/tcp").splitlines()[1:])
+    return [int(line[5].split(":")[0], 16) for line in lines if line[1].endswith(f":{port:04X}") and line[3] == "01"]
+
+
+def test_options_of_sockets_are_those_of_the_new_route():
+    with Broker("streamer") as broker:
+        push = broker.front(zmq.PUSH)
+        broker.wait_connections(1, 0)
+        for value, timer in (("no", 0), ("yes", 2), ("no", 0)):
+            broker.more = f"frontend_tcp_keepalive = {value}\n"
+            broker.recreate()
+            zb.wait_until(lambda: timers(broker.frontend) == [timer], what=f"tcp_keepalive = {value}")
+        assert broker.disconnects() == 0 and not push.closed
+
+
 # --- what cannot be kept ----------------------------------------------------------------------------------------------
 
 def test_another_security_sends_them_away():

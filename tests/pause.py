@@ -5,6 +5,7 @@ ZB_CLIENTS is how many clients are connected for that."""
 
 import contextlib
 import os
+import re
 import resource
 import select
 import socket
@@ -242,6 +243,8 @@ def test_enable_of_a_route_that_still_drains_answers_when_it_runs_or_does_not():
             with zb.Control(daemon) as last:
                 begins(last, f"{verb} work")
                 assert not select.select([on.socket], [], [], 0)[0]
+                if verb == "enable":
+                    assert control.ask("pause work").startswith("error: route work still drains")
                 service.send_multipart(request)
                 assert client.recv_multipart() == [b"", b"1"]
                 assert on.answer() == answer
@@ -319,6 +322,19 @@ def test_disable_counts_requests_without_an_answer():
             client.send_multipart([b"", b"%d" % number])
             service.recv_multipart()
         assert control.ask("disable work") == "route work: disabled, 2 requests unanswered"
+        assert daemon.stop() == 0
+
+
+def test_disable_counts_a_request_that_no_service_got_once():
+    with house("work", "queue", "\n[zbroker]\ndrain_timeout = 300ms") as (daemon, control, peers, one, two):
+        client = peers.open(zmq.DEALER, one)
+        for number in range(10):
+            client.send_multipart([b"", b"%d" % number])
+        zb.wait_until(lambda: control.route("work")["frontend"]["connections"] == 1)
+        answer = control.ask("disable work")
+        counted = control.route("work")
+        assert re.fullmatch(r"route work: disabled, \d+ messages? undelivered", answer), answer
+        assert counted["dropped"]["shutdown"] == counted["frontend"]["messages_received"], counted
         assert daemon.stop() == 0
 
 

@@ -484,4 +484,11 @@ def test_a_full_side_is_a_problem_while_it_is_full():
         assert daemon.stop() == 0, daemon.log()
 
 
+def test_a_log_that_may_not_grow_does_not_end_the_daemon():
+    one, two = zb.free_ports(2)
+    with zb.Daemon(streamer(tcp(one), tcp(two)), ready=tcp(two), wrap=["sh", "-c", 'ulimit -f 0; exec "$@"', "sh"]) as daemon:
+        assert passes(tcp(one), tcp(two))
+        assert daemon.stop() == 0 and daemon.log() == ""
+
+
 zb.main()

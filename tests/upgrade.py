@@ -544,6 +544,16 @@ class Manager(threading.Thread):
             self.heard += [line for line in lines if line in ("RELOADING=1", "READY=1", "STOPPING=1")]
 
 
+def test_sockets_get_the_mode_that_the_new_file_says():
+    ini = "[zbroker]\ncontrol_mode = 0600\n[route s]\ntype = streamer\nfrontend_bind = ipc://FOLDER/in\nbackend_bind = ipc://FOLDER/out\n"
+    with House(ini) as house:
+        text = zb.read(house.daemon.file)
+        zb.write(house.daemon.file, text.replace("control_mode = 0600", "control_mode = 0606") + "frontend_ipc_mode = 0604\n")
+        house.upgrade()
+        for path, mode in ((house.daemon.control, 0o606), (f"{house.folder}/in", 0o604), (f"{house.folder}/out", 0o660)):
+            zb.wait_until(lambda: os.stat(path).st_mode & 0o777 == mode, what=f"{path} with mode {mode:o}")
+
+
 def test_systemd_hears_of_a_reload():
     ports = zb.free_ports(2)
     path = f"{zb.folder()}/notify"

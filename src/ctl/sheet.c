@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,9 +56,11 @@ sheet_free(sheet_t *self)
 bool
 sheet_flush(sheet_t *self)
 {
-    fwrite(self->out.data, 1, self->out.size, stdout);
+    bool written = fwrite(self->out.data, 1, self->out.size, stdout) == self->out.size && fflush(stdout) != EOF;
     text_clear(&self->out);
-    return fflush(stdout) != EOF;
+    if (!written && errno != EPIPE) // who has read enough says so by closing
+        fprintf(stderr, "zbrokerctl: cannot write: %s\n", strerror(errno));
+    return written;
 }
 
 const char *

@@ -137,3 +137,9 @@ tcp_tune(int fd, const tcp_options_t *options)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
     set_all(fd, options, AFTER);
 }
+
+void
+tcp_tune_again(int fd, const tcp_options_t *options)
+{
+    set_all(fd, options, BEFORE | AFTER | AGAIN);
+}

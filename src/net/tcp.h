@@ -30,4 +30,8 @@ int tcp_could_change(int fd, const tcp_options_t *options);
 // Once FD is connected, or was accepted: it waits for nobody's acknowledgement (TCP_NODELAY), keepalives and the rest.
 void tcp_tune(int fd, const tcp_options_t *options);
 
+// FD was tuned by other options before: what these had said is taken back, but for buffers and keepalives that are the
+// system's again.
+void tcp_tune_again(int fd, const tcp_options_t *options);
+
 #endif

@@ -2,6 +2,7 @@
 #include "wire/connrecord.h"
 
 #include "base/mem.h"
+#include "net/tcp.h"
 #include "wire/conn.h"
 #include "wire/connect.h"
 #include "wire/connfields.h"
@@ -313,6 +314,17 @@ restore_fields(conn_t *self, record_fields_t from)
            (self->left ? self->fd == -1 && self->state == CONN_OPEN : self->fd != -1);
 }
 
+// The route may have other options now.
+static void
+tune(const conn_t *self)
+{
+    tcp_options_t options;
+    if (self->fd == -1 || self->ipc)
+        return;
+    tcp_options(&options, self->port->conf);
+    tcp_tune_again(self->fd, &options);
+}
+
 conn_t *
 connrecord_restore(wport_t *port, record_fields_t from, int fd)
 {
@@ -323,7 +335,8 @@ connrecord_restore(wport_t *port, record_fields_t from, int fd)
         return NULL;
     }
     self->ipc = !*self->host;
-    self->hung_up = self->input_over || self->output_over;
+    tune(self);
+    self->hung_up |= self->input_over || self->output_over;
     self->readable = fd != -1;
     self->writable = fd != -1 && !self->output_over;
     self->as_it_comes = self->state == CONN_OPEN && self->major >= 2 && !self->curve;

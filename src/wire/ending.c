@@ -150,8 +150,16 @@ anything_queued(const wire_t *self, int64_t lingered_ms)
     return cluster_waits(self);
 }
 
+// A request that no service got waits for no answer.
+static bool
+takes_requests(const wport_t *port)
+{
+    return port->to && port->to->socktype->addresses;
+}
+
+// What nobody gets any more. REQUESTS: those among them.
 static uint64_t
-abandon(wire_t *self)
+abandon(wire_t *self, uint64_t *requests)
 {
     uint64_t left = 0;
     self->closing = true;
@@ -159,15 +167,17 @@ abandon(wire_t *self)
         wport_t *port = &self->ports[side];
         if (!port->socktype || side == SIDE_CAPTURE)
             continue;
-        left += port->returned.load.messages + port->waiting;
+        uint64_t queued = port_discard_returned(port) + port->waiting;
         for (conn_t *conn = port->conns; conn; conn = conn->next) {
             if (port->input && !conn->broken)
                 left += pump_discard(conn);
             left += durables_keep_queue(conn);
-            left += conn->out.load.messages;
+            queued += conn->out.load.messages;
             conn->begun += conn->out.sent;
             spans_clear(&conn->out);
         }
+        left += queued;
+        *requests += takes_requests(port) ? queued : 0;
     }
     return left;
 }
@@ -301,8 +311,9 @@ ending_run(wire_t *self)
     }
     stored_settle(self, time_left_ms(self));
     stored_keep_queues(self);
-    self->left.unanswered = self->pending > 0 ? (uint64_t)self->pending : 0;
-    self->left.undelivered += abandon(self);
+    uint64_t requests = 0, pending = self->pending > 0 ? (uint64_t)self->pending : 0;
+    self->left.undelivered += abandon(self, &requests);
+    self->left.unanswered = pending > requests ? pending - requests : 0;
     counter_add(&self->counters->dropped[DROP_SHUTDOWN], self->left.undelivered);
     part(self);
 }

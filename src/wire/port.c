@@ -149,6 +149,17 @@ port_give_returned(wport_t *self)
     return true;
 }
 
+uint64_t
+port_discard_returned(wport_t *self)
+{
+    uint64_t messages = self->returned.load.messages;
+    self->queued.messages -= messages;
+    self->queued_bytes -= self->returned.bytes;
+    spans_clear(&self->returned);
+    port_count(self);
+    return messages;
+}
+
 given_t
 port_keep(wport_t *self, const piece_t *piece)
 {

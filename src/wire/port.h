@@ -23,6 +23,9 @@ void port_forget_parked(conn_t *conn);
 // Messages that peers left behind go first. False: there is no room even for those.
 bool port_give_returned(wport_t *self);
 
+// The same messages go to nobody. How many there were.
+uint64_t port_discard_returned(wport_t *self);
+
 // Nobody has room for PIECE. In the drain it is kept, so that its sender can be sent away: GIVEN.
 given_t port_keep(wport_t *self, const piece_t *piece);
 
