@@ -739,6 +739,29 @@ def test_a_route_that_is_recreated_and_an_upgrade_keep_who_has_which_message():
             assert ask(producer, b"", b"five") == b"ok"
 
 
+def test_an_upgrade_on_a_full_disk_counts_what_it_loses_and_goes_on():
+    disk = on_small_disk()
+    try:
+        with Jobs(store_dir=os.path.join(disk, "store")) as jobs:
+            producer, body, count = jobs.producer(zmq.DEALER, sndhwm=0), os.urandom(50000), 400
+            for number in range(count):
+                producer.send_multipart([b"", b"%d" % number, body])
+            zb.wait_until(lambda: jobs.ask("show store jobs")["stores"][0]["state"] == "no_disk", what="a full disk")
+            answer = jobs.daemon.ctl("upgrade", seconds=20)
+            assert answer.returncode == 0 and "1 connection kept" in answer.stdout, answer
+            left = count - jobs.stats("dropped")["shutdown"]
+            assert left >= count - 100, "more than waits in memory for the disk"
+            worker = jobs.worker(zmq.DEALER)
+            ready(worker, 1000)
+            for _ in range(left):
+                say(worker, b"done", job_of(worker)[0])
+            answers = [producer.recv_multipart() for _ in range(left)]
+            assert {answer[-1] for answer in answers} == {b"ok"} and len({answer[1] for answer in answers}) == left
+            jobs.wait("jobs", done=left, outstanding=0)
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
 class Churn(Jobs):
     """Clients that come, put a few messages in or take some, and go."""
 

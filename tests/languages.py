@@ -2,8 +2,8 @@
 """Clients in other languages: unchanged ZeroMQ clients are all that zbroker needs.
 
 Every library is one end of conversations through zbroker, pyzmq the other, and every message is checked. Each pair of
-library and column is a test, whose conversations run side by side, each with a broker of its own; it is skipped where the
-library is not installed. What no system packages takes part by
+library and column is a test, whose conversations run side by side; it is skipped where the library is not installed. What
+no system packages takes part by
 
     ZB_CLIENTS="NAME: COLUMN COLUMN...= COMMAND; ..."      COMMAND understands what tests/clients/client.c does
 
@@ -228,19 +228,19 @@ class Client:
 
 
 class House:
-    """A daemon with one route, and what its clients need to come in."""
+    """A daemon with a route for each conversation, which has the name of the library's kind, and what its clients need to come in."""
 
-    def __init__(self, kind, lines="", options=None):
+    def __init__(self, conversations, lines="", options=None):
         self.folder, self.options = zb.folder(), options or {}
-        self.ends = [f"tcp://127.0.0.1:{port}" for port in zb.free_ports(2)]  # what jeromq calls ipc is not
-        self.file = zb.write(f"{self.folder}/zbroker.ini", f"""
-[route r]
-type = {kind}
+        self.ends = {kind: [f"tcp://127.0.0.1:{port}" for port in zb.free_ports(2)] for kind, *_ in conversations}  # what jeromq calls ipc is not
+        self.file = zb.write(f"{self.folder}/zbroker.ini", "".join(f"""
+[route {kind}]
+type = {route}
 engine = wire
-frontend_bind = {self.ends[FRONT]}
-backend_bind = {self.ends[BACK]}
+frontend_bind = {self.ends[kind][FRONT]}
+backend_bind = {self.ends[kind][BACK]}
 {lines}
-""")
+""" for kind, _, route, _ in conversations))
 
     def start(self):
         return zb.Daemon(self.file, folder=self.folder)
@@ -269,32 +269,57 @@ def heartbeats():
     return {"lines": "heartbeat_ivl = 10ms\nheartbeat_timeout = 2m", "options": {"CLIENT_HEARTBEAT": "30"}}
 
 
-def converses(command, house, conversation):
+def side_by_side(hold, conversations):
+    """All of them at once: of each what HOLD says, or what went wrong."""
+    results = {}
+
+    def run(each):
+        try:
+            results[each] = hold(each)
+        except Exception as problem:
+            results[each] = problem
+
+    threads = [threading.Thread(target=run, args=(each,), daemon=True) for each in conversations]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return {each: results[each] for each in conversations}
+
+
+def converses(command, house, daemon, conversation):
     """One conversation, to its end. The ZMTP of the library, as the route knows it."""
     kind, side, _, other = conversation
-    with house.start() as daemon:
-        library = functools.partial(Client, command, kind, house.ends[side], options=house.options)
-        partner = functools.partial(Client, python_client(), other, house.ends[1 - side], options=house.options)
-        back, front = (library(), partner()) if side == BACK else (partner(), library())
-        with zb.Control(daemon) as control:
-            versions = zb.wait_until(lambda: zmtp_of(control, "frontend" if side == FRONT else "backend") or front.process.poll() is not None)
-        back.succeeds()
-        if "pub" in (kind, other):
-            front.ends()
-        else:
-            front.succeeds()
-        assert daemon.stop() == 0, daemon.log()
-    return versions
+    library = functools.partial(Client, command, kind, house.ends[kind][side], options=house.options)
+    partner = functools.partial(Client, python_client(), other, house.ends[kind][1 - side], options=house.options)
+    back, front = (library(), partner()) if side == BACK else (partner(), library())
+    with zb.Control(daemon) as control:
+        version = zb.wait_until(lambda: zmtp_of(control, kind, "frontend" if side == FRONT else "backend") or front.process.poll() is not None)
+    back.succeeds()
+    if "pub" in (kind, other):
+        front.ends()
+    else:
+        front.succeeds()
+    return version
 
 
-def zmtp_of(control, side):
-    return next((each["zmtp"] for each in control.json("show clients r")["clients"] if each["side"] == side), None)
+def zmtp_of(control, route, side):
+    return next((each["zmtp"] for each in control.json(f"show clients {route}")["clients"] if each["side"] == side), None)
 
 
 def conversations_with(make):
-    def with_security(command, conversation):
-        return converses(command, House(conversation[2], **make()), conversation)
-    return CONVERSATIONS, with_security
+    def hold(command, conversations):
+        house = House(conversations, **make())
+        with house.start() as daemon:
+            results = side_by_side(functools.partial(converses, command, house, daemon), conversations)
+            assert daemon.stop() == 0, daemon.log()
+        return results
+    return CONVERSATIONS, hold
+
+
+def each_with_its_own(run):
+    """Each conversation has a daemon of its own, which RUN starts."""
+    return lambda command, conversations: side_by_side(functools.partial(run, command), conversations)
 
 
 RESTARTED = ("req", FRONT, "queue", "rep"), ("rep", BACK, "queue", "req"), ("pair", FRONT, "pair", "mirror"), ("push", FRONT, "streamer", "pull")
@@ -302,14 +327,14 @@ RESTARTED = ("req", FRONT, "queue", "rep"), ("rep", BACK, "queue", "req"), ("pai
 
 def restarts(command, conversation):
     """The broker ends and starts again twice in the middle: no message is lost, nobody waits for ever."""
-    kind, side, route, other = conversation
-    house = House(route, options={"CLIENT_PAUSE": "3"})
+    kind, side, _, other = conversation
+    house = House([conversation], options={"CLIENT_PAUSE": "3"})
     daemon = house.start()
-    library = Client(command, kind, house.ends[side], RESTART_COUNT, house.options)
-    partner = Client(python_client(), other, house.ends[1 - side], RESTART_COUNT, house.options)
+    library = Client(command, kind, house.ends[kind][side], RESTART_COUNT, house.options)
+    partner = Client(python_client(), other, house.ends[kind][1 - side], RESTART_COUNT, house.options)
     for _ in range(2):
         with zb.Control(daemon) as control:
-            zb.wait_until(lambda: control.route("r")["frontend"]["messages_received"] > 100 or library.process.poll() is not None, 20,
+            zb.wait_until(lambda: control.route(kind)["frontend"]["messages_received"] > 100 or library.process.poll() is not None, 20,
                           f"messages of {kind}")
         assert library.process.poll() is None or kind == "push", f"{kind} is too quick, or has failed: {library.process.communicate()[0]}"
         assert daemon.stop() == 0, daemon.log()
@@ -319,11 +344,12 @@ def restarts(command, conversation):
     assert daemon.stop() == 0, daemon.log()
 
 
-def keeps_id(command, _):
+def keeps_id(command, conversation):
     """A service sees a client's routing id as the client chose it."""
-    house = House("queue", options={"CLIENT_ID": "me-of-5"})
-    with house.start() as daemon, zmq.Context() as context, zb.peer(context, zmq.DEALER, house.ends[BACK]) as service:
-        client = Client(command, "req", house.ends[FRONT], 10, house.options)
+    house = House([conversation], options={"CLIENT_ID": "me-of-5"})
+    front, back = house.ends["req"]
+    with house.start() as daemon, zmq.Context() as context, zb.peer(context, zmq.DEALER, back) as service:
+        client = Client(command, "req", front, 10, house.options)
         service.rcvtimeo = int(20000 * zb.SLOW)
         for _ in range(10):
             name, *rest, number, last = service.recv_multipart()
@@ -333,9 +359,10 @@ def keeps_id(command, _):
         assert daemon.stop() == 0, daemon.log()
 
 
-# The conversations of a column, and what is done with each of them.
+# The conversations of a column, and what holds them: from each comes the version of ZMTP that it was seen to speak, or the problem.
 COLUMNS = {"none": conversations_with(no_security), "PLAIN": conversations_with(plain), "CURVE": conversations_with(curve),
-           "heartbeats": conversations_with(heartbeats), "restart": (RESTARTED, restarts), "routing id": (CONVERSATIONS[2:3], keeps_id)}
+           "heartbeats": conversations_with(heartbeats), "restart": (RESTARTED, each_with_its_own(restarts)),
+           "routing id": (CONVERSATIONS[2:3], each_with_its_own(keeps_id))}
 
 
 # --- the table ----------------------------------------------------------------------------------------------------------
@@ -386,28 +413,15 @@ tell the two apart by this only:
 """
 
 
-def side_by_side(name, column):
-    """All conversations of a cell at once: of each the version of ZMTP that it was seen to speak, or what went wrong."""
-    (conversations, run), command, results = COLUMNS[column], LIBRARIES[name].command(), {}
-
-    def hold(each):
-        try:
-            results[each] = run(command, each)
-        except Exception as problem:
-            results[each] = problem
-
-    threads = [threading.Thread(target=hold, args=(each,), daemon=True) for each in conversations]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return {each: results[each] for each in conversations}
+def hold_all(name, column):
+    conversations, hold = COLUMNS[column]
+    return hold(LIBRARIES[name].command(), conversations)
 
 
 def tap(name, column):
     """A test: a cell of the table."""
     def cell():
-        for result in side_by_side(name, column).values():
+        for result in hold_all(name, column).values():
             if isinstance(result, Exception):
                 raise result
     return zb.limit(180)(cell)
@@ -415,7 +429,7 @@ def tap(name, column):
 
 def table_cell(name, column):
     """How many conversations succeed and which do not, and the versions of ZMTP seen."""
-    results, failed = side_by_side(name, column), []
+    results, failed = hold_all(name, column), []
     zb.clean()
     for (kind, *_), result in results.items():
         if isinstance(result, Exception):

@@ -243,6 +243,8 @@ def test_enable_of_a_route_that_still_drains_answers_when_it_runs_or_does_not():
             with zb.Control(daemon) as last:
                 begins(last, f"{verb} work")
                 assert not select.select([on.socket], [], [], 0)[0]
+                if verb == "enable":
+                    assert control.ask("pause work").startswith("error: route work still drains")
                 service.send_multipart(request)
                 assert client.recv_multipart() == [b"", b"1"]
                 assert on.answer() == answer

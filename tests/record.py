@@ -165,6 +165,8 @@ def test_record_writes_over_nothing_but_its_own():
         def refused(pattern):
             out, err, code = house.ended(house.record("for", "100ms"))
             assert code == 1 and re.search(pattern, err), err
+            out, nothing, code = house.ended(house.record("for", "100ms", options=["-j"]))
+            assert code == 1 and not nothing and re.search(pattern, json.loads(out)["error"]), (out, nothing)
             assert zb.read(secret) == "secret\n" and zb.read(older) == '{"missed":0}\n'
         os.symlink(older, house.file)
         refused("symbolic link")

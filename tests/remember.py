@@ -9,6 +9,7 @@ them, ZB_AWAY for how many seconds a durable subscriber is away. The long run:
         test_a_durable_subscriber_that_is_away_under_load_misses_what_does_not_fit_and_nothing_else
 """
 
+import contextlib
 import json
 import os
 import re
@@ -422,6 +423,26 @@ def test_a_peer_that_subscribes_again_and_again_takes_no_more_memory_than_once()
         assert route.queued() <= 200
         raw.break_off()
         zb.wait_until(lambda: len(route.clients("backend")) == 1)
+
+
+@zb.limit(120)
+def test_live_messages_do_not_wait_for_a_crowd_that_looks_for_remembered_ones():
+    """Nothing that the crowd asks for is there, and each time all that is remembered is looked through."""
+    crowd, each, trips = 300, 20, 30
+    with Forwarder("replay_messages = 100000") as forwarder, contextlib.ExitStack() as stack:
+        forwarder.publish(*(b"news/%d" % i for i in range(100000)))
+        live = forwarder.sub(b"live")
+        zb.wait_until(lambda: forwarder.stats()["subscriptions"] == 1)
+        peers = [zmtp.Raw(forwarder.backend, b"SUB") for _ in range(crowd)]
+        for number, peer in enumerate(peers):
+            stack.callback(peer.socket.close)
+            peer.send(b"".join(zmtp.frame(b"\1x%d-%d" % (number, i)) for i in range(each)))
+        for _ in range(trips):
+            forwarder.pub.send(b"live")
+            assert live.recv() == b"live"
+        asked = forwarder.stats()["subscriptions"] - 1
+        assert asked < trips * crowd / 3, f"{asked} subscriptions of the crowd in the time of {trips} messages"
+        zb.wait_until(lambda: forwarder.stats()["subscriptions"] == 1 + crowd * each, 120, "all of them are heard")
 
 
 def test_what_is_remembered_stays_within_max_memory():

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
 """Rights: who may publish, subscribe and read which topics."""
 
+import contextlib
+import re
 import socket
 import struct
 
@@ -48,6 +50,29 @@ def test_a_denied_subscription_is_counted():
         zb.wait_until(lambda: control.route("news")["dropped"]["acl"] == 2, 10, "two denials")
         daemon.wait_log(r'acl: route news: 127\.0\.0\.1 may not read secret/ .* user=alice topic=secret/$')
         assert daemon.stop() == 0
+
+
+def test_denied_topics_of_one_address_are_summed_up_over_all_its_connections():
+    folder, ports = zb.folder(), zb.free_ports(2)
+    acl = zb.write(folder + "/acl", "topic news/#\n")
+    with zb.Daemon(f"""
+[route news]
+type = forwarder
+engine = wire
+frontend_bind = tcp://127.0.0.1:{ports[0]}
+backend_bind = tcp://127.0.0.1:{ports[1]}
+frontend_acl = {acl}
+""") as daemon, zb.Control(daemon) as control, contextlib.ExitStack() as open_ones:
+        for number in range(40):
+            publisher = zmtp.Raw(ports[0], b"PUB")
+            open_ones.callback(publisher.socket.close)
+            publisher.send(zmtp.frame(b"denied/%d" % number))
+        zb.wait_until(lambda: control.route("news")["dropped"]["acl"] == 40)
+        open_ones.close()
+        assert daemon.stop() == 0
+        lines = re.findall(r"may not publish denied/\d+ event=acl-denied .*", daemon.log())
+        assert len([line for line in lines if "(repeated " not in line]) == 10, daemon.log()
+        assert sum(int(count) for count in re.findall(r"\(repeated (\d+) times?\)", "\n".join(lines))) == 30, daemon.log()
 
 
 def test_an_exact_topic_never_brings_its_longer_neighbour():
@@ -105,6 +130,64 @@ backend_bind = tcp://127.0.0.1:{ports[1]}
                 assert alice.recv() == b"question"
             own.destroy(0)
             assert daemon.stop() == 0
+
+
+def test_a_name_stays_with_its_user_however_often_that_one_comes_and_goes():
+    """Before the answer, and even before the request has found a service."""
+    folder = zb.folder()
+    ports = zb.free_ports(2)
+    users = zb.write(folder + "/users", "".join(keygen("password", user, stdin="x\n").stdout for user in ("alice", "mallory")), 0o600)
+    with zb.Daemon(f"""
+[route asks]
+type = queue
+engine = wire
+frontend_bind = tcp://127.0.0.1:{ports[0]}
+frontend_security = plain
+frontend_users = {users}
+backend_bind = tcp://127.0.0.1:{ports[1]}
+""") as daemon, zmq.Context() as own, zb.Control(daemon) as control:
+        front = lambda: control.route("asks")["frontend"]
+
+        def client(user):
+            made = zb.peer(own, zmq.DEALER, f"tcp://127.0.0.1:{ports[0]}", plain_username=user, plain_password=b"x", identity=b"7",
+                           rcvtimeo=int(10000 * zb.SLOW))
+            if user == b"alice":
+                zb.wait_until(lambda: front()["connections"] == 1, what="alice")
+            return made
+
+        def goes(alice):
+            alice.close()
+            zb.wait_until(lambda: front()["connections"] == 0, what="an end")
+
+        def is_refused():
+            before = front()["handshake_failures"]["duplicate_id"]
+            mallory = client(b"mallory")
+            zb.wait_until(lambda: front()["handshake_failures"]["duplicate_id"] > before, what="a refusal")
+            mallory.close()
+
+        for service_is_late in (False, True):
+            service = None if service_is_late else zb.peer(own, zmq.DEALER, f"tcp://127.0.0.1:{ports[1]}", rcvtimeo=int(10000 * zb.SLOW))
+            received = front()["messages_received"]
+            alice = client(b"alice")
+            alice.send(b"question")
+            zb.wait_until(lambda: front()["messages_received"] == received + 1, what="a question")
+            for _ in range(2):
+                goes(alice)
+                is_refused()
+                alice = client(b"alice")
+            if service_is_late:
+                service = zb.peer(own, zmq.DEALER, f"tcp://127.0.0.1:{ports[1]}", rcvtimeo=int(10000 * zb.SLOW))
+            question = service.recv_multipart()
+            goes(alice)
+            is_refused()
+            alice = client(b"alice")
+            service.send_multipart(question)
+            assert alice.recv() == b"question"
+            goes(alice)
+            service.close()
+            zb.wait_until(lambda: control.route("asks")["backend"]["connections"] == 0, what="no service")
+        own.destroy(0)
+        assert daemon.stop() == 0
 
 
 def test_each_side_has_rights_of_its_own():

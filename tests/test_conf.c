@@ -734,6 +734,36 @@ heartbeats_are_warned_of(void)
                expected);
 }
 
+// A libzmq peer that is told to leave after less silence than there is between two heartbeats does.
+static void
+peers_are_not_told_to_leave_before_the_next_heartbeat(void)
+{
+    static const char wire[] = "[route a]\ntype = streamer\nfrontend_bind = ipc:///a\nbackend_bind = tcp://127.0.0.1:1\n";
+    static const struct {
+        const char *lines, *ttl;
+        bool warned;
+    } cases[] = {
+        { "", "15s", false },
+        { "heartbeat_ivl = 7500ms\n", "15s", false },
+        { "heartbeat_ivl = 8s\n", "0", false },
+        { "heartbeat_ivl = 1h\nheartbeat_ttl = 0\n", "0", false },
+        { "heartbeat_ivl = 20s\nheartbeat_ttl = 40s\n", "40s", false },
+        { "backend_heartbeat_ivl = 20s\nheartbeat_ttl = 20s\n", "20s", true },
+        { "heartbeat_ttl = 3s\n", "3s", true },
+        { "heartbeat_ivl = 0\nheartbeat_ttl = 3s\n", "3s", false },
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char *text = xasprintf("%s%s", wire, cases[i].lines), *said;
+        conf_t *conf = load_text(text, &said);
+        CHECK(conf);
+        CHECK_TEXT(setting(&conf->routes[0]->settings, "backend_heartbeat_ttl"), cases[i].ttl);
+        CHECK(!!strstr(said, "heartbeat_ttl: silent peers disconnect") == cases[i].warned);
+        conf_destroy(&conf);
+        free(said);
+        free(text);
+    }
+}
+
 static void
 no_route_is_a_warning(void)
 {
@@ -944,6 +974,7 @@ main(void)
     RUN(wrong_overrides_are_named_by_number_and_column);
     RUN(a_file_that_cannot_be_read_is_the_only_problem);
     RUN(heartbeats_are_warned_of);
+    RUN(peers_are_not_told_to_leave_before_the_next_heartbeat);
     RUN(no_route_is_a_warning);
     RUN(a_route_can_be_taken_out_and_lives_on);
     RUN(the_manual_has_every_key);

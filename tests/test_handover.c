@@ -29,7 +29,8 @@ static void
 set_up(handshake_mechanism_t mechanism)
 {
     static curve_keys_t keys;
-    *port = (wport_t){ .wire = &wire, .side = SIDE_FRONTEND, .socktype = socktype_find(ZMQ_PULL) };
+    static side_conf_t conf;
+    *port = (wport_t){ .wire = &wire, .side = SIDE_FRONTEND, .conf = &conf, .socktype = socktype_find(ZMQ_PULL) };
     port->maxmsgsize = port->max_parts = UINT32_MAX;
     port->greeting = (handshake_conf_t){ .type = ZMQ_PULL, .mechanism = mechanism, .as_server = true, .asks = true };
     if (mechanism == HANDSHAKE_CURVE)
@@ -225,7 +226,7 @@ one_that_has_left_is_made_again_without_a_descriptor(void)
 {
     set_up(HANDSHAKE_NULL);
     conn_t *conn = new_conn(CONN_OPEN);
-    conn->left = conn->input_over = conn->output_over = true;
+    conn->left = conn->hung_up = conn->input_over = conn->output_over = true;
     conn->fd = -1;
     receive(conn, message, sizeof message - 1, sizeof message - 1);
     check_same(conn);

@@ -57,6 +57,31 @@ test_pings_after_any_spent_time_end_within_bounds(void)
     }
 }
 
+static bool
+owes(conn_t *conn, int64_t after_ms)
+{
+    conn->wire->now_ms = START_MS + after_ms;
+    return pulse_owes_a_word(conn);
+}
+
+// Of one that may ask every 400 ms.
+static void
+test_a_peer_hears_of_us_only_when_it_has_not_been_read_for_half_its_interval(void)
+{
+    static wire_t wire;
+    static wport_t port = { .heartbeat_ms = 5000 };
+    conn_t conn = { .wire = &wire, .port = &port, .answers_pings = true, .heard_ms = START_MS };
+    CHECK(!owes(&conn, 100) && !owes(&conn, 199) && owes(&conn, 200));
+    CHECK(!owes(&conn, 300) && owes(&conn, 400));
+    for (int64_t ms = 1000; ms < 9000; ms += 150) {
+        conn.heard_ms = START_MS + ms;
+        CHECK(!owes(&conn, ms + 149));
+    }
+    CHECK(owes(&conn, 9200));
+    conn.answers_pings = false;
+    CHECK(!owes(&conn, 100000));
+}
+
 int
 main(void)
 {
@@ -64,5 +89,6 @@ main(void)
     RUN(test_pings_after_a_stall_are_allowed_at_once);
     RUN(test_pings_are_allowed_as_many_as_the_time_that_has_gone_by);
     RUN(test_pings_after_any_spent_time_end_within_bounds);
+    RUN(test_a_peer_hears_of_us_only_when_it_has_not_been_read_for_half_its_interval);
     return test_done();
 }

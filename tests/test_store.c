@@ -631,12 +631,13 @@ test_store_of_a_file_that_was_emptied_knows_its_ids(void)
     CHECK(put_text(store, "again", "alice", "id") == STORE_KNOWN);
     CHECK(put_text(store, "after", "alice", "other") == STORE_TAKEN);
     CHECK(next_is(store, "after") || (commit(store), next_is(store, "after")));
-    conf.dedupe_ms = 1; // ids keep it no longer
-    store_change(store, &conf);
     int64_t end = clock_mono_ms() + ENOUGH_MS;
     while (count_files(".done", NULL, 0) > 0 && clock_mono_ms() < end)
         wait_for_bell(store);
-    CHECK(count_files(".done", NULL, 0) == 0);
+    CHECK(count_files(".done", NULL, 0) == 0); // its ids are written again, so that it is not needed
+    CHECK(store_close(&store, ENOUGH_MS) == 0);
+    store = begin();
+    CHECK(put_text(store, "again", "alice", "id") == STORE_KNOWN);
     store_close(&store, ENOUGH_MS);
 }
 
@@ -673,6 +674,34 @@ test_store_that_is_full_takes_more_when_something_is_done(void)
     CHECK(figures_of(store).state == STORE_READY);
     CHECK(put_text(store, text, "", "") == STORE_TAKEN);
     CHECK(store_close(&store, ENOUGH_MS) == 0);
+}
+
+// The words are in the second of two batches of messages, and the first one has no room.
+static void
+test_store_that_is_full_reaches_what_is_said_behind_messages_that_wait(void)
+{
+    enum { SIZE = 40000, COUNT_BEFORE = 12 };
+    store_t *store = begin_empty();
+    int64_t end = clock_mono_ms() + ENOUGH_MS;
+    uint64_t first = store_next_sequence(store);
+    put_many(store, 0, COUNT_BEFORE, SIZE);
+    while (store_committed(store) < first + COUNT_BEFORE && clock_mono_ms() < end) {
+        store_hurry(store);
+        wait_for_bell(store);
+    }
+    conf.max_bytes = 512 << 10;
+    store_change(store, &conf);
+    put_many(store, COUNT_BEFORE, 1, SIZE);
+    store_hurry(store);
+    store_try(store, first, 1);
+    uint64_t said = store_said(store);
+    put_many(store, COUNT_BEFORE + 1, 1, SIZE);
+    store_hurry(store);
+    while (store_reached(store) < said && clock_mono_ms() < end)
+        wait_for_bell(store);
+    CHECK(figures_of(store).state == STORE_FULL);
+    CHECK(store_reached(store) >= said);
+    store_close(&store, 0);
 }
 
 static void
@@ -1156,6 +1185,7 @@ main(void)
     RUN(test_store_with_many_ids_that_were_written_again_takes_none_again);
     RUN(test_store_of_a_file_that_was_emptied_knows_its_ids);
     RUN(test_store_that_is_full_takes_more_when_something_is_done);
+    RUN(test_store_that_is_full_reaches_what_is_said_behind_messages_that_wait);
     RUN(test_store_that_is_full_drops_the_oldest_if_it_shall);
     RUN(test_store_undoes_what_was_done);
     RUN(test_store_shows_what_is_early_before_all_others);

@@ -180,6 +180,33 @@ def test_two_of_one_name_are_one_and_a_refusal():
         house.refuses("asks_in", hello, "duplicate_id", "client-refused", "handshake_failures")
 
 
+def test_a_client_that_comes_again_has_its_name_though_its_old_requests_wait():
+    """Nobody takes them, so its old connection is still there: nothing can reach it any more. Answers go to the new one."""
+    hello = GREETING + ready(b"DEALER", prop(b"Identity", b"me"))
+    with House(route="frontend_rcvhwm = 2") as house, zmq.Context() as context:
+        for i in range(3):  # the last one stays
+            client = house.say("asks_in", hello + b"".join(frame(b"%d %d" % (i, k)) for k in range(5)))
+            zb.wait_until(lambda: house.side("asks_in")["connections"] == 1 and house.side("asks_in")["messages_received"] > i, what="a client")
+            if i < 2:
+                client.close()
+                zb.wait_until(lambda: house.side("asks_in")["connections"] == 0, what="its end")
+        house.refuses("asks_in", hello, "duplicate_id", "client-refused", "handshake_failures")
+        zb.write(house.daemon.file, zb.read(house.daemon.file).replace("frontend_rcvhwm", "sndbuf = 8192\nfrontend_rcvhwm"))
+        assert "re-created" in house.daemon.ctl("reload").stdout
+        with zb.peer(context, zmq.DEALER, house.tcp("asks_out")) as service:
+            asked = [service.recv_multipart() for _ in range(15)]
+            for each in asked:
+                service.send_multipart(each)
+        got = b""
+        while got.count(b" ") < 15:
+            more = client.recv(4096)
+            assert more, got
+            got += more
+        client.close()
+        for i in range(3):
+            assert [body for _, body in asked if body.startswith(b"%d" % i)] == [b"%d %d" % (i, k) for k in range(5)], asked
+
+
 # --- afterwards ---------------------------------------------------------------------------------------------------------
 
 PUSH, SUB, DEALER = GREETING + ready(b"PUSH"), GREETING + ready(b"SUB"), GREETING + ready(b"DEALER")

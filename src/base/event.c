@@ -11,7 +11,8 @@ enum {
     VALUE_MAX = 500, // bytes of a value in the tail
 };
 
-#define ROW(id, name, level, words, keys) [id] = { name, LOG_LEVEL_##level, words, keys }
+#define ROW(id, name, level, words, keys) [id] = { name, LOG_LEVEL_##level, words, keys, false }
+#define OFTEN(id, name, level, words, keys) [id] = { name, LOG_LEVEL_##level, words, keys, true } // see event_likeness
 
 static const event_row_t rows[] = {
     ROW(EVENT_READY, "ready", NOTICE, "zbroker {version} ready, {count}", "version routes"),
@@ -76,26 +77,26 @@ static const event_row_t rows[] = {
         "route side client peer"),
     ROW(EVENT_CLIENT_REACHED, "client-reached", DEBUG, "route {route}: {side} connected to {peer}, client {client}",
         "route side client peer"),
-    ROW(EVENT_CLIENT_OLD, "client-old", INFO, "route {route}: {side} client {client} at {peer} speaks ZMTP {zmtp}",
+    OFTEN(EVENT_CLIENT_OLD, "client-old", INFO, "route {route}: {side} client {client} at {peer} speaks ZMTP {zmtp}",
         "route side client peer zmtp"),
     ROW(EVENT_CLIENT_GONE, "client-gone", DEBUG, "route {route}: {side} client {client} gone",
         "route side client peer user"),
     ROW(EVENT_CLIENT_KICKED, "client-kicked", NOTICE, "route {route}: client {client} kicked", "route client"),
-    ROW(EVENT_CLIENT_STALLED, "client-stalled", WARNING, "route {route}: {side} client {client} disconnected: stalled",
+    OFTEN(EVENT_CLIENT_STALLED, "client-stalled", WARNING, "route {route}: {side} client {client} disconnected: stalled",
         "route side client peer backlog_bytes"),
     ROW(EVENT_CLIENT_UNWELCOME, "client-unwelcome", NOTICE,
         "route {route}: {side} client {client} cut, it may no longer connect", "route side client peer user"),
-    ROW(EVENT_CLIENT_CUT, "client-cut", WARNING, "route {route}: {side} client {client} at {peer} cut: {words}",
+    OFTEN(EVENT_CLIENT_CUT, "client-cut", WARNING, "route {route}: {side} client {client} at {peer} cut: {words}",
         "route side client peer user reason"),
-    ROW(EVENT_CLIENT_SLOW, "client-slow", WARNING,
+    OFTEN(EVENT_CLIENT_SLOW, "client-slow", WARNING,
         "route {route}: {side} client {client} at {peer} is slow, messages dropped for it: {dropped}",
         "route side client peer user dropped"),
-    ROW(EVENT_CLIENT_LOST, "client-lost", WARNING,
+    OFTEN(EVENT_CLIENT_LOST, "client-lost", WARNING,
         "route {route}: {side} client {client} at {peer} disconnected, messages that it had not taken: {messages}",
         "route side client peer user messages"),
     ROW(EVENT_HANDOVER_LOST, "handover-lost", WARNING, "route {route}: {connections} connections were not taken over: {reason}",
         "route connections reason"),
-    ROW(EVENT_REQUEUED, "requeued", INFO,
+    OFTEN(EVENT_REQUEUED, "requeued", INFO,
         "route {route}: {side} client {client} at {peer} disconnected, messages given to others: {messages}",
         "route side client peer messages"),
     ROW(EVENT_NATS_READY, "nats-ready", NOTICE, "route {route}: connected to {server}, its stream is there", "route server"),
@@ -103,7 +104,7 @@ static const event_row_t rows[] = {
     ROW(EVENT_JOB_EXPIRED, "job-expired", WARNING, "route {route}: a message was given up after {tries} tries", "route tries"),
     ROW(EVENT_JOB_DEAD, "job-dead", WARNING, "route {route}: a message went to {dead_letter} after {tries} tries",
         "route tries dead_letter"),
-    ROW(EVENT_CLIENT_REFUSED, "client-refused", INFO, "route {route}: {side} handshake with {peer} failed: {words}",
+    OFTEN(EVENT_CLIENT_REFUSED, "client-refused", INFO, "route {route}: {side} handshake with {peer} failed: {words}",
         "route side peer reason"),
     ROW(EVENT_HANDSHAKE_FAILED, "handshake-failed", INFO, "route {route}: {side} handshake failed",
         "route side reason code"),
@@ -126,14 +127,14 @@ static const event_row_t rows[] = {
         "route side address mechanism user"),
     ROW(EVENT_AUTH_OPEN, "auth-open", DEBUG, "auth: route {route} {side}: {address} {mechanism} admitted",
         "route side address mechanism user"),
-    ROW(EVENT_AUTH_REFUSED, "auth-refused", WARNING, "auth: route {route} {side}: {address} {mechanism} refused, {reason}",
+    OFTEN(EVENT_AUTH_REFUSED, "auth-refused", WARNING, "auth: route {route} {side}: {address} {mechanism} refused, {reason}",
         "route side address mechanism reason user key"),
     ROW(EVENT_AUTH_MALFORMED, "auth-malformed", WARNING, "auth: a malformed request of {frames} frames refused",
         "frames"),
     ROW(EVENT_CERTIFICATE, "certificate", ERROR, "guard: {file}{place}: certificate left out: {reason}", "file line reason"),
-    ROW(EVENT_ACL_DENIED, "acl-denied", WARNING, "acl: route {route}: {address} may not {action} {topic}",
+    OFTEN(EVENT_ACL_DENIED, "acl-denied", WARNING, "acl: route {route}: {address} may not {action} {topic}",
         "route address action user topic"),
-    ROW(EVENT_QUOTA_IGNORED, "quota-ignored", WARNING,
+    OFTEN(EVENT_QUOTA_IGNORED, "quota-ignored", WARNING,
         "quota: route {route}: {address}: a subscription of {bytes} bytes ignored, {limited_by} = {limit}",
         "route address user bytes limited_by limit"),
     ROW(EVENT_CONTROL_COMMAND, "control-command", NOTICE, "control: {verb} by uid {uid}", "command uid gid pid"),
@@ -266,8 +267,8 @@ event_line(event_id_t id, const event_field_t *fields, text_t *out)
 bool
 event_likeness(event_id_t id, const event_field_t *fields, text_t *out)
 {
-    static const char *const keys[] = { "route", "side", "address", "peer" };
-    if (id != EVENT_CLIENT_REFUSED && id != EVENT_CLIENT_CUT && id != EVENT_AUTH_REFUSED)
+    static const char *const keys[] = { "route", "side", "address", "peer", "action" };
+    if (!rows[id].is_often)
         return false;
     text_add(out, "%s", rows[id].name);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {

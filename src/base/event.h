@@ -119,6 +119,7 @@ typedef struct {
     log_level_t level;
     const char *words; // {KEY} stands for the value of a field
     const char *keys;  // of the tail, with a blank between two
+    bool is_often;     // peers can cause as many as they like, see event_likeness
 } event_row_t;
 
 const event_row_t *event_at(unsigned i); // NULL past the end
@@ -141,8 +142,8 @@ typedef struct {
 // Its line, as the log has it.
 void event_line(event_id_t id, const event_field_t *fields, text_t *out);
 
-// Strangers can cause as many of some events as they like, each one a little different. True: ID is such an event,
-// and OUT what they have in common: the event, the side, and where the peer is, without its port.
+// Peers can cause as many of some events as they like, each one a little different. True: ID is such an event, and
+// OUT what they have in common: the event, the side, and where the peer is, without its port.
 bool event_likeness(event_id_t id, const event_field_t *fields, text_t *out);
 
 // VALUE as the tail has it: as it is, or quoted.

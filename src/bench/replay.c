@@ -374,8 +374,8 @@ show_figures(const replay_t *self, int64_t since_ns)
         fputs("\r\033[K", stderr);
     if (self->quiet)
         return;
-    printf("replayed %" PRIu64 " messages, %" PRIu64 " bytes in %.3f s\n", self->messages, self->bytes,
-           (double)(clock_mono_ns() - since_ns) / 1e9);
+    printf("replayed %" PRIu64 " message%s, %" PRIu64 " bytes in %.3f s\n", self->messages,
+           text_plural(self->messages), self->bytes, (double)(clock_mono_ns() - since_ns) / 1e9);
     if (self->late->count)
         printf("sent late by %.3f ms at the median, %.3f ms at 99 %%, %.3f ms at most\n",
                (double)hist_percentile(self->late, 50) / 1e6, (double)hist_percentile(self->late, 99) / 1e6,

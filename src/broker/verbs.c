@@ -30,11 +30,19 @@ typedef struct {
     int (*act)(broker_t *self, slot_t *slot, text_t *error);
 } verb_row_t;
 
+static const char *
+why_not_open(const slot_t *slot)
+{
+    if (slot->opening_later)
+        return "still drains before it opens again; enable it to wait for that";
+    return slot->mode == ROUTE_FAILED ? "has failed; enable it to try again" : "is disabled; enable it first";
+}
+
 static int
 set_mode(slot_t *slot, const verb_row_t *verb, text_t *error)
 {
     if (!slot->route)
-        return refuse(error, slot, slot->mode == ROUTE_FAILED ? "has failed; enable it to try again" : "is disabled; enable it first");
+        return refuse(error, slot, why_not_open(slot));
     if (slot->conf->engine == ENGINE_ZMQ_PROXY && verb->mode != ROUTE_RUNNING)
         return refuse(error, slot, "runs zmq_proxy, which cannot be paused or drained");
     if (slot->mode == verb->mode)

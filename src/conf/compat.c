@@ -136,6 +136,12 @@ compat_combinations(const check_t *self, size_t which)
             "[%s] %s: a peer that is held up for longer than heartbeat_timeout is cut, and what is on its way is "
             "lost, uncounted",
             self->section->name, slot->at[0].item->key);
+    slot = assigned_row(self, which, "heartbeat_ttl");
+    int64_t interval = side_option(side, "heartbeat_ivl", 0), ttl = side_option(side, "heartbeat_ttl", 0);
+    if (slot && ttl > 0 && ttl <= interval)
+        diag_warning(self->diag, slot->at[0].item->value_place,
+                     "[%s] %s: silent peers disconnect before the next heartbeat, which comes after heartbeat_ivl",
+                     self->section->name, slot->at[0].item->key);
     item = assigned_item(self, which, "connect_routing_id");
     if (item && *item->value && (ON(side->type) & sockopt_find("connect_routing_id")->sockets) && connects != 1)
         complain_key(self, item, "names the peer of one connect, and the %s has %zu", side_name((side_t)which),

@@ -38,12 +38,17 @@ typedef enum {
     ON_IPV6_HOST,
     ON_OWN_LOOP, // not with engine = zmq_proxy
     ON_WIRE_TCP, // engine = wire, and an endpoint over TCP
+    RARE_BEATS,  // heartbeat_ivl, which is resolved before, is more than half of our heartbeat_ttl
 } condition_t;
+
+enum { RARE_BEATS_MS = 7500 };
 
 // No heartbeats of our own with libzmq's sockets: a PING waits its turn behind messages, and so does its
 // answer. A worker that is slow, and a producer that is held up, would be cut for
 // it, and what is on the way would be lost without a trace. TCP finds dead peers
 // instead; tcp_maxrt stays off for the same reason.
+//
+// heartbeat_ttl: a peer that is asked less often leaves between two questions.
 //
 // immediate: else a side that connects has a queue for each peer from the start, and what goes into that of a peer that
 // never comes waits unseen. What a bound side does is the same without it.
@@ -60,6 +65,7 @@ static const struct {
     { "handshake_ivl", "5s", ALWAYS, 0 },
     { "heartbeat_ivl", "5s", ON_WIRE_TCP, 0 },
     { "heartbeat_timeout", "15s", ALWAYS, 0 },
+    { "heartbeat_ttl", "0", RARE_BEATS, 0 },
     { "heartbeat_ttl", "15s", ALWAYS, 0 },
     { "immediate", "yes", ALWAYS, 0 },
     { "ipv6", "yes", ON_IPV6_HOST, 0 },
@@ -94,6 +100,8 @@ holds(condition_t condition, const check_t *self, const side_conf_t *side)
 {
     if (condition == ON_IPV6_HOST)
         return host_has_ipv6();
+    if (condition == RARE_BEATS)
+        return side_option(side, "heartbeat_ivl", 0) > RARE_BEATS_MS;
     if (condition == ON_OWN_LOOP)
         return self->route->engine != ENGINE_ZMQ_PROXY;
     if (condition == ON_WIRE_TCP && self->route->engine != ENGINE_WIRE)

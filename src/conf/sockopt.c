@@ -43,7 +43,7 @@ static const sockopt_t sockopts[] = {
     {"handshake_ivl",           ZMQ_HANDSHAKE_IVL,              SOCKOPT_MS,      0,   INT_MAX,   ON_ZMTP,        WIRE_LIVE, WIRE_HONOURS, "30s"},
     {"heartbeat_ivl",           ZMQ_HEARTBEAT_IVL,              SOCKOPT_MS,      0,   INT_MAX,   ON_ZMTP,        WIRE_LIVE, WIRE_HONOURS, "0"},
     {"heartbeat_timeout",       ZMQ_HEARTBEAT_TIMEOUT,          SOCKOPT_MS,      0,   INT_MAX,   ON_ZMTP,        WIRE_LIVE, WIRE_HONOURS, "-1"},
-    {"heartbeat_ttl",           ZMQ_HEARTBEAT_TTL,              SOCKOPT_MS,      0,   6553599,   ON_ZMTP,        WIRE_LIVE, WIRE_HONOURS, "0"},
+    {"heartbeat_ttl",           ZMQ_HEARTBEAT_TTL,              SOCKOPT_MS,      0,   65500,     ON_ZMTP,        WIRE_LIVE, WIRE_HONOURS, "0"},
     {"hello_msg",               NUMBER(HELLO_MSG),              SOCKOPT_BYTES,   1,   4000,      ON(ZMQ_ROUTER) | ON(ZMQ_DEALER) | ON_CLIENT | ON_SERVER | ON_PEER, DRAFT, WIRE_REFUSES, ""},
     {"hiccup_msg",              NUMBER(HICCUP_MSG),             SOCKOPT_BYTES,   1,   4000,      ON(ZMQ_DEALER) | ON_CLIENT | ON_PEER, DRAFT, WIRE_REFUSES, ""},
     {"immediate",               ZMQ_IMMEDIATE,                  SOCKOPT_BOOL,    0,   1,         ON_ANY,         0,     WIRE_HONOURS, "no"},

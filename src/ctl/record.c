@@ -247,6 +247,17 @@ record(recorder_t *self)
     return result;
 }
 
+// With -j, why it has failed; zbrokerctl tells others.
+static void
+explain(const recorder_t *self)
+{
+    text_t *reason = &self->connection->reason;
+    if (!self->json || reason->size == 0)
+        return;
+    complain(self, "%s", reason->data);
+    text_clear(reason);
+}
+
 exit_t
 record_run(connection_t *connection, const arguments_t *arguments)
 {
@@ -256,6 +267,8 @@ record_run(connection_t *connection, const arguments_t *arguments)
     if (take_words(&self, arguments) &&
         recording_open(&self.file, arguments->words[arguments->named + 1], &connection->reason))
         result = record(&self);
+    if (result == EXIT_FAILED)
+        explain(&self);
     text_free(&self.tap);
     text_free(&self.lines);
     return result;

@@ -108,6 +108,22 @@ pay(committer_t *self, uint64_t said)
     reach(self, said, NULL);
 }
 
+// Batches of messages wait behind the one that is stuck, but not what was said with them: only that makes room.
+static void
+pay_for_those_behind(committer_t *self)
+{
+    uint64_t said = 0;
+    pthread_mutex_lock(&self->lock);
+    for (batch_t *batch = self->given.first; batch; batch = batch->next)
+        if (batch->head.messages > 0 && batch->head.said > batch->own_said) {
+            owe(self, batch, batch->own_said);
+            said = batch->said_number;
+        }
+    pthread_mutex_unlock(&self->lock);
+    if (said > 0)
+        pay(self, said);
+}
+
 // --- commands --------------------------------------------------------------------------
 
 static void
@@ -329,6 +345,8 @@ serve(committer_t *self, work_t work)
         commit(self, work.batch);
     else if (self->owed)
         pay(self, 0);
+    if (self->stuck)
+        pay_for_those_behind(self);
     for (reading_t *reading; (reading = work.readings); read_one(self, reading))
         work.readings = reading->next;
     if (work.reads_ids)

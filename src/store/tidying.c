@@ -61,11 +61,14 @@ retire(store_t *self, const store_file_t *file)
     committer_retire(self->committer, &file->name, file->damaged, is_newest ? self->committed : UINT64_MAX, notes);
 }
 
-// The ids in it keep a file for a while, as long as there is much room.
+// The ids in it keep a file for a while, as long as there is much room; not one that ends in .done, which an earlier version of
+// zbroker would not read.
 static bool
 is_kept_for_ids(store_t *self, const store_file_t *file)
 {
     ids_t *ids = &self->contents.ids;
+    if (file->name.is_done)
+        return false;
     ids_expire(ids, clock_wall_ns() - self->conf.dedupe_ms * 1000000, self->conf.max_bytes / IDS_PART);
     bool has_ids = ids->count > 0 && ids_at(ids, 0)->batch <= file->last_batch;
     return has_ids && self->news.bytes < self->conf.max_bytes / 2 && !lacks_room(self);

@@ -44,7 +44,7 @@ welcome(const door_t *door, int fd, const address_t *address)
         return;
     }
     conn_t *conn = connlife_new(port, fd, NULL, name, host);
-    conn->stranger = stranger;
+    places_unnamed(conn, stranger);
     conn->listener = door->listener;
 }
 

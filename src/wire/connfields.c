@@ -80,6 +80,7 @@ static const number_row_t numbers[] = {
     NUMBER(47, pings_spent_ms, INT64_MAX),
     NUMBER(60, in_hand, 1),
     NUMBER(61, probed, 1),
+    NUMBER(62, hung_up, 1),
 };
 
 static uint64_t

@@ -336,7 +336,7 @@ connrecord_restore(wport_t *port, record_fields_t from, int fd)
     }
     self->ipc = !*self->host;
     tune(self);
-    self->hung_up = self->input_over || self->output_over;
+    self->hung_up |= self->input_over || self->output_over;
     self->readable = fd != -1;
     self->writable = fd != -1 && !self->output_over;
     self->as_it_comes = self->state == CONN_OPEN && self->major >= 2 && !self->curve;

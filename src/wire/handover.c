@@ -29,7 +29,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STORE_MS = 2000 }; // for what is on its way to the disk
+enum {
+    STORE_MS = 2000, // for what is on its way to the disk
+    STUCK_MS = 30,   // where that has no room: all other routes wait, too
+};
 
 // A number is never used for anything else again: see SAVEDROUTE_FORMAT.
 enum {
@@ -205,11 +208,12 @@ save_fds(const wire_t *self, record_t *to)
 static void
 close_stores(wire_t *self, record_t *to)
 {
+    int64_t wait_ms = counter_get(&self->counters->store.state) >= STORE_FULL ? STUCK_MS : STORE_MS;
     size_t opened = record_open(to, TAG_CLUSTER);
-    uint64_t lost = cluster_hand_over(self, STORE_MS, to);
+    uint64_t lost = cluster_hand_over(self, wait_ms, to);
     record_close(to, opened);
-    stored_settle(self, STORE_MS);
-    lost += stored_close(self, STORE_MS);
+    stored_settle(self, wait_ms);
+    lost += stored_close(self, wait_ms);
     counter_add(&self->counters->dropped[DROP_SHUTDOWN], lost);
     if (lost > 0)
         acks_disown(self);
@@ -358,7 +362,8 @@ restore_unnamed(conn_t *conn)
         conn_break(conn, CUT_NONE, "too many handshakes at once");
         return;
     }
-    conn->stranger = stranger;
+    if (stranger)
+        places_unnamed(conn, stranger);
     login_resume(conn);
 }
 

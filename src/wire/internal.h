@@ -93,6 +93,7 @@ struct conn {
     bool answers_pings;      // of ZMTP 3.1, or it has sent a PING
     bool has_place;          // see places.h
     stranger_t *stranger;    // it is in its handshake, and came from there; NULL: it is not, or we went to it
+    conn_t *next_unnamed, *previous_unnamed; // of those in their handshake
     bool half_closed;
     bool unsettled;          // it has ended, but for what is on the way to it: see settle.h
     bool turn_over;          // what else it has sent has another turn
@@ -161,6 +162,8 @@ struct conn {
     int64_t moved_ms;    // when it took bytes last
     int64_t since_ms;
     int64_t heard_ms;    // when something came from it
+    int64_t excused_ms;  // what stands there if nothing has come since, because it was not read
+    int64_t read_ms;     // and when something came before
     int64_t fed_ms;      // when it got messages of ours
     int64_t ping_ms;     // our last PING
     int64_t pinged_ms;   // the first that it did not answer yet, 0: none
@@ -232,6 +235,7 @@ struct wport {
     uint32_t count, ready, room;
     uint32_t turn;    // round robin
     uint32_t placed;  // that have a place: see places.h
+    conn_t *newest_unnamed;
     uint32_t unnamed; // in their handshake
     conn_t *parked, **parked_end; // of other ports, until a peer here has room: first come, first served
     uint32_t waiting;             // messages that the socket type has taken and given to nobody
@@ -295,6 +299,7 @@ struct route {
     conn_t *scheduled, **scheduled_end, *dirty, *ended;
     wport_t *counted; // sides whose counters are not written yet
     bool last_turn;   // nobody else has one in this round
+    int64_t brought_ns; // what looking for remembered messages has taken in this round
     int64_t now_ns, now_ms, next_tick_ms;
     size_t alive; // connections
 

@@ -79,13 +79,33 @@ places_leave(conn_t *conn)
 
 // --- those who have not said who they are ----------------------------------------------
 
-// The oldest of those who come from where most come from. The newest connection is at the front.
+void
+places_unnamed(conn_t *conn, stranger_t *stranger)
+{
+    wport_t *port = conn->port;
+    conn->stranger = stranger;
+    conn->next_unnamed = port->newest_unnamed;
+    if (conn->next_unnamed)
+        conn->next_unnamed->previous_unnamed = conn;
+    port->newest_unnamed = conn;
+}
+
+static void
+unlink_unnamed(conn_t *conn)
+{
+    if (conn->next_unnamed)
+        conn->next_unnamed->previous_unnamed = conn->previous_unnamed;
+    *(conn->previous_unnamed ? &conn->previous_unnamed->next_unnamed : &conn->port->newest_unnamed) = conn->next_unnamed;
+    conn->next_unnamed = conn->previous_unnamed = NULL;
+}
+
+// The oldest of those who come from where most come from.
 static conn_t *
 first_to_go(const wport_t *port)
 {
     conn_t *first = NULL;
-    for (conn_t *i = port->conns; i; i = i->next)
-        if (i->stranger && (!first || strangers_waiting(i->stranger) >= strangers_waiting(first->stranger)))
+    for (conn_t *i = port->newest_unnamed; i; i = i->next_unnamed)
+        if (!first || strangers_waiting(i->stranger) >= strangers_waiting(first->stranger))
             first = i;
     return first;
 }
@@ -116,6 +136,7 @@ places_named(conn_t *conn)
     if (!conn->stranger)
         return;
     strangers_wait(conn->stranger, -1);
+    unlink_unnamed(conn);
     conn->stranger = NULL;
     conn->port->unnamed--;
     if (capacity)

@@ -8,8 +8,9 @@
 
 #include "wire/internal.h"
 
-// For one more in its handshake, who comes from there and has that as its stranger then; false: there is no place.
+// For one more in its handshake, who comes from there; false: there is no place.
 bool places_wait(wport_t *port, stranger_t *stranger);
+void places_unnamed(conn_t *conn, stranger_t *stranger); // it is the one
 void places_named(conn_t *conn);   // its handshake is over, one way or the other
 
 bool places_enter(conn_t *conn);   // it is a client now; false: there is no place, and it is refused

@@ -52,22 +52,35 @@ pulse_hears_ping(conn_t *conn, const traffic_t *ping)
         conn_break(conn, CUT_PROTOCOL, "it has sent more than one PING a millisecond");
 }
 
-// A peer that we do not read must not judge us by our silence: it is told in time for a timeout as long as its interval.
+// When something was read from it last: what has been put in its place since does not count.
+static int64_t
+read_last_ms(conn_t *conn)
+{
+    if (conn->heard_ms != conn->excused_ms)
+        conn->read_ms = conn->heard_ms;
+    return conn->read_ms;
+}
+
+bool
+pulse_owes_a_word(conn_t *conn)
+{
+    int64_t now_ms = conn->wire->now_ms, read_ms = read_last_ms(conn), interval_ms = pulse_interval_ms(conn);
+    int64_t told_ms = read_ms > conn->asked_ms ? read_ms : conn->asked_ms;
+    bool owes = interval_ms > 0 && now_ms - told_ms >= interval_ms / 2;
+    if (owes)
+        conn->asked_ms = now_ms;
+    conn->heard_ms = conn->excused_ms = now_ms;
+    conn->pinged_ms = 0;
+    return owes;
+}
+
 static bool
 reassure(conn_t *conn)
 {
     uint8_t pong[TRAFFIC_PONG_MAX];
-    int64_t now_ms = conn->wire->now_ms;
-    conn->heard_ms = now_ms;
-    conn->pinged_ms = 0;
-    int64_t interval_ms = pulse_interval_ms(conn);
-    if (interval_ms == 0)
-        return false;
-    if (now_ms - conn->asked_ms >= interval_ms / 2) {
-        conn->asked_ms = now_ms;
+    if (pulse_owes_a_word(conn))
         output_urgent(conn, pong, traffic_pong(pong, NULL, 0));
-    }
-    return true;
+    return pulse_interval_ms(conn) > 0;
 }
 
 // --- ours --------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "wire/remember.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "flow/memory.h"
@@ -244,9 +245,11 @@ void
 remember_bring(remember_t *self, conn_t *conn, bytes_t prefix, remember_news_fn *news)
 {
     bringing_t bringing = { .conn = conn, .news = news };
+    int64_t since_ns = clock_mono_ns();
     self->keeper->expire(self->kept, self->wire->now_ms);
     self->keeper->match(self->kept, prefix, bring, &bringing);
     emit(&bringing);
+    self->wire->brought_ns += clock_mono_ns() - since_ns;
     conn->turn_over = true;
     if (conn->beyond.messages == 0)
         conn_schedule(conn);

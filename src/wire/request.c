@@ -28,8 +28,9 @@ enum { TAG_LAST = 1, TAG_NAME, TAG_NAME_BYTES, TAG_NAME_USER, TAG_NAME_UNANSWERE
 typedef struct name {
     struct name *next;
     conn_t *holder;     // NULL: has gone, with requests unanswered
+    uint32_t before;    // that had it, and end later: what they sent may still wait
     char *user;         // NULL: nobody
-    int64_t unanswered; // when its holder went
+    int64_t unanswered; // of those that have gone
     uint64_t hash;
     uint8_t size, bytes[];
 } name_t;
@@ -66,6 +67,12 @@ find_name(const router_t *self, const void *bytes, size_t size, uint64_t hash)
     while (*at && ((*at)->hash != hash || (*at)->size != size || memcmp((*at)->bytes, bytes, size) != 0))
         at = &(*at)->next;
     return at;
+}
+
+static bool
+is_orphan(const name_t *self)
+{
+    return !self->holder && self->before == 0;
 }
 
 static void
@@ -150,24 +157,56 @@ name_ourselves(conn_t *conn)
     conn->routing_id_size = (uint8_t)strlen(id);
 }
 
-// Does another connection have the id that CONN chose, or is an answer on its way to another user?
+// What it sent may still wait for a service, but nothing more can reach it.
+static bool
+has_gone(const conn_t *conn)
+{
+    return conn->hung_up || conn->broken || conn->left;
+}
+
+// CONN is called so from now on, and is owed the answers to those before it.
+static void
+hold(name_t *self, conn_t *conn)
+{
+    conn_t *last = self->holder;
+    int64_t *unanswered = last ? &last->unanswered : &self->unanswered;
+    self->before += last != NULL;
+    conn->unanswered += *unanswered;
+    *unanswered = 0;
+    self->holder = conn;
+}
+
+// May another connection have NAME? IS_FIRST: it had it before its holder.
+static bool
+may_take_over(const router_t *self, const name_t *name, bool is_first)
+{
+    return !name->holder || self->handover || has_gone(name->holder) || is_first;
+}
+
+// Does another connection have the id that CONN chose, or is an answer on its way to another user? IS_BACK: it has come
+// from another route, and had it there.
 static int
-claim_name(router_t *self, conn_t *conn)
+claim_name(router_t *self, conn_t *conn, bool is_back)
 {
     uint64_t hash = hash_bytes(conn->routing_id, conn->routing_id_size);
     name_t *name = *find_name(self, conn->routing_id, conn->routing_id_size, hash);
-    if (!name)
-        name = add_name(self, conn->routing_id, conn->routing_id_size, hash);
-    else if (!same_user(name->user, conn->user) || (name->holder && !self->handover)) {
+    bool is_first = is_back && has_gone(conn);
+    if (name && (!same_user(name->user, conn->user) || !may_take_over(self, name, is_first))) {
         conn_refuse(conn, HANDSHAKE_DUPLICATE_ID, "its routing id belongs to another client");
         return -1;
-    } else if (name->holder)
-        conn_break(name->holder, CUT_NONE, "another client took over its routing id");
-    else
+    }
+    if (!name) {
+        name = add_name(self, conn->routing_id, conn->routing_id_size, hash);
+        name->user = conn->user ? xstrdup(conn->user) : NULL;
+    } else if (is_orphan(name))
         self->orphans--;
-    free(name->user);
-    name->user = conn->user ? xstrdup(conn->user) : NULL;
-    name->holder = conn;
+    if (name->holder && is_first) {
+        name->before++;
+        return 0;
+    }
+    if (name->holder && !has_gone(name->holder))
+        conn_break(name->holder, CUT_NONE, "another client took over its routing id");
+    hold(name, conn);
     return 0;
 }
 
@@ -193,7 +232,7 @@ client_joined(conn_t *conn)
     conn->slot = free_slot(self);
     if (conn->routing_id_size == 0)
         give_own_id(self, conn);
-    else if (claim_name(self, conn) == -1)
+    else if (claim_name(self, conn, false) == -1)
         return -1;
     take_slot(self, conn);
     return 0;
@@ -213,7 +252,7 @@ client_rejoined(conn_t *conn)
         conn_break(conn, CUT_PROTOCOL, "its place was handed over to another client");
         return -1;
     }
-    if (!is_own && claim_name(self, conn) == -1)
+    if (!is_own && claim_name(self, conn, true) == -1)
         return -1;
     take_slot(self, conn);
     return 0;
@@ -225,11 +264,21 @@ forget_orphans(router_t *self)
 {
     for (uint32_t i = 0; i < self->bucket_count; i++)
         for (name_t **at = &self->buckets[i]; *at;)
-            if ((*at)->holder)
+            if (!is_orphan(*at))
                 at = &(*at)->next;
             else
                 remove_name(self, at);
     self->orphans = 0;
+}
+
+// Nobody is called so any more.
+static void
+leave_name(router_t *self, name_t **at)
+{
+    if ((*at)->unanswered <= 0 || !(*at)->user)
+        remove_name(self, at);
+    else if (++self->orphans > OWNED_MOST)
+        forget_orphans(self);
 }
 
 static void
@@ -238,17 +287,16 @@ client_left(conn_t *conn)
     router_t *self = router_of(conn->port);
     self->slots[conn->slot] = NULL;
     uint64_t hash = hash_bytes(conn->routing_id, conn->routing_id_size);
-    name_t **at = find_name(self, conn->routing_id, conn->routing_id_size, hash);
-    if (!*at || (*at)->holder != conn)
+    name_t **at = find_name(self, conn->routing_id, conn->routing_id_size, hash), *name = *at;
+    if (!name)
         return;
-    if (conn->unanswered <= 0 || !conn->user) {
-        remove_name(self, at);
-        return;
-    }
-    (*at)->holder = NULL;
-    (*at)->unanswered = conn->unanswered;
-    if (++self->orphans > OWNED_MOST)
-        forget_orphans(self);
+    if (name->holder == conn)
+        name->holder = NULL;
+    else
+        name->before--;
+    *(name->holder ? &name->holder->unanswered : &name->unanswered) += conn->unanswered;
+    if (is_orphan(name))
+        leave_name(self, at);
 }
 
 static void
@@ -344,10 +392,11 @@ by_own_id(const router_t *self, const uint8_t *id)
 static void
 answered_nobody(router_t *self, name_t **at)
 {
-    if (*at && !(*at)->holder && --(*at)->unanswered <= 0) {
-        self->orphans--;
-        remove_name(self, at);
-    }
+    name_t *name = *at;
+    if (!name || --name->unanswered > 0 || !is_orphan(name))
+        return;
+    self->orphans--;
+    remove_name(self, at);
 }
 
 static __attribute__((noinline)) conn_t *

@@ -19,6 +19,7 @@ enum {
     TICK_SHORT_MS = 100, // where something shorter is due
     WAIT_MOST_MS = 60 * TICK_MS,
     COSTLY_A_ROUND = 8,
+    BRINGING_MOST_NS = 1000000,
 };
 
 void
@@ -46,6 +47,13 @@ is_costly(const conn_t *conn)
     return conn->state == CONN_GREETING && conn->port->greeting.mechanism == HANDSHAKE_CURVE && !conn->broken;
 }
 
+// What it asks for may have to be looked for among millions of messages, and enough was looked for in this round.
+static bool
+must_wait(const conn_t *conn)
+{
+    return conn->port->remembered && conn->wire->brought_ns > BRINGING_MOST_NS && conn->state == CONN_OPEN && !conn->broken;
+}
+
 static void
 serve_costly(conn_t *conn)
 {
@@ -64,6 +72,7 @@ serve(wire_t *self)
     conn_t *conn = self->scheduled, *costly = NULL, *last_costly = NULL;
     self->scheduled = NULL;
     self->scheduled_end = &self->scheduled;
+    self->brought_ns = 0;
     while (conn) {
         conn_t *next = conn->next_scheduled;
         self->last_turn = !next;
@@ -76,7 +85,7 @@ serve(wire_t *self)
             last_costly = conn;
         } else {
             conn->scheduled = false;
-            connlife_serve(conn);
+            (must_wait(conn) ? conn_schedule : connlife_serve)(conn);
         }
         conn = next;
     }

@@ -81,7 +81,8 @@ void jobstock_leave_to_others(workers_t *self); // what waits for too long, wher
 
 // --- workersrecord.c ----------------------------------------------------------------------
 
-// Workers and what they have, written down and made again: see wire/handover.h. Messages are read from the store again.
+// Workers and what they have, written down and made again: see wire/handover.h. Messages are read from the store again, or,
+// where the ledger says so, come with them.
 void workersrecord_save(const workers_t *self, record_t *to);
 void workersrecord_restore(workers_t *self, record_fields_t from);
 

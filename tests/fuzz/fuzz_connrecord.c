@@ -44,10 +44,11 @@ check_same(wport_t *port, const conn_t *conn, int fd)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static side_conf_t conf;
     wport_t *port = &wire.ports[SIDE_FRONTEND];
     if (size == 0 || sodium_init() == -1)
         return 0;
-    *port = (wport_t){ .wire = &wire, .side = SIDE_FRONTEND, .socktype = socktype_find(ZMQ_PULL) };
+    *port = (wport_t){ .wire = &wire, .side = SIDE_FRONTEND, .conf = &conf, .socktype = socktype_find(ZMQ_PULL) };
     port->greeting = (handshake_conf_t){ .type = ZMQ_PULL, .as_server = true, .asks = true, .curve_keys = &keys };
     port->greeting.mechanism = data[0] % HAS_FD % HANDSHAKE_MECHANISMS;
     int fd = data[0] & HAS_FD ? 0 : -1;
