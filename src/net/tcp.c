@@ -99,7 +99,7 @@ tcp_prepare(int fd, const tcp_options_t *options)
 static int
 bind_to_device(int fd, const char *device)
 {
-    char now[sizeof ((tcp_options_t *)0)->device] = "";
+    char now[sizeof((tcp_options_t *)0)->device] = "";
     socklen_t size = sizeof now;
     if (getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, now, &size) == 0 && strncmp(now, device, sizeof now) == 0)
         return 0;
