@@ -82,24 +82,6 @@ test_a_peer_hears_of_us_only_when_it_has_not_been_read_for_half_its_interval(voi
     CHECK(!owes(&conn, 100000));
 }
 
-// The longer it has not asked while it was read, the more rarely it can be expected to.
-static void
-test_a_peer_that_never_asks_is_told_rarely(void)
-{
-    static wire_t wire;
-    static wport_t port = { .heartbeat_ms = 60000 };
-    conn_t conn = { .wire = &wire, .port = &port, .answers_pings = true, .since_ms = START_MS, .heard_ms = START_MS };
-    conn.ping_ms = wire.now_ms = START_MS + 10000;
-    conn.heard_ms = START_MS + 10000;
-    conn.readable = true; // it may have asked in what is not read
-    CHECK(!pulse_tick(&conn, true) && pulse_interval_ms(&conn) == PULSE_ASSUMED_MS);
-    conn.readable = false;
-    CHECK(!pulse_tick(&conn, true) && pulse_interval_ms(&conn) == 10000);
-    CHECK(!owes(&conn, 14999) && owes(&conn, 15000) && !owes(&conn, 19999) && owes(&conn, 20000));
-    conn.asks_every_ms = 1000;
-    CHECK(pulse_interval_ms(&conn) == 1000);
-}
-
 int
 main(void)
 {
@@ -108,6 +90,5 @@ main(void)
     RUN(test_pings_are_allowed_as_many_as_the_time_that_has_gone_by);
     RUN(test_pings_after_any_spent_time_end_within_bounds);
     RUN(test_a_peer_hears_of_us_only_when_it_has_not_been_read_for_half_its_interval);
-    RUN(test_a_peer_that_never_asks_is_told_rarely);
     return test_done();
 }

@@ -81,7 +81,6 @@ static const number_row_t numbers[] = {
     NUMBER(60, in_hand, 1),
     NUMBER(61, probed, 1),
     NUMBER(62, hung_up, 1),
-    NUMBER(63, unasked_ms, INT64_MAX),
 };
 
 static uint64_t

@@ -169,7 +169,6 @@ struct conn {
     int64_t pinged_ms;   // the first that it did not answer yet, 0: none
     int64_t asked_ms;    // when it sent a PING, or got the answer all the same
     int64_t asks_every_ms; // 0: it has sent none
-    int64_t unasked_ms;  // and for so long when all that it had sent was read last
     int64_t silence_ms;  // its own TTL: longer silence ends it. 0: none
     int64_t pings_spent_ms; // see pulse_may_ask
     uint64_t messages_received, messages_sent, received_bytes, sent_bytes, dropped;

@@ -143,8 +143,6 @@ pulse_tick(conn_t *conn, bool read)
 {
     if (!read)
         return reassure(conn);
-    if (!conn->readable)
-        conn->unasked_ms = conn->wire->now_ms - conn->since_ms;
     beat(conn);
     return false;
 }

@@ -10,16 +10,12 @@
 
 enum { PULSE_ASSUMED_MS = 400 }; // of one that may ask, but behind messages that are not read
 
-// How often a peer that is not read asks, as far as is known. 0: it does not. One that has not asked for a minute, while
-// it was read, does so at most once a minute.
+// How often a peer that is not read asks, as far as is known. 0: it does not.
 static inline int64_t
 pulse_interval_ms(const conn_t *conn)
 {
-    if (conn->asks_every_ms > 0)
-        return conn->asks_every_ms;
-    if (!conn->answers_pings || conn->port->heartbeat_ms == 0)
-        return 0;
-    return conn->unasked_ms > PULSE_ASSUMED_MS ? conn->unasked_ms : PULSE_ASSUMED_MS;
+    bool may_ask = conn->answers_pings && conn->port->heartbeat_ms > 0;
+    return conn->asks_every_ms > 0 ? conn->asks_every_ms : may_ask ? PULSE_ASSUMED_MS : 0;
 }
 
 // It will not be read for a while.
