@@ -70,7 +70,7 @@ test_a_peer_hears_of_us_only_when_it_has_not_been_read_for_half_its_interval(voi
 {
     static wire_t wire;
     static wport_t port = { .heartbeat_ms = 5000 };
-    conn_t conn = { .wire = &wire, .port = &port, .answers_pings = true, .heard_ms = START_MS };
+    conn_t conn = { .wire = &wire, .port = &port, .answers_pings = true, .ipc = true, .heard_ms = START_MS };
     CHECK(!owes(&conn, 100) && !owes(&conn, 199) && owes(&conn, 200));
     CHECK(!owes(&conn, 300) && owes(&conn, 400));
     for (int64_t ms = 1000; ms < 9000; ms += 150) {

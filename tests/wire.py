@@ -802,6 +802,21 @@ def test_a_producer_that_is_held_up_is_not_cut_and_does_not_leave():
             assert "cut" not in route.daemon.log()
 
 
+def test_a_producer_that_ends_while_it_is_held_up_loses_nothing():
+    """Its system still has much to send, and would drop that for an answer that it did not ask for."""
+    with Route("streamer") as route:
+        push = route.front(zmq.PUSH, linger=10000)
+        for i in range(200):
+            push.send(b"%0100d" % i * 100)
+        route.wait_clients("frontend", 1)
+        push.close()
+        time.sleep(2)  # ten times as long as it takes to be told
+        pull = route.back(zmq.PULL)
+        for i in range(200):
+            assert pull.poll(10000 * zb.SLOW), i
+            assert pull.recv() == b"%0100d" % i * 100
+
+
 def test_a_worker_that_is_slow_is_not_cut():
     for options in [{}, {"heartbeat_ivl": 100, "heartbeat_timeout": 400}]:
         with Route("streamer", BEATS + "\nbackend_sndbuf = 4096") as route:

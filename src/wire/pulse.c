@@ -4,6 +4,7 @@
 #include "wire/conn.h"
 #include "wire/output.h"
 
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -61,12 +62,36 @@ read_last_ms(conn_t *conn)
     return conn->read_ms;
 }
 
+// Is all that it has sent here? There is much room for more, and what was on its way has come. Then the peer is still
+// there, or its end is known.
+static bool
+has_sent_all(const conn_t *conn)
+{
+    uint32_t memory[SK_MEMINFO_VARS] = { 0 };
+    struct tcp_info info = { 0 };
+    socklen_t size = sizeof memory, info_size = sizeof info;
+    if (conn->ipc)
+        return true; // what it has sent lies here, wherever that is read
+    if (getsockopt(conn->fd, SOL_SOCKET, SO_MEMINFO, memory, &size) == -1 ||
+        memory[SK_MEMINFO_RMEM_ALLOC] > memory[SK_MEMINFO_RCVBUF] / 4)
+        return false;
+    return getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &info_size) == 0 &&
+           info.tcpi_last_data_recv / 2 >= info.tcpi_rtt / 1000;
+}
+
+// Of one that has not asked yet nobody knows whether it waits for an answer. It gets one while that can do no harm.
+static bool
+may_be_told(const conn_t *conn)
+{
+    return conn->asks_every_ms > 0 || (!conn->hung_up && has_sent_all(conn));
+}
+
 bool
 pulse_owes_a_word(conn_t *conn)
 {
     int64_t now_ms = conn->wire->now_ms, read_ms = read_last_ms(conn), interval_ms = pulse_interval_ms(conn);
     int64_t told_ms = read_ms > conn->asked_ms ? read_ms : conn->asked_ms;
-    bool owes = interval_ms > 0 && now_ms - told_ms >= interval_ms / 2;
+    bool owes = interval_ms > 0 && now_ms - told_ms >= interval_ms / 2 && may_be_told(conn);
     if (owes)
         conn->asked_ms = now_ms;
     conn->heard_ms = conn->excused_ms = now_ms;

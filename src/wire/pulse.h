@@ -35,7 +35,7 @@ bool pulse_may_ask(int64_t *spent_ms, int64_t now_ms);
 void pulse_hears_ping(conn_t *conn, const traffic_t *ping);
 
 // A peer that we do not read must not judge us by our silence: it is told in time for a timeout as long as its interval, and
-// not before. If it has closed its end meanwhile its system would take that for a reason to drop what it has not sent yet.
+// not before. But if it has closed its end, its system takes that for a reason to drop what it has not sent yet.
 bool pulse_owes_a_word(conn_t *conn);
 
 // READ: what it sends is read now. True: it needs the next tick soon.
