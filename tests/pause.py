@@ -330,7 +330,7 @@ def test_disable_counts_a_request_that_no_service_got_once():
         client = peers.open(zmq.DEALER, one)
         for number in range(10):
             client.send_multipart([b"", b"%d" % number])
-        zb.wait_until(lambda: control.route("work")["frontend"]["connections"] == 1)
+        zb.wait_until(lambda: control.route("work")["blocked"])
         answer = control.ask("disable work")
         counted = control.route("work")
         assert re.fullmatch(r"route work: disabled, \d+ messages? undelivered", answer), answer
