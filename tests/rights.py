@@ -90,12 +90,10 @@ def test_an_exact_topic_never_brings_its_longer_neighbour():
         assert daemon.stop() == 0
 
 
-def test_a_reply_goes_to_the_user_who_asked():
-    folder = zb.folder()
-    ports = zb.free_ports(2)
-    users = zb.write(folder + "/users", "".join(keygen("password", user, stdin="x\n").stdout for user in ("alice", "mallory")), 0o600)
-    for more in ("", "frontend_router_handover = yes"):
-        with zb.Daemon(f"""
+def queue_of_two(ports, more=""):
+    """A daemon with the queue "asks", which alice and mallory may use."""
+    users = zb.write(zb.folder() + "/users", "".join(keygen("password", user, stdin="x\n").stdout for user in ("alice", "mallory")), 0o600)
+    return zb.Daemon(f"""
 [route asks]
 type = queue
 engine = wire
@@ -104,7 +102,13 @@ frontend_security = plain
 frontend_users = {users}
 backend_bind = tcp://127.0.0.1:{ports[1]}
 {more}
-""") as daemon, zmq.Context() as own, zb.Control(daemon) as control:
+""")
+
+
+def test_a_reply_goes_to_the_user_who_asked():
+    ports = zb.free_ports(2)
+    for more in ("", "frontend_router_handover = yes"):
+        with queue_of_two(ports, more) as daemon, zmq.Context() as own, zb.Control(daemon) as control:
             def client(user):
                 return zb.peer(own, zmq.DEALER, f"tcp://127.0.0.1:{ports[0]}", plain_username=user, plain_password=b"x", identity=b"7",
                                rcvtimeo=int(10000 * zb.SLOW))
@@ -134,18 +138,8 @@ backend_bind = tcp://127.0.0.1:{ports[1]}
 
 def test_a_name_stays_with_its_user_however_often_that_one_comes_and_goes():
     """Before the answer, and even before the request has found a service."""
-    folder = zb.folder()
     ports = zb.free_ports(2)
-    users = zb.write(folder + "/users", "".join(keygen("password", user, stdin="x\n").stdout for user in ("alice", "mallory")), 0o600)
-    with zb.Daemon(f"""
-[route asks]
-type = queue
-engine = wire
-frontend_bind = tcp://127.0.0.1:{ports[0]}
-frontend_security = plain
-frontend_users = {users}
-backend_bind = tcp://127.0.0.1:{ports[1]}
-""") as daemon, zmq.Context() as own, zb.Control(daemon) as control:
+    with queue_of_two(ports) as daemon, zmq.Context() as own, zb.Control(daemon) as control:
         front = lambda: control.route("asks")["frontend"]
 
         def client(user):
